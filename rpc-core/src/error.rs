@@ -1,0 +1,353 @@
+//! Why something did not work, one type per party to blame: the call, the peer, the socket.
+
+use std::{any::Any, fmt, sync::Arc, time::Duration};
+
+use crate::path::Path;
+
+/// Why a call did not produce a value.
+///
+/// `E` is the method's own error type. Where a gRPC status code says the same, the variant has its name.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError<E> {
+    /// The method ran and returned its own error.
+    #[error("the method failed")]
+    Method(#[source] E),
+    /// A promise this call was built on failed, so this call never ran.
+    #[error(transparent)]
+    Upstream(Upstream),
+    /// The deadline passed. The handler was told to stop; it may have run in part.
+    #[error("the deadline passed before the call returned")]
+    DeadlineExceeded,
+    /// The call was cancelled, by this side or because the peer is shutting its work down.
+    #[error("the call was cancelled")]
+    Cancelled,
+    /// The peer, or this side before sending, would not run the call.
+    #[error("the call was refused")]
+    Refused(#[source] Refusal),
+    /// The handler panicked. The peer's session goes on.
+    #[error("the handler panicked")]
+    Panicked,
+    /// The peer answered with bytes that are not the method's result.
+    #[error("the answer could not be decoded")]
+    BadAnswer(#[source] DecodeError),
+    /// The session ended first; `delivery` says whether the peer can have run the call.
+    #[error("the session closed before the call returned ({delivery})")]
+    Disconnected {
+        /// How far the call got.
+        delivery: Delivery,
+        /// Why the session ended.
+        #[source]
+        reason: CloseReason,
+    },
+}
+
+/// A promise that a call was built on failed: which one, and with what.
+#[derive(Clone)]
+pub struct Upstream {
+    pub(crate) service: &'static str,
+    pub(crate) method: &'static str,
+    pub(crate) cause: UpstreamCause,
+}
+
+#[derive(Clone)]
+pub(crate) enum UpstreamCause {
+    /// The `CallError<E>` of the call that failed, with its own `E`.
+    Failed { error: Arc<dyn Any + Send + Sync>, text: Arc<str> },
+    /// The call succeeded, but the value has nothing at this path: `None`, another variant, past the end.
+    Missed(Path),
+}
+
+impl Upstream {
+    /// The wire name of the service whose method failed.
+    pub fn service(&self) -> &'static str {
+        self.service
+    }
+
+    /// The wire name of the method that failed.
+    pub fn method(&self) -> &'static str {
+        self.method
+    }
+
+    /// The failed call's whole error, if its method's own error type is `E`.
+    pub fn call_error<E: 'static>(&self) -> Option<&CallError<E>> {
+        match &self.cause {
+            UpstreamCause::Failed { error, .. } => error.downcast_ref(),
+            UpstreamCause::Missed(_) => None,
+        }
+    }
+
+    /// The typed error that the failed method returned, if it returned one and its type is `E`.
+    pub fn downcast<E: 'static>(&self) -> Option<&E> {
+        match self.call_error::<E>()? {
+            CallError::Method(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The path at which the value had nothing (`None`, another variant, an index past the end), if that is why.
+    pub fn missed(&self) -> Option<&Path> {
+        match &self.cause {
+            UpstreamCause::Missed(path) => Some(path),
+            UpstreamCause::Failed { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cause {
+            UpstreamCause::Failed { text, .. } => {
+                write!(f, "`{}.{}`, which this call was built on, failed: {text}", self.service, self.method)
+            }
+            UpstreamCause::Missed(path) => {
+                write!(f, "the result of `{}.{}` has nothing at {path}", self.service, self.method)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Upstream").field(&self.to_string()).finish()
+    }
+}
+
+impl std::error::Error for Upstream {}
+
+/// Why a call was not run. Nothing was executed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The peer serves no service of this name.
+    #[error("the peer has no service `{service}`")]
+    UnknownService {
+        /// The wire name that was asked for.
+        service: String,
+    },
+    /// The peer's service has no method of this name.
+    #[error("the peer's service `{service}` has no method `{method}`")]
+    UnknownMethod {
+        /// The wire name of the service.
+        service: String,
+        /// The wire name that was asked for.
+        method: String,
+    },
+    /// Both sides know the method, but not with the same arguments and result.
+    #[error("`{method}` differs between the two sides\n  here: {ours}\n  peer: {theirs}")]
+    SchemaMismatch {
+        /// `Service.method`.
+        method: String,
+        /// The signature's layout on this side.
+        ours: String,
+        /// The signature's layout on the peer's side.
+        theirs: String,
+    },
+    /// The arguments could not be encoded here, or not be decoded there.
+    #[error("argument `{argument}` of the call is not valid: {reason}")]
+    InvalidArgument {
+        /// The argument's name in the trait.
+        argument: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An argument refers to a result that the peer does not hold, or whose layout does not fit.
+    #[error("the reference in argument `{argument}` is not valid: {reason}")]
+    InvalidReference {
+        /// The argument's name in the trait.
+        argument: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A limit would have been exceeded.
+    #[error("the limit `{limit}` is reached")]
+    ResourceExhausted {
+        /// The name of the limit in [`Limits`](crate::Limits).
+        limit: String,
+        /// When another try makes sense, if the peer knows.
+        retry_after: Option<Duration>,
+    },
+    /// The peer is going away and takes no new calls.
+    #[error("the peer takes no new calls")]
+    Unavailable,
+    /// The peer does not know who is calling.
+    #[error("the caller is not authenticated")]
+    Unauthenticated,
+    /// The caller may not do this.
+    #[error("the caller may not do this")]
+    PermissionDenied,
+    /// The promise was used in a way that cannot work, on this side.
+    #[error("the promise cannot be used like this: {reason}")]
+    Misuse {
+        /// What was done.
+        reason: String,
+    },
+}
+
+/// How far a call got before its session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Delivery {
+    /// It never left this process: running it again is safe.
+    NotSent,
+    /// It was handed to the socket; whether the peer received it is unknown.
+    Unacknowledged,
+    /// The peer acknowledged it; how it ended is unknown.
+    Accepted,
+}
+
+impl fmt::Display for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Delivery::NotSent => "the call was not sent",
+            Delivery::Unacknowledged => "the peer may have run the call",
+            Delivery::Accepted => "the peer accepted the call",
+        })
+    }
+}
+
+/// Why a session ended.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// This side closed it.
+    #[error("closed by this side")]
+    Local,
+    /// The peer closed it in good order.
+    #[error("closed by the peer (code {code}): {text}")]
+    Peer {
+        /// The close code; see the table in `ARCHITECTURE.md`.
+        code: u16,
+        /// What the peer said.
+        text: String,
+    },
+    /// The socket failed.
+    #[error("the socket failed")]
+    Socket(#[source] SocketError),
+    /// The peer broke the protocol and was cut off.
+    #[error("the peer broke the protocol")]
+    Violation(#[source] Violation),
+    /// The peer did not take what it was sent for [`Limits::write_stall`](crate::Limits::write_stall).
+    #[error("the peer stopped reading")]
+    Stalled,
+    /// The peer did not complete its hello within [`Limits::hello_timeout`](crate::Limits::hello_timeout).
+    #[error("the peer did not say hello in time")]
+    HelloTimeout,
+    /// The task that ran the session was dropped, for example because its runtime shut down.
+    #[error("the session's task was dropped")]
+    Aborted,
+}
+
+/// What went wrong on a socket or in memory's stand-in for one. Cloneable, so that every call it ends can carry it.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum SocketError {
+    /// The operating system's or the TLS layer's error.
+    #[error("{0}")]
+    Io(#[source] Arc<std::io::Error>),
+    /// The link ended without a close handshake.
+    #[error("the link was cut without a close")]
+    Cut,
+    /// No answer to a ping in time.
+    #[error("the peer did not answer a ping within {0:?}")]
+    PingTimeout(Duration),
+    /// The peer broke the WebSocket protocol (RFC 6455).
+    #[error("the peer broke the WebSocket protocol: {0}")]
+    Protocol(String),
+    /// The peer exceeded a limit of the WebSocket layer.
+    #[error("the peer exceeded `{limit}`")]
+    Limit {
+        /// The name of the limit in [`Limits`](crate::Limits).
+        limit: &'static str,
+    },
+    /// A text message arrived; this protocol is binary.
+    #[error("the peer sent text where binary is due")]
+    Text,
+}
+
+impl From<std::io::Error> for SocketError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(Arc::new(error))
+    }
+}
+
+/// How the peer broke the protocol. The session ends: nothing it says after this can be trusted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Violation {
+    /// A frame ended before its fields did, or a field has a value the format does not allow.
+    #[error("malformed frame at byte {offset} of a message: {what}")]
+    Malformed {
+        /// Where in the message.
+        offset: usize,
+        /// Which rule it breaks.
+        what: &'static str,
+    },
+    /// A mandatory frame of a kind this version does not know.
+    #[error("unknown mandatory frame kind {0:#04x}")]
+    UnknownFrame(u8),
+    /// The first frame was not a hello.
+    #[error("the first frame was not a hello")]
+    HelloMissing,
+    /// A second hello on the same session.
+    #[error("a second hello")]
+    HelloRepeated,
+    /// The peer speaks none of this side's wire versions.
+    #[error("the peer speaks wire version {peer}, this side {ours}")]
+    Version {
+        /// What the peer offered.
+        peer: u32,
+        /// What this side speaks.
+        ours: u32,
+    },
+    /// A frame that only the other side may send.
+    #[error("a `{0}` frame from the wrong side")]
+    WrongSide(&'static str),
+    /// A call id that is not above all earlier ones.
+    #[error("call id {0} was used before")]
+    IdReused(i64),
+    /// An answer to a call that was never made.
+    #[error("an answer to call {0}, which was never made")]
+    UnknownCall(i64),
+    /// A release of an answer that is not kept.
+    #[error("a release of call {0}, which is not kept")]
+    UnknownRelease(i64),
+    /// A method number outside those defined.
+    #[error("method number {0} was not defined")]
+    UnknownMethodNumber(u32),
+    /// A chunk that belongs to no payload being assembled.
+    #[error("a chunk for {0}, which expects none")]
+    UnexpectedChunk(i64),
+    /// More than the negotiated limits allow.
+    #[error("the peer exceeded `{0}`")]
+    Limit(&'static str),
+    /// An acknowledgement of frames that were never sent.
+    #[error("an acknowledgement of frames that were never sent")]
+    ForgedAck,
+}
+
+/// Why bytes are not a value of the expected type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The bytes end before the value does.
+    #[error("the payload ends too early")]
+    Truncated,
+    /// Bytes are left after the value.
+    #[error("{0} bytes are left after the value")]
+    Trailing(usize),
+    /// Deeper nesting than [`Limits::decode_depth_max`](crate::Limits::decode_depth_max).
+    #[error("the value is nested deeper than {0} levels")]
+    TooDeep(usize),
+    /// Decoding would allocate more than the payload justifies.
+    #[error("the value would take more memory than its payload justifies")]
+    OverBudget,
+    /// Serde or the codec rejected the bytes.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// Why a value cannot be encoded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct EncodeError(pub(crate) String);

@@ -1,0 +1,117 @@
+//! Every bound in one place: what it bounds, its default, and what happens when it is reached.
+
+use std::time::Duration;
+
+/// The bounds of one session. All are on by default.
+///
+/// [`Limits::default`] bounds memory and work so that trusted peers run at full speed; [`Limits::public`] is for the
+/// open internet. Change single fields with struct update syntax or the fields themselves.
+///
+/// ```
+/// let limits = rpc_core::Limits { payload_bytes_max: 64 << 20, ..rpc_core::Limits::default() };
+/// assert_eq!(limits.calls_max, 2_048);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Calls of the peer that may be unfinished at once (waiting, running or being returned). Default 2,048; public
+    /// 256. A call above it is refused with `ResourceExhausted`.
+    pub calls_max: usize,
+    /// The largest argument list or result. Default 8 MiB. A larger one is refused with `ResourceExhausted`; a peer
+    /// that announces a larger one anyway breaks the protocol.
+    pub payload_bytes_max: usize,
+    /// Bytes of the peer's payloads that are being assembled from chunks or wait to run. Default 64 MiB; public
+    /// 16 MiB. A call above it is refused with `ResourceExhausted`.
+    pub pending_bytes_max: usize,
+    /// Results kept for pipelining at once. Default 4,096; public 512. A call whose result would be one too many is
+    /// refused with `ResourceExhausted`.
+    pub held_answers_max: usize,
+    /// Encoded bytes of the results kept for pipelining. Default 64 MiB; public 16 MiB. When reached, the call that
+    /// asked for its result to be kept fails with `ResourceExhausted`.
+    pub held_bytes_max: usize,
+    /// Bytes waiting to be sent. Default 64 MiB; public 16 MiB. While it is exceeded, new calls of the peer are
+    /// refused with `ResourceExhausted`.
+    pub outgoing_bytes_max: usize,
+    /// How many calls may wait on each other in a row, each using the one before. Default 64; public 32. A longer
+    /// chain is refused with `ResourceExhausted` before any of the excess runs.
+    pub chain_depth_max: usize,
+    /// Distinct methods a peer may name in one session. Default 4,096. More breaks the protocol.
+    pub methods_max: usize,
+    /// Key and value bytes of one call's metadata. Default 8 KiB. More breaks the protocol; refused before sending.
+    pub metadata_bytes_max: usize,
+    /// Nesting depth of a decoded value. Default 64. Deeper is an `InvalidArgument` or `BadAnswer`.
+    pub decode_depth_max: usize,
+    /// Memory a decoded value may take, as a multiple of its payload's length. Default 32.
+    pub decode_budget_factor: usize,
+    /// Zero-sized elements of a decoded value. Default 65,536.
+    pub decode_zero_sized_max: usize,
+    /// The longest deadline taken from a peer; a longer one is clamped. Default one day.
+    pub deadline_max: Duration,
+    /// The longest WebSocket message accepted. Default 128 KiB, twice the largest batch. A longer one closes the
+    /// socket with code 1009.
+    pub message_bytes_max: usize,
+    /// WebSocket frames one message may be split into. Default 1,024. More closes the socket.
+    pub message_frames_max: usize,
+    /// How long a message that has begun may take to arrive. Default 30 s.
+    pub message_timeout: Duration,
+    /// Pings, pongs and closes a peer may send: a burst of this many, refilled by half as many each second. Default
+    /// 200; public 20. More closes the socket with code 4429.
+    pub control_frames_burst: u32,
+    /// HTTP request or response bytes of the WebSocket handshake. Default 16 KiB.
+    pub handshake_bytes_max: usize,
+    /// From the accepted connection to the end of the handshake, and from there to the hello. Default 10 s.
+    pub hello_timeout: Duration,
+    /// Silence after which a ping is sent. Default 20 s.
+    pub ping_interval: Duration,
+    /// How long after a ping a silent peer is dead. Default 10 s.
+    pub ping_timeout: Duration,
+    /// How long the peer may take nothing of what waits for it before the session ends. Default 10 s.
+    pub write_stall: Duration,
+    /// How long a graceful close waits for calls in flight and for the peer. Default 30 s.
+    pub close_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            calls_max: 2_048,
+            payload_bytes_max: 8 << 20,
+            pending_bytes_max: 64 << 20,
+            held_answers_max: 4_096,
+            held_bytes_max: 64 << 20,
+            outgoing_bytes_max: 64 << 20,
+            chain_depth_max: 64,
+            methods_max: 4_096,
+            metadata_bytes_max: 8 << 10,
+            decode_depth_max: 64,
+            decode_budget_factor: 32,
+            decode_zero_sized_max: 65_536,
+            deadline_max: Duration::from_secs(24 * 60 * 60),
+            message_bytes_max: 128 << 10,
+            message_frames_max: 1_024,
+            message_timeout: Duration::from_secs(30),
+            control_frames_burst: 200,
+            handshake_bytes_max: 16 << 10,
+            hello_timeout: Duration::from_secs(10),
+            ping_interval: Duration::from_secs(20),
+            ping_timeout: Duration::from_secs(10),
+            write_stall: Duration::from_secs(10),
+            close_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Limits {
+    /// Bounds for peers that nobody vouches for.
+    pub fn public() -> Self {
+        Self {
+            calls_max: 256,
+            pending_bytes_max: 16 << 20,
+            held_answers_max: 512,
+            held_bytes_max: 16 << 20,
+            outgoing_bytes_max: 16 << 20,
+            chain_depth_max: 32,
+            control_frames_burst: 20,
+            ..Self::default()
+        }
+    }
+}
