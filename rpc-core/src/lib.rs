@@ -1,7 +1,84 @@
 //! Typed RPC over WebSocket: the protocol engine, promises and pipelining.
-pub mod path;
+
 #[cfg(feature = "driver")]
 pub mod transport;
-pub mod error;
-pub mod limits;
+
+mod args;
+mod codec;
+mod context;
+mod descriptor;
+mod dispatch;
+mod error;
+mod layout;
+mod limits;
+mod link;
+mod path;
+mod pipeline;
+mod promise;
+mod select;
+mod session_handle;
+mod stub;
+mod time;
+mod wire;
+
+pub use args::IntoArg;
+pub use context::{Context, Peer, Principal};
+pub use descriptor::{
+    ArgumentDescriptor, MethodAttributes, MethodDescriptor, ServiceDescriptor, Signature, ValueDescriptor,
+};
+pub use dispatch::{Service, Services};
+pub use error::{
+    CallError, CloseReason, DecodeError, Delivery, EncodeError, Refusal, SocketError, Upstream, Violation,
+};
+pub use layout::Layout;
 pub use limits::Limits;
+pub use path::{Path, Step};
+pub use pipeline::{OptionPipe, Pipelined, SequencePipe};
+pub use promise::{CallFuture, Promise};
+pub use rpc_macros::{Pipeline, data, rpc};
+pub use session_handle::SessionHandle;
+pub use stub::{NotSent, ServiceClient, join_all};
+
+/// Waits for all of several promises or futures at once and gives a tuple of their results.
+///
+/// Like `futures::join!`, but takes promises, which are made into futures before the first is polled, so that all of
+/// them leave together.
+#[macro_export]
+macro_rules! join {
+    ($($promise:expr),+ $(,)?) => {
+        $crate::__private::futures::join!($($crate::__private::into_future($promise)),+)
+    };
+}
+
+/// Waits for all of several promises or futures and gives a tuple of their values, or the first error.
+///
+/// Like `futures::try_join!`, but takes promises. Their error types must be the same.
+#[macro_export]
+macro_rules! try_join {
+    ($($promise:expr),+ $(,)?) => {
+        $crate::__private::futures::try_join!($($crate::__private::into_future($promise)),+)
+    };
+}
+
+/// What generated code names. Not part of the public API.
+#[doc(hidden)]
+pub mod __private {
+    pub use std::{
+        convert::Infallible, future::Future, marker::Send, option::Option, result::Result, sync::Arc,
+    };
+
+    pub use futures;
+    pub use serde;
+
+    pub use crate::{
+        descriptor::SignatureCache,
+        dispatch::{ArgumentError, ArgumentReader, Decode, Incoming, Reply},
+        pipeline::PipeAt,
+        stub::{CallBuilder, Stub},
+    };
+
+    /// `IntoFuture::into_future` for promises and futures alike.
+    pub fn into_future<P: std::future::IntoFuture>(promise: P) -> P::IntoFuture {
+        promise.into_future()
+    }
+}

@@ -1,0 +1,74 @@
+//! What may be passed to a stub's method: values, promises, and what stands for them.
+
+use serde::Serialize;
+
+use crate::{promise::Promise, stub::Arguments};
+
+/// Something that can be passed where a remote method takes a `T`: a `T`, a promise of one (by value or by
+/// reference), a `&str` for a `String`, a promise of a `T` for an `Option<T>`, a tuple of promises for a tuple.
+///
+/// A promise inside a struct literal is not supported: pass it as an argument of its own.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be passed where a remote method takes `{T}`",
+    label = "pass a `{T}`, a `Promise<{T}, _>` or a `&Promise<{T}, _>`"
+)]
+pub trait IntoArg<T> {
+    #[doc(hidden)]
+    fn put_into(self, arguments: &mut Arguments);
+}
+
+impl<T: Serialize> IntoArg<T> for T {
+    fn put_into(self, arguments: &mut Arguments) {
+        arguments.push_value(&self);
+    }
+}
+
+impl IntoArg<String> for &str {
+    fn put_into(self, arguments: &mut Arguments) {
+        arguments.push_value(self);
+    }
+}
+
+impl<T, E> IntoArg<T> for Promise<T, E> {
+    fn put_into(self, arguments: &mut Arguments) {
+        arguments.push_promise(self.place());
+    }
+}
+
+impl<T, E> IntoArg<T> for &Promise<T, E> {
+    fn put_into(self, arguments: &mut Arguments) {
+        arguments.push_promise(self.place());
+    }
+}
+
+impl<T, E> IntoArg<Option<T>> for Promise<T, E> {
+    fn put_into(self, arguments: &mut Arguments) {
+        arguments.push_promise_as_some(self.place());
+    }
+}
+
+impl<T, E> IntoArg<Option<T>> for &Promise<T, E> {
+    fn put_into(self, arguments: &mut Arguments) {
+        arguments.push_promise_as_some(self.place());
+    }
+}
+
+macro_rules! tuples_of_promises {
+    ($($($value:ident $error:ident $index:tt),+;)+) => {$(
+        impl<$($value, $error),+> IntoArg<($($value,)+)> for ($(Promise<$value, $error>,)+) {
+            fn put_into(self, arguments: &mut Arguments) {
+                arguments.push_tuple(&[$(self.$index.place()),+]);
+            }
+        }
+        impl<$($value, $error),+> IntoArg<($($value,)+)> for ($(&Promise<$value, $error>,)+) {
+            fn put_into(self, arguments: &mut Arguments) {
+                arguments.push_tuple(&[$(self.$index.place()),+]);
+            }
+        }
+    )+};
+}
+tuples_of_promises! {
+    A EA 0, B EB 1;
+    A EA 0, B EB 1, C EC 2;
+    A EA 0, B EB 1, C EC 2, D ED 3;
+}

@@ -1,0 +1,219 @@
+//! What a handler can know about its call: who makes it, until when, and whether anybody still waits.
+
+use std::{
+    cell::Cell,
+    fmt,
+    future::{Future, poll_fn},
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Poll, Waker},
+    time::Duration,
+};
+
+use crate::{
+    session_handle::SessionHandle,
+    stub::ServiceClient,
+    time::{self, Time},
+};
+
+/// Who the peer is, as far as this side knows.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Principal {
+    /// Nobody vouches for the peer.
+    #[default]
+    Anonymous,
+    /// The peer proved to be this one.
+    Named(Arc<str>),
+}
+
+impl Principal {
+    /// The principal of this name.
+    pub fn named(name: impl Into<Arc<str>>) -> Self {
+        Self::Named(name.into())
+    }
+
+    /// Its name, if it has one.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Anonymous => None,
+            Self::Named(name) => Some(name),
+        }
+    }
+}
+
+/// The other end of a session: where it is and what its handshake said.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Peer {
+    /// Its network address; `None` for links that have none.
+    pub address: Option<SocketAddr>,
+    /// Who it is.
+    pub principal: Principal,
+    /// The path and query it asked for, like `/chat?v=2`; empty where there was no HTTP request.
+    pub target: String,
+    /// The headers of its HTTP request, names in lower case.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Peer {
+    /// The first header of this lower-case name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// The context of one call, for handlers that take a parameter marked `#[rpc(context)]`.
+///
+/// Cheap to clone; it may outlive the handler.
+#[derive(Clone)]
+pub struct Context {
+    pub(crate) inner: Arc<ContextInner>,
+}
+
+pub(crate) struct ContextInner {
+    pub(crate) peer: Arc<Peer>,
+    pub(crate) deadline: Option<Time>,
+    pub(crate) metadata: Vec<(String, String)>,
+    pub(crate) cancelled: Arc<CancelSignal>,
+    pub(crate) session: Option<SessionHandle>,
+}
+
+impl Context {
+    /// Who calls.
+    pub fn principal(&self) -> &Principal {
+        &self.inner.peer.principal
+    }
+
+    /// The other end of the session.
+    pub fn peer(&self) -> &Peer {
+        &self.inner.peer
+    }
+
+    /// Its network address; `None` for links that have none.
+    pub fn peer_address(&self) -> Option<SocketAddr> {
+        self.inner.peer.address
+    }
+
+    /// How long the caller will still wait; `None` without a deadline, zero when it has passed.
+    pub fn remaining(&self) -> Option<Duration> {
+        self.inner.deadline.map(|deadline| time::now().until(deadline))
+    }
+
+    /// The value that the caller sent under this key.
+    pub fn metadata(&self, key: &str) -> Option<&str> {
+        self.inner.metadata.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
+    }
+
+    /// Everything the caller sent beside the arguments, in its order.
+    pub fn metadata_entries(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.inner.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// Whether the caller has stopped waiting.
+    pub fn is_cancelled(&self) -> bool {
+        self.inner.cancelled.is_set()
+    }
+
+    /// Completes when the caller stops waiting: it dropped its promise, its deadline passed, or its session ended.
+    /// Matters to handlers marked `#[rpc(no_cancel)]`; others are dropped then.
+    ///
+    /// # Cancel safety
+    /// Holds nothing; may be dropped and called again at any time.
+    pub async fn cancelled(&self) {
+        self.inner.cancelled.wait().await;
+    }
+
+    /// A client of one of the peer's own services: both sides of a session can call.
+    ///
+    /// `None` when the call was not made over a session.
+    pub fn peer_service<C: ServiceClient>(&self) -> Option<C> {
+        self.inner.session.as_ref().map(SessionHandle::service)
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("peer", &self.inner.peer)
+            .field("remaining", &self.remaining())
+            .field("metadata", &self.inner.metadata)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Set once, waited for by any number of tasks.
+#[derive(Default)]
+pub(crate) struct CancelSignal {
+    set: AtomicBool,
+    wakers: Mutex<Vec<Waker>>,
+}
+
+impl CancelSignal {
+    pub(crate) fn set(&self) {
+        self.set.store(true, Ordering::Release);
+        let wakers = std::mem::take(&mut *self.wakers.lock().unwrap_or_else(PoisonError::into_inner));
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    fn is_set(&self) -> bool {
+        self.set.load(Ordering::Acquire)
+    }
+
+    fn wait(&self) -> impl Future<Output = ()> {
+        poll_fn(|cx| {
+            let mut wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
+            // Checked under the lock: `set` stores first and takes the wakers after.
+            if self.is_set() {
+                return Poll::Ready(());
+            }
+            if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+                wakers.push(cx.waker().clone());
+            }
+            Poll::Pending
+        })
+    }
+}
+
+thread_local! {
+    static AMBIENT_DEADLINE: Cell<Option<Time>> = const { Cell::new(None) };
+}
+
+/// The deadline of the handler that this thread is polling; calls it makes inherit it.
+pub(crate) fn ambient_deadline() -> Option<Time> {
+    AMBIENT_DEADLINE.get()
+}
+
+/// Polls a handler with its deadline in scope.
+pub(crate) struct WithDeadline<F> {
+    pub(crate) deadline: Option<Time>,
+    pub(crate) future: F,
+}
+
+impl<F: Future + Unpin> Future for WithDeadline<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<F::Output> {
+        let _scope = DeadlineScope::enter(self.deadline);
+        Pin::new(&mut self.future).poll(cx)
+    }
+}
+
+/// Restores the outer deadline when dropped, also by a panic.
+struct DeadlineScope(Option<Time>);
+
+impl DeadlineScope {
+    fn enter(deadline: Option<Time>) -> Self {
+        Self(AMBIENT_DEADLINE.replace(deadline))
+    }
+}
+
+impl Drop for DeadlineScope {
+    fn drop(&mut self) {
+        AMBIENT_DEADLINE.set(self.0);
+    }
+}

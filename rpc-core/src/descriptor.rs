@@ -1,0 +1,180 @@
+//! What a service is, as data: names, docs, types and attributes, for dispatch, checks, documentation and tools.
+//!
+//! `#[rpc]` writes one [`ServiceDescriptor`] a trait, in a `static`. Layouts are traced on first use and cached here.
+
+use std::sync::OnceLock;
+
+use serde::de::DeserializeOwned;
+
+use crate::layout::Layout;
+
+/// One service: a trait under `#[rpc]`.
+#[derive(Debug)]
+pub struct ServiceDescriptor {
+    /// The name on the wire: the trait's, or `#[rpc(name = "…")]`.
+    pub name: &'static str,
+    /// The trait's doc comment.
+    pub docs: &'static str,
+    /// Whether a call that waits for a promise holds back later calls (`#[rpc(ordered)]`).
+    pub ordered: bool,
+    /// The methods, in the order written.
+    pub methods: &'static [MethodDescriptor],
+}
+
+/// One method of a service.
+#[derive(Debug)]
+pub struct MethodDescriptor {
+    /// The name on the wire: the method's, or `#[rpc(name = "…")]`.
+    pub name: &'static str,
+    /// The method's doc comment.
+    pub docs: &'static str,
+    /// The arguments that travel, in order; a context is not among them.
+    pub arguments: &'static [ArgumentDescriptor],
+    /// The `T` of `Result<T, E>`, or the plain result.
+    pub result: ValueDescriptor,
+    /// The `E` of `Result<T, E>`; `None` for a method that cannot fail.
+    pub error: Option<ValueDescriptor>,
+    /// What `#[rpc(…)]` and Rust's own attributes say about it.
+    pub attributes: MethodAttributes,
+    #[doc(hidden)]
+    pub cache: SignatureCache,
+}
+
+/// One argument of a method.
+#[derive(Debug)]
+pub struct ArgumentDescriptor {
+    /// The name in the trait.
+    pub name: &'static str,
+    /// Its type.
+    pub value: ValueDescriptor,
+}
+
+/// A type that travels.
+pub struct ValueDescriptor {
+    /// The type as written in the trait.
+    pub type_name: &'static str,
+    layout: fn(&'static str) -> Layout,
+}
+
+/// What attributes say about a method.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MethodAttributes {
+    /// Running it twice does what running it once does; it may be retried.
+    pub idempotent: bool,
+    /// The caller gets no result and no error.
+    pub oneway: bool,
+    /// The handler runs on the blocking pool.
+    pub blocking: bool,
+    /// A dropped promise does not stop the handler.
+    pub no_cancel: bool,
+    /// The note of `#[deprecated]`; empty when it has none.
+    pub deprecated: Option<&'static str>,
+}
+
+impl ArgumentDescriptor {
+    #[doc(hidden)]
+    pub const fn new<T: DeserializeOwned>(name: &'static str, type_name: &'static str) -> Self {
+        Self { name, value: ValueDescriptor::new::<T>(type_name) }
+    }
+}
+
+impl ValueDescriptor {
+    #[doc(hidden)]
+    pub const fn new<T: DeserializeOwned>(type_name: &'static str) -> Self {
+        Self { type_name, layout: Layout::of_named::<T> }
+    }
+
+    /// Traces the type's positional layout.
+    pub fn layout(&self) -> Layout {
+        (self.layout)(self.type_name)
+    }
+}
+
+impl std::fmt::Debug for ValueDescriptor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.type_name)
+    }
+}
+
+/// The traced layouts of a method; empty until first use.
+#[doc(hidden)]
+#[derive(Debug, Default)]
+pub struct SignatureCache(OnceLock<Signature>);
+
+impl SignatureCache {
+    #[doc(hidden)]
+    pub const fn new() -> Self {
+        Self(OnceLock::new())
+    }
+}
+
+/// The layouts of a method's arguments and results, and the fingerprint both sides compare.
+#[derive(Debug)]
+pub struct Signature {
+    /// One layout an argument.
+    pub arguments: Vec<Layout>,
+    /// The result's layout.
+    pub result: Layout,
+    /// The error's layout.
+    pub error: Option<Layout>,
+    /// Equal on both sides when their bytes mean the same.
+    pub fingerprint: u64,
+}
+
+impl MethodDescriptor {
+    /// The method's layouts, traced on first use.
+    pub fn signature(&self) -> &Signature {
+        self.cache.0.get_or_init(|| {
+            let arguments: Vec<Layout> =
+                self.arguments.iter().map(|argument| argument.value.layout()).collect();
+            let result = self.result.layout();
+            let error = self.error.as_ref().map(ValueDescriptor::layout);
+            let parts = [Layout::tuple(&arguments).fingerprint(), result.fingerprint()];
+            let fingerprint = parts
+                .into_iter()
+                .chain(error.as_ref().map(Layout::fingerprint))
+                .fold(0x51_7c_c1_b7_27_22_0a_95_u64, |hash, part| {
+                    (hash.rotate_left(23) ^ part).wrapping_mul(0x0100_0000_01b3)
+                });
+            Signature { arguments, result, error, fingerprint }
+        })
+    }
+
+    /// The signature as one readable line: argument names and layouts, result, error.
+    pub fn layout_text(&self) -> String {
+        let signature = self.signature();
+        let arguments: Vec<String> = self
+            .arguments
+            .iter()
+            .zip(&signature.arguments)
+            .map(|(argument, layout)| format!("{}: {layout}", argument.name))
+            .collect();
+        let mut text = format!("({}) -> {}", arguments.join(", "), signature.result);
+        if let Some(error) = &signature.error {
+            text.push_str(&format!(" or {error}"));
+        }
+        text
+    }
+
+    /// What the codec cannot carry, as `place: reason`; such a method fails when it is called.
+    pub fn problems(&self) -> Vec<String> {
+        let signature = self.signature();
+        let arguments = self.arguments.iter().zip(&signature.arguments).flat_map(|(argument, layout)| {
+            layout.problems().into_iter().map(|problem| format!("argument `{}`: {problem}", argument.name))
+        });
+        let result = signature.result.problems().into_iter().map(|problem| format!("result: {problem}"));
+        let error = signature
+            .error
+            .iter()
+            .flat_map(|layout| layout.problems())
+            .map(|problem| format!("error: {problem}"));
+        arguments.chain(result).chain(error).collect()
+    }
+}
+
+impl ServiceDescriptor {
+    /// The method with this wire name and its number.
+    pub(crate) fn method_named(&self, name: &str) -> Option<usize> {
+        self.methods.iter().position(|method| method.name == name)
+    }
+}

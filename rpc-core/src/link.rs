@@ -1,0 +1,485 @@
+//! The road from stubs, promises and handlers to the session they belong to.
+//!
+//! Callers on any thread append submissions under one short lock: an id is assigned, a few words are copied, nothing
+//! is encoded and nothing awaits. The driver, which alone owns the session, swaps the queue out and works through it.
+//!
+//! A call does not flush at once. The driver holds what it was given until somebody awaits a promise (or the call is
+//! detached, one-way, or a grace of a millisecond passes), so that a graph of calls made without awaiting leaves in
+//! one message whichever threads the caller and the driver run on.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use futures::task::AtomicWaker;
+
+use crate::{
+    codec::DecodeBudget,
+    descriptor::{MethodDescriptor, ServiceDescriptor},
+    dispatch::Outcome,
+    error::{CloseReason, Delivery, Refusal},
+    limits::Limits,
+    path::Path,
+    time::Time,
+    wire::{CallId, MethodNumber},
+};
+
+/// What a caller, a handler or a handle asks of the session.
+pub(crate) enum Submission {
+    Call(OutgoingCall),
+    /// Nobody waits for the value of this call any more. Sent only after the call was sealed.
+    Unwanted(CallId),
+    /// Nobody can pass the result of this call on any more. Sent only after the call was sealed.
+    Released(CallId),
+    /// A handler finished.
+    Finish {
+        answer: CallId,
+        outcome: Outcome,
+    },
+    /// Close in good order once the calls in flight are done.
+    Close,
+}
+
+/// A call on its way to the session.
+pub(crate) struct OutgoingCall {
+    pub(crate) id: CallId,
+    pub(crate) number: MethodNumber,
+    /// Encoded slots, preceded by their count.
+    pub(crate) payload: Vec<u8>,
+    /// The calls whose results the slots refer to.
+    pub(crate) bases: Vec<CallId>,
+    pub(crate) deadline: Option<Time>,
+    pub(crate) metadata: Vec<(String, String)>,
+    pub(crate) cell: Arc<CallCell>,
+}
+
+/// Shared by every handle of one session and its driver.
+pub(crate) struct Link {
+    pub(crate) limits: Limits,
+    pub(crate) budget: DecodeBudget,
+    outbox: Mutex<Outbox>,
+    driver: AtomicWaker,
+    /// Whether the driver has been told to send; saves the lock when a promise is awaited and it has.
+    flushing: AtomicBool,
+    closed: Mutex<Closed>,
+}
+
+struct Outbox {
+    next_call: i64,
+    queue: Vec<Submission>,
+    /// The driver has been woken since it last took the queue.
+    woken: bool,
+    state: OutboxState,
+    services: Vec<(&'static ServiceDescriptor, u32)>,
+    next_method: u32,
+}
+
+enum OutboxState {
+    Open,
+    /// Closing or told to go away: no new calls.
+    Draining(CloseReason),
+    Closed(CloseReason),
+}
+
+#[derive(Default)]
+struct Closed {
+    reason: Option<CloseReason>,
+    wakers: Vec<Waker>,
+}
+
+/// What the driver took in one go.
+pub(crate) struct Drained {
+    /// Somebody awaits: send at once. Otherwise more may follow within the grace.
+    pub(crate) flush: bool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // No code that can panic runs under these locks, so a poisoned one is still consistent.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Link {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            budget: DecodeBudget::from(&limits),
+            limits,
+            outbox: Mutex::new(Outbox {
+                next_call: 1,
+                queue: Vec::new(),
+                woken: false,
+                state: OutboxState::Open,
+                services: Vec::new(),
+                next_method: 1,
+            }),
+            driver: AtomicWaker::new(),
+            flushing: AtomicBool::new(false),
+            closed: Mutex::default(),
+        }
+    }
+
+    /// The number of the service's first method; the others follow it.
+    pub(crate) fn register(&self, service: &'static ServiceDescriptor) -> u32 {
+        let mut outbox = lock(&self.outbox);
+        if let Some((_, first)) = outbox.services.iter().find(|(known, _)| std::ptr::eq(*known, service)) {
+            return *first;
+        }
+        let first = outbox.next_method;
+        outbox.next_method += u32::try_from(service.methods.len()).unwrap_or(u32::MAX);
+        outbox.services.push((service, first));
+        first
+    }
+
+    /// Gives a call its id and queues it, or says why it cannot be sent.
+    pub(crate) fn call(
+        &self,
+        flush: bool,
+        make: impl FnOnce(CallId) -> OutgoingCall,
+    ) -> Result<Arc<CallCell>, CallRejected> {
+        let mut outbox = lock(&self.outbox);
+        match &outbox.state {
+            OutboxState::Open => {}
+            OutboxState::Draining(reason) | OutboxState::Closed(reason) => {
+                return Err(CallRejected(reason.clone()));
+            }
+        }
+        let id = CallId(outbox.next_call);
+        outbox.next_call += 1;
+        let call = make(id);
+        let cell = Arc::clone(&call.cell);
+        outbox.queue.push(Submission::Call(call));
+        if flush {
+            self.flushing.store(true, Ordering::Release);
+        }
+        self.wake(outbox);
+        Ok(cell)
+    }
+
+    pub(crate) fn submit(&self, submission: Submission) {
+        let mut outbox = lock(&self.outbox);
+        if matches!(outbox.state, OutboxState::Closed(_)) {
+            return;
+        }
+        outbox.queue.push(submission);
+        self.flushing.store(true, Ordering::Release);
+        self.wake(outbox);
+    }
+
+    fn wake(&self, mut outbox: MutexGuard<'_, Outbox>) {
+        let first = !std::mem::replace(&mut outbox.woken, true);
+        drop(outbox);
+        if first {
+            self.driver.wake();
+        }
+    }
+
+    /// Somebody waits: what is queued leaves at once.
+    pub(crate) fn flush(&self) {
+        if !self.flushing.swap(true, Ordering::AcqRel) {
+            self.driver.wake();
+        }
+    }
+
+    /// The driver's turn: swaps the queue with an empty one. Registers `cx` to be woken by what comes later.
+    pub(crate) fn drain(&self, cx: &mut Context<'_>, into: &mut Vec<Submission>) -> Drained {
+        self.driver.register(cx.waker());
+        // Cleared before the queue is taken: a flush that comes in between is not lost, it only wakes once more.
+        let flush = self.flushing.swap(false, Ordering::AcqRel);
+        let mut outbox = lock(&self.outbox);
+        outbox.woken = false;
+        if into.is_empty() {
+            std::mem::swap(into, &mut outbox.queue);
+        } else {
+            into.append(&mut outbox.queue);
+        }
+        Drained { flush }
+    }
+
+    /// From here on new calls fail as not sent; those in flight go on.
+    pub(crate) fn begin_draining(&self, reason: CloseReason) {
+        let mut outbox = lock(&self.outbox);
+        if matches!(outbox.state, OutboxState::Open) {
+            outbox.state = OutboxState::Draining(reason);
+        }
+    }
+
+    /// The session is over: fails what is still queued and wakes who waits for the end.
+    pub(crate) fn close(&self, reason: CloseReason) {
+        let queue = {
+            let mut outbox = lock(&self.outbox);
+            if matches!(outbox.state, OutboxState::Closed(_)) {
+                return;
+            }
+            outbox.state = OutboxState::Closed(reason.clone());
+            std::mem::take(&mut outbox.queue)
+        };
+        for submission in queue {
+            if let Submission::Call(call) = submission {
+                call.cell
+                    .complete(Returned::Disconnected { delivery: Delivery::NotSent, reason: reason.clone() });
+            }
+        }
+        let wakers = {
+            let mut closed = lock(&self.closed);
+            closed.reason = Some(reason);
+            std::mem::take(&mut closed.wakers)
+        };
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    pub(crate) fn close_reason(&self) -> Option<CloseReason> {
+        lock(&self.closed).reason.clone()
+    }
+
+    pub(crate) fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        let mut closed = lock(&self.closed);
+        if let Some(reason) = &closed.reason {
+            return Poll::Ready(reason.clone());
+        }
+        if !closed.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+            closed.wakers.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+}
+
+/// The session takes no calls; this is why.
+pub(crate) struct CallRejected(pub(crate) CloseReason);
+
+/// Keeps a session open while a handle, a stub or a promise exists; the last one closes it.
+pub(crate) struct Handle {
+    pub(crate) link: Arc<Link>,
+    /// A served session lives as long as its socket, whoever holds handles to it.
+    pub(crate) closes_on_drop: bool,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if self.closes_on_drop {
+            self.link.submit(Submission::Close);
+        }
+    }
+}
+
+// ---- one call, shared by its promise, what was derived from it, and the driver ----
+
+/// How a call came back, still encoded.
+#[derive(Clone)]
+pub(crate) enum Returned {
+    Value(Bytes),
+    Error(Bytes),
+    /// A call this one was built on failed, or has nothing at the path.
+    Upstream {
+        origin: Arc<CallCell>,
+        cause: OriginCause,
+    },
+    Refused(Refusal),
+    DeadlineExceeded,
+    Cancelled,
+    Panicked,
+    Disconnected {
+        delivery: Delivery,
+        reason: CloseReason,
+    },
+}
+
+#[derive(Clone)]
+pub(crate) enum OriginCause {
+    Failed(Box<Returned>),
+    Missed(Path),
+}
+
+/// Turns a failed return of a call into its `CallError<E>` and that error's text, without knowing `E`.
+pub(crate) type ErrorDecoder = fn(&Returned, DecodeBudget) -> (Arc<dyn std::any::Any + Send + Sync>, String);
+
+/// The state of one call that its handles share with the driver.
+pub(crate) struct CallCell {
+    pub(crate) id: CallId,
+    pub(crate) handle: Arc<Handle>,
+    pub(crate) service: &'static str,
+    pub(crate) method: &'static MethodDescriptor,
+    pub(crate) decode_error: ErrorDecoder,
+    /// The call whose result this is a part of, when this is the built-in call for a part.
+    pub(crate) part_of: Option<Arc<CallCell>>,
+    interest: AtomicU32,
+    state: Mutex<CellState>,
+}
+
+enum CellState {
+    Pending(Option<Waker>),
+    Done(Returned),
+    Taken,
+}
+
+const SEALED: u32 = 1;
+const WANTED: u32 = 2;
+const DETACHED: u32 = 4;
+const REFERENCE: u32 = 8;
+
+/// What is wanted of a call at the moment it is sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Interest {
+    /// A promise waits for the value.
+    pub(crate) value: bool,
+    /// Something can still pass the result into later calls.
+    pub(crate) reference: bool,
+    /// It is to run whoever is interested.
+    pub(crate) detached: bool,
+}
+
+impl CallCell {
+    /// A call with one promise: wanted, and referable through it.
+    pub(crate) fn new(
+        id: CallId,
+        handle: Arc<Handle>,
+        service: &'static str,
+        method: &'static MethodDescriptor,
+        decode_error: ErrorDecoder,
+    ) -> Arc<Self> {
+        Self::with(id, handle, service, method, decode_error, None, WANTED | REFERENCE)
+    }
+
+    /// A call that nobody waits for and that runs all the same.
+    pub(crate) fn oneway(
+        id: CallId,
+        handle: Arc<Handle>,
+        service: &'static str,
+        method: &'static MethodDescriptor,
+    ) -> Arc<Self> {
+        let no_promise: ErrorDecoder = |_, _| (Arc::new(()), String::new());
+        Self::with(id, handle, service, method, no_promise, None, DETACHED)
+    }
+
+    /// The built-in call for a part of what `whole` returns. Later calls refer to the whole, never to it.
+    pub(crate) fn part(id: CallId, whole: &Arc<CallCell>) -> Arc<Self> {
+        let handle = Arc::clone(&whole.handle);
+        Self::with(
+            id,
+            handle,
+            whole.service,
+            whole.method,
+            whole.decode_error,
+            Some(Arc::clone(whole)),
+            WANTED,
+        )
+    }
+
+    fn with(
+        id: CallId,
+        handle: Arc<Handle>,
+        service: &'static str,
+        method: &'static MethodDescriptor,
+        decode_error: ErrorDecoder,
+        part_of: Option<Arc<CallCell>>,
+        interest: u32,
+    ) -> Arc<Self> {
+        let state = Mutex::new(CellState::Pending(None));
+        Arc::new(Self {
+            id,
+            handle,
+            service,
+            method,
+            decode_error,
+            part_of,
+            interest: AtomicU32::new(interest),
+            state,
+        })
+    }
+
+    /// Why a call that was born failed did; for calls built on it.
+    pub(crate) fn failure(&self) -> Returned {
+        match &*lock(&self.state) {
+            CellState::Done(returned) => returned.clone(),
+            CellState::Pending(_) | CellState::Taken => Returned::Cancelled,
+        }
+    }
+
+    /// Freezes the interest; from here on changes are submitted.
+    pub(crate) fn seal(&self) -> Interest {
+        let bits = self.interest.fetch_or(SEALED, Ordering::AcqRel);
+        Interest { value: bits & WANTED != 0, reference: bits >= REFERENCE, detached: bits & DETACHED != 0 }
+    }
+
+    pub(crate) fn add_reference(&self) {
+        self.interest.fetch_add(REFERENCE, Ordering::AcqRel);
+    }
+
+    pub(crate) fn drop_reference(&self) {
+        let before = self.interest.fetch_sub(REFERENCE, Ordering::AcqRel);
+        if before & SEALED != 0 && before < 2 * REFERENCE {
+            self.handle.link.submit(Submission::Released(self.id));
+        }
+    }
+
+    /// Nobody will take the value.
+    pub(crate) fn drop_value(&self) {
+        let before = self.interest.fetch_and(!WANTED, Ordering::AcqRel);
+        let pending = matches!(&*lock(&self.state), CellState::Pending(_));
+        if pending && before & (SEALED | DETACHED) == SEALED {
+            self.handle.link.submit(Submission::Unwanted(self.id));
+        }
+    }
+
+    /// Lets the call run whoever drops what.
+    pub(crate) fn detach(&self) {
+        self.interest.fetch_or(DETACHED, Ordering::AcqRel);
+        self.handle.link.flush();
+    }
+
+    pub(crate) fn complete(&self, returned: Returned) {
+        let before = std::mem::replace(&mut *lock(&self.state), CellState::Done(returned));
+        if let CellState::Pending(Some(waker)) = before {
+            waker.wake();
+        }
+    }
+
+    /// Takes the result, or registers the waker. The first poll flushes what is queued.
+    pub(crate) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Returned> {
+        let mut state = lock(&self.state);
+        match &mut *state {
+            CellState::Pending(waker) => {
+                match waker {
+                    Some(known) if known.will_wake(cx.waker()) => {}
+                    _ => *waker = Some(cx.waker().clone()),
+                }
+                Poll::Pending
+            }
+            CellState::Done(_) => match std::mem::replace(&mut *state, CellState::Taken) {
+                CellState::Done(returned) => Poll::Ready(returned),
+                CellState::Pending(_) | CellState::Taken => Poll::Pending,
+            },
+            CellState::Taken => Poll::Pending,
+        }
+    }
+}
+
+/// A handle's right to pass a call's result into later calls. Cloning and dropping keep the count that the seal reads.
+pub(crate) struct Referable(Arc<CallCell>);
+
+impl Referable {
+    /// Takes over the reference that `CallCell::new` counted.
+    pub(crate) fn first(cell: Arc<CallCell>) -> Self {
+        Self(cell)
+    }
+
+    pub(crate) fn cell(&self) -> &Arc<CallCell> {
+        &self.0
+    }
+}
+
+impl Clone for Referable {
+    fn clone(&self) -> Self {
+        self.0.add_reference();
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl Drop for Referable {
+    fn drop(&mut self) {
+        self.0.drop_reference();
+    }
+}

@@ -1,0 +1,198 @@
+//! Results that are not here yet: awaited, or passed on before they are.
+
+use std::{
+    any::Any,
+    fmt,
+    future::{Future, IntoFuture},
+    marker::PhantomData,
+    ops::Deref,
+    pin::Pin,
+    sync::{Arc, OnceLock},
+    task::{Context, Poll, ready},
+};
+
+use serde::de::DeserializeOwned;
+
+use crate::{
+    codec::{self, DecodeBudget},
+    error::{CallError, Upstream, UpstreamCause},
+    link::{CallCell, OriginCause, Referable, Returned},
+    path::{Path, Step},
+    pipeline::{PipeAt, Pipelined},
+    stub,
+};
+
+/// The result of a call that is on its way.
+///
+/// The call was queued when the stub's method returned this; it leaves, with everything else made without awaiting in
+/// between, when a promise of the session is first awaited, and within about a millisecond in any case.
+///
+/// * `.await` gives the value or a [`CallError<E>`].
+/// * Passed to another call, by value or by reference, the peer substitutes the result: no round trip in between.
+/// * If `T` is [`Pipelined`], the promise derefs to a pipe whose methods are promises of its parts.
+/// * Dropped, it cancels the call, unless another call depends on it. [`Promise::detach`] lets it run.
+///
+/// # Example
+/// ```ignore
+/// let ann = chat.find("ann");                 // on its way
+/// let room = chat.join(ann.id(), 1);          // uses a part of a result nobody has seen yet
+/// let (ann, room) = rpc_core::try_join!(ann, room)?;
+/// ```
+#[must_use = "dropping a promise cancels its call; await it, pass it on or `Promise::detach` it"]
+pub struct Promise<T, E> {
+    value: Value,
+    place: Place,
+    pipe: OnceLock<Box<dyn Any + Send + Sync>>,
+    _types: PhantomData<fn() -> (T, E)>,
+}
+
+/// A call's result, or a part of it, as an argument names it. Keeps the result referable.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) base: Referable,
+    pub(crate) path: Path,
+}
+
+impl Place {
+    pub(crate) fn then(&self, step: Step) -> Self {
+        Self { base: self.base.clone(), path: self.path.then(step) }
+    }
+}
+
+/// The right to a call's value; dropped, nobody wants it any more.
+struct Value(Arc<CallCell>);
+
+impl Drop for Value {
+    fn drop(&mut self) {
+        self.0.drop_value();
+    }
+}
+
+impl<T, E> Promise<T, E> {
+    /// The promise of a whole result.
+    pub(crate) fn of_call(cell: Arc<CallCell>) -> Self {
+        let base = Referable::first(Arc::clone(&cell));
+        Self::new(cell, Place { base, path: Path::whole() })
+    }
+
+    /// The promise of a part of a result.
+    pub(crate) fn part(place: Place) -> Self {
+        Self::new(stub::call_for_part(&place), place)
+    }
+
+    fn new(value: Arc<CallCell>, place: Place) -> Self {
+        Self { value: Value(value), place, pipe: OnceLock::new(), _types: PhantomData }
+    }
+
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Lets the call run to its end though nobody waits for the result. Its errors are lost.
+    pub fn detach(promise: Self) {
+        promise.value.0.detach();
+    }
+}
+
+impl<T: Pipelined, E: Send + Sync + 'static> Deref for Promise<T, E> {
+    type Target = T::Pipe<E>;
+
+    fn deref(&self) -> &Self::Target {
+        let pipe = self.pipe.get_or_init(|| Box::new(T::pipe::<E>(PipeAt::new(self.place.clone()))));
+        pipe.downcast_ref().expect("the pipe's type is fixed by the promise's")
+    }
+}
+
+impl<T: DeserializeOwned, E: DeserializeOwned + Send + Sync + 'static> IntoFuture for Promise<T, E> {
+    type Output = Result<T, CallError<E>>;
+    type IntoFuture = CallFuture<T, E>;
+
+    fn into_future(self) -> CallFuture<T, E> {
+        // Dropping the place here, before the call is sealed, tells the peer that the result need not be kept.
+        CallFuture { value: self.value, flushed: false, _types: PhantomData }
+    }
+}
+
+/// Waits for a call's result.
+///
+/// # Cancel safety
+/// Dropping it cancels the call, unless another call depends on it. A result that was not polled out is lost.
+#[must_use = "futures do nothing unless polled, and dropping this one cancels its call"]
+pub struct CallFuture<T, E> {
+    value: Value,
+    flushed: bool,
+    _types: PhantomData<fn() -> (T, E)>,
+}
+
+impl<T: DeserializeOwned, E: DeserializeOwned + Send + Sync + 'static> Future for CallFuture<T, E> {
+    type Output = Result<T, CallError<E>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let poll = self.value.0.poll_take(cx);
+        if poll.is_pending() && !self.flushed {
+            self.flushed = true;
+            self.value.0.handle.link.flush();
+        }
+        let cell = &self.value.0;
+        let budget = cell.handle.link.budget;
+        Poll::Ready(match ready!(poll) {
+            Returned::Value(bytes) => codec::decode(&bytes, budget).map_err(CallError::BadAnswer),
+            failed => Err(call_error(failed, cell.part_of.as_ref(), budget)),
+        })
+    }
+}
+
+/// The typed error of a call that returned without a value.
+fn call_error<E: DeserializeOwned>(
+    returned: Returned,
+    part_of: Option<&Arc<CallCell>>,
+    budget: DecodeBudget,
+) -> CallError<E> {
+    match returned {
+        Returned::Value(_) => {
+            CallError::BadAnswer(crate::error::DecodeError::Invalid("a value, not an error".into()))
+        }
+        Returned::Error(bytes) => {
+            codec::decode(&bytes, budget).map_or_else(CallError::BadAnswer, CallError::Method)
+        }
+        Returned::Upstream { origin, cause } => match cause {
+            // A part fails as its whole does, with the same typed error.
+            OriginCause::Failed(failed) if part_of.is_some_and(|whole| Arc::ptr_eq(whole, &origin)) => {
+                call_error(*failed, origin.part_of.as_ref(), budget)
+            }
+            OriginCause::Failed(failed) => {
+                let (error, text) = (origin.decode_error)(&failed, budget);
+                CallError::Upstream(upstream(&origin, UpstreamCause::Failed { error, text: text.into() }))
+            }
+            OriginCause::Missed(path) => CallError::Upstream(upstream(&origin, UpstreamCause::Missed(path))),
+        },
+        Returned::Refused(refusal) => CallError::Refused(refusal),
+        Returned::DeadlineExceeded => CallError::DeadlineExceeded,
+        Returned::Cancelled => CallError::Cancelled,
+        Returned::Panicked => CallError::Panicked,
+        Returned::Disconnected { delivery, reason } => CallError::Disconnected { delivery, reason },
+    }
+}
+
+fn upstream(origin: &CallCell, cause: UpstreamCause) -> Upstream {
+    Upstream { service: origin.service, method: origin.method.name, cause }
+}
+
+/// [`call_error`] for those who do not know `E`; see `ErrorDecoder`.
+pub(crate) fn decode_error<E: DeserializeOwned + Send + Sync + 'static>(
+    returned: &Returned,
+    budget: DecodeBudget,
+) -> (Arc<dyn Any + Send + Sync>, String) {
+    let error = call_error::<E>(returned.clone(), None, budget);
+    let text = match &error {
+        CallError::Refused(refusal) => refusal.to_string(),
+        other => other.to_string(),
+    };
+    (Arc::new(error), text)
+}
+
+impl<T, E> fmt::Debug for CallFuture<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,55 @@
+//! A running session, as its users hold it.
+
+use std::{future::poll_fn, sync::Arc};
+
+use crate::{
+    error::CloseReason,
+    link::{Handle, Submission},
+    stub::{ServiceClient, Stub},
+};
+
+/// One side of a running session: makes clients of the peer's services and ends it.
+///
+/// Cheap to clone, `Send` and `Sync`; one is enough for a whole application. On the side that connected, the session
+/// closes when the last handle, client and promise of it is dropped.
+#[derive(Clone)]
+pub struct SessionHandle {
+    pub(crate) handle: Arc<Handle>,
+}
+
+impl SessionHandle {
+    /// A client of one of the peer's services. Costs no message: a peer without the service refuses its calls.
+    pub fn service<C: ServiceClient>(&self) -> C {
+        C::from_stub(Stub::new(Arc::clone(&self.handle), C::descriptor()))
+    }
+
+    /// Closes in good order: takes no new calls, lets those in flight finish (at most
+    /// [`Limits::close_timeout`](crate::Limits::close_timeout)), says goodbye and waits until the session is over.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not stop the closing.
+    pub async fn close(&self) -> CloseReason {
+        self.handle.link.begin_draining(CloseReason::Local);
+        self.handle.link.submit(Submission::Close);
+        self.closed().await
+    }
+
+    /// Waits until the session is over and says why.
+    ///
+    /// # Cancel safety
+    /// Holds nothing; may be dropped and called again at any time.
+    pub async fn closed(&self) -> CloseReason {
+        poll_fn(|cx| self.handle.link.poll_closed(cx)).await
+    }
+
+    /// Whether the session is over.
+    pub fn is_closed(&self) -> bool {
+        self.handle.link.close_reason().is_some()
+    }
+}
+
+impl std::fmt::Debug for SessionHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SessionHandle").field("closed", &self.is_closed()).finish_non_exhaustive()
+    }
+}

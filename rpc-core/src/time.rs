@@ -1,0 +1,54 @@
+//! Points in time as the session sees them: counted from an origin its driver chose, never read from a clock.
+
+use std::{ops::Add, time::Duration};
+
+/// Microseconds since the driver's origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub(crate) struct Time(u64);
+
+impl Time {
+    /// The origin.
+    pub(crate) const ZERO: Self = Self(0);
+
+    /// How long it is from `self` until `later`; zero when `later` is not later.
+    pub(crate) fn until(self, later: Self) -> Duration {
+        Duration::from_micros(later.0.saturating_sub(self.0))
+    }
+}
+
+/// Saturates: a peer's longest duration must not overflow a clock.
+impl Add<Duration> for Time {
+    type Output = Self;
+    fn add(self, rhs: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(rhs.as_micros()).unwrap_or(u64::MAX)))
+    }
+}
+
+#[cfg(feature = "driver")]
+pub(crate) use clock::now;
+
+/// The process's clock, for what lives outside sessions: stubs, contexts, drivers.
+#[cfg(feature = "driver")]
+mod clock {
+    use std::sync::OnceLock;
+
+    use tokio::time::Instant;
+
+    use super::Time;
+
+    /// tokio's clock, so that paused time in tests is honoured.
+    pub(crate) fn now() -> Time {
+        static ORIGIN: OnceLock<Instant> = OnceLock::new();
+        let now = Instant::now();
+        // Paused clocks of other runtimes may lie behind the origin; saturate there.
+        Time::ZERO + now.saturating_duration_since(*ORIGIN.get_or_init(|| now))
+    }
+}
+
+#[cfg(not(feature = "driver"))]
+pub(crate) fn now() -> Time {
+    use std::{sync::OnceLock, time::Instant};
+    static ORIGIN: OnceLock<Instant> = OnceLock::new();
+    let now = Instant::now();
+    Time::ZERO + now.saturating_duration_since(*ORIGIN.get_or_init(|| now))
+}

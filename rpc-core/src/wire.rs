@@ -1,0 +1,839 @@
+//! The bytes of the protocol: frames to bytes and back. The only file that knows them.
+//!
+//! One WebSocket message is one *batch*: frames back to back, nothing between or after them. Integers are unsigned
+//! LEB128 (`varint`, at most ten bytes); signed ones are zigzag first. `str` and `bytes` are a varint length and that
+//! many bytes. Unknown bits in a flags byte are a violation.
+//!
+//! | kind | frame | fields |
+//! |---|---|---|
+//! | `01` | Hello | magic `RPCW` · version · features · codec · session id 16 · secret 32 · attach `00` · calls max · payload max · window · extension `bytes` |
+//! | `02` | Welcome | version · features · codec · calls max · payload max · window · extension `bytes` |
+//! | `03` | Define | number · service `str` · method `str` · fingerprint 8, little endian |
+//! | `04` | Call | id · flags · target (zigzag) · method number · \[deadline µs\] · \[metadata: count, (`str` `str`)…\] · payload |
+//! | `05` | Return | id · status · by status: nothing, payload, origin and path, or failure |
+//! | `06` | Cancel | id |
+//! | `07` | Release | count · first id · (difference to the one before, zigzag)… |
+//! | `08` | Chunk | id × 2 + (1 if it belongs to a Return) · `bytes` |
+//! | `09` | Goodbye | code · reason `str` |
+//! | `0a` | Ack | number of sequenced frames accepted so far (only where the resume feature was agreed) |
+//! | `10`–`1f` | | kept for streams |
+//! | `20`–`2f` | | kept for object references and recorded programs |
+//! | `80`–`ff` | | optional: `bytes` follow; a receiver that does not know the kind skips them |
+//!
+//! Call flags: `01` value wanted · `02` keep the result for later references · `04` one-way · `08` deadline follows ·
+//! `10` metadata follows · `20` payload follows in chunks · `40` kept for a table of object references.
+//! Return status: `0` done, value not wanted · `1` value · `2` the method's error · `3` upstream · `4` failed; with
+//! `10` added, the payload follows in chunks.
+//! A payload is `bytes`; in chunks it is its total length alone, and Chunk frames bring the rest in order.
+//! The target is `0` for the services at the root, positive for a result, negative for an exported object.
+//! Attach is `0` for a new session; `1` is kept for a resume with epoch, counts and the time detached.
+//! Frames `03`–`08` and the kept ranges are *sequenced*: both ends count them, so that an Ack can name them.
+//!
+//! A Call's payload is its arguments: a count and as many slots.
+//!
+//! | tag | slot | fields |
+//! |---|---|---|
+//! | `00` | Inline | `bytes`, encoded by the codec |
+//! | `01` | Reference | call id · path |
+//! | `02` | Reference as the `Some` of an option | call id · path |
+//! | `03` | Tuple | count · slots, none of them a tuple |
+//!
+//! A path is a count and steps: `00` field n · `01` index n · `02` some · `03` variant n.
+//! Failure: code · as many strings as the code has · \[retry after ms\]; see [`Failure`].
+
+use bytes::Bytes;
+
+use crate::{
+    error::Violation,
+    path::{PATH_STEPS_MAX, Path, Step},
+};
+
+/// The version of this file's tables.
+pub(crate) const WIRE_VERSION: u32 = 1;
+/// The codec of payloads: bincode 2, `standard()` configuration.
+pub(crate) const CODEC_BINCODE: u64 = 1;
+/// A batch is sealed when it has this many bytes.
+pub(crate) const BATCH_BYTES: usize = 16 << 10;
+/// Payloads up to this length travel inside their frame; longer ones in chunks.
+pub(crate) const INLINE_BYTES_MAX: usize = 72 << 10;
+/// The bytes of a chunk, except for the last.
+pub(crate) const CHUNK_BYTES: usize = 64 << 10;
+
+const MAGIC: [u8; 4] = *b"RPCW";
+const TEXT_BYTES_MAX: usize = 4 << 10;
+
+const WANTED: u8 = 0x01;
+const KEEP: u8 = 0x02;
+const ONEWAY: u8 = 0x04;
+const DEADLINE: u8 = 0x08;
+const METADATA: u8 = 0x10;
+const CHUNKED: u8 = 0x20;
+const CALL_FLAGS: u8 = WANTED | KEEP | ONEWAY | DEADLINE | METADATA | CHUNKED;
+const RETURN_CHUNKED: u8 = 0x10;
+
+/// A call's name on the wire: chosen by the caller, rising, never used twice in a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct CallId(pub(crate) i64);
+
+/// Ids stay below 2^53 so that a peer written in JavaScript can hold them.
+const CALL_ID_MAX: i64 = (1 << 53) - 1;
+
+/// The number a peer gave a method when it first named it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct MethodNumber(pub(crate) u32);
+
+/// Method number of the built-in call that returns the value of its one reference.
+pub(crate) const METHOD_GET: MethodNumber = MethodNumber(0);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hello {
+    pub(crate) version: u32,
+    pub(crate) features: u64,
+    pub(crate) codec: u64,
+    pub(crate) session: [u8; 16],
+    pub(crate) secret: [u8; 32],
+    pub(crate) offer: Offer,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Welcome {
+    pub(crate) version: u32,
+    pub(crate) features: u64,
+    pub(crate) codec: u64,
+    pub(crate) offer: Offer,
+}
+
+/// What the sender of a Hello or Welcome will take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Offer {
+    pub(crate) calls_max: u64,
+    pub(crate) payload_bytes_max: u64,
+    /// Sequenced bytes that may be received and not yet acknowledged; used where resume was agreed.
+    pub(crate) window_bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Define {
+    pub(crate) number: MethodNumber,
+    pub(crate) service: String,
+    pub(crate) method: String,
+    pub(crate) fingerprint: u64,
+}
+
+/// A payload inside its frame, or the length of one that follows in chunks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Payload {
+    Inline(Bytes),
+    Chunked { total: usize },
+}
+
+/// What the caller wants of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Want {
+    /// Send the value back.
+    pub(crate) value: bool,
+    /// Keep the result until it is released.
+    pub(crate) keep: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Call {
+    pub(crate) id: CallId,
+    pub(crate) want: Want,
+    pub(crate) oneway: bool,
+    pub(crate) target: i64,
+    pub(crate) method: MethodNumber,
+    pub(crate) deadline_us: Option<u64>,
+    pub(crate) metadata: Vec<(String, String)>,
+    pub(crate) payload: Payload,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Return {
+    pub(crate) id: CallId,
+    pub(crate) status: Status,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Status {
+    Done,
+    Value(Payload),
+    Error(Payload),
+    Upstream { origin: CallId, missed: Option<Path> },
+    Failed(Failure),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Chunk {
+    pub(crate) id: CallId,
+    pub(crate) of_return: bool,
+    pub(crate) bytes: Bytes,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Frame {
+    Hello(Box<Hello>),
+    Welcome(Welcome),
+    Define(Define),
+    Call(Call),
+    Return(Return),
+    Cancel(CallId),
+    Release(Vec<CallId>),
+    Chunk(Chunk),
+    Goodbye { code: u16, reason: String },
+    Ack { frames: u64 },
+}
+
+/// Why the peer did not produce a result, as it travels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Failure {
+    UnknownService,
+    UnknownMethod,
+    SchemaMismatch { theirs: String },
+    InvalidArgument { argument: String, reason: String },
+    InvalidReference { argument: String, reason: String },
+    ResourceExhausted { limit: String, retry_after_ms: u64 },
+    Unavailable,
+    Unauthenticated,
+    PermissionDenied,
+    DeadlineExceeded,
+    Cancelled,
+    Panicked,
+}
+
+// ---- writing ----
+
+pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push((value as u8 & 0x7f) | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn put_signed(out: &mut Vec<u8>, value: i64) {
+    put_varint(out, ((value << 1) ^ (value >> 63)) as u64);
+}
+
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_varint(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+/// Long texts are cut at a character boundary: they explain, they do not carry data.
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    put_bytes(out, text[..text.floor_char_boundary(TEXT_BYTES_MAX)].as_bytes());
+}
+
+fn put_id(out: &mut Vec<u8>, id: CallId) {
+    put_varint(out, id.0 as u64);
+}
+
+fn put_offer(out: &mut Vec<u8>, offer: &Offer) {
+    put_varint(out, offer.calls_max);
+    put_varint(out, offer.payload_bytes_max);
+    put_varint(out, offer.window_bytes);
+    put_bytes(out, &[]);
+}
+
+fn put_payload(out: &mut Vec<u8>, payload: &Payload) {
+    match payload {
+        Payload::Inline(bytes) => put_bytes(out, bytes),
+        Payload::Chunked { total } => put_varint(out, *total as u64),
+    }
+}
+
+fn put_path(out: &mut Vec<u8>, path: &Path) {
+    put_varint(out, path.steps().len() as u64);
+    for step in path.steps() {
+        let (tag, number) = match *step {
+            Step::Field(number) => (0, Some(number)),
+            Step::Index(number) => (1, Some(number)),
+            Step::Some => (2, None),
+            Step::Variant(number) => (3, Some(number)),
+        };
+        out.push(tag);
+        if let Some(number) = number {
+            put_varint(out, u64::from(number));
+        }
+    }
+}
+
+/// Appends one frame.
+pub(crate) fn put_frame(out: &mut Vec<u8>, frame: &Frame) {
+    match frame {
+        Frame::Hello(hello) => {
+            out.push(0x01);
+            out.extend_from_slice(&MAGIC);
+            put_varint(out, u64::from(hello.version));
+            put_varint(out, hello.features);
+            put_varint(out, hello.codec);
+            out.extend_from_slice(&hello.session);
+            out.extend_from_slice(&hello.secret);
+            out.push(0);
+            put_offer(out, &hello.offer);
+        }
+        Frame::Welcome(welcome) => {
+            out.push(0x02);
+            put_varint(out, u64::from(welcome.version));
+            put_varint(out, welcome.features);
+            put_varint(out, welcome.codec);
+            put_offer(out, &welcome.offer);
+        }
+        Frame::Define(define) => {
+            put_define(out, define.number, &define.service, &define.method, define.fingerprint)
+        }
+        Frame::Call(call) => {
+            put_call_head(out, call);
+            put_payload(out, &call.payload);
+        }
+        Frame::Return(answer) => put_return(out, answer),
+        Frame::Cancel(id) => {
+            out.push(0x06);
+            put_id(out, *id);
+        }
+        Frame::Release(ids) => put_release(out, ids),
+        Frame::Chunk(chunk) => put_chunk(out, chunk.id, chunk.of_return, &chunk.bytes),
+        Frame::Goodbye { code, reason } => {
+            out.push(0x09);
+            put_varint(out, u64::from(*code));
+            put_text(out, reason);
+        }
+        Frame::Ack { frames } => {
+            out.push(0x0a);
+            put_varint(out, *frames);
+        }
+    }
+}
+
+pub(crate) fn put_define(
+    out: &mut Vec<u8>,
+    number: MethodNumber,
+    service: &str,
+    method: &str,
+    fingerprint: u64,
+) {
+    out.push(0x03);
+    put_varint(out, u64::from(number.0));
+    put_bytes(out, service.as_bytes());
+    put_bytes(out, method.as_bytes());
+    out.extend_from_slice(&fingerprint.to_le_bytes());
+}
+
+fn put_call_head(out: &mut Vec<u8>, call: &Call) {
+    out.push(0x04);
+    put_id(out, call.id);
+    let mut flags = 0;
+    for (set, flag) in [
+        (call.want.value, WANTED),
+        (call.want.keep, KEEP),
+        (call.oneway, ONEWAY),
+        (call.deadline_us.is_some(), DEADLINE),
+        (!call.metadata.is_empty(), METADATA),
+        (matches!(call.payload, Payload::Chunked { .. }), CHUNKED),
+    ] {
+        if set {
+            flags |= flag;
+        }
+    }
+    out.push(flags);
+    put_signed(out, call.target);
+    put_varint(out, u64::from(call.method.0));
+    if let Some(deadline) = call.deadline_us {
+        put_varint(out, deadline);
+    }
+    if !call.metadata.is_empty() {
+        put_varint(out, call.metadata.len() as u64);
+        for (key, value) in &call.metadata {
+            put_bytes(out, key.as_bytes());
+            put_bytes(out, value.as_bytes());
+        }
+    }
+}
+
+pub(crate) fn put_return(out: &mut Vec<u8>, answer: &Return) {
+    out.push(0x05);
+    put_id(out, answer.id);
+    let chunked =
+        |payload: &Payload| if matches!(payload, Payload::Chunked { .. }) { RETURN_CHUNKED } else { 0 };
+    match &answer.status {
+        Status::Done => out.push(0),
+        Status::Value(payload) => {
+            out.push(1 | chunked(payload));
+            put_payload(out, payload);
+        }
+        Status::Error(payload) => {
+            out.push(2 | chunked(payload));
+            put_payload(out, payload);
+        }
+        Status::Upstream { origin, missed } => {
+            out.push(3);
+            put_id(out, *origin);
+            out.push(u8::from(missed.is_some()));
+            if let Some(path) = missed {
+                put_path(out, path);
+            }
+        }
+        Status::Failed(failure) => {
+            out.push(4);
+            put_failure(out, failure);
+        }
+    }
+}
+
+fn put_failure(out: &mut Vec<u8>, failure: &Failure) {
+    match failure {
+        Failure::UnknownService => out.push(1),
+        Failure::UnknownMethod => out.push(2),
+        Failure::SchemaMismatch { theirs } => {
+            out.push(3);
+            put_text(out, theirs);
+        }
+        Failure::InvalidArgument { argument, reason } => {
+            out.push(4);
+            put_text(out, argument);
+            put_text(out, reason);
+        }
+        Failure::InvalidReference { argument, reason } => {
+            out.push(5);
+            put_text(out, argument);
+            put_text(out, reason);
+        }
+        Failure::ResourceExhausted { limit, retry_after_ms } => {
+            out.push(6);
+            put_text(out, limit);
+            put_varint(out, *retry_after_ms);
+        }
+        Failure::Unavailable => out.push(7),
+        Failure::Unauthenticated => out.push(8),
+        Failure::PermissionDenied => out.push(9),
+        Failure::DeadlineExceeded => out.push(10),
+        Failure::Cancelled => out.push(11),
+        Failure::Panicked => out.push(12),
+    }
+}
+
+fn put_release(out: &mut Vec<u8>, ids: &[CallId]) {
+    out.push(0x07);
+    put_varint(out, ids.len() as u64);
+    let mut before = 0;
+    for id in ids {
+        put_signed(out, id.0 - before);
+        before = id.0;
+    }
+}
+
+pub(crate) fn put_chunk(out: &mut Vec<u8>, id: CallId, of_return: bool, bytes: &[u8]) {
+    out.push(0x08);
+    put_varint(out, ((id.0 as u64) << 1) | u64::from(of_return));
+    put_bytes(out, bytes);
+}
+
+/// Arguments as a caller writes them: slots behind each other, counted at the front when sent.
+pub(crate) mod slots {
+    use super::{CallId, Path, put_id, put_path, put_varint};
+
+    /// Appends an inline slot whose value `encode` writes.
+    pub(crate) fn put_inline<E>(
+        out: &mut Vec<u8>,
+        encode: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let start = out.len();
+        // Most values are short: one byte is reserved for the length, and the value moves if that is too few.
+        out.extend_from_slice(&[0, 0]);
+        if let Err(error) = encode(out) {
+            out.truncate(start);
+            return Err(error);
+        }
+        let length = out.len() - start - 2;
+        match u8::try_from(length) {
+            Ok(short) if short < 0x80 => out[start + 1] = short,
+            _ => {
+                let mut prefix = Vec::with_capacity(10);
+                put_varint(&mut prefix, length as u64);
+                out.splice(start + 1..start + 2, prefix);
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends a slot that stands for the part at `path` of what `base` returns.
+    pub(crate) fn put_reference(out: &mut Vec<u8>, base: CallId, path: &Path, as_some: bool) {
+        out.push(if as_some { 2 } else { 1 });
+        put_id(out, base);
+        put_path(out, path);
+    }
+
+    /// Opens a tuple of `count` slots.
+    pub(crate) fn put_tuple(out: &mut Vec<u8>, count: u8) {
+        out.push(3);
+        put_varint(out, u64::from(count));
+    }
+}
+
+// ---- reading ----
+
+/// Reads the frames of one message, in order.
+#[derive(Debug)]
+pub(crate) struct FrameReader {
+    message: Bytes,
+    at: usize,
+}
+
+impl FrameReader {
+    pub(crate) fn new(message: Bytes) -> Self {
+        Self { message, at: 0 }
+    }
+
+    /// The next frame; `None` at the end. Optional frames of unknown kinds are skipped.
+    pub(crate) fn next_frame(&mut self) -> Result<Option<Frame>, Violation> {
+        loop {
+            if self.at == self.message.len() {
+                return Ok(None);
+            }
+            let kind = self.byte()?;
+            let frame = match kind {
+                0x01 => Frame::Hello(Box::new(self.hello()?)),
+                0x02 => Frame::Welcome(self.welcome()?),
+                0x03 => Frame::Define(self.define()?),
+                0x04 => Frame::Call(self.call()?),
+                0x05 => Frame::Return(self.answer()?),
+                0x06 => Frame::Cancel(self.id()?),
+                0x07 => Frame::Release(self.release()?),
+                0x08 => Frame::Chunk(self.chunk()?),
+                0x09 => {
+                    let code = u16::try_from(self.varint()?)
+                        .map_err(|_| self.malformed("close code above 65,535"))?;
+                    Frame::Goodbye { code, reason: self.string(TEXT_BYTES_MAX)? }
+                }
+                0x0a => Frame::Ack { frames: self.varint()? },
+                0x80.. => {
+                    self.bytes()?;
+                    continue;
+                }
+                _ => return Err(Violation::UnknownFrame(kind)),
+            };
+            return Ok(Some(frame));
+        }
+    }
+
+    fn malformed(&self, what: &'static str) -> Violation {
+        Violation::Malformed { offset: self.at, what }
+    }
+
+    fn byte(&mut self) -> Result<u8, Violation> {
+        let byte =
+            *self.message.get(self.at).ok_or_else(|| self.malformed("the message ends inside a frame"))?;
+        self.at += 1;
+        Ok(byte)
+    }
+
+    fn varint(&mut self) -> Result<u64, Violation> {
+        let mut value = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            let bits = u64::from(byte & 0x7f);
+            if shift == 63 && bits > 1 {
+                break;
+            }
+            value |= bits << shift;
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        Err(self.malformed("an integer above 64 bits"))
+    }
+
+    fn signed(&mut self) -> Result<i64, Violation> {
+        let raw = self.varint()?;
+        Ok((raw >> 1) as i64 ^ -((raw & 1) as i64))
+    }
+
+    fn u32(&mut self) -> Result<u32, Violation> {
+        u32::try_from(self.varint()?).map_err(|_| self.malformed("a number above 32 bits"))
+    }
+
+    fn length(&mut self) -> Result<usize, Violation> {
+        usize::try_from(self.varint()?).map_err(|_| self.malformed("a length above the address space"))
+    }
+
+    fn checked_id(&self, raw: i64) -> Result<CallId, Violation> {
+        if (1..=CALL_ID_MAX).contains(&raw) {
+            Ok(CallId(raw))
+        } else {
+            Err(self.malformed("a call id out of range"))
+        }
+    }
+
+    fn id(&mut self) -> Result<CallId, Violation> {
+        let raw = i64::try_from(self.varint()?).unwrap_or(i64::MAX);
+        self.checked_id(raw)
+    }
+
+    fn bytes(&mut self) -> Result<Bytes, Violation> {
+        let length = self.length()?;
+        self.take(length)
+    }
+
+    fn take(&mut self, length: usize) -> Result<Bytes, Violation> {
+        if length > self.message.len() - self.at {
+            return Err(self.malformed("a length beyond the end of the message"));
+        }
+        let bytes = self.message.slice(self.at..self.at + length);
+        self.at += length;
+        Ok(bytes)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Violation> {
+        let bytes = self.take(N)?;
+        <[u8; N]>::try_from(&bytes[..]).map_err(|_| self.malformed("a field of the wrong length"))
+    }
+
+    fn string(&mut self, bytes_max: usize) -> Result<String, Violation> {
+        let bytes = self.bytes()?;
+        if bytes.len() > bytes_max {
+            return Err(self.malformed("a text that is too long"));
+        }
+        String::from_utf8(bytes.to_vec()).map_err(|_| self.malformed("a text that is not UTF-8"))
+    }
+
+    fn offer(&mut self) -> Result<Offer, Violation> {
+        let offer = Offer {
+            calls_max: self.varint()?,
+            payload_bytes_max: self.varint()?,
+            window_bytes: self.varint()?,
+        };
+        self.bytes()?;
+        Ok(offer)
+    }
+
+    fn hello(&mut self) -> Result<Hello, Violation> {
+        if self.array::<4>()? != MAGIC {
+            return Err(self.malformed("not a hello of this protocol"));
+        }
+        let version = self.u32()?;
+        if version != WIRE_VERSION {
+            return Err(Violation::Version { peer: version, ours: WIRE_VERSION });
+        }
+        let hello = Hello {
+            version,
+            features: self.varint()?,
+            codec: self.varint()?,
+            session: self.array()?,
+            secret: self.array()?,
+            offer: {
+                if self.byte()? != 0 {
+                    return Err(self.malformed("an attach this version does not know"));
+                }
+                self.offer()?
+            },
+        };
+        Ok(hello)
+    }
+
+    fn welcome(&mut self) -> Result<Welcome, Violation> {
+        let version = self.u32()?;
+        if version != WIRE_VERSION {
+            return Err(Violation::Version { peer: version, ours: WIRE_VERSION });
+        }
+        Ok(Welcome { version, features: self.varint()?, codec: self.varint()?, offer: self.offer()? })
+    }
+
+    fn define(&mut self) -> Result<Define, Violation> {
+        Ok(Define {
+            number: MethodNumber(self.u32()?),
+            service: self.string(TEXT_BYTES_MAX)?,
+            method: self.string(TEXT_BYTES_MAX)?,
+            fingerprint: u64::from_le_bytes(self.array()?),
+        })
+    }
+
+    fn call(&mut self) -> Result<Call, Violation> {
+        let id = self.id()?;
+        let flags = self.byte()?;
+        if flags & !CALL_FLAGS != 0 {
+            return Err(self.malformed("unknown call flags"));
+        }
+        let target = self.signed()?;
+        let method = MethodNumber(self.u32()?);
+        let deadline_us = if flags & DEADLINE != 0 { Some(self.varint()?) } else { None };
+        let metadata = if flags & METADATA != 0 { self.metadata()? } else { Vec::new() };
+        let payload = self.payload(flags & CHUNKED != 0)?;
+        Ok(Call {
+            id,
+            want: Want { value: flags & WANTED != 0, keep: flags & KEEP != 0 },
+            oneway: flags & ONEWAY != 0,
+            target,
+            method,
+            deadline_us,
+            metadata,
+            payload,
+        })
+    }
+
+    fn metadata(&mut self) -> Result<Vec<(String, String)>, Violation> {
+        let count = self.length()?;
+        // Each entry takes two bytes at least: a count beyond that is a lie, found before anything is reserved.
+        if count > (self.message.len() - self.at) / 2 {
+            return Err(self.malformed("more metadata than bytes"));
+        }
+        (0..count).map(|_| Ok((self.string(usize::MAX)?, self.string(usize::MAX)?))).collect()
+    }
+
+    fn payload(&mut self, chunked: bool) -> Result<Payload, Violation> {
+        Ok(if chunked { Payload::Chunked { total: self.length()? } } else { Payload::Inline(self.bytes()?) })
+    }
+
+    fn answer(&mut self) -> Result<Return, Violation> {
+        let id = self.id()?;
+        let byte = self.byte()?;
+        let chunked = byte & RETURN_CHUNKED != 0;
+        let status = match (byte & !RETURN_CHUNKED, chunked) {
+            (0, false) => Status::Done,
+            (1, _) => Status::Value(self.payload(chunked)?),
+            (2, _) => Status::Error(self.payload(chunked)?),
+            (3, false) => Status::Upstream {
+                origin: self.id()?,
+                missed: match self.byte()? {
+                    0 => None,
+                    1 => Some(self.path()?),
+                    _ => return Err(self.malformed("neither a path nor none")),
+                },
+            },
+            (4, false) => Status::Failed(self.failure()?),
+            _ => return Err(self.malformed("an unknown return status")),
+        };
+        Ok(Return { id, status })
+    }
+
+    fn failure(&mut self) -> Result<Failure, Violation> {
+        Ok(match self.byte()? {
+            1 => Failure::UnknownService,
+            2 => Failure::UnknownMethod,
+            3 => Failure::SchemaMismatch { theirs: self.string(TEXT_BYTES_MAX)? },
+            4 => Failure::InvalidArgument {
+                argument: self.string(TEXT_BYTES_MAX)?,
+                reason: self.string(TEXT_BYTES_MAX)?,
+            },
+            5 => Failure::InvalidReference {
+                argument: self.string(TEXT_BYTES_MAX)?,
+                reason: self.string(TEXT_BYTES_MAX)?,
+            },
+            6 => Failure::ResourceExhausted {
+                limit: self.string(TEXT_BYTES_MAX)?,
+                retry_after_ms: self.varint()?,
+            },
+            7 => Failure::Unavailable,
+            8 => Failure::Unauthenticated,
+            9 => Failure::PermissionDenied,
+            10 => Failure::DeadlineExceeded,
+            11 => Failure::Cancelled,
+            12 => Failure::Panicked,
+            _ => return Err(self.malformed("an unknown failure code")),
+        })
+    }
+
+    fn release(&mut self) -> Result<Vec<CallId>, Violation> {
+        let count = self.length()?;
+        if count > self.message.len() - self.at {
+            return Err(self.malformed("more released ids than bytes"));
+        }
+        let mut before = 0_i64;
+        (0..count)
+            .map(|_| {
+                before = before.saturating_add(self.signed()?);
+                self.checked_id(before)
+            })
+            .collect()
+    }
+
+    fn chunk(&mut self) -> Result<Chunk, Violation> {
+        let which = self.varint()?;
+        let id = self.checked_id((which >> 1) as i64)?;
+        Ok(Chunk { id, of_return: which & 1 == 1, bytes: self.bytes()? })
+    }
+
+    fn path(&mut self) -> Result<Path, Violation> {
+        let count = self.length()?;
+        if count > PATH_STEPS_MAX {
+            return Err(self.malformed("a path with too many steps"));
+        }
+        let steps = (0..count).map(|_| {
+            Ok(match self.byte()? {
+                0 => Step::Field(self.u32()?),
+                1 => Step::Index(self.u32()?),
+                2 => Step::Some,
+                3 => Step::Variant(self.u32()?),
+                _ => return Err(self.malformed("an unknown path step")),
+            })
+        });
+        steps.collect::<Result<Vec<_>, _>>().map(Path)
+    }
+}
+
+/// One argument as it arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Slot {
+    Inline(Bytes),
+    Reference(Reference),
+    Tuple(Vec<Slot>),
+}
+
+/// A slot that stands for a part of a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reference {
+    pub(crate) base: CallId,
+    pub(crate) path: Path,
+    pub(crate) as_some: bool,
+}
+
+/// The most slots a tuple may have; the macro's arguments stop there too.
+const SLOTS_MAX: usize = 64;
+
+/// Reads a call's arguments. `references` is false when every slot is inline, the common case.
+pub(crate) struct ArgumentList {
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) references: bool,
+}
+
+impl ArgumentList {
+    pub(crate) fn parse(payload: Bytes) -> Result<Self, Violation> {
+        let mut reader = FrameReader::new(payload);
+        let count = reader.length()?;
+        if count > SLOTS_MAX {
+            return Err(reader.malformed("too many arguments"));
+        }
+        let mut slots = Vec::with_capacity(count);
+        let mut references = false;
+        for _ in 0..count {
+            slots.push(reader.slot(&mut references, true)?);
+        }
+        if reader.at != reader.message.len() {
+            return Err(reader.malformed("bytes after the last argument"));
+        }
+        Ok(Self { slots, references })
+    }
+}
+
+impl FrameReader {
+    fn slot(&mut self, references: &mut bool, tuple_allowed: bool) -> Result<Slot, Violation> {
+        Ok(match self.byte()? {
+            0 => Slot::Inline(self.bytes()?),
+            tag @ (1 | 2) => {
+                *references = true;
+                Slot::Reference(Reference { base: self.id()?, path: self.path()?, as_some: tag == 2 })
+            }
+            3 if tuple_allowed => {
+                let count = self.length()?;
+                if count > SLOTS_MAX {
+                    return Err(self.malformed("too many slots in a tuple"));
+                }
+                Slot::Tuple((0..count).map(|_| self.slot(references, false)).collect::<Result<_, _>>()?)
+            }
+            _ => return Err(self.malformed("an unknown argument slot")),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
