@@ -25,3 +25,4 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8], _: DecodeBudget) -> Resu
         .map(|x| x.0)
         .map_err(|e| DecodeError::Invalid(e.to_string()))
 }
+pub(crate) const SOME: u8 = 1;

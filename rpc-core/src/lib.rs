@@ -1,6 +1,10 @@
 //! Typed RPC over WebSocket: the protocol engine, promises and pipelining.
 
 #[cfg(feature = "driver")]
+pub mod driver;
+#[cfg(feature = "driver")]
+pub mod memory;
+#[cfg(feature = "driver")]
 pub mod transport;
 
 mod args;
@@ -16,6 +20,7 @@ mod path;
 mod pipeline;
 mod promise;
 mod select;
+mod session;
 mod session_handle;
 mod stub;
 mod time;
@@ -36,6 +41,7 @@ pub use path::{Path, Step};
 pub use pipeline::{OptionPipe, Pipelined, SequencePipe};
 pub use promise::{CallFuture, Promise};
 pub use rpc_macros::{Pipeline, data, rpc};
+pub use session::SessionStats;
 pub use session_handle::SessionHandle;
 pub use stub::{NotSent, ServiceClient, join_all};
 

@@ -92,12 +92,6 @@ struct Closed {
     wakers: Vec<Waker>,
 }
 
-/// What the driver took in one go.
-pub(crate) struct Drained {
-    /// Somebody awaits: send at once. Otherwise more may follow within the grace.
-    pub(crate) flush: bool,
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // No code that can panic runs under these locks, so a poisoned one is still consistent.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -165,7 +159,6 @@ impl Link {
             return;
         }
         outbox.queue.push(submission);
-        self.flushing.store(true, Ordering::Release);
         self.wake(outbox);
     }
 
@@ -184,8 +177,9 @@ impl Link {
         }
     }
 
-    /// The driver's turn: swaps the queue with an empty one. Registers `cx` to be woken by what comes later.
-    pub(crate) fn drain(&self, cx: &mut Context<'_>, into: &mut Vec<Submission>) -> Drained {
+    /// The driver's turn: swaps the queue with an empty one and says whether somebody awaits what is in it. Registers
+    /// `cx` to be woken by what comes later.
+    pub(crate) fn drain(&self, cx: &mut Context<'_>, into: &mut Vec<Submission>) -> bool {
         self.driver.register(cx.waker());
         // Cleared before the queue is taken: a flush that comes in between is not lost, it only wakes once more.
         let flush = self.flushing.swap(false, Ordering::AcqRel);
@@ -196,7 +190,7 @@ impl Link {
         } else {
             into.append(&mut outbox.queue);
         }
-        Drained { flush }
+        flush
     }
 
     /// From here on new calls fail as not sent; those in flight go on.
@@ -229,6 +223,14 @@ impl Link {
             std::mem::take(&mut closed.wakers)
         };
         wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Why no new calls are taken, while those in flight go on.
+    pub(crate) fn draining_reason(&self) -> Option<CloseReason> {
+        match &lock(&self.outbox).state {
+            OutboxState::Draining(reason) => Some(reason.clone()),
+            OutboxState::Open | OutboxState::Closed(_) => None,
+        }
     }
 
     pub(crate) fn close_reason(&self) -> Option<CloseReason> {

@@ -2,8 +2,11 @@
 use crate::error::*;
 use crate::path::Step;
 use serde::Serialize;
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum SelectError {
+    #[error("m")]
     Missed,
+    #[error("e")]
     Encode(EncodeError),
 }
 pub(crate) fn select<T: Serialize + ?Sized>(
