@@ -490,6 +490,8 @@ impl Answers {
             if !matches!(answer.stage, Stage::Ready(_)) {
                 continue;
             }
+            // Released already, it is still needed for the calls that wait for it.
+            let want = Want { keep: answer.want.keep || !answer.uses.is_empty(), ..answer.want };
             let Stage::Ready(arguments) = std::mem::replace(&mut answer.stage, Stage::Running) else {
                 continue;
             };
@@ -501,7 +503,7 @@ impl Answers {
                 method: known.method,
                 descriptor: known.descriptor,
                 arguments,
-                want: answer.want,
+                want,
                 deadline: answer.deadline,
                 metadata: std::mem::take(&mut answer.metadata),
             }));

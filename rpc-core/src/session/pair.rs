@@ -41,7 +41,10 @@ macro_rules! method {
             result: ValueDescriptor::new::<$result>(stringify!($result)),
             error: Some(ValueDescriptor::new::<String>("String")),
             attributes: $attributes,
-            cache: SignatureCache::new(),
+            cache: {
+                static CACHE: SignatureCache = SignatureCache::new();
+                &CACHE
+            },
         }
     };
 }
@@ -281,6 +284,7 @@ impl Pair {
     /// Lets time pass and what is due happen.
     #[track_caller]
     pub(crate) fn advance(&mut self, by: Duration) {
+        self.run();
         let until = self.now + by;
         loop {
             let due = [self.client.session.poll_timeout(), self.server.session.poll_timeout()];
