@@ -1,7 +1,8 @@
 //! Typed RPC over WebSocket: the protocol engine, promises and pipelining.
+mod codec;
+pub mod error;
+pub mod limits;
 pub mod path;
 #[cfg(feature = "driver")]
 pub mod transport;
-pub mod error;
-pub mod limits;
 pub use limits::Limits;
