@@ -3,6 +3,7 @@ mod codec;
 pub mod error;
 pub mod limits;
 pub mod path;
+mod select;
 #[cfg(feature = "driver")]
 pub mod transport;
 pub use limits::Limits;
