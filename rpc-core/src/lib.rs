@@ -1,6 +1,7 @@
 //! Typed RPC over WebSocket: the protocol engine, promises and pipelining.
 mod codec;
 pub mod error;
+pub mod layout;
 pub mod limits;
 pub mod path;
 mod select;
