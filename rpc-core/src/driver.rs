@@ -264,6 +264,9 @@ impl<T: Transport> Driver<T> {
                 self.running.remove(&answer);
                 self.session.finish(answer, outcome);
             }
+            Submission::Stats(reply) => {
+                let _ = reply.send(self.session.stats());
+            }
             Submission::Close => {
                 self.link.begin_draining(CloseReason::Local);
                 self.session.close(now + self.limits.close_timeout, CLOSE_NORMAL, "");

@@ -35,9 +35,9 @@ pub use dispatch::{Service, Services};
 pub use error::{
     CallError, CloseReason, DecodeError, Delivery, EncodeError, Refusal, SocketError, Upstream, Violation,
 };
-pub use layout::Layout;
+pub use layout::{Field, Layout, Leaf, Node, Variant};
 pub use limits::Limits;
-pub use path::{Path, Step};
+pub use path::{PATH_STEPS_MAX, Path, Step};
 pub use pipeline::{OptionPipe, Pipelined, SequencePipe};
 pub use promise::{CallFuture, Promise};
 pub use rpc_macros::{Pipeline, data, rpc};

@@ -16,7 +16,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::task::AtomicWaker;
+use futures::{channel::oneshot, task::AtomicWaker};
 
 use crate::{
     codec::DecodeBudget,
@@ -25,6 +25,7 @@ use crate::{
     error::{CloseReason, Delivery, Refusal},
     limits::Limits,
     path::Path,
+    session::SessionStats,
     time::Time,
     wire::{CallId, MethodNumber},
 };
@@ -41,6 +42,8 @@ pub(crate) enum Submission {
         answer: CallId,
         outcome: Outcome,
     },
+    /// Tell how much the session holds.
+    Stats(oneshot::Sender<SessionStats>),
     /// Close in good order once the calls in flight are done.
     Close,
 }

@@ -25,7 +25,7 @@ use crate::{
     error::Violation,
     path::Path,
     time::Time,
-    wire::{self, Call, CallId, Failure, Frame, MethodNumber, Payload, Want},
+    wire::{self, Call, CallId, Failure, Frame, MethodNumber, Want},
 };
 
 /// How long a release waits for a message to ride on.
