@@ -60,13 +60,18 @@ impl Services {
             "two services are named `{}`; give one another name with #[rpc(name = \"…\")]",
             descriptor.name
         );
-        for method in descriptor.methods {
-            for problem in method.problems() {
-                tracing::error!("`{}.{}` cannot be called: {problem}", descriptor.name, method.name);
-            }
-        }
+        log_problems(descriptor);
         self.list.push(Arc::new(service));
         self
+    }
+
+    /// Adds a service unless its name is taken.
+    #[doc(hidden)]
+    pub fn offer(&mut self, service: Arc<dyn Service>) {
+        let name = service.descriptor().name;
+        if self.list.iter().all(|known| known.descriptor().name != name) {
+            self.list.push(service);
+        }
     }
 
     /// What they offer, as data.
@@ -76,6 +81,16 @@ impl Services {
 
     pub(crate) fn get(&self, index: usize) -> Option<&Arc<dyn Service>> {
         self.list.get(index)
+    }
+}
+
+/// Logs the methods whose types the codec cannot carry; traces their layouts on the way.
+#[doc(hidden)]
+pub fn log_problems(service: &ServiceDescriptor) {
+    for method in service.methods {
+        for problem in method.problems() {
+            tracing::error!("`{}.{}` cannot be called: {problem}", service.name, method.name);
+        }
     }
 }
 

@@ -214,14 +214,6 @@ impl Layout {
         Some(Layout { graph: Arc::clone(&self.graph), root })
     }
 
-    /// The layout of an `Option` of this.
-    pub(crate) fn some(&self) -> Layout {
-        let mut nodes = self.graph.nodes.clone();
-        nodes.push(Node::Option(self.root));
-        let root = nodes.len() - 1;
-        Self::new(nodes, root)
-    }
-
     /// The layout of a tuple of these.
     pub(crate) fn tuple(items: &[Layout]) -> Layout {
         let mut nodes = Vec::new();
@@ -346,7 +338,7 @@ fn fingerprints(nodes: &[Node<usize>]) -> Box<[u64]> {
     let mut current = vec![0; nodes.len()];
     for _ in 0..FINGERPRINT_ROUNDS {
         let next: Vec<u64> =
-            meant.iter().map(|index| node_hash(&nodes[*index], |part| current[meant[part]])).collect();
+            meant.iter().map(|index| node_hash(&nodes[*index], |part| current[part])).collect();
         if next == current {
             break;
         }

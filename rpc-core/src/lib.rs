@@ -31,6 +31,8 @@ pub use context::{Context, Peer, Principal};
 pub use descriptor::{
     ArgumentDescriptor, MethodAttributes, MethodDescriptor, ServiceDescriptor, Signature, ValueDescriptor,
 };
+#[doc(hidden)]
+pub use dispatch::log_problems;
 pub use dispatch::{Service, Services};
 pub use error::{
     CallError, CloseReason, DecodeError, Delivery, EncodeError, Refusal, SocketError, Upstream, Violation,

@@ -234,6 +234,9 @@ fn a_type_that_accepts_nothing_is_opaque_by_name() {
     check::<Option<Url>>("option<opaque<Url: string>>");
     check::<Vec<Url>>("seq<opaque<Url: string>>");
     check::<HashMap<Url, Pair>>("map<opaque<Url: string>, (u8, string)>");
+    check::<HashMap<Url, (Date, Url, u8)>>(
+        "map<opaque<Url: string>, (string, opaque<Url: string>, opaque<(Date,Url,u8).2>)>",
+    );
     assert_eq!(Layout::of_named::<Url>("url :: Link").to_string(), "opaque<Link: string>");
     assert_eq!(Layout::of_named::<u8>("Byte").to_string(), "u8");
     check_part::<Option<Url>, Url>(&[Inside]);

@@ -40,7 +40,7 @@ const SLOTS_MAX: usize = 1 << 14;
 /// Nesting. Half of what fingerprints look at.
 const DEPTH_MAX: usize = super::FINGERPRINT_ROUNDS / 2;
 /// Variations tried before a value counts as rejected. At least the length of the longest list of probes.
-const PROBES: usize = 40;
+const PROBES: usize = 42;
 /// The longest tuple whose elements are told apart. Serde's own are shorter; what is longer is an array.
 const TUPLE_MAX: usize = 16;
 
@@ -128,6 +128,8 @@ const STRINGS: &[&str] = &[
     "00000000000000000000000000000000",
     "true",
     "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+    "Mon",
+    "Jan",
 ];
 
 /// The layout of `T` as nodes, and which of them is the outermost. `written` names it should it be opaque.
