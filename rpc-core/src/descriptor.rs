@@ -37,7 +37,7 @@ pub struct MethodDescriptor {
     /// What `#[rpc(…)]` and Rust's own attributes say about it.
     pub attributes: MethodAttributes,
     #[doc(hidden)]
-    pub cache: &'static SignatureCache,
+    pub cache: SignatureCache,
 }
 
 /// One argument of a method.

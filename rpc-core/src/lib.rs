@@ -16,6 +16,7 @@ mod error;
 mod layout;
 mod limits;
 mod link;
+mod never;
 mod path;
 mod pipeline;
 mod promise;
@@ -39,6 +40,7 @@ pub use error::{
 };
 pub use layout::{Field, Layout, Leaf, Node, Variant};
 pub use limits::Limits;
+pub use never::Never;
 pub use path::{PATH_STEPS_MAX, Path, Step};
 pub use pipeline::{OptionPipe, Pipelined, SequencePipe};
 pub use promise::{CallFuture, Promise};
@@ -72,7 +74,17 @@ macro_rules! try_join {
 #[doc(hidden)]
 pub mod __private {
     pub use std::{
-        convert::Infallible, future::Future, marker::Send, option::Option, result::Result, sync::Arc,
+        clone::Clone,
+        convert::Into,
+        fmt::{self, Debug},
+        future::Future,
+        marker::{PhantomData, Send, Sync},
+        option::Option,
+        primitive::{u32, usize},
+        result::Result,
+        string::String,
+        sync::Arc,
+        time::Duration,
     };
 
     pub use futures;

@@ -41,10 +41,7 @@ macro_rules! method {
             result: ValueDescriptor::new::<$result>(stringify!($result)),
             error: Some(ValueDescriptor::new::<String>("String")),
             attributes: $attributes,
-            cache: {
-                static CACHE: SignatureCache = SignatureCache::new();
-                &CACHE
-            },
+            cache: SignatureCache::new(),
         }
     };
 }
@@ -57,25 +54,19 @@ const PLAIN: MethodAttributes = MethodAttributes {
     deprecated: None,
 };
 
-pub(crate) static TEST: ServiceDescriptor = ServiceDescriptor {
-    name: "Test",
-    docs: "",
-    ordered: false,
-    methods: &[
-        method!("add", ["a": u64, "b": u64] -> u64, PLAIN),
-        method!("structured", ["seed": u64] -> Structured, PLAIN),
-        method!("maybe", ["value": Option<u64>] -> u64, PLAIN),
-        method!("both", ["pair": (u64, u64)] -> u64, PLAIN),
-        method!("text", ["text": String] -> String, PLAIN),
-        method!("note", ["value": u64] -> (), MethodAttributes { oneway: true, ..PLAIN }),
-    ],
-};
-pub(crate) static ORDERED: ServiceDescriptor = ServiceDescriptor {
-    name: "Ordered",
-    docs: "",
-    ordered: true,
-    methods: &[method!("add", ["a": u64, "b": u64] -> u64, PLAIN)],
-};
+pub(crate) static TEST: ServiceDescriptor =
+    ServiceDescriptor { name: "Test", docs: "", ordered: false, methods: &TEST_METHODS };
+static TEST_METHODS: [MethodDescriptor; 6] = [
+    method!("add", ["a": u64, "b": u64] -> u64, PLAIN),
+    method!("structured", ["seed": u64] -> Structured, PLAIN),
+    method!("maybe", ["value": Option<u64>] -> u64, PLAIN),
+    method!("both", ["pair": (u64, u64)] -> u64, PLAIN),
+    method!("text", ["text": String] -> String, PLAIN),
+    method!("note", ["value": u64] -> (), MethodAttributes { oneway: true, ..PLAIN }),
+];
+pub(crate) static ORDERED: ServiceDescriptor =
+    ServiceDescriptor { name: "Ordered", docs: "", ordered: true, methods: &ORDERED_METHODS };
+static ORDERED_METHODS: [MethodDescriptor; 1] = [method!("add", ["a": u64, "b": u64] -> u64, PLAIN)];
 
 pub(crate) const ADD: u32 = 1;
 pub(crate) const STRUCTURED: u32 = 2;

@@ -1,0 +1,281 @@
+//! Attributes: the options in `#[rpc(…)]`, and which of Rust's own attributes generated items repeat.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+use syn::{
+    Attribute, Expr, ExprLit, Lit, LitStr, Meta, Path, Token, parse::Parser, parse_quote,
+    punctuated::Punctuated,
+};
+
+use crate::errors::Errors;
+
+/// Where options are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    Trait,
+    Method,
+    Parameter,
+    /// `#[data(…)]` and `#[pipeline(…)]`.
+    Type,
+}
+
+impl Level {
+    const RPC: [Self; 3] = [Self::Trait, Self::Method, Self::Parameter];
+
+    fn options(self) -> &'static [&'static str] {
+        match self {
+            Self::Trait => &["name", "ordered", "crate"],
+            Self::Method => &["name", "idempotent", "oneway", "blocking", "no_cancel"],
+            Self::Parameter => &["context"],
+            Self::Type => &["crate"],
+        }
+    }
+
+    fn noun(self) -> &'static str {
+        match self {
+            Self::Trait => "a trait",
+            Self::Method => "a method",
+            Self::Parameter => "a parameter",
+            Self::Type => "a type",
+        }
+    }
+
+    fn takes(self) -> String {
+        let options: Vec<String> =
+            self.options().iter().map(|option| format!("`{}`", usage(option))).collect();
+        format!("{} takes {}", self.noun(), options.join(", "))
+    }
+}
+
+/// How an option is written.
+fn usage(option: &str) -> &str {
+    match option {
+        "name" => "name = \"…\"",
+        "crate" => "crate = path::to::rpc_core",
+        word => word,
+    }
+}
+
+/// The options that one trait, method, parameter or type was given.
+#[derive(Default)]
+pub(crate) struct Options {
+    /// The wire name, with its token.
+    pub(crate) name: Option<LitStr>,
+    pub(crate) runtime: Runtime,
+    seen: Vec<String>,
+}
+
+impl Options {
+    /// Whether this option was given.
+    pub(crate) fn has(&self, option: &str) -> bool {
+        self.seen.iter().any(|seen| seen == option)
+    }
+
+    /// Reads the tokens between the parentheses.
+    pub(crate) fn read(&mut self, level: Level, tokens: TokenStream, errors: &mut Errors) {
+        let options = Punctuated::<Meta, Token![,]>::parse_terminated.parse2(tokens);
+        for option in errors.keep(options).into_iter().flatten() {
+            self.read_one(level, &option, errors);
+        }
+    }
+
+    fn read_one(&mut self, level: Level, option: &Meta, errors: &mut Errors) {
+        let path = option.path();
+        let key = path.get_ident().map_or_else(|| quote!(#path).to_string(), ToString::to_string);
+        if !level.options().contains(&key.as_str()) {
+            return errors.push(option, misplaced(level, &key));
+        }
+        if self.has(&key) {
+            return errors.push(option, format_args!("`{key}` is given twice; remove one of them"));
+        }
+        match (key.as_str(), option) {
+            ("name", Meta::NameValue(pair)) => self.name = wire_name(&pair.value, errors),
+            ("crate", Meta::NameValue(pair)) => self.runtime.set(&pair.value, errors),
+            ("name" | "crate", _) => errors.push(option, format_args!("write `{}`", usage(&key))),
+            (_, Meta::Path(_)) => {}
+            (word, _) => errors.push(option, format_args!("`{word}` takes no value; write `{word}` alone")),
+        }
+        self.seen.push(key);
+    }
+}
+
+fn misplaced(level: Level, key: &str) -> String {
+    match Level::RPC.into_iter().find(|other| level != Level::Type && other.options().contains(&key)) {
+        Some(other) => format!("`{key}` belongs on {}; {}", other.noun(), level.takes()),
+        None => format!("there is no option `{key}`; {}", level.takes()),
+    }
+}
+
+fn wire_name(value: &Expr, errors: &mut Errors) -> Option<LitStr> {
+    let Expr::Lit(ExprLit { lit: Lit::Str(name), .. }) = value else {
+        errors.push(value, "the name on the wire is a string, like `name = \"chat\"`");
+        return None;
+    };
+    if name.value().is_empty() {
+        errors.push(name, "the name on the wire must not be empty; leave `name` out to use the Rust name");
+        return None;
+    }
+    Some(name.clone())
+}
+
+/// Where generated code finds `rpc_core`: at this path, or at `::rpc_core`.
+#[derive(Clone, Default)]
+pub(crate) struct Runtime(Option<Path>);
+
+impl Runtime {
+    fn set(&mut self, value: &Expr, errors: &mut Errors) {
+        self.0 = match value {
+            Expr::Path(path) if path.qself.is_none() => Some(path.path.clone()),
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => {
+                errors.keep(text.parse_with(Path::parse_mod_style))
+            }
+            other => {
+                errors.push(other, "write a path, like `crate = my_crate::rpc_core`");
+                None
+            }
+        };
+    }
+
+    /// Whether it is elsewhere than usual.
+    pub(crate) fn is_renamed(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The module of what only generated code names.
+    pub(crate) fn private(&self) -> TokenStream {
+        quote!(#self::__private)
+    }
+}
+
+impl ToTokens for Runtime {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        match &self.0 {
+            Some(path) => path.to_tokens(tokens),
+            None => tokens.extend(quote!(::rpc_core)),
+        }
+    }
+}
+
+/// Takes the `#[rpc(…)]` attributes out of `attributes` and reads them.
+pub(crate) fn take_rpc(attributes: &mut Vec<Attribute>, level: Level, errors: &mut Errors) -> Options {
+    let mut options = Options::default();
+    attributes.retain(|attribute| {
+        if !is_rpc(attribute) {
+            return true;
+        }
+        match &attribute.meta {
+            Meta::List(list) => options.read(level, list.tokens.clone(), errors),
+            other => errors.push(other, format_args!("write `#[rpc(…)]` with an option: {}", level.takes())),
+        }
+        false
+    });
+    options
+}
+
+/// `#[rpc]` or `#[path::to::rpc]`.
+fn is_rpc(attribute: &Attribute) -> bool {
+    let segments = &attribute.path().segments;
+    segments.last().is_some_and(|last| last.ident == "rpc")
+        && segments.iter().all(|segment| segment.arguments.is_none())
+}
+
+/// Which of Rust's own attributes an item generated from another repeats.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Repeat {
+    /// Whether it exists: `cfg`.
+    Conditions,
+    /// Also the lints its author set.
+    Lints,
+    /// Also what its users see: docs and deprecation.
+    Surface,
+}
+
+/// The attributes among these that a generated item repeats.
+pub(crate) fn repeated(attributes: &[Attribute], repeat: Repeat) -> Vec<Attribute> {
+    let metas = attributes.iter().filter_map(|attribute| repeated_meta(&attribute.meta, repeat));
+    metas.map(|meta| parse_quote!(#[#meta])).collect()
+}
+
+fn repeated_meta(meta: &Meta, repeat: Repeat) -> Option<Meta> {
+    match meta.path().get_ident()?.to_string().as_str() {
+        "cfg" => Some(meta.clone()),
+        "cfg_attr" => repeated_conditionally(meta, repeat),
+        "allow" | "warn" | "deny" | "forbid" if repeat >= Repeat::Lints => Some(meta.clone()),
+        // An expectation that the generated item does not meet would be a warning of its own.
+        "expect" if repeat >= Repeat::Lints => {
+            let lints = &meta.require_list().ok()?.tokens;
+            Some(parse_quote!(allow(#lints)))
+        }
+        "doc" | "deprecated" if repeat >= Repeat::Surface => Some(meta.clone()),
+        _ => None,
+    }
+}
+
+/// Input: `cfg_attr(feature = "x", doc = "…", inline)`. Output: `cfg_attr(feature = "x", doc = "…")`.
+fn repeated_conditionally(meta: &Meta, repeat: Repeat) -> Option<Meta> {
+    let list = meta.require_list().ok()?;
+    let parts = list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated).ok()?;
+    let mut parts = parts.iter();
+    let condition = parts.next()?;
+    let kept: Vec<Meta> = parts.filter_map(|part| repeated_meta(part, repeat)).collect();
+    (!kept.is_empty()).then(|| parse_quote!(cfg_attr(#condition, #(#kept),*)))
+}
+
+/// Whether one of them says something about the item's documentation text.
+pub(crate) fn has_docs(attributes: &[Attribute]) -> bool {
+    attributes
+        .iter()
+        .any(|attribute| matches!(&attribute.meta, Meta::NameValue(pair) if pair.path.is_ident("doc")))
+}
+
+/// Input: `/// Finds.`, `#[doc = include_str!("find.md")]`.
+/// Output: `"Finds."` if all is literal, else `::core::concat!("Finds.", "\n", include_str!("find.md"))`.
+pub(crate) fn docs_text(attributes: &[Attribute]) -> TokenStream {
+    let mut literal = String::new();
+    let mut parts = Vec::new();
+    let mut is_literal = true;
+    for attribute in attributes {
+        let Meta::NameValue(pair) = &attribute.meta else { continue };
+        if !pair.path.is_ident("doc") {
+            continue;
+        }
+        if !parts.is_empty() {
+            literal.push('\n');
+            parts.push(quote!("\n"));
+        }
+        if let Expr::Lit(ExprLit { lit: Lit::Str(line), .. }) = &pair.value {
+            let line = line.value();
+            let line = line.strip_prefix(' ').unwrap_or(&line).to_owned();
+            literal.push_str(&line);
+            parts.push(quote!(#line));
+        } else {
+            is_literal = false;
+            parts.push(pair.value.to_token_stream());
+        }
+    }
+    if is_literal { quote!(#literal) } else { quote!(::core::concat!(#(#parts),*)) }
+}
+
+/// The note of `#[deprecated]`, empty if it has none.
+pub(crate) fn deprecation(attributes: &[Attribute]) -> Option<String> {
+    let attribute = attributes.iter().find(|attribute| attribute.path().is_ident("deprecated"))?;
+    let note = match &attribute.meta {
+        Meta::NameValue(pair) => string(&pair.value),
+        Meta::Path(_) => None,
+        Meta::List(list) => {
+            let parts = list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated).ok()?;
+            parts.iter().find_map(|part| match part {
+                Meta::NameValue(pair) if pair.path.is_ident("note") => string(&pair.value),
+                _ => None,
+            })
+        }
+    };
+    Some(note.unwrap_or_default())
+}
+
+fn string(value: &Expr) -> Option<String> {
+    match value {
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
+        _ => None,
+    }
+}

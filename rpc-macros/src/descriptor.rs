@@ -1,0 +1,101 @@
+//! Writes the description of a service, as data.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Type, ext::IdentExt};
+
+use crate::{
+    attributes,
+    model::{Method, Service},
+    text::readable,
+};
+
+/// Input: `#[rpc] pub trait Chat { async fn count(&self) -> u64; }`
+/// Output:
+/// ```text
+/// fn descriptor() -> &'static ServiceDescriptor {
+///     static __METHODS: [MethodDescriptor; 1u32 as usize] = [ … ];
+///     static __SERVICE: ServiceDescriptor =
+///         ServiceDescriptor { name: "Chat", docs: "", ordered: false, methods: &__METHODS };
+///     &__SERVICE
+/// }
+/// ```
+/// The methods are a static of their own because each holds a cache, which a static can borrow from a static only.
+pub(crate) fn render(service: &Service) -> TokenStream {
+    let Service { runtime, wire_name, ordered, .. } = service;
+    let docs = attributes::docs_text(&service.attributes);
+    let methods = service.methods().map(|method| render_method(service, method));
+    let private = runtime.private();
+    let count = service.method_count().render();
+    quote! {
+        fn descriptor() -> &'static #runtime::ServiceDescriptor {
+            static __METHODS: [#runtime::MethodDescriptor; #count as #private::usize] = [#(#methods),*];
+            static __SERVICE: #runtime::ServiceDescriptor = #runtime::ServiceDescriptor {
+                name: #wire_name,
+                docs: #docs,
+                ordered: #ordered,
+                methods: &__METHODS,
+            };
+            &__SERVICE
+        }
+    }
+}
+
+/// Input: `async fn find(&self, name: String) -> Result<User, ChatError>;`
+/// Output:
+/// ```text
+/// MethodDescriptor {
+///     name: "find",
+///     docs: "",
+///     arguments: &[ArgumentDescriptor::new::<String>("name", "String")],
+///     result: ValueDescriptor::new::<User>("User"),
+///     error: Some(ValueDescriptor::new::<ChatError>("ChatError")),
+///     attributes: MethodAttributes { … },
+///     cache: SignatureCache::new(),
+/// }
+/// ```
+fn render_method(service: &Service, method: &Method) -> TokenStream {
+    let Service { runtime, .. } = service;
+    let private = runtime.private();
+    let Method { wire_name, idempotent, oneway, blocking, no_cancel, output, .. } = method;
+    let conditions = method.conditions();
+    let docs = attributes::docs_text(&method.attributes);
+    let arguments = method.arguments().map(|argument| {
+        let (ty, name, type_name) =
+            (&argument.ty, argument.ident.unraw().to_string(), readable(&argument.ty));
+        quote!(#runtime::ArgumentDescriptor::new::<#ty>(#name, #type_name))
+    });
+    let value = |ty: &Type| {
+        let type_name = readable(ty);
+        quote!(#runtime::ValueDescriptor::new::<#ty>(#type_name))
+    };
+    let result = value(&output.value);
+    let error = option(service, output.error.as_ref().map(value));
+    let deprecated = option(service, attributes::deprecation(&method.attributes).map(|note| quote!(#note)));
+    quote! {
+        #(#conditions)*
+        #runtime::MethodDescriptor {
+            name: #wire_name,
+            docs: #docs,
+            arguments: &[#(#arguments),*],
+            result: #result,
+            error: #error,
+            attributes: #runtime::MethodAttributes {
+                idempotent: #idempotent,
+                oneway: #oneway,
+                blocking: #blocking,
+                no_cancel: #no_cancel,
+                deprecated: #deprecated,
+            },
+            cache: #private::SignatureCache::new(),
+        }
+    }
+}
+
+fn option(service: &Service, value: Option<TokenStream>) -> TokenStream {
+    let private = service.runtime.private();
+    match value {
+        Some(value) => quote!(#private::Option::Some(#value)),
+        None => quote!(#private::Option::None),
+    }
+}

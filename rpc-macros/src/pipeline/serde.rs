@@ -1,0 +1,92 @@
+//! What `#[serde(…)]` says about positions on the wire.
+//!
+//! Only what decides where a value is and whose bytes they are is looked at; names are serde's own business, and so are
+//! mistakes in its attributes.
+
+use proc_macro2::TokenStream;
+use syn::{Attribute, Meta, Token, punctuated::Punctuated};
+
+use crate::errors::Errors;
+
+/// The options in the `#[serde(…)]` attributes of one container, variant or field.
+pub(crate) struct SerdeOptions(Vec<Meta>);
+
+impl SerdeOptions {
+    pub(crate) fn read(attributes: &[Attribute]) -> Self {
+        let lists = attributes.iter().filter(|attribute| attribute.path().is_ident("serde"));
+        let options = lists.filter_map(|attribute| {
+            attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated).ok()
+        });
+        Self(options.flatten().collect())
+    }
+
+    /// Whether this option is given.
+    pub(crate) fn has(&self, option: &str) -> bool {
+        self.find(option).is_some()
+    }
+
+    /// Whether serde leaves the field out when it writes, or refuses to write the variant.
+    pub(crate) fn is_skipped(&self) -> bool {
+        self.has("skip") || self.has("skip_serializing")
+    }
+
+    /// Whether its bytes are other than those of its type.
+    pub(crate) fn is_opaque(&self) -> bool {
+        ["with", "serialize_with", "deserialize_with"].into_iter().any(|option| self.has(option))
+    }
+
+    /// Reports what makes a type's layout another one than its declaration says.
+    pub(crate) fn check_container(&self, errors: &mut Errors) {
+        for option in ["untagged", "tag", "content"] {
+            self.refuse(option, errors, "values name their variant by number; remove it", "");
+        }
+        for option in ["from", "try_from", "into", "remote"] {
+            let message = "the bytes are those of another type; await the promise and remove the `Pipeline` derive \
+                           (instead of `#[data]`, derive serde's traits)";
+            self.refuse(option, errors, message, "");
+        }
+    }
+
+    /// Reports what makes a variant's number depend on the direction.
+    pub(crate) fn check_variant(&self, errors: &mut Errors) {
+        self.refuse("untagged", errors, "values name their variant by number; remove it", "");
+        self.check_skipped_both_ways(errors);
+    }
+
+    /// Reports what makes a field's position depend on the value or the direction.
+    pub(crate) fn check_field(&self, errors: &mut Errors) {
+        let message = "fields are found by their position, which this would make depend on the value; remove it, and \
+                       use an `Option` for what may be missing";
+        self.refuse("skip_serializing_if", errors, message, "");
+        self.refuse(
+            "flatten",
+            errors,
+            "fields are found by their position in one struct; nest the struct instead",
+            "",
+        );
+        self.check_skipped_both_ways(errors);
+    }
+
+    fn check_skipped_both_ways(&self, errors: &mut Errors) {
+        let message = "what is written must be read; write `skip`, which does neither";
+        self.refuse("skip_deserializing", errors, message, "skip_serializing");
+    }
+
+    fn refuse(&self, option: &str, errors: &mut Errors, message: &str, unless: &str) {
+        if let Some(found) = self.find(option)
+            && !self.has(unless)
+        {
+            errors.push(found, format_args!("promised values cannot have `serde({option})`: {message}"));
+        }
+    }
+
+    fn find(&self, option: &str) -> Option<&Meta> {
+        self.0.iter().find(|meta| meta.path().is_ident(option))
+    }
+
+    /// The tokens of `skip` or `skip_serializing`.
+    pub(crate) fn skip_tokens(&self) -> TokenStream {
+        let found = self.find("skip").or_else(|| self.find("skip_serializing"));
+        quote::quote!(#found)
+    }
+}

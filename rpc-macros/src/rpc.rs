@@ -1,0 +1,37 @@
+//! `#[rpc]`: a trait in; the trait, its client, its server and its description out.
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote;
+use syn::Item;
+
+use crate::{
+    attributes::{Level, Options},
+    client,
+    errors::Errors,
+    model::Service,
+    server, trait_,
+};
+
+pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let mut options = Options::default();
+    options.read(Level::Trait, arguments, &mut errors);
+    let item_trait = match errors.keep(syn::parse2(item)) {
+        Some(Item::Trait(item_trait)) => item_trait,
+        Some(other) => {
+            let message =
+                "`#[rpc]` goes on a trait; implement that trait with a plain `impl` and no attribute";
+            errors.push_syntax(syn::Error::new(Span::call_site(), message));
+            return quote!(#errors #other);
+        }
+        None => return quote!(#errors),
+    };
+    let service = Service::parse(options, item_trait, &mut errors);
+    let trait_ = trait_::render(&service);
+    if !service.is_plain() {
+        return quote!(#errors #trait_);
+    }
+    let client = client::render(&service);
+    let server = server::render(&service);
+    quote!(#errors #trait_ #client #server)
+}

@@ -1,0 +1,50 @@
+//! Writes the user's trait: the same, with futures whose `Send` rustc checks at every implementation.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+
+use crate::model::{Item, Method, Service};
+
+/// Input: `#[rpc] pub trait Chat: Debug { async fn count(&self) -> u64; }`
+/// Output:
+/// ```text
+/// pub trait Chat: Debug + Send + Sync + 'static {
+///     fn count(&self) -> impl Future<Output = u64> + Send;
+/// }
+/// ```
+pub(crate) fn render(service: &Service) -> TokenStream {
+    let Service { attributes, visibility, unsafety, ident, generics, supertraits, .. } = service;
+    let private = service.runtime.private();
+    let where_clause = &generics.where_clause;
+    let supertraits = supertraits.iter();
+    let items = service.items.iter().map(|item| match item {
+        Item::Method(method) => render_method(service, method),
+        Item::Refused(item) => quote!(#item),
+    });
+    quote! {
+        #(#attributes)*
+        #visibility #unsafety trait #ident #generics:
+            #(#supertraits +)* #private::Send + #private::Sync + 'static
+        #where_clause
+        {
+            #(#items)*
+        }
+    }
+}
+
+/// Input: `async fn find(&self, name: String) -> User;`
+/// Output: `fn find(&self, name: String) -> impl Future<Output = User> + Send;`, the future at the span of `async`.
+fn render_method(service: &Service, method: &Method) -> TokenStream {
+    let Method { attributes, ident, async_span, receiver, parameters, output, .. } = method;
+    let private = service.runtime.private();
+    let declared = &output.declared;
+    let parameters = parameters.iter().map(|parameter| {
+        let (attributes, ident, ty) = (&parameter.attributes, &parameter.ident, &parameter.ty);
+        quote!(#(#attributes)* #ident: #ty)
+    });
+    let future = quote_spanned!(*async_span=> impl #private::Future<Output = #declared> + #private::Send);
+    quote! {
+        #(#attributes)*
+        fn #ident(#receiver, #(#parameters),*) -> #future;
+    }
+}

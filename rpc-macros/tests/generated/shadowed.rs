@@ -1,0 +1,70 @@
+//! Generated code next to a user's own `Result`, `Option`, `Vec`, `String`, `Box` and friends.
+#![allow(dead_code, non_camel_case_types)]
+
+use rpc_core::{Service, data, rpc};
+
+struct Option;
+struct Vec;
+struct Box;
+struct Arc;
+struct Duration;
+struct PhantomData;
+struct Some;
+struct None;
+struct Ok;
+struct Err;
+struct Promise;
+struct Stub;
+struct Context;
+struct Infallible;
+struct Never;
+struct u32;
+trait Future {}
+trait Send {}
+trait Sync {}
+trait Into {}
+trait Clone {}
+trait Debug {}
+trait Serialize {}
+trait Deserialize {}
+trait Pipelined {}
+type Result<T> = std::result::Result<T, String>;
+
+#[data]
+pub struct String {
+    text: std::string::String,
+    parts: std::option::Option<std::vec::Vec<u8>>,
+}
+
+#[data]
+pub enum Either {
+    Left(String),
+    Right { value: i64 },
+}
+
+#[rpc]
+pub trait Shadowed {
+    async fn named(&self, text: String, either: Either) -> std::result::Result<String, Either>;
+    #[deprecated(note = "old")]
+    async fn plain(&self) -> String;
+    #[rpc(oneway)]
+    async fn oneway(&self, text: String);
+}
+
+struct Here;
+
+impl Shadowed for Here {
+    async fn named(&self, text: String, _: Either) -> std::result::Result<String, Either> {
+        Result::Ok(text).map_err(|_: String| Either::Right { value: 1 })
+    }
+    async fn plain(&self) -> String {
+        String { text: std::string::String::new(), parts: std::option::Option::None }
+    }
+    async fn oneway(&self, _: String) {}
+}
+
+#[test]
+fn shadowed_names_do_not_reach_generated_code() {
+    let server = ShadowedServer::new(Here);
+    assert_eq!(server.descriptor().methods[0].result.type_name, "String");
+}
