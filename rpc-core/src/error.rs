@@ -263,6 +263,14 @@ pub enum SocketError {
     /// A text message arrived; this protocol is binary.
     #[error("the peer sent text where binary is due")]
     Text,
+    /// This side tried to send a message that is longer than a socket takes.
+    #[error("a message of {bytes} bytes is longer than the {max} that a socket sends")]
+    TooLong {
+        /// How long it is.
+        bytes: usize,
+        /// How long it may be.
+        max: usize,
+    },
 }
 
 impl From<std::io::Error> for SocketError {

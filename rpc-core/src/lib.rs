@@ -5,3 +5,5 @@ pub mod transport;
 pub mod error;
 pub mod limits;
 pub use limits::Limits;
+#[cfg(feature = "websocket")]
+pub mod websocket;

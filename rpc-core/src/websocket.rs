@@ -1,0 +1,19 @@
+//!
+//! [`Socket`] is the [`Transport`](crate::transport::Transport) that rpc-server and rpc-client run their sessions on,
+//! over any byte stream. RFC 6455 itself is tungstenite's work; this module adds what it leaves open:
+//!
+//! ```text
+//!  Socket      whole messages, heartbeat, close codes, rebuilds the codec with other buffer sizes
+//!    tungstenite (WebSocketStream)      frames, masks, fragments, pongs
+//!  Metered     reads frame headers as the bytes pass: limits, and whether the codec holds anything
+//!    IO        TCP, TLS, or memory
+//! ```
+//!
+
+mod buffers;
+pub mod close_codes;
+mod meter;
+mod metered;
+mod socket;
+
+pub use socket::{PeerClose, SEND_BYTES_MAX, Socket};
