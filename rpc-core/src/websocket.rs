@@ -1,3 +1,4 @@
+//! WebSockets below the driver: handshake, limits, heartbeat, and buffers that follow the traffic.
 //!
 //! [`Socket`] is the [`Transport`](crate::transport::Transport) that rpc-server and rpc-client run their sessions on,
 //! over any byte stream. RFC 6455 itself is tungstenite's work; this module adds what it leaves open:
@@ -9,11 +10,14 @@
 //!    IO        TCP, TLS, or memory
 //! ```
 //!
+//! The HTTP handshake is written here and not tungstenite's, which neither answers plain HTTP nor tells why it failed.
 
 mod buffers;
 pub mod close_codes;
+mod handshake;
 mod meter;
 mod metered;
 mod socket;
 
+pub use handshake::{ClientHandshake, HandshakeError, HandshakeRequest, Rejection, SUBPROTOCOL};
 pub use socket::{PeerClose, SEND_BYTES_MAX, Socket};
