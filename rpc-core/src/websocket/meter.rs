@@ -125,11 +125,8 @@ impl Meter {
     fn begin_frame(&mut self, now: Instant, frame: FrameHeader) -> Result<(), SocketError> {
         if frame.is_control() {
             self.control.take(now)?;
-        }
-        if frame.length > self.message_bytes_max {
-            return Err(SocketError::Limit { limit: "message_bytes_max" });
-        }
-        if !frame.is_control() {
+            check_length(frame.length, self.message_bytes_max)?;
+        } else {
             self.begin_data_frame(frame)?;
         }
         self.position = Position::Payload { frame, remaining: frame.length };
@@ -156,10 +153,7 @@ impl Meter {
         if self.frames > self.message_frames_max {
             return Err(SocketError::Limit { limit: "message_frames_max" });
         }
-        if self.bytes > self.message_bytes_max {
-            return Err(SocketError::Limit { limit: "message_bytes_max" });
-        }
-        Ok(())
+        check_length(self.bytes, self.message_bytes_max)
     }
 
     fn end_frame(&mut self, frame: FrameHeader) {
@@ -177,6 +171,10 @@ impl Meter {
             self.began = None;
         }
     }
+}
+
+fn check_length(bytes: u64, bytes_max: u64) -> Result<(), SocketError> {
+    if bytes > bytes_max { Err(SocketError::Limit { limit: "message_bytes_max" }) } else { Ok(()) }
 }
 
 /// A frame header of which any number of bytes may have arrived.

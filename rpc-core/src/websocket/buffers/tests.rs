@@ -106,3 +106,17 @@ fn a_write_buffer_that_grew_is_dropped_when_nothing_large_is_sent() {
     assert!(traffic.rebuild());
     traffic.check_read_kib(4);
 }
+
+#[test]
+fn a_decision_stands_until_the_codec_can_be_rebuilt() {
+    let mut traffic = Traffic::new();
+    for _ in 0..4 {
+        traffic.sizing.observe_read(traffic.now, 4 << 10, 4 << 10);
+    }
+    // Reads that end with messages, so that the codec becomes empty.
+    for _ in 0..100 {
+        traffic.sizing.observe_read(traffic.now, 4 << 10, 14);
+    }
+    assert!(traffic.rebuild());
+    traffic.check_read_kib(16);
+}

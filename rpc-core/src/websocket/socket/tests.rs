@@ -197,7 +197,39 @@ async fn buffers_grow_for_large_messages_and_shrink_in_silence() {
     let silence = tokio::time::timeout(Duration::from_secs(10), join(server.receive(), client.receive()));
     assert!(silence.await.is_err());
     assert_eq!(server.metered().sizing.read_bytes(), 1 << 10);
-    assert!(client.rebuilds > 0, "the write buffer was kept");
+    assert_eq!(client.metered().sizing.read_bytes(), 1 << 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_buffer_that_grew_is_dropped_while_small_messages_go_on() {
+    let (mut client, mut server) = pair(1 << 20);
+    client.say(vec![1; 60_000]).await;
+    for _ in 0..6 {
+        server.say("small").await;
+        let second = Duration::from_secs(1);
+        client.receive().await.expect("open").expect("a message");
+        assert!(tokio::time::timeout(second, client.receive()).await.is_err());
+    }
+    assert_eq!(client.metered().sizing.read_bytes(), 4 << 10, "it is not idle");
+    assert_eq!(client.rebuilds, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_peer_may_finish_its_sentence_and_read_why() {
+    let (mut socket, mut peer) = server(&Limits::default(), 1 << 10);
+    let talk = async {
+        peer.write_all(&frame(0x81, b"text")).await.expect("the socket reads");
+        peer.write_all(&[0; 50_000]).await.expect("the socket still reads");
+        close_code_at_the_end(&mut peer).await
+    };
+    let refuse = async {
+        socket.receive().await.expect("open").expect_err("text");
+        socket.close(1000, "").await.expect("closed");
+        drop(socket);
+    };
+    // The peer does not hang up, so the farewell ends with its time.
+    let (code, ()) = join(talk, refuse).await;
+    assert_eq!(code, Some(close_codes::TEXT));
 }
 
 #[tokio::test(start_paused = true)]
