@@ -1,1 +1,4 @@
 //! server
+pub mod listen;
+#[cfg(feature = "tls")]
+pub mod tls;
