@@ -1,1 +1,4 @@
 //! client
+pub mod address;
+#[cfg(feature = "tls")]
+pub mod tls;
