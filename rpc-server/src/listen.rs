@@ -60,6 +60,7 @@ fn open_files_max(limits: &str) -> Option<usize> {
 pub struct Permit {
     _connection: OwnedSemaphorePermit,
     handshake: Option<oneshot::Receiver<()>>,
+    is_evicted: bool,
 }
 
 impl Permit {
@@ -67,15 +68,14 @@ impl Permit {
     /// [`handshake_done`](Self::handshake_done).
     ///
     /// # Cancel safety
-    /// Nothing is lost.
+    /// Nothing is lost; it completes again when called again.
     pub async fn evicted(&mut self) {
-        let evicted = match &mut self.handshake {
-            Some(handshake) => handshake.await.is_ok(),
-            None => false,
-        };
-        // The accept loop has ended; what was accepted may finish.
-        if !evicted {
+        if let Some(handshake) = &mut self.handshake {
+            self.is_evicted = handshake.await.is_ok();
             self.handshake = None;
+        }
+        // Either the handshake is done, or the accept loop has ended and what was accepted may finish.
+        if !self.is_evicted {
             std::future::pending::<()>().await;
         }
     }
@@ -167,7 +167,7 @@ async fn accept_from<S: Source>(
             return;
         };
         let handshake = Some(handshakes.begin());
-        on_connection(stream, peer, Permit { _connection: connection, handshake });
+        on_connection(stream, peer, Permit { _connection: connection, handshake, is_evicted: false });
     }
 }
 

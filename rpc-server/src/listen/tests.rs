@@ -57,6 +57,9 @@ async fn errors_never_end_the_loop_and_are_tried_again_ever_more_slowly() {
     // 10 + 20 + 40 ms, and after a success 10 ms again.
     script.run(&options, Duration::from_millis(79)).await;
     assert_eq!(script.numbers(), [1, 2]);
+    let script = Script::new([full(), full(), full(), Ok(2), full(), Ok(3)]);
+    script.run(&options, Duration::from_millis(81)).await;
+    assert_eq!(script.numbers(), [2, 3]);
     let script = Script::new((0..10).map(|_| full()).chain([Ok(1)]));
     // 10 + 20 + 40 + 80 + 160 + 320 + 640 ms, and then a second each.
     script.run(&options, Duration::from_millis(4_269)).await;
@@ -87,7 +90,24 @@ async fn the_oldest_handshake_makes_room_for_a_new_connection() {
     script.run(&options, Duration::from_secs(1)).await;
     let mut permits = script.taken.take();
     assert!(is_evicted(&mut permits[0].1).await, "it is the oldest");
+    assert!(is_evicted(&mut permits[0].1).await, "it still is");
     assert!(!is_evicted(&mut permits[1].1).await, "one was enough");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unfinished_handshake_makes_room_when_all_connections_are_taken() {
+    let script =
+        Script::new([Ok(1), failed(io::ErrorKind::Other), Ok(2), failed(io::ErrorKind::Other), Ok(3)]);
+    let options = ListenOptions { connections_max: 2, handshakes_max: 2 };
+    let finish_first = async {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        script.taken.borrow_mut()[0].1.handshake_done();
+    };
+    tokio::join!(script.run(&options, Duration::from_secs(1)), finish_first);
+    assert_eq!(script.numbers(), [1, 2], "the third waits for a place");
+    let mut permits = script.taken.take();
+    assert!(!is_evicted(&mut permits[0].1).await, "its handshake is done");
+    assert!(is_evicted(&mut permits[1].1).await, "it stalls");
 }
 
 #[tokio::test(start_paused = true)]
