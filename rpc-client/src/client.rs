@@ -12,9 +12,9 @@ use tokio::{
     net::TcpStream,
 };
 
+use crate::address::{Address, AddressError};
 #[cfg(feature = "tls")]
 use crate::tls::{TlsConnector, TlsError};
-use crate::address::{Address, AddressError};
 
 /// A connection to a server. Cheap to clone, `Send` and `Sync`: one is enough for a whole application.
 ///
@@ -187,7 +187,7 @@ impl ClientBuilder {
             let unreachable = |source| ConnectError::Unreachable { address: place.clone(), source };
             let stream = TcpStream::connect((address.host(), address.port())).await.map_err(unreachable)?;
             stream.set_nodelay(true).map_err(unreachable)?;
-            Ok(stream)
+            Ok::<_, ConnectError>(stream)
         };
         let timeout = |_| ConnectError::Timeout { address: place.clone(), limit };
         let started = tokio::time::Instant::now();
@@ -211,7 +211,9 @@ impl ClientBuilder {
             Some(connector) => connector,
             None => TlsConnector::platform()?,
         };
-        let stream = tokio::time::timeout(limit, connector.connect(address.host(), stream)).await.map_err(timeout)??;
+        let stream = tokio::time::timeout(limit, connector.connect(address.host(), stream))
+            .await
+            .map_err(timeout)??;
         self.connect_io(stream, &address.host_header(), address.path_and_query()).await
     }
 
@@ -251,6 +253,9 @@ impl ClientBuilder {
 impl std::fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
-        f.debug_struct("ClientBuilder").field("services", &self.services).field("headers", &headers).finish_non_exhaustive()
+        f.debug_struct("ClientBuilder")
+            .field("services", &self.services)
+            .field("headers", &headers)
+            .finish_non_exhaustive()
     }
 }

@@ -18,10 +18,11 @@ use tokio::{runtime::RuntimeFlavor, task::AbortHandle, time::Sleep};
 
 pub use crate::session::Side;
 use crate::{
+    close_codes,
     context::{CancelSignal, Peer, with_deadline},
     descriptor::MethodDescriptor,
     dispatch::{self, Incoming, Outcome, ReplyInner, RunningHandler, Services, SessionScope},
-    error::{CLOSE_NORMAL, CLOSE_VIOLATION, CloseReason, Delivery, Refusal, SocketError, Violation},
+    error::{CloseReason, Delivery, Refusal, SocketError, Violation},
     limits::Limits,
     link::{CallCell, Handle, Interest, Link, OriginCause, Returned, Submission},
     session::{Begin, CallOutcome, Event, Identity, NewCall, Session, UpstreamOutcome, Waiter},
@@ -87,7 +88,6 @@ pub fn start<T: Transport>(
         blocked_since: None,
         timer: None,
         phase: Phase::Running,
-        over: false,
     };
     (handle(side == Side::Client), driver)
 }
@@ -115,7 +115,6 @@ struct Driver<T> {
     blocked_since: Option<Time>,
     timer: Option<(Time, Pin<Box<Sleep>>)>,
     phase: Phase,
-    over: bool,
 }
 
 /// Whether the queued calls may be sealed.
@@ -131,12 +130,10 @@ enum Sealing {
 
 enum Phase {
     Running,
-    /// Saying goodbye on the socket.
+    /// Saying goodbye on the socket, for a while.
     Closing {
-        code: u16,
-        text: String,
-        reason: CloseReason,
-        until: Time,
+        end: End,
+        grace: Pin<Box<Sleep>>,
     },
 }
 
@@ -146,28 +143,33 @@ struct RunningTask {
     no_cancel: bool,
 }
 
-/// What ends a running session.
-enum End {
-    /// After a close handshake with this code.
-    Close { code: u16, text: String, reason: CloseReason },
-    /// The socket is gone.
-    Gone(CloseReason),
+/// What ends a running session, and what the peer is told.
+struct End {
+    code: u16,
+    text: String,
+    reason: CloseReason,
+}
+
+impl End {
+    fn new(code: u16, reason: CloseReason) -> Self {
+        Self { code, text: reason.to_string(), reason }
+    }
 }
 
 impl From<Violation> for End {
     fn from(violation: Violation) -> Self {
         tracing::warn!("the peer broke the protocol: {violation}");
-        Self::Close {
-            code: CLOSE_VIOLATION,
+        Self {
             text: violation.to_string(),
-            reason: CloseReason::Violation(violation),
+            ..Self::new(close_codes::PROTOCOL, CloseReason::Violation(violation))
         }
     }
 }
 
+/// The socket knows by itself what to say about its errors.
 impl From<SocketError> for End {
     fn from(error: SocketError) -> Self {
-        Self::Gone(CloseReason::Socket(error))
+        Self::new(close_codes::INTERNAL, CloseReason::Socket(error))
     }
 }
 
@@ -185,15 +187,9 @@ impl<T: Transport> Future for Driver<T> {
         if matches!(driver.phase, Phase::Running)
             && let Err(end) = ready!(driver.turn(cx))
         {
-            match end {
-                End::Gone(reason) => return Poll::Ready(driver.end(reason)),
-                End::Close { code, text, reason } => {
-                    // From here on only the close frame matters; who waits for the session learns of the end at once.
-                    driver.end(reason.clone());
-                    let until = time::now() + CLOSE_GRACE;
-                    driver.phase = Phase::Closing { code, text, reason, until };
-                }
-            }
+            // From here on only the close frame matters; who waits for the session learns of the end at once.
+            driver.end(&end.reason);
+            driver.phase = Phase::Closing { end, grace: Box::pin(tokio::time::sleep(CLOSE_GRACE)) };
         }
         driver.poll_close(cx)
     }
@@ -269,7 +265,7 @@ impl<T: Transport> Driver<T> {
             }
             Submission::Close => {
                 self.link.begin_draining(CloseReason::Local);
-                self.session.close(now + self.limits.close_timeout, CLOSE_NORMAL, "");
+                self.session.close(now + self.limits.close_timeout, close_codes::NORMAL, "");
             }
         }
     }
@@ -287,8 +283,9 @@ impl<T: Transport> Driver<T> {
                 }
                 Poll::Ready(Some(Err(error))) => return Err(error.into()),
                 Poll::Ready(None) => {
-                    let reason = CloseReason::Peer { code: CLOSE_NORMAL, text: String::new() };
-                    return Err(End::Gone(reason));
+                    let (code, text) = self.transport.peer_close().unwrap_or((close_codes::NORMAL, ""));
+                    let reason = CloseReason::Peer { code, text: text.into() };
+                    return Err(End::new(close_codes::NORMAL, reason));
                 }
             }
         }
@@ -419,15 +416,14 @@ impl<T: Transport> Driver<T> {
 
     fn check_end(&mut self, now: Time) -> Result<(), End> {
         if self.session.hello_overdue(now) {
-            let reason = CloseReason::HelloTimeout;
-            return Err(End::Close { code: CLOSE_VIOLATION, text: reason.to_string(), reason });
+            return Err(End::new(close_codes::HELLO_TIMEOUT, CloseReason::HelloTimeout));
         }
         if self.blocked_since.is_some_and(|since| since + self.limits.write_stall <= now) {
-            return Err(End::Gone(CloseReason::Stalled));
+            return Err(End::new(close_codes::POLICY, CloseReason::Stalled));
         }
         if !self.unflushed && self.session.close_complete(now) {
             let reason = self.link.draining_reason().unwrap_or(CloseReason::Local);
-            return Err(End::Close { code: CLOSE_NORMAL, text: String::new(), reason });
+            return Err(End { code: close_codes::NORMAL, text: String::new(), reason });
         }
         Ok(())
     }
@@ -458,21 +454,17 @@ impl<T: Transport> Driver<T> {
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        let Phase::Closing { code, text, reason, until } = &self.phase else { return Poll::Pending };
-        let now = time::now();
-        let reason = reason.clone();
-        if self.transport.poll_close(cx, *code, text).is_ready() {
-            return Poll::Ready(reason);
+        let Phase::Closing { end, grace } = &mut self.phase else { return Poll::Pending };
+        if self.transport.poll_close(cx, end.code, &end.text).is_pending() {
+            ready!(grace.as_mut().poll(cx));
         }
-        let sleep = Box::pin(tokio::time::sleep(now.until(*until)));
-        let (_, sleep) = self.timer.insert((*until, sleep));
-        ready!(sleep.as_mut().poll(cx));
-        Poll::Ready(reason)
+        Poll::Ready(end.reason.clone())
     }
+}
 
+impl<T> Driver<T> {
     /// The session is over: whoever waits learns why, handlers stop.
-    fn end(&mut self, reason: CloseReason) -> CloseReason {
-        self.over = true;
+    fn end(&mut self, reason: &CloseReason) {
         self.link.close(reason.clone());
         for (cell, sent) in self.session.abandon_calls() {
             let delivery = if sent { Delivery::Unacknowledged } else { Delivery::NotSent };
@@ -481,24 +473,13 @@ impl<T: Transport> Driver<T> {
         for (_, task) in self.running.drain() {
             task.cancel();
         }
-        reason
     }
 }
 
 /// A driver dropped in mid-session, for example by a runtime that shuts down, leaves nobody waiting.
 impl<T> Drop for Driver<T> {
     fn drop(&mut self) {
-        if self.over {
-            return;
-        }
-        self.link.close(CloseReason::Aborted);
-        for (cell, sent) in self.session.abandon_calls() {
-            let delivery = if sent { Delivery::Unacknowledged } else { Delivery::NotSent };
-            cell.complete(Returned::Disconnected { delivery, reason: CloseReason::Aborted });
-        }
-        for (_, task) in self.running.drain() {
-            task.cancel();
-        }
+        self.end(&CloseReason::Aborted);
     }
 }
 

@@ -238,11 +238,6 @@ pub enum CloseReason {
     Aborted,
 }
 
-/// The close code of a session that ends in good order (RFC 6455, 7.4.1).
-pub(crate) const CLOSE_NORMAL: u16 = 1000;
-/// The close code of a session whose peer broke the protocol.
-pub(crate) const CLOSE_VIOLATION: u16 = 4400;
-
 /// What went wrong on a socket or in memory's stand-in for one. Cloneable, so that every call it ends can carry it.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -268,6 +263,14 @@ pub enum SocketError {
     /// A text message arrived; this protocol is binary.
     #[error("the peer sent text where binary is due")]
     Text,
+    /// This side tried to send a message that is longer than a socket takes.
+    #[error("a message of {bytes} bytes is longer than the {max} that a socket sends")]
+    TooLong {
+        /// How long it is.
+        bytes: usize,
+        /// How long it may be.
+        max: usize,
+    },
 }
 
 impl From<std::io::Error> for SocketError {

@@ -6,8 +6,11 @@ pub mod driver;
 pub mod memory;
 #[cfg(feature = "driver")]
 pub mod transport;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 
 mod args;
+pub mod close_codes;
 mod codec;
 mod context;
 mod descriptor;

@@ -401,7 +401,7 @@ impl<W: Waiter> Session<W> {
         if self.closing == Closing::Peer && self.calls.is_idle() {
             self.closing = Closing::Both;
             self.answers.refuse_new_calls();
-            self.outgoing.push(&Frame::Goodbye { code: crate::error::CLOSE_NORMAL, reason: String::new() });
+            self.outgoing.push(&Frame::Goodbye { code: crate::close_codes::NORMAL, reason: String::new() });
         }
         if !self.handshake.may_send() {
             return None;

@@ -28,5 +28,13 @@ pub trait Transport: Send + Unpin + 'static {
 
     /// Says goodbye with a close code (RFC 6455, 7.4) and a short reason, flushes, and completes when the peer has
     /// answered or the link is gone. Called with the same arguments until it is ready.
+    ///
+    /// Also called after an error, so that what the link itself has to say about it is said; then the arguments may be
+    /// ignored.
     fn poll_close(&mut self, cx: &mut Context<'_>, code: u16, reason: &str) -> Poll<Result<(), SocketError>>;
+
+    /// The close code and reason the peer sent, once [`poll_receive`](Self::poll_receive) has returned `None`.
+    fn peer_close(&self) -> Option<(u16, &str)> {
+        None
+    }
 }

@@ -19,9 +19,9 @@ use tokio::{
     sync::{mpsc, watch},
 };
 
+use crate::listen::{self, ListenOptions, Permit};
 #[cfg(feature = "tls")]
 use crate::tls::TlsAcceptor;
-use crate::listen::{self, ListenOptions, Permit};
 
 type MakeService = dyn Fn(&Peer) -> Arc<dyn Service> + Send + Sync;
 type Authenticate = dyn Fn(&Peer) -> Result<Principal, Rejection> + Send + Sync;
@@ -317,7 +317,8 @@ async fn serve_tcp(
             stream = tokio::time::timeout(limit, tls.accept(stream)) => stream,
             () = permit.evicted() => return Err(evicted()),
         };
-        let stream = stream.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(ServeError::Tls)?;
+        let stream =
+            stream.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(ServeError::Tls)?;
         return serve_permitted(&shared, stream, address, permit).await;
     }
     serve_permitted(&shared, stream, address, permit).await
@@ -359,7 +360,11 @@ where
     Ok(run_session(shared, socket, peer).await)
 }
 
-async fn accept<IO>(shared: &Shared, io: IO, address: Option<SocketAddr>) -> Result<(Socket<IO>, Peer), ServeError>
+async fn accept<IO>(
+    shared: &Shared,
+    io: IO,
+    address: Option<SocketAddr>,
+) -> Result<(Socket<IO>, Peer), ServeError>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {

@@ -1,0 +1,164 @@
+//! Decides how large a socket's buffers should be, from the reads and writes it sees.
+//!
+//! tungstenite allocates its read buffer when it is built and fills it with zeros before every read, so a large one
+//! costs an idle socket its memory and a busy one its time. The sizes are a ladder:
+//!
+//! ```text
+//!  1 KiB ──4 reads──► 4 KiB ──4 full reads──► 16 KiB ──4 full reads──► 64 KiB
+//!    ▲                 ▲ start        ◄──256 small reads──   ◄──256 small reads──
+//!    └──5 s silence────┴────────────5 s without a large read────────────┘
+//! ```
+//!
+//! [`Metered`](super::metered::Metered) reports the traffic; the socket asks for the wanted sizes when it can rebuild
+//! its codec, which also drops the write buffer.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Read buffer sizes, smallest first.
+const READ_BYTES: [usize; 4] = [1 << 10, 4 << 10, 16 << 10, 64 << 10];
+/// For sockets on which nothing arrives. Too small for traffic: what the codec has handed on still occupies it.
+const IDLE: usize = 0;
+/// Where a socket starts.
+const START: usize = 1;
+/// Full reads that prove the buffer too small.
+const FULL_READS: u32 = 4;
+/// Reads after which full reads are forgotten; and that wake an idle socket's buffer when they come in a row.
+const WINDOW_READS: u32 = 64;
+const WAKING_READS: u32 = 4;
+/// Reads in a row that would have fitted the next smaller buffer.
+const SMALL_READS: u32 = 256;
+/// After this long without traffic that needs it, a large buffer is given back.
+pub(super) const QUIET: Duration = Duration::from_secs(5);
+/// A write buffer that has held a longer message is dropped after [`QUIET`].
+const WRITE_BYTES_KEPT: usize = 16 << 10;
+
+pub(super) struct BufferSizing {
+    rung: usize,
+    wanted: usize,
+    reads: u32,
+    full_reads: u32,
+    small_reads: u32,
+    last_read: Instant,
+    last_large_read: Instant,
+    /// When the last message went out that made the write buffer large.
+    large_write: Option<Instant>,
+    write_buffer_unwanted: bool,
+}
+
+impl BufferSizing {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            rung: START,
+            wanted: START,
+            reads: 0,
+            full_reads: 0,
+            small_reads: 0,
+            last_read: now,
+            last_large_read: now,
+            large_write: None,
+            write_buffer_unwanted: false,
+        }
+    }
+
+    /// When bytes last arrived, or the socket was made.
+    pub(super) fn last_read(&self) -> Instant {
+        self.last_read
+    }
+
+    /// Takes note of a read that was offered space for `offered` bytes and got `taken`.
+    pub(super) fn observe_read(&mut self, now: Instant, offered: usize, taken: usize) {
+        if now.saturating_duration_since(self.last_read) >= QUIET || self.reads == WINDOW_READS {
+            self.reads = 0;
+            self.full_reads = 0;
+        }
+        self.last_read = now;
+        // Decided already. Until the rebuild, reads end where messages do and say nothing about the traffic.
+        if self.wants_rebuild() {
+            return;
+        }
+        self.reads += 1;
+        // The codec offers less than its buffer while messages it handed on occupy the rest: no sign of a lack.
+        if taken == offered && offered >= READ_BYTES[self.rung] / 2 {
+            self.full_reads += 1;
+        }
+        let smaller = READ_BYTES[self.rung.saturating_sub(1)];
+        if taken > smaller || self.rung <= START {
+            self.small_reads = 0;
+        } else {
+            self.small_reads += 1;
+        }
+        if taken > smaller {
+            self.last_large_read = now;
+        }
+        self.wanted = self.rung_after_read();
+    }
+
+    fn rung_after_read(&self) -> usize {
+        if self.rung == IDLE {
+            return if self.reads >= WAKING_READS { START } else { IDLE };
+        }
+        if self.full_reads >= FULL_READS {
+            return (self.rung + 1).min(READ_BYTES.len() - 1);
+        }
+        if self.small_reads >= SMALL_READS { self.rung - 1 } else { self.rung }
+    }
+
+    /// Takes note of a message of `bytes` handed to the codec.
+    pub(super) fn observe_write(&mut self, bytes: usize) {
+        if bytes > WRITE_BYTES_KEPT {
+            self.large_write = Some(Instant::now());
+        }
+    }
+
+    /// When [`give_back`](Self::give_back) has something to do, if it ever has.
+    pub(super) fn quiet_deadline(&self) -> Option<Instant> {
+        if self.wants_rebuild() {
+            return None;
+        }
+        let read = match self.rung {
+            IDLE => None,
+            START => Some(self.last_read),
+            _ => Some(self.last_large_read),
+        };
+        [read, self.large_write].into_iter().flatten().min().map(|since| since + QUIET)
+    }
+
+    /// Wants small buffers where the traffic of the last [`QUIET`] needed no large ones.
+    pub(super) fn give_back(&mut self, now: Instant) {
+        let is_quiet = |since: Instant| now.saturating_duration_since(since) >= QUIET;
+        if is_quiet(self.last_read) {
+            self.wanted = IDLE;
+        } else if is_quiet(self.last_large_read) {
+            self.wanted = self.rung.min(START);
+        }
+        if self.large_write.is_some_and(is_quiet) {
+            self.write_buffer_unwanted = true;
+        }
+    }
+
+    /// Whether the codec should be rebuilt when it can be.
+    pub(super) fn wants_rebuild(&self) -> bool {
+        self.wanted != self.rung || self.write_buffer_unwanted
+    }
+
+    /// The read buffer's size.
+    pub(super) fn read_bytes(&self) -> usize {
+        READ_BYTES[self.rung]
+    }
+
+    /// The codec is about to be rebuilt with the wanted sizes; answers the read buffer's.
+    pub(super) fn rebuild(&mut self) -> usize {
+        self.rung = self.wanted;
+        self.reads = 0;
+        self.full_reads = 0;
+        self.small_reads = 0;
+        self.large_write = None;
+        self.write_buffer_unwanted = false;
+        self.read_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,494 @@
+//! One live WebSocket: whole binary messages, a heartbeat, and a close that says why.
+//!
+//! The driver polls it from one task. Inbound it holds at most one unfinished message of
+//! [`Limits::message_bytes_max`] and one read buffer; outbound at most [`WRITE_BUFFER_BYTES_MAX`].
+//!
+//! ```text
+//!          poll_close                the peer's close, or the link ends
+//!  Open ──────────────► Closing ─────────────────────────────────────► Ended
+//!   │ │ the peer's close                    answer flushed              ▲ ▲
+//!   │ └────────────────► Answering ─────────────────────────────────────┘ │
+//!   │ violation, timeout                    farewell drained              │
+//!   └──────────────────► Failed ──────────────────────────────────────────┘
+//! ```
+
+use std::{
+    io,
+    mem::MaybeUninit,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures::{FutureExt, Sink, Stream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep},
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Error as CodecError, Message, Utf8Bytes,
+        error::{CapacityError, ProtocolError},
+        protocol::{CloseFrame, Role, WebSocketConfig},
+    },
+};
+
+use super::metered::Metered;
+use crate::{Limits, close_codes, error::SocketError, transport::Transport};
+
+/// The longest message a socket sends: a batch sealed just below 16 KiB to which one chunk of 64 KiB was added.
+pub const SEND_BYTES_MAX: usize = crate::wire::MESSAGE_BYTES_MAX;
+
+/// Bytes that collect before they are written without a flush. Larger values make the two sides take turns.
+const WRITE_TARGET_BYTES: usize = 4 << 10;
+
+/// Everything that may wait for a peer that does not read: what had collected, the longest message with its header,
+/// and 1 KiB of pongs, one ping and a close.
+const WRITE_BUFFER_BYTES_MAX: usize = WRITE_TARGET_BYTES + SEND_BYTES_MAX + (1 << 10);
+
+/// The longest close reason RFC 6455 has room for.
+const CLOSE_REASON_BYTES_MAX: usize = 123;
+
+/// After a violation, how long and for how many more bytes the peer is listened to, so that what it still sends does
+/// not reset the link before it has read the close code.
+const FAREWELL: Duration = Duration::from_secs(1);
+const FAREWELL_BYTES_MAX: usize = 256 << 10;
+
+/// A WebSocket over any byte stream, after its handshake.
+///
+/// Made by [`connect`](Self::connect) and [`accept`](Self::accept). Limits are held on every received byte. After an
+/// error of the peer, the matching code of [`close_codes`](crate::close_codes) has been sent, if the link took it.
+pub struct Socket<IO> {
+    /// Empty only inside [`rebuild`](Self::rebuild).
+    stream: Option<WebSocketStream<Metered<IO>>>,
+    role: Role,
+    limits: SocketLimits,
+    phase: Phase,
+    /// Messages and control frames that the codec has handed on.
+    delivered: u64,
+    /// Something of the socket's own (a ping) waits to be flushed.
+    flush_due: bool,
+    timer: Pin<Box<Sleep>>,
+    /// Until when [`poll_close`](Transport::poll_close) waits, once it was called.
+    close_deadline: Option<Instant>,
+    farewell_bytes: usize,
+    peer_close: Option<PeerClose>,
+    #[cfg(test)]
+    rebuilds: usize,
+}
+
+/// What of [`Limits`] a socket needs for as long as it lives.
+struct SocketLimits {
+    message_bytes_max: usize,
+    ping_interval: Duration,
+    ping_timeout: Duration,
+    close_timeout: Duration,
+}
+
+enum Phase {
+    Open,
+    Closing,
+    Answering,
+    Failed(SocketError),
+    Ended,
+}
+
+/// The close frame a peer sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerClose {
+    /// The close code; 1005 where the peer gave none.
+    pub code: u16,
+    /// What the peer said.
+    pub text: String,
+}
+
+enum Timer {
+    /// It fired and changed something; look at the socket again.
+    Fired,
+    Expired(SocketError),
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
+    /// A socket over `io`, whose handshake is done; `already_read` are bytes that followed it.
+    pub(super) fn open(io: IO, role: Role, limits: &Limits, already_read: Vec<u8>) -> Self {
+        let metered = Metered::new(io, limits, &already_read);
+        let config = codec_config(limits.message_bytes_max, metered.sizing.read_bytes());
+        let stream = WebSocketStream::from_partially_read(metered, already_read, role, Some(config));
+        Self {
+            stream: Some(stream.now_or_never().expect("building a codec awaits nothing")),
+            role,
+            limits: SocketLimits {
+                message_bytes_max: limits.message_bytes_max,
+                ping_interval: limits.ping_interval,
+                ping_timeout: limits.ping_timeout,
+                close_timeout: limits.close_timeout,
+            },
+            phase: Phase::Open,
+            delivered: 0,
+            flush_due: false,
+            // Fires at once, which computes the first deadline.
+            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            close_deadline: None,
+            farewell_bytes: 0,
+            peer_close: None,
+            #[cfg(test)]
+            rebuilds: 0,
+        }
+    }
+
+    /// The close frame the peer sent, once [`poll_receive`](Transport::poll_receive) has returned `None`.
+    pub fn peer_close(&self) -> Option<&PeerClose> {
+        self.peer_close.as_ref()
+    }
+
+    /// Holds the peer's next frames to another message length than [`Limits::message_bytes_max`], which stays the
+    /// upper bound. For peers that have not said yet who they are.
+    pub fn set_message_bytes_max(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.limits.message_bytes_max);
+        self.metered().meter.set_message_bytes_max(bytes);
+    }
+
+    fn stream(&mut self) -> &mut WebSocketStream<Metered<IO>> {
+        self.stream.as_mut().expect("the codec is only missing while it is rebuilt")
+    }
+
+    fn metered(&mut self) -> &mut Metered<IO> {
+        self.stream().get_mut()
+    }
+
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SocketError>>> {
+        loop {
+            match ready!(Pin::new(self.stream()).poll_next(cx)) {
+                Some(Ok(message)) => {
+                    self.delivered += 1;
+                    match message {
+                        Message::Binary(bytes) => return Poll::Ready(Some(Ok(bytes))),
+                        // Any byte is a sign of life, and the codec answers pings by itself.
+                        Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+                        Message::Text(_) => return Poll::Ready(Some(Err(self.fail(cx, SocketError::Text)))),
+                        Message::Close(frame) => {
+                            self.accept_close(cx, frame);
+                            return Poll::Ready(None);
+                        }
+                    }
+                }
+                Some(Err(error)) => {
+                    let error = self.translate(error);
+                    return Poll::Ready(Some(Err(self.fail(cx, error))));
+                }
+                None => {
+                    self.phase = Phase::Ended;
+                    return Poll::Ready(None);
+                }
+            }
+        }
+    }
+
+    fn accept_close(&mut self, cx: &mut Context<'_>, frame: Option<CloseFrame>) {
+        self.peer_close = Some(match frame {
+            Some(frame) => PeerClose { code: frame.code.into(), text: frame.reason.to_string() },
+            None => PeerClose { code: 1005, text: String::new() },
+        });
+        self.phase = match self.phase {
+            Phase::Open => Phase::Answering,
+            Phase::Closing | Phase::Answering | Phase::Ended | Phase::Failed(_) => Phase::Ended,
+        };
+        // The driver may drop the socket after this. What the link does not take at once, poll_close pushes on.
+        let _ = self.poll_flush_all(cx);
+    }
+
+    /// Says goodbye to a peer that is at fault, as far as the link takes it now.
+    fn fail(&mut self, cx: &mut Context<'_>, error: SocketError) -> SocketError {
+        if let (Phase::Open, Some(code)) = (&self.phase, close_codes::for_error(&error)) {
+            let _ = self.queue_close(code, &error.to_string());
+            let _ = self.poll_flush_all(cx);
+        }
+        self.phase = Phase::Failed(error.clone());
+        error
+    }
+
+    fn translate(&mut self, error: CodecError) -> SocketError {
+        if let Some(violation) = self.metered().violation() {
+            return violation.clone();
+        }
+        match error {
+            CodecError::Io(error) => from_io(error),
+            CodecError::ConnectionClosed
+            | CodecError::AlreadyClosed
+            | CodecError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => SocketError::Cut,
+            CodecError::Capacity(CapacityError::MessageTooLong { .. }) => {
+                SocketError::Limit { limit: "message_bytes_max" }
+            }
+            other => SocketError::Protocol(other.to_string()),
+        }
+    }
+
+    /// Acts on the deadlines that have passed: an unfinished message, a silent peer, buffers no longer needed.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Timer> {
+        if let Some(next) = self.next_deadline() {
+            // A deadline that moved away is found out when the timer fires; resetting it per message costs more.
+            if next < self.timer.deadline() {
+                self.timer.as_mut().reset(next);
+            }
+        }
+        ready!(self.timer.as_mut().poll(cx));
+        let now = Instant::now();
+        if let Some(error) = self.expired(now) {
+            return Poll::Ready(Timer::Expired(error));
+        }
+        if self.ping_deadline().is_some_and(|at| at <= now) {
+            self.ping(now);
+        }
+        self.metered().sizing.give_back(now);
+        let next = self.next_deadline().unwrap_or_else(|| now + Duration::from_secs(60 * 60));
+        self.timer.as_mut().reset(next);
+        Poll::Ready(Timer::Fired)
+    }
+
+    fn next_deadline(&mut self) -> Option<Instant> {
+        let metered = self.metered();
+        let message = metered.meter.deadline();
+        let quiet = metered.sizing.quiet_deadline();
+        [message, quiet, self.ping_deadline()].into_iter().flatten().min()
+    }
+
+    /// When silence leads to a ping; after the ping, when it means that the peer is dead.
+    fn ping_deadline(&mut self) -> Option<Instant> {
+        let metered = self.metered();
+        let (pinged, last_read) = (metered.pinged, metered.sizing.last_read());
+        match pinged {
+            Some(pinged) => pinged.checked_add(self.limits.ping_timeout),
+            None => last_read.checked_add(self.limits.ping_interval),
+        }
+    }
+
+    fn expired(&mut self, now: Instant) -> Option<SocketError> {
+        if self.metered().meter.deadline().is_some_and(|at| at <= now) {
+            return Some(SocketError::Limit { limit: "message_timeout" });
+        }
+        let is_pinged = self.metered().pinged.is_some();
+        let is_dead = is_pinged && self.ping_deadline().is_some_and(|at| at <= now);
+        is_dead.then_some(SocketError::PingTimeout(self.limits.ping_timeout))
+    }
+
+    fn ping(&mut self, now: Instant) {
+        self.metered().pinged = Some(now);
+        // On a full link a ping would only wait behind the rest; the peer is asked by that already.
+        if !self.metered().is_write_blocked() {
+            self.flush_due = Pin::new(self.stream()).start_send(Message::Ping(Bytes::new())).is_ok();
+        }
+    }
+
+    /// Rebuilds the codec with the wanted buffer sizes, if it holds nothing that would be lost.
+    fn adapt_buffers(&mut self, cx: &mut Context<'_>) {
+        let delivered = self.delivered;
+        let metered = self.metered();
+        if !metered.sizing.wants_rebuild() || !metered.meter.is_between_messages(delivered) {
+            return;
+        }
+        // Twice: the first flush may only have made room for a pong that waited beside a full buffer.
+        for _ in 0..2 {
+            if !matches!(self.poll_flush_all(cx), Poll::Ready(Ok(()))) {
+                return;
+            }
+        }
+        self.rebuild();
+    }
+
+    fn rebuild(&mut self) {
+        let stream = self.stream.take().expect("the codec is only missing while it is rebuilt");
+        let mut metered = stream.into_inner();
+        let config = codec_config(self.limits.message_bytes_max, metered.sizing.rebuild());
+        let stream = WebSocketStream::from_raw_socket(metered, self.role, Some(config));
+        self.stream = Some(stream.now_or_never().expect("building a codec awaits nothing"));
+        #[cfg(test)]
+        {
+            self.rebuilds += 1;
+        }
+    }
+
+    /// Flushes the codec and what is below it. After a close the codec alone would leave out the latter.
+    fn poll_flush_all(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
+        let flushed = ready!(Pin::new(self.stream()).poll_flush(cx));
+        flushed.map_err(|error| self.translate(error))?;
+        ready!(Pin::new(self.metered()).poll_flush(cx)).map_err(from_io)?;
+        self.flush_due = false;
+        Poll::Ready(Ok(()))
+    }
+
+    fn queue_close(&mut self, code: u16, reason: &str) -> Result<(), SocketError> {
+        let reason = &reason[..reason.floor_char_boundary(CLOSE_REASON_BYTES_MAX)];
+        let frame = CloseFrame { code: code.into(), reason: Utf8Bytes::from(reason) };
+        let sent = Pin::new(self.stream()).start_send(Message::Close(Some(frame)));
+        sent.map_err(|error| self.translate(error))
+    }
+
+    fn poll_goodbye(
+        &mut self,
+        cx: &mut Context<'_>,
+        code: u16,
+        reason: &str,
+    ) -> Poll<Result<(), SocketError>> {
+        loop {
+            match &self.phase {
+                Phase::Open => {
+                    // A full buffer may have no room for the close frame.
+                    if self.metered().is_write_blocked() {
+                        ready!(self.poll_flush_all(cx))?;
+                    }
+                    self.queue_close(code, reason)?;
+                    self.phase = Phase::Closing;
+                }
+                Phase::Closing => {
+                    // Pending or failed: either way the peer's answer or the end of the link shows up below.
+                    let _ = self.poll_flush_all(cx);
+                    // Messages that crossed our close are not wanted any more.
+                    if let None | Some(Err(_)) = ready!(self.poll_message(cx)) {
+                        self.phase = Phase::Ended;
+                    }
+                }
+                Phase::Answering => {
+                    let _ = ready!(self.poll_flush_all(cx));
+                    self.phase = Phase::Ended;
+                }
+                Phase::Failed(_) => {
+                    ready!(self.poll_farewell(cx));
+                    self.phase = Phase::Ended;
+                }
+                Phase::Ended => {
+                    // The link may be gone already, and nothing is left to lose.
+                    let _ = ready!(Pin::new(self.metered()).poll_shutdown(cx));
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        }
+    }
+
+    /// Lets the peer read the close code: sends what is left, ends this direction, ignores what still comes.
+    fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let _ = ready!(self.poll_flush_all(cx));
+        let _ = ready!(Pin::new(self.metered()).poll_shutdown(cx));
+        let mut space = [MaybeUninit::uninit(); 2048];
+        while self.farewell_bytes < FAREWELL_BYTES_MAX {
+            let mut buffer = ReadBuf::uninit(&mut space);
+            let read = ready!(Pin::new(self.metered().io()).poll_read(cx, &mut buffer));
+            if read.is_err() || buffer.filled().is_empty() {
+                break;
+            }
+            self.farewell_bytes += buffer.filled().len();
+        }
+        Poll::Ready(())
+    }
+
+    fn close_patience(&self) -> Duration {
+        match self.phase {
+            Phase::Failed(_) | Phase::Answering => FAREWELL.min(self.limits.close_timeout),
+            Phase::Open | Phase::Closing | Phase::Ended => self.limits.close_timeout,
+        }
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for Socket<IO> {
+    fn peer_close(&self) -> Option<(u16, &str)> {
+        self.peer_close.as_ref().map(|close| (close.code, close.text.as_str()))
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SocketError>>> {
+        loop {
+            match &self.phase {
+                Phase::Open => self.adapt_buffers(cx),
+                Phase::Closing => {}
+                Phase::Failed(error) => return Poll::Ready(Some(Err(error.clone()))),
+                Phase::Answering | Phase::Ended => return Poll::Ready(None),
+            }
+            if self.flush_due {
+                // A link that fails here fails the read below as well.
+                let _ = self.poll_flush_all(cx);
+            }
+            if let Poll::Ready(message) = self.poll_message(cx) {
+                return Poll::Ready(message);
+            }
+            match ready!(self.poll_timer(cx)) {
+                Timer::Fired => {}
+                Timer::Expired(error) => return Poll::Ready(Some(Err(self.fail(cx, error)))),
+            }
+        }
+    }
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
+        match &self.phase {
+            Phase::Open => {}
+            Phase::Failed(error) => return Poll::Ready(Err(error.clone())),
+            // How it ended is for poll_receive to say.
+            Phase::Closing | Phase::Answering | Phase::Ended => return Poll::Pending,
+        }
+        // Pongs may have filled the buffer without a message of ours noticing.
+        if self.metered().is_write_blocked() {
+            ready!(self.poll_flush_all(cx))?;
+        }
+        let ready = ready!(Pin::new(self.stream()).poll_ready(cx));
+        Poll::Ready(ready.map_err(|error| self.translate(error)))
+    }
+
+    fn send(&mut self, message: Bytes) -> Result<(), SocketError> {
+        let bytes = message.len();
+        if bytes > SEND_BYTES_MAX {
+            return Err(SocketError::TooLong { bytes, max: SEND_BYTES_MAX });
+        }
+        self.metered().sizing.observe_write(bytes);
+        let sent = Pin::new(self.stream()).start_send(Message::Binary(message));
+        sent.map_err(|error| self.translate(error))
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
+        self.poll_flush_all(cx)
+    }
+
+    /// Gives up with [`SocketError::Limit`] after [`Limits::close_timeout`]; after a violation it waits a second at
+    /// most, and the code that was sent with the violation stands.
+    fn poll_close(&mut self, cx: &mut Context<'_>, code: u16, reason: &str) -> Poll<Result<(), SocketError>> {
+        let patience = self.close_patience();
+        let deadline = *self.close_deadline.get_or_insert_with(|| {
+            let now = Instant::now();
+            now.checked_add(patience).unwrap_or(now + FAREWELL)
+        });
+        if let Poll::Ready(result) = self.poll_goodbye(cx, code, reason) {
+            return Poll::Ready(result);
+        }
+        if self.timer.deadline() != deadline {
+            self.timer.as_mut().reset(deadline);
+        }
+        ready!(self.timer.as_mut().poll(cx));
+        let result = match self.phase {
+            Phase::Open | Phase::Closing => Err(SocketError::Limit { limit: "close_timeout" }),
+            Phase::Answering | Phase::Failed(_) | Phase::Ended => Ok(()),
+        };
+        self.phase = Phase::Ended;
+        Poll::Ready(result)
+    }
+}
+
+fn codec_config(message_bytes_max: usize, read_bytes: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(read_bytes)
+        .write_buffer_size(WRITE_TARGET_BYTES)
+        .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
+        .max_message_size(Some(message_bytes_max))
+        .max_frame_size(Some(message_bytes_max))
+}
+
+/// A link that ends is cut, however the operating system or TLS puts it.
+fn from_io(error: io::Error) -> SocketError {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::UnexpectedEof => SocketError::Cut,
+        _ => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
