@@ -284,7 +284,10 @@ impl<T: Transport> Driver<T> {
                 Poll::Ready(Some(Err(error))) => return Err(error.into()),
                 Poll::Ready(None) => {
                     let (code, text) = self.transport.peer_close().unwrap_or((close_codes::NORMAL, ""));
-                    let reason = CloseReason::Peer { code, text: text.into() };
+                    // A close that this side began may be completed by the peer.
+                    let begun_here =
+                        self.link.draining_reason().filter(|reason| matches!(reason, CloseReason::Local));
+                    let reason = begun_here.unwrap_or_else(|| CloseReason::Peer { code, text: text.into() });
                     return Err(End::new(close_codes::NORMAL, reason));
                 }
             }

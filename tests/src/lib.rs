@@ -4,4 +4,5 @@
 
 mod calls;
 mod pipelining;
+mod sockets;
 mod support;

@@ -1,5 +1,7 @@
 //! The service the tests call, and ways to connect to it.
 
+pub(crate) mod relay;
+
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
