@@ -294,7 +294,7 @@ fn value_outcome<T: Serialize + Send + 'static>(
 ) -> Result<Outcome, crate::error::EncodeError> {
     let mut payload = None;
     if want.value {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(64);
         codec::encode(&value, &mut bytes)?;
         payload = Some(Bytes::from(bytes));
     }

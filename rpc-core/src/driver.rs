@@ -6,7 +6,7 @@
 
 use std::{
     future::Future,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, Waker, ready},
     time::{Duration, Instant},
@@ -36,6 +36,8 @@ use crate::{
 const SEAL_GRACE: Duration = Duration::from_millis(1);
 /// Messages read, or handlers started, before other tasks get their turn.
 const TURN_STEPS: usize = 256;
+/// So many bytes of results are sent while others are still being made.
+const SLICE_BYTES: usize = 1 << 10;
 /// A handler that holds its thread for longer before its first await is named in a warning.
 const BLOCKING_WARNING: Duration = Duration::from_millis(10);
 /// How long the peer may take to answer a close.
@@ -83,7 +85,10 @@ pub fn start<T: Transport>(
         limits,
         submissions: Vec::new(),
         running: FxHashMap::default(),
+        wakers: Vec::new(),
+        handler_started: Instant::now(),
         sealing: Sealing::Idle,
+        yielded: false,
         unflushed: false,
         blocked_since: None,
         timer: None,
@@ -108,7 +113,12 @@ struct Driver<T> {
     limits: Limits,
     submissions: Vec<Submission>,
     running: FxHashMap<CallId, RunningTask>,
+    /// Callers whose results are here; woken together at the end of the turn.
+    wakers: Vec<Waker>,
+    handler_started: Instant,
     sealing: Sealing,
+    /// Other tasks have had their turn since calls became due.
+    yielded: bool,
     /// Messages were given to the transport since it was last flushed.
     unflushed: bool,
     /// Since when the peer has taken nothing though something waits for it.
@@ -203,8 +213,14 @@ impl<T: Transport> Driver<T> {
             let now = time::now();
             self.take_submissions(cx, now);
             let received = self.receive(cx, now, &mut steps);
-            self.run_events(&mut steps);
+            let received = received.and_then(|()| self.run_events(cx, now, &mut steps));
+            if received.is_ok() && self.yields_before_sealing() {
+                self.wakers.drain(..).for_each(Waker::wake);
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             self.send(cx, now)?;
+            self.wakers.drain(..).for_each(Waker::wake);
             received?;
             self.check_end(now)?;
             if steps == 0 {
@@ -279,7 +295,8 @@ impl<T: Transport> Driver<T> {
                 Poll::Ready(Some(Ok(message))) => {
                     *steps -= 1;
                     self.session.handle_message(now, message)?;
-                    self.run_events(steps);
+                    self.handler_started = Instant::now();
+                    self.run_events(cx, now, steps)?;
                 }
                 Poll::Ready(Some(Err(error))) => return Err(error.into()),
                 Poll::Ready(None) => {
@@ -297,12 +314,12 @@ impl<T: Transport> Driver<T> {
 
     // ---- results and handlers ----
 
-    fn run_events(&mut self, steps: &mut usize) {
+    fn run_events(&mut self, cx: &mut Context<'_>, now: Time, steps: &mut usize) -> Result<(), End> {
         while let Some(event) = self.session.poll_event() {
             match event {
                 Event::Returned { waiter, outcome } => {
                     let returned = returned(&waiter, outcome);
-                    waiter.complete(returned);
+                    self.wakers.extend(waiter.complete(returned));
                 }
                 Event::Begin(begin) => {
                     *steps = steps.saturating_sub(1);
@@ -313,7 +330,12 @@ impl<T: Transport> Driver<T> {
                     self.link.begin_draining(CloseReason::Peer { code, text: reason });
                 }
             }
+            // The peer works on the first results while the next are made.
+            if self.session.outgoing_bytes() >= SLICE_BYTES {
+                self.send(cx, now)?;
+            }
         }
+        Ok(())
     }
 
     /// Starts a handler and polls it once, in start order: one that finishes at once needs no task and no wake.
@@ -323,7 +345,6 @@ impl<T: Transport> Driver<T> {
         let budget = self.link.budget;
         let scope = Arc::clone(&self.scope);
         let incoming = Incoming { method: descriptor, arguments, want, budget, deadline, metadata, scope };
-        let started = Instant::now();
         let number = u32::try_from(method).unwrap_or(u32::MAX);
         let reply = with_deadline(deadline, || dispatch::start(service.as_ref(), number, incoming));
         let (mut handler, cancelled) = match reply {
@@ -333,13 +354,12 @@ impl<T: Transport> Driver<T> {
         if !descriptor.attributes.blocking {
             let polled = with_deadline(deadline, || {
                 // tokio's cooperative budget belongs to the task; a handler must not pend because others ran before it.
-                let mut unconstrained =
-                    std::pin::pin!(tokio::task::unconstrained(std::future::poll_fn(|cx| {
-                        dispatch::poll_handler(&mut handler, cx)
-                    })));
+                let mut unconstrained = pin!(tokio::task::unconstrained(std::future::poll_fn(|cx| {
+                    dispatch::poll_handler(&mut handler, cx)
+                })));
                 unconstrained.as_mut().poll(&mut Context::from_waker(Waker::noop()))
             });
-            self.warn_if_blocking(started, descriptor);
+            self.warn_if_blocking(descriptor);
             if let Poll::Ready(outcome) = polled {
                 return self.session.finish(answer, outcome);
             }
@@ -372,8 +392,10 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    fn warn_if_blocking(&self, started: Instant, method: &MethodDescriptor) {
-        let taken = started.elapsed();
+    /// Reads the clock once a handler: each one's time starts where the last one's ended.
+    fn warn_if_blocking(&mut self, method: &MethodDescriptor) {
+        let now = Instant::now();
+        let taken = now - std::mem::replace(&mut self.handler_started, now);
         if taken >= BLOCKING_WARNING {
             tracing::warn!(
                 "the handler of `{}` held its thread for {taken:?} before its first await, and its whole session with it; \
@@ -384,6 +406,14 @@ impl<T: Transport> Driver<T> {
     }
 
     // ---- to the peer ----
+
+    /// Whether to let other tasks run before the queued calls are sealed. Where several calls are live, results of one
+    /// message wake several callers, and what all of them ask next should leave in one message too.
+    fn yields_before_sealing(&mut self) -> bool {
+        let due = self.sealing == Sealing::Now && self.session.live_calls() > 1;
+        self.yielded = due && !self.yielded;
+        self.yielded
+    }
 
     fn send(&mut self, cx: &mut Context<'_>, now: Time) -> Result<(), End> {
         let mut blocked = false;
@@ -471,8 +501,9 @@ impl<T> Driver<T> {
         self.link.close(reason.clone());
         for (cell, sent) in self.session.abandon_calls() {
             let delivery = if sent { Delivery::Unacknowledged } else { Delivery::NotSent };
-            cell.complete(Returned::Disconnected { delivery, reason: reason.clone() });
+            self.wakers.extend(cell.complete(Returned::Disconnected { delivery, reason: reason.clone() }));
         }
+        self.wakers.drain(..).for_each(Waker::wake);
         for (_, task) in self.running.drain() {
             task.cancel();
         }

@@ -435,10 +435,11 @@ impl CallCell {
         self.handle.link.flush();
     }
 
-    pub(crate) fn complete(&self, returned: Returned) {
-        let before = std::mem::replace(&mut *lock(&self.state), CellState::Done(returned));
-        if let CellState::Pending(Some(waker)) = before {
-            waker.wake();
+    /// Puts the result where its promise finds it; gives the waker of who waits for it.
+    pub(crate) fn complete(&self, returned: Returned) -> Option<Waker> {
+        match std::mem::replace(&mut *lock(&self.state), CellState::Done(returned)) {
+            CellState::Pending(waker) => waker,
+            CellState::Done(_) | CellState::Taken => None,
         }
     }
 

@@ -427,6 +427,16 @@ impl<W: Waiter> Session<W> {
         self.calls.has_queued()
     }
 
+    /// Bytes that wait to be sent.
+    pub(crate) fn outgoing_bytes(&self) -> usize {
+        self.outgoing.bytes()
+    }
+
+    /// Calls of this side that are queued or in flight.
+    pub(crate) fn live_calls(&self) -> usize {
+        self.calls.live()
+    }
+
     /// Whether something waits for room on the socket.
     pub(crate) fn wants_to_send(&self) -> bool {
         !self.outgoing.is_empty() || self.calls.has_queued()

@@ -255,7 +255,13 @@ impl Answers {
         if !self.is_waiting_for_arguments(id) {
             return;
         }
-        if let Err(no_value) = self.enter_arguments(id, payload) {
+        let list = match ArgumentList::parse(payload) {
+            Ok(list) => list,
+            Err(violation) => {
+                return self.fail(id, invalid_argument("(arguments)", &violation.to_string()), outgoing);
+            }
+        };
+        if let Err(no_value) = self.enter_arguments(id, list) {
             self.fail(id, no_value, outgoing);
             return;
         }
@@ -265,9 +271,7 @@ impl Answers {
         }
     }
 
-    fn enter_arguments(&mut self, id: CallId, payload: Bytes) -> Result<(), NoValue> {
-        let list = ArgumentList::parse(payload)
-            .map_err(|violation| invalid_argument("(arguments)", &violation.to_string()))?;
+    fn enter_arguments(&mut self, id: CallId, list: ArgumentList) -> Result<(), NoValue> {
         let method = self.table.get(&id).map(|answer| answer.method.clone());
         if matches!(method, Some(Method::Get)) && !matches!(list.slots[..], [Slot::Reference(_)]) {
             return Err(invalid_argument("(arguments)", "the built-in call takes one reference"));

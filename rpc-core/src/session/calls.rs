@@ -212,8 +212,9 @@ impl<W: Waiter> Calls<W> {
 
     /// Takes an unsent call back when nobody would notice; then what it was built on, for the same reason.
     fn withdraw_if_pointless(&mut self, id: CallId) {
-        let mut candidates = vec![id];
-        while let Some(id) = candidates.pop() {
+        let mut candidates = Vec::new();
+        let mut next = Some(id);
+        while let Some(id) = next.take().or_else(|| candidates.pop()) {
             if !self.table.get(&id).is_some_and(|entry| entry.is_unsent() && entry.is_pointless()) {
                 continue;
             }
@@ -387,8 +388,9 @@ impl<W: Waiter> Calls<W> {
 
     /// Drops a call that has returned and that nothing refers to; then what it was built on, for the same reason.
     fn forget_if_done(&mut self, id: CallId) {
-        let mut candidates = vec![id];
-        while let Some(id) = candidates.pop() {
+        let mut candidates = Vec::new();
+        let mut next = Some(id);
+        while let Some(id) = next.take().or_else(|| candidates.pop()) {
             let done = self
                 .table
                 .get(&id)
@@ -449,6 +451,10 @@ impl<W: Waiter> Calls<W> {
     /// Nothing is queued or in flight.
     pub(crate) fn is_idle(&self) -> bool {
         self.queue.is_empty() && self.in_flight == 0
+    }
+
+    pub(crate) fn live(&self) -> usize {
+        self.queue.len() + self.in_flight
     }
 
     pub(crate) fn in_flight(&self) -> usize {
