@@ -36,7 +36,7 @@ pub(crate) enum Item {
     Method(Box<Method>),
     /// Something that cannot be called remotely, and was reported. It stays in the trait, so that implementations of
     /// the trait are not refused a second time.
-    Refused(TraitItem),
+    Refused(Box<TraitItem>),
 }
 
 /// One remote method.
@@ -234,7 +234,7 @@ impl Item {
                     _ => "a remote trait has methods only, written out; a macro's are not seen",
                 };
                 errors.push(&other, message);
-                Self::Refused(other)
+                Self::Refused(Box::new(other))
             }
         }
     }
@@ -247,7 +247,7 @@ impl Item {
         let parameters = parse_parameters(&mut function.sig.inputs, errors);
         let output = parse_output(&function.sig.output, options.has("oneway"), errors);
         if errors.len() != before {
-            return Self::Refused(TraitItem::Fn(harmless(function)));
+            return Self::Refused(Box::new(TraitItem::Fn(harmless(function))));
         }
         let TraitItemFn { attrs, sig: Signature { asyncness, ident, inputs, .. }, .. } = function;
         Self::Method(Box::new(Method {
