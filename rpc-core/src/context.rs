@@ -5,7 +5,6 @@ use std::{
     fmt,
     future::{Future, poll_fn},
     net::SocketAddr,
-    pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -15,7 +14,7 @@ use std::{
 };
 
 use crate::{
-    session_handle::SessionHandle,
+    dispatch::SessionScope,
     stub::ServiceClient,
     time::{self, Time},
 };
@@ -76,27 +75,26 @@ pub struct Context {
 }
 
 pub(crate) struct ContextInner {
-    pub(crate) peer: Arc<Peer>,
+    pub(crate) scope: Arc<SessionScope>,
     pub(crate) deadline: Option<Time>,
     pub(crate) metadata: Vec<(String, String)>,
     pub(crate) cancelled: Arc<CancelSignal>,
-    pub(crate) session: Option<SessionHandle>,
 }
 
 impl Context {
     /// Who calls.
     pub fn principal(&self) -> &Principal {
-        &self.inner.peer.principal
+        &self.inner.scope.peer.principal
     }
 
     /// The other end of the session.
     pub fn peer(&self) -> &Peer {
-        &self.inner.peer
+        &self.inner.scope.peer
     }
 
     /// Its network address; `None` for links that have none.
     pub fn peer_address(&self) -> Option<SocketAddr> {
-        self.inner.peer.address
+        self.inner.scope.peer.address
     }
 
     /// How long the caller will still wait; `None` without a deadline, zero when it has passed.
@@ -129,17 +127,15 @@ impl Context {
     }
 
     /// A client of one of the peer's own services: both sides of a session can call.
-    ///
-    /// `None` when the call was not made over a session.
-    pub fn peer_service<C: ServiceClient>(&self) -> Option<C> {
-        self.inner.session.as_ref().map(SessionHandle::service)
+    pub fn peer_service<C: ServiceClient>(&self) -> C {
+        self.inner.scope.session.service()
     }
 }
 
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context")
-            .field("peer", &self.inner.peer)
+            .field("peer", &self.inner.scope.peer)
             .field("remaining", &self.remaining())
             .field("metadata", &self.inner.metadata)
             .finish_non_exhaustive()
@@ -188,19 +184,10 @@ pub(crate) fn ambient_deadline() -> Option<Time> {
     AMBIENT_DEADLINE.get()
 }
 
-/// Polls a handler with its deadline in scope.
-pub(crate) struct WithDeadline<F> {
-    pub(crate) deadline: Option<Time>,
-    pub(crate) future: F,
-}
-
-impl<F: Future + Unpin> Future for WithDeadline<F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<F::Output> {
-        let _scope = DeadlineScope::enter(self.deadline);
-        Pin::new(&mut self.future).poll(cx)
-    }
+/// Runs `poll` with a handler's deadline in scope.
+pub(crate) fn with_deadline<R>(deadline: Option<Time>, poll: impl FnOnce() -> R) -> R {
+    let _scope = DeadlineScope::enter(deadline);
+    poll()
 }
 
 /// Restores the outer deadline when dropped, also by a panic.

@@ -60,13 +60,18 @@ impl Services {
             "two services are named `{}`; give one another name with #[rpc(name = \"…\")]",
             descriptor.name
         );
-        for method in descriptor.methods {
-            for problem in method.problems() {
-                tracing::error!("`{}.{}` cannot be called: {problem}", descriptor.name, method.name);
-            }
-        }
+        log_problems(descriptor);
         self.list.push(Arc::new(service));
         self
+    }
+
+    /// Adds a service unless its name is taken.
+    #[doc(hidden)]
+    pub fn offer(&mut self, service: Arc<dyn Service>) {
+        let name = service.descriptor().name;
+        if self.list.iter().all(|known| known.descriptor().name != name) {
+            self.list.push(service);
+        }
     }
 
     /// What they offer, as data.
@@ -76,6 +81,16 @@ impl Services {
 
     pub(crate) fn get(&self, index: usize) -> Option<&Arc<dyn Service>> {
         self.list.get(index)
+    }
+}
+
+/// Logs the methods whose types the codec cannot carry; traces their layouts on the way.
+#[doc(hidden)]
+pub fn log_problems(service: &ServiceDescriptor) {
+    for method in service.methods {
+        for problem in method.problems() {
+            tracing::error!("`{}.{}` cannot be called: {problem}", service.name, method.name);
+        }
     }
 }
 
@@ -123,9 +138,13 @@ pub struct Incoming {
     pub(crate) budget: DecodeBudget,
     pub(crate) deadline: Option<Time>,
     pub(crate) metadata: Vec<(String, String)>,
-    pub(crate) peer: Arc<Peer>,
-    pub(crate) cancelled: Arc<CancelSignal>,
-    pub(crate) session: Option<SessionHandle>,
+    pub(crate) scope: Arc<SessionScope>,
+}
+
+/// What all calls of one session share.
+pub(crate) struct SessionScope {
+    pub(crate) peer: Peer,
+    pub(crate) session: SessionHandle,
 }
 
 /// A handler at work, or the reason why there is none.
@@ -134,7 +153,11 @@ pub struct Reply(pub(crate) ReplyInner);
 
 pub(crate) enum ReplyInner {
     Done(Outcome),
-    Running(RunningHandler),
+    Running {
+        handler: RunningHandler,
+        /// Tells the handler that it is cancelled, if it can know.
+        cancelled: Option<Arc<CancelSignal>>,
+    },
 }
 
 pub(crate) type RunningHandler = Pin<Box<dyn Future<Output = Outcome> + Send>>;
@@ -148,7 +171,7 @@ impl Incoming {
         E: Serialize,
     {
         match decode_arguments(decode, &self) {
-            Ok(arguments) => reply(handler(arguments), self.want),
+            Ok(arguments) => reply(handler(arguments), self.want, None),
             Err(failure) => Reply::failed(failure),
         }
     }
@@ -168,9 +191,10 @@ impl Incoming {
             Ok(arguments) => arguments,
             Err(failure) => return Reply::failed(failure),
         };
-        let Self { want, deadline, metadata, peer, cancelled, session, .. } = self;
-        let inner = Arc::new(ContextInner { peer, deadline, metadata, cancelled, session });
-        reply(handler(arguments, Context { inner }), want)
+        let Self { want, deadline, metadata, scope, .. } = self;
+        let cancelled = Arc::<CancelSignal>::default();
+        let inner = Arc::new(ContextInner { scope, deadline, metadata, cancelled: Arc::clone(&cancelled) });
+        reply(handler(arguments, Context { inner }), want, Some(cancelled))
     }
 
     /// The answer to a method number this service does not have.
@@ -237,12 +261,17 @@ fn decode_arguments<A>(decode: Decode<A>, incoming: &Incoming) -> Result<A, Fail
     })
 }
 
-fn reply<T, E>(handler: impl Future<Output = Result<T, E>> + Send + 'static, want: Want) -> Reply
+fn reply<T, E>(
+    handler: impl Future<Output = Result<T, E>> + Send + 'static,
+    want: Want,
+    cancelled: Option<Arc<CancelSignal>>,
+) -> Reply
 where
     T: Serialize + Send + 'static,
     E: Serialize,
 {
-    Reply(ReplyInner::Running(Box::pin(async move { outcome(handler.await, want) })))
+    let handler = Box::pin(async move { outcome(handler.await, want) });
+    Reply(ReplyInner::Running { handler, cancelled })
 }
 
 /// Encodes what a handler returned, on the handler's own task.

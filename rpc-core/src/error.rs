@@ -238,6 +238,11 @@ pub enum CloseReason {
     Aborted,
 }
 
+/// The close code of a session that ends in good order (RFC 6455, 7.4.1).
+pub(crate) const CLOSE_NORMAL: u16 = 1000;
+/// The close code of a session whose peer broke the protocol.
+pub(crate) const CLOSE_VIOLATION: u16 = 4400;
+
 /// What went wrong on a socket or in memory's stand-in for one. Cloneable, so that every call it ends can carry it.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -309,12 +314,21 @@ pub enum Violation {
     /// An answer to a call that was never made.
     #[error("an answer to call {0}, which was never made")]
     UnknownCall(i64),
+    /// A second answer to a call.
+    #[error("a second answer to call {0}")]
+    ReturnRepeated(i64),
     /// A release of an answer that is not kept.
     #[error("a release of call {0}, which is not kept")]
     UnknownRelease(i64),
     /// A method number outside those defined.
     #[error("method number {0} was not defined")]
     UnknownMethodNumber(u32),
+    /// A method number that stood for something already.
+    #[error("method number {0} was defined twice")]
+    MethodRedefined(u32),
+    /// A codec this side does not have.
+    #[error("the peer's codec {0} is not known here")]
+    Codec(u64),
     /// A chunk that belongs to no payload being assembled.
     #[error("a chunk for {0}, which expects none")]
     UnexpectedChunk(i64),

@@ -1,6 +1,10 @@
 //! Typed RPC over WebSocket: the protocol engine, promises and pipelining.
 
 #[cfg(feature = "driver")]
+pub mod driver;
+#[cfg(feature = "driver")]
+pub mod memory;
+#[cfg(feature = "driver")]
 pub mod transport;
 
 mod args;
@@ -17,6 +21,7 @@ mod path;
 mod pipeline;
 mod promise;
 mod select;
+mod session;
 mod session_handle;
 mod stub;
 mod time;
@@ -27,17 +32,20 @@ pub use context::{Context, Peer, Principal};
 pub use descriptor::{
     ArgumentDescriptor, MethodAttributes, MethodDescriptor, ServiceDescriptor, Signature, ValueDescriptor,
 };
+#[doc(hidden)]
+pub use dispatch::log_problems;
 pub use dispatch::{Service, Services};
 pub use error::{
     CallError, CloseReason, DecodeError, Delivery, EncodeError, Refusal, SocketError, Upstream, Violation,
 };
-pub use layout::Layout;
+pub use layout::{Field, Layout, Leaf, Node, Variant};
 pub use limits::Limits;
 pub use never::Never;
-pub use path::{Path, Step};
+pub use path::{PATH_STEPS_MAX, Path, Step};
 pub use pipeline::{OptionPipe, Pipelined, SequencePipe};
 pub use promise::{CallFuture, Promise};
 pub use rpc_macros::{Pipeline, data, rpc};
+pub use session::SessionStats;
 pub use session_handle::SessionHandle;
 pub use stub::{NotSent, ServiceClient, join_all};
 

@@ -16,7 +16,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::task::AtomicWaker;
+use futures::{channel::oneshot, task::AtomicWaker};
 
 use crate::{
     codec::DecodeBudget,
@@ -25,6 +25,7 @@ use crate::{
     error::{CloseReason, Delivery, Refusal},
     limits::Limits,
     path::Path,
+    session::SessionStats,
     time::Time,
     wire::{CallId, MethodNumber},
 };
@@ -41,6 +42,8 @@ pub(crate) enum Submission {
         answer: CallId,
         outcome: Outcome,
     },
+    /// Tell how much the session holds.
+    Stats(oneshot::Sender<SessionStats>),
     /// Close in good order once the calls in flight are done.
     Close,
 }
@@ -90,12 +93,6 @@ enum OutboxState {
 struct Closed {
     reason: Option<CloseReason>,
     wakers: Vec<Waker>,
-}
-
-/// What the driver took in one go.
-pub(crate) struct Drained {
-    /// Somebody awaits: send at once. Otherwise more may follow within the grace.
-    pub(crate) flush: bool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -165,7 +162,6 @@ impl Link {
             return;
         }
         outbox.queue.push(submission);
-        self.flushing.store(true, Ordering::Release);
         self.wake(outbox);
     }
 
@@ -184,8 +180,9 @@ impl Link {
         }
     }
 
-    /// The driver's turn: swaps the queue with an empty one. Registers `cx` to be woken by what comes later.
-    pub(crate) fn drain(&self, cx: &mut Context<'_>, into: &mut Vec<Submission>) -> Drained {
+    /// The driver's turn: swaps the queue with an empty one and says whether somebody awaits what is in it. Registers
+    /// `cx` to be woken by what comes later.
+    pub(crate) fn drain(&self, cx: &mut Context<'_>, into: &mut Vec<Submission>) -> bool {
         self.driver.register(cx.waker());
         // Cleared before the queue is taken: a flush that comes in between is not lost, it only wakes once more.
         let flush = self.flushing.swap(false, Ordering::AcqRel);
@@ -196,7 +193,7 @@ impl Link {
         } else {
             into.append(&mut outbox.queue);
         }
-        Drained { flush }
+        flush
     }
 
     /// From here on new calls fail as not sent; those in flight go on.
@@ -229,6 +226,14 @@ impl Link {
             std::mem::take(&mut closed.wakers)
         };
         wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Why no new calls are taken, while those in flight go on.
+    pub(crate) fn draining_reason(&self) -> Option<CloseReason> {
+        match &lock(&self.outbox).state {
+            OutboxState::Draining(reason) => Some(reason.clone()),
+            OutboxState::Open | OutboxState::Closed(_) => None,
+        }
     }
 
     pub(crate) fn close_reason(&self) -> Option<CloseReason> {

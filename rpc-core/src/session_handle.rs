@@ -2,9 +2,12 @@
 
 use std::{future::poll_fn, sync::Arc};
 
+use futures::channel::oneshot;
+
 use crate::{
     error::CloseReason,
     link::{Handle, Submission},
+    session::SessionStats,
     stub::{ServiceClient, Stub},
 };
 
@@ -40,6 +43,16 @@ impl SessionHandle {
     /// Holds nothing; may be dropped and called again at any time.
     pub async fn closed(&self) -> CloseReason {
         poll_fn(|cx| self.handle.link.poll_closed(cx)).await
+    }
+
+    /// How much the session holds at the moment; nothing once it is over.
+    ///
+    /// # Cancel safety
+    /// Holds nothing; may be dropped at any time.
+    pub async fn stats(&self) -> SessionStats {
+        let (sender, receiver) = oneshot::channel();
+        self.handle.link.submit(Submission::Stats(sender));
+        receiver.await.unwrap_or_default()
     }
 
     /// Whether the session is over.

@@ -11,7 +11,6 @@ use crate::{
     descriptor::{MethodDescriptor, ServiceDescriptor},
     error::{CloseReason, Delivery, Refusal},
     link::{CallCell, CallRejected, Handle, OriginCause, OutgoingCall, Referable, Returned},
-    path::Path,
     promise::{Place, Promise, decode_error},
     time::{self, Time},
     wire::{CallId, METHOD_GET, MethodNumber, slots},
@@ -311,11 +310,4 @@ impl Arguments {
 /// Waits for all of several promises; their results keep the order. Like `futures`' `join_all`, for promises.
 pub fn join_all<P: IntoFuture>(promises: impl IntoIterator<Item = P>) -> JoinAll<P::IntoFuture> {
     futures::future::join_all(promises.into_iter().map(IntoFuture::into_future))
-}
-
-impl Path {
-    /// Whether it names the whole value.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.steps().is_empty()
-    }
 }

@@ -790,10 +790,9 @@ pub(crate) struct Reference {
 /// The most slots a tuple may have; the macro's arguments stop there too.
 const SLOTS_MAX: usize = 64;
 
-/// Reads a call's arguments. `references` is false when every slot is inline, the common case.
+/// A call's arguments.
 pub(crate) struct ArgumentList {
     pub(crate) slots: Vec<Slot>,
-    pub(crate) references: bool,
 }
 
 impl ArgumentList {
@@ -804,23 +803,21 @@ impl ArgumentList {
             return Err(reader.malformed("too many arguments"));
         }
         let mut slots = Vec::with_capacity(count);
-        let mut references = false;
         for _ in 0..count {
-            slots.push(reader.slot(&mut references, true)?);
+            slots.push(reader.slot(true)?);
         }
         if reader.at != reader.message.len() {
             return Err(reader.malformed("bytes after the last argument"));
         }
-        Ok(Self { slots, references })
+        Ok(Self { slots })
     }
 }
 
 impl FrameReader {
-    fn slot(&mut self, references: &mut bool, tuple_allowed: bool) -> Result<Slot, Violation> {
+    fn slot(&mut self, tuple_allowed: bool) -> Result<Slot, Violation> {
         Ok(match self.byte()? {
             0 => Slot::Inline(self.bytes()?),
             tag @ (1 | 2) => {
-                *references = true;
                 Slot::Reference(Reference { base: self.id()?, path: self.path()?, as_some: tag == 2 })
             }
             3 if tuple_allowed => {
@@ -828,7 +825,7 @@ impl FrameReader {
                 if count > SLOTS_MAX {
                     return Err(self.malformed("too many slots in a tuple"));
                 }
-                Slot::Tuple((0..count).map(|_| self.slot(references, false)).collect::<Result<_, _>>()?)
+                Slot::Tuple((0..count).map(|_| self.slot(false)).collect::<Result<_, _>>()?)
             }
             _ => return Err(self.malformed("an unknown argument slot")),
         })

@@ -1,1 +1,6 @@
-//! tests
+//! End-to-end tests: real traits, real sockets, real time only where it is paused.
+#![cfg(test)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop there")]
+
+mod pipelining;
+mod support;

@@ -1,0 +1,256 @@
+//! The client: one connection to a server, shared by a whole application.
+
+use std::{io, time::Duration};
+
+use rpc_core::{
+    CloseReason, Limits, Peer, Service, ServiceClient, Services, SessionHandle, SessionStats,
+    driver::{self, SessionConfig, Side},
+    websocket::{ClientHandshake, HandshakeError, Socket},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+
+#[cfg(feature = "tls")]
+use crate::tls::{TlsConnector, TlsError};
+use crate::address::{Address, AddressError};
+
+/// A connection to a server. Cheap to clone, `Send` and `Sync`: one is enough for a whole application.
+///
+/// The connection closes in good order when the last clone, client and promise of it is dropped, or by
+/// [`close`](Self::close).
+///
+/// # Example
+/// ```no_run
+/// # async fn connect() -> Result<(), rpc_client::ConnectError> {
+/// let client = rpc_client::Client::connect("ws://127.0.0.1:9000").await?;
+/// // let chat: ChatClient = client.service();
+/// client.close().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Client {
+    session: SessionHandle,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The address is not one of a server.
+    #[error("the address is not valid")]
+    Address(#[from] AddressError),
+    /// The server cannot be reached.
+    #[error("`{address}` cannot be reached")]
+    Unreachable {
+        /// Host and port that were tried.
+        address: String,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// Nothing answered in time.
+    #[error("`{address}` did not answer within {limit:?}")]
+    Timeout {
+        /// Host and port that were tried.
+        address: String,
+        /// The time given.
+        limit: Duration,
+    },
+    /// The link cannot be encrypted.
+    #[cfg(feature = "tls")]
+    #[error("the link cannot be encrypted")]
+    Tls(#[from] TlsError),
+    /// `wss://` needs the feature `tls`.
+    #[cfg(not(feature = "tls"))]
+    #[error("`wss://` needs rpc-client's feature `tls`")]
+    TlsMissing,
+    /// The server did not make a WebSocket of it.
+    #[error("the WebSocket handshake failed")]
+    Handshake(#[from] HandshakeError),
+}
+
+/// Says how a [`Client`] connects. Made by [`Client::builder`].
+#[derive(Default)]
+#[must_use = "a builder does nothing until it connects"]
+pub struct ClientBuilder {
+    services: Services,
+    limits: Limits,
+    headers: Vec<(String, String)>,
+    connect_timeout: Option<Duration>,
+    #[cfg(feature = "tls")]
+    tls: Option<TlsConnector>,
+}
+
+impl Client {
+    /// Connects to `ws://host[:port][/path]` or `wss://…` with the defaults.
+    ///
+    /// # Errors
+    /// Why there is no connection.
+    ///
+    /// # Cancel safety
+    /// Dropping the future abandons the attempt.
+    pub async fn connect(address: &str) -> Result<Self, ConnectError> {
+        Self::builder().connect(address).await
+    }
+
+    /// Starts with the default limits, the platform's certificates and no services.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// A client of one of the server's services. Costs no message: a server without it refuses its calls.
+    pub fn service<C: ServiceClient>(&self) -> C {
+        self.session.service()
+    }
+
+    /// Closes in good order: takes no new calls, lets those in flight finish and waits for the end.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not stop the closing.
+    pub async fn close(&self) -> CloseReason {
+        self.session.close().await
+    }
+
+    /// Waits until the connection is over and says why.
+    ///
+    /// # Cancel safety
+    /// Holds nothing; may be dropped and called again at any time.
+    pub async fn closed(&self) -> CloseReason {
+        self.session.closed().await
+    }
+
+    /// Whether the connection is over.
+    pub fn is_closed(&self) -> bool {
+        self.session.is_closed()
+    }
+
+    /// How much the session holds at the moment.
+    ///
+    /// # Cancel safety
+    /// Holds nothing; may be dropped at any time.
+    pub async fn stats(&self) -> SessionStats {
+        self.session.stats().await
+    }
+}
+
+impl ClientBuilder {
+    /// Offers a service to the server: both sides of a session can call.
+    ///
+    /// # Panics
+    /// When a service of the same wire name is offered already.
+    #[track_caller]
+    pub fn service(mut self, service: impl Service) -> Self {
+        self.services = self.services.with(service);
+        self
+    }
+
+    /// The bounds of the session. Default [`Limits::default`].
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Adds a header to the HTTP request, for example `authorization`.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// How long reaching the server may take, name lookup and TLS included. Default 10 s.
+    pub fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect_timeout = Some(limit);
+        self
+    }
+
+    /// Whom to trust on `wss://`. Default: whom the platform trusts.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, connector: TlsConnector) -> Self {
+        self.tls = Some(connector);
+        self
+    }
+
+    /// Connects to `ws://host[:port][/path]` or `wss://…`.
+    ///
+    /// # Errors
+    /// Why there is no connection.
+    ///
+    /// # Cancel safety
+    /// Dropping the future abandons the attempt.
+    pub async fn connect(self, address: &str) -> Result<Client, ConnectError> {
+        let address: Address = address.parse()?;
+        let place = format!("{}:{}", address.host(), address.port());
+        let limit = self.connect_timeout.unwrap_or(Duration::from_secs(10));
+        let dial = async {
+            let unreachable = |source| ConnectError::Unreachable { address: place.clone(), source };
+            let stream = TcpStream::connect((address.host(), address.port())).await.map_err(unreachable)?;
+            stream.set_nodelay(true).map_err(unreachable)?;
+            Ok(stream)
+        };
+        let timeout = |_| ConnectError::Timeout { address: place.clone(), limit };
+        let started = tokio::time::Instant::now();
+        let stream = tokio::time::timeout(limit, dial).await.map_err(timeout)??;
+        if address.is_secure() {
+            let limit = limit.saturating_sub(started.elapsed());
+            return self.connect_tls(stream, &address, limit, timeout).await;
+        }
+        self.connect_io(stream, &address.host_header(), address.path_and_query()).await
+    }
+
+    #[cfg(feature = "tls")]
+    async fn connect_tls(
+        mut self,
+        stream: TcpStream,
+        address: &Address,
+        limit: Duration,
+        timeout: impl Fn(tokio::time::error::Elapsed) -> ConnectError,
+    ) -> Result<Client, ConnectError> {
+        let connector = match self.tls.take() {
+            Some(connector) => connector,
+            None => TlsConnector::platform()?,
+        };
+        let stream = tokio::time::timeout(limit, connector.connect(address.host(), stream)).await.map_err(timeout)??;
+        self.connect_io(stream, &address.host_header(), address.path_and_query()).await
+    }
+
+    #[cfg(not(feature = "tls"))]
+    async fn connect_tls(
+        self,
+        _stream: TcpStream,
+        _address: &Address,
+        _limit: Duration,
+        _timeout: impl Fn(tokio::time::error::Elapsed) -> ConnectError,
+    ) -> Result<Client, ConnectError> {
+        Err(ConnectError::TlsMissing)
+    }
+
+    /// Connects over any byte stream: asks `host` for `path` over it.
+    ///
+    /// # Errors
+    /// That the other end did not make a WebSocket of it.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops `io`.
+    pub async fn connect_io<IO>(self, io: IO, host: &str, path: &str) -> Result<Client, ConnectError>
+    where
+        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let mut request = ClientHandshake::new(host, path);
+        request.headers = self.headers;
+        let socket = Socket::connect(io, request, &self.limits).await?;
+        let config = SessionConfig { services: self.services, peer: Peer::default(), limits: self.limits };
+        let (session, task) = driver::start(socket, Side::Client, config);
+        tokio::spawn(task);
+        Ok(Client { session })
+    }
+}
+
+/// Leaves out header values, where tokens are.
+impl std::fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("ClientBuilder").field("services", &self.services).field("headers", &headers).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,593 @@
+//! Moves bytes, time and results between one session and the world: a socket, tokio's clock, callers, handlers.
+//!
+//! One task a session. Each turn takes what callers submitted, reads what the peer sent, starts handlers and hands
+//! out results, and writes what came of it, so that everything one turn produced leaves together. The task yields
+//! after a budget of its own, because handlers that finish at once run inside it.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker, ready},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use rustc_hash::FxHashMap;
+use tokio::{runtime::RuntimeFlavor, task::AbortHandle, time::Sleep};
+
+pub use crate::session::Side;
+use crate::{
+    context::{CancelSignal, Peer, with_deadline},
+    descriptor::MethodDescriptor,
+    dispatch::{self, Incoming, Outcome, ReplyInner, RunningHandler, Services, SessionScope},
+    error::{CLOSE_NORMAL, CLOSE_VIOLATION, CloseReason, Delivery, Refusal, SocketError, Violation},
+    limits::Limits,
+    link::{CallCell, Handle, Interest, Link, OriginCause, Returned, Submission},
+    session::{Begin, CallOutcome, Event, Identity, NewCall, Session, UpstreamOutcome, Waiter},
+    session_handle::SessionHandle,
+    time::{self, Time},
+    transport::Transport,
+    wire::{CallId, Failure},
+};
+
+/// How long calls that nobody awaits are held back for others to join their message.
+const SEAL_GRACE: Duration = Duration::from_millis(1);
+/// Messages read, or handlers started, before other tasks get their turn.
+const TURN_STEPS: usize = 256;
+/// A handler that holds its thread for longer before its first await is named in a warning.
+const BLOCKING_WARNING: Duration = Duration::from_millis(10);
+/// How long the peer may take to answer a close.
+const CLOSE_GRACE: Duration = Duration::from_secs(2);
+
+/// What a session is started with.
+#[derive(Debug, Default)]
+pub struct SessionConfig {
+    /// What this side offers the peer.
+    pub services: Services,
+    /// Who the peer is.
+    pub peer: Peer,
+    /// The bounds of the session.
+    pub limits: Limits,
+}
+
+/// Starts a session on a transport. Nothing moves until the returned future is polled; it completes when the session
+/// is over. Dropping it ends the session: calls in flight fail as disconnected, handlers are dropped.
+///
+/// # Panics
+/// Polling it outside a tokio runtime with time enabled.
+pub fn start<T: Transport>(
+    transport: T,
+    side: Side,
+    config: SessionConfig,
+) -> (SessionHandle, impl Future<Output = CloseReason> + Send) {
+    let SessionConfig { services, peer, limits } = config;
+    let link = Arc::new(Link::new(limits.clone()));
+    let handle = |closes_on_drop| SessionHandle {
+        handle: Arc::new(Handle { link: Arc::clone(&link), closes_on_drop }),
+    };
+    let session = Session::new(
+        time::now(),
+        side,
+        Arc::new(limits.clone()),
+        services.descriptors().collect(),
+        draw_identity(),
+    );
+    let driver = Driver {
+        link: Arc::clone(&link),
+        session,
+        transport,
+        scope: Arc::new(SessionScope { peer, session: handle(false) }),
+        services,
+        limits,
+        submissions: Vec::new(),
+        running: FxHashMap::default(),
+        sealing: Sealing::Idle,
+        unflushed: false,
+        blocked_since: None,
+        timer: None,
+        phase: Phase::Running,
+        over: false,
+    };
+    (handle(side == Side::Client), driver)
+}
+
+/// The id and secret of a session, from the process's random hash keys and a counter.
+///
+/// They are not used before sessions can be resumed; only their place on the wire is.
+fn draw_identity() -> Identity {
+    Identity::default()
+}
+
+struct Driver<T> {
+    link: Arc<Link>,
+    session: Session<Arc<CallCell>>,
+    transport: T,
+    scope: Arc<SessionScope>,
+    services: Services,
+    limits: Limits,
+    submissions: Vec<Submission>,
+    running: FxHashMap<CallId, RunningTask>,
+    sealing: Sealing,
+    /// Messages were given to the transport since it was last flushed.
+    unflushed: bool,
+    /// Since when the peer has taken nothing though something waits for it.
+    blocked_since: Option<Time>,
+    timer: Option<(Time, Pin<Box<Sleep>>)>,
+    phase: Phase,
+    over: bool,
+}
+
+/// Whether the queued calls may be sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sealing {
+    /// None are queued.
+    Idle,
+    /// Nobody awaits them yet; more may join until then.
+    Held { until: Time },
+    /// They go with the next message.
+    Now,
+}
+
+enum Phase {
+    Running,
+    /// Saying goodbye on the socket.
+    Closing {
+        code: u16,
+        text: String,
+        reason: CloseReason,
+        until: Time,
+    },
+}
+
+struct RunningTask {
+    abort: AbortHandle,
+    cancelled: Option<Arc<CancelSignal>>,
+    no_cancel: bool,
+}
+
+/// What ends a running session.
+enum End {
+    /// After a close handshake with this code.
+    Close { code: u16, text: String, reason: CloseReason },
+    /// The socket is gone.
+    Gone(CloseReason),
+}
+
+impl From<Violation> for End {
+    fn from(violation: Violation) -> Self {
+        tracing::warn!("the peer broke the protocol: {violation}");
+        Self::Close {
+            code: CLOSE_VIOLATION,
+            text: violation.to_string(),
+            reason: CloseReason::Violation(violation),
+        }
+    }
+}
+
+impl From<SocketError> for End {
+    fn from(error: SocketError) -> Self {
+        Self::Gone(CloseReason::Socket(error))
+    }
+}
+
+impl Waiter for Arc<CallCell> {
+    fn seal(&self) -> Interest {
+        CallCell::seal(self)
+    }
+}
+
+impl<T: Transport> Future for Driver<T> {
+    type Output = CloseReason;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        let driver = self.get_mut();
+        if matches!(driver.phase, Phase::Running)
+            && let Err(end) = ready!(driver.turn(cx))
+        {
+            match end {
+                End::Gone(reason) => return Poll::Ready(driver.end(reason)),
+                End::Close { code, text, reason } => {
+                    // From here on only the close frame matters; who waits for the session learns of the end at once.
+                    driver.end(reason.clone());
+                    let until = time::now() + CLOSE_GRACE;
+                    driver.phase = Phase::Closing { code, text, reason, until };
+                }
+            }
+        }
+        driver.poll_close(cx)
+    }
+}
+
+impl<T: Transport> Driver<T> {
+    /// One turn of a running session; `Ready` only with its end.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        let mut steps = TURN_STEPS;
+        loop {
+            let now = time::now();
+            self.take_submissions(cx, now);
+            let received = self.receive(cx, now, &mut steps);
+            self.run_events(&mut steps);
+            self.send(cx, now)?;
+            received?;
+            self.check_end(now)?;
+            if steps == 0 {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if self.poll_timer(cx, now).is_pending() {
+                return Poll::Pending;
+            }
+            let now = time::now();
+            self.session.handle_timeout(now);
+            if matches!(self.sealing, Sealing::Held { until } if until <= now) {
+                self.sealing = Sealing::Now;
+            }
+        }
+    }
+
+    // ---- from this side ----
+
+    fn take_submissions(&mut self, cx: &mut Context<'_>, now: Time) {
+        let mut submissions = std::mem::take(&mut self.submissions);
+        let flush = self.link.drain(cx, &mut submissions);
+        for submission in submissions.drain(..) {
+            self.take(submission, now);
+        }
+        self.submissions = submissions;
+        self.sealing = match self.sealing {
+            _ if !self.session.has_queued_calls() => Sealing::Idle,
+            _ if flush => Sealing::Now,
+            // On one thread the caller has stopped making calls, or this task would not run.
+            Sealing::Idle if on_one_thread() => Sealing::Now,
+            Sealing::Idle => Sealing::Held { until: now + SEAL_GRACE },
+            other => other,
+        };
+    }
+
+    fn take(&mut self, submission: Submission, now: Time) {
+        match submission {
+            Submission::Call(call) => self.session.call(NewCall {
+                id: call.id,
+                number: call.number,
+                service: call.cell.service,
+                method: call.cell.method,
+                payload: call.payload,
+                bases: call.bases,
+                deadline: call.deadline,
+                metadata: call.metadata,
+                waiter: call.cell,
+            }),
+            Submission::Unwanted(id) => self.session.unwanted(id),
+            Submission::Released(id) => self.session.released(id),
+            Submission::Finish { answer, outcome } => {
+                self.running.remove(&answer);
+                self.session.finish(answer, outcome);
+            }
+            Submission::Stats(reply) => {
+                let _ = reply.send(self.session.stats());
+            }
+            Submission::Close => {
+                self.link.begin_draining(CloseReason::Local);
+                self.session.close(now + self.limits.close_timeout, CLOSE_NORMAL, "");
+            }
+        }
+    }
+
+    // ---- from the peer ----
+
+    fn receive(&mut self, cx: &mut Context<'_>, now: Time, steps: &mut usize) -> Result<(), End> {
+        while *steps > 0 {
+            match self.transport.poll_receive(cx) {
+                Poll::Pending => break,
+                Poll::Ready(Some(Ok(message))) => {
+                    *steps -= 1;
+                    self.session.handle_message(now, message)?;
+                    self.run_events(steps);
+                }
+                Poll::Ready(Some(Err(error))) => return Err(error.into()),
+                Poll::Ready(None) => {
+                    let reason = CloseReason::Peer { code: CLOSE_NORMAL, text: String::new() };
+                    return Err(End::Gone(reason));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    // ---- results and handlers ----
+
+    fn run_events(&mut self, steps: &mut usize) {
+        while let Some(event) = self.session.poll_event() {
+            match event {
+                Event::Returned { waiter, outcome } => {
+                    let returned = returned(&waiter, outcome);
+                    waiter.complete(returned);
+                }
+                Event::Begin(begin) => {
+                    *steps = steps.saturating_sub(1);
+                    self.begin(begin);
+                }
+                Event::Cancel(answer) => self.cancel(answer),
+                Event::PeerClosing { code, reason } => {
+                    self.link.begin_draining(CloseReason::Peer { code, text: reason });
+                }
+            }
+        }
+    }
+
+    /// Starts a handler and polls it once, in start order: one that finishes at once needs no task and no wake.
+    fn begin(&mut self, begin: Begin) {
+        let Begin { answer, service, method, descriptor, arguments, want, deadline, metadata } = begin;
+        let Some(service) = self.services.get(service) else { return };
+        let budget = self.link.budget;
+        let scope = Arc::clone(&self.scope);
+        let incoming = Incoming { method: descriptor, arguments, want, budget, deadline, metadata, scope };
+        let started = Instant::now();
+        let number = u32::try_from(method).unwrap_or(u32::MAX);
+        let reply = with_deadline(deadline, || dispatch::start(service.as_ref(), number, incoming));
+        let (mut handler, cancelled) = match reply {
+            ReplyInner::Done(outcome) => return self.session.finish(answer, outcome),
+            ReplyInner::Running { handler, cancelled } => (handler, cancelled),
+        };
+        if !descriptor.attributes.blocking {
+            let polled = with_deadline(deadline, || {
+                // tokio's cooperative budget belongs to the task; a handler must not pend because others ran before it.
+                let mut unconstrained =
+                    std::pin::pin!(tokio::task::unconstrained(std::future::poll_fn(|cx| {
+                        dispatch::poll_handler(&mut handler, cx)
+                    })));
+                unconstrained.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+            });
+            self.warn_if_blocking(started, descriptor);
+            if let Poll::Ready(outcome) = polled {
+                return self.session.finish(answer, outcome);
+            }
+        }
+        self.spawn(answer, handler, cancelled, deadline, descriptor);
+    }
+
+    fn spawn(
+        &mut self,
+        answer: CallId,
+        handler: RunningHandler,
+        cancelled: Option<Arc<CancelSignal>>,
+        deadline: Option<Time>,
+        descriptor: &'static MethodDescriptor,
+    ) {
+        let task = HandlerTask { handler, deadline, answer, link: Arc::clone(&self.link), finished: false };
+        let abort = if descriptor.attributes.blocking {
+            let runtime = tokio::runtime::Handle::current();
+            tokio::task::spawn_blocking(move || runtime.block_on(task)).abort_handle()
+        } else {
+            tokio::spawn(task).abort_handle()
+        };
+        let no_cancel = descriptor.attributes.no_cancel;
+        self.running.insert(answer, RunningTask { abort, cancelled, no_cancel });
+    }
+
+    fn cancel(&mut self, answer: CallId) {
+        if let Some(task) = self.running.get(&answer) {
+            task.cancel();
+        }
+    }
+
+    fn warn_if_blocking(&self, started: Instant, method: &MethodDescriptor) {
+        let taken = started.elapsed();
+        if taken >= BLOCKING_WARNING {
+            tracing::warn!(
+                "the handler of `{}` held its thread for {taken:?} before its first await, and its whole session with it; \
+                 mark it #[rpc(blocking)]",
+                method.name
+            );
+        }
+    }
+
+    // ---- to the peer ----
+
+    fn send(&mut self, cx: &mut Context<'_>, now: Time) -> Result<(), End> {
+        let mut blocked = false;
+        loop {
+            // What has become pointless until the socket has room is never sealed.
+            if self.transport.poll_ready(cx)?.is_pending() {
+                blocked = self.session.wants_to_send();
+                break;
+            }
+            let Some(message) = self.session.poll_message(now, self.sealing == Sealing::Now) else { break };
+            self.transport.send(Bytes::from(message))?;
+            self.unflushed = true;
+            self.blocked_since = None;
+        }
+        if !self.session.has_queued_calls() {
+            self.sealing = Sealing::Idle;
+        }
+        if self.unflushed {
+            match self.transport.poll_flush(cx)? {
+                Poll::Ready(()) => self.unflushed = false,
+                Poll::Pending => blocked = true,
+            }
+        }
+        if blocked {
+            self.blocked_since.get_or_insert(now);
+        } else {
+            self.blocked_since = None;
+        }
+        Ok(())
+    }
+
+    // ---- time and the end ----
+
+    fn check_end(&mut self, now: Time) -> Result<(), End> {
+        if self.session.hello_overdue(now) {
+            let reason = CloseReason::HelloTimeout;
+            return Err(End::Close { code: CLOSE_VIOLATION, text: reason.to_string(), reason });
+        }
+        if self.blocked_since.is_some_and(|since| since + self.limits.write_stall <= now) {
+            return Err(End::Gone(CloseReason::Stalled));
+        }
+        if !self.unflushed && self.session.close_complete(now) {
+            let reason = self.link.draining_reason().unwrap_or(CloseReason::Local);
+            return Err(End::Close { code: CLOSE_NORMAL, text: String::new(), reason });
+        }
+        Ok(())
+    }
+
+    /// `Ready` when something of the session or the driver is due.
+    fn poll_timer(&mut self, cx: &mut Context<'_>, now: Time) -> Poll<()> {
+        let held = match self.sealing {
+            Sealing::Held { until } => Some(until),
+            Sealing::Idle | Sealing::Now => None,
+        };
+        let stalled = self.blocked_since.map(|since| since + self.limits.write_stall);
+        let Some(due) = [self.session.poll_timeout(), held, stalled].into_iter().flatten().min() else {
+            self.timer = None;
+            return Poll::Pending;
+        };
+        match &mut self.timer {
+            Some((set, _)) if *set == due => {}
+            Some((set, sleep)) => {
+                *set = due;
+                sleep.as_mut().reset(tokio::time::Instant::now() + now.until(due));
+            }
+            None => self.timer = Some((due, Box::pin(tokio::time::sleep(now.until(due))))),
+        }
+        let Some((_, sleep)) = &mut self.timer else { return Poll::Pending };
+        ready!(sleep.as_mut().poll(cx));
+        self.timer = None;
+        Poll::Ready(())
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        let Phase::Closing { code, text, reason, until } = &self.phase else { return Poll::Pending };
+        let now = time::now();
+        let reason = reason.clone();
+        if self.transport.poll_close(cx, *code, text).is_ready() {
+            return Poll::Ready(reason);
+        }
+        let sleep = Box::pin(tokio::time::sleep(now.until(*until)));
+        let (_, sleep) = self.timer.insert((*until, sleep));
+        ready!(sleep.as_mut().poll(cx));
+        Poll::Ready(reason)
+    }
+
+    /// The session is over: whoever waits learns why, handlers stop.
+    fn end(&mut self, reason: CloseReason) -> CloseReason {
+        self.over = true;
+        self.link.close(reason.clone());
+        for (cell, sent) in self.session.abandon_calls() {
+            let delivery = if sent { Delivery::Unacknowledged } else { Delivery::NotSent };
+            cell.complete(Returned::Disconnected { delivery, reason: reason.clone() });
+        }
+        for (_, task) in self.running.drain() {
+            task.cancel();
+        }
+        reason
+    }
+}
+
+/// A driver dropped in mid-session, for example by a runtime that shuts down, leaves nobody waiting.
+impl<T> Drop for Driver<T> {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        self.link.close(CloseReason::Aborted);
+        for (cell, sent) in self.session.abandon_calls() {
+            let delivery = if sent { Delivery::Unacknowledged } else { Delivery::NotSent };
+            cell.complete(Returned::Disconnected { delivery, reason: CloseReason::Aborted });
+        }
+        for (_, task) in self.running.drain() {
+            task.cancel();
+        }
+    }
+}
+
+impl RunningTask {
+    /// Drops the handler, unless it is to run to its end; then it can know that nobody waits.
+    fn cancel(&self) {
+        if let Some(cancelled) = &self.cancelled {
+            cancelled.set();
+        }
+        if !self.no_cancel {
+            self.abort.abort();
+        }
+    }
+}
+
+/// A handler that did not finish at once, on a task of its own. Reports its end in any case, also when it is dropped.
+struct HandlerTask {
+    handler: RunningHandler,
+    deadline: Option<Time>,
+    answer: CallId,
+    link: Arc<Link>,
+    finished: bool,
+}
+
+impl Future for HandlerTask {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let task = self.get_mut();
+        let outcome = ready!(with_deadline(task.deadline, || dispatch::poll_handler(&mut task.handler, cx)));
+        task.finished = true;
+        task.link.submit(Submission::Finish { answer: task.answer, outcome });
+        Poll::Ready(())
+    }
+}
+
+impl Drop for HandlerTask {
+    fn drop(&mut self) {
+        if !self.finished {
+            let outcome = Outcome::Failed(Failure::Cancelled);
+            self.link.submit(Submission::Finish { answer: self.answer, outcome });
+        }
+    }
+}
+
+fn on_one_thread() -> bool {
+    tokio::runtime::Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread
+}
+
+/// A call's outcome as its promise understands it.
+fn returned(cell: &Arc<CallCell>, outcome: CallOutcome<Arc<CallCell>>) -> Returned {
+    match outcome {
+        CallOutcome::Done => {
+            Returned::Refused(Refusal::Misuse { reason: "its value was not asked for".into() })
+        }
+        CallOutcome::Value(bytes) => Returned::Value(bytes),
+        CallOutcome::Error(bytes) => Returned::Error(bytes),
+        CallOutcome::Upstream { origin, cause } => {
+            let cause = match cause {
+                UpstreamOutcome::Missed(path) => OriginCause::Missed(path),
+                UpstreamOutcome::Failed(failed) => OriginCause::Failed(Box::new(returned(&origin, *failed))),
+            };
+            Returned::Upstream { origin, cause }
+        }
+        CallOutcome::Failed(failure) => failed(cell, failure),
+    }
+}
+
+fn failed(cell: &CallCell, failure: Failure) -> Returned {
+    let (service, method) = (cell.service, cell.method.name);
+    Returned::Refused(match failure {
+        Failure::DeadlineExceeded => return Returned::DeadlineExceeded,
+        Failure::Cancelled => return Returned::Cancelled,
+        Failure::Panicked => return Returned::Panicked,
+        Failure::UnknownService => Refusal::UnknownService { service: service.into() },
+        Failure::UnknownMethod => Refusal::UnknownMethod { service: service.into(), method: method.into() },
+        Failure::SchemaMismatch { theirs } => Refusal::SchemaMismatch {
+            method: format!("{service}.{method}"),
+            ours: cell.method.layout_text(),
+            theirs,
+        },
+        Failure::InvalidArgument { argument, reason } => Refusal::InvalidArgument { argument, reason },
+        Failure::InvalidReference { argument, reason } => Refusal::InvalidReference { argument, reason },
+        Failure::ResourceExhausted { limit, retry_after_ms } => Refusal::ResourceExhausted {
+            limit,
+            retry_after: (retry_after_ms > 0).then(|| Duration::from_millis(retry_after_ms)),
+        },
+        Failure::Unavailable => Refusal::Unavailable,
+        Failure::Unauthenticated => Refusal::Unauthenticated,
+        Failure::PermissionDenied => Refusal::PermissionDenied,
+    })
+}

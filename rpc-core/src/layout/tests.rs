@@ -1,0 +1,617 @@
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    marker::PhantomData,
+    net::{IpAddr, SocketAddr},
+    num::{NonZeroI8, NonZeroU32},
+    ops::Range,
+    time::{Duration, Instant, SystemTime},
+};
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error, SeqAccess, Visitor},
+};
+
+use super::*;
+use crate::{codec, select};
+use Step::{Field as At, Index, Some as Inside, Variant as Is};
+
+#[track_caller]
+fn check<T: DeserializeOwned>(expected: &str) {
+    let layout = Layout::of::<T>();
+    assert_eq!(layout.to_string(), expected);
+    assert_eq!(layout.problems(), [""; 0]);
+    assert_eq!(layout, Layout::of::<T>(), "tracing is repeatable");
+}
+
+#[track_caller]
+fn check_same<A: DeserializeOwned, B: DeserializeOwned>() {
+    assert_eq!(Layout::of::<A>(), Layout::of::<B>());
+}
+
+#[track_caller]
+fn check_differ<A: DeserializeOwned, B: DeserializeOwned>() {
+    assert_ne!(Layout::of::<A>(), Layout::of::<B>());
+}
+
+#[track_caller]
+fn check_part<T: DeserializeOwned, P: DeserializeOwned>(steps: &[Step]) {
+    assert_eq!(Layout::of::<T>().at(steps), Some(Layout::of::<P>()), "at {steps:?}");
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct UserId(u64);
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Pair(u8, String);
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Marker;
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+enum Shape {
+    Circle { r: f64 },
+    Unit,
+    Line(u8, i32),
+    Named(String),
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct User {
+    id: UserId,
+    name: String,
+    boss: Option<u64>,
+    shapes: Vec<Shape>,
+    pair: Pair,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Tree {
+    value: u64,
+    children: Vec<Tree>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+enum List {
+    Cons(u8, Box<List>),
+    Nil,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Ping {
+    pong: Option<Box<Pong>>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Pong {
+    ping: Option<Box<Ping>>,
+    after: u16,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+enum Never {}
+
+/// Accepts only strings that no probe is.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Url;
+
+impl<'de> Deserialize<'de> for Url {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "gopher://" => Ok(Url),
+            _ => Err(D::Error::custom("not a gopher")),
+        }
+    }
+}
+
+/// Accepts only strings that look like a date.
+#[derive(Debug, PartialEq)]
+struct Date;
+
+impl<'de> Deserialize<'de> for Date {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.len() == 20 && text.ends_with('Z') { Ok(Date) } else { Err(D::Error::custom("not a date")) }
+    }
+}
+
+#[test]
+fn leaves_are_written_by_their_kind() {
+    check::<bool>("bool");
+    check::<(i8, i16, i32, i64, i128, isize)>("(i8, i16, i32, i64, i128, i64)");
+    check::<(u8, u16, u32, u64, u128, usize)>("(u8, u16, u32, u64, u128, u64)");
+    check::<(f32, f64, char)>("(f32, f64, char)");
+    check::<String>("string");
+    check::<Box<str>>("string");
+    check::<bytes::Bytes>("bytes");
+    check::<()>("()");
+    check::<((),)>("(())");
+    check::<Marker>("()");
+    check::<PhantomData<u64>>("()");
+    check::<std::path::PathBuf>("string");
+}
+
+#[test]
+fn compounds_are_written_with_their_parts() {
+    check::<Option<u64>>("option<u64>");
+    check::<Vec<u8>>("seq<u8>");
+    check::<BTreeSet<String>>("seq<string>");
+    check::<HashMap<String, Vec<u64>>>("map<string, seq<u64>>");
+    check::<[u8; 32]>("[u8; 32]");
+    check::<[u8; 3]>("(u8, u8, u8)");
+    check::<[u8; 0]>("()");
+    check::<Pair>("(u8, string)");
+    check::<UserId>("u64");
+    check::<Option<Option<Box<u8>>>>("option<option<u8>>");
+    check::<Shape>("enum{Circle{r: f64}, Unit, Line(u8, i32), Named(string)}");
+    check::<User>(
+        "{id: u64, name: string, boss: option<u64>, \
+         shapes: seq<enum{Circle{r: f64}, Unit, Line(u8, i32), Named(string)}>, pair: (u8, string)}",
+    );
+}
+
+#[test]
+fn types_of_the_standard_library_have_layouts() {
+    check::<Duration>("{secs: u64, nanos: u32}");
+    check::<SystemTime>("{secs_since_epoch: u64, nanos_since_epoch: u32}");
+    check::<Range<u8>>("{start: u8, end: u8}");
+    check::<Result<u8, String>>("enum{Ok(u8), Err(string)}");
+    check::<IpAddr>(
+        "enum{V4(u8, u8, u8, u8), V6((u8, u8, u8, u8, u8, u8, u8, u8, u8, u8, u8, u8, u8, u8, u8, u8))}"
+            .replace("V4(u8, u8, u8, u8)", "V4((u8, u8, u8, u8))")
+            .as_str(),
+    );
+    check::<SocketAddr>(&Layout::of::<SocketAddr>().to_string());
+    check::<(NonZeroU32, NonZeroI8)>("(u32, i8)");
+}
+
+#[test]
+fn empty_enums_do_not_stop_their_neighbours() {
+    check::<Never>("enum{}");
+    check::<Result<u8, Never>>("enum{Ok(u8), Err(enum{})}");
+    check::<Vec<Never>>("seq<enum{}>");
+}
+
+#[test]
+fn recursion_leads_back_by_name() {
+    check::<Tree>("Tree{value: u64, children: seq<^Tree>}");
+    check::<Vec<Tree>>("seq<Tree{value: u64, children: seq<^Tree>}>");
+    check::<List>("enum List{Cons(u8, ^List), Nil}");
+    check::<Ping>("Ping{pong: option<Pong{ping: option<^Ping>, after: u16}>}");
+}
+
+#[test]
+fn recursion_without_a_name_and_without_an_end_terminates() {
+    #[derive(Deserialize)]
+    #[serde(transparent)]
+    #[expect(dead_code, reason = "traced only")]
+    struct Bare(Option<Box<Bare>>);
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "traced only")]
+    struct Endless {
+        this: Box<Endless>,
+        after: u8,
+    }
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "traced only")]
+    struct Wrapped(Box<Wrapped>);
+    check::<Bare>("option<^>");
+    check::<Endless>("Endless{this: ^Endless, after: u8}");
+    check::<Wrapped>("Wrapped(^Wrapped)");
+}
+
+#[test]
+fn same_names_are_not_the_same_type() {
+    mod other {
+        #[derive(serde::Deserialize)]
+        #[expect(dead_code, reason = "traced only")]
+        pub(super) struct User {
+            pub(super) inner: super::Pair,
+        }
+    }
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "traced only")]
+    struct User {
+        inner: other::User,
+    }
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "traced only")]
+    struct Wrapper<T>(T, u8);
+    check::<User>("{inner: {inner: (u8, string)}}");
+    check::<Wrapper<Wrapper<u16>>>("((u16, u8), u8)");
+}
+
+#[test]
+fn validated_types_are_probed() {
+    check::<Date>("string");
+    check::<Vec<(Date, u8)>>("seq<(string, u8)>");
+}
+
+#[test]
+fn a_type_that_accepts_nothing_is_opaque_by_name() {
+    check::<Url>("opaque<Url: string>");
+    check::<Box<Url>>("opaque<Url: string>");
+    check::<Option<Url>>("option<opaque<Url: string>>");
+    check::<Vec<Url>>("seq<opaque<Url: string>>");
+    check::<HashMap<Url, Pair>>("map<opaque<Url: string>, (u8, string)>");
+    check::<HashMap<Url, (Date, Url, u8)>>(
+        "map<opaque<Url: string>, (string, opaque<Url: string>, opaque<(Date,Url,u8).2>)>",
+    );
+    assert_eq!(Layout::of_named::<Url>("url :: Link").to_string(), "opaque<Link: string>");
+    assert_eq!(Layout::of_named::<u8>("Byte").to_string(), "u8");
+    check_part::<Option<Url>, Url>(&[Inside]);
+    check_part::<Vec<Url>, Url>(&[Index(0)]);
+    check_differ::<Url, String>();
+}
+
+#[test]
+fn an_opaque_field_does_not_hide_the_fields_after_it() {
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "traced only")]
+    struct Page {
+        id: u8,
+        link: Url,
+        title: Option<Date>,
+        other: Url,
+        shape: Shape,
+    }
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "traced only")]
+    enum Target {
+        Here,
+        There { link: Url, port: u16 },
+        Pages(Vec<Page>),
+    }
+    check::<Page>(
+        "{id: u8, link: opaque<Url: string>, title: option<string>, other: opaque<Url: string>, \
+         shape: enum{Circle{r: f64}, Unit, Line(u8, i32), Named(string)}}",
+    );
+    assert!(
+        Layout::of::<Target>()
+            .to_string()
+            .starts_with("enum{Here, There{link: opaque<Url: string>, port: u16}, Pages(seq<{id: u8,")
+    );
+    check_part::<Page, Url>(&[At(1)]);
+    check_part::<Page, Shape>(&[At(4)]);
+}
+
+#[test]
+fn what_follows_an_opaque_field_of_a_tuple_is_opaque_too() {
+    check::<(u8, Url, u64)>("(u8, opaque<Url: string>, opaque<(u8,Url,u64).2>)");
+    check_differ::<(Url, u8), (Url, u16)>();
+}
+
+#[test]
+fn a_checked_struct_keeps_its_shape() {
+    #[derive(Deserialize)]
+    #[serde(try_from = "(u8, u8)")]
+    struct Ordered;
+    impl TryFrom<(u8, u8)> for Ordered {
+        type Error = &'static str;
+        fn try_from((low, high): (u8, u8)) -> Result<Self, Self::Error> {
+            if low < high { Ok(Self) } else { Err("not in order") }
+        }
+    }
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "traced only")]
+    struct Both {
+        range: Ordered,
+        name: String,
+    }
+    check::<Ordered>("(u8, u8)");
+    check::<Both>("{range: (u8, u8), name: string}");
+}
+
+#[test]
+fn what_bincode_cannot_carry_is_reported_with_its_place() {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    #[expect(dead_code, reason = "traced only")]
+    enum Untagged {
+        One(u8),
+    }
+    #[derive(Deserialize)]
+    #[serde(tag = "kind")]
+    #[expect(dead_code, reason = "traced only")]
+    enum Tagged {
+        One { id: u8 },
+    }
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "traced only")]
+    struct Flat {
+        id: u8,
+        #[serde(flatten)]
+        rest: HashMap<String, u8>,
+    }
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "traced only")]
+    struct Message {
+        tagged: Option<Tagged>,
+        list: Vec<(u8, Untagged)>,
+        flat: Flat,
+        fine: u8,
+    }
+    let layout = Layout::of::<Message>();
+    assert_eq!(
+        layout.to_string(),
+        "{tagged: option<unsupported>, list: seq<(u8, unsupported)>, \
+         flat: map<unsupported, opaque<Flat.value>>, fine: u8}"
+    );
+    let problems = layout.problems();
+    assert_eq!(problems.len(), 3, "{problems:#?}");
+    assert!(problems[0].starts_with(".tagged? reads a value of any type"), "{}", problems[0]);
+    assert!(problems[1].starts_with(".list[..].1 reads a value of any type"), "{}", problems[1]);
+    assert!(problems[2].starts_with(".flat.keys reads the name of a field"), "{}", problems[2]);
+    assert!(Layout::of::<Untagged>().problems()[0].starts_with("the value reads"));
+    assert_eq!(layout.at(&[At(3)]).map(|fine| fine.problems()), Some(vec![]));
+}
+
+#[test]
+fn fingerprints_follow_positions_not_names() {
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "traced only")]
+    struct Before {
+        id: u64,
+        name: String,
+    }
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "traced only")]
+    struct Renamed {
+        number: UserId,
+        label: Box<str>,
+    }
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "traced only")]
+    struct Swapped {
+        name: String,
+        id: u64,
+    }
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "traced only")]
+    enum Reordered {
+        Unit,
+        Circle { r: f64 },
+        Line(u8, i32),
+        Named(String),
+    }
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "traced only")]
+    enum Longer {
+        Circle { r: f64 },
+        Unit,
+        Line(u8, i32),
+        Named(String),
+        More,
+    }
+    check_same::<Before, Renamed>();
+    check_same::<Before, (u64, String)>();
+    check_same::<UserId, u64>();
+    check_same::<Option<UserId>, Option<u64>>();
+    check_same::<[u8; 2], (u8, u8)>();
+    check_same::<(), Marker>();
+    check_same::<Vec<u8>, BTreeSet<u8>>();
+    check_differ::<Before, Swapped>();
+    check_differ::<Shape, Reordered>();
+    check_differ::<Shape, Longer>();
+    check_differ::<u32, u64>();
+    check_differ::<u64, (u64,)>();
+    check_differ::<(u8, u8), (u8, u8, u8)>();
+    check_differ::<((u8, u8), u8), (u8, (u8, u8))>();
+    check_differ::<[u8; 31], [u8; 32]>();
+    check_differ::<Option<u8>, Vec<u8>>();
+    check_differ::<HashMap<u8, u16>, HashMap<u16, u8>>();
+    check_differ::<Vec<u8>, bytes::Bytes>();
+    check_differ::<Tree, List>();
+}
+
+#[test]
+fn fingerprints_never_change() {
+    assert_eq!(Layout::of::<u64>().fingerprint(), 0xd433_9203_3763_395c);
+    assert_eq!(Layout::of::<User>().fingerprint(), 0x25fa_d847_7536_787e);
+    assert_eq!(Layout::of::<Tree>().fingerprint(), 0xaa1e_6ac3_a6d8_9fe1);
+    assert_eq!(Layout::of::<(Url, [u16; 32], HashMap<u8, ()>)>().fingerprint(), 0x377d_4b9c_17fb_ee1c);
+}
+
+#[test]
+fn parts_have_the_layout_of_their_type() {
+    check_part::<User, User>(&[]);
+    check_part::<User, UserId>(&[At(0)]);
+    check_part::<User, u64>(&[At(0), At(0)]);
+    check_part::<User, u64>(&[At(2), Inside]);
+    check_part::<User, Vec<Shape>>(&[At(3)]);
+    check_part::<User, f64>(&[At(3), Index(7), Is(0), At(0)]);
+    check_part::<User, i32>(&[At(3), Index(7), Is(2), At(1)]);
+    check_part::<User, String>(&[At(3), Index(7), Is(3), At(0)]);
+    check_part::<[u16; 32], u16>(&[At(31)]);
+    check_part::<Tree, Vec<Tree>>(&[At(1)]);
+    check_part::<Tree, Tree>(&[At(1), Index(0)]);
+    check_part::<Ping, Option<Pong>>(&[At(0)]);
+    check_part::<Ping, Pong>(&[At(0), Inside]);
+    check_part::<Ping, Ping>(&[At(0), Inside, At(0), Inside]);
+    check_part::<List, List>(&[Is(0), At(1)]);
+    let user = Layout::of::<User>();
+    for path in [
+        &[At(5)][..],
+        &[Index(0)],
+        &[At(0), At(1)],
+        &[At(2), At(0)],
+        &[At(3), Index(0), Is(0)],
+        &[At(3), Index(0), Is(1), At(0)],
+        &[At(3), Index(0), Is(4), At(0)],
+        &[At(3), Index(0), Is(0), Inside],
+        &[At(1), Index(0)],
+    ] {
+        assert_eq!(user.at(path), None, "{path:?}");
+    }
+    assert_eq!(Layout::of::<[u16; 32]>().at(&[At(32)]), None);
+    assert_eq!(Layout::of::<BTreeMap<u8, u8>>().at(&[Index(0)]), None);
+}
+
+#[test]
+fn a_selected_part_decodes_by_its_layout() {
+    let budget = codec::DecodeBudget::from(&crate::Limits::default());
+    let value = (
+        UserId(5),
+        Some(Shape::Line(1, -2)),
+        Tree { value: 1, children: vec![Tree { value: 2, children: vec![] }] },
+    );
+    let layout = Layout::of::<(UserId, Option<Shape>, Tree)>();
+    let mut out = Vec::new();
+    let path = [At(2), At(1), Index(0)];
+    select::select(&value, &path, &mut out).expect("it is there");
+    assert_eq!(layout.at(&path), Some(Layout::of::<Tree>()));
+    assert_eq!(codec::decode(&out, budget), Ok(Tree { value: 2, children: vec![] }));
+    out.clear();
+    let path = [At(1), Inside, Is(2), At(1)];
+    select::select(&value, &path, &mut out).expect("it is there");
+    assert_eq!(layout.at(&path), Some(Layout::of::<i32>()));
+    assert_eq!(codec::decode(&out, budget), Ok(-2i32));
+}
+
+#[test]
+fn layouts_can_be_put_together() {
+    let (user, tree) = (Layout::of::<User>(), Layout::of::<Tree>());
+    let both = Layout::tuple(&[user.clone(), tree.clone(), Layout::of::<Option<Tree>>()]);
+    assert_eq!(both, Layout::of::<(User, Tree, Option<Tree>)>());
+    assert_eq!(both.to_string(), Layout::of::<(User, Tree, Option<Tree>)>().to_string());
+    assert_eq!(both.at(&[At(1), At(1), Index(0)]), Some(tree));
+    assert_eq!(Layout::tuple(&[]), Layout::of::<()>());
+}
+
+#[test]
+fn nodes_can_be_read() {
+    let Node::Product { name, fields } = Layout::of::<User>().node() else { panic!("a struct") };
+    assert_eq!((name, fields.len(), fields[1].name), ("User", 5, "name"));
+    assert_eq!(fields[1].layout.node(), Node::Leaf(Leaf::String));
+    let Node::Newtype { name, inner } = fields[0].layout.node() else { panic!("a newtype") };
+    assert_eq!((name, inner), ("UserId", Layout::of::<u64>()));
+}
+
+#[test]
+fn adjacently_tagged_enums_are_a_problem() {
+    #[derive(Deserialize)]
+    #[serde(tag = "kind", content = "content")]
+    #[expect(dead_code, reason = "traced only")]
+    enum Adjacent {
+        One(u8),
+        Two(String),
+    }
+    let problems = Layout::of::<(Vec<Adjacent>, u8)>().problems();
+    assert!(problems[0].starts_with(".0[..].kind reads the name of a field or a tag"), "{problems:?}");
+}
+
+#[test]
+fn what_depends_on_a_value_is_opaque() {
+    struct Versioned;
+    impl<'de> Deserialize<'de> for Versioned {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Reads;
+            impl<'de> Visitor<'de> for Reads {
+                type Value = Versioned;
+                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str("a version and its content")
+                }
+                fn visit_seq<A: SeqAccess<'de>>(self, mut fields: A) -> Result<Versioned, A::Error> {
+                    if fields.next_element::<u8>()? == Some(1) {
+                        fields.next_element::<u16>()?;
+                        return Err(A::Error::custom("too old"));
+                    }
+                    fields.next_element::<String>()?;
+                    Ok(Versioned)
+                }
+            }
+            deserializer.deserialize_tuple(2, Reads)
+        }
+    }
+    check::<(Versioned, u8)>("((u8, opaque<u16>), opaque<(Versioned,u8).1>)");
+}
+
+#[test]
+fn hostile_implementations_are_survived() {
+    struct Panics;
+    impl<'de> Deserialize<'de> for Panics {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            u8::deserialize(deserializer)?;
+            panic!("whatever it is given")
+        }
+    }
+    struct Greedy;
+    impl<'de> Deserialize<'de> for Greedy {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Asks;
+            impl<'de> Visitor<'de> for Asks {
+                type Value = Greedy;
+                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str("more")
+                }
+                fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Greedy, A::Error> {
+                    loop {
+                        elements.next_element::<u8>()?;
+                    }
+                }
+            }
+            deserializer.deserialize_seq(Asks)
+        }
+    }
+    struct Refuses;
+    impl<'de> Deserialize<'de> for Refuses {
+        fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+            Err(D::Error::custom("no"))
+        }
+    }
+    /// Wants as many elements as there are, which is more than fit.
+    struct Huge;
+    impl<'de> Deserialize<'de> for Huge {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Takes;
+            impl<'de> Visitor<'de> for Takes {
+                type Value = Huge;
+                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str("all")
+                }
+                fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Huge, A::Error> {
+                    while elements.next_element::<u16>()?.is_some() {}
+                    Ok(Huge)
+                }
+            }
+            deserializer.deserialize_tuple(usize::MAX, Takes)
+        }
+    }
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "traced only")]
+    struct All {
+        panics: Panics,
+        greedy: Greedy,
+        refuses: Refuses,
+        after: u8,
+    }
+    let start = Instant::now();
+    assert_eq!(Layout::of::<Panics>().to_string(), "opaque<Panics: u8>");
+    assert_eq!(Layout::of::<Refuses>().to_string(), "opaque<Refuses>");
+    assert_eq!(Layout::of::<Greedy>().to_string(), "seq<u8>");
+    assert!(Layout::of::<Huge>().to_string().starts_with("[u16; "));
+    assert_eq!(Layout::of::<All>(), Layout::of::<All>());
+    assert!(start.elapsed() < Duration::from_secs(20), "took {:?}", start.elapsed());
+}
+
+#[test]
+fn many_types_that_refer_to_each_other_are_traced_quickly() {
+    macro_rules! web {
+        ($($name:ident)*) => {
+            web!(@each [$($name)*] $($name)*);
+        };
+        (@each $all:tt $($name:ident)*) => { $(web!(@one $name $all);)* };
+        (@one $name:ident [$($other:ident)*]) => {
+            #[derive(Deserialize)]
+            #[allow(dead_code, clippy::enum_variant_names, reason = "traced only")]
+            enum $name { Leaf(u8), $($other(Box<$other>)),* }
+        };
+    }
+    web!(A B C D E F G H I J K L);
+    let start = Instant::now();
+    let layout = Layout::of::<A>();
+    assert!(layout.to_string().ends_with('}') || layout.to_string().contains('…'));
+    assert_eq!(layout, Layout::of::<L>(), "all are alike");
+    assert_eq!(layout.at(&[Is(3), At(0)]), Some(Layout::of::<C>()));
+    assert!(start.elapsed() < Duration::from_secs(5), "took {:?}", start.elapsed());
+}

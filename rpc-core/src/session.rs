@@ -1,0 +1,463 @@
+//! One conversation between two peers: every table it has, and the router between them.
+//!
+//! A `Session` knows no socket, clock, thread or future. It takes messages, requests and the time as arguments and
+//! hands out messages and events; its driver does the rest. Both ends run the same type, because both call and answer.
+//!
+//! | input | from |
+//! |---|---|
+//! | [`call`](Session::call), [`unwanted`](Session::unwanted), [`released`](Session::released) | stubs and promises |
+//! | [`finish`](Session::finish) | handlers |
+//! | [`handle_message`](Session::handle_message) | the peer |
+//! | [`handle_timeout`](Session::handle_timeout) | the clock, at [`poll_timeout`](Session::poll_timeout) |
+//!
+//! | output | for |
+//! |---|---|
+//! | [`poll_event`](Session::poll_event) | whoever waits for a result or runs handlers |
+//! | [`poll_message`](Session::poll_message) | the peer |
+//!
+//! After every input the outputs are polled until they have nothing more.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use bytes::Bytes;
+
+use self::{
+    answers::{Answers, NextStep},
+    assembly::Assembly,
+    calls::Calls,
+    handshake::Handshake,
+    methods::{OwnMethods, PeerMethods},
+    outgoing::Outgoing,
+};
+use crate::{
+    descriptor::{MethodDescriptor, ServiceDescriptor},
+    dispatch::Outcome,
+    error::Violation,
+    limits::Limits,
+    link::Interest,
+    path::Path,
+    time::Time,
+    wire::{
+        Call, CallId, Chunk, Failure, Frame, FrameReader, MethodNumber, Offer, Payload, Return, Status, Want,
+    },
+};
+
+mod answers;
+mod assembly;
+mod calls;
+mod handshake;
+mod methods;
+mod outgoing;
+#[cfg(test)]
+pub(crate) mod pair;
+#[cfg(test)]
+mod tests;
+
+/// Which end of the socket this is. Only the hello differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Opened the socket and says hello.
+    Client,
+    /// Accepted it.
+    Server,
+}
+
+/// Who waits for a call's result, as the session sees them.
+pub(crate) trait Waiter: Clone {
+    /// What is wanted of the call's result. Asked once, when the call is sealed; later changes are told through
+    /// [`Session::unwanted`] and [`Session::released`].
+    fn seal(&self) -> Interest;
+}
+
+/// A call to be made.
+pub(crate) struct NewCall<W> {
+    pub(crate) id: CallId,
+    pub(crate) number: MethodNumber,
+    /// The service's name and the method; unused for the built-in call.
+    pub(crate) service: &'static str,
+    pub(crate) method: &'static MethodDescriptor,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) bases: Vec<CallId>,
+    pub(crate) deadline: Option<Time>,
+    pub(crate) metadata: Vec<(String, String)>,
+    pub(crate) waiter: W,
+}
+
+/// How a call of this side came back.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum CallOutcome<W> {
+    /// It ran and its value was not wanted.
+    Done,
+    Value(Bytes),
+    Error(Bytes),
+    Upstream {
+        origin: W,
+        cause: UpstreamOutcome<W>,
+    },
+    Failed(Failure),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum UpstreamOutcome<W> {
+    Failed(Box<CallOutcome<W>>),
+    Missed(Path),
+}
+
+/// What the driver has to act on.
+pub(crate) enum Event<W> {
+    /// A call of this side is over.
+    Returned { waiter: W, outcome: CallOutcome<W> },
+    /// A call of the peer is to start.
+    Begin(Begin),
+    /// Nobody waits for this answer any more; its handler may stop. `finish` is due when it has.
+    Cancel(CallId),
+    /// The peer takes no new calls.
+    PeerClosing { code: u16, reason: String },
+}
+
+/// A call of the peer that may start: all its references are resolved.
+pub(crate) struct Begin {
+    pub(crate) answer: CallId,
+    pub(crate) service: usize,
+    pub(crate) method: usize,
+    pub(crate) descriptor: &'static MethodDescriptor,
+    pub(crate) arguments: Vec<Bytes>,
+    pub(crate) want: Want,
+    pub(crate) deadline: Option<Time>,
+    pub(crate) metadata: Vec<(String, String)>,
+}
+
+/// How much a session holds at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct SessionStats {
+    /// Calls of this side that have not returned.
+    pub calls_in_flight: usize,
+    /// Calls of this side whose results can still be referred to, or that others are built on.
+    pub calls_remembered: usize,
+    /// Calls of the peer that wait or run.
+    pub answers_unfinished: usize,
+    /// Results kept for the peer.
+    pub answers_held: usize,
+    /// Their encoded bytes.
+    pub held_bytes: usize,
+    /// Bytes of the peer's arguments that wait to run or are being assembled.
+    pub pending_bytes: usize,
+    /// Bytes that wait to be sent.
+    pub outgoing_bytes: usize,
+}
+
+pub(crate) struct Session<W> {
+    limits: Arc<Limits>,
+    handshake: Handshake,
+    own_methods: OwnMethods,
+    peer_methods: PeerMethods,
+    calls: Calls<W>,
+    answers: Answers,
+    arguments: Assembly,
+    results: Assembly,
+    outgoing: Outgoing,
+    events: VecDeque<Event<W>>,
+    closing: Closing,
+}
+
+/// ```text
+/// Open ──close()──▶ Local ──peer's goodbye──▶ Both
+///   └──peer's goodbye──▶ Peer ──own calls done──▶ Both
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Closing {
+    Open,
+    /// This side said goodbye and waits for the peer's.
+    Local {
+        until: Time,
+    },
+    /// The peer said goodbye; this side does when its calls are done.
+    Peer,
+    Both,
+}
+
+impl<W: Waiter> Session<W> {
+    pub(crate) fn new(
+        now: Time,
+        side: Side,
+        limits: Arc<Limits>,
+        services: Vec<&'static ServiceDescriptor>,
+        identity: Identity,
+    ) -> Self {
+        let mut outgoing = Outgoing::default();
+        let offer = Offer {
+            calls_max: limits.calls_max as u64,
+            payload_bytes_max: limits.payload_bytes_max as u64,
+            window_bytes: limits.pending_bytes_max as u64,
+        };
+        let handshake = Handshake::new(now, side, &limits, offer, identity, &mut outgoing);
+        Self {
+            handshake,
+            own_methods: OwnMethods::default(),
+            peer_methods: PeerMethods::new(services, limits.methods_max),
+            calls: Calls::new(),
+            answers: Answers::new(Arc::clone(&limits)),
+            arguments: Assembly::default(),
+            results: Assembly::default(),
+            outgoing,
+            events: VecDeque::new(),
+            closing: Closing::Open,
+            limits,
+        }
+    }
+
+    // ---- from this side ----
+
+    /// Queues a call. It is sealed, with what is wanted of it then, by the next `poll_message` that has room.
+    pub(crate) fn call(&mut self, call: NewCall<W>) {
+        if call.payload.len() > self.handshake.peer_payload_bytes_max() {
+            let failure = exhausted("payload_bytes_max");
+            self.events
+                .push_back(Event::Returned { waiter: call.waiter, outcome: CallOutcome::Failed(failure) });
+            return;
+        }
+        self.calls.queue(call);
+    }
+
+    /// Nobody waits for the value of this sealed call any more.
+    pub(crate) fn unwanted(&mut self, id: CallId) {
+        self.calls.unwanted(id, &mut self.outgoing);
+    }
+
+    /// Nobody can refer to the result of this sealed call any more.
+    pub(crate) fn released(&mut self, id: CallId) {
+        self.calls.released(id, &mut self.outgoing);
+    }
+
+    /// A handler is over; its permit is free.
+    pub(crate) fn finish(&mut self, answer: CallId, outcome: Outcome) {
+        let payload_bytes_max = self.handshake.peer_payload_bytes_max();
+        self.answers.finish(answer, outcome, payload_bytes_max, &mut self.outgoing);
+    }
+
+    /// Says goodbye: no new calls either way. What is in flight goes on until `until`.
+    pub(crate) fn close(&mut self, until: Time, code: u16, reason: &str) {
+        match self.closing {
+            Closing::Open => self.closing = Closing::Local { until },
+            Closing::Peer => self.closing = Closing::Both,
+            Closing::Local { .. } | Closing::Both => return,
+        }
+        self.answers.refuse_new_calls();
+        self.outgoing.push(&Frame::Goodbye { code, reason: reason.into() });
+    }
+
+    // ---- from the peer ----
+
+    /// Takes one message. An error ends the session: what the peer says after breaking the protocol means nothing.
+    pub(crate) fn handle_message(&mut self, now: Time, message: Bytes) -> Result<(), Violation> {
+        let mut frames = FrameReader::new(message);
+        while let Some(frame) = frames.next_frame()? {
+            self.handle_frame(now, frame)?;
+        }
+        Ok(())
+    }
+
+    fn handle_frame(&mut self, now: Time, frame: Frame) -> Result<(), Violation> {
+        self.handshake.admit(&frame)?;
+        match frame {
+            Frame::Hello(hello) => self.handshake.hello(&hello, &mut self.outgoing),
+            Frame::Welcome(welcome) => self.handshake.welcome(&welcome),
+            Frame::Define(define) => self.peer_methods.define(define),
+            Frame::Call(call) => self.handle_call(now, call),
+            Frame::Return(answer) => self.handle_return(answer),
+            Frame::Cancel(id) => self.answers.cancel(id, &mut self.outgoing),
+            Frame::Release(ids) => ids.into_iter().try_for_each(|id| self.answers.release(id)),
+            Frame::Chunk(chunk) => self.handle_chunk(chunk),
+            Frame::Goodbye { code, reason } => {
+                self.handle_goodbye(code, reason);
+                Ok(())
+            }
+            // Acknowledgements belong to resume, which neither side offers in this version.
+            Frame::Ack { .. } => Err(Violation::ForgedAck),
+        }
+    }
+
+    fn handle_call(&mut self, now: Time, mut call: Call) -> Result<(), Violation> {
+        let outgoing_full = self.outgoing.bytes() > self.limits.outgoing_bytes_max;
+        let method = self.peer_methods.resolve(call.method)?;
+        let payload = std::mem::replace(&mut call.payload, Payload::Chunked { total: 0 });
+        let length = match &payload {
+            Payload::Inline(bytes) => bytes.len(),
+            Payload::Chunked { total } => *total,
+        };
+        let id = call.id;
+        let pending = self.arguments.bytes_announced();
+        self.answers.announce(now, call, length, pending, method, outgoing_full, &mut self.outgoing)?;
+        match payload {
+            Payload::Inline(bytes) => {
+                self.answers.arguments(id, bytes, &mut self.outgoing);
+                Ok(())
+            }
+            // A refused call's chunks still arrive; they are counted off and dropped.
+            Payload::Chunked { total } => {
+                self.arguments.expect(id, total, self.answers.is_waiting_for_arguments(id))
+            }
+        }
+    }
+
+    fn handle_return(&mut self, answer: Return) -> Result<(), Violation> {
+        let Return { id, status } = answer;
+        let payload_max = self.limits.payload_bytes_max;
+        let outcome = match status {
+            Status::Done => CallOutcome::Done,
+            Status::Value(Payload::Inline(bytes)) => CallOutcome::Value(bytes),
+            Status::Error(Payload::Inline(bytes)) => CallOutcome::Error(bytes),
+            Status::Value(Payload::Chunked { total }) | Status::Error(Payload::Chunked { total })
+                if total > payload_max =>
+            {
+                return Err(Violation::Limit("payload_bytes_max"));
+            }
+            Status::Value(Payload::Chunked { total }) => {
+                self.calls.expect_chunks(id, false)?;
+                return self.results.expect(id, total, true);
+            }
+            Status::Error(Payload::Chunked { total }) => {
+                self.calls.expect_chunks(id, true)?;
+                return self.results.expect(id, total, true);
+            }
+            Status::Upstream { origin, missed } => {
+                self.calls.upstream(id, origin, missed, &mut self.outgoing)?;
+                return Ok(());
+            }
+            Status::Failed(failure) => CallOutcome::Failed(failure),
+        };
+        self.calls.returned(id, outcome, &mut self.outgoing)?;
+        Ok(())
+    }
+
+    fn handle_chunk(&mut self, chunk: Chunk) -> Result<(), Violation> {
+        if !chunk.of_return {
+            if let Some(Some(bytes)) = self.arguments.chunk(chunk.id, &chunk.bytes)? {
+                self.answers.arguments(chunk.id, bytes, &mut self.outgoing);
+            }
+            return Ok(());
+        }
+        if let Some(Some(bytes)) = self.results.chunk(chunk.id, &chunk.bytes)? {
+            self.calls.assembled(chunk.id, bytes, &mut self.outgoing)?;
+        }
+        Ok(())
+    }
+
+    fn handle_goodbye(&mut self, code: u16, reason: String) {
+        match self.closing {
+            Closing::Open => self.closing = Closing::Peer,
+            Closing::Local { .. } => self.closing = Closing::Both,
+            Closing::Peer | Closing::Both => return,
+        }
+        self.events.push_back(Event::PeerClosing { code, reason });
+    }
+
+    // ---- time ----
+
+    /// When `handle_timeout` is next due.
+    pub(crate) fn poll_timeout(&mut self) -> Option<Time> {
+        let closing = match self.closing {
+            Closing::Local { until } => Some(until),
+            Closing::Open | Closing::Peer | Closing::Both => None,
+        };
+        [self.handshake.timeout(), self.calls.timeout(), self.answers.timeout(), closing]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Expires what is due.
+    pub(crate) fn handle_timeout(&mut self, now: Time) {
+        self.calls.expire(now, &mut self.outgoing);
+        self.answers.expire(now, &mut self.outgoing);
+    }
+
+    /// Whether the peer has not said hello in time.
+    pub(crate) fn hello_overdue(&self, now: Time) -> bool {
+        self.handshake.timeout().is_some_and(|until| until <= now)
+    }
+
+    /// Whether a close is complete, or has waited for long enough.
+    pub(crate) fn close_complete(&self, now: Time) -> bool {
+        let idle = self.calls.in_flight() == 0 && self.answers.unfinished() == 0 && self.outgoing.is_empty();
+        match self.closing {
+            Closing::Open | Closing::Peer => false,
+            Closing::Both => idle,
+            Closing::Local { until } => until <= now,
+        }
+    }
+
+    // ---- outputs ----
+
+    /// The next message for the peer. With `seal`, the queued calls are sealed first. `None` when there is nothing to
+    /// say.
+    pub(crate) fn poll_message(&mut self, now: Time, seal: bool) -> Option<Vec<u8>> {
+        let allowance = self.handshake.allowance(self.outgoing.sent_bytes());
+        if seal {
+            self.calls.seal(now, allowance, &mut self.own_methods, &mut self.outgoing);
+        }
+        self.calls.send_releases(now, &mut self.outgoing);
+        if self.closing == Closing::Peer && self.calls.is_idle() {
+            self.closing = Closing::Both;
+            self.answers.refuse_new_calls();
+            self.outgoing.push(&Frame::Goodbye { code: crate::error::CLOSE_NORMAL, reason: String::new() });
+        }
+        if !self.handshake.may_send() {
+            return None;
+        }
+        self.outgoing.pop_message(allowance.large)
+    }
+
+    pub(crate) fn poll_event(&mut self) -> Option<Event<W>> {
+        if let Some(event) = self.events.pop_front() {
+            return Some(event);
+        }
+        if let Some((waiter, outcome)) = self.calls.pop_finished() {
+            return Some(Event::Returned { waiter, outcome });
+        }
+        Some(match self.answers.pop_step()? {
+            NextStep::Begin(begin) => Event::Begin(begin),
+            NextStep::Cancel(answer) => Event::Cancel(answer),
+        })
+    }
+
+    /// Whether calls wait to be sealed.
+    pub(crate) fn has_queued_calls(&self) -> bool {
+        self.calls.has_queued()
+    }
+
+    /// Whether something waits for room on the socket.
+    pub(crate) fn wants_to_send(&self) -> bool {
+        !self.outgoing.is_empty() || self.calls.has_queued()
+    }
+
+    pub(crate) fn stats(&self) -> SessionStats {
+        SessionStats {
+            calls_in_flight: self.calls.in_flight(),
+            calls_remembered: self.calls.remembered(),
+            answers_unfinished: self.answers.unfinished(),
+            answers_held: self.answers.held(),
+            held_bytes: self.answers.held_bytes(),
+            pending_bytes: self.answers.pending_bytes() + self.arguments.bytes_announced(),
+            outgoing_bytes: self.outgoing.bytes(),
+        }
+    }
+
+    /// The calls that can no longer return, and whether each was sent.
+    pub(crate) fn abandon_calls(&mut self) -> Vec<(W, bool)> {
+        self.calls.abandon()
+    }
+}
+
+/// The id and secret that a client draws for its session, so that its first flight can be resumed too.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Identity {
+    pub(crate) session: [u8; 16],
+    pub(crate) secret: [u8; 32],
+}
+
+/// A limit that stopped a call.
+fn exhausted(limit: &'static str) -> Failure {
+    Failure::ResourceExhausted { limit: limit.into(), retry_after_ms: 0 }
+}

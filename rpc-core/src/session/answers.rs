@@ -1,0 +1,785 @@
+//! The calls this side answers: waiting for what they are built on, running, and kept for what is built on them.
+//!
+//! ```text
+//! Arguments ──complete──▶ Waiting ──all references resolved──▶ (Ready) ──▶ Running ──finish──▶ Held / Failed / gone
+//!     │                      │
+//!     └──────refused─────────┴──a base failed, cancelled, deadline──▶ Failed / gone
+//! ```
+//! Every call is answered by exactly one Return. An answer stays in the table while its call is unfinished, and after
+//! that while the caller asked to keep it and has not released it; a failed one stays as a marker, because a call
+//! that refers to it fails with it as its origin. Bounded by `calls_max`, `held_answers_max`, `held_bytes_max`,
+//! `pending_bytes_max` and `chain_depth_max`.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use rustc_hash::FxHashMap;
+
+use super::{
+    Begin, exhausted,
+    methods::{KnownMethod, Method},
+    outgoing::Outgoing,
+};
+use crate::{
+    codec,
+    dispatch::{Held, Outcome},
+    error::Violation,
+    layout::Layout,
+    limits::Limits,
+    path::{Path, Step},
+    select::SelectError,
+    time::Time,
+    wire::{self, ArgumentList, Call, CallId, Failure, Reference, Return, Slot, Status, Want},
+};
+
+pub(crate) struct Answers {
+    limits: Arc<Limits>,
+    table: FxHashMap<CallId, Answer>,
+    last: CallId,
+    unfinished: usize,
+    /// Answers the caller asked to keep and has not released, finished or not.
+    keeping: usize,
+    held_bytes: usize,
+    pending_bytes: usize,
+    /// Calls that may start, of services whose calls start in the order made.
+    in_order: FxHashMap<usize, VecDeque<CallId>>,
+    deadlines: BinaryHeap<Reverse<(Time, CallId)>>,
+    steps: VecDeque<HandlerStep>,
+    refusing: bool,
+}
+
+/// What is to happen to a handler.
+pub(crate) enum NextStep {
+    Begin(Begin),
+    Cancel(CallId),
+}
+
+enum HandlerStep {
+    Begin(CallId),
+    Cancel(CallId),
+}
+
+struct Answer {
+    method: Method,
+    want: Want,
+    oneway: bool,
+    deadline: Option<Time>,
+    metadata: Vec<(String, String)>,
+    stage: Stage,
+    /// The longest chain of unfinished calls that ends here.
+    depth: usize,
+    uses: Vec<Use>,
+    /// The caller neither waits nor refers to it any more; it goes on only for the sake of `uses`.
+    cancelled: bool,
+    /// The Return was sent.
+    returned: bool,
+    /// A handler holds the permit.
+    running: bool,
+}
+
+enum Stage {
+    /// Its arguments are on their way.
+    Arguments,
+    Waiting(Waiting),
+    /// All arguments are here; it starts when the driver gets to it, or when it is its turn.
+    Ready(Vec<Bytes>),
+    Running,
+    Held(Box<dyn Held>, usize),
+    /// It failed, or `origin` did, which it was built on.
+    Failed {
+        origin: CallId,
+    },
+}
+
+struct Waiting {
+    arguments: Vec<Argument>,
+    missing: usize,
+    bases: Vec<CallId>,
+}
+
+enum Argument {
+    One(Option<Bytes>),
+    /// Encodes as its parts do, one behind the other.
+    Tuple(Vec<Option<Bytes>>),
+}
+
+/// A call that waits for this answer, and where it wants which part of it.
+struct Use {
+    call: CallId,
+    place: ArgumentPlace,
+    path: Path,
+    as_some: bool,
+}
+
+#[derive(Clone, Copy)]
+struct ArgumentPlace {
+    index: usize,
+    part: Option<usize>,
+}
+
+/// Why an answer has no value.
+enum NoValue {
+    Error(Bytes),
+    Failed(Failure),
+    Upstream { origin: CallId, missed: Option<Path> },
+}
+
+impl Answers {
+    pub(crate) fn new(limits: Arc<Limits>) -> Self {
+        Self {
+            limits,
+            table: FxHashMap::default(),
+            last: CallId(0),
+            unfinished: 0,
+            keeping: 0,
+            held_bytes: 0,
+            pending_bytes: 0,
+            in_order: FxHashMap::default(),
+            deadlines: BinaryHeap::new(),
+            steps: VecDeque::new(),
+            refusing: false,
+        }
+    }
+
+    /// From here on new calls are refused; they have not run.
+    pub(crate) fn refuse_new_calls(&mut self) {
+        self.refusing = true;
+    }
+
+    // ---- a call arrives ----
+
+    /// Enters a call whose payload of `length` bytes is here or will follow. A call that cannot be taken is answered
+    /// at once; only what a peer that keeps to the protocol never does is a violation.
+    #[expect(clippy::too_many_arguments, reason = "each is one fact about the arriving call")]
+    pub(crate) fn announce(
+        &mut self,
+        now: Time,
+        call: Call,
+        length: usize,
+        pending_elsewhere: usize,
+        method: Method,
+        outgoing_full: bool,
+        outgoing: &mut Outgoing,
+    ) -> Result<(), Violation> {
+        let id = call.id;
+        if id <= self.last {
+            return Err(Violation::IdReused(id.0));
+        }
+        self.last = id;
+        if length > self.limits.payload_bytes_max {
+            return Err(Violation::Limit("payload_bytes_max"));
+        }
+        let metadata_bytes: usize = call.metadata.iter().map(|(key, value)| key.len() + value.len()).sum();
+        if metadata_bytes > self.limits.metadata_bytes_max {
+            return Err(Violation::Limit("metadata_bytes_max"));
+        }
+        // Refused calls leave markers until they are released; a peer that piles those up keeps to no limit at all.
+        if self.keeping >= 2 * self.limits.held_answers_max {
+            return Err(Violation::Limit("held_answers_max"));
+        }
+        let refusal = self.refusal(&call, length + pending_elsewhere, &method, outgoing_full);
+        let deadline =
+            call.deadline_us.map(|us| now + Duration::from_micros(us).min(self.limits.deadline_max));
+        self.unfinished += 1;
+        self.keeping += usize::from(call.want.keep);
+        if let Method::Known(KnownMethod { ordered: true, service, .. }) = method {
+            self.in_order.entry(service).or_default().push_back(id);
+        }
+        self.table.insert(
+            id,
+            Answer {
+                method,
+                want: call.want,
+                oneway: call.oneway,
+                deadline: None,
+                metadata: call.metadata,
+                stage: Stage::Arguments,
+                depth: 1,
+                uses: Vec::new(),
+                cancelled: false,
+                returned: false,
+                running: false,
+            },
+        );
+        self.tighten_deadline(id, deadline);
+        if let Some(failure) = refusal {
+            self.fail(id, NoValue::Failed(failure), outgoing);
+        }
+        Ok(())
+    }
+
+    fn refusal(
+        &self,
+        call: &Call,
+        new_bytes: usize,
+        method: &Method,
+        outgoing_full: bool,
+    ) -> Option<Failure> {
+        let limits = &self.limits;
+        if self.refusing {
+            return Some(Failure::Unavailable);
+        }
+        if let Method::Refused(failure) = method {
+            return Some(failure.clone());
+        }
+        if call.target != 0 {
+            return Some(invalid_reference("(target)", "the peer holds no such object"));
+        }
+        if *method == Method::Get && call.want.keep {
+            return Some(invalid_reference("(result)", "a part is not kept; refer to the whole"));
+        }
+        if self.unfinished >= limits.calls_max {
+            return Some(exhausted("calls_max"));
+        }
+        if call.want.keep && self.keeping >= limits.held_answers_max {
+            return Some(exhausted("held_answers_max"));
+        }
+        if self.pending_bytes.saturating_add(new_bytes) > limits.pending_bytes_max {
+            return Some(exhausted("pending_bytes_max"));
+        }
+        outgoing_full.then(|| exhausted("outgoing_bytes_max"))
+    }
+
+    /// Whether the call's payload is wanted.
+    pub(crate) fn is_waiting_for_arguments(&self, id: CallId) -> bool {
+        self.table.get(&id).is_some_and(|answer| matches!(answer.stage, Stage::Arguments))
+    }
+
+    /// The call's arguments are complete.
+    pub(crate) fn arguments(&mut self, id: CallId, payload: Bytes, outgoing: &mut Outgoing) {
+        if !self.is_waiting_for_arguments(id) {
+            return;
+        }
+        if let Err(no_value) = self.enter_arguments(id, payload) {
+            self.fail(id, no_value, outgoing);
+            return;
+        }
+        let ready = matches!(&self.table.get(&id), Some(Answer { stage: Stage::Waiting(waiting), .. }) if waiting.missing == 0);
+        if ready {
+            self.make_ready(id, outgoing);
+        }
+    }
+
+    fn enter_arguments(&mut self, id: CallId, payload: Bytes) -> Result<(), NoValue> {
+        let list = ArgumentList::parse(payload)
+            .map_err(|violation| invalid_argument("(arguments)", &violation.to_string()))?;
+        let method = self.table.get(&id).map(|answer| answer.method.clone());
+        if matches!(method, Some(Method::Get)) && !matches!(list.slots[..], [Slot::Reference(_)]) {
+            return Err(invalid_argument("(arguments)", "the built-in call takes one reference"));
+        }
+        let mut waiting =
+            Waiting { arguments: Vec::with_capacity(list.slots.len()), missing: 0, bases: Vec::new() };
+        let mut references = Vec::new();
+        for (index, slot) in list.slots.into_iter().enumerate() {
+            waiting.arguments.push(match slot {
+                Slot::Inline(bytes) => Argument::One(Some(bytes)),
+                Slot::Reference(reference) => {
+                    references.push((ArgumentPlace { index, part: None }, reference));
+                    Argument::One(None)
+                }
+                Slot::Tuple(parts) => Argument::Tuple(
+                    parts
+                        .into_iter()
+                        .enumerate()
+                        .map(|(part, slot)| match slot {
+                            Slot::Inline(bytes) => Some(bytes),
+                            Slot::Reference(reference) => {
+                                references.push((ArgumentPlace { index, part: Some(part) }, reference));
+                                None
+                            }
+                            // `ArgumentList` does not nest tuples.
+                            Slot::Tuple(_) => None,
+                        })
+                        .collect(),
+                ),
+            });
+        }
+        self.pending_bytes += waiting.bytes();
+        for (_, reference) in &references {
+            waiting.bases.push(reference.base);
+        }
+        waiting.missing = references.len();
+        if let Some(answer) = self.table.get_mut(&id) {
+            answer.stage = Stage::Waiting(waiting);
+        }
+        for (place, reference) in references {
+            self.refer(id, place, reference)?;
+        }
+        Ok(())
+    }
+
+    /// Resolves one reference now, or makes the call wait for its base.
+    fn refer(&mut self, id: CallId, place: ArgumentPlace, reference: Reference) -> Result<(), NoValue> {
+        let Reference { base, path, as_some } = reference;
+        let name = self.argument_name(id, place);
+        let refuse = |reason: &str| NoValue::Failed(invalid_reference(name, reason));
+        let Some(source) = self.table.get(&base).filter(|source| base != id && source.want.keep) else {
+            return Err(refuse(&format!("the result of call {} is not held", base.0)));
+        };
+        self.check_layout(id, place, source, &path, as_some).map_err(|reason| refuse(&reason))?;
+        let deadline = source.deadline.filter(|_| !source.returned);
+        match &source.stage {
+            Stage::Failed { origin } => return Err(NoValue::Upstream { origin: *origin, missed: None }),
+            Stage::Held(value, _) => {
+                let bytes = self.select(value.as_ref(), base, &path, as_some, name)?;
+                self.put(id, place, bytes);
+                return Ok(());
+            }
+            Stage::Arguments | Stage::Waiting(_) | Stage::Ready(_) | Stage::Running => {}
+        }
+        let depth = source.depth + 1;
+        if depth > self.limits.chain_depth_max {
+            return Err(NoValue::Failed(exhausted("chain_depth_max")));
+        }
+        self.tighten_deadline(id, deadline);
+        if let Some(answer) = self.table.get_mut(&id) {
+            answer.depth = answer.depth.max(depth);
+        }
+        if let Some(source) = self.table.get_mut(&base) {
+            source.uses.push(Use { call: id, place, path, as_some });
+        }
+        Ok(())
+    }
+
+    fn argument_name(&self, id: CallId, place: ArgumentPlace) -> &'static str {
+        match self.table.get(&id).map(|answer| &answer.method) {
+            Some(Method::Known(known)) => known
+                .descriptor
+                .arguments
+                .get(place.index)
+                .map_or("(after the last)", |argument| argument.name),
+            _ => "(part)",
+        }
+    }
+
+    /// A reference fits when the part it names has the same bytes as the argument it stands for.
+    fn check_layout(
+        &self,
+        id: CallId,
+        place: ArgumentPlace,
+        source: &Answer,
+        path: &Path,
+        as_some: bool,
+    ) -> Result<(), String> {
+        let Method::Known(from) = &source.method else {
+            return Err("it refers to no method's result".into());
+        };
+        let result = &from.descriptor.signature().result;
+        let Some(found) = result.at(path.steps()) else {
+            return Err(format!("`{}` returns {result}, which has no part at {path}", from.descriptor.name));
+        };
+        let Some(Method::Known(to)) = self.table.get(&id).map(|answer| &answer.method) else { return Ok(()) };
+        let wanted = to.descriptor.signature().arguments.get(place.index).and_then(|layout| {
+            let layout = match place.part {
+                Some(part) => layout.at(&[Step::Field(u32::try_from(part).ok()?)])?,
+                None => layout.clone(),
+            };
+            if as_some { layout.at(&[Step::Some]) } else { Some(layout) }
+        });
+        match wanted {
+            Some(wanted) if wanted.fingerprint() == found.fingerprint() => Ok(()),
+            Some(wanted) => Err(misfit(from, path, &found, &wanted)),
+            None => Err("the method takes nothing of the kind there".into()),
+        }
+    }
+
+    /// The encoded part of a held result, within what may be pending.
+    fn select(
+        &self,
+        value: &dyn Held,
+        base: CallId,
+        path: &Path,
+        as_some: bool,
+        argument: &'static str,
+    ) -> Result<Bytes, NoValue> {
+        let mut bytes = Vec::new();
+        if as_some {
+            bytes.push(codec::SOME);
+        }
+        value.select(path.steps(), &mut bytes).map_err(|error| match error {
+            SelectError::Missed => NoValue::Upstream { origin: base, missed: Some(path.clone()) },
+            other => NoValue::Failed(invalid_reference(argument, &other.to_string())),
+        })?;
+        if self.pending_bytes.saturating_add(bytes.len()) > self.limits.pending_bytes_max {
+            return Err(NoValue::Failed(exhausted("pending_bytes_max")));
+        }
+        Ok(bytes.into())
+    }
+
+    fn put(&mut self, id: CallId, place: ArgumentPlace, bytes: Bytes) {
+        let Some(Answer { stage: Stage::Waiting(waiting), .. }) = self.table.get_mut(&id) else { return };
+        self.pending_bytes += bytes.len();
+        waiting.missing -= 1;
+        match (&mut waiting.arguments[place.index], place.part) {
+            (Argument::One(slot), None) => *slot = Some(bytes),
+            (Argument::Tuple(parts), Some(part)) => parts[part] = Some(bytes),
+            (Argument::One(_), Some(_)) | (Argument::Tuple(_), None) => {}
+        }
+    }
+
+    fn tighten_deadline(&mut self, id: CallId, deadline: Option<Time>) {
+        let Some(answer) = self.table.get_mut(&id) else { return };
+        let Some(deadline) = deadline else { return };
+        if answer.deadline.is_none_or(|own| deadline < own) {
+            answer.deadline = Some(deadline);
+            self.deadlines.push(Reverse((deadline, id)));
+        }
+    }
+
+    // ---- a call starts ----
+
+    fn make_ready(&mut self, id: CallId, outgoing: &mut Outgoing) {
+        let Some(answer) = self.table.get_mut(&id) else { return };
+        let Stage::Waiting(waiting) = std::mem::replace(&mut answer.stage, Stage::Running) else { return };
+        let arguments: Vec<Bytes> = waiting.arguments.into_iter().map(Argument::into_bytes).collect();
+        match &answer.method {
+            Method::Get => {
+                let value = arguments.into_iter().next().unwrap_or_default();
+                self.pending_bytes -= value.len();
+                self.finish(id, Outcome::Value { payload: Some(value), held: None }, usize::MAX, outgoing);
+            }
+            Method::Known(known) => {
+                let (service, ordered) = (known.service, known.ordered);
+                answer.stage = Stage::Ready(arguments);
+                if ordered {
+                    self.start_in_order(service);
+                } else {
+                    self.steps.push_back(HandlerStep::Begin(id));
+                }
+            }
+            Method::Refused(_) => {}
+        }
+    }
+
+    /// Starts the calls of an ordered service up to the first that still waits.
+    fn start_in_order(&mut self, service: usize) {
+        let Some(queue) = self.in_order.get_mut(&service) else { return };
+        while let Some(id) = queue.front() {
+            match self.table.get(id).map(|answer| &answer.stage) {
+                Some(Stage::Arguments | Stage::Waiting(_)) => break,
+                Some(Stage::Ready(_)) => self.steps.push_back(HandlerStep::Begin(*id)),
+                Some(Stage::Running | Stage::Held(..) | Stage::Failed { .. }) | None => {}
+            }
+            queue.pop_front();
+        }
+    }
+
+    fn leave_order(&mut self, id: CallId) {
+        if let Some(Answer { method: Method::Known(KnownMethod { ordered: true, service, .. }), .. }) =
+            self.table.get(&id)
+        {
+            let service = *service;
+            self.start_in_order(service);
+        }
+    }
+
+    /// What is to happen next to a handler, in the order in which calls became ready.
+    pub(crate) fn pop_step(&mut self) -> Option<NextStep> {
+        loop {
+            let id = match self.steps.pop_front()? {
+                HandlerStep::Cancel(id) => return Some(NextStep::Cancel(id)),
+                HandlerStep::Begin(id) => id,
+            };
+            let Some(answer) = self.table.get_mut(&id) else { continue };
+            let Method::Known(known) = &answer.method else { continue };
+            if !matches!(answer.stage, Stage::Ready(_)) {
+                continue;
+            }
+            // Released already, it is still needed for the calls that wait for it.
+            let want = Want { keep: answer.want.keep || !answer.uses.is_empty(), ..answer.want };
+            let Stage::Ready(arguments) = std::mem::replace(&mut answer.stage, Stage::Running) else {
+                continue;
+            };
+            answer.running = true;
+            self.pending_bytes -= arguments.iter().map(Bytes::len).sum::<usize>();
+            return Some(NextStep::Begin(Begin {
+                answer: id,
+                service: known.service,
+                method: known.method,
+                descriptor: known.descriptor,
+                arguments,
+                want,
+                deadline: answer.deadline,
+                metadata: std::mem::take(&mut answer.metadata),
+            }));
+        }
+    }
+
+    // ---- a call ends ----
+
+    /// The handler is over. `payload_bytes_max` is what the caller takes.
+    pub(crate) fn finish(
+        &mut self,
+        id: CallId,
+        outcome: Outcome,
+        payload_bytes_max: usize,
+        outgoing: &mut Outgoing,
+    ) {
+        let Some(answer) = self.table.get_mut(&id) else { return };
+        answer.running = false;
+        if answer.returned {
+            self.settle(id);
+            return;
+        }
+        let (payload, held) = match outcome {
+            Outcome::Value { payload, held } => (payload, held),
+            Outcome::Error(bytes) => return self.fail(id, NoValue::Error(bytes), outgoing),
+            Outcome::Failed(failure) => return self.fail(id, NoValue::Failed(failure), outgoing),
+        };
+        if payload.as_ref().is_some_and(|payload| payload.len() > payload_bytes_max) {
+            return self.fail(id, NoValue::Failed(exhausted("payload_bytes_max")), outgoing);
+        }
+        let held = held.filter(|_| !answer.cancelled || !answer.uses.is_empty());
+        if let Some((_, length)) = &held
+            && self.held_bytes.saturating_add(*length) > self.limits.held_bytes_max
+        {
+            return self.fail(id, NoValue::Failed(exhausted("held_bytes_max")), outgoing);
+        }
+        answer.returned = true;
+        let uses = std::mem::take(&mut answer.uses);
+        let oneway = answer.oneway;
+        match payload {
+            Some(payload) if !oneway => {
+                let payload = outgoing.payload(id, true, payload);
+                put_return(outgoing, id, Status::Value(payload));
+            }
+            _ => put_return(outgoing, id, Status::Done),
+        }
+        if let Some((value, length)) = held {
+            self.resolve_uses(id, value.as_ref(), uses, outgoing);
+            self.hold(id, value, length);
+        }
+        self.settle(id);
+    }
+
+    fn hold(&mut self, id: CallId, value: Box<dyn Held>, length: usize) {
+        if let Some(answer) = self.table.get_mut(&id)
+            && answer.want.keep
+        {
+            answer.stage = Stage::Held(value, length);
+            self.held_bytes += length;
+        }
+    }
+
+    /// Gives a finished result to the calls that wait for it, in the order in which they were made.
+    fn resolve_uses(&mut self, base: CallId, value: &dyn Held, uses: Vec<Use>, outgoing: &mut Outgoing) {
+        for Use { call, place, path, as_some } in uses {
+            let Some(Answer { stage: Stage::Waiting(_), .. }) = self.table.get(&call) else { continue };
+            let name = self.argument_name(call, place);
+            match self.select(value, base, &path, as_some, name) {
+                Ok(bytes) => self.put(call, place, bytes),
+                Err(no_value) => {
+                    self.fail(call, no_value, outgoing);
+                    continue;
+                }
+            }
+            let ready = matches!(&self.table.get(&call), Some(Answer { stage: Stage::Waiting(waiting), .. }) if waiting.missing == 0);
+            if ready {
+                self.make_ready(call, outgoing);
+            }
+        }
+    }
+
+    /// Answers a call without a value; then the calls that were built on it.
+    fn fail(&mut self, id: CallId, no_value: NoValue, outgoing: &mut Outgoing) {
+        let mut failing = VecDeque::from([(id, no_value)]);
+        while let Some((id, no_value)) = failing.pop_front() {
+            let Some(answer) = self.table.get_mut(&id).filter(|answer| !answer.returned) else { continue };
+            answer.returned = true;
+            let origin = match &no_value {
+                NoValue::Upstream { origin, missed: None } => *origin,
+                NoValue::Upstream { .. } | NoValue::Error(_) | NoValue::Failed(_) => id,
+            };
+            let uses = std::mem::take(&mut answer.uses);
+            let stage = std::mem::replace(&mut answer.stage, Stage::Failed { origin });
+            let oneway = answer.oneway;
+            self.drop_arguments(id, stage, outgoing);
+            let status = match no_value {
+                _ if oneway => Status::Done,
+                NoValue::Error(bytes) => Status::Error(outgoing.payload(id, true, bytes)),
+                NoValue::Failed(failure) => Status::Failed(failure),
+                NoValue::Upstream { origin, missed } => Status::Upstream { origin, missed },
+            };
+            put_return(outgoing, id, status);
+            failing
+                .extend(uses.into_iter().map(|used| (used.call, NoValue::Upstream { origin, missed: None })));
+            self.leave_order(id);
+            self.settle(id);
+        }
+    }
+
+    /// Lets go of the arguments of a call that will not start, and of its claims on other calls.
+    fn drop_arguments(&mut self, id: CallId, stage: Stage, outgoing: &mut Outgoing) {
+        match stage {
+            Stage::Waiting(waiting) => {
+                self.pending_bytes -= waiting.bytes();
+                for base in waiting.bases {
+                    if let Some(source) = self.table.get_mut(&base) {
+                        source.uses.retain(|used| used.call != id);
+                        self.stop_if_unneeded(base, outgoing);
+                    }
+                }
+            }
+            Stage::Ready(arguments) => self.pending_bytes -= arguments.iter().map(Bytes::len).sum::<usize>(),
+            Stage::Arguments | Stage::Running | Stage::Held(..) | Stage::Failed { .. } => {}
+        }
+    }
+
+    /// Frees the permit once the call was answered and no handler runs; forgets the answer unless it is kept.
+    fn settle(&mut self, id: CallId) {
+        let Some(answer) = self.table.get(&id) else { return };
+        if !answer.returned || answer.running {
+            return;
+        }
+        self.unfinished -= 1;
+        if !answer.want.keep {
+            self.table.remove(&id);
+        } else if answer.cancelled {
+            self.let_go(id);
+        }
+    }
+
+    // ---- the caller loses interest ----
+
+    /// The caller neither waits for the value nor will refer to it again.
+    pub(crate) fn cancel(&mut self, id: CallId, outgoing: &mut Outgoing) -> Result<(), Violation> {
+        if id > self.last {
+            return Err(Violation::UnknownCall(id.0));
+        }
+        // Answered and forgotten: the cancel crossed the return on the wire.
+        let Some(answer) = self.table.get_mut(&id) else { return Ok(()) };
+        answer.cancelled = true;
+        if answer.want.keep && answer.uses.is_empty() {
+            self.let_go(id);
+        }
+        self.stop_if_unneeded(id, outgoing);
+        Ok(())
+    }
+
+    /// Stops a cancelled call that no other call waits for.
+    fn stop_if_unneeded(&mut self, id: CallId, outgoing: &mut Outgoing) {
+        let Some(answer) = self.table.get(&id) else { return };
+        if !answer.cancelled || !answer.uses.is_empty() {
+            return;
+        }
+        if answer.returned {
+            return;
+        }
+        match answer.stage {
+            Stage::Running => self.steps.push_back(HandlerStep::Cancel(id)),
+            Stage::Arguments | Stage::Waiting(_) | Stage::Ready(_) => {
+                self.fail(id, NoValue::Failed(Failure::Cancelled), outgoing);
+            }
+            Stage::Held(..) | Stage::Failed { .. } => {}
+        }
+    }
+
+    /// The caller will not refer to the result again.
+    pub(crate) fn release(&mut self, id: CallId) -> Result<(), Violation> {
+        if !self.table.get(&id).is_some_and(|answer| answer.want.keep && !answer.cancelled) {
+            return Err(Violation::UnknownRelease(id.0));
+        }
+        self.let_go(id);
+        Ok(())
+    }
+
+    /// Keeps the answer no longer than its call is unfinished.
+    fn let_go(&mut self, id: CallId) {
+        let Some(answer) = self.table.get_mut(&id) else { return };
+        self.keeping -= 1;
+        answer.want.keep = false;
+        if let Stage::Held(_, length) = &answer.stage {
+            self.held_bytes -= length;
+        }
+        if answer.returned && !answer.running {
+            self.table.remove(&id);
+        }
+    }
+
+    // ---- time ----
+
+    pub(crate) fn timeout(&mut self) -> Option<Time> {
+        while let Some(Reverse((at, id))) = self.deadlines.peek() {
+            if self.table.get(id).is_some_and(|answer| !answer.returned && answer.deadline == Some(*at)) {
+                return Some(*at);
+            }
+            self.deadlines.pop();
+        }
+        None
+    }
+
+    /// Answers the calls whose deadline has passed; a handler that runs is told to stop and keeps its permit until it
+    /// has.
+    pub(crate) fn expire(&mut self, now: Time, outgoing: &mut Outgoing) {
+        while self.timeout().is_some_and(|at| at <= now) {
+            let Some(Reverse((_, id))) = self.deadlines.pop() else { break };
+            if self.table.get(&id).is_some_and(|answer| answer.running) {
+                self.steps.push_back(HandlerStep::Cancel(id));
+            }
+            self.fail(id, NoValue::Failed(Failure::DeadlineExceeded), outgoing);
+        }
+    }
+
+    // ---- figures ----
+
+    /// Calls that wait or run.
+    pub(crate) fn unfinished(&self) -> usize {
+        self.unfinished
+    }
+
+    /// Results and failures kept for the caller, of calls that are over.
+    pub(crate) fn held(&self) -> usize {
+        self.table.len() - self.unfinished
+    }
+
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
+    pub(crate) fn pending_bytes(&self) -> usize {
+        self.pending_bytes
+    }
+}
+
+impl Waiting {
+    fn bytes(&self) -> usize {
+        let one = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
+        self.arguments
+            .iter()
+            .map(|argument| match argument {
+                Argument::One(bytes) => one(bytes),
+                Argument::Tuple(parts) => parts.iter().map(one).sum(),
+            })
+            .sum()
+    }
+}
+
+impl Argument {
+    fn into_bytes(self) -> Bytes {
+        match self {
+            Self::One(bytes) => bytes.unwrap_or_default(),
+            Self::Tuple(parts) => parts.into_iter().flatten().flatten().collect(),
+        }
+    }
+}
+
+fn put_return(outgoing: &mut Outgoing, id: CallId, status: Status) {
+    outgoing.append(|out| wire::put_return(out, &Return { id, status }));
+}
+
+fn invalid_reference(argument: &str, reason: &str) -> Failure {
+    Failure::InvalidReference { argument: argument.into(), reason: reason.into() }
+}
+
+fn invalid_argument(argument: &str, reason: &str) -> NoValue {
+    NoValue::Failed(Failure::InvalidArgument { argument: argument.into(), reason: reason.into() })
+}
+
+fn misfit(from: &KnownMethod, path: &Path, found: &Layout, wanted: &Layout) -> String {
+    format!("`{}` has {found} at {path}, but {wanted} is due", from.descriptor.name)
+}

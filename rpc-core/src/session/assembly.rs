@@ -1,0 +1,61 @@
+//! Large payloads on their way in, chunk by chunk.
+//!
+//! Memory is taken as bytes arrive, never because a length was announced.
+
+use bytes::Bytes;
+use rustc_hash::FxHashMap;
+
+use crate::{error::Violation, wire::CallId};
+
+#[derive(Default)]
+pub(crate) struct Assembly {
+    partial: FxHashMap<CallId, Partial>,
+    announced: usize,
+}
+
+struct Partial {
+    total: usize,
+    received: usize,
+    /// `None` when the payload is only counted off, because its call was refused.
+    bytes: Option<Vec<u8>>,
+}
+
+impl Assembly {
+    /// Bytes of kept payloads that were announced and are not complete.
+    pub(crate) fn bytes_announced(&self) -> usize {
+        self.announced
+    }
+
+    /// Chunks for `id` will follow.
+    pub(crate) fn expect(&mut self, id: CallId, total: usize, keep: bool) -> Result<(), Violation> {
+        if total == 0 || self.partial.contains_key(&id) {
+            return Err(Violation::UnexpectedChunk(id.0));
+        }
+        if keep {
+            self.announced += total;
+        }
+        self.partial.insert(id, Partial { total, received: 0, bytes: keep.then(Vec::new) });
+        Ok(())
+    }
+
+    /// Takes a chunk. `Some` when it was the last: with the payload, or with nothing if it was not kept.
+    pub(crate) fn chunk(&mut self, id: CallId, bytes: &[u8]) -> Result<Option<Option<Bytes>>, Violation> {
+        let partial = self.partial.get_mut(&id).ok_or(Violation::UnexpectedChunk(id.0))?;
+        // An empty chunk would make no progress, for ever.
+        if bytes.is_empty() || bytes.len() > partial.total - partial.received {
+            return Err(Violation::UnexpectedChunk(id.0));
+        }
+        partial.received += bytes.len();
+        if let Some(kept) = &mut partial.bytes {
+            kept.extend_from_slice(bytes);
+        }
+        if partial.received < partial.total {
+            return Ok(None);
+        }
+        let Some(partial) = self.partial.remove(&id) else { return Ok(None) };
+        if partial.bytes.is_some() {
+            self.announced -= partial.total;
+        }
+        Ok(Some(partial.bytes.map(Bytes::from)))
+    }
+}

@@ -1,0 +1,489 @@
+//! The calls this side makes: queued until sealed, in flight until returned, remembered while anything refers to them.
+//!
+//! ```text
+//! Queued ──seal──▶ Sent ──return──▶ Returned ──nobody refers to it──▶ forgotten
+//!    └─nobody wants it and nothing is built on it─▶ withdrawn, never sent
+//! ```
+//! What is wanted of a result is read when the call is sealed. A call that others are built on stays remembered until
+//! they are forgotten, because an answer to them may name it as the origin of their failure.
+//! Sent calls are bounded by what the peer offered; queued ones by the memory of the caller who makes them.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use rustc_hash::FxHashMap;
+
+use super::{
+    CallOutcome, NewCall, UpstreamOutcome, Waiter, handshake::Allowance, methods::OwnMethods,
+    outgoing::Outgoing,
+};
+use crate::{
+    error::Violation,
+    path::Path,
+    time::Time,
+    wire::{self, Call, CallId, Failure, Frame, MethodNumber, Want},
+};
+
+/// How long a release waits for a message to ride on.
+const RELEASE_DELAY: Duration = Duration::from_millis(20);
+/// So many releases make a message of their own.
+const RELEASES_MAX: usize = 256;
+
+pub(crate) struct Calls<W> {
+    table: FxHashMap<CallId, Entry<W>>,
+    queue: VecDeque<CallId>,
+    /// How many at the front of the queue have been asked for their interest.
+    sealed: usize,
+    last_sent: CallId,
+    in_flight: usize,
+    /// Calls whose last reference went before the peer could be told; goes out with the next batch.
+    releases: Vec<CallId>,
+    release_due: Option<Time>,
+    deadlines: BinaryHeap<Reverse<(Time, CallId)>>,
+    finished: VecDeque<(W, CallOutcome<W>)>,
+}
+
+struct Entry<W> {
+    waiter: W,
+    bases: Vec<CallId>,
+    deadline: Option<Time>,
+    stage: Stage,
+    /// Somebody waits for the value.
+    value: bool,
+    /// Something can still pass the result on.
+    reference: bool,
+    /// It runs though nobody is interested.
+    detached: bool,
+    /// Calls in the table that are built on this one.
+    dependents: usize,
+    /// Those of them that have not been sent: the peer must keep the result for them.
+    unsent_dependents: usize,
+    /// The peer was told that it need not go on.
+    cancelled: bool,
+    /// The peer was asked to keep the result and has not been told to let it go.
+    kept: bool,
+    /// The failure, kept for calls built on this one.
+    failure: Option<CallOutcome<W>>,
+    /// Answers that name this call as their origin and overtook its own.
+    parked: Vec<(CallId, Option<Path>)>,
+}
+
+enum Stage {
+    Queued(Box<Queued>),
+    Sent,
+    /// Its return is being assembled from chunks.
+    Assembling {
+        is_error: bool,
+    },
+    Returned,
+}
+
+struct Queued {
+    number: MethodNumber,
+    service: &'static str,
+    method: &'static crate::descriptor::MethodDescriptor,
+    payload: Vec<u8>,
+    metadata: Vec<(String, String)>,
+}
+
+impl<W> Entry<W> {
+    fn is_unsent(&self) -> bool {
+        matches!(self.stage, Stage::Queued(_))
+    }
+
+    fn has_returned(&self) -> bool {
+        matches!(self.stage, Stage::Returned)
+    }
+
+    /// Nobody would notice if it never ran.
+    fn is_pointless(&self) -> bool {
+        !(self.value || self.reference || self.detached) && self.dependents == 0
+    }
+}
+
+impl<W: Waiter> Calls<W> {
+    pub(crate) fn new() -> Self {
+        Self {
+            table: FxHashMap::default(),
+            queue: VecDeque::new(),
+            sealed: 0,
+            last_sent: CallId(0),
+            in_flight: 0,
+            releases: Vec::new(),
+            release_due: None,
+            deadlines: BinaryHeap::new(),
+            finished: VecDeque::new(),
+        }
+    }
+
+    // ---- towards the peer ----
+
+    pub(crate) fn queue(&mut self, call: NewCall<W>) {
+        let NewCall { id, number, service, method, payload, bases, deadline, metadata, waiter } = call;
+        let mut deadline = deadline;
+        for base in &bases {
+            // A base is in the table: the caller's arguments kept it referable until this call was queued.
+            if let Some(base) = self.table.get_mut(base) {
+                base.dependents += 1;
+                base.unsent_dependents += 1;
+                deadline = deadline.into_iter().chain(base.deadline).min();
+            }
+        }
+        if let Some(deadline) = deadline {
+            self.deadlines.push(Reverse((deadline, id)));
+        }
+        let queued = Box::new(Queued { number, service, method, payload, metadata });
+        self.table.insert(
+            id,
+            Entry {
+                waiter,
+                bases,
+                deadline,
+                stage: Stage::Queued(queued),
+                value: true,
+                reference: true,
+                detached: false,
+                dependents: 0,
+                unsent_dependents: 0,
+                cancelled: false,
+                kept: false,
+                failure: None,
+                parked: Vec::new(),
+            },
+        );
+        self.queue.push_back(id);
+    }
+
+    /// Seals what is queued: reads what is wanted of each call, withdraws what is not needed, encodes the rest while
+    /// the allowance lasts.
+    pub(crate) fn seal(
+        &mut self,
+        now: Time,
+        allowance: Allowance,
+        methods: &mut OwnMethods,
+        outgoing: &mut Outgoing,
+    ) {
+        self.read_interest();
+        let sent_before = outgoing.sent_bytes();
+        while let Some(&id) = self.queue.front() {
+            if self.in_flight >= allowance.calls || outgoing.sent_bytes() - sent_before >= allowance.bytes {
+                break;
+            }
+            self.queue.pop_front();
+            self.sealed -= 1;
+            self.send(id, now, methods, outgoing);
+        }
+    }
+
+    /// Tells the peer which results it may let go, if a message leaves anyway or they have waited for long enough.
+    pub(crate) fn send_releases(&mut self, now: Time, outgoing: &mut Outgoing) {
+        let due = self.releases.len() >= RELEASES_MAX || self.release_due.is_some_and(|due| due <= now);
+        if self.releases.is_empty() || (outgoing.is_empty() && !due) {
+            if !self.releases.is_empty() {
+                self.release_due.get_or_insert(now + RELEASE_DELAY);
+            }
+            return;
+        }
+        self.release_due = None;
+        self.releases.sort_unstable();
+        outgoing.push(&Frame::Release(std::mem::take(&mut self.releases)));
+    }
+
+    fn read_interest(&mut self) {
+        for id in self.queue.range(self.sealed..) {
+            if let Some(entry) = self.table.get_mut(id) {
+                let interest = entry.waiter.seal();
+                entry.value = interest.value;
+                entry.reference = interest.reference;
+                entry.detached = interest.detached;
+            }
+        }
+        // Backwards, because a call may be needed only by a later one that is not needed itself.
+        for index in (self.sealed..self.queue.len()).rev() {
+            let id = self.queue[index];
+            self.withdraw_if_pointless(id);
+        }
+        self.sealed = self.queue.len();
+    }
+
+    /// Takes an unsent call back when nobody would notice; then what it was built on, for the same reason.
+    fn withdraw_if_pointless(&mut self, id: CallId) {
+        let mut candidates = vec![id];
+        while let Some(id) = candidates.pop() {
+            if !self.table.get(&id).is_some_and(|entry| entry.is_unsent() && entry.is_pointless()) {
+                continue;
+            }
+            // Its place in the queue stays and is passed over.
+            let Some(entry) = self.table.remove(&id) else { continue };
+            for base in entry.bases {
+                self.dependent_sent(base);
+                self.dependent_gone(base);
+                candidates.push(base);
+            }
+        }
+    }
+
+    fn send(&mut self, id: CallId, now: Time, methods: &mut OwnMethods, outgoing: &mut Outgoing) {
+        let Some(entry) = self.table.get_mut(&id) else { return };
+        let Stage::Queued(queued) = std::mem::replace(&mut entry.stage, Stage::Sent) else { return };
+        let Queued { number, service, method, payload, metadata } = *queued;
+        entry.kept = entry.reference || entry.unsent_dependents > 0;
+        let call = Call {
+            id,
+            want: Want { value: entry.value, keep: entry.kept },
+            oneway: method.attributes.oneway && entry.detached,
+            target: 0,
+            method: number,
+            deadline_us: entry
+                .deadline
+                .map(|deadline| now.until(deadline).as_micros().try_into().unwrap_or(u64::MAX)),
+            metadata,
+            payload: outgoing.payload(id, false, Bytes::from(payload)),
+        };
+        let define = methods.define(number);
+        outgoing.append(|out| {
+            if define {
+                wire::put_define(out, number, service, method.name, method.signature().fingerprint);
+            }
+            wire::put_frame(out, &Frame::Call(call));
+        });
+        self.last_sent = id;
+        self.in_flight += 1;
+        let bases = entry.bases.clone();
+        bases.into_iter().for_each(|base| self.dependent_sent(base));
+    }
+
+    /// A call built on `base` needs it no longer to be kept on its account: it was sent, or never will be.
+    fn dependent_sent(&mut self, base: CallId) {
+        if let Some(entry) = self.table.get_mut(&base) {
+            entry.unsent_dependents -= 1;
+        }
+        self.release_if_unreferred(base);
+    }
+
+    fn release_if_unreferred(&mut self, id: CallId) {
+        if let Some(entry) = self.table.get_mut(&id)
+            && entry.kept
+            && !entry.reference
+            && entry.unsent_dependents == 0
+        {
+            entry.kept = false;
+            self.releases.push(id);
+        }
+    }
+
+    pub(crate) fn unwanted(&mut self, id: CallId, outgoing: &mut Outgoing) {
+        if let Some(entry) = self.table.get_mut(&id) {
+            entry.value = false;
+            self.interest_fell(id, outgoing);
+        }
+    }
+
+    pub(crate) fn released(&mut self, id: CallId, outgoing: &mut Outgoing) {
+        if let Some(entry) = self.table.get_mut(&id) {
+            entry.reference = false;
+            self.interest_fell(id, outgoing);
+        }
+    }
+
+    fn interest_fell(&mut self, id: CallId, outgoing: &mut Outgoing) {
+        let Some(entry) = self.table.get_mut(&id) else { return };
+        if entry.is_unsent() {
+            self.withdraw_if_pointless(id);
+            return;
+        }
+        let needed = entry.value || entry.reference || entry.detached || entry.unsent_dependents > 0;
+        if !entry.has_returned() && !needed && !entry.cancelled {
+            // A cancel also releases: the peer stops the handler unless a call it has received depends on it.
+            entry.kept = false;
+            entry.cancelled = true;
+            outgoing.push(&Frame::Cancel(id));
+        }
+        self.release_if_unreferred(id);
+        self.forget_if_done(id);
+    }
+
+    // ---- from the peer ----
+
+    /// A call is over. Every call that was sent is remembered until this, also a cancelled one.
+    pub(crate) fn returned(
+        &mut self,
+        id: CallId,
+        outcome: CallOutcome<W>,
+        outgoing: &mut Outgoing,
+    ) -> Result<(), Violation> {
+        let entry = sent_entry(&mut self.table, self.last_sent, id)?;
+        entry.stage = Stage::Returned;
+        let failed = !matches!(outcome, CallOutcome::Done | CallOutcome::Value(_));
+        if failed && (entry.reference || entry.dependents > 0) {
+            entry.failure = Some(outcome.clone());
+        }
+        let parked = std::mem::take(&mut entry.parked);
+        if entry.value {
+            entry.value = false;
+            self.finished.push_back((entry.waiter.clone(), outcome));
+        }
+        self.in_flight -= 1;
+        for (dependent, missed) in parked {
+            self.upstream(dependent, id, missed, outgoing)?;
+        }
+        self.forget_if_done(id);
+        Ok(())
+    }
+
+    /// A call did not run because `origin` failed, or had nothing at `missed`.
+    pub(crate) fn upstream(
+        &mut self,
+        id: CallId,
+        origin: CallId,
+        missed: Option<Path>,
+        outgoing: &mut Outgoing,
+    ) -> Result<(), Violation> {
+        sent_entry(&mut self.table, self.last_sent, id)?;
+        let source = self.table.get_mut(&origin).ok_or(Violation::UnknownCall(origin.0))?;
+        let cause = match (missed, &source.failure) {
+            (Some(path), _) => UpstreamOutcome::Missed(path),
+            (None, Some(failure)) => UpstreamOutcome::Failed(Box::new(failure.clone())),
+            (None, None) if source.has_returned() => return Err(Violation::UnknownCall(origin.0)),
+            (None, None) => {
+                source.parked.push((id, None));
+                return Ok(());
+            }
+        };
+        let origin = source.waiter.clone();
+        self.returned(id, CallOutcome::Upstream { origin, cause }, outgoing)
+    }
+
+    pub(crate) fn expect_chunks(&mut self, id: CallId, is_error: bool) -> Result<(), Violation> {
+        sent_entry(&mut self.table, self.last_sent, id)?.stage = Stage::Assembling { is_error };
+        Ok(())
+    }
+
+    pub(crate) fn assembled(
+        &mut self,
+        id: CallId,
+        bytes: Bytes,
+        outgoing: &mut Outgoing,
+    ) -> Result<(), Violation> {
+        let Some(entry) = self.table.get_mut(&id) else { return Err(Violation::UnknownCall(id.0)) };
+        let Stage::Assembling { is_error } = entry.stage else { return Err(Violation::UnknownCall(id.0)) };
+        entry.stage = Stage::Sent;
+        let outcome = if is_error { CallOutcome::Error(bytes) } else { CallOutcome::Value(bytes) };
+        self.returned(id, outcome, outgoing)
+    }
+
+    // ---- forgetting ----
+
+    fn dependent_gone(&mut self, base: CallId) {
+        if let Some(entry) = self.table.get_mut(&base) {
+            entry.dependents -= 1;
+            self.forget_if_done(base);
+        }
+    }
+
+    /// Drops a call that has returned and that nothing refers to; then what it was built on, for the same reason.
+    fn forget_if_done(&mut self, id: CallId) {
+        let mut candidates = vec![id];
+        while let Some(id) = candidates.pop() {
+            let done = self
+                .table
+                .get(&id)
+                .is_some_and(|entry| entry.has_returned() && !entry.reference && entry.dependents == 0);
+            if !done {
+                continue;
+            }
+            let Some(entry) = self.table.remove(&id) else { continue };
+            for base in entry.bases {
+                if let Some(base_entry) = self.table.get_mut(&base) {
+                    base_entry.dependents -= 1;
+                    candidates.push(base);
+                }
+            }
+        }
+    }
+
+    // ---- time ----
+
+    pub(crate) fn timeout(&mut self) -> Option<Time> {
+        while let Some(Reverse((_, id))) = self.deadlines.peek() {
+            if self.table.get(id).is_some_and(|entry| entry.value && !entry.has_returned()) {
+                break;
+            }
+            self.deadlines.pop();
+        }
+        let deadline = self.deadlines.peek().map(|Reverse((at, _))| *at);
+        deadline.into_iter().chain(self.release_due).min()
+    }
+
+    /// Ends the wait for calls whose deadline has passed. The peer is told; its late answer is dropped.
+    pub(crate) fn expire(&mut self, now: Time, outgoing: &mut Outgoing) {
+        while let Some(Reverse((at, id))) = self.deadlines.peek().copied() {
+            if at > now {
+                break;
+            }
+            self.deadlines.pop();
+            let Some(entry) = self.table.get_mut(&id) else { continue };
+            if entry.value && !entry.has_returned() {
+                entry.value = false;
+                self.finished
+                    .push_back((entry.waiter.clone(), CallOutcome::Failed(Failure::DeadlineExceeded)));
+                self.interest_fell(id, outgoing);
+            }
+        }
+    }
+
+    // ---- outputs ----
+
+    pub(crate) fn pop_finished(&mut self) -> Option<(W, CallOutcome<W>)> {
+        self.finished.pop_front()
+    }
+
+    pub(crate) fn has_queued(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// Nothing is queued or in flight.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.in_flight == 0
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    pub(crate) fn remembered(&self) -> usize {
+        self.table.len()
+    }
+
+    /// The session is over: every waiter that still waits, and whether its call was sent.
+    pub(crate) fn abandon(&mut self) -> Vec<(W, bool)> {
+        let mut waiting: Vec<_> = self.table.drain().filter(|(_, entry)| !entry.has_returned()).collect();
+        waiting.sort_unstable_by_key(|(id, _)| *id);
+        self.queue.clear();
+        waiting
+            .into_iter()
+            .map(|(_, entry)| {
+                let sent = !entry.is_unsent();
+                (entry.waiter, sent)
+            })
+            .collect()
+    }
+}
+
+/// The entry of a call that the peer may answer now.
+fn sent_entry<W>(
+    table: &mut FxHashMap<CallId, Entry<W>>,
+    last_sent: CallId,
+    id: CallId,
+) -> Result<&mut Entry<W>, Violation> {
+    match table.get_mut(&id) {
+        Some(entry) if matches!(entry.stage, Stage::Sent) => Ok(entry),
+        Some(entry) if entry.is_unsent() => Err(Violation::UnknownCall(id.0)),
+        None if id > last_sent => Err(Violation::UnknownCall(id.0)),
+        Some(_) | None => Err(Violation::ReturnRepeated(id.0)),
+    }
+}

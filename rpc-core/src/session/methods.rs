@@ -1,0 +1,96 @@
+//! Names of methods, said once: numbers stand for them afterwards.
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::{
+    descriptor::{MethodDescriptor, ServiceDescriptor},
+    error::Violation,
+    wire::{Define, Failure, METHOD_GET, MethodNumber},
+};
+
+/// The methods this side has named to the peer.
+#[derive(Default)]
+pub(crate) struct OwnMethods {
+    defined: FxHashSet<u32>,
+}
+
+impl OwnMethods {
+    /// Whether the peer has yet to hear this method's name; it counts as said from here on.
+    pub(crate) fn define(&mut self, number: MethodNumber) -> bool {
+        number != METHOD_GET && self.defined.insert(number.0)
+    }
+}
+
+/// A method as the peer's number for it names it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Method {
+    /// The built-in call for the value of a reference.
+    Get,
+    /// A method this side has.
+    Known(KnownMethod),
+    /// One it does not have, or not with this signature.
+    Refused(Failure),
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KnownMethod {
+    pub(crate) service: usize,
+    pub(crate) method: usize,
+    pub(crate) ordered: bool,
+    pub(crate) descriptor: &'static MethodDescriptor,
+}
+
+impl PartialEq for KnownMethod {
+    fn eq(&self, other: &Self) -> bool {
+        (self.service, self.method) == (other.service, other.method)
+    }
+}
+
+/// The methods the peer has named. Bounded by `Limits::methods_max`.
+pub(crate) struct PeerMethods {
+    services: Vec<&'static ServiceDescriptor>,
+    named: FxHashMap<u32, Method>,
+    methods_max: usize,
+}
+
+impl PeerMethods {
+    pub(crate) fn new(services: Vec<&'static ServiceDescriptor>, methods_max: usize) -> Self {
+        Self { services, named: FxHashMap::default(), methods_max }
+    }
+
+    pub(crate) fn define(&mut self, define: Define) -> Result<(), Violation> {
+        if self.named.len() >= self.methods_max {
+            return Err(Violation::Limit("methods_max"));
+        }
+        let number = define.number;
+        let method = self.find(&define);
+        if number == METHOD_GET || self.named.insert(number.0, method).is_some() {
+            return Err(Violation::MethodRedefined(number.0));
+        }
+        Ok(())
+    }
+
+    fn find(&self, define: &Define) -> Method {
+        let Some((service, descriptor)) =
+            self.services.iter().enumerate().find(|(_, service)| service.name == define.service)
+        else {
+            return Method::Refused(Failure::UnknownService);
+        };
+        let Some(method) = descriptor.method_named(&define.method) else {
+            return Method::Refused(Failure::UnknownMethod);
+        };
+        let ordered = descriptor.ordered;
+        let descriptor = &descriptor.methods[method];
+        if descriptor.signature().fingerprint != define.fingerprint {
+            return Method::Refused(Failure::SchemaMismatch { theirs: descriptor.layout_text() });
+        }
+        Method::Known(KnownMethod { service, method, ordered, descriptor })
+    }
+
+    pub(crate) fn resolve(&self, number: MethodNumber) -> Result<Method, Violation> {
+        if number == METHOD_GET {
+            return Ok(Method::Get);
+        }
+        self.named.get(&number.0).cloned().ok_or(Violation::UnknownMethodNumber(number.0))
+    }
+}

@@ -1,0 +1,102 @@
+//! What waits to be sent: frames packed into batches, and large payloads cut into chunks between them.
+//!
+//! Frames are encoded where they are made and keep their order. Each message carries a batch of small frames and at
+//! most one chunk, so that a large payload never holds up small ones for longer than one chunk takes.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::wire::{self, BATCH_BYTES, CHUNK_BYTES, CallId, Frame, INLINE_BYTES_MAX, Payload};
+
+#[derive(Default)]
+pub(crate) struct Outgoing {
+    full: VecDeque<Vec<u8>>,
+    open: Vec<u8>,
+    large: VecDeque<Large>,
+    /// Messages handed out; with the length of `full`, the position of the open batch.
+    popped: usize,
+    queued_bytes: usize,
+    sent_bytes: usize,
+}
+
+struct Large {
+    id: CallId,
+    of_return: bool,
+    /// The batch whose frame announces it; chunks come in that message or later.
+    announced_in: usize,
+    rest: Bytes,
+}
+
+impl Outgoing {
+    /// Appends a frame.
+    pub(crate) fn push(&mut self, frame: &Frame) {
+        self.append(|out| wire::put_frame(out, frame));
+    }
+
+    /// Appends what `encode` writes, as one frame or several that stay together.
+    pub(crate) fn append(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
+        let before = self.open.len();
+        encode(&mut self.open);
+        self.queued_bytes += self.open.len() - before;
+        if self.open.len() >= BATCH_BYTES {
+            self.full.push_back(std::mem::take(&mut self.open));
+        }
+    }
+
+    /// The payload as its frame carries it; a large one is queued to follow in chunks, once the frame is appended.
+    pub(crate) fn payload(&mut self, id: CallId, of_return: bool, bytes: Bytes) -> Payload {
+        if bytes.len() <= INLINE_BYTES_MAX {
+            return Payload::Inline(bytes);
+        }
+        let total = bytes.len();
+        self.queued_bytes += total;
+        let announced_in = self.popped + self.full.len();
+        self.large.push_back(Large { id, of_return, announced_in, rest: bytes });
+        Payload::Chunked { total }
+    }
+
+    /// Bytes that wait to be sent.
+    pub(crate) fn bytes(&self) -> usize {
+        self.queued_bytes
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.full.is_empty() && self.open.is_empty() && self.large.is_empty()
+    }
+
+    /// Bytes handed out or ready to be.
+    pub(crate) fn sent_bytes(&self) -> usize {
+        self.sent_bytes + self.open.len() + self.full.iter().map(Vec::len).sum::<usize>()
+    }
+
+    /// The next message. With `large`, one chunk rides along.
+    pub(crate) fn pop_message(&mut self, large: bool) -> Option<Vec<u8>> {
+        let mut message = self.full.pop_front().unwrap_or_else(|| std::mem::take(&mut self.open));
+        self.queued_bytes -= message.len();
+        if large {
+            self.append_chunk(&mut message);
+        }
+        if message.is_empty() {
+            return None;
+        }
+        self.popped += 1;
+        self.sent_bytes = self.sent_bytes.saturating_add(message.len());
+        Some(message)
+    }
+
+    /// Adds a chunk of the payload that has waited longest, among those whose frame has left or leaves with it.
+    fn append_chunk(&mut self, message: &mut Vec<u8>) {
+        let Some(index) = self.large.iter().position(|large| large.announced_in <= self.popped) else {
+            return;
+        };
+        let Some(mut large) = self.large.remove(index) else { return };
+        let chunk = large.rest.split_to(large.rest.len().min(CHUNK_BYTES));
+        self.queued_bytes -= chunk.len();
+        message.reserve_exact(chunk.len() + 16);
+        wire::put_chunk(message, large.id, large.of_return, &chunk);
+        if !large.rest.is_empty() {
+            self.large.push_back(large);
+        }
+    }
+}

@@ -1,0 +1,514 @@
+//! Two sessions joined back to back under virtual time: the harness of the protocol tests.
+//!
+//! Methods are those of one service, `Test`, whose handlers are told what to do by the test. Values are encoded by
+//! hand: an argument or result is a `u64`, and the structured result is `(u64, Option<u64>, Vec<u64>)`.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use super::{Begin, CallOutcome, Event, Identity, NewCall, Session, Side, UpstreamOutcome, Waiter};
+use crate::{
+    codec::{self, DecodeBudget},
+    descriptor::{
+        ArgumentDescriptor, MethodAttributes, MethodDescriptor, ServiceDescriptor, SignatureCache,
+        ValueDescriptor,
+    },
+    dispatch::{Held, Outcome},
+    error::Violation,
+    limits::Limits,
+    link::Interest,
+    path::{Path, Step},
+    select::{self, SelectError},
+    time::Time,
+    wire::{CallId, Failure, Frame, FrameReader, METHOD_GET, MethodNumber, slots},
+};
+
+/// What `structured` returns.
+pub(crate) type Structured = (u64, Option<u64>, Vec<u64>);
+
+macro_rules! method {
+    ($name:literal, [$($argument:literal: $type:ty),*] -> $result:ty, $attributes:expr) => {
+        MethodDescriptor {
+            name: $name,
+            docs: "",
+            arguments: &[$(ArgumentDescriptor::new::<$type>($argument, stringify!($type))),*],
+            result: ValueDescriptor::new::<$result>(stringify!($result)),
+            error: Some(ValueDescriptor::new::<String>("String")),
+            attributes: $attributes,
+            cache: SignatureCache::new(),
+        }
+    };
+}
+
+const PLAIN: MethodAttributes = MethodAttributes {
+    idempotent: false,
+    oneway: false,
+    blocking: false,
+    no_cancel: false,
+    deprecated: None,
+};
+
+pub(crate) static TEST: ServiceDescriptor =
+    ServiceDescriptor { name: "Test", docs: "", ordered: false, methods: &TEST_METHODS };
+static TEST_METHODS: [MethodDescriptor; 6] = [
+    method!("add", ["a": u64, "b": u64] -> u64, PLAIN),
+    method!("structured", ["seed": u64] -> Structured, PLAIN),
+    method!("maybe", ["value": Option<u64>] -> u64, PLAIN),
+    method!("both", ["pair": (u64, u64)] -> u64, PLAIN),
+    method!("text", ["text": String] -> String, PLAIN),
+    method!("note", ["value": u64] -> (), MethodAttributes { oneway: true, ..PLAIN }),
+];
+pub(crate) static ORDERED: ServiceDescriptor =
+    ServiceDescriptor { name: "Ordered", docs: "", ordered: true, methods: &ORDERED_METHODS };
+static ORDERED_METHODS: [MethodDescriptor; 1] = [method!("add", ["a": u64, "b": u64] -> u64, PLAIN)];
+
+pub(crate) const ADD: u32 = 1;
+pub(crate) const STRUCTURED: u32 = 2;
+pub(crate) const MAYBE: u32 = 3;
+pub(crate) const BOTH: u32 = 4;
+pub(crate) const TEXT: u32 = 5;
+pub(crate) const NOTE: u32 = 6;
+pub(crate) const ORDERED_ADD: u32 = 7;
+
+/// The service and method behind a number of the constants above.
+pub(crate) fn method(number: u32) -> (&'static str, &'static MethodDescriptor) {
+    match number.checked_sub(ORDERED_ADD) {
+        Some(index) => (ORDERED.name, &ORDERED.methods[index as usize]),
+        None => (TEST.name, &TEST.methods[number.saturating_sub(1) as usize]),
+    }
+}
+
+/// A promise as the tests hold it.
+#[derive(Clone, Debug)]
+pub(crate) struct TestCall {
+    pub(crate) id: CallId,
+    interest: Rc<Cell<Interest>>,
+    sealed: Rc<Cell<bool>>,
+    outcome: Rc<RefCell<Option<CallOutcome<TestCall>>>>,
+}
+
+impl PartialEq for TestCall {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Waiter for TestCall {
+    fn seal(&self) -> Interest {
+        assert!(!self.sealed.replace(true), "a call is sealed once");
+        self.interest.get()
+    }
+}
+
+impl TestCall {
+    /// The outcome, if it has returned.
+    pub(crate) fn outcome(&self) -> Option<CallOutcome<TestCall>> {
+        self.outcome.borrow().clone()
+    }
+
+    /// The returned number.
+    #[track_caller]
+    pub(crate) fn value(&self) -> u64 {
+        match self.outcome() {
+            Some(CallOutcome::Value(bytes)) => number(&bytes),
+            other => panic!("call {} has no value but {other:?}", self.id.0),
+        }
+    }
+
+    /// The id of the call that this one failed with.
+    #[track_caller]
+    pub(crate) fn upstream(&self) -> (CallId, UpstreamOutcome<TestCall>) {
+        match self.outcome() {
+            Some(CallOutcome::Upstream { origin, cause }) => (origin.id, cause),
+            other => panic!("call {} did not fail upstream but {other:?}", self.id.0),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn failure(&self) -> Failure {
+        match self.outcome() {
+            Some(CallOutcome::Failed(failure)) => failure,
+            other => panic!("call {} was not refused but {other:?}", self.id.0),
+        }
+    }
+}
+
+/// The encoded number.
+pub(crate) fn encoded<T: serde::Serialize>(value: &T) -> Bytes {
+    let mut bytes = Vec::new();
+    codec::encode(value, &mut bytes).expect("test values encode");
+    bytes.into()
+}
+
+pub(crate) fn number(bytes: &[u8]) -> u64 {
+    codec::decode(bytes, DecodeBudget::from(&Limits::default())).expect("a number was sent")
+}
+
+struct HeldTest<T>(T);
+
+impl<T: serde::Serialize + Send> Held for HeldTest<T> {
+    fn select(&self, path: &[Step], out: &mut Vec<u8>) -> Result<(), SelectError> {
+        select::select(&self.0, path, out)
+    }
+}
+
+/// One slot of a test call.
+#[derive(Clone, Debug)]
+pub(crate) enum Arg {
+    Number(u64),
+    Result(CallId, Path),
+    SomeOf(CallId, Path),
+    Pair(CallId, CallId),
+    Bytes(Vec<u8>),
+}
+
+impl From<u64> for Arg {
+    fn from(value: u64) -> Self {
+        Self::Number(value)
+    }
+}
+
+impl From<&TestCall> for Arg {
+    fn from(call: &TestCall) -> Self {
+        Self::Result(call.id, Path::whole())
+    }
+}
+
+impl Arg {
+    pub(crate) fn part(call: &TestCall, steps: &[Step]) -> Self {
+        Self::Result(call.id, Path(steps.to_vec()))
+    }
+
+    fn put(&self, payload: &mut Vec<u8>, bases: &mut Vec<CallId>) {
+        match self {
+            Self::Number(value) => {
+                slots::put_inline(payload, |out| codec::encode(value, out)).expect("encodes")
+            }
+            Self::Bytes(bytes) => slots::put_inline(payload, |out| {
+                out.extend_from_slice(bytes);
+                Ok::<_, ()>(())
+            })
+            .expect("copies"),
+            Self::Result(base, path) => {
+                slots::put_reference(payload, *base, path, false);
+                bases.push(*base);
+            }
+            Self::SomeOf(base, path) => {
+                slots::put_reference(payload, *base, path, true);
+                bases.push(*base);
+            }
+            Self::Pair(first, second) => {
+                slots::put_tuple(payload, 2);
+                for base in [first, second] {
+                    slots::put_reference(payload, *base, &Path::whole(), false);
+                    bases.push(*base);
+                }
+            }
+        }
+    }
+}
+
+/// One side: its session, the calls it made and the handlers it runs.
+pub(crate) struct TestPeer {
+    pub(crate) session: Session<TestCall>,
+    next_id: i64,
+    /// Calls whose handler has not been told what to do.
+    pub(crate) open: Vec<Begin>,
+    /// What handlers saw, in start order: `add(1, 2)`.
+    pub(crate) log: Vec<String>,
+    pub(crate) cancelled: Vec<CallId>,
+    /// Handlers finish at once with the natural result.
+    pub(crate) automatic: bool,
+    pub(crate) peer_closing: bool,
+    pub(crate) sent: Vec<Vec<u8>>,
+}
+
+/// A client and a server with nothing but virtual time between them.
+pub(crate) struct Pair {
+    pub(crate) now: Time,
+    pub(crate) client: TestPeer,
+    pub(crate) server: TestPeer,
+}
+
+impl Pair {
+    pub(crate) fn new() -> Self {
+        Self::with_limits(Limits::default(), Limits::default())
+    }
+
+    pub(crate) fn with_limits(client: Limits, server: Limits) -> Self {
+        let now = Time::ZERO;
+        Self {
+            now,
+            client: TestPeer::new(now, Side::Client, client),
+            server: TestPeer::new(now, Side::Server, server),
+        }
+    }
+
+    /// Moves messages and runs handlers until both sides are silent.
+    #[track_caller]
+    pub(crate) fn run(&mut self) {
+        self.try_run().expect("both sides keep to the protocol");
+    }
+
+    pub(crate) fn try_run(&mut self) -> Result<(), Violation> {
+        loop {
+            let up = self.client.poll_message(self.now);
+            if let Some(message) = &up {
+                self.server.receive(self.now, message)?;
+            }
+            let down = self.server.poll_message(self.now);
+            if let Some(message) = &down {
+                self.client.receive(self.now, message)?;
+            }
+            if up.is_none() && down.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Lets time pass and what is due happen.
+    #[track_caller]
+    pub(crate) fn advance(&mut self, by: Duration) {
+        self.run();
+        let until = self.now + by;
+        loop {
+            let due = [self.client.session.poll_timeout(), self.server.session.poll_timeout()];
+            let Some(next) = due.into_iter().flatten().filter(|due| *due <= until).min() else { break };
+            self.now = self.now.max(next);
+            for peer in [&mut self.client, &mut self.server] {
+                peer.session.handle_timeout(self.now);
+                peer.take_events();
+            }
+            self.run();
+        }
+        self.now = until;
+        self.run();
+    }
+}
+
+impl TestPeer {
+    fn new(now: Time, side: Side, limits: Limits) -> Self {
+        let session = Session::new(now, side, Arc::new(limits), vec![&TEST, &ORDERED], Identity::default());
+        Self {
+            session,
+            next_id: 1,
+            open: Vec::new(),
+            log: Vec::new(),
+            cancelled: Vec::new(),
+            automatic: true,
+            peer_closing: false,
+            sent: Vec::new(),
+        }
+    }
+
+    /// Makes a call whose promise is alive: its value is wanted and it can be referred to.
+    pub(crate) fn call(&mut self, number: u32, arguments: &[Arg]) -> TestCall {
+        self.call_until(number, arguments, None)
+    }
+
+    pub(crate) fn call_until(&mut self, number: u32, arguments: &[Arg], deadline: Option<Time>) -> TestCall {
+        let mut payload = vec![arguments.len() as u8];
+        let mut bases = Vec::new();
+        arguments.iter().for_each(|argument| argument.put(&mut payload, &mut bases));
+        self.call_raw(MethodNumber(number), payload, bases, deadline)
+    }
+
+    /// Asks for the value of a part.
+    pub(crate) fn get(&mut self, base: &TestCall, steps: &[Step]) -> TestCall {
+        let mut payload = vec![1];
+        slots::put_reference(&mut payload, base.id, &Path(steps.to_vec()), false);
+        let call = self.call_raw(METHOD_GET, payload, vec![base.id], None);
+        self.release(&call);
+        call
+    }
+
+    pub(crate) fn call_raw(
+        &mut self,
+        number: MethodNumber,
+        payload: Vec<u8>,
+        bases: Vec<CallId>,
+        deadline: Option<Time>,
+    ) -> TestCall {
+        let id = CallId(self.next_id);
+        self.next_id += 1;
+        let detached = number.0 == NOTE;
+        let call = TestCall {
+            id,
+            interest: Rc::new(Cell::new(Interest { value: !detached, reference: !detached, detached })),
+            sealed: Rc::default(),
+            outcome: Rc::default(),
+        };
+        let (service, descriptor) = method(number.0.max(1));
+        self.session.call(NewCall {
+            id,
+            number,
+            service,
+            method: descriptor,
+            payload,
+            bases,
+            deadline,
+            metadata: Vec::new(),
+            waiter: call.clone(),
+        });
+        self.take_events();
+        call
+    }
+
+    fn set(&mut self, call: &TestCall, change: impl FnOnce(&mut Interest)) {
+        let mut interest = call.interest.get();
+        change(&mut interest);
+        call.interest.set(interest);
+    }
+
+    /// The promise is being awaited: its value is wanted, nothing can refer to it any more.
+    pub(crate) fn consume(&mut self, call: &TestCall) {
+        self.release(call);
+    }
+
+    /// Nothing can refer to the result any more.
+    pub(crate) fn release(&mut self, call: &TestCall) {
+        self.set(call, |interest| interest.reference = false);
+        if call.sealed.get() {
+            self.session.released(call.id);
+        }
+    }
+
+    /// The promise is gone.
+    pub(crate) fn drop_promise(&mut self, call: &TestCall) {
+        self.set(call, |interest| interest.value = false);
+        if call.sealed.get() {
+            self.session.unwanted(call.id);
+        }
+        self.release(call);
+        self.take_events();
+    }
+
+    pub(crate) fn poll_message(&mut self, now: Time) -> Option<Vec<u8>> {
+        let message = self.session.poll_message(now, true);
+        self.take_events();
+        if let Some(message) = &message {
+            self.sent.push(message.clone());
+        }
+        message
+    }
+
+    pub(crate) fn receive(&mut self, now: Time, message: &[u8]) -> Result<(), Violation> {
+        self.session.handle_message(now, Bytes::copy_from_slice(message))?;
+        self.take_events();
+        Ok(())
+    }
+
+    /// The frames sent so far, hello and welcome left out; forgets them.
+    pub(crate) fn take_frames(&mut self) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        for message in std::mem::take(&mut self.sent) {
+            let mut reader = FrameReader::new(message.into());
+            while let Some(frame) = reader.next_frame().expect("own frames are well formed") {
+                if !matches!(frame, Frame::Hello(_) | Frame::Welcome(_) | Frame::Define(_)) {
+                    frames.push(frame);
+                }
+            }
+        }
+        frames
+    }
+
+    fn take_events(&mut self) {
+        while let Some(event) = self.session.poll_event() {
+            match event {
+                Event::Returned { waiter, outcome } => {
+                    let before = waiter.outcome.replace(Some(outcome));
+                    assert!(before.is_none(), "call {} returned twice", waiter.id.0);
+                }
+                Event::Begin(begin) => self.begin(begin),
+                Event::Cancel(answer) => self.cancelled.push(answer),
+                Event::PeerClosing { .. } => self.peer_closing = true,
+            }
+        }
+    }
+
+    fn begin(&mut self, begin: Begin) {
+        let arguments: Vec<String> =
+            begin.arguments.iter().map(|bytes| text_of(begin.descriptor.name, bytes)).collect();
+        self.log.push(format!("{}({})", begin.descriptor.name, arguments.join(", ")));
+        if self.automatic {
+            let outcome = natural_outcome(&begin);
+            self.session.finish(begin.answer, outcome);
+        } else {
+            self.open.push(begin);
+        }
+    }
+
+    /// Lets the handler that was begun first finish with its natural result.
+    #[track_caller]
+    pub(crate) fn finish_next(&mut self) {
+        let begin = self.open.remove(0);
+        let outcome = natural_outcome(&begin);
+        self.session.finish(begin.answer, outcome);
+        self.take_events();
+    }
+
+    #[track_caller]
+    pub(crate) fn finish_with(&mut self, answer: CallId, outcome: Outcome) {
+        self.open.retain(|begin| begin.answer != answer);
+        self.session.finish(answer, outcome);
+        self.take_events();
+    }
+}
+
+fn text_of(method: &str, bytes: &[u8]) -> String {
+    let budget = DecodeBudget::from(&Limits::default());
+    match method {
+        "maybe" => format!("{:?}", codec::decode::<Option<u64>>(bytes, budget)),
+        "both" => format!("{:?}", codec::decode::<(u64, u64)>(bytes, budget).expect("a pair was sent")),
+        "text" => format!("{} bytes", bytes.len()),
+        _ => number(bytes).to_string(),
+    }
+}
+
+/// An outcome as dispatch would make it.
+pub(crate) fn value_of<T: serde::Serialize + Send + 'static>(
+    begin_want: crate::wire::Want,
+    value: T,
+) -> Outcome {
+    let bytes = encoded(&value);
+    let length = bytes.len();
+    Outcome::Value {
+        payload: begin_want.value.then_some(bytes),
+        held: begin_want.keep.then(|| (Box::new(HeldTest(value)) as Box<dyn Held>, length)),
+    }
+}
+
+/// `add` sums and fails with "overflow" above 1,000,000; `structured` takes its seed apart; the rest echo.
+pub(crate) fn natural_outcome(begin: &Begin) -> Outcome {
+    let budget = DecodeBudget::from(&Limits::default());
+    let argument = |index: usize| number(&begin.arguments[index]);
+    match begin.descriptor.name {
+        "add" => match argument(0) + argument(1) {
+            sum if sum > 1_000_000 => Outcome::Error(encoded(&"overflow")),
+            sum => value_of(begin.want, sum),
+        },
+        "structured" => {
+            let seed = argument(0);
+            value_of::<Structured>(begin.want, (seed, (seed % 2 == 1).then_some(seed), (0..seed).collect()))
+        }
+        "maybe" => {
+            let value: Option<u64> = codec::decode(&begin.arguments[0], budget).expect("an option was sent");
+            value_of(begin.want, value.unwrap_or_default())
+        }
+        "both" => {
+            let (a, b): (u64, u64) = codec::decode(&begin.arguments[0], budget).expect("a pair was sent");
+            value_of(begin.want, a + b)
+        }
+        "text" => {
+            let text: String = codec::decode(&begin.arguments[0], budget).expect("a text was sent");
+            value_of(begin.want, text)
+        }
+        _ => value_of(begin.want, ()),
+    }
+}

@@ -1,0 +1,1005 @@
+//! The protocol's rules, each with its violation, between two sessions under virtual time.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{
+    CallOutcome, UpstreamOutcome,
+    pair::{
+        ADD, Arg, BOTH, MAYBE, NOTE, ORDERED_ADD, Pair, STRUCTURED, TEXT, TestCall, encoded, method, number,
+        value_of,
+    },
+};
+use crate::{
+    dispatch::Outcome,
+    error::Violation,
+    limits::Limits,
+    path::{Path, Step},
+    wire::{
+        self, Call, CallId, Chunk, Failure, Frame, Hello, MethodNumber, Offer, Payload, Return, Status, Want,
+        Welcome,
+    },
+};
+
+fn add(pair: &mut Pair, a: impl Into<Arg>, b: impl Into<Arg>) -> TestCall {
+    pair.client.call(ADD, &[a.into(), b.into()])
+}
+
+/// The violation that the server finds in these frames, sent behind a correct hello.
+#[track_caller]
+fn check_server_violation(frames: &[Frame], expected: &Violation) {
+    let mut pair = Pair::new();
+    pair.run();
+    let mut message = Vec::new();
+    frames.iter().for_each(|frame| wire::put_frame(&mut message, frame));
+    assert_eq!(pair.server.receive(pair.now, &message).as_ref(), Err(expected));
+}
+
+#[track_caller]
+fn check_client_violation(pair: &mut Pair, frames: &[Frame], expected: &Violation) {
+    let mut message = Vec::new();
+    frames.iter().for_each(|frame| wire::put_frame(&mut message, frame));
+    assert_eq!(pair.client.receive(pair.now, &message).as_ref(), Err(expected));
+}
+
+fn define(number: u32) -> Frame {
+    let (service, descriptor) = method(number);
+    Frame::Define(wire::Define {
+        number: MethodNumber(number),
+        service: service.into(),
+        method: descriptor.name.into(),
+        fingerprint: descriptor.signature().fingerprint,
+    })
+}
+
+fn raw_call(id: i64, number: u32, payload: &[u8]) -> Call {
+    Call {
+        id: CallId(id),
+        want: Want { value: true, keep: false },
+        oneway: false,
+        target: 0,
+        method: MethodNumber(number),
+        deadline_us: None,
+        metadata: Vec::new(),
+        payload: Payload::Inline(Bytes::copy_from_slice(payload)),
+    }
+}
+
+/// Two inline numbers: 1 and 2.
+const ONE_AND_TWO: &[u8] = &[2, 0, 1, 1, 0, 1, 2];
+
+fn kinds(frames: &[Frame]) -> Vec<&'static str> {
+    frames
+        .iter()
+        .map(|frame| match frame {
+            Frame::Hello(_) => "hello",
+            Frame::Welcome(_) => "welcome",
+            Frame::Define(_) => "define",
+            Frame::Call(_) => "call",
+            Frame::Return(_) => "return",
+            Frame::Cancel(_) => "cancel",
+            Frame::Release(_) => "release",
+            Frame::Chunk(_) => "chunk",
+            Frame::Goodbye { .. } => "goodbye",
+            Frame::Ack { .. } => "ack",
+        })
+        .collect()
+}
+
+// ---- calls and what they cost ----
+
+#[test]
+fn a_call_returns_its_value() {
+    let mut pair = Pair::new();
+    let sum = add(&mut pair, 1, 2);
+    pair.run();
+    assert_eq!(pair.server.log, ["add(1, 2)"]);
+    assert_eq!(sum.value(), 3);
+}
+
+#[test]
+fn both_sides_call() {
+    let mut pair = Pair::new();
+    pair.run();
+    let up = pair.client.call(ADD, &[1.into(), 2.into()]);
+    let down = pair.server.call(ADD, &[3.into(), 4.into()]);
+    pair.run();
+    assert_eq!((up.value(), down.value()), (3, 7));
+}
+
+#[test]
+fn the_hello_and_the_first_calls_share_one_message() {
+    let mut pair = Pair::new();
+    let sum = add(&mut pair, 1, 2);
+    pair.run();
+    assert_eq!(sum.value(), 3);
+    assert_eq!((pair.client.sent.len(), pair.server.sent.len()), (1, 1));
+}
+
+#[test]
+fn a_method_is_named_once() {
+    let mut pair = Pair::new();
+    for _ in 0..3 {
+        let sum = add(&mut pair, 1, 2);
+        pair.client.consume(&sum);
+        pair.run();
+    }
+    let defines = pair
+        .client
+        .sent
+        .iter()
+        .flat_map(|message| frames_of(message))
+        .filter(|frame| matches!(frame, Frame::Define(_)));
+    assert_eq!(defines.count(), 1);
+}
+
+fn frames_of(message: &[u8]) -> Vec<Frame> {
+    let mut reader = wire::FrameReader::new(Bytes::copy_from_slice(message));
+    std::iter::from_fn(|| reader.next_frame().expect("own frames are well formed")).collect()
+}
+
+#[test]
+fn an_awaited_call_costs_two_frames() {
+    let mut pair = Pair::new();
+    let sum = add(&mut pair, 1, 2);
+    pair.client.consume(&sum);
+    pair.run();
+    pair.advance(Duration::from_secs(1));
+    let sent = pair.client.take_frames();
+    assert_eq!(kinds(&sent), ["call"]);
+    assert!(matches!(&sent[0], Frame::Call(call) if call.want == Want { value: true, keep: false }));
+    assert_eq!(kinds(&pair.server.take_frames()), ["return"]);
+    assert_eq!(pair.server.session.stats().answers_held, 0);
+    assert_eq!(pair.client.session.stats().calls_remembered, 0);
+}
+
+#[test]
+fn a_promise_dropped_before_the_seal_is_never_sent() {
+    let mut pair = Pair::new();
+    pair.run();
+    let sum = add(&mut pair, 1, 2);
+    pair.client.drop_promise(&sum);
+    pair.run();
+    assert_eq!(pair.client.take_frames(), []);
+    assert_eq!(pair.client.session.stats().calls_remembered, 0);
+    assert!(pair.server.log.is_empty());
+}
+
+#[test]
+fn a_chain_whose_end_is_dropped_before_the_seal_is_withdrawn_whole() {
+    let mut pair = Pair::new();
+    pair.run();
+    let first = add(&mut pair, 1, 2);
+    let second = add(&mut pair, &first, 3);
+    let third = add(&mut pair, &second, &first);
+    for call in [&first, &second, &third] {
+        pair.client.drop_promise(call);
+    }
+    pair.run();
+    assert_eq!(pair.client.take_frames(), []);
+    assert_eq!(pair.client.session.stats().calls_remembered, 0);
+}
+
+#[test]
+fn a_dropped_promise_with_a_dependent_is_kept_without_its_value_and_let_go_in_the_same_batch() {
+    let mut pair = Pair::new();
+    pair.run();
+    let first = add(&mut pair, 1, 2);
+    let second = add(&mut pair, &first, 3);
+    pair.client.drop_promise(&first);
+    pair.client.consume(&second);
+    pair.run();
+    assert_eq!(second.value(), 6);
+    let sent = pair.client.take_frames();
+    assert_eq!(kinds(&sent), ["call", "call", "release"]);
+    assert!(matches!(&sent[0], Frame::Call(call) if call.want == Want { value: false, keep: true }));
+    assert!(matches!(&sent[1], Frame::Call(call) if call.want == Want { value: true, keep: false }));
+    let answers = pair.server.take_frames();
+    assert!(matches!(&answers[..], [Frame::Return(first), Frame::Return(_)] if first.status == Status::Done));
+    assert_eq!(pair.server.session.stats().answers_held, 0);
+    assert_eq!(pair.client.session.stats().calls_remembered, 0);
+}
+
+#[test]
+fn a_promise_alive_at_the_seal_is_kept_until_it_goes() {
+    let mut pair = Pair::new();
+    let first = add(&mut pair, 1, 2);
+    pair.run();
+    assert_eq!(first.value(), 3);
+    assert_eq!(pair.server.session.stats().answers_held, 1);
+    let later = add(&mut pair, &first, 4);
+    pair.client.consume(&later);
+    pair.run();
+    assert_eq!(later.value(), 7);
+    pair.client.drop_promise(&first);
+    pair.advance(Duration::from_secs(1));
+    assert_eq!(pair.server.session.stats().answers_held, 0);
+    assert_eq!(pair.client.session.stats().calls_remembered, 0);
+}
+
+#[test]
+fn releases_wait_for_a_message_to_ride_on() {
+    let mut pair = Pair::new();
+    let calls: Vec<TestCall> = (0..5).map(|n| add(&mut pair, n, 1)).collect();
+    pair.run();
+    pair.client.take_frames();
+    calls.iter().for_each(|call| pair.client.drop_promise(call));
+    pair.run();
+    assert_eq!(pair.client.take_frames(), []);
+    let next = add(&mut pair, 1, 1);
+    pair.client.consume(&next);
+    pair.run();
+    let sent = pair.client.take_frames();
+    assert!(matches!(&sent[..], [Frame::Call(_), Frame::Release(ids)] if ids.len() == 5));
+}
+
+// ---- pipelining ----
+
+#[test]
+fn a_chain_of_sixteen_is_one_message_out_and_one_back() {
+    let mut pair = Pair::new();
+    let mut last = add(&mut pair, 0, 1);
+    for _ in 0..15 {
+        let next = add(&mut pair, &last, 1);
+        pair.client.drop_promise(&last);
+        last = next;
+    }
+    pair.client.consume(&last);
+    pair.run();
+    assert_eq!(last.value(), 16);
+    assert_eq!((pair.client.sent.len(), pair.server.sent.len()), (1, 1));
+}
+
+#[test]
+fn parts_of_a_result_are_selected_on_the_server() {
+    let mut pair = Pair::new();
+    let whole = pair.client.call(STRUCTURED, &[5.into()]);
+    let field = pair.client.get(&whole, &[Step::Field(0)]);
+    let inside = pair.client.get(&whole, &[Step::Field(1), Step::Some]);
+    let third = pair.client.get(&whole, &[Step::Field(2), Step::Index(2)]);
+    let sum = pair.client.call(
+        ADD,
+        &[Arg::part(&whole, &[Step::Field(2), Step::Index(4)]), Arg::part(&whole, &[Step::Field(0)])],
+    );
+    pair.run();
+    assert_eq!((field.value(), inside.value(), third.value(), sum.value()), (5, 5, 2, 9));
+    assert_eq!(pair.client.sent.len(), 1);
+}
+
+#[test]
+fn a_promise_stands_for_the_some_of_an_option() {
+    let mut pair = Pair::new();
+    let sum = add(&mut pair, 1, 2);
+    let maybe = pair.client.call(MAYBE, &[Arg::SomeOf(sum.id, Path::whole())]);
+    pair.run();
+    assert_eq!(pair.server.log, ["add(1, 2)", "maybe(Ok(Some(3)))"]);
+    assert_eq!(maybe.value(), 3);
+}
+
+#[test]
+fn promises_make_up_a_tuple() {
+    let mut pair = Pair::new();
+    let one = add(&mut pair, 1, 2);
+    let other = add(&mut pair, 10, 20);
+    let both = pair.client.call(BOTH, &[Arg::Pair(one.id, other.id)]);
+    pair.run();
+    assert_eq!(both.value(), 33);
+}
+
+#[test]
+fn a_diamond_runs_each_call_once() {
+    let mut pair = Pair::new();
+    let top = add(&mut pair, 1, 1);
+    let left = add(&mut pair, &top, 10);
+    let right = add(&mut pair, &top, 100);
+    let bottom = add(&mut pair, &left, &right);
+    let twice = add(&mut pair, &bottom, &bottom);
+    pair.run();
+    assert_eq!(twice.value(), 228);
+    assert_eq!(pair.server.log, ["add(1, 1)", "add(2, 10)", "add(2, 100)", "add(12, 102)", "add(114, 114)"]);
+}
+
+#[test]
+fn waiting_calls_do_not_hold_back_others() {
+    let mut pair = Pair::new();
+    pair.server.automatic = false;
+    let slow = add(&mut pair, 1, 1);
+    let dependent = add(&mut pair, &slow, 1);
+    let other = add(&mut pair, 5, 5);
+    pair.run();
+    assert_eq!(pair.server.log, ["add(1, 1)", "add(5, 5)"]);
+    pair.server.finish_next();
+    pair.server.finish_next();
+    pair.server.finish_next();
+    pair.run();
+    assert_eq!((dependent.value(), other.value()), (3, 10));
+}
+
+#[test]
+fn calls_of_an_ordered_service_start_in_the_order_made() {
+    let mut pair = Pair::new();
+    pair.server.automatic = false;
+    let slow = add(&mut pair, 1, 1);
+    let waiting = pair.client.call(ORDERED_ADD, &[(&slow).into(), 1.into()]);
+    let held_back = pair.client.call(ORDERED_ADD, &[7.into(), 7.into()]);
+    pair.run();
+    assert_eq!(pair.server.log, ["add(1, 1)"]);
+    pair.server.finish_next();
+    assert_eq!(pair.server.log, ["add(1, 1)", "add(2, 1)", "add(7, 7)"]);
+    pair.server.finish_next();
+    pair.server.finish_next();
+    pair.run();
+    assert_eq!((waiting.value(), held_back.value()), (3, 14));
+}
+
+#[test]
+fn a_failed_call_lets_an_ordered_service_go_on() {
+    let mut pair = Pair::new();
+    let failing = add(&mut pair, 1_000_000, 1);
+    let waiting = pair.client.call(ORDERED_ADD, &[(&failing).into(), 1.into()]);
+    let next = pair.client.call(ORDERED_ADD, &[7.into(), 7.into()]);
+    pair.run();
+    assert_eq!(waiting.upstream().0, failing.id);
+    assert_eq!(next.value(), 14);
+}
+
+#[test]
+fn replies_come_in_the_order_of_finishing() {
+    let mut pair = Pair::new();
+    pair.server.automatic = false;
+    let first = add(&mut pair, 1, 0);
+    let second = add(&mut pair, 2, 0);
+    pair.run();
+    let begin = pair.server.open.remove(1);
+    let outcome = super::pair::natural_outcome(&begin);
+    pair.server.finish_with(begin.answer, outcome);
+    pair.run();
+    assert!(first.outcome().is_none());
+    assert_eq!(second.value(), 2);
+}
+
+// ---- failures ----
+
+#[test]
+fn a_failed_call_fails_its_dependents_with_itself_as_origin() {
+    let mut pair = Pair::new();
+    let failing = add(&mut pair, 1_000_000, 1);
+    let second = add(&mut pair, &failing, 1);
+    let third = add(&mut pair, 1, &second);
+    pair.client.drop_promise(&second);
+    pair.run();
+    assert_eq!(failing.outcome(), Some(CallOutcome::Error(encoded(&"overflow"))));
+    let (origin, cause) = third.upstream();
+    assert_eq!(origin, failing.id);
+    assert_eq!(cause, UpstreamOutcome::Failed(Box::new(CallOutcome::Error(encoded(&"overflow")))));
+    assert_eq!(pair.server.log, ["add(1000000, 1)"]);
+}
+
+#[test]
+fn a_dropped_failing_call_still_explains_its_dependents() {
+    let mut pair = Pair::new();
+    let failing = add(&mut pair, 1_000_000, 1);
+    let dependent = add(&mut pair, &failing, 1);
+    pair.client.drop_promise(&failing);
+    pair.client.consume(&dependent);
+    pair.run();
+    let (origin, cause) = dependent.upstream();
+    assert_eq!(origin, failing.id);
+    assert_eq!(cause, UpstreamOutcome::Failed(Box::new(CallOutcome::Error(encoded(&"overflow")))));
+    assert_eq!(pair.client.session.stats().calls_remembered, 0);
+    assert_eq!(pair.server.session.stats().answers_held, 0);
+}
+
+#[test]
+fn a_call_on_a_result_that_failed_earlier_fails_with_it() {
+    let mut pair = Pair::new();
+    let failing = add(&mut pair, 1_000_000, 1);
+    pair.run();
+    let later = add(&mut pair, &failing, 1);
+    pair.run();
+    assert_eq!(later.upstream().0, failing.id);
+}
+
+#[test]
+fn a_path_that_hits_nothing_is_named() {
+    let mut pair = Pair::new();
+    let whole = pair.client.call(STRUCTURED, &[4.into()]);
+    let none = pair.client.get(&whole, &[Step::Field(1), Step::Some]);
+    let beyond = add(&mut pair, Arg::part(&whole, &[Step::Field(2), Step::Index(4)]), 1);
+    pair.run();
+    for (call, steps) in
+        [(none, vec![Step::Field(1), Step::Some]), (beyond, vec![Step::Field(2), Step::Index(4)])]
+    {
+        assert_eq!(call.upstream(), (whole.id, UpstreamOutcome::Missed(Path(steps))));
+    }
+}
+
+#[test]
+fn an_origin_whose_error_comes_in_chunks_is_waited_for() {
+    let mut pair = Pair::new();
+    pair.server.automatic = false;
+    let failing = pair.client.call(TEXT, &[Arg::Bytes(encoded(&"x").to_vec())]);
+    let dependent = pair.client.call(TEXT, &[(&failing).into()]);
+    pair.run();
+    let long = encoded(&"e".repeat(300_000));
+    let answer = pair.server.open[0].answer;
+    pair.server.finish_with(answer, Outcome::Error(long.clone()));
+    pair.run();
+    assert_eq!(failing.outcome(), Some(CallOutcome::Error(long.clone())));
+    assert_eq!(
+        dependent.upstream(),
+        (failing.id, UpstreamOutcome::Failed(Box::new(CallOutcome::Error(long))))
+    );
+}
+
+#[test]
+fn a_reference_must_fit_the_argument_it_stands_for() {
+    let mut pair = Pair::new();
+    let whole = pair.client.call(STRUCTURED, &[4.into()]);
+    let misfit = add(&mut pair, &whole, 1);
+    let no_such_part = add(&mut pair, Arg::part(&whole, &[Step::Field(9)]), 1);
+    let in_option = pair.client.call(MAYBE, &[Arg::part(&whole, &[Step::Field(0)])]);
+    let good = add(&mut pair, 1, 2);
+    pair.run();
+    for call in [misfit, no_such_part, in_option] {
+        assert!(matches!(call.failure(), Failure::InvalidReference { .. }), "{:?}", call.failure());
+    }
+    assert_eq!(good.value(), 3);
+}
+
+#[test]
+fn a_reference_to_an_unknown_or_released_call_is_refused_and_the_session_lives() {
+    let mut pair = Pair::new();
+    let unknown = add(&mut pair, Arg::Result(CallId(77), Path::whole()), 1);
+    pair.run();
+    assert!(matches!(unknown.failure(), Failure::InvalidReference { argument, .. } if argument == "a"));
+    let consumed = add(&mut pair, 1, 2);
+    pair.client.consume(&consumed);
+    pair.run();
+    let stale = add(&mut pair, Arg::Result(consumed.id, Path::whole()), 1);
+    pair.run();
+    assert!(matches!(stale.failure(), Failure::InvalidReference { .. }));
+    let itself = add(&mut pair, Arg::Result(CallId(5), Path::whole()), 1);
+    assert_eq!(itself.id, CallId(4));
+    pair.run();
+    assert!(matches!(itself.failure(), Failure::InvalidReference { .. }));
+}
+
+#[test]
+fn unknown_names_and_signatures_are_refused_per_call() {
+    let mut pair = Pair::new();
+    pair.run();
+    let unknown = |number, service: &str, method: &str| {
+        Frame::Define(wire::Define {
+            number: MethodNumber(number),
+            service: service.into(),
+            method: method.into(),
+            fingerprint: 1,
+        })
+    };
+    let mut message = Vec::new();
+    for frame in [
+        unknown(100, "Nobody", "add"),
+        unknown(101, "Test", "nothing"),
+        unknown(102, "Test", "add"),
+        Frame::Call(raw_call(1, 100, ONE_AND_TWO)),
+        Frame::Call(raw_call(2, 101, ONE_AND_TWO)),
+        Frame::Call(raw_call(3, 102, ONE_AND_TWO)),
+    ] {
+        wire::put_frame(&mut message, &frame);
+    }
+    pair.server.receive(pair.now, &message).expect("refused, not a violation");
+    pair.server.poll_message(pair.now);
+    let failures: Vec<Failure> = pair
+        .server
+        .take_frames()
+        .into_iter()
+        .filter_map(|frame| match frame {
+            Frame::Return(Return { status: Status::Failed(failure), .. }) => Some(failure),
+            _ => None,
+        })
+        .collect();
+    assert!(
+        matches!(&failures[..], [Failure::UnknownService, Failure::UnknownMethod, Failure::SchemaMismatch { theirs }]
+            if theirs == "(a: u64, b: u64) -> u64 or string"),
+        "{failures:?}"
+    );
+}
+
+#[test]
+fn malformed_argument_lists_fail_their_call_alone() {
+    let mut pair = Pair::new();
+    pair.run();
+    let payloads: [&[u8]; 6] =
+        [&[], &[2, 0, 1, 1], &[1, 9], &[200, 1], &[1, 3, 1, 3, 1, 0], &[2, 0, 1, 1, 0, 1, 2, 7]];
+    let calls: Vec<TestCall> = payloads
+        .iter()
+        .map(|payload| pair.client.call_raw(MethodNumber(ADD), payload.to_vec(), Vec::new(), None))
+        .collect();
+    let good = add(&mut pair, 1, 2);
+    pair.run();
+    for call in calls {
+        assert!(matches!(call.failure(), Failure::InvalidArgument { .. }), "{:?}", call.failure());
+    }
+    assert_eq!(good.value(), 3);
+}
+
+// ---- cancelling and deadlines ----
+
+#[test]
+fn a_dropped_promise_cancels_its_handler_and_the_permit_returns_when_it_has_stopped() {
+    let mut pair = Pair::new();
+    pair.server.automatic = false;
+    let call = add(&mut pair, 1, 2);
+    pair.run();
+    pair.client.drop_promise(&call);
+    pair.run();
+    assert_eq!(pair.server.cancelled, [call.id]);
+    assert_eq!(pair.server.session.stats().answers_unfinished, 1);
+    pair.server.finish_with(call.id, Outcome::Failed(Failure::Cancelled));
+    pair.run();
+    assert_eq!(pair.server.session.stats(), Default::default());
+    assert_eq!(pair.client.session.stats(), Default::default());
+    assert!(call.outcome().is_none());
+}
+
+#[test]
+fn a_cancelled_call_with_a_dependent_goes_on() {
+    let mut pair = Pair::new();
+    pair.server.automatic = false;
+    let base = add(&mut pair, 1, 2);
+    let dependent = add(&mut pair, &base, 3);
+    pair.run();
+    pair.client.drop_promise(&base);
+    pair.run();
+    assert!(pair.server.cancelled.is_empty());
+    pair.server.finish_next();
+    pair.server.finish_next();
+    pair.run();
+    assert_eq!(dependent.value(), 6);
+    pair.client.drop_promise(&dependent);
+    pair.advance(Duration::from_secs(1));
+    assert_eq!(pair.server.session.stats(), Default::default());
+    assert_eq!(pair.client.session.stats(), Default::default());
+}
+
+#[test]
+fn cancelling_the_last_dependent_stops_what_it_was_built_on() {
+    let mut pair = Pair::new();
+    pair.server.automatic = false;
+    let base = add(&mut pair, 1, 2);
+    let dependent = add(&mut pair, &base, 3);
+    pair.run();
+    pair.client.drop_promise(&base);
+    pair.client.drop_promise(&dependent);
+    pair.run();
+    assert_eq!(pair.server.cancelled, [base.id]);
+}
+
+#[test]
+fn a_cancel_that_crosses_the_return_is_harmless() {
+    let mut pair = Pair::new();
+    let call = add(&mut pair, 1, 2);
+    let kept = add(&mut pair, 3, 4);
+    pair.client.consume(&call);
+    let up = pair.client.poll_message(pair.now).expect("a call");
+    pair.server.receive(pair.now, &up).expect("well formed");
+    pair.client.drop_promise(&call);
+    pair.client.drop_promise(&kept);
+    pair.run();
+    pair.advance(Duration::from_secs(1));
+    assert_eq!(pair.server.session.stats(), Default::default());
+    assert_eq!(pair.client.session.stats(), Default::default());
+}
+
+#[test]
+fn a_deadline_ends_the_wait_on_both_sides() {
+    let mut pair = Pair::new();
+    pair.server.automatic = false;
+    let until = pair.now + Duration::from_millis(100);
+    let call = pair.client.call_until(ADD, &[1.into(), 2.into()], Some(until));
+    pair.run();
+    pair.advance(Duration::from_millis(99));
+    assert!(call.outcome().is_none());
+    pair.advance(Duration::from_millis(1));
+    assert_eq!(call.failure(), Failure::DeadlineExceeded);
+    assert_eq!(pair.server.cancelled.first(), Some(&call.id));
+}
+
+#[test]
+fn dependents_inherit_the_deadline() {
+    let mut pair = Pair::new();
+    pair.server.automatic = false;
+    let until = pair.now + Duration::from_millis(100);
+    let base = pair.client.call_until(ADD, &[1.into(), 2.into()], Some(until));
+    let dependent = add(&mut pair, &base, 1);
+    pair.run();
+    pair.advance(Duration::from_millis(100));
+    assert_eq!(dependent.failure(), Failure::DeadlineExceeded);
+}
+
+#[test]
+fn a_deadline_of_the_largest_number_is_clamped() {
+    let mut pair = Pair::new();
+    pair.run();
+    pair.server.automatic = false;
+    let mut message = Vec::new();
+    wire::put_frame(&mut message, &define(ADD));
+    let call = Call { deadline_us: Some(u64::MAX), ..raw_call(1, ADD, ONE_AND_TWO) };
+    wire::put_frame(&mut message, &Frame::Call(call));
+    pair.server.receive(pair.now, &message).expect("well formed");
+    let deadline = pair.server.open[0].deadline.expect("it has one");
+    assert_eq!(pair.now.until(deadline), Limits::default().deadline_max);
+}
+
+#[test]
+fn a_oneway_call_returns_nothing_but_its_permit() {
+    let mut pair = Pair::new();
+    let note = pair.client.call(NOTE, &[5.into()]);
+    pair.run();
+    assert_eq!(pair.server.log, ["note(5)"]);
+    assert!(note.outcome().is_none());
+    assert_eq!(pair.client.session.stats(), Default::default());
+}
+
+// ---- large payloads ----
+
+#[test]
+fn large_payloads_travel_in_chunks_and_small_calls_pass_them() {
+    let mut pair = Pair::new();
+    pair.run();
+    let text = "t".repeat(1_000_000);
+    let large = pair.client.call(TEXT, &[Arg::Bytes(encoded(&text).to_vec())]);
+    let first = pair.client.poll_message(pair.now).expect("the first chunk");
+    let small = add(&mut pair, 1, 2);
+    pair.server.receive(pair.now, &first).expect("well formed");
+    let second = pair.client.poll_message(pair.now).expect("the second chunk");
+    pair.server.receive(pair.now, &second).expect("well formed");
+    assert_eq!(pair.server.log, ["add(1, 2)"]);
+    pair.run();
+    assert_eq!(small.value(), 3);
+    assert_eq!(large.outcome(), Some(CallOutcome::Value(encoded(&text))));
+    assert!(
+        pair.client
+            .sent
+            .iter()
+            .chain(&pair.server.sent)
+            .all(|message| message.len() <= Limits::default().message_bytes_max)
+    );
+    assert_eq!(pair.server.session.stats().pending_bytes, 0);
+}
+
+#[test]
+fn large_payloads_share_the_way() {
+    let mut pair = Pair::new();
+    pair.run();
+    let text = encoded(&"t".repeat(500_000)).to_vec();
+    let calls: Vec<TestCall> = (0..3).map(|_| pair.client.call(TEXT, &[Arg::Bytes(text.clone())])).collect();
+    let mut order = Vec::new();
+    while let Some(message) = pair.client.poll_message(pair.now) {
+        order.extend(frames_of(&message).into_iter().filter_map(|frame| match frame {
+            Frame::Chunk(chunk) => Some(chunk.id),
+            _ => None,
+        }));
+    }
+    assert_eq!(order[..6], [calls[0].id, calls[1].id, calls[2].id, calls[0].id, calls[1].id, calls[2].id]);
+}
+
+#[test]
+fn a_payload_above_the_peers_limit_is_refused_before_it_is_sent() {
+    let server = Limits { payload_bytes_max: 1_000, ..Limits::default() };
+    let mut pair = Pair::with_limits(Limits::default(), server);
+    pair.run();
+    let large = pair.client.call(TEXT, &[Arg::Bytes(vec![0; 1_001])]);
+    pair.run();
+    assert!(
+        matches!(large.failure(), Failure::ResourceExhausted { limit, .. } if limit == "payload_bytes_max")
+    );
+    assert_eq!(pair.client.take_frames(), []);
+}
+
+#[test]
+fn a_result_above_the_callers_limit_is_a_typed_failure() {
+    let client = Limits { payload_bytes_max: 1_000, ..Limits::default() };
+    let mut pair = Pair::with_limits(client, Limits::default());
+    let call = pair.client.call(STRUCTURED, &[2_000.into()]);
+    pair.run();
+    assert!(
+        matches!(call.failure(), Failure::ResourceExhausted { limit, .. } if limit == "payload_bytes_max")
+    );
+}
+
+#[test]
+fn the_first_flight_stays_within_the_initial_limits() {
+    let mut pair = Pair::new();
+    let calls: Vec<TestCall> = (0..300).map(|n| add(&mut pair, n, 1)).collect();
+    let text = pair.client.call(TEXT, &[Arg::Bytes(encoded(&"t".repeat(100_000)).to_vec())]);
+    let mut bytes = 0;
+    let mut sent = 0;
+    while let Some(message) = pair.client.poll_message(pair.now) {
+        bytes += message.len();
+        sent += frames_of(&message).iter().filter(|frame| matches!(frame, Frame::Call(_))).count();
+        pair.server.receive(pair.now, &message).expect("well formed");
+    }
+    assert_eq!(sent, 256);
+    assert!(bytes <= 64 << 10);
+    pair.run();
+    assert_eq!(calls[299].value(), 300);
+    assert!(matches!(text.outcome(), Some(CallOutcome::Value(_))));
+}
+
+// ---- limits ----
+
+#[test]
+fn calls_above_the_peers_limit_wait_at_home() {
+    let server = Limits { calls_max: 2, ..Limits::default() };
+    let mut pair = Pair::with_limits(Limits::default(), server);
+    pair.run();
+    pair.server.automatic = false;
+    let calls: Vec<TestCall> = (0..5).map(|n| add(&mut pair, n, 1)).collect();
+    pair.run();
+    assert_eq!(pair.server.open.len(), 2);
+    for _ in 0..5 {
+        pair.server.finish_next();
+        pair.run();
+    }
+    assert_eq!(calls.iter().map(TestCall::value).sum::<u64>(), 15);
+}
+
+#[test]
+fn a_peer_that_ignores_the_call_limit_is_refused() {
+    let server = Limits { calls_max: 1, ..Limits::default() };
+    let mut pair = Pair::with_limits(Limits::default(), server);
+    pair.run();
+    pair.server.automatic = false;
+    let mut message = Vec::new();
+    wire::put_frame(&mut message, &define(ADD));
+    for id in 1..=3 {
+        wire::put_frame(&mut message, &Frame::Call(raw_call(id, ADD, ONE_AND_TWO)));
+    }
+    pair.server.receive(pair.now, &message).expect("refused, not a violation");
+    assert_eq!(pair.server.open.len(), 1);
+    pair.server.poll_message(pair.now);
+    let refused = pair.server.take_frames();
+    assert_eq!(refused.len(), 2);
+    assert!(refused.iter().all(|frame| matches!(frame, Frame::Return(Return { status: Status::Failed(Failure::ResourceExhausted { limit, .. }), .. }) if limit == "calls_max")));
+}
+
+#[test]
+fn a_chain_above_the_depth_limit_fails_before_the_excess_runs() {
+    let server = Limits { chain_depth_max: 4, ..Limits::default() };
+    let mut pair = Pair::with_limits(Limits::default(), server);
+    pair.server.automatic = false;
+    let mut calls = vec![add(&mut pair, 0, 1)];
+    for _ in 0..10 {
+        let next = add(&mut pair, &calls[calls.len() - 1], 1);
+        calls.push(next);
+    }
+    pair.run();
+    assert_eq!(pair.server.open.len(), 1);
+    assert!(
+        matches!(calls[4].failure(), Failure::ResourceExhausted { limit, .. } if limit == "chain_depth_max")
+    );
+    assert_eq!(calls[10].upstream().0, calls[4].id);
+    assert!(calls[3].outcome().is_none());
+}
+
+#[test]
+fn held_results_are_bounded_in_number_and_bytes() {
+    let server = Limits { held_answers_max: 3, ..Limits::default() };
+    let mut pair = Pair::with_limits(Limits::default(), server);
+    let calls: Vec<TestCall> = (0..5).map(|n| add(&mut pair, n, 1)).collect();
+    pair.run();
+    assert_eq!(calls[2].value(), 3);
+    assert!(
+        matches!(calls[3].failure(), Failure::ResourceExhausted { limit, .. } if limit == "held_answers_max")
+    );
+
+    let server = Limits { held_bytes_max: 1_000, ..Limits::default() };
+    let mut pair = Pair::with_limits(Limits::default(), server);
+    let small = pair.client.call(STRUCTURED, &[200.into()]);
+    let large = pair.client.call(STRUCTURED, &[900.into()]);
+    pair.run();
+    assert!(matches!(small.outcome(), Some(CallOutcome::Value(_))));
+    assert!(matches!(large.failure(), Failure::ResourceExhausted { limit, .. } if limit == "held_bytes_max"));
+    pair.client.drop_promise(&small);
+    pair.advance(Duration::from_secs(1));
+    assert_eq!(pair.server.session.stats().held_bytes, 0);
+}
+
+#[test]
+fn repeating_a_large_result_into_waiting_calls_is_bounded() {
+    let server = Limits { pending_bytes_max: 10_000, ..Limits::default() };
+    let mut pair = Pair::with_limits(Limits::default(), server);
+    pair.run();
+    pair.server.automatic = false;
+    let text = pair.client.call(TEXT, &[Arg::Bytes(encoded(&"t".repeat(4_000)).to_vec())]);
+    let gate = add(&mut pair, 1, 1);
+    pair.run();
+    let uses: Vec<TestCall> = (0..5).map(|_| pair.client.call(TEXT, &[(&text).into()])).collect();
+    pair.run();
+    // The uses are resolved in one go when the text is here; what does not fit is refused, the rest runs.
+    let begin = pair.server.open.remove(0);
+    pair.server.session.finish(begin.answer, value_of(begin.want, "t".repeat(4_000)));
+    assert!(pair.server.session.stats().pending_bytes <= 10_000);
+    pair.run();
+    assert!(uses.iter().any(|call| call.outcome().is_some()));
+    assert!(
+        matches!(uses[4].failure(), Failure::ResourceExhausted { limit, .. } if limit == "pending_bytes_max")
+    );
+    drop(gate);
+}
+
+// ---- closing ----
+
+#[test]
+fn a_close_lets_calls_in_flight_finish_and_refuses_new_ones() {
+    let mut pair = Pair::new();
+    pair.run();
+    pair.server.automatic = false;
+    let running = add(&mut pair, 1, 2);
+    pair.run();
+    let until = pair.now + Duration::from_secs(30);
+    pair.server.session.close(until, 1000, "going home");
+    let crossing = add(&mut pair, 3, 4);
+    let up = pair.client.poll_message(pair.now).expect("a call");
+    pair.server.receive(pair.now, &up).expect("well formed");
+    pair.run();
+    assert!(pair.client.peer_closing);
+    assert_eq!(crossing.failure(), Failure::Unavailable);
+    assert!(!pair.server.session.close_complete(pair.now));
+    pair.server.finish_next();
+    pair.run();
+    assert_eq!(running.value(), 3);
+    assert!(pair.server.session.close_complete(pair.now));
+}
+
+#[test]
+fn a_close_that_nobody_answers_ends_in_time() {
+    let mut pair = Pair::new();
+    pair.run();
+    let until = pair.now + Duration::from_secs(30);
+    pair.client.session.close(until, 1000, "");
+    assert_eq!(pair.client.session.poll_timeout(), Some(until));
+    assert!(!pair.client.session.close_complete(pair.now));
+    assert!(pair.client.session.close_complete(until));
+}
+
+// ---- violations ----
+
+#[test]
+fn only_a_hello_may_come_first() {
+    let mut pair = Pair::new();
+    let mut message = Vec::new();
+    wire::put_frame(&mut message, &Frame::Cancel(CallId(1)));
+    assert_eq!(pair.server.receive(pair.now, &message), Err(Violation::HelloMissing));
+}
+
+#[test]
+fn a_second_hello_is_a_violation() {
+    let offer = Offer { calls_max: 1, payload_bytes_max: 1, window_bytes: 1 };
+    let hello = Hello { version: 1, features: 0, codec: 1, session: [0; 16], secret: [0; 32], offer };
+    check_server_violation(&[Frame::Hello(Box::new(hello))], &Violation::HelloRepeated);
+    let welcome = Welcome { version: 1, features: 0, codec: 1, offer };
+    check_server_violation(&[Frame::Welcome(welcome.clone())], &Violation::WrongSide("Welcome"));
+    let mut pair = Pair::new();
+    pair.run();
+    check_client_violation(&mut pair, &[Frame::Welcome(welcome)], &Violation::HelloRepeated);
+}
+
+#[test]
+fn another_version_or_codec_is_named() {
+    let offer = Offer { calls_max: 1, payload_bytes_max: 1, window_bytes: 1 };
+    let hello = Hello { version: 7, features: 0, codec: 1, session: [0; 16], secret: [0; 32], offer };
+    let mut message = Vec::new();
+    wire::put_frame(&mut message, &Frame::Hello(Box::new(hello.clone())));
+    let mut pair = Pair::new();
+    assert_eq!(pair.server.receive(pair.now, &message), Err(Violation::Version { peer: 7, ours: 1 }));
+    let mut message = Vec::new();
+    wire::put_frame(&mut message, &Frame::Hello(Box::new(Hello { version: 1, codec: 9, ..hello })));
+    let mut pair = Pair::new();
+    assert_eq!(pair.server.receive(pair.now, &message), Err(Violation::Codec(9)));
+}
+
+#[test]
+fn ids_are_never_reused() {
+    let call = |id| Frame::Call(raw_call(id, ADD, ONE_AND_TWO));
+    check_server_violation(&[define(ADD), call(5), call(5)], &Violation::IdReused(5));
+    check_server_violation(&[define(ADD), call(5), call(4)], &Violation::IdReused(4));
+}
+
+#[test]
+fn what_was_never_said_cannot_be_referred_to() {
+    check_server_violation(&[Frame::Call(raw_call(1, 9, ONE_AND_TWO))], &Violation::UnknownMethodNumber(9));
+    check_server_violation(&[define(ADD), define(ADD)], &Violation::MethodRedefined(ADD));
+    check_server_violation(&[Frame::Cancel(CallId(1))], &Violation::UnknownCall(1));
+    check_server_violation(&[Frame::Release(vec![CallId(1)])], &Violation::UnknownRelease(1));
+    let chunk = Frame::Chunk(Chunk { id: CallId(1), of_return: false, bytes: Bytes::from_static(b"x") });
+    check_server_violation(&[chunk], &Violation::UnexpectedChunk(1));
+    let answer = Frame::Return(Return { id: CallId(1), status: Status::Done });
+    check_server_violation(&[answer], &Violation::UnknownCall(1));
+    check_server_violation(&[Frame::Ack { frames: 0 }], &Violation::ForgedAck);
+}
+
+#[test]
+fn a_release_counts_once() {
+    let mut pair = Pair::new();
+    let kept = add(&mut pair, 1, 2);
+    pair.run();
+    let mut message = Vec::new();
+    wire::put_frame(&mut message, &Frame::Release(vec![kept.id, kept.id]));
+    assert_eq!(pair.server.receive(pair.now, &message), Err(Violation::UnknownRelease(kept.id.0)));
+}
+
+#[test]
+fn an_answer_comes_once() {
+    let mut pair = Pair::new();
+    let kept = add(&mut pair, 1, 2);
+    pair.run();
+    let again = Frame::Return(Return { id: kept.id, status: Status::Done });
+    check_client_violation(&mut pair, &[again], &Violation::ReturnRepeated(kept.id.0));
+}
+
+#[test]
+fn chunks_stay_within_what_was_announced() {
+    let announce = |total| Call { payload: Payload::Chunked { total }, ..raw_call(1, ADD, &[]) };
+    let chunk = |bytes: &'static [u8]| {
+        Frame::Chunk(Chunk { id: CallId(1), of_return: false, bytes: Bytes::from_static(bytes) })
+    };
+    check_server_violation(
+        &[define(ADD), Frame::Call(announce(3)), chunk(b"1234")],
+        &Violation::UnexpectedChunk(1),
+    );
+    check_server_violation(
+        &[define(ADD), Frame::Call(announce(3)), chunk(b"")],
+        &Violation::UnexpectedChunk(1),
+    );
+    check_server_violation(&[define(ADD), Frame::Call(announce(0))], &Violation::UnexpectedChunk(1));
+    check_server_violation(
+        &[define(ADD), Frame::Call(announce(usize::MAX))],
+        &Violation::Limit("payload_bytes_max"),
+    );
+}
+
+#[test]
+fn too_much_metadata_and_too_many_methods_are_violations() {
+    let call = Call { metadata: vec![("k".into(), "v".repeat(9_000))], ..raw_call(1, ADD, ONE_AND_TWO) };
+    check_server_violation(&[define(ADD), Frame::Call(call)], &Violation::Limit("metadata_bytes_max"));
+    let define = |number| {
+        Frame::Define(wire::Define {
+            number: MethodNumber(number),
+            service: "S".into(),
+            method: "m".into(),
+            fingerprint: 0,
+        })
+    };
+    let frames: Vec<Frame> = (1..=4_097).map(define).collect();
+    check_server_violation(&frames, &Violation::Limit("methods_max"));
+}
+
+#[test]
+fn a_peer_silent_after_connecting_is_overdue() {
+    let pair = Pair::new();
+    assert!(!pair.server.session.hello_overdue(pair.now));
+    assert!(pair.server.session.hello_overdue(pair.now + Limits::default().hello_timeout));
+}
+
+#[test]
+fn refused_kept_calls_cannot_pile_up() {
+    let server = Limits { held_answers_max: 4, ..Limits::default() };
+    let mut pair = Pair::with_limits(Limits::default(), server);
+    pair.run();
+    let mut message = Vec::new();
+    wire::put_frame(&mut message, &define(ADD));
+    for id in 1..=20 {
+        let call = Call { want: Want { value: true, keep: true }, ..raw_call(id, ADD, ONE_AND_TWO) };
+        wire::put_frame(&mut message, &Frame::Call(call));
+    }
+    assert_eq!(pair.server.receive(pair.now, &message), Err(Violation::Limit("held_answers_max")));
+}
+
+#[test]
+fn numbers_survive_the_wire() {
+    assert_eq!(number(&encoded(&u64::MAX)), u64::MAX);
+}

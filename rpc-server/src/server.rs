@@ -1,0 +1,424 @@
+//! The server: what it offers, to whom, and on which sockets.
+
+use std::{
+    future::{Future, pending},
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::{Arc, Once},
+};
+
+use rpc_core::{
+    CloseReason, Limits, Peer, Principal, Service, Services,
+    driver::{self, SessionConfig, Side},
+    websocket::{HandshakeError, HandshakeRequest, Rejection, Socket},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, ToSocketAddrs},
+    sync::{mpsc, watch},
+};
+
+#[cfg(feature = "tls")]
+use crate::tls::TlsAcceptor;
+use crate::listen::{self, ListenOptions, Permit};
+
+type MakeService = dyn Fn(&Peer) -> Arc<dyn Service> + Send + Sync;
+type Authenticate = dyn Fn(&Peer) -> Result<Principal, Rejection> + Send + Sync;
+
+/// Says what a [`Server`] offers and how it treats its peers. Made by [`Server::builder`].
+#[must_use = "a builder does nothing until it is bound or built"]
+pub struct ServerBuilder {
+    services: Services,
+    per_connection: Vec<Arc<MakeService>>,
+    authenticate: Option<Arc<Authenticate>>,
+    limits: Limits,
+    listen: ListenOptions,
+    origins: Vec<String>,
+    #[cfg(feature = "tls")]
+    tls: Option<TlsAcceptor>,
+}
+
+impl Default for ServerBuilder {
+    fn default() -> Self {
+        Self {
+            services: Services::new(),
+            per_connection: Vec::new(),
+            authenticate: None,
+            limits: Limits::default(),
+            listen: ListenOptions::default(),
+            origins: Vec::new(),
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+}
+
+impl ServerBuilder {
+    /// Offers a service; all connections share the implementation.
+    ///
+    /// # Panics
+    /// When a service of the same wire name is offered already.
+    #[track_caller]
+    pub fn service(mut self, service: impl Service) -> Self {
+        self.services = self.services.with(service);
+        self
+    }
+
+    /// Offers a service with an implementation of its own for each connection, made when the connection opens. Where
+    /// its wire name is taken already, the service offered first answers.
+    pub fn service_with<S: Service>(mut self, make: impl Fn(&Peer) -> S + Send + Sync + 'static) -> Self {
+        let checked = Once::new();
+        self.per_connection.push(Arc::new(move |peer| {
+            let service: Arc<dyn Service> = Arc::new(make(peer));
+            checked.call_once(|| rpc_core::log_problems(service.descriptor()));
+            service
+        }));
+        self
+    }
+
+    /// Decides who a peer is, or that it may not come in, from its handshake. Must not block. By default every peer is
+    /// let in as [`Principal::Anonymous`].
+    pub fn authenticate(
+        mut self,
+        decide: impl Fn(&Peer) -> Result<Principal, Rejection> + Send + Sync + 'static,
+    ) -> Self {
+        self.authenticate = Some(Arc::new(decide));
+        self
+    }
+
+    /// The bounds of each session. Default [`Limits::default`]; on the open internet use [`Limits::public`].
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How many connections are taken.
+    pub fn listen_options(mut self, options: ListenOptions) -> Self {
+        self.listen = options;
+        self
+    }
+
+    /// Lets in browsers on pages of this origin, like `https://app.example.com`. Pages of the server's own origin may
+    /// always come in; others are refused with 403.
+    pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
+        self.origins.push(origin.into());
+        self
+    }
+
+    /// Serves `wss://` with this certificate.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, acceptor: TlsAcceptor) -> Self {
+        self.tls = Some(acceptor);
+        self
+    }
+
+    /// The server, not listening anywhere yet.
+    pub fn build(self) -> Server {
+        let (shutdown, _) = watch::channel(false);
+        let (running, all_done) = mpsc::channel(1);
+        Server { shared: Arc::new(Shared { builder: self, shutdown }), running, all_done }
+    }
+
+    /// Listens on an address; port 0 lets the system choose, see [`Listening::local_addr`].
+    ///
+    /// # Errors
+    /// The system's, for example that the address is taken.
+    pub async fn bind(self, address: impl ToSocketAddrs) -> io::Result<Listening> {
+        let mut error = io::Error::new(io::ErrorKind::InvalidInput, "the address names no socket");
+        for address in tokio::net::lookup_host(address).await? {
+            match listen::bind(address) {
+                Ok(listener) => return Ok(Listening { server: self.build(), listener }),
+                Err(failed) => error = failed,
+            }
+        }
+        Err(error)
+    }
+
+    /// Serves on a listener that is bound already, until [`ServerHandle::shutdown`].
+    ///
+    /// # Errors
+    /// None at present; errors of single connections end only these.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the listener; open sessions go on in their own tasks.
+    pub async fn serve_on(self, listener: TcpListener) -> io::Result<()> {
+        self.build().serve_on(listener).await
+    }
+}
+
+impl std::fmt::Debug for ServerBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServerBuilder").field("services", &self.services).finish_non_exhaustive()
+    }
+}
+
+/// Serves its services on any number of listeners and byte streams.
+#[derive(Debug)]
+pub struct Server {
+    shared: Arc<Shared>,
+    /// Held by every session's task; the server is drained when all of them are gone.
+    running: mpsc::Sender<()>,
+    all_done: mpsc::Receiver<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    builder: ServerBuilder,
+    shutdown: watch::Sender<bool>,
+}
+
+/// Why a byte stream did not become a session.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The TLS handshake failed.
+    #[error("the TLS handshake failed")]
+    Tls(#[source] io::Error),
+    /// The WebSocket handshake failed. The client was told over HTTP.
+    #[error("the WebSocket handshake failed")]
+    Handshake(#[from] HandshakeError),
+}
+
+impl Server {
+    /// Starts with no services and the default limits.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::default()
+    }
+
+    /// Ends it in good order from anywhere.
+    pub fn handle(&self) -> ServerHandle {
+        ServerHandle { shared: Arc::clone(&self.shared) }
+    }
+
+    /// Accepts and serves connections until [`ServerHandle::shutdown`]; then waits until the sessions have ended,
+    /// at most [`Limits::close_timeout`] and a little more.
+    ///
+    /// # Errors
+    /// None at present; errors of single connections end only these.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the listener; open sessions go on in their own tasks.
+    pub async fn serve_on(self, listener: TcpListener) -> io::Result<()> {
+        let Self { shared, running, mut all_done } = self;
+        let mut shutdown = shared.shutdown.subscribe();
+        let on_connection = |stream, peer, permit| {
+            let connection = serve_tcp(Arc::clone(&shared), stream, peer, permit);
+            let running = running.clone();
+            tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(%peer, error = %error_chain(&error), "a connection did not become a session");
+                }
+                drop(running);
+            });
+        };
+        let stopped = async {
+            // The sender lives in `shared`, which this function holds.
+            let _ = shutdown.wait_for(|stop| *stop).await;
+        };
+        listen::accept_loop(listener, &shared.builder.listen, on_connection, stopped).await;
+        drop(running);
+        let _ = all_done.recv().await;
+        Ok(())
+    }
+
+    /// Serves one session on any byte stream: handshakes, then runs the session to its end.
+    ///
+    /// # Errors
+    /// That the stream did not become a session. How a session ended is in the value.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cuts the session.
+    pub async fn serve_io<IO>(&self, io: IO, address: Option<SocketAddr>) -> Result<CloseReason, ServeError>
+    where
+        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let _running = self.running.clone();
+        serve_stream(&self.shared, io, address, || {}).await
+    }
+}
+
+/// A server that listens and is about to serve.
+#[derive(Debug)]
+pub struct Listening {
+    server: Server,
+    listener: TcpListener,
+}
+
+impl Listening {
+    /// The address it listens on.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Ends it in good order from anywhere.
+    pub fn handle(&self) -> ServerHandle {
+        self.server.handle()
+    }
+
+    /// Serves until [`ServerHandle::shutdown`]; see [`Server::serve_on`].
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Cancel safety
+    /// As there.
+    pub async fn serve(self) -> io::Result<()> {
+        self.server.serve_on(self.listener).await
+    }
+
+    /// Serves until `signal` completes, for example Ctrl-C; then shuts down in good order.
+    ///
+    /// # Errors
+    /// As [`Server::serve_on`].
+    ///
+    /// # Cancel safety
+    /// As there.
+    pub async fn serve_until(self, signal: impl Future<Output = ()>) -> io::Result<()> {
+        let handle = self.handle();
+        let mut serve = pin!(self.serve());
+        tokio::select! {
+            served = &mut serve => served,
+            () = signal => {
+                handle.shutdown();
+                serve.await
+            }
+        }
+    }
+}
+
+/// Ends a server in good order. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ServerHandle {
+    shared: Arc<Shared>,
+}
+
+impl ServerHandle {
+    /// Stops accepting and closes every session in good order: no new calls, those in flight finish, at most
+    /// [`Limits::close_timeout`]. Returns at once; `serve` returns when it is done.
+    pub fn shutdown(&self) {
+        self.shared.shutdown.send_replace(true);
+    }
+}
+
+async fn serve_tcp(
+    shared: Arc<Shared>,
+    stream: tokio::net::TcpStream,
+    address: SocketAddr,
+    mut permit: Permit,
+) -> Result<CloseReason, ServeError> {
+    #[cfg(feature = "tls")]
+    if let Some(tls) = &shared.builder.tls {
+        let limit = shared.builder.limits.hello_timeout;
+        let stream = tokio::select! {
+            stream = tokio::time::timeout(limit, tls.accept(stream)) => stream,
+            () = permit.evicted() => return Err(evicted()),
+        };
+        let stream = stream.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(ServeError::Tls)?;
+        return serve_permitted(&shared, stream, address, permit).await;
+    }
+    serve_permitted(&shared, stream, address, permit).await
+}
+
+/// Serves a stream that may lose its place to a newer one until its handshake is done.
+async fn serve_permitted<IO>(
+    shared: &Shared,
+    io: IO,
+    address: SocketAddr,
+    mut permit: Permit,
+) -> Result<CloseReason, ServeError>
+where
+    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (socket, peer) = tokio::select! {
+        accepted = accept(shared, io, Some(address)) => accepted?,
+        () = permit.evicted() => return Err(evicted()),
+    };
+    permit.handshake_done();
+    Ok(run_session(shared, socket, peer).await)
+}
+
+fn evicted() -> ServeError {
+    ServeError::Handshake(HandshakeError::Cut)
+}
+
+async fn serve_stream<IO>(
+    shared: &Shared,
+    io: IO,
+    address: Option<SocketAddr>,
+    on_accepted: impl FnOnce(),
+) -> Result<CloseReason, ServeError>
+where
+    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (socket, peer) = accept(shared, io, address).await?;
+    on_accepted();
+    Ok(run_session(shared, socket, peer).await)
+}
+
+async fn accept<IO>(shared: &Shared, io: IO, address: Option<SocketAddr>) -> Result<(Socket<IO>, Peer), ServeError>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    let ServerBuilder { limits, origins, authenticate, .. } = &shared.builder;
+    let mut peer = Peer::default();
+    let decide = |request: &HandshakeRequest| {
+        peer = peer_of(request, address);
+        if let Some(authenticate) = authenticate {
+            peer.principal = authenticate(&peer)?;
+        }
+        Ok(())
+    };
+    let (socket, _) = Socket::accept(io, limits, origins, decide).await?;
+    Ok((socket, peer))
+}
+
+fn peer_of(request: &HandshakeRequest, address: Option<SocketAddr>) -> Peer {
+    let mut peer = Peer::default();
+    peer.address = address;
+    peer.target.clone_from(&request.path);
+    if let Some(query) = &request.query {
+        peer.target.push('?');
+        peer.target.push_str(query);
+    }
+    peer.headers.clone_from(&request.headers);
+    peer
+}
+
+async fn run_session<IO>(shared: &Shared, socket: Socket<IO>, peer: Peer) -> CloseReason
+where
+    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let builder = &shared.builder;
+    let mut services = builder.services.clone();
+    for make in &builder.per_connection {
+        services.offer(make(&peer));
+    }
+    let config = SessionConfig { services, peer, limits: builder.limits.clone() };
+    let (handle, session) = driver::start(socket, Side::Server, config);
+    let mut shutdown = shared.shutdown.subscribe();
+    let close_on_shutdown = async {
+        if shutdown.wait_for(|stop| *stop).await.is_ok() {
+            handle.close().await;
+        }
+        pending::<CloseReason>().await
+    };
+    tokio::select! {
+        reason = session => reason,
+        reason = close_on_shutdown => reason,
+    }
+}
+
+/// An error and its sources, on one line.
+fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(&format!(": {error}"));
+        source = error.source();
+    }
+    text
+}
