@@ -58,6 +58,9 @@ pub(crate) const BATCH_BYTES: usize = 16 << 10;
 pub(crate) const INLINE_BYTES_MAX: usize = 72 << 10;
 /// The bytes of a chunk, except for the last.
 pub(crate) const CHUNK_BYTES: usize = 64 << 10;
+/// The longest message: a batch short of its seal and then the longest frame, with its metadata and names.
+#[cfg(feature = "websocket")]
+pub(crate) const MESSAGE_BYTES_MAX: usize = BATCH_BYTES + INLINE_BYTES_MAX + (24 << 10);
 
 const MAGIC: [u8; 4] = *b"RPCW";
 const TEXT_BYTES_MAX: usize = 4 << 10;

@@ -84,7 +84,10 @@ impl Village {
             name: NAMES[index].into(),
             friends: (0..NAMES.len() as u64).filter(|other| *other != index as u64).map(UserId).collect(),
             boss: index.checked_sub(1).map(|boss| UserId(boss as u64)),
-            home: Address { city: format!("{}ville", NAMES[index]), position: (index as i32, -(index as i32)) },
+            home: Address {
+                city: format!("{}ville", NAMES[index]),
+                position: (index as i32, -(index as i32)),
+            },
         }
     }
 }

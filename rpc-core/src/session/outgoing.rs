@@ -74,7 +74,8 @@ impl Outgoing {
     pub(crate) fn pop_message(&mut self, large: bool) -> Option<Vec<u8>> {
         let mut message = self.full.pop_front().unwrap_or_else(|| std::mem::take(&mut self.open));
         self.queued_bytes -= message.len();
-        if large {
+        // A batch that a large frame has filled is long enough.
+        if large && message.len() <= 2 * BATCH_BYTES {
             self.append_chunk(&mut message);
         }
         if message.is_empty() {

@@ -1,0 +1,282 @@
+//! What a single call promises: values, errors, deadlines, cancelling, panics, contexts.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use rpc_core::{CallError, Delivery, Limits, Promise, Refusal, Services, driver::SessionConfig, memory};
+
+use crate::support::{PeopleClient, PeopleError, PeopleServer, Shape, UserId, Village, people, village};
+
+/// Lets everything that can run do so; time is paused, so the clock only moves when nothing can.
+async fn settle() {
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+#[tokio::test]
+async fn a_methods_own_error_arrives_typed() {
+    let error = people().find("zoe").await.unwrap_err();
+    assert!(matches!(error, CallError::Method(PeopleError::Nobody(name)) if name == "zoe"));
+}
+
+#[tokio::test]
+async fn arguments_are_values_promises_references_and_what_stands_for_them() {
+    let people = people();
+    let name = people.greet("ann", None);
+    assert_eq!(people.greet(&name, Some("Dr".into())).await.unwrap(), "hello Dr hello ann");
+    // A promise of a `T` for an `Option<T>`.
+    assert_eq!(people.greet("bob", &name).await.unwrap(), "hello hello ann bob");
+    assert_eq!(
+        people.greet(String::from("cem"), name).await.unwrap(),
+        "hello hello ann cem".replace("hello hello ann cem", "hello hello ann cem")
+    );
+    // A tuple of promises for a tuple.
+    let (two, three) = (people.add(1, 1), people.add(1, 2));
+    assert_eq!(people.pair((two, three)).await.unwrap(), 6);
+    assert_eq!(people.pair((4, 5)).await.unwrap(), 20);
+}
+
+#[tokio::test]
+async fn parts_of_enums_hit_or_miss() {
+    let people = people();
+    let circle = people.shape(1);
+    assert_eq!(circle.circle().radius().await.unwrap(), 7);
+    let rectangle = people.shape(2);
+    let area = people.distance((1, 2));
+    assert_eq!(area.await.unwrap(), -1);
+    assert_eq!(rectangle.r#box()._1().await.unwrap(), 4);
+    let missed = circle.r#box()._0().await.unwrap_err();
+    let CallError::Upstream(upstream) = missed else { panic!("{missed}") };
+    assert_eq!(upstream.missed().unwrap().to_string(), "::2.0");
+    assert_eq!(circle.await.unwrap(), Shape::Circle { radius: 7 });
+}
+
+#[tokio::test]
+async fn a_part_fails_with_the_typed_error_of_its_whole() {
+    let nobody = people().find("zoe");
+    let error = nobody.name().await.unwrap_err();
+    assert!(matches!(error, CallError::Method(PeopleError::Nobody(_))), "{error}");
+}
+
+#[tokio::test]
+async fn join_all_keeps_the_order() {
+    let people = people();
+    let sums = rpc_core::join_all((0..200).map(|n| people.add(n, n))).await;
+    let sums: Vec<u64> = sums.into_iter().map(Result::unwrap).collect();
+    assert_eq!(sums, (0..200).map(|n| 2 * n).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn try_join_stops_at_the_first_error() {
+    let people = people();
+    let error =
+        rpc_core::try_join!(people.find("ann"), people.find("zoe"), people.profile(UserId(99))).unwrap_err();
+    assert!(matches!(error, CallError::Method(PeopleError::Nobody(_))));
+    let (sum, user) = rpc_core::join!(people.add(1, 2), people.find("bob"));
+    assert_eq!((sum.unwrap(), user.unwrap().name.as_str()), (3, "bob"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_promise_stops_its_handler() {
+    let village = Village::default();
+    let stopped = Arc::clone(&village.stopped);
+    let session = memory::connect(Services::new().with(PeopleServer::new(village)));
+    let people: PeopleClient = session.service();
+    let mut waiting = Box::pin(std::future::IntoFuture::into_future(people.wait()));
+    assert!(futures::poll!(&mut waiting).is_pending());
+    settle().await;
+    assert_eq!(stopped.load(Ordering::SeqCst), 0);
+    drop(waiting);
+    settle().await;
+    assert_eq!(stopped.load(Ordering::SeqCst), 1);
+    assert_eq!(session.stats().await, Default::default());
+    assert_eq!(people.add(1, 1).await.unwrap(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_detached_call_runs_though_its_promise_is_gone() {
+    let village = Village::default();
+    let calls = Arc::clone(&village.calls);
+    let people: PeopleClient = memory::connect(Services::new().with(PeopleServer::new(village))).service();
+    Promise::detach(people.add(1, 1));
+    settle().await;
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+    drop(people.add(2, 2));
+    settle().await;
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_nobody_awaits_yet_is_on_its_way() {
+    let village = Village::default();
+    let calls = Arc::clone(&village.calls);
+    let people: PeopleClient = memory::connect(Services::new().with(PeopleServer::new(village))).service();
+    let sum = people.add(1, 1);
+    settle().await;
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+    assert_eq!(sum.await.unwrap(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_ends_the_call_here_and_there() {
+    let village = Village::default();
+    let stopped = Arc::clone(&village.stopped);
+    let people: PeopleClient = memory::connect(Services::new().with(PeopleServer::new(village))).service();
+    let started = tokio::time::Instant::now();
+    let error = people.deadline(Duration::from_secs(2)).wait().await.unwrap_err();
+    assert!(matches!(error, CallError::DeadlineExceeded));
+    assert_eq!(started.elapsed().as_secs(), 2);
+    settle().await;
+    assert_eq!(stopped.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn metadata_travels_beside_the_arguments() {
+    let people = people();
+    assert_eq!(people.whoami().await.unwrap(), "?/-");
+    assert_eq!(people.metadata("trace", "7").whoami().await.unwrap(), "?/7");
+    let error = people.metadata("trace", "x".repeat(9_000)).whoami().await.unwrap_err();
+    assert!(
+        matches!(error, CallError::Refused(Refusal::ResourceExhausted { limit, .. }) if limit == "metadata_bytes_max")
+    );
+}
+
+#[tokio::test]
+async fn a_panic_hurts_nobody_else() {
+    let people = people();
+    let (panicked, sum) = rpc_core::join!(people.panic(), people.add(1, 2));
+    assert!(matches!(panicked.unwrap_err(), CallError::Panicked));
+    assert_eq!(sum.unwrap(), 3);
+    assert_eq!(people.add(1, 2).await.unwrap(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_oneway_call_arrives() {
+    let village = Village::default();
+    let notes = Arc::clone(&village.notes);
+    let people: PeopleClient = memory::connect(Services::new().with(PeopleServer::new(village))).service();
+    people.note("12345").unwrap();
+    settle().await;
+    assert_eq!(notes.load(Ordering::SeqCst), 5);
+}
+
+#[tokio::test]
+async fn a_blocking_handler_does_not_hold_up_others() {
+    let people = people();
+    let blocked = people.block(20);
+    // The runtime has one thread: a handler that blocked it would answer first.
+    let mut blocked = std::future::IntoFuture::into_future(blocked);
+    assert!(futures::poll!(&mut blocked).is_pending());
+    assert_eq!(people.add(1, 2).await.unwrap(), 3);
+    assert!(futures::poll!(&mut blocked).is_pending());
+    assert_eq!(blocked.await.unwrap(), 20);
+}
+
+#[tokio::test]
+async fn large_values_travel_both_ways() {
+    let people = people();
+    let bytes: Vec<u8> = (0..3_000_000_u32).map(|n| n as u8).collect();
+    let (large, small) = rpc_core::join!(people.echo(Bytes::from(bytes.clone())), people.add(1, 2));
+    assert_eq!(large.unwrap(), bytes);
+    assert_eq!(small.unwrap(), 3);
+    let error = people.echo(Bytes::from(vec![0; 9 << 20])).await.unwrap_err();
+    assert!(
+        matches!(error, CallError::Refused(Refusal::ResourceExhausted { limit, .. }) if limit == "payload_bytes_max")
+    );
+}
+
+#[tokio::test]
+async fn an_unknown_service_is_named() {
+    let people: PeopleClient = memory::connect(Services::new()).service();
+    let error = people.add(1, 2).await.unwrap_err();
+    assert!(matches!(error, CallError::Refused(Refusal::UnknownService { service }) if service == "People"));
+}
+
+#[tokio::test]
+async fn a_promise_of_another_session_is_refused_here() {
+    let (here, there) = (people(), people());
+    let sum = there.add(1, 2);
+    let error = here.add(&sum, 1).await.unwrap_err();
+    assert!(matches!(error, CallError::Refused(Refusal::Misuse { .. })), "{error:?}");
+    assert_eq!(sum.await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn calls_on_a_closed_session_were_not_sent_and_neither_were_those_built_on_them() {
+    let session = memory::connect(village());
+    let people: PeopleClient = session.service();
+    session.close().await;
+    let sum = people.add(1, 2);
+    let built = people.add(&sum, 1);
+    assert!(matches!(sum.await.unwrap_err(), CallError::Disconnected { delivery: Delivery::NotSent, .. }));
+    let error = built.await.unwrap_err();
+    assert!(matches!(&error, CallError::Upstream(upstream) if upstream.method() == "add"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_close_waits_for_calls_in_flight() {
+    let (client, server) = memory::connect_with(
+        SessionConfig::default(),
+        SessionConfig { services: village(), ..SessionConfig::default() },
+    );
+    let people: PeopleClient = client.service();
+    let mut profile = std::future::IntoFuture::into_future(people.profile(UserId(1)));
+    assert!(futures::poll!(&mut profile).is_pending());
+    let (reason, profile) = tokio::join!(client.close(), profile);
+    assert_eq!(profile.unwrap().name, "bob");
+    assert!(matches!(reason, rpc_core::CloseReason::Local), "{reason:?}");
+    assert!(matches!(server.closed().await, rpc_core::CloseReason::Peer { .. }));
+}
+
+#[tokio::test]
+async fn the_last_handle_closes_the_session() {
+    let (client, server) = memory::connect_with(
+        SessionConfig::default(),
+        SessionConfig { services: village(), ..SessionConfig::default() },
+    );
+    let people: PeopleClient = client.service();
+    let sum = people.add(1, 2);
+    drop((client, people));
+    assert_eq!(sum.await.unwrap(), 3);
+    assert!(matches!(server.closed().await, rpc_core::CloseReason::Peer { .. }));
+}
+
+#[tokio::test]
+async fn a_server_can_call_its_client() {
+    let (_client, server) = memory::connect_with(
+        SessionConfig { services: village(), ..SessionConfig::default() },
+        SessionConfig::default(),
+    );
+    let people: PeopleClient = server.service();
+    assert_eq!(people.find("eva").await.unwrap().name, "eva");
+}
+
+#[tokio::test]
+async fn limits_of_the_peer_hold_calls_back_instead_of_failing_them() {
+    let limits = Limits { calls_max: 3, ..Limits::default() };
+    let (client, _server) = memory::connect_with(
+        SessionConfig::default(),
+        SessionConfig { services: village(), limits, ..SessionConfig::default() },
+    );
+    let people: PeopleClient = client.service();
+    people.add(0, 0).await.unwrap();
+    let users = rpc_core::join_all((0..50).map(|n| people.profile(UserId(n % 5)))).await;
+    assert!(users.into_iter().all(|user| user.is_ok()));
+}
+
+#[test]
+fn a_runtime_that_shuts_down_leaves_nobody_waiting() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let waiting = runtime.block_on(async {
+        let people = people();
+        let mut waiting = std::future::IntoFuture::into_future(people.wait());
+        assert!(futures::poll!(&mut waiting).is_pending());
+        people.add(1, 2).await.unwrap();
+        waiting
+    });
+    drop(runtime);
+    let error = futures::executor::block_on(waiting).unwrap_err();
+    assert!(matches!(error, CallError::Disconnected { .. }), "{error:?}");
+}
