@@ -1,6 +1,6 @@
 //! Attributes: the options in `#[rpc(…)]`, and which of Rust's own attributes generated items repeat.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{
     Attribute, Expr, ExprLit, Lit, LitStr, Meta, Path, Token, parse::Parser, parse_quote,
@@ -100,9 +100,13 @@ impl Options {
 }
 
 fn misplaced(level: Level, key: &str) -> String {
-    match Level::RPC.into_iter().find(|other| level != Level::Type && other.options().contains(&key)) {
-        Some(other) => format!("`{key}` belongs on {}; {}", other.noun(), level.takes()),
-        None => format!("there is no option `{key}`; {}", level.takes()),
+    let elsewhere =
+        Level::RPC.into_iter().filter(|other| level != Level::Type && other.options().contains(&key));
+    let elsewhere: Vec<&str> = elsewhere.map(Level::noun).collect();
+    if elsewhere.is_empty() {
+        format!("there is no option `{key}`; {}", level.takes())
+    } else {
+        format!("`{key}` belongs on {}; {}", elsewhere.join(" or "), level.takes())
     }
 }
 
@@ -139,6 +143,15 @@ impl Runtime {
     /// Whether it is elsewhere than usual.
     pub(crate) fn is_renamed(&self) -> bool {
         self.0.is_some()
+    }
+
+    /// Itself, so that rustc points at `span` when it speaks of it.
+    pub(crate) fn at(&self, span: Span) -> TokenStream {
+        let relocated = self.to_token_stream().into_iter().map(|mut token| {
+            token.set_span(token.span().located_at(span));
+            token
+        });
+        relocated.collect()
     }
 
     /// The module of what only generated code names.
@@ -194,6 +207,11 @@ pub(crate) enum Repeat {
 pub(crate) fn repeated(attributes: &[Attribute], repeat: Repeat) -> Vec<Attribute> {
     let metas = attributes.iter().filter_map(|attribute| repeated_meta(&attribute.meta, repeat));
     metas.map(|meta| parse_quote!(#[#meta])).collect()
+}
+
+/// Whether it decides that its item exists.
+pub(crate) fn is_condition(attribute: &Attribute) -> bool {
+    repeated_meta(&attribute.meta, Repeat::Conditions).is_some()
 }
 
 fn repeated_meta(meta: &Meta, repeat: Repeat) -> Option<Meta> {

@@ -1,7 +1,7 @@
 //! Writes the client: a struct whose methods queue calls and return promises.
 
 use proc_macro2::{Span, TokenStream};
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::{Ident, ext::IdentExt};
 
 use crate::{
@@ -109,7 +109,9 @@ fn render_method(service: &Service, method: &Method, number: &Number) -> TokenSt
     let names: Vec<&Ident> = method.arguments().map(|argument| &argument.ident).collect();
     let parameters = method.arguments().map(|argument| {
         let (ident, ty) = (&argument.ident, &argument.ty);
-        quote!(#ident: impl #runtime::IntoArg<#ty>)
+        let runtime = runtime.at(ident.span());
+        let bound = quote_spanned!(ident.span()=> impl #runtime::IntoArg<#ty>);
+        quote!(#ident: #bound)
     });
     let types = method.arguments().map(|argument| &argument.ty);
     let (result, send) = if method.oneway {

@@ -39,7 +39,7 @@ mod tests;
 /// | method | `oneway` | nothing comes back, not even an error |
 /// | method | `blocking` | the handler runs on the blocking pool |
 /// | method | `no_cancel` | a dropped promise does not stop the handler |
-/// | parameter | `context` | the handler's [`Context`]; it does not travel. A type written `&Context` gets a reference |
+/// | parameter | `context` | the handler's `Context`; it does not travel. A type written `&Context` gets a reference |
 ///
 /// # Example
 /// ```ignore

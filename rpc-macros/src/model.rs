@@ -33,10 +33,10 @@ pub(crate) struct Service {
 
 /// One item of the trait.
 pub(crate) enum Item {
-    Method(Method),
+    Method(Box<Method>),
     /// Something that cannot be called remotely, and was reported. It stays in the trait, so that implementations of
     /// the trait are not refused a second time.
-    Refused(TraitItem),
+    Refused(Box<TraitItem>),
 }
 
 /// One remote method.
@@ -147,7 +147,7 @@ impl Service {
     /// The remote methods.
     pub(crate) fn methods(&self) -> impl Iterator<Item = &Method> {
         self.items.iter().filter_map(|item| match item {
-            Item::Method(method) => Some(method),
+            Item::Method(method) => Some(&**method),
             Item::Refused(_) => None,
         })
     }
@@ -234,7 +234,7 @@ impl Item {
                     _ => "a remote trait has methods only, written out; a macro's are not seen",
                 };
                 errors.push(&other, message);
-                Self::Refused(other)
+                Self::Refused(Box::new(other))
             }
         }
     }
@@ -247,10 +247,10 @@ impl Item {
         let parameters = parse_parameters(&mut function.sig.inputs, errors);
         let output = parse_output(&function.sig.output, options.has("oneway"), errors);
         if errors.len() != before {
-            return Self::Refused(TraitItem::Fn(harmless(function)));
+            return Self::Refused(Box::new(TraitItem::Fn(harmless(function))));
         }
         let TraitItemFn { attrs, sig: Signature { asyncness, ident, inputs, .. }, .. } = function;
-        Self::Method(Method {
+        Self::Method(Box::new(Method {
             wire_name: options.name.as_ref().map_or_else(|| ident.unraw().to_string(), |name| name.value()),
             idempotent: options.has("idempotent"),
             oneway: options.has("oneway"),
@@ -262,7 +262,7 @@ impl Item {
             ident,
             parameters,
             output,
-        })
+        }))
     }
 }
 
@@ -331,7 +331,7 @@ fn parse_parameters(inputs: &mut Punctuated<FnArg, Token![,]>, errors: &mut Erro
 
 fn parse_parameter(typed: &mut PatType, errors: &mut Errors) -> Option<Parameter> {
     let options = attributes::take_rpc(&mut typed.attrs, Level::Parameter, errors);
-    if let Some(condition) = attributes::repeated(&typed.attrs, Repeat::Conditions).first() {
+    if let Some(condition) = typed.attrs.iter().find(|attribute| attributes::is_condition(attribute)) {
         errors.push(condition, "a parameter cannot be conditional; put the `cfg` on the method");
     }
     let kind = match (&*typed.ty, options.has("context")) {

@@ -4,7 +4,10 @@ use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{Ident, ext::IdentExt, spanned::Spanned};
 
-use crate::model::{Method, Number, ParameterKind, Service};
+use crate::{
+    client,
+    model::{Method, Number, ParameterKind, Service},
+};
 
 /// Input: `#[rpc] pub trait Chat { async fn count(&self) -> u64; }`
 /// Output:
@@ -109,21 +112,23 @@ impl Names {
 /// Input: `async fn who(&self, #[rpc(context)] cx: Context, verbose: bool) -> u64;`
 /// Output:
 /// ```text
-/// 0u32 => Incoming::run_with_context(
+/// 0u32 => Incoming::run_with_context::<_, u64, Never, _>(
 ///     incoming,
 ///     |reader: &mut ArgumentReader<'_>| Result::Ok((ArgumentReader::next::<bool>(reader)?,)),
 ///     move |(value_0,), context| async move {
-///         Result::Ok::<_, Never>(<__Implementation as Chat>::who(&*implementation, context, value_0).await)
+///         Result::Ok(<__Implementation as Chat>::who(&*implementation, context, value_0).await)
 ///     },
 /// ),
 /// ```
-/// Without a context it is `Incoming::run`; a method that returns a `Result` is awaited as it is. After a conditional
+/// The types are named so that rustc points at them if they cannot travel. Without a context it is `Incoming::run`; a method that returns a `Result` is awaited as it is. After a conditional
 /// method the pattern is `number if number == { … }`.
 fn render_arm(service: &Service, method: &Method, number: &Number, names: &Names) -> TokenStream {
     let private = service.runtime.private();
     let Names { incoming, reader, context, .. } = names;
     let conditions = method.conditions();
     let pattern = render_pattern(number);
+    let value_type = &method.output.value;
+    let error_type = client::error_type(service, method);
     let types = method.arguments().map(|argument| &argument.ty);
     let values = (0..method.arguments().count()).map(value);
     let handler = render_handler(service, method, names);
@@ -134,7 +139,7 @@ fn render_arm(service: &Service, method: &Method, number: &Number, names: &Names
     };
     quote! {
         #(#conditions)*
-        #pattern => #private::Incoming::#run(
+        #pattern => #private::Incoming::#run::<_, #value_type, #error_type, _>(
             #incoming,
             |#reader: &mut #private::ArgumentReader<'_>| {
                 #private::Result::Ok((#(#private::ArgumentReader::next::<#types>(#reader)?,)*))
@@ -155,8 +160,8 @@ fn render_pattern(number: &Number) -> TokenStream {
 
 /// The future that runs the method; see [`render_arm`].
 fn render_handler(service: &Service, method: &Method, names: &Names) -> TokenStream {
-    let Service { runtime, ident, .. } = service;
-    let private = runtime.private();
+    let Service { ident, .. } = service;
+    let private = service.runtime.private();
     let Names { implementation, context, .. } = names;
     let mut index = 0;
     let passed = method.parameters.iter().map(|parameter| match parameter.kind {
@@ -180,7 +185,7 @@ fn render_handler(service: &Service, method: &Method, names: &Names) -> TokenStr
     let call = quote!(<__Implementation as #ident>::#method_ident(&*#implementation, #(#passed),*).await);
     let result = match method.output.error {
         Some(_) => call,
-        None => quote!(#private::Result::Ok::<_, #runtime::Never>(#call)),
+        None => quote!(#private::Result::Ok(#call)),
     };
     quote!(async move { #result })
 }

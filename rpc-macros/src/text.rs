@@ -49,9 +49,9 @@ fn write(tokens: TokenStream, text: &mut String) {
     }
 }
 
-/// Two words in a row need a space: `dyn Trait`, `'static str`.
+/// Words in a row need a space, `dyn Trait`, and so does one after generics, `<Vec<u8> as IntoIterator>`.
 fn write_word(word: &str, text: &mut String) {
-    if text.ends_with(|last: char| last.is_alphanumeric() || last == '_') {
+    if text.ends_with(|last: char| last.is_alphanumeric() || last == '_' || last == '>') {
         text.push(' ');
     }
     text.push_str(word);

@@ -14,7 +14,10 @@ use crate::model::{Item, Method, Service};
 /// ```
 pub(crate) fn render(service: &Service) -> TokenStream {
     let Service { attributes, visibility, unsafety, ident, generics, supertraits, .. } = service;
-    let private = service.runtime.private();
+    let runtime = service.runtime.at(ident.span());
+    let bounds = quote_spanned! {ident.span()=>
+        #runtime::__private::Send + #runtime::__private::Sync + 'static
+    };
     let where_clause = &generics.where_clause;
     let supertraits = supertraits.iter();
     let items = service.items.iter().map(|item| match item {
@@ -24,7 +27,7 @@ pub(crate) fn render(service: &Service) -> TokenStream {
     quote! {
         #(#attributes)*
         #visibility #unsafety trait #ident #generics:
-            #(#supertraits +)* #private::Send + #private::Sync + 'static
+            #(#supertraits +)* #bounds
         #where_clause
         {
             #(#items)*
@@ -36,13 +39,15 @@ pub(crate) fn render(service: &Service) -> TokenStream {
 /// Output: `fn find(&self, name: String) -> impl Future<Output = User> + Send;`, the future at the span of `async`.
 fn render_method(service: &Service, method: &Method) -> TokenStream {
     let Method { attributes, ident, async_span, receiver, parameters, output, .. } = method;
-    let private = service.runtime.private();
+    let runtime = service.runtime.at(*async_span);
     let declared = &output.declared;
     let parameters = parameters.iter().map(|parameter| {
         let (attributes, ident, ty) = (&parameter.attributes, &parameter.ident, &parameter.ty);
         quote!(#(#attributes)* #ident: #ty)
     });
-    let future = quote_spanned!(*async_span=> impl #private::Future<Output = #declared> + #private::Send);
+    let future = quote_spanned! {*async_span=>
+        impl #runtime::__private::Future<Output = #declared> + #runtime::__private::Send
+    };
     quote! {
         #(#attributes)*
         fn #ident(#receiver, #(#parameters),*) -> #future;

@@ -2,10 +2,12 @@
 // The items look as they would in an API crate, where they are reachable; some are compiled only.
 #![allow(unreachable_pub, dead_code)]
 
-mod generated {
+/// One module a subject.
+pub mod generated {
     mod conditional;
     mod data;
     mod description;
+    pub mod documented;
     mod hygiene;
     mod pipes;
     mod renamed;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop there")]
 
 mod calls;
+mod generated;
 mod pipelining;
 mod sockets;
 mod support;

@@ -7,7 +7,7 @@ pub trait Conditional {
     #[cfg(any())]
     async fn never(&self, missing: TypeThatIsNotThere) -> TypeThatIsNotThere;
     async fn first(&self);
-    #[cfg(all())]
+    #[cfg(not(any()))]
     async fn always(&self);
     #[cfg_attr(all(), cfg(any()), doc = "gone")]
     async fn hidden(&self, missing: TypeThatIsNotThere);

@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use rpc_core::{Pipelined, Promise, data};
 
 /// Stands for what needs both directions of serde.
-fn travels<T: Pipelined + rpc_core::__private::serde::Serialize>()
+fn travels<T>()
 where
-    T: for<'de> rpc_core::__private::serde::Deserialize<'de>,
+    T: Pipelined
+        + rpc_core::__private::serde::Serialize
+        + for<'de> rpc_core::__private::serde::Deserialize<'de>,
 {
 }
 

@@ -23,11 +23,11 @@ pub trait Chat {
     /** In a block. */
     #[doc = concat!("Made ", "up.")]
     #[rpc(blocking, no_cancel)]
-    #[deprecated(since = "1", note = "use find")]
+    #[deprecated(since = "1.0.0", note = "use find")]
     async fn shapes(
         &self,
         r#type: BTreeMap<String, Option<(u8, [i32; 4])>>,
-        f: std::vec::Vec<Box<u8>>,
+        f: std::vec::Vec<Option<u8>>,
         unit: (),
         one: (u8,),
     ) -> (u8, User);
@@ -63,7 +63,7 @@ fn types_are_written_as_in_the_trait() {
         arguments,
         [
             ("type", "BTreeMap<String, Option<(u8, [i32; 4])>>"),
-            ("f", "std::vec::Vec<Box<u8>>"),
+            ("f", "std::vec::Vec<Option<u8>>"),
             ("unit", "()"),
             ("one", "(u8,)"),
         ]

@@ -1,0 +1,20 @@
+#[derive(
+    ::rpc_core::__private::serde::Serialize,
+    ::rpc_core::__private::serde::Deserialize,
+    ::rpc_core::Pipeline
+)]
+#[serde(crate = "::rpc_core::__private::serde")]
+#[derive(Debug)]
+pub struct User {
+    pub id: u64,
+}
+#[derive(
+    facade::rpc::__private::serde::Serialize,
+    facade::rpc::__private::serde::Deserialize,
+    facade::rpc::Pipeline
+)]
+#[pipeline(crate = facade::rpc)]
+#[serde(rename_all = "camelCase", crate = "own::serde")]
+pub enum Kind {
+    A,
+}

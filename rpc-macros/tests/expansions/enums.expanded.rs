@@ -1,0 +1,151 @@
+///The parts of a promised [`Shape`].
+#[allow(dead_code, non_camel_case_types)]
+pub struct ShapePipe<T, __Error> {
+    at: ::rpc_core::__private::PipeAt<__Error>,
+    values: ::rpc_core::__private::PhantomData<
+        fn() -> (::rpc_core::__private::PhantomData<T>,),
+    >,
+}
+#[allow(dead_code, deprecated)]
+impl<T, __Error> ShapePipe<T, __Error>
+where
+    T: 'static,
+    __Error: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
+{
+    /// A round one.
+    pub fn circle(&self) -> ShapeCirclePipe<T, __Error> {
+        ShapeCirclePipe {
+            at: ::rpc_core::__private::PipeAt::variant(&self.at, 1u32),
+            values: ::rpc_core::__private::PhantomData,
+        }
+    }
+    #[allow(missing_docs)]
+    pub fn http_box(&self) -> ShapeHTTPBoxPipe<T, __Error> {
+        ShapeHTTPBoxPipe {
+            at: ::rpc_core::__private::PipeAt::variant(&self.at, 2u32),
+            values: ::rpc_core::__private::PhantomData,
+        }
+    }
+    #[allow(missing_docs)]
+    pub fn r#type(&self) -> ShapeTypePipe<T, __Error> {
+        ShapeTypePipe {
+            at: ::rpc_core::__private::PipeAt::variant(&self.at, 4u32),
+            values: ::rpc_core::__private::PhantomData,
+        }
+    }
+}
+#[automatically_derived]
+impl<T, __Error> ::rpc_core::__private::Clone for ShapePipe<T, __Error> {
+    fn clone(&self) -> Self {
+        Self {
+            at: ::rpc_core::__private::Clone::clone(&self.at),
+            values: ::rpc_core::__private::PhantomData,
+        }
+    }
+}
+///The parts of a promised [`Shape::Circle`].
+#[allow(dead_code, non_camel_case_types)]
+pub struct ShapeCirclePipe<T, __Error> {
+    at: ::rpc_core::__private::PipeAt<__Error>,
+    values: ::rpc_core::__private::PhantomData<
+        fn() -> (::rpc_core::__private::PhantomData<T>,),
+    >,
+}
+#[allow(dead_code, deprecated)]
+impl<T, __Error> ShapeCirclePipe<T, __Error>
+where
+    T: 'static,
+    __Error: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
+{
+    #[allow(missing_docs)]
+    pub fn _0(&self) -> ::rpc_core::Promise<f64, __Error> {
+        ::rpc_core::__private::PipeAt::field(&self.at, 0u32)
+    }
+}
+#[automatically_derived]
+impl<T, __Error> ::rpc_core::__private::Clone for ShapeCirclePipe<T, __Error> {
+    fn clone(&self) -> Self {
+        Self {
+            at: ::rpc_core::__private::Clone::clone(&self.at),
+            values: ::rpc_core::__private::PhantomData,
+        }
+    }
+}
+///The parts of a promised [`Shape::HTTPBox`].
+#[allow(dead_code, non_camel_case_types)]
+pub struct ShapeHTTPBoxPipe<T, __Error> {
+    at: ::rpc_core::__private::PipeAt<__Error>,
+    values: ::rpc_core::__private::PhantomData<
+        fn() -> (::rpc_core::__private::PhantomData<T>,),
+    >,
+}
+#[allow(dead_code, deprecated)]
+impl<T, __Error> ShapeHTTPBoxPipe<T, __Error>
+where
+    T: 'static,
+    __Error: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
+{
+    /// How wide.
+    pub fn width(&self) -> ::rpc_core::Promise<T, __Error> {
+        ::rpc_core::__private::PipeAt::field(&self.at, 0u32)
+    }
+    #[allow(missing_docs)]
+    pub fn height(&self) -> ::rpc_core::Promise<T, __Error> {
+        ::rpc_core::__private::PipeAt::field(&self.at, 1u32)
+    }
+}
+#[automatically_derived]
+impl<T, __Error> ::rpc_core::__private::Clone for ShapeHTTPBoxPipe<T, __Error> {
+    fn clone(&self) -> Self {
+        Self {
+            at: ::rpc_core::__private::Clone::clone(&self.at),
+            values: ::rpc_core::__private::PhantomData,
+        }
+    }
+}
+///The parts of a promised [`Shape::Type`].
+#[allow(dead_code, non_camel_case_types)]
+pub struct ShapeTypePipe<T, __Error> {
+    at: ::rpc_core::__private::PipeAt<__Error>,
+    values: ::rpc_core::__private::PhantomData<
+        fn() -> (::rpc_core::__private::PhantomData<T>,),
+    >,
+}
+#[allow(dead_code, deprecated)]
+impl<T, __Error> ShapeTypePipe<T, __Error>
+where
+    T: 'static,
+    __Error: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
+{
+    #[allow(missing_docs)]
+    pub fn _0(&self) -> ::rpc_core::Promise<u8, __Error> {
+        ::rpc_core::__private::PipeAt::field(&self.at, 0u32)
+    }
+}
+#[automatically_derived]
+impl<T, __Error> ::rpc_core::__private::Clone for ShapeTypePipe<T, __Error> {
+    fn clone(&self) -> Self {
+        Self {
+            at: ::rpc_core::__private::Clone::clone(&self.at),
+            values: ::rpc_core::__private::PhantomData,
+        }
+    }
+}
+#[automatically_derived]
+#[allow(deprecated)]
+impl<T> ::rpc_core::Pipelined for Shape<T>
+where
+    T: 'static,
+{
+    type Pipe<
+        __Error: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
+    > = ShapePipe<T, __Error>;
+    fn pipe<
+        __Error: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
+    >(at: ::rpc_core::__private::PipeAt<__Error>) -> Self::Pipe<__Error> {
+        ShapePipe {
+            at: at,
+            values: ::rpc_core::__private::PhantomData,
+        }
+    }
+}

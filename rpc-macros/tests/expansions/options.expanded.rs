@@ -1,0 +1,266 @@
+///Rooms.
+#[allow(non_snake_case)]
+pub(crate) trait Chat: facade::rpc::__private::Send + facade::rpc::__private::Sync + 'static {
+    #[deprecated(note = "use find")]
+    #[expect(unused)]
+    fn log(
+        &self,
+        #[allow(unused)]
+        line: String,
+        cx: &Context,
+    ) -> impl facade::rpc::__private::Future<Output = ()> + facade::rpc::__private::Send;
+    #[must_use]
+    #[doc = include_str!("deadline.md")]
+    fn deadline(
+        &self,
+    ) -> impl facade::rpc::__private::Future<Output = ()> + facade::rpc::__private::Send;
+    fn r#match(
+        &self,
+        r#in: u8,
+    ) -> impl facade::rpc::__private::Future<
+        Output = std::result::Result<(), Vec<u8>>,
+    > + facade::rpc::__private::Send;
+}
+///Rooms.
+#[allow(non_snake_case)]
+pub(crate) struct ChatClient {
+    stub: facade::rpc::__private::Stub,
+}
+#[allow(non_snake_case)]
+#[allow(deprecated, clippy::too_many_arguments)]
+impl ChatClient {
+    #[deprecated(note = "use find")]
+    #[allow(unused)]
+    #[allow(missing_docs)]
+    pub(crate) fn log(
+        &self,
+        line: impl facade::rpc::IntoArg<String>,
+    ) -> facade::rpc::__private::Result<(), facade::rpc::NotSent> {
+        let mut call = facade::rpc::__private::Stub::begin(&self.stub, 0u32);
+        facade::rpc::__private::CallBuilder::argument::<String>(&mut call, line);
+        facade::rpc::__private::CallBuilder::send_oneway(call)
+    }
+    #[doc = include_str!("deadline.md")]
+    pub(crate) fn deadline(&self) -> facade::rpc::Promise<(), facade::rpc::Never> {
+        let call = facade::rpc::__private::Stub::begin(&self.stub, 1u32);
+        facade::rpc::__private::CallBuilder::send::<(), facade::rpc::Never>(call)
+    }
+    #[allow(missing_docs)]
+    pub(crate) fn r#match(
+        &self,
+        r#in: impl facade::rpc::IntoArg<u8>,
+    ) -> facade::rpc::Promise<(), Vec<u8>> {
+        let mut call = facade::rpc::__private::Stub::begin(&self.stub, 2u32);
+        facade::rpc::__private::CallBuilder::argument::<u8>(&mut call, r#in);
+        facade::rpc::__private::CallBuilder::send::<(), Vec<u8>>(call)
+    }
+    /// The same client, whose calls carry this key and value beside their arguments.
+    #[allow(dead_code)]
+    pub(crate) fn metadata(
+        &self,
+        key: impl facade::rpc::__private::Into<facade::rpc::__private::String>,
+        value: impl facade::rpc::__private::Into<facade::rpc::__private::String>,
+    ) -> Self {
+        facade::rpc::ServiceClient::metadata(self, key, value)
+    }
+}
+#[automatically_derived]
+#[allow(deprecated)]
+impl facade::rpc::__private::Clone for ChatClient {
+    fn clone(&self) -> Self {
+        Self {
+            stub: facade::rpc::__private::Clone::clone(&self.stub),
+        }
+    }
+}
+#[automatically_derived]
+#[allow(deprecated)]
+impl facade::rpc::__private::Debug for ChatClient {
+    fn fmt(
+        &self,
+        formatter: &mut facade::rpc::__private::fmt::Formatter<'_>,
+    ) -> facade::rpc::__private::fmt::Result {
+        facade::rpc::__private::fmt::Formatter::debug_tuple(formatter, "ChatClient")
+            .field(&self.stub)
+            .finish()
+    }
+}
+#[automatically_derived]
+#[allow(deprecated)]
+impl facade::rpc::ServiceClient for ChatClient {
+    fn descriptor() -> &'static facade::rpc::ServiceDescriptor {
+        static __METHODS: [facade::rpc::MethodDescriptor; 3u32
+            as facade::rpc::__private::usize] = [
+            facade::rpc::MethodDescriptor {
+                name: "log_line",
+                docs: "",
+                arguments: &[
+                    facade::rpc::ArgumentDescriptor::new::<String>("line", "String"),
+                ],
+                result: facade::rpc::ValueDescriptor::new::<()>("()"),
+                error: facade::rpc::__private::Option::None,
+                attributes: facade::rpc::MethodAttributes {
+                    idempotent: false,
+                    oneway: true,
+                    blocking: false,
+                    no_cancel: false,
+                    deprecated: facade::rpc::__private::Option::Some("use find"),
+                },
+                cache: facade::rpc::__private::SignatureCache::new(),
+            },
+            facade::rpc::MethodDescriptor {
+                name: "deadline",
+                docs: ::core::concat!(include_str!("deadline.md")),
+                arguments: &[],
+                result: facade::rpc::ValueDescriptor::new::<()>("()"),
+                error: facade::rpc::__private::Option::None,
+                attributes: facade::rpc::MethodAttributes {
+                    idempotent: true,
+                    oneway: false,
+                    blocking: true,
+                    no_cancel: true,
+                    deprecated: facade::rpc::__private::Option::None,
+                },
+                cache: facade::rpc::__private::SignatureCache::new(),
+            },
+            facade::rpc::MethodDescriptor {
+                name: "match",
+                docs: "",
+                arguments: &[facade::rpc::ArgumentDescriptor::new::<u8>("in", "u8")],
+                result: facade::rpc::ValueDescriptor::new::<()>("()"),
+                error: facade::rpc::__private::Option::Some(
+                    facade::rpc::ValueDescriptor::new::<Vec<u8>>("Vec<u8>"),
+                ),
+                attributes: facade::rpc::MethodAttributes {
+                    idempotent: false,
+                    oneway: false,
+                    blocking: false,
+                    no_cancel: false,
+                    deprecated: facade::rpc::__private::Option::None,
+                },
+                cache: facade::rpc::__private::SignatureCache::new(),
+            },
+        ];
+        static __SERVICE: facade::rpc::ServiceDescriptor = facade::rpc::ServiceDescriptor {
+            name: "chat.v1",
+            docs: "Rooms.",
+            ordered: true,
+            methods: &__METHODS,
+        };
+        &__SERVICE
+    }
+    fn from_stub(stub: facade::rpc::__private::Stub) -> Self {
+        Self { stub: stub }
+    }
+    fn stub(&self) -> &facade::rpc::__private::Stub {
+        &self.stub
+    }
+}
+///Answers calls of [`Chat`] with an implementation of it.
+#[allow(deprecated)]
+pub(crate) struct ChatServer<__Implementation>(
+    facade::rpc::__private::Arc<__Implementation>,
+);
+#[allow(deprecated)]
+impl<__Implementation: Chat> ChatServer<__Implementation> {
+    /// Answers with this implementation.
+    #[allow(dead_code)]
+    pub(crate) fn new(implementation: __Implementation) -> Self {
+        Self(facade::rpc::__private::Arc::new(implementation))
+    }
+    /// Answers with this implementation, which its owner goes on using.
+    #[allow(dead_code)]
+    pub(crate) fn from_arc(
+        implementation: facade::rpc::__private::Arc<__Implementation>,
+    ) -> Self {
+        Self(implementation)
+    }
+}
+#[automatically_derived]
+#[allow(deprecated)]
+impl<__Implementation> facade::rpc::__private::Clone for ChatServer<__Implementation> {
+    fn clone(&self) -> Self {
+        Self(facade::rpc::__private::Arc::clone(&self.0))
+    }
+}
+#[automatically_derived]
+#[allow(deprecated, unused_variables)]
+impl<__Implementation: Chat> facade::rpc::Service for ChatServer<__Implementation> {
+    fn descriptor(&self) -> &'static facade::rpc::ServiceDescriptor {
+        <ChatClient as facade::rpc::ServiceClient>::descriptor()
+    }
+    fn dispatch(
+        &self,
+        method: facade::rpc::__private::u32,
+        incoming: facade::rpc::__private::Incoming,
+    ) -> facade::rpc::__private::Reply {
+        let implementation = facade::rpc::__private::Arc::clone(&self.0);
+        match method {
+            0u32 => {
+                facade::rpc::__private::Incoming::run_with_context::<
+                    _,
+                    (),
+                    facade::rpc::Never,
+                    _,
+                >(
+                    incoming,
+                    |reader: &mut facade::rpc::__private::ArgumentReader<'_>| {
+                        facade::rpc::__private::Result::Ok((
+                            facade::rpc::__private::ArgumentReader::next::<
+                                String,
+                            >(reader)?,
+                        ))
+                    },
+                    move |(value_0,), context| async move {
+                        facade::rpc::__private::Result::Ok(
+                            <__Implementation as Chat>::log(
+                                    &*implementation,
+                                    value_0,
+                                    &context,
+                                )
+                                .await,
+                        )
+                    },
+                )
+            }
+            1u32 => {
+                facade::rpc::__private::Incoming::run::<
+                    _,
+                    (),
+                    facade::rpc::Never,
+                    _,
+                >(
+                    incoming,
+                    |reader: &mut facade::rpc::__private::ArgumentReader<'_>| {
+                        facade::rpc::__private::Result::Ok(())
+                    },
+                    move |()| async move {
+                        facade::rpc::__private::Result::Ok(
+                            <__Implementation as Chat>::deadline(&*implementation).await,
+                        )
+                    },
+                )
+            }
+            2u32 => {
+                facade::rpc::__private::Incoming::run::<
+                    _,
+                    (),
+                    Vec<u8>,
+                    _,
+                >(
+                    incoming,
+                    |reader: &mut facade::rpc::__private::ArgumentReader<'_>| {
+                        facade::rpc::__private::Result::Ok((
+                            facade::rpc::__private::ArgumentReader::next::<u8>(reader)?,
+                        ))
+                    },
+                    move |(value_0,)| async move {
+                        <__Implementation as Chat>::r#match(&*implementation, value_0)
+                            .await
+                    },
+                )
+            }
+            _ => facade::rpc::__private::Incoming::unknown_method(incoming),
+        }
+    }
+}

@@ -1,0 +1,237 @@
+/// Rooms and people.
+pub trait Chat: Debug + ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static {
+    /// Finds a user.
+    fn find(
+        &self,
+        name: String,
+        limit: Option<u32>,
+    ) -> impl ::rpc_core::__private::Future<
+        Output = Result<User, ChatError>,
+    > + ::rpc_core::__private::Send;
+    fn who(
+        &self,
+        cx: Context,
+        verbose: bool,
+    ) -> impl ::rpc_core::__private::Future<Output = u64> + ::rpc_core::__private::Send;
+}
+/// Rooms and people.
+pub struct ChatClient {
+    stub: ::rpc_core::__private::Stub,
+}
+#[allow(deprecated, clippy::too_many_arguments)]
+impl ChatClient {
+    /// Finds a user.
+    pub fn find(
+        &self,
+        name: impl ::rpc_core::IntoArg<String>,
+        limit: impl ::rpc_core::IntoArg<Option<u32>>,
+    ) -> ::rpc_core::Promise<User, ChatError> {
+        let mut call = ::rpc_core::__private::Stub::begin(&self.stub, 0u32);
+        ::rpc_core::__private::CallBuilder::argument::<String>(&mut call, name);
+        ::rpc_core::__private::CallBuilder::argument::<Option<u32>>(&mut call, limit);
+        ::rpc_core::__private::CallBuilder::send::<User, ChatError>(call)
+    }
+    #[allow(missing_docs)]
+    pub fn who(
+        &self,
+        verbose: impl ::rpc_core::IntoArg<bool>,
+    ) -> ::rpc_core::Promise<u64, ::rpc_core::Never> {
+        let mut call = ::rpc_core::__private::Stub::begin(&self.stub, 1u32);
+        ::rpc_core::__private::CallBuilder::argument::<bool>(&mut call, verbose);
+        ::rpc_core::__private::CallBuilder::send::<u64, ::rpc_core::Never>(call)
+    }
+    /// The same client, whose calls must return within `limit`.
+    ///
+    /// The deadline travels with each call and is inherited by calls built on its result and by calls its
+    /// handler makes.
+    #[allow(dead_code)]
+    pub fn deadline(&self, limit: ::rpc_core::__private::Duration) -> Self {
+        ::rpc_core::ServiceClient::deadline(self, limit)
+    }
+    /// The same client, whose calls carry this key and value beside their arguments.
+    #[allow(dead_code)]
+    pub fn metadata(
+        &self,
+        key: impl ::rpc_core::__private::Into<::rpc_core::__private::String>,
+        value: impl ::rpc_core::__private::Into<::rpc_core::__private::String>,
+    ) -> Self {
+        ::rpc_core::ServiceClient::metadata(self, key, value)
+    }
+}
+#[automatically_derived]
+#[allow(deprecated)]
+impl ::rpc_core::__private::Clone for ChatClient {
+    fn clone(&self) -> Self {
+        Self {
+            stub: ::rpc_core::__private::Clone::clone(&self.stub),
+        }
+    }
+}
+#[automatically_derived]
+#[allow(deprecated)]
+impl ::rpc_core::__private::Debug for ChatClient {
+    fn fmt(
+        &self,
+        formatter: &mut ::rpc_core::__private::fmt::Formatter<'_>,
+    ) -> ::rpc_core::__private::fmt::Result {
+        ::rpc_core::__private::fmt::Formatter::debug_tuple(formatter, "ChatClient")
+            .field(&self.stub)
+            .finish()
+    }
+}
+#[automatically_derived]
+#[allow(deprecated)]
+impl ::rpc_core::ServiceClient for ChatClient {
+    fn descriptor() -> &'static ::rpc_core::ServiceDescriptor {
+        static __METHODS: [::rpc_core::MethodDescriptor; 2u32
+            as ::rpc_core::__private::usize] = [
+            ::rpc_core::MethodDescriptor {
+                name: "find",
+                docs: "Finds a user.",
+                arguments: &[
+                    ::rpc_core::ArgumentDescriptor::new::<String>("name", "String"),
+                    ::rpc_core::ArgumentDescriptor::new::<
+                        Option<u32>,
+                    >("limit", "Option<u32>"),
+                ],
+                result: ::rpc_core::ValueDescriptor::new::<User>("User"),
+                error: ::rpc_core::__private::Option::Some(
+                    ::rpc_core::ValueDescriptor::new::<ChatError>("ChatError"),
+                ),
+                attributes: ::rpc_core::MethodAttributes {
+                    idempotent: false,
+                    oneway: false,
+                    blocking: false,
+                    no_cancel: false,
+                    deprecated: ::rpc_core::__private::Option::None,
+                },
+                cache: ::rpc_core::__private::SignatureCache::new(),
+            },
+            ::rpc_core::MethodDescriptor {
+                name: "who",
+                docs: "",
+                arguments: &[
+                    ::rpc_core::ArgumentDescriptor::new::<bool>("verbose", "bool"),
+                ],
+                result: ::rpc_core::ValueDescriptor::new::<u64>("u64"),
+                error: ::rpc_core::__private::Option::None,
+                attributes: ::rpc_core::MethodAttributes {
+                    idempotent: false,
+                    oneway: false,
+                    blocking: false,
+                    no_cancel: false,
+                    deprecated: ::rpc_core::__private::Option::None,
+                },
+                cache: ::rpc_core::__private::SignatureCache::new(),
+            },
+        ];
+        static __SERVICE: ::rpc_core::ServiceDescriptor = ::rpc_core::ServiceDescriptor {
+            name: "Chat",
+            docs: "Rooms and people.",
+            ordered: false,
+            methods: &__METHODS,
+        };
+        &__SERVICE
+    }
+    fn from_stub(stub: ::rpc_core::__private::Stub) -> Self {
+        Self { stub: stub }
+    }
+    fn stub(&self) -> &::rpc_core::__private::Stub {
+        &self.stub
+    }
+}
+///Answers calls of [`Chat`] with an implementation of it.
+#[allow(deprecated)]
+pub struct ChatServer<__Implementation>(::rpc_core::__private::Arc<__Implementation>);
+#[allow(deprecated)]
+impl<__Implementation: Chat> ChatServer<__Implementation> {
+    /// Answers with this implementation.
+    #[allow(dead_code)]
+    pub fn new(implementation: __Implementation) -> Self {
+        Self(::rpc_core::__private::Arc::new(implementation))
+    }
+    /// Answers with this implementation, which its owner goes on using.
+    #[allow(dead_code)]
+    pub fn from_arc(
+        implementation: ::rpc_core::__private::Arc<__Implementation>,
+    ) -> Self {
+        Self(implementation)
+    }
+}
+#[automatically_derived]
+#[allow(deprecated)]
+impl<__Implementation> ::rpc_core::__private::Clone for ChatServer<__Implementation> {
+    fn clone(&self) -> Self {
+        Self(::rpc_core::__private::Arc::clone(&self.0))
+    }
+}
+#[automatically_derived]
+#[allow(deprecated, unused_variables)]
+impl<__Implementation: Chat> ::rpc_core::Service for ChatServer<__Implementation> {
+    fn descriptor(&self) -> &'static ::rpc_core::ServiceDescriptor {
+        <ChatClient as ::rpc_core::ServiceClient>::descriptor()
+    }
+    fn dispatch(
+        &self,
+        method: ::rpc_core::__private::u32,
+        incoming: ::rpc_core::__private::Incoming,
+    ) -> ::rpc_core::__private::Reply {
+        let implementation = ::rpc_core::__private::Arc::clone(&self.0);
+        match method {
+            0u32 => {
+                ::rpc_core::__private::Incoming::run::<
+                    _,
+                    User,
+                    ChatError,
+                    _,
+                >(
+                    incoming,
+                    |reader: &mut ::rpc_core::__private::ArgumentReader<'_>| {
+                        ::rpc_core::__private::Result::Ok((
+                            ::rpc_core::__private::ArgumentReader::next::<
+                                String,
+                            >(reader)?,
+                            ::rpc_core::__private::ArgumentReader::next::<
+                                Option<u32>,
+                            >(reader)?,
+                        ))
+                    },
+                    move |(value_0, value_1)| async move {
+                        <__Implementation as Chat>::find(
+                                &*implementation,
+                                value_0,
+                                value_1,
+                            )
+                            .await
+                    },
+                )
+            }
+            1u32 => {
+                ::rpc_core::__private::Incoming::run_with_context::<
+                    _,
+                    u64,
+                    ::rpc_core::Never,
+                    _,
+                >(
+                    incoming,
+                    |reader: &mut ::rpc_core::__private::ArgumentReader<'_>| {
+                        ::rpc_core::__private::Result::Ok((
+                            ::rpc_core::__private::ArgumentReader::next::<bool>(reader)?,
+                        ))
+                    },
+                    move |(value_0,), context| async move {
+                        ::rpc_core::__private::Result::Ok(
+                            <__Implementation as Chat>::who(
+                                    &*implementation,
+                                    context,
+                                    value_0,
+                                )
+                                .await,
+                        )
+                    },
+                )
+            }
+            _ => ::rpc_core::__private::Incoming::unknown_method(incoming),
+        }
+    }
+}
