@@ -232,7 +232,7 @@ pub struct ArgumentError {
 impl ArgumentReader<'_> {
     /// The next argument.
     #[inline]
-    pub fn next<T: DeserializeOwned>(&mut self) -> Result<T, ArgumentError> {
+    pub fn take<T: DeserializeOwned>(&mut self) -> Result<T, ArgumentError> {
         let index = self.index;
         self.index += 1;
         let bytes =

@@ -70,7 +70,7 @@ pub enum Node<L = Layout> {
         inner: L,
     },
     /// A value that may be absent.
-    Option(L),
+    Optional(L),
     /// Any number of elements.
     Seq(L),
     /// Any number of keys and values.
@@ -130,7 +130,7 @@ pub enum Leaf {
     F32,
     F64,
     Char,
-    String,
+    Text,
     Bytes,
     Unit,
 }
@@ -153,7 +153,7 @@ impl Leaf {
             Leaf::F32 => "f32",
             Leaf::F64 => "f64",
             Leaf::Char => "char",
-            Leaf::String => "string",
+            Leaf::Text => "string",
             Leaf::Bytes => "bytes",
             Leaf::Unit => "()",
         }
@@ -199,7 +199,7 @@ impl Layout {
         while let Some(step) = steps.next() {
             root = match (&self.graph.nodes[root], step) {
                 (Node::Newtype { inner, .. }, Step::Field(0)) => *inner,
-                (Node::Option(inner), Step::Some) => *inner,
+                (Node::Optional(inner), Step::Some) => *inner,
                 (Node::Seq(element), Step::Index(_)) => *element,
                 (Node::Array(element, len), Step::Field(ordinal)) if (ordinal as usize) < *len => *element,
                 (Node::Product { fields, .. }, Step::Field(ordinal)) => fields.get(ordinal as usize)?.layout,
@@ -280,7 +280,7 @@ impl<L> Node<L> {
             Node::Opaque { name, base } => Node::Opaque { name: name.clone(), base: *base },
             Node::Unsupported { reads } => Node::Unsupported { reads },
             Node::Newtype { name, inner } => Node::Newtype { name, inner: to(inner) },
-            Node::Option(inner) => Node::Option(to(inner)),
+            Node::Optional(inner) => Node::Optional(to(inner)),
             Node::Seq(element) => Node::Seq(to(element)),
             Node::Map(key, value) => Node::Map(to(key), to(value)),
             Node::Array(element, len) => Node::Array(to(element), *len),
@@ -315,7 +315,7 @@ impl Node<usize> {
         match self {
             Node::Leaf(_) | Node::Opaque { .. } | Node::Unsupported { .. } => Vec::new(),
             Node::Newtype { inner, .. } => vec![(*inner, ".0".to_owned())],
-            Node::Option(inner) => vec![(*inner, "?".to_owned())],
+            Node::Optional(inner) => vec![(*inner, "?".to_owned())],
             Node::Seq(element) | Node::Array(element, _) => vec![(*element, "[..]".to_owned())],
             Node::Map(key, value) => vec![(*key, ".keys".to_owned()), (*value, ".values".to_owned())],
             Node::Product { fields, .. } => named(fields, ""),
@@ -369,7 +369,7 @@ fn node_hash(node: &Node<usize>, part: impl Fn(usize) -> u64) -> u64 {
         Node::Unsupported { .. } => hash.number(3),
         // Only a newtype that contains nothing but itself gets here; it has no values.
         Node::Newtype { .. } => hash.number(4),
-        Node::Option(inner) => hash.numbers([5, part(*inner)]),
+        Node::Optional(inner) => hash.numbers([5, part(*inner)]),
         Node::Seq(element) => hash.numbers([6, part(*element)]),
         Node::Map(key, value) => hash.numbers([7, part(*key), part(*value)]),
         Node::Array(element, len) => hash.runs([(part(*element), *len as u64)].into_iter()),
@@ -490,7 +490,7 @@ impl Writer<'_> {
             Node::Unsupported { .. } => f.write_str("unsupported")?,
             Node::Newtype { inner, .. } if label.is_empty() => self.node(f, *inner)?,
             Node::Newtype { inner, .. } => self.list(f, label, ["(", ")"], &[("", *inner)])?,
-            Node::Option(inner) => self.list(f, "option", ["<", ">"], &[("", *inner)])?,
+            Node::Optional(inner) => self.list(f, "option", ["<", ">"], &[("", *inner)])?,
             Node::Seq(element) => self.list(f, "seq", ["<", ">"], &[("", *element)])?,
             Node::Map(key, value) => self.list(f, "map", ["<", ">"], &[("", *key), ("", *value)])?,
             Node::Array(element, len) => {

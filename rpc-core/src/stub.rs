@@ -253,7 +253,7 @@ impl Arguments {
 
     /// One argument whose parts are all promises.
     pub(crate) fn push_tuple(&mut self, places: &[&Place]) {
-        slots::put_tuple(&mut self.payload, places.len() as u8);
+        slots::put_tuple(&mut self.payload, places.len());
         for place in places {
             self.push_reference(place, false);
         }

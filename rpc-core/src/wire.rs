@@ -208,10 +208,14 @@ pub(crate) enum Failure {
 
 pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
-        out.push((value as u8 & 0x7f) | 0x80);
+        out.push(low_byte(value) | 0x80);
         value >>= 7;
     }
-    out.push(value as u8);
+    out.push(low_byte(value));
+}
+
+fn low_byte(value: u64) -> u8 {
+    value.to_le_bytes()[0]
 }
 
 fn put_signed(out: &mut Vec<u8>, value: i64) {
@@ -225,7 +229,7 @@ fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 
 /// Long texts are cut at a character boundary: they explain, they do not carry data.
 fn put_text(out: &mut Vec<u8>, text: &str) {
-    put_bytes(out, text[..text.floor_char_boundary(TEXT_BYTES_MAX)].as_bytes());
+    put_bytes(out, &text.as_bytes()[..text.floor_char_boundary(TEXT_BYTES_MAX)]);
 }
 
 fn put_id(out: &mut Vec<u8>, id: CallId) {
@@ -468,9 +472,9 @@ pub(crate) mod slots {
     }
 
     /// Opens a tuple of `count` slots.
-    pub(crate) fn put_tuple(out: &mut Vec<u8>, count: u8) {
+    pub(crate) fn put_tuple(out: &mut Vec<u8>, count: usize) {
         out.push(3);
-        put_varint(out, u64::from(count));
+        put_varint(out, count as u64);
     }
 }
 

@@ -114,7 +114,7 @@ impl Names {
 /// ```text
 /// 0u32 => Incoming::run_with_context::<_, u64, Never, _>(
 ///     incoming,
-///     |reader: &mut ArgumentReader<'_>| Result::Ok((ArgumentReader::next::<bool>(reader)?,)),
+///     |reader: &mut ArgumentReader<'_>| Result::Ok((ArgumentReader::take::<bool>(reader)?,)),
 ///     move |(value_0,), context| async move {
 ///         Result::Ok(<__Implementation as Chat>::who(&*implementation, context, value_0).await)
 ///     },
@@ -142,7 +142,7 @@ fn render_arm(service: &Service, method: &Method, number: &Number, names: &Names
         #pattern => #private::Incoming::#run::<_, #value_type, #error_type, _>(
             #incoming,
             |#reader: &mut #private::ArgumentReader<'_>| {
-                #private::Result::Ok((#(#private::ArgumentReader::next::<#types>(#reader)?,)*))
+                #private::Result::Ok((#(#private::ArgumentReader::take::<#types>(#reader)?,)*))
             },
             move |(#(#values,)*) #context| #handler,
         ),

@@ -28,10 +28,7 @@ async fn arguments_are_values_promises_references_and_what_stands_for_them() {
     assert_eq!(people.greet(&name, Some("Dr".into())).await.unwrap(), "hello Dr hello ann");
     // A promise of a `T` for an `Option<T>`.
     assert_eq!(people.greet("bob", &name).await.unwrap(), "hello hello ann bob");
-    assert_eq!(
-        people.greet(String::from("cem"), name).await.unwrap(),
-        "hello hello ann cem".replace("hello hello ann cem", "hello hello ann cem")
-    );
+    assert_eq!(people.greet(String::from("cem"), name).await.unwrap(), "hello hello ann cem");
     // A tuple of promises for a tuple.
     let (two, three) = (people.add(1, 1), people.add(1, 2));
     assert_eq!(people.pair((two, three)).await.unwrap(), 6);
@@ -267,6 +264,7 @@ async fn limits_of_the_peer_hold_calls_back_instead_of_failing_them() {
 }
 
 #[test]
+#[allow(clippy::async_yields_async, reason = "the call outlives its runtime; that is the point")]
 fn a_runtime_that_shuts_down_leaves_nobody_waiting() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let waiting = runtime.block_on(async {

@@ -1,6 +1,7 @@
 //! End-to-end tests: real traits, real sockets, real time only where it is paused.
 #![cfg(test)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop there")]
+#![allow(clippy::cast_possible_truncation, reason = "tests choose their numbers")]
 
 mod calls;
 mod generated;

@@ -222,6 +222,7 @@ async fn nonsense_is_refused() {
 }
 
 #[tokio::test]
+#[allow(clippy::result_large_err, reason = "the callback's type is tungstenite's")]
 async fn a_server_of_another_protocol_is_named() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

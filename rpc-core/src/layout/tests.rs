@@ -482,7 +482,7 @@ fn layouts_can_be_put_together() {
 fn nodes_can_be_read() {
     let Node::Product { name, fields } = Layout::of::<User>().node() else { panic!("a struct") };
     assert_eq!((name, fields.len(), fields[1].name), ("User", 5, "name"));
-    assert_eq!(fields[1].layout.node(), Node::Leaf(Leaf::String));
+    assert_eq!(fields[1].layout.node(), Node::Leaf(Leaf::Text));
     let Node::Newtype { name, inner } = fields[0].layout.node() else { panic!("a newtype") };
     assert_eq!((name, inner), ("UserId", Layout::of::<u64>()));
 }

@@ -468,7 +468,7 @@ impl Tracer {
             let mut part = |slot: SlotId, place: &str| self.node_of(slot, shape, place, &mut leaves);
             let node = match &shape.kind {
                 Kind::Newtype { name, inner } => Node::Newtype { name, inner: part(*inner, "0") },
-                Kind::Option(inner) => Node::Option(part(*inner, "Some")),
+                Kind::Option(inner) => Node::Optional(part(*inner, "Some")),
                 Kind::Seq(element) => Node::Seq(part(*element, "element")),
                 Kind::Map(key, value) => Node::Map(part(*key, "key"), part(*value, "value")),
                 Kind::Array(element, len) => Node::Array(part(*element, "element"), *len),
@@ -753,9 +753,7 @@ impl<'de> Deserializer<'de> for At<'_> {
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Ended> {
-        self.leaf::<V>(Leaf::String, |variation| {
-            visitor.visit_borrowed_str(STRINGS[variation % STRINGS.len()])
-        })
+        self.leaf::<V>(Leaf::Text, |variation| visitor.visit_borrowed_str(STRINGS[variation % STRINGS.len()]))
     }
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Ended> {

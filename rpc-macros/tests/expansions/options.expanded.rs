@@ -206,7 +206,7 @@ impl<__Implementation: Chat> facade::rpc::Service for ChatServer<__Implementatio
                     incoming,
                     |reader: &mut facade::rpc::__private::ArgumentReader<'_>| {
                         facade::rpc::__private::Result::Ok((
-                            facade::rpc::__private::ArgumentReader::next::<
+                            facade::rpc::__private::ArgumentReader::take::<
                                 String,
                             >(reader)?,
                         ))
@@ -251,7 +251,7 @@ impl<__Implementation: Chat> facade::rpc::Service for ChatServer<__Implementatio
                     incoming,
                     |reader: &mut facade::rpc::__private::ArgumentReader<'_>| {
                         facade::rpc::__private::Result::Ok((
-                            facade::rpc::__private::ArgumentReader::next::<u8>(reader)?,
+                            facade::rpc::__private::ArgumentReader::take::<u8>(reader)?,
                         ))
                     },
                     move |(value_0,)| async move {

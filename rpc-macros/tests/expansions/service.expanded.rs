@@ -188,10 +188,10 @@ impl<__Implementation: Chat> ::rpc_core::Service for ChatServer<__Implementation
                     incoming,
                     |reader: &mut ::rpc_core::__private::ArgumentReader<'_>| {
                         ::rpc_core::__private::Result::Ok((
-                            ::rpc_core::__private::ArgumentReader::next::<
+                            ::rpc_core::__private::ArgumentReader::take::<
                                 String,
                             >(reader)?,
-                            ::rpc_core::__private::ArgumentReader::next::<
+                            ::rpc_core::__private::ArgumentReader::take::<
                                 Option<u32>,
                             >(reader)?,
                         ))
@@ -216,7 +216,7 @@ impl<__Implementation: Chat> ::rpc_core::Service for ChatServer<__Implementation
                     incoming,
                     |reader: &mut ::rpc_core::__private::ArgumentReader<'_>| {
                         ::rpc_core::__private::Result::Ok((
-                            ::rpc_core::__private::ArgumentReader::next::<bool>(reader)?,
+                            ::rpc_core::__private::ArgumentReader::take::<bool>(reader)?,
                         ))
                     },
                     move |(value_0,), context| async move {
