@@ -1,7 +1,7 @@
 //! Typed RPC over WebSocket: the protocol engine, promises and pipelining.
 
 // An API crate builds without a driver: then nothing here runs sessions, and what only they use is unused.
-#![cfg_attr(not(feature = "driver"), allow(dead_code))]
+#![cfg_attr(not(feature = "driver"), allow(dead_code, unreachable_pub))]
 
 #[cfg(feature = "driver")]
 pub mod driver;
