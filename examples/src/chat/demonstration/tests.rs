@@ -2,6 +2,8 @@
 
 use super::*;
 
+type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
+
 /// One thread, so that no scheduler comes between the calls of a graph.
 async fn stage() -> Result<Stage, Box<dyn Error + Send + Sync>> {
     Stage::set(Duration::ZERO).await
@@ -26,7 +28,7 @@ async fn awaited_one_by_one_they_are_sixteen_out_and_sixteen_back() -> Result<()
 }
 
 #[tokio::test]
-async fn both_conversations_end_at_the_same_message() -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn both_conversations_end_at_the_same_message() -> Outcome {
     let stage = stage().await?;
     for depth in DEPTHS {
         let awaited = thread_awaited(&stage.chat, stage.newest, depth).await?;
@@ -37,7 +39,7 @@ async fn both_conversations_end_at_the_same_message() -> Result<(), Box<dyn Erro
 }
 
 #[tokio::test]
-async fn an_overview_is_one_message_out_and_one_back() -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn an_overview_is_one_message_out_and_one_back() -> Outcome {
     let stage = stage().await?;
     let overview = client::overview(&stage.chat, "ann").await?;
     assert_eq!((overview.friend.name.as_str(), overview.history.len()), ("bob", 16));
@@ -48,7 +50,19 @@ async fn an_overview_is_one_message_out_and_one_back() -> Result<(), Box<dyn Err
 }
 
 #[tokio::test]
-async fn the_report_is_a_table_and_json() -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn an_overview_fails_with_the_error_of_the_call_that_failed() -> Outcome {
+    let stage = stage().await?;
+    let error = client::overview(&stage.chat, " ").await.err();
+    assert!(matches!(error, Some(CallError::Method(ChatError::BadName(_)))), "{error:?}");
+    // Eva has no friend yet: her profile is there, its first friend is not.
+    let error = client::overview(&stage.chat, "eva").await.err();
+    let Some(CallError::Upstream(upstream)) = error else { panic!("{error:?}") };
+    assert_eq!((upstream.method(), upstream.missed().is_some()), ("sign_in", true));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_report_is_a_table_and_json() -> Outcome {
     let report = stage().await?.measure(|_| {}).await?;
     let table = report.to_string();
     assert_eq!(table.lines().filter(|line| line.contains(" | ")).count(), 2 + DEPTHS.len(), "{table}");
