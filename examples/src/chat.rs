@@ -1,6 +1,7 @@
-//! A small chat: its API, a server that keeps it in memory, a client, a face in the terminal, and a measurement on a slow link.
+//! A small chat: API, server, client, a conversation in a terminal, and a measurement on a slow link.
 //!
-//! In a project of its own, each of the first three would be a crate; the API would depend on `rpc-core` alone.
+//! In a project of its own each of the first three would be a crate. The API's would depend on `rpc-core` alone, without
+//! its default features, beside `thiserror` for the texts of its errors.
 
 pub mod api;
 pub mod client;

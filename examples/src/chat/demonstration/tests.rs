@@ -10,8 +10,7 @@ async fn stage() -> Result<Stage, Box<dyn Error + Send + Sync>> {
 }
 
 #[tokio::test]
-async fn sixteen_dependent_calls_are_one_message_out_and_one_back() -> Result<(), Box<dyn Error + Send + Sync>>
-{
+async fn sixteen_dependent_calls_are_one_message_out_and_one_back() -> Outcome {
     let stage = stage().await?;
     let cost = stage.count(thread_pipelined(&stage.chat, stage.newest, 16)).await?;
     assert_eq!((cost.traffic.out.messages, cost.traffic.back.messages), (1, 1));
@@ -19,8 +18,7 @@ async fn sixteen_dependent_calls_are_one_message_out_and_one_back() -> Result<()
 }
 
 #[tokio::test]
-async fn awaited_one_by_one_they_are_sixteen_out_and_sixteen_back() -> Result<(), Box<dyn Error + Send + Sync>>
-{
+async fn awaited_one_by_one_they_are_sixteen_out_and_sixteen_back() -> Outcome {
     let stage = stage().await?;
     let cost = stage.count(thread_awaited(&stage.chat, stage.newest, 16)).await?;
     assert_eq!((cost.traffic.out.messages, cost.traffic.back.messages), (16, 16));
