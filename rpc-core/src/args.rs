@@ -5,12 +5,14 @@ use serde::Serialize;
 use crate::{promise::Promise, stub::Arguments};
 
 /// Something that can be passed where a remote method takes a `T`: a `T`, a promise of one (by value or by
-/// reference), a `&str` for a `String`, a promise of a `T` for an `Option<T>`, a tuple of promises for a tuple.
+/// reference), a `&str` or `&String` for a `String`, a promise of a `T` for an `Option<T>`, a tuple of promises for
+/// a tuple.
 ///
 /// A promise inside a struct literal is not supported: pass it as an argument of its own.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be passed where a remote method takes `{T}`",
-    label = "pass a `{T}`, a `Promise<{T}, _>` or a `&Promise<{T}, _>`"
+    label = "pass a `{T}`, a `Promise<{T}, _>` or a `&Promise<{T}, _>`",
+    note = "parts of promises are promises: a struct's `.field()`, an `Option`'s `.some()`, a `Vec`'s `.index(0)`"
 )]
 pub trait IntoArg<T> {
     #[doc(hidden)]
@@ -24,6 +26,12 @@ impl<T: Serialize> IntoArg<T> for T {
 }
 
 impl IntoArg<String> for &str {
+    fn put_into(self, arguments: &mut Arguments) {
+        arguments.push_value(self);
+    }
+}
+
+impl IntoArg<String> for &String {
     fn put_into(self, arguments: &mut Arguments) {
         arguments.push_value(self);
     }

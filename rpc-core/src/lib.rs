@@ -1,4 +1,7 @@
 //! Typed RPC over WebSocket: the protocol engine, promises and pipelining.
+//!
+//! A crate that only declares an API, with [`rpc`] and [`data`], needs nothing else and no runtime: it depends on
+//! `rpc-core` with `default-features = false`. `rpc-server` and `rpc-client` add what runs sessions.
 
 // An API crate builds without a driver: then nothing here runs sessions, and what only they use is unused.
 #![cfg_attr(not(feature = "driver"), allow(dead_code, unreachable_pub))]

@@ -27,7 +27,8 @@ use crate::{
 /// The call was queued when the stub's method returned this; it leaves, with everything else made without awaiting in
 /// between, when a promise of the session is first awaited, and within about a millisecond in any case.
 ///
-/// * `.await` gives the value or a [`CallError<E>`].
+/// * `.await` gives the value or a [`CallError<E>`]. A promise is not a future but becomes one: where a future is asked
+///   for, as by `tokio::spawn`, pass `promise.into_future()`.
 /// * Passed to another call, by value or by reference, the peer substitutes the result: no round trip in between.
 /// * If `T` is [`Pipelined`], the promise derefs to a pipe whose methods are promises of its parts.
 /// * Dropped, it cancels the call, unless another call depends on it. [`Promise::detach`] lets it run.

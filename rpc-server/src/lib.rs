@@ -5,5 +5,8 @@ mod server;
 #[cfg(feature = "tls")]
 pub mod tls;
 
-pub use rpc_core::{CloseReason, Context, Limits, Peer, Principal, websocket::Rejection};
+pub use rpc_core::{
+    CloseReason, Context, Limits, Peer, Principal, Service, SocketError, Violation,
+    websocket::{HandshakeError, Rejection},
+};
 pub use server::{Listening, ServeError, Server, ServerBuilder, ServerHandle};

@@ -24,7 +24,8 @@ async fn a_methods_own_error_arrives_typed() {
 #[tokio::test]
 async fn arguments_are_values_promises_references_and_what_stands_for_them() {
     let people = people();
-    let name = people.greet("ann", None);
+    let ann = String::from("ann");
+    let name = people.greet(&ann, None);
     assert_eq!(people.greet(&name, Some("Dr".into())).await.unwrap(), "hello Dr hello ann");
     // A promise of a `T` for an `Option<T>`.
     assert_eq!(people.greet("bob", &name).await.unwrap(), "hello hello ann bob");

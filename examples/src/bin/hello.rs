@@ -1,0 +1,30 @@
+//! The smallest complete program: a trait, a server, a client and one call.
+
+#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+
+use rpc_client::Client;
+use rpc_server::Server;
+
+#[rpc_core::rpc]
+trait Greeter {
+    async fn greet(&self, name: String) -> String;
+}
+
+struct English;
+
+impl Greeter for English {
+    async fn greet(&self, name: String) -> String {
+        format!("Hello, {name}!")
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let server = Server::builder().service(GreeterServer::new(English)).bind("127.0.0.1:9000").await?;
+    tokio::spawn(server.serve());
+
+    let client = Client::connect("ws://127.0.0.1:9000").await?;
+    let greeter: GreeterClient = client.service();
+    println!("{}", greeter.greet("world").await?);
+    Ok(())
+}
