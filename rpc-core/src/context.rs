@@ -15,6 +15,10 @@ use std::{
 
 use crate::{
     dispatch::SessionScope,
+    error::CloseReason,
+    limits::Limits,
+    link::{Handle, Link},
+    session_handle::SessionHandle,
     stub::ServiceClient,
     time::{self, Time},
 };
@@ -82,6 +86,17 @@ pub(crate) struct ContextInner {
 }
 
 impl Context {
+    /// A context without a call, to test a handler that takes one: `peer` calls, with this metadata, without a deadline
+    /// and never cancelling. Calls of the peer's services fail as not sent.
+    pub fn for_test(peer: Peer, metadata: &[(&str, &str)]) -> Self {
+        let link = Arc::new(Link::new(Limits::default()));
+        link.close(CloseReason::Aborted);
+        let session = SessionHandle { handle: Arc::new(Handle { link, closes_on_drop: false }) };
+        let metadata = metadata.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let scope = Arc::new(SessionScope { peer, session });
+        Self { inner: Arc::new(ContextInner { scope, deadline: None, metadata, cancelled: Arc::default() }) }
+    }
+
     /// Who calls.
     pub fn principal(&self) -> &Principal {
         &self.inner.scope.peer.principal

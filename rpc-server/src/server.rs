@@ -3,7 +3,7 @@
 use std::{
     future::{Future, pending},
     io,
-    net::SocketAddr,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     pin::pin,
     sync::{Arc, Once},
 };
@@ -252,6 +252,24 @@ impl Listening {
     /// The system's.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// What a client on this machine connects to: `ws://127.0.0.1:9000`, or `wss://` with TLS.
+    ///
+    /// # Errors
+    /// As [`local_addr`](Self::local_addr).
+    pub fn url(&self) -> io::Result<String> {
+        #[cfg(feature = "tls")]
+        let scheme = if self.server.shared.builder.tls.is_some() { "wss" } else { "ws" };
+        #[cfg(not(feature = "tls"))]
+        let scheme = "ws";
+        let mut address = self.local_addr()?;
+        if address.ip().is_unspecified() {
+            let loopback: std::net::IpAddr =
+                if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+            address.set_ip(loopback);
+        }
+        Ok(format!("{scheme}://{address}"))
     }
 
     /// Ends it in good order from anywhere.

@@ -279,3 +279,17 @@ fn a_runtime_that_shuts_down_leaves_nobody_waiting() {
     let error = futures::executor::block_on(waiting).unwrap_err();
     assert!(matches!(error, CallError::Disconnected { .. }), "{error:?}");
 }
+
+#[tokio::test]
+async fn a_handler_with_a_context_is_tested_without_rpc() {
+    let mut peer = rpc_core::Peer::default();
+    peer.principal = rpc_core::Principal::named("ann");
+    let context = rpc_core::Context::for_test(peer, &[("trace", "7")]);
+    assert_eq!(crate::support::People::whoami(&Village::default(), context.clone()).await, "ann/7");
+    assert!(!context.is_cancelled());
+    let people: PeopleClient = context.peer_service();
+    assert!(matches!(
+        people.add(1, 2).await.unwrap_err(),
+        CallError::Disconnected { delivery: Delivery::NotSent, .. }
+    ));
+}

@@ -8,3 +8,4 @@ mod generated;
 mod pipelining;
 mod sockets;
 mod support;
+mod tidy;

@@ -122,7 +122,8 @@ async fn many_calls_share_messages() {
     let sums = rpc_core::join_all((0..500).map(|n| people.add(n, 1))).await;
     assert!(sums.into_iter().all(|sum| sum.is_ok()));
     let (out, back) = relay.messages();
-    assert!(out <= 3 && back <= 3, "{out} out, {back} back");
+    // Results leave in slices, so that this side works on the first while the others are made.
+    assert!(out == 1 && back <= 8, "{out} out, {back} back");
 }
 
 #[tokio::test]
@@ -295,4 +296,26 @@ async fn any_byte_stream_will_do() {
     assert_eq!(people.add(1, 2).await.unwrap(), 3);
     drop((client, people));
     assert!(matches!(serving.await.unwrap().unwrap(), CloseReason::Peer { .. }));
+}
+
+#[tokio::test]
+async fn calls_cross_tls_both_ways() {
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+    let acceptor =
+        rpc_server::tls::TlsAcceptor::from_pem(cert.pem().as_bytes(), signing_key.serialize_pem().as_bytes())
+            .unwrap();
+    let server = TestServer::start_with(
+        Server::builder().tls(acceptor).service(PeopleServer::new(Village::default())),
+    )
+    .await;
+    let url = format!("wss://localhost:{}", server.address.port());
+    let trusting = rpc_client::tls::TlsConnector::with_only_roots(cert.pem().as_bytes()).unwrap();
+    let client = Client::builder().tls(trusting).connect(&url).await.unwrap();
+    let people: PeopleClient = client.service();
+    assert_eq!(people.find("ann").await.unwrap().name, "ann");
+    let echoed = people.echo(bytes::Bytes::from(vec![7; 500_000])).await.unwrap();
+    assert_eq!(echoed.len(), 500_000);
+    // Whoever does not trust the certificate does not connect.
+    assert!(matches!(Client::connect(&url).await.unwrap_err(), ConnectError::Tls(_)));
 }

@@ -20,10 +20,11 @@ impl Greeter for English {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let server = Server::builder().service(GreeterServer::new(English)).bind("127.0.0.1:9000").await?;
+    let server = Server::builder().service(GreeterServer::new(English)).bind("127.0.0.1:0").await?;
+    let url = server.url()?;
     tokio::spawn(server.serve());
 
-    let client = Client::connect("ws://127.0.0.1:9000").await?;
+    let client = Client::connect(&url).await?;
     let greeter: GreeterClient = client.service();
     println!("{}", greeter.greet("world").await?);
     Ok(())

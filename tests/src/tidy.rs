@@ -1,0 +1,175 @@
+//! Invariants that a machine can check: who names what, and what users may rely on.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The workspace's folder.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// All Rust files below a folder.
+fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    let mut files = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                files.push((path, text));
+            }
+        }
+    }
+    assert!(!files.is_empty(), "{folder} has sources");
+    files
+}
+
+/// Product code alone: no tests.
+fn product_sources(folder: &str) -> Vec<(PathBuf, String)> {
+    let is_test = |path: &Path| {
+        path.components().any(|part| part.as_os_str() == "tests")
+            || ["tests.rs", "pair.rs", "model.rs", "fuzzing.rs"].iter().any(|name| path.ends_with(name))
+    };
+    sources(folder).into_iter().filter(|(path, _)| !is_test(path)).collect()
+}
+
+/// Code lines with this text, comments left out.
+fn lines_with<'a>(text: &'a str, word: &str) -> Vec<&'a str> {
+    let code = |line: &&str| !line.trim_start().starts_with("//");
+    text.lines().filter(code).filter(|line| line.contains(word)).collect()
+}
+
+#[track_caller]
+fn check_only_in(folder: &str, word: &str, allowed: &[&str]) {
+    for (path, text) in product_sources(folder) {
+        let lines = lines_with(&text, word);
+        assert!(
+            lines.is_empty() || allowed.iter().any(|allowed| path.ends_with(allowed)),
+            "`{word}` belongs in {allowed:?} and stands in {}: {lines:?}",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn the_session_knows_no_socket_clock_thread_or_future() {
+    let mut session = product_sources("rpc-core/src/session");
+    session.push((
+        root().join("rpc-core/src/session.rs"),
+        fs::read_to_string(root().join("rpc-core/src/session.rs")).unwrap(),
+    ));
+    for (path, text) in session {
+        for word in [
+            "tokio",
+            "futures",
+            "std::time::Instant",
+            "Instant::now",
+            "SystemTime",
+            "thread",
+            "Mutex",
+            "async ",
+            "Waker",
+            "crate::driver",
+        ] {
+            let lines = lines_with(&text, word);
+            assert!(lines.is_empty(), "{}: {word}: {lines:?}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_codec_is_named_in_one_module() {
+    check_only_in("rpc-core/src", "bincode::", &["codec.rs"]);
+}
+
+#[test]
+fn websockets_are_named_below_the_driver_only() {
+    for (path, text) in product_sources("rpc-core/src") {
+        let below = path.components().any(|part| part.as_os_str() == "websocket");
+        assert!(below || lines_with(&text, "tungstenite").is_empty(), "{}", path.display());
+    }
+}
+
+#[test]
+fn client_and_server_do_not_know_each_other() {
+    check_only_in("rpc-client/src", "rpc_server", &[]);
+    check_only_in("rpc-server/src", "rpc_client", &[]);
+    check_only_in("rpc-core/src", "rpc_server", &[]);
+    check_only_in("rpc-core/src", "rpc_client", &[]);
+}
+
+#[test]
+fn product_code_does_not_unwrap() {
+    for folder in ["rpc-core/src", "rpc-server/src", "rpc-client/src", "rpc-macros/src"] {
+        check_only_in(folder, ".unwrap()", &[]);
+        check_only_in(folder, "panic!(", &[]);
+        check_only_in(folder, "todo!(", &[]);
+    }
+}
+
+#[test]
+fn no_file_has_a_name_that_says_nothing() {
+    for folder in ["rpc-core", "rpc-server", "rpc-client", "rpc-macros", "examples", "benchmarks", "tests"] {
+        for (path, _) in sources(&format!("{folder}/src")) {
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            assert!(
+                !["util", "utils", "common", "types", "helpers", "mod"].contains(&name.as_str()),
+                "{}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn the_readme_prints_the_program_that_is_built() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let hello = fs::read_to_string(root().join("examples/src/bin/hello.rs")).unwrap();
+    let program = &hello[hello.find("use rpc_client").unwrap()..];
+    assert!(
+        readme.contains(program.trim()),
+        "README.md prints another program than examples/src/bin/hello.rs"
+    );
+}
+
+#[test]
+fn every_limit_states_its_default_where_it_is_defined() {
+    let text = fs::read_to_string(root().join("rpc-core/src/limits.rs")).unwrap();
+    let fields = text.split("pub struct Limits {").nth(1).unwrap().split("\n}").next().unwrap();
+    let undocumented: Vec<&str> =
+        fields.split(",\n").filter(|field| field.contains("pub ") && !field.contains("Default")).collect();
+    assert!(undocumented.is_empty(), "{undocumented:?}");
+}
+
+/// Compiles only if everything users hold can move between threads.
+#[test]
+fn everything_public_is_send_and_sync() {
+    use crate::support::{PeopleClient, PeopleError, PeopleServer, User, Village};
+
+    fn send<T: Send>() {}
+    fn both<T: Send + Sync>() {}
+    both::<rpc_core::Promise<User, PeopleError>>();
+    send::<rpc_core::CallFuture<User, PeopleError>>();
+    both::<<User as rpc_core::Pipelined>::Pipe<PeopleError>>();
+    both::<PeopleClient>();
+    both::<PeopleServer<Village>>();
+    both::<rpc_core::CallError<PeopleError>>();
+    both::<rpc_core::SessionHandle>();
+    both::<rpc_core::Services>();
+    both::<rpc_core::Context>();
+    both::<rpc_core::Layout>();
+    both::<rpc_core::Limits>();
+    both::<rpc_client::Client>();
+    both::<rpc_client::ConnectError>();
+    both::<rpc_client::ClientBuilder>();
+    both::<rpc_server::ServerBuilder>();
+    both::<rpc_server::ServerHandle>();
+    both::<rpc_server::Listening>();
+    both::<rpc_server::ServeError>();
+    send::<rpc_core::websocket::Socket<tokio::net::TcpStream>>();
+}
