@@ -1,7 +1,7 @@
 //! A slow link to try a program on: a TCP relay that delays what passes through it, and counts it.
 //!
 //! Every byte arrives a fixed delay after it was sent, whatever was sent before it: the relay costs time, not
-//! throughput, until [`CHUNKS_MAX`] chunks are under way. It reads the headers of WebSocket frames as they pass, so it
+//! throughput, until `CHUNKS_MAX` chunks are under way. It reads the headers of WebSocket frames as they pass, so it
 //! knows messages as well as bytes.
 
 use std::{
