@@ -20,6 +20,8 @@ mod never;
 mod path;
 mod pipeline;
 mod promise;
+#[cfg(test)]
+mod seeded;
 mod select;
 mod session;
 mod session_handle;
