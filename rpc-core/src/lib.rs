@@ -7,6 +7,10 @@ pub mod memory;
 #[cfg(feature = "driver")]
 pub mod transport;
 
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
+
 mod args;
 mod codec;
 mod context;

@@ -257,7 +257,7 @@ fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 
 /// Long texts are cut at a character boundary: they explain, they do not carry data.
 fn put_text(out: &mut Vec<u8>, text: &str) {
-    put_bytes(out, text[..text.floor_char_boundary(TEXT_BYTES_MAX)].as_bytes());
+    put_bytes(out, &text.as_bytes()[..text.floor_char_boundary(TEXT_BYTES_MAX)]);
 }
 
 fn put_id(out: &mut Vec<u8>, id: CallId) {
@@ -868,4 +868,4 @@ impl FrameReader {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1306,3 +1306,22 @@ fn a_peer_that_calls_and_reads_no_answers_is_cut_off() {
     }
     assert_eq!(pair.server.receive(pair.now, &message), Err(Violation::Limit("calls_max")));
 }
+
+#[test]
+fn answers_name_the_call_that_failed_first() {
+    let mut pair = Pair::new();
+    let failing = add(&mut pair, 1_000_000, 1);
+    let second = add(&mut pair, &failing, 1);
+    add(&mut pair, &second, 1);
+    pair.run();
+    let origins: Vec<CallId> = pair
+        .server
+        .take_frames()
+        .into_iter()
+        .filter_map(|frame| match frame {
+            Frame::Return(Return { status: Status::Upstream { origin, .. }, .. }) => Some(origin),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(origins, [failing.id, failing.id]);
+}

@@ -1,5 +1,7 @@
 //! The format, byte for byte. The vectors are written by hand from the table in `wire.rs`, not by the code.
 
+#![expect(clippy::cast_possible_truncation, reason = "the numbers of a test are small or meant to be cut")]
+
 use bytes::Bytes;
 
 use super::*;
@@ -513,7 +515,7 @@ fn lengths_stay_within_the_message() {
         check_malformed(&[&[0x05, 1, 4, 3], length, &[0]].concat(), beyond);
         check_malformed(&[&[0x08, 2], length, &[0]].concat(), beyond);
         check_malformed(&[&[0x09, 0], length, &[0]].concat(), beyond);
-        check_malformed(&[&[0x03, 1], length, &[b'S']].concat(), beyond);
+        check_malformed(&[&[0x03, 1], length, b"S"].concat(), beyond);
         check_malformed_arguments(&[&[1, 0], length, &[0]].concat(), beyond);
     }
     check_malformed(&[0x07, 3, 2, 2], "more released ids than bytes");
