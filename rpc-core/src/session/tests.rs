@@ -1325,3 +1325,62 @@ fn answers_name_the_call_that_failed_first() {
         .collect();
     assert_eq!(origins, [failing.id, failing.id]);
 }
+
+#[test]
+fn a_call_that_waits_for_one_with_a_deadline_has_it_too_whatever_its_caller_says() {
+    let mut pair = Pair::new();
+    pair.run();
+    pair.server.automatic = false;
+    let mut message = Vec::new();
+    wire::put_frame(&mut message, &define(ADD));
+    let want = Want { value: true, keep: true };
+    let base = Call { deadline_us: Some(50_000), want, ..raw_call(1, ADD, ONE_AND_TWO) };
+    wire::put_frame(&mut message, &Frame::Call(base));
+    wire::put_frame(&mut message, &Frame::Call(raw_call(2, ADD, &[2, 1, 1, 0, 0, 1, 2])));
+    pair.server.receive(pair.now, &message).expect("well formed");
+    let deadline = pair.server.open[0].deadline;
+    assert_eq!(deadline, Some(pair.now + Duration::from_millis(50)));
+    pair.server.finish_next();
+    assert_eq!(pair.server.open[0].deadline, deadline);
+}
+
+#[test]
+fn a_close_that_both_agreed_on_waits_for_calls_in_flight() {
+    let mut pair = Pair::new();
+    pair.run();
+    pair.server.automatic = false;
+    let running = add(&mut pair, 1, 2);
+    pair.client.consume(&running);
+    pair.run();
+    let until = pair.now + Duration::from_secs(30);
+    pair.client.session.close(until, 1000, "");
+    pair.run();
+    assert!(pair.server.peer_closing && pair.client.peer_closing);
+    assert!(!pair.client.session.close_complete(pair.now));
+    assert!(!pair.server.session.close_complete(pair.now));
+    pair.server.finish_next();
+    pair.run();
+    assert_eq!(running.value(), 3);
+    assert!(pair.client.session.close_complete(pair.now));
+}
+
+#[test]
+fn a_call_answered_before_its_arguments_have_left_keeps_its_place_until_they_have() {
+    let server = Limits { calls_max: 1, ..Limits::default() };
+    let mut pair = Pair::with_limits(Limits::default(), server);
+    pair.run();
+    let text = Arg::Bytes(encoded(&"t".repeat(300_000)).to_vec());
+    let dropped = pair.client.call(TEXT, std::slice::from_ref(&text));
+    let first = pair.client.poll_message(pair.now).expect("the first chunk");
+    pair.server.receive(pair.now, &first).expect("well formed");
+    pair.client.drop_promise(&dropped);
+    pair.client.take_frames();
+    let next = pair.client.call(TEXT, &[text]);
+    pair.run();
+    let sent = pair.client.take_frames();
+    let last_chunk =
+        sent.iter().rposition(|frame| matches!(frame, Frame::Chunk(chunk) if chunk.id == dropped.id));
+    let next_call = sent.iter().position(|frame| matches!(frame, Frame::Call(call) if call.id == next.id));
+    assert!(last_chunk < next_call, "{last_chunk:?} {next_call:?}");
+    assert!(matches!(next.outcome(), Some(CallOutcome::Value(_))));
+}
