@@ -19,6 +19,10 @@ pub mod transport;
 #[cfg(feature = "websocket")]
 pub mod websocket;
 
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
+
 mod args;
 pub mod close_codes;
 mod codec;
@@ -33,6 +37,8 @@ mod never;
 mod path;
 mod pipeline;
 mod promise;
+#[cfg(test)]
+mod seeded;
 mod select;
 mod session;
 mod session_handle;

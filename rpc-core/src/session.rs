@@ -25,7 +25,7 @@ use self::{
     answers::{Answers, NextStep},
     assembly::Assembly,
     calls::Calls,
-    handshake::Handshake,
+    handshake::{Handshake, INITIAL_CALLS},
     methods::{OwnMethods, PeerMethods},
     outgoing::Outgoing,
 };
@@ -47,6 +47,8 @@ mod assembly;
 mod calls;
 mod handshake;
 mod methods;
+#[cfg(test)]
+mod model;
 mod outgoing;
 #[cfg(test)]
 pub(crate) mod pair;
@@ -211,13 +213,8 @@ impl<W: Waiter> Session<W> {
 
     /// Queues a call. It is sealed, with what is wanted of it then, by the next `poll_message` that has room.
     pub(crate) fn call(&mut self, call: NewCall<W>) {
-        if call.payload.len() > self.handshake.peer_payload_bytes_max() {
-            let failure = exhausted("payload_bytes_max");
-            self.events
-                .push_back(Event::Returned { waiter: call.waiter, outcome: CallOutcome::Failed(failure) });
-            return;
-        }
-        self.calls.queue(call);
+        let payload_bytes_max = self.handshake.peer_payload_bytes_max();
+        self.calls.queue(call, payload_bytes_max, &mut self.outgoing);
     }
 
     /// Nobody waits for the value of this sealed call any more.
@@ -232,8 +229,7 @@ impl<W: Waiter> Session<W> {
 
     /// A handler is over; its permit is free.
     pub(crate) fn finish(&mut self, answer: CallId, outcome: Outcome) {
-        let payload_bytes_max = self.handshake.peer_payload_bytes_max();
-        self.answers.finish(answer, outcome, payload_bytes_max, &mut self.outgoing);
+        self.answers.finish(answer, outcome, &mut self.outgoing);
     }
 
     /// Says goodbye: no new calls either way. What is in flight goes on until `until`.
@@ -261,8 +257,16 @@ impl<W: Waiter> Session<W> {
     fn handle_frame(&mut self, now: Time, frame: Frame) -> Result<(), Violation> {
         self.handshake.admit(&frame)?;
         match frame {
-            Frame::Hello(hello) => self.handshake.hello(&hello, &mut self.outgoing),
-            Frame::Welcome(welcome) => self.handshake.welcome(&welcome),
+            Frame::Hello(hello) => {
+                self.handshake.hello(&hello, &mut self.outgoing)?;
+                self.heard_offer();
+                Ok(())
+            }
+            Frame::Welcome(welcome) => {
+                self.handshake.welcome(&welcome)?;
+                self.heard_offer();
+                Ok(())
+            }
             Frame::Define(define) => self.peer_methods.define(define),
             Frame::Call(call) => self.handle_call(now, call),
             Frame::Return(answer) => self.handle_return(answer),
@@ -278,12 +282,22 @@ impl<W: Waiter> Session<W> {
         }
     }
 
+    /// The peer said what it takes.
+    fn heard_offer(&mut self) {
+        let payload_bytes_max = self.handshake.peer_payload_bytes_max();
+        self.calls.refuse_larger_than(payload_bytes_max, &mut self.outgoing);
+        self.answers.caller_takes(payload_bytes_max);
+    }
+
     fn handle_call(&mut self, now: Time, mut call: Call) -> Result<(), Violation> {
         let outgoing_full = self.outgoing.bytes() > self.limits.outgoing_bytes_max;
         let method = self.peer_methods.resolve(call.method)?;
         let payload = std::mem::replace(&mut call.payload, Payload::Chunked { total: 0 });
         let length = match &payload {
             Payload::Inline(bytes) => bytes.len(),
+            Payload::Chunked { total } if *total > self.limits.payload_bytes_max => {
+                return Err(Violation::Limit("payload_bytes_max"));
+            }
             Payload::Chunked { total } => *total,
         };
         let id = call.id;
@@ -293,6 +307,12 @@ impl<W: Waiter> Session<W> {
             Payload::Inline(bytes) => {
                 self.answers.arguments(id, bytes, &mut self.outgoing);
                 Ok(())
+            }
+            // An honest caller has no more payloads on their way than calls in flight, whatever became of the calls.
+            Payload::Chunked { .. }
+                if self.arguments.payloads() >= self.limits.calls_max.max(INITIAL_CALLS) =>
+            {
+                Err(Violation::Limit("calls_max"))
             }
             // A refused call's chunks still arrive; they are counted off and dropped.
             Payload::Chunked { total } => {
@@ -393,6 +413,9 @@ impl<W: Waiter> Session<W> {
     /// The next message for the peer. With `seal`, the queued calls are sealed first. `None` when there is nothing to
     /// say.
     pub(crate) fn poll_message(&mut self, now: Time, seal: bool) -> Option<Vec<u8>> {
+        if !self.handshake.may_send() {
+            return None;
+        }
         let allowance = self.handshake.allowance(self.outgoing.sent_bytes());
         if seal {
             self.calls.seal(now, allowance, &mut self.own_methods, &mut self.outgoing);
@@ -403,10 +426,11 @@ impl<W: Waiter> Session<W> {
             self.answers.refuse_new_calls();
             self.outgoing.push(&Frame::Goodbye { code: crate::close_codes::NORMAL, reason: String::new() });
         }
-        if !self.handshake.may_send() {
-            return None;
+        let message = self.outgoing.pop_message(allowance.large);
+        for call in self.outgoing.take_arguments_sent() {
+            self.calls.arguments_sent(call, &mut self.outgoing);
         }
-        self.outgoing.pop_message(allowance.large)
+        message
     }
 
     pub(crate) fn poll_event(&mut self) -> Option<Event<W>> {
@@ -452,6 +476,16 @@ impl<W: Waiter> Session<W> {
             pending_bytes: self.answers.pending_bytes() + self.arguments.bytes_announced(),
             outgoing_bytes: self.outgoing.bytes(),
         }
+    }
+
+    /// That nothing is left in any table once nobody refers to anything, also in those that `stats` does not count.
+    #[cfg(test)]
+    #[track_caller]
+    pub(crate) fn check_empty(&self) {
+        assert!(self.arguments.is_empty() && self.results.is_empty(), "payloads are being assembled");
+        assert!(self.answers.is_empty(), "answers are left");
+        assert!(self.calls.is_empty(), "calls are left");
+        assert!(self.outgoing.is_empty() && self.events.is_empty(), "something waits to be told");
     }
 
     /// The calls that can no longer return, and whether each was sent.

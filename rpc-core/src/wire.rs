@@ -1,45 +1,80 @@
 //! The bytes of the protocol: frames to bytes and back. The only file that knows them.
 //!
 //! One WebSocket message is one *batch*: frames back to back, nothing between or after them. Integers are unsigned
-//! LEB128 (`varint`, at most ten bytes); signed ones are zigzag first. `str` and `bytes` are a varint length and that
-//! many bytes. Unknown bits in a flags byte are a violation.
+//! LEB128 (`varint`, at most ten bytes and 64 bits; a longer form than needed is accepted); where it says zigzag,
+//! `n` is written as `2n` and a negative `n` as `-2n - 1`. `str` and `bytes` are a varint length and that many bytes;
+//! a `str` is UTF-8 and, except in metadata, at most 4,096 bytes long. Kind, flags, status, tags and codes are single
+//! bytes, as is whatever is written as two hexadecimal digits. Unknown bits in a flags byte, unknown statuses, tags and
+//! codes are a violation, and so is a message that ends inside a frame.
 //!
 //! | kind | frame | fields |
 //! |---|---|---|
-//! | `01` | Hello | magic `RPCW` · version · features · codec · session id 16 · secret 32 · attach `00` · calls max · payload max · window · extension `bytes` |
-//! | `02` | Welcome | version · features · codec · calls max · payload max · window · extension `bytes` |
-//! | `03` | Define | number · service `str` · method `str` · fingerprint 8, little endian |
+//! | `01` | Hello | the four bytes `RPCW` · version · features · codec · session id, 16 bytes · secret, 32 bytes · attach `00` · offer |
+//! | `02` | Welcome | version · features · codec · offer |
+//! | `03` | Define | method number · service `str` · method `str` · fingerprint, 8 bytes, little-endian |
 //! | `04` | Call | id · flags · target (zigzag) · method number · \[deadline µs\] · \[metadata: count, (`str` `str`)…\] · payload |
-//! | `05` | Return | id · status · by status: nothing, payload, origin and path, or failure |
+//! | `05` | Return | id · status · what the status says |
 //! | `06` | Cancel | id |
-//! | `07` | Release | count · first id · (difference to the one before, zigzag)… |
-//! | `08` | Chunk | id × 2 + (1 if it belongs to a Return) · `bytes` |
-//! | `09` | Goodbye | code · reason `str` |
+//! | `07` | Release | count · that many ids, each as its difference to the one before (zigzag); the first to 0 |
+//! | `08` | Chunk | id × 2 + (1 if it belongs to a Return) · `bytes`, at least one |
+//! | `09` | Goodbye | code, at most 65,535 · reason `str` |
 //! | `0a` | Ack | number of sequenced frames accepted so far (only where the resume feature was agreed) |
 //! | `10`–`1f` | | kept for streams |
 //! | `20`–`2f` | | kept for object references and recorded programs |
 //! | `80`–`ff` | | optional: `bytes` follow; a receiver that does not know the kind skips them |
 //!
-//! Call flags: `01` value wanted · `02` keep the result for later references · `04` one-way · `08` deadline follows ·
-//! `10` metadata follows · `20` payload follows in chunks · `40` kept for a table of object references.
-//! Return status: `0` done, value not wanted · `1` value · `2` the method's error · `3` upstream · `4` failed; with
-//! `10` added, the payload follows in chunks.
-//! A payload is `bytes`; in chunks it is its total length alone, and Chunk frames bring the rest in order.
-//! The target is `0` for the services at the root, positive for a result, negative for an exported object.
-//! Attach is `0` for a new session; `1` is kept for a resume with epoch, counts and the time detached.
+//! Any other kind is a violation, the kept ones included until a version gives them a meaning.
+//! Version is `1`, codec `1` is bincode 2 (`codec.rs`), features are bits and `0`: none is defined.
+//! An offer is what its sender takes: calls max · payload bytes max · window bytes · extension `bytes`, to be skipped.
+//! Attach is `00` for a new session; `01` is kept for a resume with epoch, counts and the time detached.
+//! The Hello comes first from the side that opened the socket, the Welcome first from the other, each once.
+//! Until the Welcome is here, the opener sends at most 256 calls and 64 KiB, and no chunks.
 //! Frames `03`–`08` and the kept ranges are *sequenced*: both ends count them, so that an Ack can name them.
 //!
-//! A Call's payload is its arguments: a count and as many slots.
+//! A call id is 1 to 2^53 - 1, chosen by the caller and above all it chose before. Method numbers have 32 bits; a
+//! Define gives one its meaning before the first Call that uses it, once. Number 0 is built in and not defined: it
+//! takes one argument, a Reference, and returns what that selects.
+//! Call flags: `01` value wanted · `02` keep the result for later references · `04` one-way · `08` deadline follows ·
+//! `10` metadata follows · `20` payload follows in chunks · `40` kept for a table of object references.
+//! The target is `0` for the services at the root, positive for a result, negative for an exported object.
+//! A payload is `bytes`; in chunks it is its total length alone, above 0, and Chunk frames bring the rest in order.
+//!
+//! | status | meaning | fields |
+//! |---|---|---|
+//! | `00` | done, value not wanted | |
+//! | `01` | value | payload |
+//! | `11` | value in chunks | total length |
+//! | `02` | the method's error | payload |
+//! | `12` | the method's error in chunks | total length |
+//! | `03` | not run: a call it was built on failed, or has nothing at the path | id of that call · `00`, or `01` and path |
+//! | `04` | failed | code · what the code says |
+//!
+//! | code | failure | fields |
+//! |---|---|---|
+//! | `01` | unknown service | |
+//! | `02` | unknown method | |
+//! | `03` | schema mismatch | the answering side's layout `str` |
+//! | `04` | invalid argument | argument `str` · reason `str` |
+//! | `05` | invalid reference | argument `str` · reason `str` |
+//! | `06` | resource exhausted | limit `str` · retry after, ms, 0 if it cannot be said |
+//! | `07` | unavailable | |
+//! | `08` | unauthenticated | |
+//! | `09` | permission denied | |
+//! | `0a` | deadline exceeded | |
+//! | `0b` | cancelled | |
+//! | `0c` | the handler panicked | |
+//!
+//! A Call's payload is its arguments: a count, at most 64, and as many slots, and nothing behind them.
 //!
 //! | tag | slot | fields |
 //! |---|---|---|
 //! | `00` | Inline | `bytes`, encoded by the codec |
 //! | `01` | Reference | call id · path |
 //! | `02` | Reference as the `Some` of an option | call id · path |
-//! | `03` | Tuple | count · slots, none of them a tuple |
+//! | `03` | Tuple | count, at most 64 · slots, none of them a tuple |
 //!
-//! A path is a count and steps: `00` field n · `01` index n · `02` some · `03` variant n.
-//! Failure: code · as many strings as the code has · \[retry after ms\]; see [`Failure`].
+//! A path is a count, at most 32, and as many steps: `00` field n · `01` index n · `02` some · `03` variant n, where
+//! n has 32 bits. No steps are the whole result.
 
 use bytes::Bytes;
 
@@ -840,4 +875,4 @@ impl FrameReader {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

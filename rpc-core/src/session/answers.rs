@@ -21,7 +21,10 @@ use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
 use super::{
-    Begin, exhausted,
+    Begin,
+    calls::RELEASES_MAX,
+    exhausted,
+    handshake::INITIAL_CALLS,
     methods::{KnownMethod, Method},
     outgoing::Outgoing,
 };
@@ -34,7 +37,7 @@ use crate::{
     path::{Path, Step},
     select::SelectError,
     time::Time,
-    wire::{self, ArgumentList, Call, CallId, Failure, Reference, Return, Slot, Status, Want},
+    wire::{ArgumentList, Call, CallId, Failure, Reference, Return, Slot, Status, Want},
 };
 
 pub(crate) struct Answers {
@@ -51,6 +54,8 @@ pub(crate) struct Answers {
     deadlines: BinaryHeap<Reverse<(Time, CallId)>>,
     steps: VecDeque<HandlerStep>,
     refusing: bool,
+    /// The longest result the caller takes.
+    caller_payload_bytes_max: usize,
 }
 
 /// What is to happen to a handler.
@@ -143,7 +148,13 @@ impl Answers {
             deadlines: BinaryHeap::new(),
             steps: VecDeque::new(),
             refusing: false,
+            caller_payload_bytes_max: usize::MAX,
         }
+    }
+
+    /// The caller said how long a result it takes.
+    pub(crate) fn caller_takes(&mut self, payload_bytes_max: usize) {
+        self.caller_payload_bytes_max = payload_bytes_max;
     }
 
     /// From here on new calls are refused; they have not run.
@@ -171,18 +182,22 @@ impl Answers {
             return Err(Violation::IdReused(id.0));
         }
         self.last = id;
-        if length > self.limits.payload_bytes_max {
-            return Err(Violation::Limit("payload_bytes_max"));
-        }
         let metadata_bytes: usize = call.metadata.iter().map(|(key, value)| key.len() + value.len()).sum();
         if metadata_bytes > self.limits.metadata_bytes_max {
             return Err(Violation::Limit("metadata_bytes_max"));
         }
-        // Refused calls leave markers until they are released; a peer that piles those up keeps to no limit at all.
-        if self.keeping >= 2 * self.limits.held_answers_max {
+        // Failed calls leave markers until they are released, which the caller does when it hears of the failure. Those
+        // that it has not heard of are as many as it may have in flight, and as many again that it sends before the
+        // releases; a peer that piles up more keeps to no limit at all.
+        let in_flight_max = self.limits.calls_max.max(INITIAL_CALLS);
+        if self.keeping >= self.limits.held_answers_max + 2 * in_flight_max + 2 * RELEASES_MAX {
             return Err(Violation::Limit("held_answers_max"));
         }
-        let refusal = self.refusal(&call, length + pending_elsewhere, &method, outgoing_full);
+        // Refusals cost memory too. An honest caller waits for answers; one that reads none of them does not.
+        if self.unfinished + outgoing.returns() >= 4 * in_flight_max {
+            return Err(Violation::Limit("calls_max"));
+        }
+        let refusal = self.refusal(&call, length, pending_elsewhere, &method, outgoing_full);
         let deadline =
             call.deadline_us.map(|us| now + Duration::from_micros(us).min(self.limits.deadline_max));
         self.unfinished += 1;
@@ -216,7 +231,8 @@ impl Answers {
     fn refusal(
         &self,
         call: &Call,
-        new_bytes: usize,
+        length: usize,
+        pending_elsewhere: usize,
         method: &Method,
         outgoing_full: bool,
     ) -> Option<Failure> {
@@ -233,13 +249,19 @@ impl Answers {
         if *method == Method::Get && call.want.keep {
             return Some(invalid_reference("(result)", "a part is not kept; refer to the whole"));
         }
+        // A caller that has not been welcomed does not know what is taken.
+        if length > limits.payload_bytes_max {
+            return Some(exhausted("payload_bytes_max"));
+        }
         if self.unfinished >= limits.calls_max {
             return Some(exhausted("calls_max"));
         }
         if call.want.keep && self.keeping >= limits.held_answers_max {
             return Some(exhausted("held_answers_max"));
         }
-        if self.pending_bytes.saturating_add(new_bytes) > limits.pending_bytes_max {
+        if self.pending_bytes.saturating_add(length).saturating_add(pending_elsewhere)
+            > limits.pending_bytes_max
+        {
             return Some(exhausted("pending_bytes_max"));
         }
         outgoing_full.then(|| exhausted("outgoing_bytes_max"))
@@ -445,7 +467,7 @@ impl Answers {
             Method::Get => {
                 let value = arguments.into_iter().next().unwrap_or_default();
                 self.pending_bytes -= value.len();
-                self.finish(id, Outcome::Value { payload: Some(value), held: None }, usize::MAX, outgoing);
+                self.finish(id, Outcome::Value { payload: Some(value), held: None }, outgoing);
             }
             Method::Known(known) => {
                 let (service, ordered) = (known.service, known.ordered);
@@ -516,26 +538,24 @@ impl Answers {
 
     // ---- a call ends ----
 
-    /// The handler is over. `payload_bytes_max` is what the caller takes.
-    pub(crate) fn finish(
-        &mut self,
-        id: CallId,
-        outcome: Outcome,
-        payload_bytes_max: usize,
-        outgoing: &mut Outgoing,
-    ) {
+    /// The handler is over.
+    pub(crate) fn finish(&mut self, id: CallId, outcome: Outcome, outgoing: &mut Outgoing) {
         let Some(answer) = self.table.get_mut(&id) else { return };
         answer.running = false;
         if answer.returned {
             self.settle(id);
             return;
         }
+        let too_large = |bytes: &Bytes| bytes.len() > self.caller_payload_bytes_max;
         let (payload, held) = match outcome {
             Outcome::Value { payload, held } => (payload, held),
+            Outcome::Error(bytes) if too_large(&bytes) => {
+                return self.fail(id, NoValue::Failed(exhausted("payload_bytes_max")), outgoing);
+            }
             Outcome::Error(bytes) => return self.fail(id, NoValue::Error(bytes), outgoing),
             Outcome::Failed(failure) => return self.fail(id, NoValue::Failed(failure), outgoing),
         };
-        if payload.as_ref().is_some_and(|payload| payload.len() > payload_bytes_max) {
+        if payload.as_ref().is_some_and(too_large) {
             return self.fail(id, NoValue::Failed(exhausted("payload_bytes_max")), outgoing);
         }
         let held = held.filter(|_| !answer.cancelled || !answer.uses.is_empty());
@@ -571,7 +591,9 @@ impl Answers {
     }
 
     /// Gives a finished result to the calls that wait for it, in the order in which they were made.
-    fn resolve_uses(&mut self, base: CallId, value: &dyn Held, uses: Vec<Use>, outgoing: &mut Outgoing) {
+    fn resolve_uses(&mut self, base: CallId, value: &dyn Held, mut uses: Vec<Use>, outgoing: &mut Outgoing) {
+        // Arguments that came in chunks were read later than those of calls made after.
+        uses.sort_by_key(|used| used.call);
         for Use { call, place, path, as_some } in uses {
             let Some(Answer { stage: Stage::Waiting(_), .. }) = self.table.get(&call) else { continue };
             let name = self.argument_name(call, place);
@@ -620,8 +642,10 @@ impl Answers {
     /// Lets go of the arguments of a call that will not start, and of its claims on other calls.
     fn drop_arguments(&mut self, id: CallId, stage: Stage, outgoing: &mut Outgoing) {
         match stage {
-            Stage::Waiting(waiting) => {
+            Stage::Waiting(mut waiting) => {
                 self.pending_bytes -= waiting.bytes();
+                waiting.bases.sort_unstable();
+                waiting.bases.dedup();
                 for base in waiting.bases {
                     if let Some(source) = self.table.get_mut(&base) {
                         source.uses.retain(|used| used.call != id);
@@ -748,6 +772,14 @@ impl Answers {
     pub(crate) fn pending_bytes(&self) -> usize {
         self.pending_bytes
     }
+
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.table.is_empty()
+            && self.keeping == 0
+            && self.in_order.values().all(VecDeque::is_empty)
+            && self.steps.is_empty()
+    }
 }
 
 impl Waiting {
@@ -773,7 +805,7 @@ impl Argument {
 }
 
 fn put_return(outgoing: &mut Outgoing, id: CallId, status: Status) {
-    outgoing.append(|out| wire::put_return(out, &Return { id, status }));
+    outgoing.append_return(&Return { id, status });
 }
 
 fn invalid_reference(argument: &str, reason: &str) -> Failure {

@@ -26,6 +26,16 @@ impl Assembly {
         self.announced
     }
 
+    /// How many payloads are on their way, kept or not.
+    pub(crate) fn payloads(&self) -> usize {
+        self.partial.len()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.partial.is_empty() && self.announced == 0
+    }
+
     /// Chunks for `id` will follow.
     pub(crate) fn expect(&mut self, id: CallId, total: usize, keep: bool) -> Result<(), Violation> {
         if total == 0 || self.partial.contains_key(&id) {

@@ -5,7 +5,9 @@
 //!    └─nobody wants it and nothing is built on it─▶ withdrawn, never sent
 //! ```
 //! What is wanted of a result is read when the call is sealed. A call that others are built on stays remembered until
-//! they are forgotten, because an answer to them may name it as the origin of their failure.
+//! they are forgotten, because an answer to them may name it as the origin of their failure. A call that failed is
+//! released at once, whatever still refers to it: calls built on it later fail here and are never sent, so that the
+//! peer keeps no markers for a caller that collects failed promises.
 //! Sent calls are bounded by what the peer offered; queued ones by the memory of the caller who makes them.
 
 use std::{
@@ -18,20 +20,20 @@ use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
 use super::{
-    CallOutcome, NewCall, UpstreamOutcome, Waiter, handshake::Allowance, methods::OwnMethods,
+    CallOutcome, NewCall, UpstreamOutcome, Waiter, exhausted, handshake::Allowance, methods::OwnMethods,
     outgoing::Outgoing,
 };
 use crate::{
     error::Violation,
     path::Path,
     time::Time,
-    wire::{self, Call, CallId, Failure, Frame, MethodNumber, Want},
+    wire::{self, Call, CallId, Failure, Frame, MethodNumber, Payload, Want},
 };
 
 /// How long a release waits for a message to ride on.
 const RELEASE_DELAY: Duration = Duration::from_millis(20);
 /// So many releases make a message of their own.
-const RELEASES_MAX: usize = 256;
+pub(crate) const RELEASES_MAX: usize = 256;
 
 pub(crate) struct Calls<W> {
     table: FxHashMap<CallId, Entry<W>>,
@@ -52,6 +54,8 @@ struct Entry<W> {
     bases: Vec<CallId>,
     deadline: Option<Time>,
     stage: Stage,
+    /// Its waiter was asked for its interest.
+    sealed: bool,
     /// Somebody waits for the value.
     value: bool,
     /// Something can still pass the result on.
@@ -60,8 +64,12 @@ struct Entry<W> {
     detached: bool,
     /// Calls in the table that are built on this one.
     dependents: usize,
-    /// Those of them that have not been sent: the peer must keep the result for them.
+    /// How many of them have not been sent in full: the peer must keep the result for them.
     unsent_dependents: usize,
+    /// Those that were queued and may still be.
+    queued_dependents: Vec<CallId>,
+    /// Its own arguments have not been sent in full.
+    arguments_unsent: bool,
     /// The peer was told that it need not go on.
     cancelled: bool,
     /// The peer was asked to keep the result and has not been told to let it go.
@@ -69,7 +77,7 @@ struct Entry<W> {
     /// The failure, kept for calls built on this one.
     failure: Option<CallOutcome<W>>,
     /// Answers that name this call as their origin and overtook its own.
-    parked: Vec<(CallId, Option<Path>)>,
+    parked: Vec<CallId>,
 }
 
 enum Stage {
@@ -99,9 +107,38 @@ impl<W> Entry<W> {
         matches!(self.stage, Stage::Returned)
     }
 
+    /// Asks the waiter, once, what is wanted of the result.
+    fn seal(&mut self)
+    where
+        W: Waiter,
+    {
+        if std::mem::replace(&mut self.sealed, true) {
+            return;
+        }
+        let interest = self.waiter.seal();
+        self.value = interest.value;
+        self.reference = interest.reference;
+        self.detached = interest.detached;
+    }
+
+    /// How a call built on this one fails because this one did. Names the call that failed first, so that what is
+    /// told does not grow with the length of a chain.
+    fn as_cause(&self) -> Option<CallOutcome<W>>
+    where
+        W: Clone,
+    {
+        Some(match self.failure.as_ref()? {
+            upstream @ CallOutcome::Upstream { cause: UpstreamOutcome::Failed(_), .. } => upstream.clone(),
+            other => CallOutcome::Upstream {
+                origin: self.waiter.clone(),
+                cause: UpstreamOutcome::Failed(Box::new(other.clone())),
+            },
+        })
+    }
+
     /// Nobody would notice if it never ran.
     fn is_pointless(&self) -> bool {
-        !(self.value || self.reference || self.detached) && self.dependents == 0
+        !(self.value || self.reference || self.detached) && self.unsent_dependents == 0
     }
 }
 
@@ -122,15 +159,22 @@ impl<W: Waiter> Calls<W> {
 
     // ---- towards the peer ----
 
-    pub(crate) fn queue(&mut self, call: NewCall<W>) {
+    /// Queues a call. One the peer would not take, or that is built on a failed one, fails here.
+    pub(crate) fn queue(&mut self, call: NewCall<W>, payload_bytes_max: usize, outgoing: &mut Outgoing) {
         let NewCall { id, number, service, method, payload, bases, deadline, metadata, waiter } = call;
         let mut deadline = deadline;
+        let mut failure =
+            (payload.len() > payload_bytes_max).then(|| CallOutcome::Failed(exhausted("payload_bytes_max")));
         for base in &bases {
             // A base is in the table: the caller's arguments kept it referable until this call was queued.
             if let Some(base) = self.table.get_mut(base) {
                 base.dependents += 1;
                 base.unsent_dependents += 1;
-                deadline = deadline.into_iter().chain(base.deadline).min();
+                base.queued_dependents.push(id);
+                if !base.has_returned() {
+                    deadline = deadline.into_iter().chain(base.deadline).min();
+                }
+                failure = failure.or_else(|| base.as_cause());
             }
         }
         if let Some(deadline) = deadline {
@@ -144,11 +188,14 @@ impl<W: Waiter> Calls<W> {
                 bases,
                 deadline,
                 stage: Stage::Queued(queued),
+                sealed: false,
                 value: true,
                 reference: true,
                 detached: false,
                 dependents: 0,
                 unsent_dependents: 0,
+                queued_dependents: Vec::new(),
+                arguments_unsent: true,
                 cancelled: false,
                 kept: false,
                 failure: None,
@@ -156,6 +203,42 @@ impl<W: Waiter> Calls<W> {
             },
         );
         self.queue.push_back(id);
+        if let Some(failure) = failure {
+            self.refuse(id, failure, outgoing);
+        }
+    }
+
+    /// Fails the queued calls whose payloads are larger than the peer turned out to take.
+    pub(crate) fn refuse_larger_than(&mut self, payload_bytes_max: usize, outgoing: &mut Outgoing) {
+        let too_large = |id: &CallId| match self.table.get(id).map(|entry| &entry.stage) {
+            Some(Stage::Queued(queued)) => queued.payload.len() > payload_bytes_max,
+            Some(Stage::Sent | Stage::Assembling { .. } | Stage::Returned) | None => false,
+        };
+        let ids: Vec<CallId> = self.queue.iter().copied().filter(too_large).collect();
+        for id in ids {
+            self.refuse(id, CallOutcome::Failed(exhausted("payload_bytes_max")), outgoing);
+        }
+    }
+
+    /// Fails a call that has not been sent; then the unsent ones built on it.
+    fn refuse(&mut self, id: CallId, outcome: CallOutcome<W>, outgoing: &mut Outgoing) {
+        let mut failing = vec![(id, outcome)];
+        while let Some((id, outcome)) = failing.pop() {
+            // Its place in the queue stays and is passed over.
+            let Some(entry) = self.table.get_mut(&id).filter(|entry| entry.is_unsent()) else { continue };
+            entry.seal();
+            entry.stage = Stage::Returned;
+            entry.failure = Some(outcome.clone());
+            if std::mem::take(&mut entry.value) {
+                self.finished.push_back((entry.waiter.clone(), outcome));
+            }
+            let dependents = std::mem::take(&mut entry.queued_dependents);
+            if let Some(cause) = entry.as_cause() {
+                failing.extend(dependents.into_iter().map(|dependent| (dependent, cause.clone())));
+            }
+            self.arguments_sent(id, outgoing);
+            self.forget_if_done(id);
+        }
     }
 
     /// Seals what is queued: reads what is wanted of each call, withdraws what is not needed, encodes the rest while
@@ -167,10 +250,15 @@ impl<W: Waiter> Calls<W> {
         methods: &mut OwnMethods,
         outgoing: &mut Outgoing,
     ) {
-        self.read_interest();
+        self.read_interest(outgoing);
         let sent_before = outgoing.sent_bytes();
         while let Some(&id) = self.queue.front() {
-            if self.in_flight >= allowance.calls || outgoing.sent_bytes() - sent_before >= allowance.bytes {
+            let left = allowance.bytes.saturating_sub(outgoing.sent_bytes() - sent_before);
+            let payload = match self.table.get(&id).map(|entry| &entry.stage) {
+                Some(Stage::Queued(queued)) => queued.payload.len(),
+                Some(Stage::Sent | Stage::Assembling { .. } | Stage::Returned) | None => 0,
+            };
+            if self.in_flight.max(outgoing.arguments_in_chunks()) >= allowance.calls || left <= payload {
                 break;
             }
             self.queue.pop_front();
@@ -181,11 +269,13 @@ impl<W: Waiter> Calls<W> {
 
     /// Tells the peer which results it may let go, if a message leaves anyway or they have waited for long enough.
     pub(crate) fn send_releases(&mut self, now: Time, outgoing: &mut Outgoing) {
+        if self.releases.is_empty() {
+            self.release_due = None;
+            return;
+        }
         let due = self.releases.len() >= RELEASES_MAX || self.release_due.is_some_and(|due| due <= now);
-        if self.releases.is_empty() || (outgoing.is_empty() && !due) {
-            if !self.releases.is_empty() {
-                self.release_due.get_or_insert(now + RELEASE_DELAY);
-            }
+        if outgoing.is_empty() && !due {
+            self.release_due.get_or_insert(now + RELEASE_DELAY);
             return;
         }
         self.release_due = None;
@@ -193,25 +283,22 @@ impl<W: Waiter> Calls<W> {
         outgoing.push(&Frame::Release(std::mem::take(&mut self.releases)));
     }
 
-    fn read_interest(&mut self) {
+    fn read_interest(&mut self, outgoing: &mut Outgoing) {
         for id in self.queue.range(self.sealed..) {
             if let Some(entry) = self.table.get_mut(id) {
-                let interest = entry.waiter.seal();
-                entry.value = interest.value;
-                entry.reference = interest.reference;
-                entry.detached = interest.detached;
+                entry.seal();
             }
         }
         // Backwards, because a call may be needed only by a later one that is not needed itself.
         for index in (self.sealed..self.queue.len()).rev() {
             let id = self.queue[index];
-            self.withdraw_if_pointless(id);
+            self.withdraw_if_pointless(id, outgoing);
         }
         self.sealed = self.queue.len();
     }
 
     /// Takes an unsent call back when nobody would notice; then what it was built on, for the same reason.
-    fn withdraw_if_pointless(&mut self, id: CallId) {
+    fn withdraw_if_pointless(&mut self, id: CallId, outgoing: &mut Outgoing) {
         let mut candidates = Vec::new();
         let mut next = Some(id);
         while let Some(id) = next.take().or_else(|| candidates.pop()) {
@@ -221,7 +308,7 @@ impl<W: Waiter> Calls<W> {
             // Its place in the queue stays and is passed over.
             let Some(entry) = self.table.remove(&id) else { continue };
             for base in entry.bases {
-                self.dependent_sent(base);
+                self.dependent_sent(base, outgoing);
                 self.dependent_gone(base);
                 candidates.push(base);
             }
@@ -229,10 +316,12 @@ impl<W: Waiter> Calls<W> {
     }
 
     fn send(&mut self, id: CallId, now: Time, methods: &mut OwnMethods, outgoing: &mut Outgoing) {
-        let Some(entry) = self.table.get_mut(&id) else { return };
+        let Some(entry) = self.table.get_mut(&id).filter(|entry| entry.is_unsent()) else { return };
         let Stage::Queued(queued) = std::mem::replace(&mut entry.stage, Stage::Sent) else { return };
         let Queued { number, service, method, payload, metadata } = *queued;
         entry.kept = entry.reference || entry.unsent_dependents > 0;
+        let payload = outgoing.payload(id, false, Bytes::from(payload));
+        let in_chunks = matches!(payload, Payload::Chunked { .. });
         let call = Call {
             id,
             want: Want { value: entry.value, keep: entry.kept },
@@ -243,7 +332,7 @@ impl<W: Waiter> Calls<W> {
                 .deadline
                 .map(|deadline| now.until(deadline).as_micros().try_into().unwrap_or(u64::MAX)),
             metadata,
-            payload: outgoing.payload(id, false, Bytes::from(payload)),
+            payload,
         };
         let define = methods.define(number);
         outgoing.append(|out| {
@@ -254,22 +343,55 @@ impl<W: Waiter> Calls<W> {
         });
         self.last_sent = id;
         self.in_flight += 1;
-        let bases = entry.bases.clone();
-        bases.into_iter().for_each(|base| self.dependent_sent(base));
+        // References in chunked arguments are read when the last chunk is there.
+        if !in_chunks {
+            self.arguments_sent(id, outgoing);
+        }
+    }
+
+    /// The peer has all it needs of the call's arguments, or the call has failed without them.
+    pub(crate) fn arguments_sent(&mut self, id: CallId, outgoing: &mut Outgoing) {
+        let Some(entry) = self.table.get_mut(&id) else { return };
+        if !std::mem::take(&mut entry.arguments_unsent) {
+            return;
+        }
+        for base in entry.bases.clone() {
+            self.dependent_sent(base, outgoing);
+            self.withdraw_if_pointless(base, outgoing);
+        }
     }
 
     /// A call built on `base` needs it no longer to be kept on its account: it was sent, or never will be.
-    fn dependent_sent(&mut self, base: CallId) {
-        if let Some(entry) = self.table.get_mut(&base) {
-            entry.unsent_dependents -= 1;
+    fn dependent_sent(&mut self, base: CallId, outgoing: &mut Outgoing) {
+        let Some(entry) = self.table.get_mut(&base) else { return };
+        entry.unsent_dependents -= 1;
+        if entry.unsent_dependents == 0 {
+            entry.queued_dependents = Vec::new();
+            self.cancel_if_unneeded(base, outgoing);
         }
         self.release_if_unreferred(base);
+    }
+
+    /// Tells the peer that nothing on this side needs a call that runs there. The peer stops it unless a call it has
+    /// received is built on it.
+    fn cancel_if_unneeded(&mut self, id: CallId, outgoing: &mut Outgoing) {
+        let Some(entry) = self.table.get_mut(&id) else { return };
+        let needed = entry.value || entry.reference || entry.detached || entry.unsent_dependents > 0;
+        if needed || entry.is_unsent() || entry.has_returned() || entry.cancelled {
+            return;
+        }
+        entry.cancelled = true;
+        // A cancel also releases; a release behind it would be one too many.
+        if !std::mem::take(&mut entry.kept) {
+            self.releases.retain(|released| *released != id);
+        }
+        outgoing.push(&Frame::Cancel(id));
     }
 
     fn release_if_unreferred(&mut self, id: CallId) {
         if let Some(entry) = self.table.get_mut(&id)
             && entry.kept
-            && !entry.reference
+            && (!entry.reference || entry.failure.is_some())
             && entry.unsent_dependents == 0
         {
             entry.kept = false;
@@ -292,18 +414,12 @@ impl<W: Waiter> Calls<W> {
     }
 
     fn interest_fell(&mut self, id: CallId, outgoing: &mut Outgoing) {
-        let Some(entry) = self.table.get_mut(&id) else { return };
+        let Some(entry) = self.table.get(&id) else { return };
         if entry.is_unsent() {
-            self.withdraw_if_pointless(id);
+            self.withdraw_if_pointless(id, outgoing);
             return;
         }
-        let needed = entry.value || entry.reference || entry.detached || entry.unsent_dependents > 0;
-        if !entry.has_returned() && !needed && !entry.cancelled {
-            // A cancel also releases: the peer stops the handler unless a call it has received depends on it.
-            entry.kept = false;
-            entry.cancelled = true;
-            outgoing.push(&Frame::Cancel(id));
-        }
+        self.cancel_if_unneeded(id, outgoing);
         self.release_if_unreferred(id);
         self.forget_if_done(id);
     }
@@ -317,23 +433,45 @@ impl<W: Waiter> Calls<W> {
         outcome: CallOutcome<W>,
         outgoing: &mut Outgoing,
     ) -> Result<(), Violation> {
-        let entry = sent_entry(&mut self.table, self.last_sent, id)?;
+        let mut over = VecDeque::from([(id, outcome)]);
+        while let Some((id, outcome)) = over.pop_front() {
+            sent_entry(&mut self.table, self.last_sent, id)?;
+            let (cause, parked) = self.end(id, outcome, outgoing);
+            for dependent in parked {
+                let cause = cause.clone().ok_or(Violation::UnknownCall(id.0))?;
+                over.push_back((dependent, cause));
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends one call. Gives how calls built on it fail, if it failed, and those whose answers waited for that.
+    fn end(
+        &mut self,
+        id: CallId,
+        outcome: CallOutcome<W>,
+        outgoing: &mut Outgoing,
+    ) -> (Option<CallOutcome<W>>, Vec<CallId>) {
+        let Some(entry) = self.table.get_mut(&id) else { return (None, Vec::new()) };
         entry.stage = Stage::Returned;
+        self.in_flight -= 1;
         let failed = !matches!(outcome, CallOutcome::Done | CallOutcome::Value(_));
         if failed && (entry.reference || entry.dependents > 0) {
             entry.failure = Some(outcome.clone());
         }
+        let cause = entry.as_cause();
         let parked = std::mem::take(&mut entry.parked);
-        if entry.value {
-            entry.value = false;
+        if std::mem::take(&mut entry.value) {
             self.finished.push_back((entry.waiter.clone(), outcome));
         }
-        self.in_flight -= 1;
-        for (dependent, missed) in parked {
-            self.upstream(dependent, id, missed, outgoing)?;
+        if let Some(cause) = &cause {
+            let queued = std::mem::take(&mut entry.queued_dependents);
+            queued.into_iter().for_each(|dependent| self.refuse(dependent, cause.clone(), outgoing));
         }
+        self.arguments_sent(id, outgoing);
+        self.release_if_unreferred(id);
         self.forget_if_done(id);
-        Ok(())
+        (cause, parked)
     }
 
     /// A call did not run because `origin` failed, or had nothing at `missed`.
@@ -346,17 +484,20 @@ impl<W: Waiter> Calls<W> {
     ) -> Result<(), Violation> {
         sent_entry(&mut self.table, self.last_sent, id)?;
         let source = self.table.get_mut(&origin).ok_or(Violation::UnknownCall(origin.0))?;
-        let cause = match (missed, &source.failure) {
-            (Some(path), _) => UpstreamOutcome::Missed(path),
-            (None, Some(failure)) => UpstreamOutcome::Failed(Box::new(failure.clone())),
-            (None, None) if source.has_returned() => return Err(Violation::UnknownCall(origin.0)),
+        let outcome = match (missed, source.as_cause()) {
+            (Some(path), _) => {
+                CallOutcome::Upstream { origin: source.waiter.clone(), cause: UpstreamOutcome::Missed(path) }
+            }
+            (None, Some(cause)) => cause,
+            (None, None) if source.has_returned() || origin == id => {
+                return Err(Violation::UnknownCall(origin.0));
+            }
             (None, None) => {
-                source.parked.push((id, None));
+                source.parked.push(id);
                 return Ok(());
             }
         };
-        let origin = source.waiter.clone();
-        self.returned(id, CallOutcome::Upstream { origin, cause }, outgoing)
+        self.returned(id, outcome, outgoing)
     }
 
     pub(crate) fn expect_chunks(&mut self, id: CallId, is_error: bool) -> Result<(), Violation> {
@@ -429,6 +570,7 @@ impl<W: Waiter> Calls<W> {
             }
             self.deadlines.pop();
             let Some(entry) = self.table.get_mut(&id) else { continue };
+            entry.seal();
             if entry.value && !entry.has_returned() {
                 entry.value = false;
                 self.finished
@@ -465,9 +607,15 @@ impl<W: Waiter> Calls<W> {
         self.table.len()
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.table.is_empty() && self.queue.is_empty() && self.releases.is_empty() && self.finished.is_empty()
+    }
+
     /// The session is over: every waiter that still waits, and whether its call was sent.
     pub(crate) fn abandon(&mut self) -> Vec<(W, bool)> {
-        let mut waiting: Vec<_> = self.table.drain().filter(|(_, entry)| !entry.has_returned()).collect();
+        let mut waiting: Vec<_> =
+            self.table.drain().filter(|(_, entry)| entry.value && !entry.has_returned()).collect();
         waiting.sort_unstable_by_key(|(id, _)| *id);
         self.queue.clear();
         waiting

@@ -17,7 +17,7 @@ use crate::{
 
 /// What a client may send before it knows the server's limits.
 const INITIAL_BYTES: usize = 64 << 10;
-const INITIAL_CALLS: usize = 256;
+pub(crate) const INITIAL_CALLS: usize = 256;
 
 pub(crate) struct Handshake {
     side: Side,
@@ -92,7 +92,8 @@ impl Handshake {
         check_codec(hello.codec)?;
         self.peer = Some(hello.offer);
         self.state = State::Open;
-        outgoing.push(&Frame::Welcome(Welcome {
+        // A close may have been asked for before the peer was heard.
+        outgoing.push_first(&Frame::Welcome(Welcome {
             version: WIRE_VERSION,
             features: 0,
             codec: CODEC_BINCODE,

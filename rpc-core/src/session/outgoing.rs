@@ -7,17 +7,34 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::wire::{self, BATCH_BYTES, CHUNK_BYTES, CallId, Frame, INLINE_BYTES_MAX, Payload};
+use crate::wire::{self, BATCH_BYTES, CHUNK_BYTES, CallId, Frame, INLINE_BYTES_MAX, Payload, Return};
+
+/// No message is longer: what receivers take by default.
+const MESSAGE_BYTES: usize = 128 << 10;
+/// The most that a chunk frame has besides its bytes.
+const CHUNK_HEAD_BYTES: usize = 16;
 
 #[derive(Default)]
 pub(crate) struct Outgoing {
-    full: VecDeque<Vec<u8>>,
-    open: Vec<u8>,
+    full: VecDeque<Batch>,
+    open: Batch,
+    /// Returns in all batches.
+    returns: usize,
     large: VecDeque<Large>,
+    /// How many of `large` are arguments.
+    arguments_in_chunks: usize,
+    /// Calls whose last chunk of arguments has left, until they are taken.
+    arguments_sent: Vec<CallId>,
     /// Messages handed out; with the length of `full`, the position of the open batch.
     popped: usize,
     queued_bytes: usize,
     sent_bytes: usize,
+}
+
+#[derive(Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    returns: usize,
 }
 
 struct Large {
@@ -36,12 +53,24 @@ impl Outgoing {
 
     /// Appends what `encode` writes, as one frame or several that stay together.
     pub(crate) fn append(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
-        let before = self.open.len();
-        encode(&mut self.open);
-        self.queued_bytes += self.open.len() - before;
-        if self.open.len() >= BATCH_BYTES {
+        let before = self.open.bytes.len();
+        encode(&mut self.open.bytes);
+        self.queued_bytes += self.open.bytes.len() - before;
+        if self.open.bytes.len() >= BATCH_BYTES {
             self.full.push_back(std::mem::take(&mut self.open));
         }
+    }
+
+    /// Appends a Return.
+    pub(crate) fn append_return(&mut self, answer: &Return) {
+        self.returns += 1;
+        self.open.returns += 1;
+        self.append(|out| wire::put_return(out, answer));
+    }
+
+    /// Answers that the peer cannot have seen.
+    pub(crate) fn returns(&self) -> usize {
+        self.returns
     }
 
     /// The payload as its frame carries it; a large one is queued to follow in chunks, once the frame is appended.
@@ -52,6 +81,7 @@ impl Outgoing {
         let total = bytes.len();
         self.queued_bytes += total;
         let announced_in = self.popped + self.full.len();
+        self.arguments_in_chunks += usize::from(!of_return);
         self.large.push_back(Large { id, of_return, announced_in, rest: bytes });
         Payload::Chunked { total }
     }
@@ -61,18 +91,41 @@ impl Outgoing {
         self.queued_bytes
     }
 
+    /// Calls whose arguments are leaving in chunks.
+    pub(crate) fn arguments_in_chunks(&self) -> usize {
+        self.arguments_in_chunks
+    }
+
+    /// Calls whose last chunk of arguments has left since this was last asked.
+    pub(crate) fn take_arguments_sent(&mut self) -> Vec<CallId> {
+        std::mem::take(&mut self.arguments_sent)
+    }
+
+    /// Puts a frame before everything else. Only while nothing was sent.
+    pub(crate) fn push_first(&mut self, frame: &Frame) {
+        let mut bytes = Vec::new();
+        wire::put_frame(&mut bytes, frame);
+        self.queued_bytes += bytes.len();
+        let first = self.full.front_mut().unwrap_or(&mut self.open);
+        first.bytes.splice(0..0, bytes);
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
-        self.full.is_empty() && self.open.is_empty() && self.large.is_empty()
+        self.full.is_empty() && self.open.bytes.is_empty() && self.large.is_empty()
     }
 
     /// Bytes handed out or ready to be.
     pub(crate) fn sent_bytes(&self) -> usize {
-        self.sent_bytes + self.open.len() + self.full.iter().map(Vec::len).sum::<usize>()
+        self.sent_bytes
+            + self.open.bytes.len()
+            + self.full.iter().map(|batch| batch.bytes.len()).sum::<usize>()
     }
 
     /// The next message. With `large`, one chunk rides along.
     pub(crate) fn pop_message(&mut self, large: bool) -> Option<Vec<u8>> {
-        let mut message = self.full.pop_front().unwrap_or_else(|| std::mem::take(&mut self.open));
+        let batch = self.full.pop_front().unwrap_or_else(|| std::mem::take(&mut self.open));
+        let Batch { bytes: mut message, returns } = batch;
+        self.returns -= returns;
         self.queued_bytes -= message.len();
         // A batch that a large frame has filled is long enough.
         if large && message.len() <= 2 * BATCH_BYTES {
@@ -92,12 +145,17 @@ impl Outgoing {
             return;
         };
         let Some(mut large) = self.large.remove(index) else { return };
-        let chunk = large.rest.split_to(large.rest.len().min(CHUNK_BYTES));
+        // A batch that ends with a long payload leaves less room.
+        let room = MESSAGE_BYTES.saturating_sub(message.len() + CHUNK_HEAD_BYTES).max(1);
+        let chunk = large.rest.split_to(large.rest.len().min(CHUNK_BYTES).min(room));
         self.queued_bytes -= chunk.len();
-        message.reserve_exact(chunk.len() + 16);
+        message.reserve_exact(chunk.len() + CHUNK_HEAD_BYTES);
         wire::put_chunk(message, large.id, large.of_return, &chunk);
         if !large.rest.is_empty() {
             self.large.push_back(large);
+        } else if !large.of_return {
+            self.arguments_in_chunks -= 1;
+            self.arguments_sent.push(large.id);
         }
     }
 }

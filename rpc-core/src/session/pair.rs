@@ -56,13 +56,14 @@ const PLAIN: MethodAttributes = MethodAttributes {
 
 pub(crate) static TEST: ServiceDescriptor =
     ServiceDescriptor { name: "Test", docs: "", ordered: false, methods: &TEST_METHODS };
-static TEST_METHODS: [MethodDescriptor; 6] = [
+static TEST_METHODS: [MethodDescriptor; 7] = [
     method!("add", ["a": u64, "b": u64] -> u64, PLAIN),
     method!("structured", ["seed": u64] -> Structured, PLAIN),
     method!("maybe", ["value": Option<u64>] -> u64, PLAIN),
     method!("both", ["pair": (u64, u64)] -> u64, PLAIN),
     method!("text", ["text": String] -> String, PLAIN),
     method!("note", ["value": u64] -> (), MethodAttributes { oneway: true, ..PLAIN }),
+    method!("label", ["text": String, "value": u64] -> u64, PLAIN),
 ];
 pub(crate) static ORDERED: ServiceDescriptor =
     ServiceDescriptor { name: "Ordered", docs: "", ordered: true, methods: &ORDERED_METHODS };
@@ -74,7 +75,8 @@ pub(crate) const MAYBE: u32 = 3;
 pub(crate) const BOTH: u32 = 4;
 pub(crate) const TEXT: u32 = 5;
 pub(crate) const NOTE: u32 = 6;
-pub(crate) const ORDERED_ADD: u32 = 7;
+pub(crate) const LABEL: u32 = 7;
+pub(crate) const ORDERED_ADD: u32 = 8;
 
 /// The service and method behind a number of the constants above.
 pub(crate) fn method(number: u32) -> (&'static str, &'static MethodDescriptor) {
@@ -227,6 +229,15 @@ pub(crate) struct TestPeer {
     pub(crate) automatic: bool,
     pub(crate) peer_closing: bool,
     pub(crate) sent: Vec<Vec<u8>>,
+    /// What happened to handlers, in order, for tests that check the order.
+    pub(crate) history: Vec<Happened>,
+}
+
+/// What happened to a handler.
+#[derive(Clone, Debug)]
+pub(crate) enum Happened {
+    Begun { answer: CallId, method: &'static str, arguments: Vec<Bytes> },
+    Finished { answer: CallId },
 }
 
 /// A client and a server with nothing but virtual time between them.
@@ -282,8 +293,7 @@ impl Pair {
             let Some(next) = due.into_iter().flatten().filter(|due| *due <= until).min() else { break };
             self.now = self.now.max(next);
             for peer in [&mut self.client, &mut self.server] {
-                peer.session.handle_timeout(self.now);
-                peer.take_events();
+                peer.handle_timeout(self.now);
             }
             self.run();
         }
@@ -304,6 +314,7 @@ impl TestPeer {
             automatic: true,
             peer_closing: false,
             sent: Vec::new(),
+            history: Vec::new(),
         }
     }
 
@@ -313,7 +324,7 @@ impl TestPeer {
     }
 
     pub(crate) fn call_until(&mut self, number: u32, arguments: &[Arg], deadline: Option<Time>) -> TestCall {
-        let mut payload = vec![arguments.len() as u8];
+        let mut payload = vec![u8::try_from(arguments.len()).expect("few arguments")];
         let mut bases = Vec::new();
         arguments.iter().for_each(|argument| argument.put(&mut payload, &mut bases));
         self.call_raw(MethodNumber(number), payload, bases, deadline)
@@ -381,11 +392,34 @@ impl TestPeer {
 
     /// The promise is gone.
     pub(crate) fn drop_promise(&mut self, call: &TestCall) {
+        self.drop_value(call);
+        self.release(call);
+        self.take_events();
+    }
+
+    /// Nobody waits for the value any more; something may still refer to the result.
+    pub(crate) fn drop_value(&mut self, call: &TestCall) {
         self.set(call, |interest| interest.value = false);
         if call.sealed.get() {
             self.session.unwanted(call.id);
         }
+        self.take_events();
+    }
+
+    /// Lets the call run whoever drops what, then drops its promise.
+    pub(crate) fn detach(&mut self, call: &TestCall) {
+        let sealed = call.sealed.get();
+        self.set(call, |interest| interest.detached = true);
+        if !sealed {
+            self.set(call, |interest| interest.value = false);
+        }
         self.release(call);
+        self.take_events();
+    }
+
+    /// Expires what is due.
+    pub(crate) fn handle_timeout(&mut self, now: Time) {
+        self.session.handle_timeout(now);
         self.take_events();
     }
 
@@ -436,8 +470,14 @@ impl TestPeer {
         let arguments: Vec<String> =
             begin.arguments.iter().map(|bytes| text_of(begin.descriptor.name, bytes)).collect();
         self.log.push(format!("{}({})", begin.descriptor.name, arguments.join(", ")));
+        self.history.push(Happened::Begun {
+            answer: begin.answer,
+            method: begin.descriptor.name,
+            arguments: begin.arguments.clone(),
+        });
         if self.automatic {
             let outcome = natural_outcome(&begin);
+            self.history.push(Happened::Finished { answer: begin.answer });
             self.session.finish(begin.answer, outcome);
         } else {
             self.open.push(begin);
@@ -449,13 +489,13 @@ impl TestPeer {
     pub(crate) fn finish_next(&mut self) {
         let begin = self.open.remove(0);
         let outcome = natural_outcome(&begin);
-        self.session.finish(begin.answer, outcome);
-        self.take_events();
+        self.finish_with(begin.answer, outcome);
     }
 
     #[track_caller]
     pub(crate) fn finish_with(&mut self, answer: CallId, outcome: Outcome) {
         self.open.retain(|begin| begin.answer != answer);
+        self.history.push(Happened::Finished { answer });
         self.session.finish(answer, outcome);
         self.take_events();
     }
@@ -466,7 +506,7 @@ fn text_of(method: &str, bytes: &[u8]) -> String {
     match method {
         "maybe" => format!("{:?}", codec::decode::<Option<u64>>(bytes, budget)),
         "both" => format!("{:?}", codec::decode::<(u64, u64)>(bytes, budget).expect("a pair was sent")),
-        "text" => format!("{} bytes", bytes.len()),
+        "text" | "label" => format!("{} bytes", bytes.len()),
         _ => number(bytes).to_string(),
     }
 }
@@ -484,7 +524,8 @@ pub(crate) fn value_of<T: serde::Serialize + Send + 'static>(
     }
 }
 
-/// `add` sums and fails with "overflow" above 1,000,000; `structured` takes its seed apart; the rest echo.
+/// `add` sums and fails with "overflow" above 1,000,000; `structured` takes its seed apart, `label` adds the encoded
+/// length of its text; the rest echo.
 pub(crate) fn natural_outcome(begin: &Begin) -> Outcome {
     let budget = DecodeBudget::from(&Limits::default());
     let argument = |index: usize| number(&begin.arguments[index]);
@@ -509,6 +550,7 @@ pub(crate) fn natural_outcome(begin: &Begin) -> Outcome {
             let text: String = codec::decode(&begin.arguments[0], budget).expect("a text was sent");
             value_of(begin.want, text)
         }
+        "label" => value_of(begin.want, begin.arguments[0].len() as u64 + argument(1)),
         _ => value_of(begin.want, ()),
     }
 }

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use super::{
     CallOutcome, UpstreamOutcome,
     pair::{
-        ADD, Arg, BOTH, MAYBE, NOTE, ORDERED_ADD, Pair, STRUCTURED, TEXT, TestCall, encoded, method, number,
-        value_of,
+        ADD, Arg, BOTH, LABEL, MAYBE, NOTE, ORDERED_ADD, Pair, STRUCTURED, TEXT, TestCall, encoded, method,
+        number, value_of,
     },
 };
 use crate::{
@@ -192,7 +192,7 @@ fn a_dropped_promise_with_a_dependent_is_kept_without_its_value_and_let_go_in_th
     pair.run();
     assert_eq!(second.value(), 6);
     let sent = pair.client.take_frames();
-    assert_eq!(kinds(&sent), ["call", "call", "release"]);
+    assert_eq!(kinds(&sent), ["call", "call", "cancel"]);
     assert!(matches!(&sent[0], Frame::Call(call) if call.want == Want { value: false, keep: true }));
     assert!(matches!(&sent[1], Frame::Call(call) if call.want == Want { value: true, keep: false }));
     let answers = pair.server.take_frames();
@@ -992,7 +992,7 @@ fn refused_kept_calls_cannot_pile_up() {
     pair.run();
     let mut message = Vec::new();
     wire::put_frame(&mut message, &define(ADD));
-    for id in 1..=20 {
+    for id in 1..=10_000 {
         let call = Call { want: Want { value: true, keep: true }, ..raw_call(id, ADD, ONE_AND_TWO) };
         wire::put_frame(&mut message, &Frame::Call(call));
     }
@@ -1002,4 +1002,385 @@ fn refused_kept_calls_cannot_pile_up() {
 #[test]
 fn numbers_survive_the_wire() {
     assert_eq!(number(&encoded(&u64::MAX)), u64::MAX);
+}
+
+// ---- found by the model ----
+
+#[test]
+fn a_cancel_right_behind_an_unsent_release_releases_once() {
+    let mut pair = Pair::new();
+    pair.server.automatic = false;
+    let call = add(&mut pair, 1, 2);
+    pair.run();
+    pair.client.consume(&call);
+    pair.client.drop_value(&call);
+    pair.run();
+    assert_eq!(pair.server.cancelled, [call.id]);
+    pair.server.finish_next();
+    pair.run();
+    assert_eq!(pair.server.session.stats(), Default::default());
+    assert_eq!(pair.client.session.poll_timeout(), None);
+}
+
+#[test]
+fn a_call_that_expires_before_it_is_sealed_returns_once() {
+    let mut pair = Pair::new();
+    pair.run();
+    let until = pair.now + Duration::from_millis(10);
+    let call = pair.client.call_until(ADD, &[1.into(), 2.into()], Some(until));
+    pair.now = until;
+    pair.client.handle_timeout(until);
+    assert_eq!(call.failure(), Failure::DeadlineExceeded);
+    pair.run();
+}
+
+#[test]
+fn a_promise_dropped_before_the_seal_hears_of_no_deadline() {
+    let mut pair = Pair::new();
+    pair.run();
+    let until = pair.now + Duration::from_millis(10);
+    let call = pair.client.call_until(ADD, &[1.into(), 2.into()], Some(until));
+    pair.client.drop_promise(&call);
+    pair.client.handle_timeout(until);
+    assert!(call.outcome().is_none());
+}
+
+#[test]
+fn a_result_that_is_here_hands_no_deadline_on() {
+    let mut pair = Pair::new();
+    let until = pair.now + Duration::from_millis(10);
+    let base = pair.client.call_until(ADD, &[1.into(), 2.into()], Some(until));
+    pair.advance(Duration::from_millis(20));
+    pair.server.automatic = false;
+    let later = add(&mut pair, &base, 1);
+    pair.advance(Duration::from_millis(1));
+    pair.server.finish_next();
+    pair.run();
+    assert_eq!(later.value(), 4);
+}
+
+#[test]
+fn a_base_is_cancelled_when_its_unsent_dependent_is_withdrawn() {
+    let server = Limits { calls_max: 1, ..Limits::default() };
+    let mut pair = Pair::with_limits(Limits::default(), server);
+    pair.run();
+    pair.server.automatic = false;
+    let base = add(&mut pair, 1, 2);
+    pair.run();
+    let dependent = add(&mut pair, &base, 3);
+    pair.run();
+    pair.client.drop_promise(&base);
+    pair.run();
+    assert!(pair.server.cancelled.is_empty());
+    pair.client.drop_promise(&dependent);
+    pair.run();
+    assert_eq!(pair.server.cancelled, [base.id]);
+}
+
+#[test]
+fn a_base_dropped_before_the_seal_is_stopped_with_its_last_dependent() {
+    let mut pair = Pair::new();
+    pair.server.automatic = false;
+    let base = add(&mut pair, 1, 2);
+    let dependent = add(&mut pair, &base, 3);
+    pair.client.drop_promise(&base);
+    pair.run();
+    assert!(pair.server.cancelled.is_empty());
+    pair.client.drop_promise(&dependent);
+    pair.run();
+    assert_eq!(pair.server.cancelled, [base.id]);
+}
+
+#[test]
+fn a_part_above_the_callers_limit_is_a_typed_failure() {
+    let client = Limits { payload_bytes_max: 100_000, ..Limits::default() };
+    let mut pair = Pair::with_limits(client, Limits::default());
+    pair.run();
+    pair.server.automatic = false;
+    let whole = pair.client.call(TEXT, &[Arg::Bytes(encoded(&"x").to_vec())]);
+    let part = pair.client.get(&whole, &[]);
+    pair.client.drop_promise(&whole);
+    pair.run();
+    let begin = pair.server.open.remove(0);
+    pair.server.finish_with(begin.answer, value_of(begin.want, "t".repeat(200_000)));
+    pair.run();
+    assert!(
+        matches!(part.failure(), Failure::ResourceExhausted { limit, .. } if limit == "payload_bytes_max")
+    );
+}
+
+#[test]
+fn an_error_above_the_callers_limit_is_a_typed_failure() {
+    let client = Limits { payload_bytes_max: 100_000, ..Limits::default() };
+    let mut pair = Pair::with_limits(client, Limits::default());
+    pair.run();
+    pair.server.automatic = false;
+    let call = add(&mut pair, 1, 2);
+    pair.run();
+    pair.server.finish_with(call.id, Outcome::Error(encoded(&"e".repeat(200_000))));
+    pair.run();
+    assert!(
+        matches!(call.failure(), Failure::ResourceExhausted { limit, .. } if limit == "payload_bytes_max")
+    );
+}
+
+#[test]
+fn a_first_flight_above_limits_it_cannot_know_is_refused_and_the_session_lives() {
+    let server = Limits { payload_bytes_max: 1_000, ..Limits::default() };
+    let mut pair = Pair::with_limits(Limits::default(), server);
+    let text = |length| Arg::Bytes(encoded(&"t".repeat(length)).to_vec());
+    let inline = pair.client.call(TEXT, &[text(5_000)]);
+    let large = pair.client.call(TEXT, &[text(200_000)]);
+    let dependent = pair.client.call(TEXT, &[(&large).into()]);
+    let good = add(&mut pair, 1, 2);
+    pair.run();
+    for call in [&inline, &large] {
+        assert!(
+            matches!(call.failure(), Failure::ResourceExhausted { limit, .. } if limit == "payload_bytes_max")
+        );
+    }
+    assert_eq!(dependent.upstream().0, large.id);
+    assert_eq!(good.value(), 3);
+}
+
+#[test]
+fn calls_built_on_one_refused_at_home_fail_with_it_and_are_never_sent() {
+    let server = Limits { payload_bytes_max: 1_000, ..Limits::default() };
+    let mut pair = Pair::with_limits(Limits::default(), server);
+    pair.run();
+    let large = pair.client.call(TEXT, &[Arg::Bytes(vec![0; 1_001])]);
+    let dependent = pair.client.call(TEXT, &[(&large).into()]);
+    let last = pair.client.call(TEXT, &[(&dependent).into()]);
+    pair.run();
+    assert_eq!((dependent.upstream().0, last.upstream().0), (large.id, large.id));
+    assert_eq!(pair.client.take_frames(), []);
+    [&large, &dependent, &last].into_iter().for_each(|call| pair.client.drop_promise(call));
+    assert_eq!(pair.client.session.stats(), Default::default());
+}
+
+#[test]
+fn a_server_may_call_and_close_before_it_is_greeted() {
+    let mut pair = Pair::new();
+    let early = pair.server.call(ADD, &[1.into(), 2.into()]);
+    assert!(pair.server.poll_message(pair.now).is_none());
+    let until = pair.now + Duration::from_secs(30);
+    pair.server.session.close(until, 1000, "");
+    pair.run();
+    assert_eq!(early.value(), 3);
+    assert!(pair.client.peer_closing);
+}
+
+#[test]
+fn a_caller_may_hold_more_failed_promises_than_results_are_kept() {
+    let server = Limits { held_answers_max: 4, calls_max: 8, ..Limits::default() };
+    let mut pair = Pair::with_limits(Limits::default(), server);
+    pair.run();
+    let calls: Vec<TestCall> = (0..3_000).map(|_| add(&mut pair, 1_000_000, 1)).collect();
+    pair.run();
+    pair.advance(Duration::from_secs(1));
+    assert!(calls.iter().all(|call| call.outcome().is_some()));
+    assert_eq!(pair.server.session.stats().answers_held, 0);
+    let later = add(&mut pair, &calls[7], 1);
+    pair.run();
+    assert_eq!(later.upstream().0, calls[7].id);
+}
+
+#[test]
+fn references_in_chunked_arguments_outlive_the_promise_they_came_from() {
+    let mut pair = Pair::new();
+    pair.run();
+    let base = add(&mut pair, 1, 2);
+    let text = encoded(&"t".repeat(200_000));
+    let label = pair.client.call(LABEL, &[Arg::Bytes(text.to_vec()), (&base).into()]);
+    pair.client.drop_promise(&base);
+    pair.run();
+    assert_eq!(label.value(), text.len() as u64 + 3);
+    pair.client.drop_promise(&label);
+    pair.advance(Duration::from_secs(1));
+    assert_eq!(pair.server.session.stats(), Default::default());
+    assert_eq!(pair.client.session.stats(), Default::default());
+}
+
+#[test]
+fn calls_that_become_ready_together_start_in_the_order_made() {
+    let mut pair = Pair::new();
+    pair.run();
+    pair.server.automatic = false;
+    let base = add(&mut pair, 1, 2);
+    pair.client.call(LABEL, &[Arg::Bytes(encoded(&"t".repeat(100_000)).to_vec()), (&base).into()]);
+    add(&mut pair, &base, 10);
+    pair.run();
+    pair.server.finish_next();
+    assert_eq!(pair.server.log, ["add(1, 2)", "label(100005 bytes, 1 bytes)", "add(3, 10)"]);
+}
+
+#[test]
+fn a_long_batch_and_a_chunk_are_no_longer_than_a_message_may_be() {
+    let mut pair = Pair::new();
+    pair.run();
+    let text = |length| Arg::Bytes(encoded(&"t".repeat(length)).to_vec());
+    let calls: Vec<TestCall> =
+        [200_000, 16_000, 73_000].into_iter().map(|length| pair.client.call(TEXT, &[text(length)])).collect();
+    pair.run();
+    assert!(calls.iter().all(|call| matches!(call.outcome(), Some(CallOutcome::Value(_)))));
+    let longest = pair.client.sent.iter().chain(&pair.server.sent).map(Vec::len).max();
+    assert!(longest <= Some(Limits::default().message_bytes_max), "{longest:?}");
+}
+
+#[test]
+fn a_call_that_expired_is_not_abandoned_as_well() {
+    let mut pair = Pair::new();
+    pair.server.automatic = false;
+    let until = pair.now + Duration::from_millis(10);
+    let call = pair.client.call_until(ADD, &[1.into(), 2.into()], Some(until));
+    pair.run();
+    pair.client.handle_timeout(until);
+    assert_eq!(call.failure(), Failure::DeadlineExceeded);
+    assert_eq!(pair.client.session.abandon_calls(), []);
+}
+
+#[test]
+fn origins_named_one_by_one_do_not_pile_up_causes() {
+    let mut pair = Pair::new();
+    pair.run();
+    let mut calls = vec![add(&mut pair, 0, 1)];
+    for _ in 0..2_000 {
+        let next = add(&mut pair, &calls[calls.len() - 1], 1);
+        calls.push(next);
+    }
+    while pair.client.poll_message(pair.now).is_some() {}
+    // Each waits for the answer to the one before it; the first answer ends them all.
+    let mut message = Vec::new();
+    for (call, origin) in calls[1..].iter().zip(&calls) {
+        let status = Status::Upstream { origin: origin.id, missed: None };
+        wire::put_frame(&mut message, &Frame::Return(Return { id: call.id, status }));
+    }
+    let status = Status::Failed(Failure::Panicked);
+    wire::put_frame(&mut message, &Frame::Return(Return { id: calls[0].id, status }));
+    pair.client.receive(pair.now, &message).expect("well formed");
+    let cause = UpstreamOutcome::Failed(Box::new(CallOutcome::Failed(Failure::Panicked)));
+    assert_eq!(calls[2_000].upstream(), (calls[0].id, cause));
+}
+
+#[test]
+fn a_call_cannot_fail_because_of_itself() {
+    let mut pair = Pair::new();
+    let call = add(&mut pair, 1, 2);
+    pair.client.poll_message(pair.now).expect("a call");
+    let mut message = Vec::new();
+    let offer = Offer { calls_max: 1, payload_bytes_max: 1, window_bytes: 1 };
+    wire::put_frame(&mut message, &Frame::Welcome(Welcome { version: 1, features: 0, codec: 1, offer }));
+    let status = Status::Upstream { origin: call.id, missed: None };
+    wire::put_frame(&mut message, &Frame::Return(Return { id: call.id, status }));
+    assert_eq!(pair.client.receive(pair.now, &message), Err(Violation::UnknownCall(call.id.0)));
+}
+
+#[test]
+fn payloads_that_never_come_cannot_pile_up() {
+    let server = Limits { calls_max: 1, ..Limits::default() };
+    let mut pair = Pair::with_limits(Limits::default(), server);
+    pair.run();
+    let mut message = Vec::new();
+    wire::put_frame(&mut message, &define(ADD));
+    for id in 1..=300 {
+        let call = Call { payload: Payload::Chunked { total: 9 }, ..raw_call(id, ADD, &[]) };
+        wire::put_frame(&mut message, &Frame::Call(call));
+    }
+    assert_eq!(pair.server.receive(pair.now, &message), Err(Violation::Limit("calls_max")));
+}
+
+#[test]
+fn a_peer_that_calls_and_reads_no_answers_is_cut_off() {
+    let mut pair = Pair::with_limits(Limits::default(), Limits::public());
+    pair.run();
+    let define = Frame::Define(wire::Define {
+        number: MethodNumber(1),
+        service: "Test".into(),
+        method: "add".into(),
+        fingerprint: 0,
+    });
+    let mut message = Vec::new();
+    wire::put_frame(&mut message, &define);
+    for id in 1..=2_000 {
+        wire::put_frame(&mut message, &Frame::Call(raw_call(id, 1, ONE_AND_TWO)));
+    }
+    assert_eq!(pair.server.receive(pair.now, &message), Err(Violation::Limit("calls_max")));
+}
+
+#[test]
+fn answers_name_the_call_that_failed_first() {
+    let mut pair = Pair::new();
+    let failing = add(&mut pair, 1_000_000, 1);
+    let second = add(&mut pair, &failing, 1);
+    add(&mut pair, &second, 1);
+    pair.run();
+    let origins: Vec<CallId> = pair
+        .server
+        .take_frames()
+        .into_iter()
+        .filter_map(|frame| match frame {
+            Frame::Return(Return { status: Status::Upstream { origin, .. }, .. }) => Some(origin),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(origins, [failing.id, failing.id]);
+}
+
+#[test]
+fn a_call_that_waits_for_one_with_a_deadline_has_it_too_whatever_its_caller_says() {
+    let mut pair = Pair::new();
+    pair.run();
+    pair.server.automatic = false;
+    let mut message = Vec::new();
+    wire::put_frame(&mut message, &define(ADD));
+    let want = Want { value: true, keep: true };
+    let base = Call { deadline_us: Some(50_000), want, ..raw_call(1, ADD, ONE_AND_TWO) };
+    wire::put_frame(&mut message, &Frame::Call(base));
+    wire::put_frame(&mut message, &Frame::Call(raw_call(2, ADD, &[2, 1, 1, 0, 0, 1, 2])));
+    pair.server.receive(pair.now, &message).expect("well formed");
+    let deadline = pair.server.open[0].deadline;
+    assert_eq!(deadline, Some(pair.now + Duration::from_millis(50)));
+    pair.server.finish_next();
+    assert_eq!(pair.server.open[0].deadline, deadline);
+}
+
+#[test]
+fn a_close_that_both_agreed_on_waits_for_calls_in_flight() {
+    let mut pair = Pair::new();
+    pair.run();
+    pair.server.automatic = false;
+    let running = add(&mut pair, 1, 2);
+    pair.client.consume(&running);
+    pair.run();
+    let until = pair.now + Duration::from_secs(30);
+    pair.client.session.close(until, 1000, "");
+    pair.run();
+    assert!(pair.server.peer_closing && pair.client.peer_closing);
+    assert!(!pair.client.session.close_complete(pair.now));
+    assert!(!pair.server.session.close_complete(pair.now));
+    pair.server.finish_next();
+    pair.run();
+    assert_eq!(running.value(), 3);
+    assert!(pair.client.session.close_complete(pair.now));
+}
+
+#[test]
+fn a_call_answered_before_its_arguments_have_left_keeps_its_place_until_they_have() {
+    let server = Limits { calls_max: 1, ..Limits::default() };
+    let mut pair = Pair::with_limits(Limits::default(), server);
+    pair.run();
+    let text = Arg::Bytes(encoded(&"t".repeat(300_000)).to_vec());
+    let dropped = pair.client.call(TEXT, std::slice::from_ref(&text));
+    let first = pair.client.poll_message(pair.now).expect("the first chunk");
+    pair.server.receive(pair.now, &first).expect("well formed");
+    pair.client.drop_promise(&dropped);
+    pair.client.take_frames();
+    let next = pair.client.call(TEXT, &[text]);
+    pair.run();
+    let sent = pair.client.take_frames();
+    let last_chunk =
+        sent.iter().rposition(|frame| matches!(frame, Frame::Chunk(chunk) if chunk.id == dropped.id));
+    let next_call = sent.iter().position(|frame| matches!(frame, Frame::Call(call) if call.id == next.id));
+    assert!(last_chunk < next_call, "{last_chunk:?} {next_call:?}");
+    assert!(matches!(next.outcome(), Some(CallOutcome::Value(_))));
 }

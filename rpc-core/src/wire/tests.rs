@@ -1,1 +1,653 @@
-//! Golden bytes.
+//! The format, byte for byte. The vectors are written by hand from the table in `wire.rs`, not by the code.
+
+#![expect(clippy::cast_possible_truncation, reason = "the numbers of a test are small or meant to be cut")]
+
+use bytes::Bytes;
+
+use super::*;
+use crate::seeded::Seeded;
+
+fn encoded(frame: &Frame) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_frame(&mut out, frame);
+    out
+}
+
+fn frames_of(message: &[u8]) -> Result<Vec<Frame>, Violation> {
+    let mut reader = FrameReader::new(Bytes::copy_from_slice(message));
+    let mut frames = Vec::new();
+    while let Some(frame) = reader.next_frame()? {
+        frames.push(frame);
+    }
+    Ok(frames)
+}
+
+/// What is wrong with these bytes.
+#[track_caller]
+fn check_malformed(message: &[u8], expected: &str) {
+    match frames_of(message) {
+        Err(Violation::Malformed { what, .. }) => assert_eq!(what, expected),
+        other => panic!("expected `{expected}` but {other:?}"),
+    }
+}
+
+#[track_caller]
+fn check_malformed_arguments(payload: &[u8], expected: &str) {
+    match ArgumentList::parse(Bytes::copy_from_slice(payload)) {
+        Err(Violation::Malformed { what, .. }) => assert_eq!(what, expected),
+        Err(other) => panic!("expected `{expected}` but {other:?}"),
+        Ok(list) => panic!("expected `{expected}` but {:?}", list.slots),
+    }
+}
+
+fn plain_call() -> Call {
+    Call {
+        id: CallId(1),
+        want: Want::default(),
+        oneway: false,
+        target: 0,
+        method: MethodNumber(2),
+        deadline_us: None,
+        metadata: Vec::new(),
+        payload: Payload::Inline(Bytes::from_static(&[0])),
+    }
+}
+
+fn answer(status: Status) -> Frame {
+    Frame::Return(Return { id: CallId(1), status })
+}
+
+fn failed(failure: Failure) -> Frame {
+    answer(Status::Failed(failure))
+}
+
+fn hello() -> Hello {
+    Hello {
+        version: 1,
+        features: 300,
+        codec: 1,
+        session: [0xaa; 16],
+        secret: [0xbb; 32],
+        offer: Offer { calls_max: 256, payload_bytes_max: 1 << 20, window_bytes: 0 },
+    }
+}
+
+const HELLO: &[u8] = &[
+    0x01, b'R', b'P', b'C', b'W', // kind, magic
+    0x01, 0xac, 0x02, 0x01, // version 1, features 300, codec 1
+    0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa,
+    0xaa, // session
+    0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb,
+    0xbb, // secret
+    0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, //
+    0x00, // attach: new session
+    0x80, 0x02, 0x80, 0x80, 0x40, 0x00, 0x00, // calls 256, payload 2^20, window 0, no extension
+];
+
+/// Every kind, status, failure, path step and flag, and its bytes.
+pub(crate) fn golden() -> Vec<(Frame, Vec<u8>)> {
+    let path = |steps: &[Step]| Path(steps.to_vec());
+    let welcome = Welcome {
+        version: 1,
+        features: 0,
+        codec: 1,
+        offer: Offer { calls_max: 1, payload_bytes_max: 127, window_bytes: 128 },
+    };
+    let define = Define {
+        number: MethodNumber(200),
+        service: "Chat".into(),
+        method: "né".into(),
+        fingerprint: 0x0102_0304_0506_0708,
+    };
+    let every_flag = Call {
+        id: CallId(CALL_ID_MAX),
+        want: Want { value: true, keep: true },
+        oneway: true,
+        target: -3,
+        method: MethodNumber(u32::MAX),
+        deadline_us: Some(u64::MAX),
+        metadata: vec![("k".into(), "vv".into()), (String::new(), "é".into())],
+        payload: Payload::Chunked { total: 300 },
+    };
+    let chunk = |of_return| Chunk { id: CallId(64), of_return, bytes: Bytes::from_static(b"xyz") };
+    let invalid = |argument: &str, reason: &str| (argument.to_string(), reason.to_string());
+    let (argument, reason) = invalid("id", "no");
+    let exhausted = |retry_after_ms| Failure::ResourceExhausted { limit: "m".into(), retry_after_ms };
+    let missed = |path| answer(Status::Upstream { origin: CallId(5), missed: path });
+    let inline = |bytes: &'static [u8]| Payload::Inline(Bytes::from_static(bytes));
+    vec![
+        (Frame::Hello(Box::new(hello())), HELLO.to_vec()),
+        (Frame::Welcome(welcome), vec![0x02, 1, 0, 1, 1, 0x7f, 0x80, 0x01, 0]),
+        (
+            Frame::Define(define),
+            vec![
+                0x03, 0xc8, 0x01, // number 200
+                4, b'C', b'h', b'a', b't', // service
+                3, b'n', 0xc3, 0xa9, // method
+                8, 7, 6, 5, 4, 3, 2, 1, // fingerprint
+            ],
+        ),
+        (Frame::Call(plain_call()), vec![0x04, 1, 0x00, 0, 2, 1, 0]),
+        (
+            Frame::Call(Call { want: Want { value: true, keep: false }, ..plain_call() }),
+            vec![0x04, 1, 0x01, 0, 2, 1, 0],
+        ),
+        (
+            Frame::Call(Call { want: Want { value: false, keep: true }, ..plain_call() }),
+            vec![0x04, 1, 0x02, 0, 2, 1, 0],
+        ),
+        (Frame::Call(Call { oneway: true, ..plain_call() }), vec![0x04, 1, 0x04, 0, 2, 1, 0]),
+        (
+            Frame::Call(Call { deadline_us: Some(1_000_000), ..plain_call() }),
+            vec![0x04, 1, 0x08, 0, 2, 0xc0, 0x84, 0x3d, 1, 0],
+        ),
+        (
+            Frame::Call(Call { metadata: vec![("a".into(), String::new())], ..plain_call() }),
+            vec![0x04, 1, 0x10, 0, 2, 1, 1, b'a', 0, 1, 0],
+        ),
+        (
+            Frame::Call(Call { payload: Payload::Chunked { total: 1 << 14 }, ..plain_call() }),
+            vec![0x04, 1, 0x20, 0, 2, 0x80, 0x80, 0x01],
+        ),
+        (Frame::Call(Call { target: 1, ..plain_call() }), vec![0x04, 1, 0, 2, 2, 1, 0]),
+        (Frame::Call(Call { target: -1, ..plain_call() }), vec![0x04, 1, 0, 1, 2, 1, 0]),
+        (
+            Frame::Call(every_flag),
+            vec![
+                0x04, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f, // id 2^53 - 1
+                0x3f, 5, // flags, target -3
+                0xff, 0xff, 0xff, 0xff, 0x0f, // method 2^32 - 1
+                0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, // deadline 2^64 - 1
+                2, 1, b'k', 2, b'v', b'v', 0, 2, 0xc3, 0xa9, // metadata
+                0xac, 0x02, // 300 bytes in chunks
+            ],
+        ),
+        (answer(Status::Done), vec![0x05, 1, 0]),
+        (answer(Status::Value(inline(&[7, 8]))), vec![0x05, 1, 1, 2, 7, 8]),
+        (answer(Status::Value(Payload::Chunked { total: 128 })), vec![0x05, 1, 0x11, 0x80, 0x01]),
+        (answer(Status::Error(inline(&[9]))), vec![0x05, 1, 2, 1, 9]),
+        (answer(Status::Error(Payload::Chunked { total: 1 })), vec![0x05, 1, 0x12, 1]),
+        (missed(None), vec![0x05, 1, 3, 5, 0]),
+        (missed(Some(Path::whole())), vec![0x05, 1, 3, 5, 1, 0]),
+        (
+            missed(Some(path(&[Step::Field(2), Step::Index(300), Step::Some, Step::Variant(u32::MAX)]))),
+            vec![0x05, 1, 3, 5, 1, 4, 0, 2, 1, 0xac, 0x02, 2, 3, 0xff, 0xff, 0xff, 0xff, 0x0f],
+        ),
+        (failed(Failure::UnknownService), vec![0x05, 1, 4, 1]),
+        (failed(Failure::UnknownMethod), vec![0x05, 1, 4, 2]),
+        (failed(Failure::SchemaMismatch { theirs: "()".into() }), vec![0x05, 1, 4, 3, 2, b'(', b')']),
+        (
+            failed(Failure::InvalidArgument { argument: argument.clone(), reason: reason.clone() }),
+            vec![0x05, 1, 4, 4, 2, b'i', b'd', 2, b'n', b'o'],
+        ),
+        (
+            failed(Failure::InvalidReference { argument, reason }),
+            vec![0x05, 1, 4, 5, 2, b'i', b'd', 2, b'n', b'o'],
+        ),
+        (failed(exhausted(0)), vec![0x05, 1, 4, 6, 1, b'm', 0]),
+        (failed(exhausted(250)), vec![0x05, 1, 4, 6, 1, b'm', 0xfa, 0x01]),
+        (failed(Failure::Unavailable), vec![0x05, 1, 4, 7]),
+        (failed(Failure::Unauthenticated), vec![0x05, 1, 4, 8]),
+        (failed(Failure::PermissionDenied), vec![0x05, 1, 4, 9]),
+        (failed(Failure::DeadlineExceeded), vec![0x05, 1, 4, 10]),
+        (failed(Failure::Cancelled), vec![0x05, 1, 4, 11]),
+        (failed(Failure::Panicked), vec![0x05, 1, 4, 12]),
+        (Frame::Cancel(CallId(129)), vec![0x06, 0x81, 0x01]),
+        (Frame::Release(Vec::new()), vec![0x07, 0]),
+        (Frame::Release(vec![CallId(3), CallId(4), CallId(2)]), vec![0x07, 3, 6, 2, 3]),
+        (Frame::Chunk(chunk(false)), vec![0x08, 0x80, 0x01, 3, b'x', b'y', b'z']),
+        (Frame::Chunk(chunk(true)), vec![0x08, 0x81, 0x01, 3, b'x', b'y', b'z']),
+        (Frame::Goodbye { code: 4_429, reason: "bye".into() }, vec![0x09, 0xcd, 0x22, 3, b'b', b'y', b'e']),
+        (Frame::Ack { frames: 0 }, vec![0x0a, 0]),
+        (
+            Frame::Ack { frames: u64::MAX },
+            vec![0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01],
+        ),
+    ]
+}
+
+/// Every slot, and its bytes as an argument list.
+pub(crate) fn golden_arguments() -> Vec<(Vec<Slot>, Vec<u8>)> {
+    let reference = |base, steps: &[Step], as_some| {
+        Slot::Reference(Reference { base: CallId(base), path: Path(steps.to_vec()), as_some })
+    };
+    let inline = |bytes: &'static [u8]| Slot::Inline(Bytes::from_static(bytes));
+    let long = vec![0xee; 200];
+    let mut long_bytes = vec![1, 0, 0xc8, 0x01];
+    long_bytes.extend_from_slice(&long);
+    vec![
+        (vec![], vec![0]),
+        (vec![inline(b""), inline(b"ab")], vec![2, 0, 0, 0, 2, b'a', b'b']),
+        (vec![Slot::Inline(long.into())], long_bytes),
+        (vec![reference(1, &[], false)], vec![1, 1, 1, 0]),
+        (
+            vec![reference(300, &[Step::Field(1), Step::Index(2), Step::Some, Step::Variant(3)], false)],
+            vec![1, 1, 0xac, 0x02, 4, 0, 1, 1, 2, 2, 3, 3],
+        ),
+        (vec![reference(7, &[Step::Some], true)], vec![1, 2, 7, 1, 2]),
+        (
+            vec![Slot::Tuple(vec![inline(b"x"), reference(1, &[], false), reference(2, &[], true)])],
+            vec![1, 3, 3, 0, 1, b'x', 1, 1, 0, 2, 2, 0],
+        ),
+        (vec![Slot::Tuple(vec![])], vec![1, 3, 0]),
+    ]
+}
+
+fn put_slot(out: &mut Vec<u8>, slot: &Slot) {
+    match slot {
+        Slot::Inline(bytes) => slots::put_inline(out, |out| {
+            out.extend_from_slice(bytes);
+            Ok::<_, ()>(())
+        })
+        .expect("copying does not fail"),
+        Slot::Reference(Reference { base, path, as_some }) => {
+            slots::put_reference(out, *base, path, *as_some)
+        }
+        Slot::Tuple(parts) => {
+            slots::put_tuple(out, parts.len());
+            parts.iter().for_each(|part| put_slot(out, part));
+        }
+    }
+}
+
+// ---- both directions ----
+
+#[test]
+fn frames_have_the_bytes_of_the_table() {
+    for (frame, bytes) in golden() {
+        assert_eq!(encoded(&frame), bytes, "{frame:?}");
+        assert_eq!(frames_of(&bytes), Ok(vec![frame]));
+    }
+}
+
+#[test]
+fn slots_have_the_bytes_of_the_table() {
+    for (slots, bytes) in golden_arguments() {
+        let mut out = vec![u8::try_from(slots.len()).expect("few slots")];
+        slots.iter().for_each(|slot| put_slot(&mut out, slot));
+        assert_eq!(out, bytes, "{slots:?}");
+        assert_eq!(ArgumentList::parse(bytes.into()).expect("it is well formed").slots, slots);
+    }
+}
+
+#[test]
+fn a_message_carries_frames_back_to_back() {
+    let (frames, bytes): (Vec<Frame>, Vec<Vec<u8>>) = golden().into_iter().unzip();
+    assert_eq!(frames_of(&bytes.concat()), Ok(frames));
+    assert_eq!(frames_of(&[]), Ok(vec![]));
+}
+
+#[test]
+fn random_frames_survive_the_way_there_and_back() {
+    let mut seeded = Seeded::new(1);
+    for _ in 0..20_000 {
+        let frame = random_frame(&mut seeded);
+        assert_eq!(frames_of(&encoded(&frame)), Ok(vec![frame]));
+    }
+}
+
+#[test]
+fn random_arguments_survive_the_way_there_and_back() {
+    let mut seeded = Seeded::new(2);
+    for _ in 0..5_000 {
+        let slots: Vec<Slot> = (0..seeded.below(6)).map(|_| random_slot(&mut seeded, true)).collect();
+        let mut out = vec![u8::try_from(slots.len()).expect("few slots")];
+        slots.iter().for_each(|slot| put_slot(&mut out, slot));
+        assert_eq!(ArgumentList::parse(out.into()).expect("it is well formed").slots, slots);
+    }
+}
+
+pub(crate) fn random_frame(seeded: &mut Seeded) -> Frame {
+    let id = |seeded: &mut Seeded| CallId(seeded.magnitude(53).clamp(1, CALL_ID_MAX as u64) as i64);
+    match seeded.below(10) {
+        0 => Frame::Hello(Box::new(Hello {
+            version: 1,
+            features: seeded.magnitude(64),
+            codec: seeded.magnitude(64),
+            session: [seeded.next() as u8; 16],
+            secret: [seeded.next() as u8; 32],
+            offer: random_offer(seeded),
+        })),
+        1 => Frame::Welcome(Welcome {
+            version: 1,
+            features: seeded.magnitude(64),
+            codec: seeded.magnitude(64),
+            offer: random_offer(seeded),
+        }),
+        2 => Frame::Define(Define {
+            number: MethodNumber(seeded.magnitude(32) as u32),
+            service: random_text(seeded),
+            method: random_text(seeded),
+            fingerprint: seeded.next(),
+        }),
+        3 => Frame::Call(Call {
+            id: id(seeded),
+            want: Want { value: seeded.chance(50), keep: seeded.chance(50) },
+            oneway: seeded.chance(20),
+            target: seeded.magnitude(63) as i64 * if seeded.chance(50) { 1 } else { -1 },
+            method: MethodNumber(seeded.magnitude(32) as u32),
+            deadline_us: seeded.chance(30).then(|| seeded.magnitude(64)),
+            metadata: (0..seeded.below(3)).map(|_| (random_text(seeded), random_text(seeded))).collect(),
+            payload: random_payload(seeded),
+        }),
+        4 => Frame::Return(Return { id: id(seeded), status: random_status(seeded) }),
+        5 => Frame::Cancel(id(seeded)),
+        6 => Frame::Release((0..seeded.below(5)).map(|_| id(seeded)).collect()),
+        7 => Frame::Chunk(Chunk {
+            id: id(seeded),
+            of_return: seeded.chance(50),
+            bytes: seeded.bytes(300).into(),
+        }),
+        8 => Frame::Goodbye { code: seeded.magnitude(16) as u16, reason: random_text(seeded) },
+        _ => Frame::Ack { frames: seeded.magnitude(64) },
+    }
+}
+
+fn random_offer(seeded: &mut Seeded) -> Offer {
+    Offer {
+        calls_max: seeded.magnitude(64),
+        payload_bytes_max: seeded.magnitude(64),
+        window_bytes: seeded.magnitude(64),
+    }
+}
+
+fn random_text(seeded: &mut Seeded) -> String {
+    (0..seeded.below(20)).map(|_| *seeded.pick(&['a', '0', 'é', '€', '🦀'])).collect()
+}
+
+fn random_payload(seeded: &mut Seeded) -> Payload {
+    if seeded.chance(30) {
+        Payload::Chunked { total: seeded.magnitude(63) as usize }
+    } else {
+        Payload::Inline(seeded.bytes(200).into())
+    }
+}
+
+fn random_status(seeded: &mut Seeded) -> Status {
+    match seeded.below(6) {
+        0 => Status::Done,
+        1 => Status::Value(random_payload(seeded)),
+        2 => Status::Error(random_payload(seeded)),
+        3 => Status::Upstream {
+            origin: CallId(1 + seeded.magnitude(52) as i64),
+            missed: seeded.chance(50).then(|| random_path(seeded)),
+        },
+        4 => Status::Failed(Failure::ResourceExhausted {
+            limit: random_text(seeded),
+            retry_after_ms: seeded.magnitude(64),
+        }),
+        _ => Status::Failed(Failure::InvalidArgument {
+            argument: random_text(seeded),
+            reason: random_text(seeded),
+        }),
+    }
+}
+
+fn random_path(seeded: &mut Seeded) -> Path {
+    let step = |seeded: &mut Seeded| match seeded.below(4) {
+        0 => Step::Field(seeded.magnitude(32) as u32),
+        1 => Step::Index(seeded.magnitude(32) as u32),
+        2 => Step::Some,
+        _ => Step::Variant(seeded.magnitude(32) as u32),
+    };
+    Path((0..seeded.below(PATH_STEPS_MAX + 1)).map(|_| step(seeded)).collect())
+}
+
+fn random_slot(seeded: &mut Seeded, tuple_allowed: bool) -> Slot {
+    match seeded.below(if tuple_allowed { 3 } else { 2 }) {
+        0 => Slot::Inline(seeded.bytes(300).into()),
+        1 => Slot::Reference(Reference {
+            base: CallId(1 + seeded.magnitude(52) as i64),
+            path: random_path(seeded),
+            as_some: seeded.chance(50),
+        }),
+        _ => Slot::Tuple((0..seeded.below(5)).map(|_| random_slot(seeded, false)).collect()),
+    }
+}
+
+// ---- what is not well formed ----
+
+#[test]
+fn every_truncation_of_a_frame_is_an_error() {
+    for (frame, bytes) in golden() {
+        for length in 1..bytes.len() {
+            let found = frames_of(&bytes[..length]);
+            assert!(
+                matches!(found, Err(Violation::Malformed { .. })),
+                "{length} bytes of {frame:?} are {found:?}"
+            );
+        }
+    }
+    for (slots, bytes) in golden_arguments() {
+        for length in 0..bytes.len() {
+            let found = ArgumentList::parse(Bytes::copy_from_slice(&bytes[..length]));
+            assert!(found.is_err(), "{length} bytes of {slots:?}");
+        }
+    }
+}
+
+#[test]
+fn changed_and_random_bytes_never_panic() {
+    let mut seeded = Seeded::new(3);
+    let golden: Vec<Vec<u8>> = golden().into_iter().map(|(_, bytes)| bytes).collect();
+    for _ in 0..50_000 {
+        let mut bytes = seeded.pick(&golden).clone();
+        for _ in 0..=seeded.below(3) {
+            let at = seeded.below(bytes.len());
+            bytes[at] = seeded.next().to_le_bytes()[0];
+        }
+        let _ = frames_of(&bytes);
+        let _ = ArgumentList::parse(bytes.into());
+        let noise = seeded.bytes(40);
+        let _ = frames_of(&noise);
+        let _ = ArgumentList::parse(noise.into());
+    }
+}
+
+#[test]
+fn unknown_mandatory_kinds_end_the_conversation_and_optional_ones_are_skipped() {
+    for kind in [0x00].into_iter().chain(0x0b..0x80) {
+        assert_eq!(frames_of(&[kind, 0]), Err(Violation::UnknownFrame(kind)));
+    }
+    for kind in 0x80..=0xff {
+        assert_eq!(frames_of(&[kind, 2, 0x77, 0x77, 0x06, 1, kind, 0]), Ok(vec![Frame::Cancel(CallId(1))]));
+        check_malformed(&[kind, 3, 0x77], "a length beyond the end of the message");
+    }
+}
+
+#[test]
+fn integers_end_within_ten_bytes_and_64_bits() {
+    let nine = [0xff; 9];
+    let message = |last: &[u8]| [&[0x0a], &nine[..], last].concat();
+    assert_eq!(frames_of(&message(&[1])), Ok(vec![Frame::Ack { frames: u64::MAX }]));
+    check_malformed(&message(&[2]), "an integer above 64 bits");
+    check_malformed(&message(&[0x81, 0]), "an integer above 64 bits");
+    check_malformed(&message(&[0xff, 0xff, 0x01]), "an integer above 64 bits");
+    // Longer than needed, but within ten bytes: the value counts.
+    assert_eq!(frames_of(&[0x0a, 0x81, 0x80, 0x00]), Ok(vec![Frame::Ack { frames: 1 }]));
+}
+
+#[test]
+fn ids_are_from_one_to_below_two_to_the_53rd() {
+    let too_large = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10];
+    let out_of_range = "a call id out of range";
+    for id in [&[0][..], &too_large, &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]] {
+        check_malformed(&[&[0x06], id].concat(), out_of_range);
+        check_malformed(&[&[0x04], id, &[0, 0, 2, 1, 0]].concat(), out_of_range);
+        check_malformed(&[&[0x05], id, &[0]].concat(), out_of_range);
+        check_malformed(&[&[0x05, 1, 3], id, &[0]].concat(), out_of_range);
+        check_malformed_arguments(&[&[1, 1], id, &[0]].concat(), out_of_range);
+    }
+    for first_chunk_id in [0, 1] {
+        check_malformed(&[0x08, first_chunk_id, 1, 0], out_of_range);
+    }
+    check_malformed(&[0x08, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x20, 0], out_of_range);
+    // Differences that lead to zero, below it, or beyond what can be counted.
+    for released in [&[1, 0][..], &[1, 1], &[2, 2, 1], &[2, 2, 3]] {
+        check_malformed(&[&[0x07], released].concat(), out_of_range);
+    }
+    let far = [0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1];
+    check_malformed(&[&[0x07, 2, 2][..], &far].concat(), out_of_range);
+}
+
+#[test]
+fn numbers_that_do_not_fit_are_named() {
+    let above_32_bits = [0x80, 0x80, 0x80, 0x80, 0x10];
+    let named = "a number above 32 bits";
+    check_malformed(&[&[0x03], &above_32_bits[..], &[0; 10]].concat(), named);
+    check_malformed(&[&[0x04, 1, 0, 0], &above_32_bits[..], &[1, 0]].concat(), named);
+    for step in [0, 1, 3] {
+        check_malformed(&[&[0x05, 1, 3, 5, 1, 1, step], &above_32_bits[..]].concat(), named);
+        check_malformed_arguments(&[&[1, 1, 1, 1, step], &above_32_bits[..]].concat(), named);
+    }
+    check_malformed(&[0x09, 0x80, 0x80, 0x04, 0], "close code above 65,535");
+    check_malformed(&[&[0x02], &above_32_bits[..], &[0; 6]].concat(), named);
+}
+
+#[test]
+fn lengths_stay_within_the_message() {
+    let beyond = "a length beyond the end of the message";
+    let huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1];
+    for length in [&[2][..], &[0x80, 0x80, 0x80, 0x80, 0x08], &huge] {
+        check_malformed(&[&[0x04, 1, 0, 0, 2], length, &[0]].concat(), beyond);
+        check_malformed(&[&[0x05, 1, 1], length, &[0]].concat(), beyond);
+        check_malformed(&[&[0x05, 1, 2], length, &[0]].concat(), beyond);
+        check_malformed(&[&[0x05, 1, 4, 3], length, &[0]].concat(), beyond);
+        check_malformed(&[&[0x08, 2], length, &[0]].concat(), beyond);
+        check_malformed(&[&[0x09, 0], length, &[0]].concat(), beyond);
+        check_malformed(&[&[0x03, 1], length, b"S"].concat(), beyond);
+        check_malformed_arguments(&[&[1, 0], length, &[0]].concat(), beyond);
+    }
+    check_malformed(&[0x07, 3, 2, 2], "more released ids than bytes");
+    check_malformed(&[&[0x07], &huge[..]].concat(), "more released ids than bytes");
+}
+
+#[test]
+fn metadata_counts_do_not_lie() {
+    let lie = "more metadata than bytes";
+    check_malformed(&[0x04, 1, 0x10, 0, 2, 2, 0, 0, 0], lie);
+    check_malformed(&[0x04, 1, 0x10, 0, 2, 0xff, 0xff, 0xff, 0xff, 0x0f, 1, b'k', 1, b'v', 1, 0], lie);
+    // A flag with nothing behind it says less than it could, and is no lie.
+    assert_eq!(frames_of(&[0x04, 1, 0x10, 0, 2, 0, 1, 0]), Ok(vec![Frame::Call(plain_call())]));
+}
+
+#[test]
+fn texts_are_utf8_and_bounded() {
+    let not_text = "a text that is not UTF-8";
+    check_malformed(&[0x09, 0, 1, 0xff], not_text);
+    check_malformed(&[0x03, 1, 2, 0xc3, 0x28, 0, 0, 0, 0, 0, 0, 0, 0, 0], not_text);
+    check_malformed(&[0x05, 1, 4, 4, 1, b'a', 1, 0xc0], not_text);
+    check_malformed(&[0x04, 1, 0x10, 0, 2, 1, 1, 0x80, 0, 1, 0], not_text);
+
+    let text = |length: usize| {
+        let mut bytes = vec![0x09, 0];
+        put_varint(&mut bytes, length as u64);
+        bytes.resize(bytes.len() + length, b'a');
+        bytes
+    };
+    assert!(frames_of(&text(4_096)).is_ok());
+    check_malformed(&text(4_097), "a text that is too long");
+    for prefix in [&[0x03, 1][..], &[0x03, 1, 0], &[0x05, 1, 4, 3], &[0x05, 1, 4, 5, 0], &[0x05, 1, 4, 6]] {
+        check_malformed(&[prefix, &text(4_097)[2..]].concat(), "a text that is too long");
+    }
+}
+
+#[test]
+fn long_explanations_are_cut_at_a_character_before_they_leave() {
+    let reason = format!("a{}", "é".repeat(3_000));
+    let bytes = encoded(&Frame::Goodbye { code: 1, reason });
+    let cut = format!("a{}", "é".repeat(2_047));
+    assert_eq!(frames_of(&bytes), Ok(vec![Frame::Goodbye { code: 1, reason: cut }]));
+}
+
+#[test]
+fn unknown_flags_statuses_and_codes_are_violations() {
+    for flag in [0x40, 0x80, 0xc1] {
+        check_malformed(&[0x04, 1, flag, 0, 2, 1, 0], "unknown call flags");
+    }
+    // In chunks are only a value and an error; no other bit is known.
+    for status in [0x10, 0x13, 0x14, 0x05, 0x15, 0x20, 0x21, 0x81, 0xff] {
+        check_malformed(&[0x05, 1, status, 1, 0], "an unknown return status");
+    }
+    for code in [0, 13, 0xff] {
+        check_malformed(&[0x05, 1, 4, code], "an unknown failure code");
+    }
+    check_malformed(&[0x05, 1, 3, 5, 2], "neither a path nor none");
+    check_malformed(&[0x05, 1, 3, 5, 1, 1, 4], "an unknown path step");
+    check_malformed_arguments(&[1, 1, 1, 1, 4, 0], "an unknown path step");
+}
+
+#[test]
+fn hello_and_welcome_name_what_they_are() {
+    let mut wrong_magic = HELLO.to_vec();
+    wrong_magic[4] = b'X';
+    check_malformed(&wrong_magic, "not a hello of this protocol");
+    let mut other_version = HELLO.to_vec();
+    other_version[5] = 2;
+    assert_eq!(frames_of(&other_version), Err(Violation::Version { peer: 2, ours: 1 }));
+    let mut attach = HELLO.to_vec();
+    attach[57] = 1;
+    check_malformed(&attach, "an attach this version does not know");
+    let mut extended = HELLO.to_vec();
+    *extended.last_mut().expect("it has a last byte") = 2;
+    extended.extend_from_slice(&[0x77, 0x77]);
+    assert_eq!(frames_of(&extended), Ok(vec![Frame::Hello(Box::new(hello()))]));
+    assert_eq!(frames_of(&[0x02, 0, 0, 1, 1, 1, 1, 0]), Err(Violation::Version { peer: 0, ours: 1 }));
+}
+
+#[test]
+fn paths_have_thirty_two_steps_at_most() {
+    let path = |steps: u8| [&[steps][..], &vec![2; usize::from(steps)]].concat();
+    let missed = |steps| [&[0x05, 1, 3, 5, 1], &path(steps)[..]].concat();
+    let argument = |steps| [&[1, 1, 1], &path(steps)[..]].concat();
+    assert!(frames_of(&missed(32)).is_ok());
+    check_malformed(&missed(33), "a path with too many steps");
+    assert!(ArgumentList::parse(argument(32).into()).is_ok());
+    check_malformed_arguments(&argument(33), "a path with too many steps");
+    let huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1];
+    check_malformed_arguments(&[&[1, 1, 1], &huge[..]].concat(), "a path with too many steps");
+}
+
+#[test]
+fn argument_lists_are_bounded_flat_and_complete() {
+    let list = |count: u8| [&[count][..], &vec![0; 2 * usize::from(count)]].concat();
+    assert!(ArgumentList::parse(list(64).into()).is_ok());
+    check_malformed_arguments(&list(65), "too many arguments");
+    let tuple = |count: u8| [&[1, 3], &list(count)[..]].concat();
+    assert!(ArgumentList::parse(tuple(64).into()).is_ok());
+    check_malformed_arguments(&tuple(65), "too many slots in a tuple");
+    check_malformed_arguments(&[1, 3, 1, 3, 0], "an unknown argument slot");
+    check_malformed_arguments(&[1, 4], "an unknown argument slot");
+    check_malformed_arguments(&[0, 0], "bytes after the last argument");
+    check_malformed_arguments(&[1, 0, 0, 9], "bytes after the last argument");
+}
+
+#[test]
+fn an_error_names_its_place_in_the_message() {
+    let message = [&[0x06, 1][..], &[0x06, 0]].concat();
+    let expected = Violation::Malformed { offset: 4, what: "a call id out of range" };
+    assert_eq!(frames_of(&message), Err(expected));
+}
+
+#[test]
+fn inline_slots_of_every_length_prefix_agree_with_the_table() {
+    for length in [0, 1, 127, 128, 300, 16_383, 16_384] {
+        let value = vec![0x55; length];
+        let mut out = Vec::new();
+        put_slot(&mut out, &Slot::Inline(value.clone().into()));
+        let mut expected = vec![0];
+        put_varint(&mut expected, length as u64);
+        expected.extend_from_slice(&value);
+        assert_eq!(out, expected);
+    }
+}
+
+#[test]
+fn a_failed_inline_slot_leaves_nothing_behind() {
+    let mut out = vec![9];
+    let failed = slots::put_inline(&mut out, |out| {
+        out.push(1);
+        Err("it does not encode")
+    });
+    assert_eq!((failed, out), (Err("it does not encode"), vec![9]));
+}

@@ -1,0 +1,308 @@
+//! Entry points of the fuzz targets in `fuzz/`: hostile bytes in, nothing out, a panic when a rule is broken.
+//!
+//! An ordinary test replays the committed corpus through the same functions.
+
+use std::{collections::BTreeMap, fmt::Debug, sync::Arc};
+
+use bytes::Bytes;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    codec::{self, DecodeBudget},
+    descriptor::{
+        ArgumentDescriptor, MethodAttributes, MethodDescriptor, ServiceDescriptor, SignatureCache,
+        ValueDescriptor,
+    },
+    dispatch::{Held, Outcome},
+    error::Violation,
+    limits::Limits,
+    link::Interest,
+    path::Step,
+    select::{self, SelectError},
+    session::{Begin, Event, Identity, Session, SessionStats, Side, Waiter},
+    time::Time,
+    wire::{self, ArgumentList, CallId, Failure, Frame, FrameReader, Payload},
+};
+
+#[cfg(test)]
+mod tests;
+
+// ---- frames ----
+
+/// Frames and argument lists out of any bytes: what decodes, encodes to what decodes to the same.
+pub fn frames(message: &[u8]) {
+    let mut reader = FrameReader::new(Bytes::copy_from_slice(message));
+    while let Ok(Some(frame)) = reader.next_frame() {
+        if let Frame::Call(call) = &frame
+            && let Payload::Inline(payload) = &call.payload
+        {
+            let _ = ArgumentList::parse(payload.clone());
+        }
+        let mut again = Vec::new();
+        wire::put_frame(&mut again, &frame);
+        let decoded = FrameReader::new(again.into()).next_frame();
+        assert_eq!(decoded, Ok(Some(frame)), "a frame changed when it was written again");
+    }
+    let _ = ArgumentList::parse(Bytes::copy_from_slice(message));
+}
+
+// ---- payloads ----
+
+/// A value of every kind the codec knows, some of them in each other.
+#[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+struct Everything {
+    small: u8,
+    wide: u128,
+    signed: i64,
+    real: f64,
+    letter: char,
+    flag: bool,
+    text: String,
+    maybe: Option<Box<Everything>>,
+    shape: Shape,
+    map: BTreeMap<u16, Vec<u32>>,
+    pair: (i8, ()),
+}
+
+#[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+enum Shape {
+    Point,
+    Circle(f32),
+    Line { from: u32, to: Vec<Shape> },
+}
+
+/// The first byte chooses a type; the rest is decoded as it, within the budget of a session.
+pub fn payload(bytes: &[u8]) {
+    let Some((kind, bytes)) = bytes.split_first() else { return };
+    match kind % 9 {
+        0 => decode::<u64>(bytes),
+        1 => decode::<String>(bytes),
+        2 => decode::<Vec<u8>>(bytes),
+        3 => decode::<Vec<String>>(bytes),
+        4 => decode::<Vec<()>>(bytes),
+        5 => decode::<BTreeMap<String, Option<i32>>>(bytes),
+        6 => decode::<Vec<Vec<Vec<(u8, char)>>>>(bytes),
+        7 => decode::<Shape>(bytes),
+        _ => decode::<Everything>(bytes),
+    }
+}
+
+/// Compared as bytes, because a NaN is not equal to itself.
+fn decode<T: Serialize + DeserializeOwned + Debug>(bytes: &[u8]) {
+    let budget = DecodeBudget::from(&Limits::public());
+    let Ok(value) = codec::decode::<T>(bytes, budget) else { return };
+    let mut once = Vec::new();
+    codec::encode(&value, &mut once).expect("what was decoded encodes");
+    let again: T = codec::decode(&once, budget).expect("what was encoded decodes");
+    let mut twice = Vec::new();
+    codec::encode(&again, &mut twice).expect("what was decoded encodes");
+    assert_eq!(once, twice, "{value:?} changed when it was written again");
+}
+
+// ---- sessions ----
+
+const PLAIN: MethodAttributes = MethodAttributes {
+    idempotent: false,
+    oneway: false,
+    blocking: false,
+    no_cancel: false,
+    deprecated: None,
+};
+
+macro_rules! method {
+    ($name:literal, [$($argument:literal: $type:ty),*] -> $result:ty) => {
+        MethodDescriptor {
+            name: $name,
+            docs: "",
+            arguments: &[$(ArgumentDescriptor::new::<$type>($argument, stringify!($type))),*],
+            result: ValueDescriptor::new::<$result>(stringify!($result)),
+            error: Some(ValueDescriptor::new::<String>("String")),
+            attributes: PLAIN,
+            cache: SignatureCache::new(),
+        }
+    };
+}
+
+/// What the victim returns: the names and layouts are those of the session's own tests, whose conversations seed the
+/// corpus.
+type Structured = (u64, Option<u64>, Vec<u64>);
+
+static TEST: ServiceDescriptor =
+    ServiceDescriptor { name: "Test", docs: "", ordered: false, methods: &TEST_METHODS };
+static TEST_METHODS: [MethodDescriptor; 5] = [
+    method!("add", ["a": u64, "b": u64] -> u64),
+    method!("structured", ["seed": u64] -> Structured),
+    method!("maybe", ["value": Option<u64>] -> u64),
+    method!("both", ["pair": (u64, u64)] -> u64),
+    method!("text", ["text": String] -> String),
+];
+static ORDERED: ServiceDescriptor =
+    ServiceDescriptor { name: "Ordered", docs: "", ordered: true, methods: &ORDERED_METHODS };
+static ORDERED_METHODS: [MethodDescriptor; 1] = [method!("add", ["a": u64, "b": u64] -> u64)];
+
+/// Nobody: the victim makes no calls of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Nobody;
+
+impl Waiter for Nobody {
+    fn seal(&self) -> Interest {
+        Interest { value: false, reference: false, detached: false }
+    }
+}
+
+struct HeldValue<T>(T);
+
+impl<T: Serialize + Send> Held for HeldValue<T> {
+    fn select(&self, path: &[Step], out: &mut Vec<u8>) -> Result<(), SelectError> {
+        select::select(&self.0, path, out)
+    }
+}
+
+/// A server session at the mercy of its peer, with handlers that finish at once, later, or in failure, as their
+/// arguments say.
+pub(crate) struct Victim {
+    session: Session<Nobody>,
+    limits: Limits,
+    now: Time,
+    running: Vec<Begin>,
+    /// Messages it sent.
+    pub(crate) said: Vec<Vec<u8>>,
+}
+
+impl Victim {
+    pub(crate) fn new() -> Self {
+        let limits = Limits {
+            calls_max: 16,
+            payload_bytes_max: 20_000,
+            pending_bytes_max: 40_000,
+            held_answers_max: 8,
+            held_bytes_max: 30_000,
+            outgoing_bytes_max: 50_000,
+            chain_depth_max: 8,
+            methods_max: 32,
+            metadata_bytes_max: 500,
+            ..Limits::public()
+        };
+        let shared = Arc::new(limits.clone());
+        let session =
+            Session::new(Time::ZERO, Side::Server, shared, vec![&TEST, &ORDERED], Identity::default());
+        Self { session, limits, now: Time::ZERO, running: Vec::new(), said: Vec::new() }
+    }
+
+    /// Takes one message and does everything a driver would.
+    pub(crate) fn hear(&mut self, message: &[u8]) -> Result<(), Violation> {
+        let heard = self.session.handle_message(self.now, Bytes::copy_from_slice(message));
+        self.run_events();
+        self.check();
+        heard?;
+        while let Some(message) = self.session.poll_message(self.now, true) {
+            self.said.push(message);
+        }
+        self.check();
+        Ok(())
+    }
+
+    pub(crate) fn pass_time(&mut self, by: std::time::Duration) {
+        self.now = self.now + by;
+        self.session.handle_timeout(self.now);
+        self.run_events();
+        self.check();
+    }
+
+    /// Lets the handlers that took their time finish.
+    pub(crate) fn finish_handlers(&mut self) {
+        while let Some(begin) = self.running.pop() {
+            let outcome = outcome(&begin);
+            self.session.finish(begin.answer, outcome);
+            self.run_events();
+        }
+        self.check();
+    }
+
+    fn run_events(&mut self) {
+        while let Some(event) = self.session.poll_event() {
+            match event {
+                Event::Begin(begin) if begin.answer.0 % 3 == 0 => self.running.push(begin),
+                Event::Begin(begin) => self.session.finish(begin.answer, outcome(&begin)),
+                Event::Cancel(answer) => self.stop(answer),
+                Event::PeerClosing { .. } | Event::Returned { .. } => {}
+            }
+        }
+    }
+
+    fn stop(&mut self, answer: CallId) {
+        if let Some(at) = self.running.iter().position(|begin| begin.answer == answer) {
+            self.running.swap_remove(at);
+            self.session.finish(answer, Outcome::Failed(Failure::Cancelled));
+        }
+    }
+
+    /// Nothing is held beyond the limits.
+    fn check(&self) {
+        let SessionStats {
+            answers_unfinished, answers_held, held_bytes, pending_bytes, calls_in_flight, ..
+        } = self.session.stats();
+        let limits = &self.limits;
+        assert!(answers_unfinished <= limits.calls_max, "{answers_unfinished} unfinished answers");
+        assert!(
+            answers_held <= limits.held_answers_max + 1_024 + 2 * limits.calls_max,
+            "{answers_held} held answers"
+        );
+        assert!(held_bytes <= limits.held_bytes_max, "{held_bytes} held bytes");
+        assert!(pending_bytes <= limits.pending_bytes_max, "{pending_bytes} pending bytes");
+        assert_eq!(calls_in_flight, 0);
+    }
+}
+
+fn outcome(begin: &Begin) -> Outcome {
+    let budget = DecodeBudget::from(&Limits::public());
+    let number =
+        |at: usize| begin.arguments.get(at).and_then(|bytes| codec::decode::<u64>(bytes, budget).ok());
+    let (Some(first), second) = (number(0), number(1)) else {
+        return Outcome::Failed(Failure::InvalidArgument {
+            argument: "a".into(),
+            reason: "no number".into(),
+        });
+    };
+    match begin.descriptor.name {
+        _ if first == 13 => Outcome::Error(Bytes::from_static(b"\x02no")),
+        "structured" => {
+            let seed = first % 1_000;
+            value::<Structured>(begin, (seed, (seed % 2 == 1).then_some(seed), (0..seed).collect()))
+        }
+        "text" => value(begin, "t".repeat(usize::try_from(first % 30_000).unwrap_or(0))),
+        _ => value(begin, first.wrapping_add(second.unwrap_or(0))),
+    }
+}
+
+fn value<T: Serialize + Send + 'static>(begin: &Begin, value: T) -> Outcome {
+    let mut bytes = Vec::new();
+    codec::encode(&value, &mut bytes).expect("numbers and texts encode");
+    let length = bytes.len();
+    Outcome::Value {
+        payload: begin.want.value.then_some(bytes.into()),
+        held: begin.want.keep.then(|| (Box::new(HeldValue(value)) as Box<dyn Held>, length)),
+    }
+}
+
+/// A server session hears a sequence of messages: each is its length in two bytes, little-endian, and that many
+/// bytes. Length `ffff` lets time pass and handlers finish.
+pub fn session(script: &[u8]) {
+    let mut victim = Victim::new();
+    let mut rest = script;
+    while let Some(([low, high], after)) = rest.split_first_chunk() {
+        let length = u16::from_le_bytes([*low, *high]);
+        if length == u16::MAX {
+            victim.pass_time(std::time::Duration::from_millis(100));
+            victim.finish_handlers();
+            rest = after;
+            continue;
+        }
+        let (message, after) = after.split_at(usize::from(length).min(after.len()));
+        if victim.hear(message).is_err() {
+            return;
+        }
+        rest = after;
+    }
+    victim.finish_handlers();
+}

@@ -1,0 +1,394 @@
+//! The committed corpus through the fuzz targets, and a seeded hostile peer through the victim of `session`.
+
+#![expect(clippy::cast_possible_truncation, reason = "the numbers of a test are small or meant to be cut")]
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use bytes::Bytes;
+
+use super::*;
+use crate::{
+    seeded::Seeded,
+    session::pair::{self, Arg, Pair},
+    wire::{Call, MethodNumber, Return, Status, Want},
+};
+
+fn corpus(target: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target)
+}
+
+#[track_caller]
+fn check_corpus(target: &str, run: fn(&[u8])) {
+    let files = fs::read_dir(corpus(target)).expect("the corpus is committed");
+    let mut count = 0;
+    for file in files {
+        let path = file.expect("the directory is readable").path();
+        run(&fs::read(path).expect("the file is readable"));
+        count += 1;
+    }
+    assert!(count >= 5, "the corpus of {target} has {count} files");
+}
+
+#[test]
+fn the_corpus_of_frames_breaks_nothing() {
+    check_corpus("frames", frames);
+}
+
+#[test]
+fn the_corpus_of_payloads_breaks_nothing() {
+    check_corpus("payload", payload);
+}
+
+#[test]
+fn the_corpus_of_sessions_breaks_nothing() {
+    check_corpus("session", session);
+}
+
+/// What a client says in conversations that use all there is, message by message.
+fn conversations() -> Vec<Vec<Vec<u8>>> {
+    let mut chain = Pair::new();
+    let mut last = chain.client.call(pair::ADD, &[1.into(), 2.into()]);
+    for _ in 0..4 {
+        let next = chain.client.call(pair::ADD, &[(&last).into(), 1.into()]);
+        chain.client.drop_promise(&last);
+        last = next;
+    }
+    chain.run();
+    chain.client.drop_promise(&last);
+    chain.advance(Duration::from_secs(1));
+
+    let mut parts = Pair::new();
+    let whole = parts.client.call(pair::STRUCTURED, &[5.into()]);
+    let part = parts.client.get(&whole, &[Step::Field(2), Step::Index(1)]);
+    let missed = parts.client.get(&whole, &[Step::Field(2), Step::Index(9)]);
+    parts.client.call(pair::MAYBE, &[Arg::part(&whole, &[Step::Field(1)])]);
+    parts.run();
+    let one = parts.client.call(pair::ADD, &[1.into(), 2.into()]);
+    parts.client.call(pair::BOTH, &[Arg::Pair(one.id, one.id)]);
+    parts.client.call(pair::ORDERED_ADD, &[(&one).into(), 2.into()]);
+    parts.run();
+    drop((part, missed));
+    let until = parts.now + Duration::from_secs(1);
+    parts.client.session.close(until, 1000, "bye");
+    parts.run();
+
+    let mut late = Pair::new();
+    late.server.automatic = false;
+    let until = late.now + Duration::from_millis(50);
+    let slow = late.client.call_until(pair::ADD, &[3.into(), 4.into()], Some(until));
+    let built = late.client.call(pair::ADD, &[(&slow).into(), 1.into()]);
+    let failing = late.client.call(pair::ADD, &[13.into(), 1.into()]);
+    late.client.call(pair::ADD, &[(&failing).into(), 1.into()]);
+    late.run();
+    late.client.drop_promise(&built);
+    late.client.drop_promise(&slow);
+    late.run();
+
+    [chain, parts, late].into_iter().map(|pair| pair.client.sent).collect()
+}
+
+/// A call in chunks, written by hand because an honest peer sends a short payload in one piece.
+fn chunked_call() -> Vec<Vec<u8>> {
+    let mut messages = conversations().swap_remove(0);
+    let call = Call {
+        id: CallId(100),
+        want: Want { value: true, keep: true },
+        oneway: false,
+        target: 0,
+        method: MethodNumber(pair::ADD),
+        deadline_us: None,
+        metadata: vec![("key".into(), "value".into())],
+        payload: Payload::Chunked { total: 7 },
+    };
+    let mut message = Vec::new();
+    wire::put_frame(&mut message, &Frame::Call(call));
+    wire::put_chunk(&mut message, CallId(100), false, &[2, 0, 1, 1]);
+    messages.push(message);
+    let mut message = Vec::new();
+    wire::put_chunk(&mut message, CallId(100), false, &[0, 1, 2]);
+    wire::put_frame(&mut message, &Frame::Cancel(CallId(100)));
+    messages.push(message);
+    messages
+}
+
+fn script(messages: &[Vec<u8>]) -> Vec<u8> {
+    let mut script = Vec::new();
+    for message in messages {
+        script.extend_from_slice(&u16::try_from(message.len()).expect("it is short").to_le_bytes());
+        script.extend_from_slice(message);
+        script.extend_from_slice(&[0xff, 0xff]);
+    }
+    script
+}
+
+/// Writes the seeds of the corpus anew: `cargo test -p rpc-core write_the_corpus -- --ignored`.
+#[test]
+#[ignore = "writes into the source tree"]
+fn write_the_corpus() {
+    let write = |target: &str, name: String, bytes: &[u8]| {
+        fs::create_dir_all(corpus(target)).expect("the tree is writable");
+        fs::write(corpus(target).join(name), bytes).expect("the tree is writable");
+    };
+    for (at, (_, bytes)) in wire::tests::golden().into_iter().enumerate() {
+        write("frames", format!("frame-{at:02}"), &bytes);
+    }
+    for (at, (_, bytes)) in wire::tests::golden_arguments().into_iter().enumerate() {
+        write("frames", format!("arguments-{at:02}"), &bytes);
+    }
+    for (at, messages) in conversations().into_iter().chain([chunked_call()]).enumerate() {
+        write("frames", format!("conversation-{at}"), &messages.concat());
+        write("session", format!("conversation-{at}"), &script(&messages));
+        let backwards: Vec<Vec<u8>> = messages.iter().rev().cloned().collect();
+        write("session", format!("backwards-{at}"), &script(&[&messages[..1], &backwards].concat()));
+    }
+    let inside = everything(Some(Box::new(everything(None))));
+    let mut encoded = vec![8];
+    codec::encode(&inside, &mut encoded).expect("it encodes");
+    write("payload", "everything".into(), &encoded);
+    let samples: [(&str, &[u8]); 10] = [
+        ("number", &[0, 0xfb, 0x00, 0x01]),
+        ("text", &[1, 3, b'a', 0xc3, 0xa9]),
+        ("bytes", &[2, 2, 1, 2]),
+        ("texts", &[3, 2, 1, b'a', 0]),
+        ("units", &[4, 3]),
+        ("many-units", &[4, 0xfc, 0xff, 0xff, 0xff, 0xff]),
+        ("map", &[5, 1, 1, b'k', 1, 3]),
+        ("nested", &[6, 1, 1, 1, 7, b'c']),
+        ("shape", &[7, 2, 1, 2, 0, 2, 5, 1, 0]),
+        ("huge-text", &[1, 0xfd, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]),
+    ];
+    for (name, bytes) in samples {
+        write("payload", name.into(), bytes);
+    }
+}
+
+fn everything(maybe: Option<Box<Everything>>) -> Everything {
+    Everything {
+        small: 7,
+        wide: u128::MAX,
+        signed: -5,
+        real: 1.5,
+        letter: 'é',
+        flag: true,
+        text: "text".into(),
+        maybe,
+        shape: Shape::Line { from: 300, to: vec![Shape::Point, Shape::Circle(0.5)] },
+        map: BTreeMap::from([(1, vec![2, 70_000])]),
+        pair: (-1, ()),
+    }
+}
+
+// ---- the hostile peer ----
+
+/// Hostile conversations of an ordinary test run.
+const ATTACKS: u64 = 3_000;
+
+#[test]
+fn a_hostile_peer_breaks_the_protocol_or_is_served() {
+    let honest: Vec<Vec<Vec<u8>>> = conversations().into_iter().chain([chunked_call()]).collect();
+    let (mut ended, mut served) = (0, 0);
+    for seed in 1..=ATTACKS {
+        match attack(seed, &honest) {
+            Attack::Ended => ended += 1,
+            Attack::Served => served += 1,
+        }
+    }
+    // Both happen, or the attacks are not what they should be.
+    assert!(ended > 100 && served > 100, "{ended} ended, {served} served");
+}
+
+enum Attack {
+    Ended,
+    Served,
+}
+
+fn attack(seed: u64, honest: &[Vec<Vec<u8>>]) -> Attack {
+    let mut seeded = Seeded::new(seed);
+    let mut victim = Victim::new();
+    let mut last_id = 0;
+    // Half of them keep to the letter of the protocol and only ask for too much, in odd ways.
+    let rude = seeded.chance(50);
+    let talk = seeded.pick(honest);
+    let mut messages = vec![talk[0].clone()];
+    last_id = call_ids(&talk[0]).into_iter().max().unwrap_or(last_id);
+    for _ in 0..1 + seeded.below(12) {
+        messages.push(hostile_message(&mut seeded, talk, last_id, rude));
+        last_id = messages.iter().flat_map(|message| call_ids(message)).max().unwrap_or(0).max(last_id);
+    }
+    for message in &messages {
+        if victim.hear(message).is_err() {
+            return Attack::Ended;
+        }
+        if seeded.chance(20) {
+            victim.pass_time(Duration::from_millis(30));
+        }
+        if seeded.chance(20) {
+            victim.finish_handlers();
+        }
+    }
+    check_service(&mut victim, &messages, last_id);
+    Attack::Served
+}
+
+fn call_ids(message: &[u8]) -> Vec<i64> {
+    let mut reader = FrameReader::new(Bytes::copy_from_slice(message));
+    let mut ids = Vec::new();
+    while let Ok(Some(frame)) = reader.next_frame() {
+        if let Frame::Call(call) = frame {
+            ids.push(call.id.0);
+        }
+    }
+    ids
+}
+
+fn hostile_message(seeded: &mut Seeded, talk: &[Vec<u8>], last_id: i64, rude: bool) -> Vec<u8> {
+    match if rude { seeded.below(10) } else { 10 } {
+        // A replay, or what would have come later.
+        0 => seeded.pick(talk).clone(),
+        // A recorded message with a few bytes changed.
+        1 => {
+            let mut message = seeded.pick(talk).clone();
+            for _ in 0..=seeded.below(2) {
+                let at = seeded.below(message.len());
+                message[at] = seeded.next().to_le_bytes()[0];
+            }
+            message
+        }
+        2 => {
+            let mut message = Vec::new();
+            wire::put_frame(&mut message, &wire::tests::random_frame(seeded));
+            message
+        }
+        _ => {
+            let mut message = Vec::new();
+            let mut last_id = last_id;
+            for _ in 0..=seeded.below(30) {
+                plausible_frame(seeded, &mut last_id, rude, &mut message);
+            }
+            message
+        }
+    }
+}
+
+/// A frame that a session might take, about calls that there may be.
+fn plausible_frame(seeded: &mut Seeded, last_id: &mut i64, rude: bool, message: &mut Vec<u8>) {
+    let known = |seeded: &mut Seeded, last_id: i64| CallId(1 + seeded.below(last_id.max(1) as usize) as i64);
+    let frame = match seeded.below(20) {
+        0 if *last_id > 0 => Frame::Cancel(known(seeded, *last_id)),
+        1 if rude && *last_id > 0 && seeded.chance(20) => Frame::Release(vec![known(seeded, *last_id)]),
+        2 if seeded.chance(10) => Frame::Goodbye { code: 1, reason: String::new() },
+        3 if rude && seeded.chance(10) => {
+            Frame::Return(Return { id: known(seeded, *last_id), status: Status::Done })
+        }
+        _ => {
+            *last_id += 1 + seeded.below(3) as i64;
+            let mut payload = vec![2];
+            for _ in 0..2 {
+                match seeded.below(5) {
+                    0 | 1 => payload.extend_from_slice(&[0, 1, seeded.below(20) as u8]),
+                    2 | 3 => {
+                        let base = known(seeded, *last_id);
+                        let path = seeded
+                            .pick(&[vec![], vec![Step::Field(0)], vec![Step::Field(1), Step::Some]])
+                            .clone();
+                        wire::slots::put_reference(&mut payload, base, &crate::Path(path), seeded.chance(10));
+                    }
+                    _ => {
+                        wire::slots::put_tuple(&mut payload, 2);
+                        for _ in 0..2 {
+                            wire::slots::put_reference(
+                                &mut payload,
+                                known(seeded, *last_id),
+                                &crate::Path::whole(),
+                                false,
+                            );
+                        }
+                    }
+                }
+            }
+            // Lengths that lie about the count; more bytes than are there.
+            if seeded.chance(20) {
+                payload[0] = seeded.below(4) as u8;
+            }
+            let chunked = seeded.chance(10);
+            let call = Call {
+                id: CallId(*last_id),
+                want: Want { value: seeded.chance(70), keep: seeded.chance(50) },
+                oneway: seeded.chance(5),
+                target: if seeded.chance(3) { -1 } else { 0 },
+                method: MethodNumber(u32::from(seeded.chance(90))),
+                deadline_us: seeded.chance(20).then(|| seeded.magnitude(64)),
+                metadata: Vec::new(),
+                payload: if chunked {
+                    Payload::Chunked { total: payload.len() }
+                } else {
+                    Payload::Inline(payload.clone().into())
+                },
+            };
+            wire::put_frame(message, &Frame::Call(call));
+            if chunked && seeded.chance(80) {
+                wire::put_chunk(message, CallId(*last_id), false, &payload);
+            }
+            return;
+        }
+    };
+    wire::put_frame(message, &frame);
+}
+
+/// A session that found nothing wrong answers an honest call, if only to say that a limit is reached.
+#[track_caller]
+fn check_service(victim: &mut Victim, messages: &[Vec<u8>], last_id: i64) {
+    victim.finish_handlers();
+    let id = CallId(last_id + 1);
+    let Some(method) = named_add(messages) else { return };
+    let call = Call {
+        id,
+        want: Want { value: true, keep: false },
+        oneway: false,
+        target: 0,
+        method,
+        deadline_us: None,
+        metadata: Vec::new(),
+        payload: Payload::Inline(Bytes::from_static(&[2, 0, 1, 20, 0, 1, 22])),
+    };
+    let mut message = Vec::new();
+    wire::put_frame(&mut message, &Frame::Call(call));
+    victim.said.clear();
+    match victim.hear(&message) {
+        Ok(()) => {}
+        Err(Violation::Limit(_) | Violation::Malformed { .. }) => return,
+        Err(other) => panic!("an honest call ended the session: {other}"),
+    }
+    victim.finish_handlers();
+    victim.hear(&[]).expect("nothing is wrong with nothing");
+    let status = victim.said.iter().find_map(|message| {
+        let mut reader = FrameReader::new(Bytes::copy_from_slice(message));
+        std::iter::from_fn(|| reader.next_frame().expect("own frames are well formed")).find_map(|frame| {
+            match frame {
+                Frame::Return(answer) if answer.id == id => Some(answer.status),
+                _ => None,
+            }
+        })
+    });
+    match status {
+        Some(Status::Value(Payload::Inline(bytes))) => assert_eq!(bytes[..], [42]),
+        Some(Status::Failed(Failure::ResourceExhausted { .. } | Failure::Unavailable)) => {}
+        other => panic!("an honest call was answered with {other:?}"),
+    }
+}
+
+/// The number that the conversation gave to `Test.add`.
+fn named_add(messages: &[Vec<u8>]) -> Option<MethodNumber> {
+    messages.iter().find_map(|message| {
+        let mut reader = FrameReader::new(Bytes::copy_from_slice(message));
+        std::iter::from_fn(|| reader.next_frame().ok().flatten()).find_map(|frame| match frame {
+            Frame::Define(define)
+                if (&*define.service, &*define.method) == ("Test", "add")
+                    && define.fingerprint == TEST_METHODS[0].signature().fingerprint =>
+            {
+                Some(define.number)
+            }
+            _ => None,
+        })
+    })
+}
