@@ -8,7 +8,6 @@
 //! Only ratios between rows of one run mean anything: absolute figures are those of the machine and its mood.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing figures is what this program is for")]
 
-mod link;
 mod ours;
 mod process;
 mod raw;

@@ -67,13 +67,20 @@ impl Report {
     }
 
     fn targets(&self) -> Vec<Target> {
-        let latency = |subject| self.ratio(Workload::OneAtATime, Workload::OneAtATime, subject);
-        // The latency counts against the better of the two raw echoes: the larger ratio.
-        let one = latency(Subject::WsFlush).into_iter().chain(latency(Subject::WsBatch)).reduce(f64::max);
+        // Where the kernel puts the two processes, on one core or on two, decides a single call's latency more than
+        // what they do. So each subject's best round counts, and the better of the two raw echoes.
+        let best = |subject| Some(self.cell(Workload::OneAtATime, subject)?.low);
+        let raw = best(Subject::WsFlush).into_iter().chain(best(Subject::WsBatch)).reduce(f64::min);
+        let one = best(Subject::Rpc).zip(raw).map(|(ours, raw)| ours / raw);
         let in_flight = Workload::InFlight(128);
         let chain = Workload::Chain { pipelined: true, delayed: true };
         vec![
-            Target { what: "W1 latency / the better raw echo's", ratio: one, bound: 1.5, at_most: true },
+            Target {
+                what: "W1 best p50 / the better raw echo's best",
+                ratio: one,
+                bound: 1.5,
+                at_most: true,
+            },
             Target {
                 what: "W2 128 in flight / ws-flush",
                 ratio: self.ratio(in_flight, in_flight, Subject::WsFlush),

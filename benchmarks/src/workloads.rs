@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use examples::link::Link;
+
 use crate::{
-    Failure, Subject, link, ours,
+    Failure, Subject, ours,
     process::{ServerProcess, processor_seconds},
     raw::{self, Flush},
 };
@@ -95,11 +97,9 @@ impl Workload {
         server: &ServerProcess,
         time: Duration,
     ) -> Result<Sample, Failure> {
-        let mut address = server.address;
         let delayed = matches!(self, Self::SingleDelayed | Self::Chain { delayed: true, .. });
-        if delayed {
-            address = link::start(address, DELAY).await?;
-        }
+        let link = if delayed { Some(Link::start(server.address, DELAY).await?) } else { None };
+        let address = link.as_ref().map_or(server.address, Link::address);
         let flush = if subject == Subject::WsFlush { Flush::Each } else { Flush::Batch };
         let rpc = subject == Subject::Rpc;
         let plain = |value| Sample { value, processor_us: None };

@@ -88,7 +88,12 @@ impl Link {
         Ok(Self { address, traffic, _accepting: accepting })
     }
 
-    /// Where clients connect to.
+    /// The socket that clients connect to.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The same as clients name it.
     pub fn url(&self) -> String {
         format!("ws://{}", self.address)
     }
