@@ -6,6 +6,7 @@
 mod calls;
 mod generated;
 mod pipelining;
+mod services;
 mod sockets;
 mod support;
 mod tidy;
