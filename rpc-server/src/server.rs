@@ -222,7 +222,8 @@ impl Server {
         Ok(())
     }
 
-    /// Serves one session on any byte stream: handshakes, then runs the session to its end.
+    /// Serves one session on any byte stream: handshakes, then runs the session to its end. Adds no TLS; hand in a
+    /// stream that is encrypted already.
     ///
     /// # Errors
     /// That the stream did not become a session. How a session ended is in the value.
@@ -234,7 +235,8 @@ impl Server {
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let _running = self.running.clone();
-        serve_stream(&self.shared, io, address, || {}).await
+        let (socket, peer) = accept(&self.shared, io, address).await?;
+        Ok(run_session(&self.shared, socket, peer).await)
     }
 }
 
@@ -326,10 +328,11 @@ async fn serve_tcp(
     shared: Arc<Shared>,
     stream: tokio::net::TcpStream,
     address: SocketAddr,
-    mut permit: Permit,
+    permit: Permit,
 ) -> Result<CloseReason, ServeError> {
     #[cfg(feature = "tls")]
     if let Some(tls) = &shared.builder.tls {
+        let mut permit = permit;
         let limit = shared.builder.limits.hello_timeout;
         let stream = tokio::select! {
             stream = tokio::time::timeout(limit, tls.accept(stream)) => stream,
@@ -362,20 +365,6 @@ where
 
 fn evicted() -> ServeError {
     ServeError::Handshake(HandshakeError::Cut)
-}
-
-async fn serve_stream<IO>(
-    shared: &Shared,
-    io: IO,
-    address: Option<SocketAddr>,
-    on_accepted: impl FnOnce(),
-) -> Result<CloseReason, ServeError>
-where
-    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let (socket, peer) = accept(shared, io, address).await?;
-    on_accepted();
-    Ok(run_session(shared, socket, peer).await)
 }
 
 async fn accept<IO>(
