@@ -34,8 +34,18 @@ pub trait Service: Send + Sync + 'static {
 
 /// The services one side of a session offers.
 ///
-/// ```ignore
-/// let services = Services::new().with(ChatServer::new(Rooms::default())).with(AdminServer::new(Admin));
+/// ```
+/// # use rpc_core::{Services, rpc};
+/// # #[rpc]
+/// # trait Numbers {
+/// #     async fn next(&self, number: u64) -> u64;
+/// # }
+/// # struct Counting;
+/// # impl Numbers for Counting {
+/// #     async fn next(&self, number: u64) -> u64 { number + 1 }
+/// # }
+/// let services = Services::new().with(NumbersServer::new(Counting));
+/// assert_eq!(services.descriptors().next().map(|service| service.name), Some("Numbers"));
 /// ```
 #[derive(Clone, Default)]
 pub struct Services {

@@ -28,7 +28,7 @@ const DISPLAY_NODES_MAX: usize = 512;
 /// except those of opaque types. A newtype struct equals what it wraps.
 ///
 /// ```
-/// use rpc_core::layout::Layout;
+/// use rpc_core::Layout;
 ///
 /// let layout = Layout::of::<(u64, Option<String>)>();
 /// assert_eq!(layout.to_string(), "(u64, option<string>)");

@@ -29,9 +29,22 @@ const MESSAGES: usize = 16;
 /// Outside a tokio runtime.
 ///
 /// # Example
-/// ```ignore
-/// let chat: ChatClient = rpc_core::memory::connect(Services::new().with(ChatServer::new(Rooms::default()))).service();
-/// assert_eq!(chat.find("ann").await?.name, "ann");
+/// ```
+/// # use rpc_core::{Services, memory, rpc};
+/// # #[rpc]
+/// # trait Numbers {
+/// #     async fn next(&self, number: u64) -> u64;
+/// # }
+/// # struct Counting;
+/// # impl Numbers for Counting {
+/// #     async fn next(&self, number: u64) -> u64 { number + 1 }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let numbers: NumbersClient = memory::connect(Services::new().with(NumbersServer::new(Counting))).service();
+/// assert_eq!(numbers.next(41).await?, 42);
+/// # Ok(())
+/// # }
 /// ```
 pub fn connect(services: Services) -> SessionHandle {
     let server = SessionConfig { services, ..SessionConfig::default() };

@@ -34,10 +34,26 @@ use crate::{
 /// * Dropped, it cancels the call, unless another call depends on it. [`Promise::detach`] lets it run.
 ///
 /// # Example
-/// ```ignore
-/// let ann = chat.find("ann");                 // on its way
-/// let room = chat.join(ann.id(), 1);          // uses a part of a result nobody has seen yet
-/// let (ann, room) = rpc_core::try_join!(ann, room)?;
+/// ```
+/// use rpc_core::{Services, memory, rpc};
+///
+/// #[rpc]
+/// trait Numbers {
+///     async fn next(&self, number: u64) -> u64;
+/// }
+/// # struct Counting;
+/// # impl Numbers for Counting {
+/// #     async fn next(&self, number: u64) -> u64 { number + 1 }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let numbers: NumbersClient = memory::connect(Services::new().with(NumbersServer::new(Counting))).service();
+/// let one = numbers.next(0);                      // on its way
+/// let three = numbers.next(numbers.next(&one));   // built on results nobody has seen yet
+/// let (one, three) = rpc_core::try_join!(one, three)?;
+/// assert_eq!((one, three), (1, 3));
+/// # Ok(())
+/// # }
 /// ```
 #[must_use = "dropping a promise cancels its call; await it, pass it on or `Promise::detach` it"]
 pub struct Promise<T, E> {
