@@ -17,6 +17,7 @@ use crate::{
     codec::{self, DecodeBudget},
     error::{CallError, Upstream, UpstreamCause},
     link::{CallCell, OriginCause, Referable, Returned},
+    never::Never,
     path::{Path, Step},
     pipeline::{PipeAt, Pipelined},
     stub,
@@ -108,6 +109,14 @@ impl<T, E> Promise<T, E> {
     /// Lets the call run to its end though nobody waits for the result. Its errors are lost.
     pub fn detach(promise: Self) {
         promise.value.0.detach();
+    }
+}
+
+impl<T> Promise<T, Never> {
+    /// The promise of a method that cannot fail, as one of a method that can: for `try_join!` and other places where all
+    /// errors must have one type.
+    pub fn widen<E>(promise: Self) -> Promise<T, E> {
+        Promise { value: promise.value, place: promise.place, pipe: OnceLock::new(), _types: PhantomData }
     }
 }
 

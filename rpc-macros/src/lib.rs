@@ -42,8 +42,14 @@ mod tests;
 /// | parameter | `context` | the handler's `Context`; it does not travel. A type written `&Context` gets a reference |
 ///
 /// # Example
-/// ```ignore
-/// #[rpc_core::rpc]
+/// ```
+/// use rpc_core::{Context, rpc};
+/// # #[rpc_core::data]
+/// # pub struct User { pub id: u64 }
+/// # #[rpc_core::data]
+/// # pub enum ChatError { Nobody }
+///
+/// #[rpc]
 /// pub trait Chat {
 ///     /// Finds a user by name.
 ///     #[rpc(idempotent)]
@@ -65,7 +71,7 @@ pub fn rpc(arguments: proc_macro::TokenStream, item: proc_macro::TokenStream) ->
 /// not at `::rpc_core`.
 ///
 /// # Example
-/// ```ignore
+/// ```
 /// #[rpc_core::data]
 /// #[derive(Debug, Clone)]
 /// pub struct User { pub id: u64, pub name: String }

@@ -72,6 +72,8 @@ async fn try_join_stops_at_the_first_error() {
     let error =
         rpc_core::try_join!(people.find("ann"), people.find("zoe"), people.profile(UserId(99))).unwrap_err();
     assert!(matches!(error, CallError::Method(PeopleError::Nobody(_))));
+    let (user, sum) = rpc_core::try_join!(people.find("ann"), Promise::widen(people.add(1, 2))).unwrap();
+    assert_eq!((user.name.as_str(), sum), ("ann", 3));
     let (sum, user) = rpc_core::join!(people.add(1, 2), people.find("bob"));
     assert_eq!((sum.unwrap(), user.unwrap().name.as_str()), (3, "bob"));
 }
