@@ -40,7 +40,7 @@ pub struct Client {
 #[non_exhaustive]
 pub enum ConnectError {
     /// The address is not one of a server.
-    #[error("the address is not valid")]
+    #[error(transparent)]
     Address(#[from] AddressError),
     /// The server cannot be reached.
     #[error("`{address}` cannot be reached")]
@@ -61,14 +61,14 @@ pub enum ConnectError {
     },
     /// The link cannot be encrypted.
     #[cfg(feature = "tls")]
-    #[error("the link cannot be encrypted")]
+    #[error(transparent)]
     Tls(#[from] TlsError),
     /// `wss://` needs the feature `tls`.
     #[cfg(not(feature = "tls"))]
     #[error("`wss://` needs rpc-client's feature `tls`")]
     TlsMissing,
     /// The server did not make a WebSocket of it.
-    #[error("the WebSocket handshake failed")]
+    #[error(transparent)]
     Handshake(#[from] HandshakeError),
 }
 
@@ -159,7 +159,8 @@ impl ClientBuilder {
         self
     }
 
-    /// How long reaching the server may take, name lookup and TLS included. Default 10 s.
+    /// How long connecting may take in all: name lookup, TCP, TLS and the WebSocket handshake. Default 10 s; the
+    /// handshake alone is also bounded by [`Limits::hello_timeout`].
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = Some(limit);
         self
@@ -181,50 +182,34 @@ impl ClientBuilder {
     /// Dropping the future abandons the attempt.
     pub async fn connect(self, address: &str) -> Result<Client, ConnectError> {
         let address: Address = address.parse()?;
-        let place = format!("{}:{}", address.host(), address.port());
         let limit = self.connect_timeout.unwrap_or(Duration::from_secs(10));
-        let dial = async {
-            let unreachable = |source| ConnectError::Unreachable { address: place.clone(), source };
-            let stream = TcpStream::connect((address.host(), address.port())).await.map_err(unreachable)?;
-            stream.set_nodelay(true).map_err(unreachable)?;
-            Ok::<_, ConnectError>(stream)
-        };
-        let timeout = |_| ConnectError::Timeout { address: place.clone(), limit };
-        let started = tokio::time::Instant::now();
-        let stream = tokio::time::timeout(limit, dial).await.map_err(timeout)??;
+        let place = format!("{}:{}", address.host(), address.port());
+        let connected = tokio::time::timeout(limit, self.dial(&address, &place)).await;
+        connected.unwrap_or(Err(ConnectError::Timeout { address: place, limit }))
+    }
+
+    async fn dial(self, address: &Address, place: &str) -> Result<Client, ConnectError> {
+        let unreachable = |source| ConnectError::Unreachable { address: place.to_owned(), source };
+        let stream = TcpStream::connect((address.host(), address.port())).await.map_err(unreachable)?;
+        stream.set_nodelay(true).map_err(unreachable)?;
         if address.is_secure() {
-            let limit = limit.saturating_sub(started.elapsed());
-            return self.connect_tls(stream, &address, limit, timeout).await;
+            return self.connect_tls(stream, address).await;
         }
         self.connect_io(stream, &address.host_header(), address.path_and_query()).await
     }
 
     #[cfg(feature = "tls")]
-    async fn connect_tls(
-        mut self,
-        stream: TcpStream,
-        address: &Address,
-        limit: Duration,
-        timeout: impl Fn(tokio::time::error::Elapsed) -> ConnectError,
-    ) -> Result<Client, ConnectError> {
+    async fn connect_tls(mut self, stream: TcpStream, address: &Address) -> Result<Client, ConnectError> {
         let connector = match self.tls.take() {
             Some(connector) => connector,
             None => TlsConnector::platform()?,
         };
-        let stream = tokio::time::timeout(limit, connector.connect(address.host(), stream))
-            .await
-            .map_err(timeout)??;
+        let stream = connector.connect(address.host(), stream).await?;
         self.connect_io(stream, &address.host_header(), address.path_and_query()).await
     }
 
     #[cfg(not(feature = "tls"))]
-    async fn connect_tls(
-        self,
-        _stream: TcpStream,
-        _address: &Address,
-        _limit: Duration,
-        _timeout: impl Fn(tokio::time::error::Elapsed) -> ConnectError,
-    ) -> Result<Client, ConnectError> {
+    async fn connect_tls(self, _stream: TcpStream, _address: &Address) -> Result<Client, ConnectError> {
         Err(ConnectError::TlsMissing)
     }
 

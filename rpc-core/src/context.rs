@@ -64,6 +64,11 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// A peer that proved to be this one, without an address: for tests and links that know their ends.
+    pub fn named(name: impl Into<Arc<str>>) -> Self {
+        Self { principal: Principal::named(name), ..Self::default() }
+    }
+
     /// The first header of this lower-case name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())

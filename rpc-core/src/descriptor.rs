@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use serde::de::DeserializeOwned;
 
-use crate::layout::Layout;
+use crate::layout::{self, Layout};
 
 /// One service: a trait under `#[rpc]`.
 #[derive(Debug)]
@@ -117,7 +117,7 @@ pub struct Signature {
     pub result: Layout,
     /// The error's layout.
     pub error: Option<Layout>,
-    /// Equal on both sides when their bytes mean the same.
+    /// Equal on both sides when their bytes mean the same, and the names of arguments, fields and variants say so.
     pub fingerprint: u64,
 }
 
@@ -129,13 +129,11 @@ impl MethodDescriptor {
                 self.arguments.iter().map(|argument| argument.value.layout()).collect();
             let result = self.result.layout();
             let error = self.error.as_ref().map(ValueDescriptor::layout);
-            let parts = [Layout::tuple(&arguments).fingerprint(), result.fingerprint()];
-            let fingerprint = parts
-                .into_iter()
-                .chain(error.as_ref().map(Layout::fingerprint))
-                .fold(0x51_7c_c1_b7_27_22_0a_95_u64, |hash, part| {
-                    (hash.rotate_left(23) ^ part).wrapping_mul(0x0100_0000_01b3)
-                });
+            let names = self.arguments.iter().map(|argument| layout::fingerprint_of_name(argument.name));
+            let parts = arguments.iter().chain([&result]).chain(&error).map(Layout::named_fingerprint);
+            let fingerprint = names.chain(parts).fold(arguments.len() as u64, |hash, part| {
+                (hash.rotate_left(23) ^ part).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            });
             Signature { arguments, result, error, fingerprint }
         })
     }
@@ -168,7 +166,10 @@ impl MethodDescriptor {
             .iter()
             .flat_map(|layout| layout.problems())
             .map(|problem| format!("error: {problem}"));
-        arguments.chain(result).chain(error).collect()
+        let hidden = (self.error.is_none() && signature.result.is_result()).then(|| {
+            "result: it is a `Result` behind an alias, so its errors would count as values; write `Result<T, E>`".into()
+        });
+        arguments.chain(result).chain(error).chain(hidden).collect()
     }
 }
 

@@ -24,6 +24,10 @@ use crate::{
 };
 
 /// Something that answers calls: what `#[rpc]` generates as `…Server` around an implementation of the trait.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` answers no calls",
+    label = "wrap it in the server that `#[rpc]` generated: `…Server::new(…)`"
+)]
 pub trait Service: Send + Sync + 'static {
     /// What it offers, as data.
     fn descriptor(&self) -> &'static ServiceDescriptor;

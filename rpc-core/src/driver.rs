@@ -79,6 +79,7 @@ pub fn start<T: Transport>(
     let driver = Driver {
         link: Arc::clone(&link),
         session,
+        side,
         transport,
         scope: Arc::new(SessionScope { peer, session: handle(false) }),
         services,
@@ -107,6 +108,7 @@ fn draw_identity() -> Identity {
 struct Driver<T> {
     link: Arc<Link>,
     session: Session<Arc<CallCell>>,
+    side: Side,
     transport: T,
     scope: Arc<SessionScope>,
     services: Services,
@@ -281,7 +283,11 @@ impl<T: Transport> Driver<T> {
             }
             Submission::Close => {
                 self.link.begin_draining(CloseReason::Local);
-                self.session.close(now + self.limits.close_timeout, close_codes::NORMAL, "");
+                let (code, text) = match self.side {
+                    Side::Client => (close_codes::NORMAL, ""),
+                    Side::Server => (close_codes::GOING_AWAY, "the server is shutting down"),
+                };
+                self.session.close(now + self.limits.close_timeout, code, text);
             }
         }
     }
@@ -456,7 +462,11 @@ impl<T: Transport> Driver<T> {
         }
         if !self.unflushed && self.session.close_complete(now) {
             let reason = self.link.draining_reason().unwrap_or(CloseReason::Local);
-            return Err(End { code: close_codes::NORMAL, text: String::new(), reason });
+            let code = match (&reason, self.side) {
+                (CloseReason::Local, Side::Server) => close_codes::GOING_AWAY,
+                _ => close_codes::NORMAL,
+            };
+            return Err(End { code, text: String::new(), reason });
         }
         Ok(())
     }

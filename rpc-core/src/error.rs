@@ -23,8 +23,8 @@ pub enum CallError<E> {
     #[error("the call was cancelled")]
     Cancelled,
     /// The peer, or this side before sending, would not run the call.
-    #[error("the call was refused")]
-    Refused(#[source] Refusal),
+    #[error(transparent)]
+    Refused(Refusal),
     /// The handler panicked. The peer's session goes on.
     #[error("the handler panicked")]
     Panicked,
@@ -214,7 +214,7 @@ pub enum CloseReason {
     #[error("closed by this side")]
     Local,
     /// The peer closed it in good order.
-    #[error("closed by the peer (code {code}): {text}")]
+    #[error("closed by the peer (code {code}){}{text}", if text.is_empty() { "" } else { ": " })]
     Peer {
         /// The close code; see the table in `ARCHITECTURE.md`.
         code: u16,

@@ -21,6 +21,8 @@ const FINGERPRINT_ROUNDS: usize = 128;
 
 /// Nodes that [`Layout`]'s `Display` writes before it gives up with `…`.
 const DISPLAY_NODES_MAX: usize = 512;
+/// So many nodes have their names compared.
+const NAMED_NODES_MAX: usize = 4_096;
 
 /// What a type's encoded bytes are made of. Cheap to clone.
 ///
@@ -214,22 +216,23 @@ impl Layout {
         Some(Layout { graph: Arc::clone(&self.graph), root })
     }
 
-    /// The layout of a tuple of these.
-    pub(crate) fn tuple(items: &[Layout]) -> Layout {
-        let mut nodes = Vec::new();
-        let mut fields = Vec::with_capacity(items.len());
-        for item in items {
-            let offset = nodes.len();
-            fields.push(Field { name: "", layout: item.root + offset });
-            nodes.extend(item.graph.nodes.iter().map(|node| node.map(|part| part + offset)));
+    /// Like [`fingerprint`](Self::fingerprint), but the names of fields and variants count too, as far as the first
+    /// thousands of nodes: tells two versions of a type apart that swapped parts of the same shape.
+    pub(crate) fn named_fingerprint(&self) -> u64 {
+        let mut hash = Fnv::new();
+        hash.number(self.fingerprint());
+        hash.bytes(Named(self).to_string().as_bytes());
+        hash.0
+    }
+
+    /// Whether it is the standard library's `Result`, as serde sees it.
+    pub(crate) fn is_result(&self) -> bool {
+        match &self.graph.nodes[self.root] {
+            Node::Enum { name, variants } => {
+                *name == "Result" && variants.iter().map(|variant| variant.name).eq(["Ok", "Err"])
+            }
+            _ => false,
         }
-        nodes.push(if fields.is_empty() {
-            Node::Leaf(Leaf::Unit)
-        } else {
-            Node::Product { name: "", fields }
-        });
-        let root = nodes.len() - 1;
-        Self::new(nodes, root)
     }
 
     /// What in this layout bincode cannot carry, and where: one sentence each, none if all is well.
@@ -440,6 +443,22 @@ impl fmt::Display for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Writer { nodes: &self.graph.nodes, above: Vec::new(), left: DISPLAY_NODES_MAX }.node(f, self.root)
     }
+}
+
+/// A layout written down as far as its names are compared.
+struct Named<'a>(&'a Layout);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Writer { nodes: &self.0.graph.nodes, above: Vec::new(), left: NAMED_NODES_MAX }.node(f, self.0.root)
+    }
+}
+
+/// The fingerprint of a name alone.
+pub(crate) fn fingerprint_of_name(name: &str) -> u64 {
+    let mut hash = Fnv::new();
+    hash.bytes(name.as_bytes());
+    hash.0
 }
 
 /// Whether a node leads back to itself.

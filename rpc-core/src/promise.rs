@@ -56,7 +56,7 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "dropping a promise cancels its call; await it, pass it on or `Promise::detach` it"]
+#[must_use = "dropping a promise, also with `let _ =`, cancels its call; await it, pass it on or `Promise::detach` it"]
 pub struct Promise<T, E> {
     value: Value,
     place: Place,
@@ -210,10 +210,7 @@ pub(crate) fn decode_error<E: DeserializeOwned + Send + Sync + 'static>(
     budget: DecodeBudget,
 ) -> (Arc<dyn Any + Send + Sync>, String) {
     let error = call_error::<E>(returned.clone(), None, budget);
-    let text = match &error {
-        CallError::Refused(refusal) => refusal.to_string(),
-        other => other.to_string(),
-    };
+    let text = error.to_string();
     (Arc::new(error), text)
 }
 

@@ -161,6 +161,8 @@ pub(crate) struct Session<W> {
     outgoing: Outgoing,
     events: VecDeque<Event<W>>,
     closing: Closing,
+    /// What to say when the calls made before the close are sealed.
+    goodbye: Option<(u16, String)>,
 }
 
 /// ```text
@@ -205,6 +207,7 @@ impl<W: Waiter> Session<W> {
             outgoing,
             events: VecDeque::new(),
             closing: Closing::Open,
+            goodbye: None,
             limits,
         }
     }
@@ -240,7 +243,7 @@ impl<W: Waiter> Session<W> {
             Closing::Local { .. } | Closing::Both => return,
         }
         self.answers.refuse_new_calls();
-        self.outgoing.push(&Frame::Goodbye { code, reason: reason.into() });
+        self.goodbye = Some((code, reason.into()));
     }
 
     // ---- from the peer ----
@@ -400,7 +403,10 @@ impl<W: Waiter> Session<W> {
 
     /// Whether a close is complete, or has waited for long enough.
     pub(crate) fn close_complete(&self, now: Time) -> bool {
-        let idle = self.calls.in_flight() == 0 && self.answers.unfinished() == 0 && self.outgoing.is_empty();
+        let idle = self.calls.is_idle()
+            && self.goodbye.is_none()
+            && self.answers.unfinished() == 0
+            && self.outgoing.is_empty();
         match self.closing {
             Closing::Open | Closing::Peer => false,
             Closing::Both => idle,
@@ -417,8 +423,14 @@ impl<W: Waiter> Session<W> {
             return None;
         }
         let allowance = self.handshake.allowance(self.outgoing.sent_bytes());
-        if seal {
+        if seal || self.goodbye.is_some() {
             self.calls.seal(now, allowance, &mut self.own_methods, &mut self.outgoing);
+        }
+        // Calls made before the close go before the goodbye: after it the peer takes none.
+        if !self.calls.has_queued()
+            && let Some((code, reason)) = self.goodbye.take()
+        {
+            self.outgoing.push(&Frame::Goodbye { code, reason });
         }
         self.calls.send_releases(now, &mut self.outgoing);
         if self.closing == Closing::Peer && self.calls.is_idle() {
@@ -463,7 +475,7 @@ impl<W: Waiter> Session<W> {
 
     /// Whether something waits for room on the socket.
     pub(crate) fn wants_to_send(&self) -> bool {
-        !self.outgoing.is_empty() || self.calls.has_queued()
+        !self.outgoing.is_empty() || self.calls.has_queued() || self.goodbye.is_some()
     }
 
     pub(crate) fn stats(&self) -> SessionStats {

@@ -27,6 +27,10 @@ mod tests;
 /// stays a plain one: implement it with `async fn` and test the implementation without any RPC. Its futures must be
 /// `Send`, the implementation `Send + Sync + 'static`.
 ///
+/// Arguments, fields and variants travel by position. Both sides compare their names and kinds before a method is
+/// called, so a change that one side does not have is refused in words and never misread; add to an API with a new
+/// method. `E` should implement `std::error::Error`, so that `?` works for callers.
+///
 /// A method is `async fn name(&self, argument: Type, …) -> Result<T, E>;`, or returns a plain `T`, or nothing. Types
 /// are owned, and serde can write and read them.
 ///
@@ -37,7 +41,7 @@ mod tests;
 /// | trait | `crate = path` | where `rpc_core` is, if not at `::rpc_core` |
 /// | method | `idempotent` | running it twice does what once does; it may be retried |
 /// | method | `oneway` | nothing comes back, not even an error |
-/// | method | `blocking` | the handler runs on the blocking pool |
+/// | method | `blocking` | the `async fn`'s body may block its thread; it runs on the blocking pool |
 /// | method | `no_cancel` | a dropped promise does not stop the handler |
 /// | parameter | `context` | the handler's `Context`; it does not travel. A type written `&Context` gets a reference |
 ///

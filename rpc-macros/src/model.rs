@@ -329,12 +329,28 @@ fn parse_parameters(inputs: &mut Punctuated<FnArg, Token![,]>, errors: &mut Erro
     parameters
 }
 
+/// Whether a type is written `Context`, `&Context` or `some::path::Context`.
+fn is_context(ty: &Type) -> bool {
+    match ty {
+        Type::Reference(reference) => is_context(&reference.elem),
+        Type::Path(path) => {
+            path.path.segments.last().is_some_and(|last| last.ident == "Context" && last.arguments.is_none())
+        }
+        _ => false,
+    }
+}
+
 fn parse_parameter(typed: &mut PatType, errors: &mut Errors) -> Option<Parameter> {
+    let is_marked = typed.attrs.iter().any(|attribute| attribute.path().is_ident("rpc"));
     let options = attributes::take_rpc(&mut typed.attrs, Level::Parameter, errors);
     if let Some(condition) = typed.attrs.iter().find(|attribute| attributes::is_condition(attribute)) {
         errors.push(condition, "a parameter cannot be conditional; put the `cfg` on the method");
     }
     let kind = match (&*typed.ty, options.has("context")) {
+        (ty, false) if !is_marked && is_context(ty) => {
+            errors.push(ty, "a context does not travel; mark the parameter `#[rpc(context)]` (a type of your own needs another name)");
+            ParameterKind::Context
+        }
         (ty, false) => {
             travel::check(ty, Role::Argument, errors);
             ParameterKind::Argument

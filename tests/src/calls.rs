@@ -231,6 +231,15 @@ async fn a_close_waits_for_calls_in_flight() {
 }
 
 #[tokio::test]
+async fn a_close_sends_the_calls_made_before_it() {
+    let session = memory::connect(village());
+    let people: PeopleClient = session.service();
+    let sum = people.add(1, 2);
+    session.close().await;
+    assert_eq!(sum.await.unwrap(), 3);
+}
+
+#[tokio::test]
 async fn the_last_handle_closes_the_session() {
     let (client, server) = memory::connect_with(
         SessionConfig::default(),
@@ -284,9 +293,7 @@ fn a_runtime_that_shuts_down_leaves_nobody_waiting() {
 
 #[tokio::test]
 async fn a_handler_with_a_context_is_tested_without_rpc() {
-    let mut peer = rpc_core::Peer::default();
-    peer.principal = rpc_core::Principal::named("ann");
-    let context = rpc_core::Context::for_test(peer, &[("trace", "7")]);
+    let context = rpc_core::Context::for_test(rpc_core::Peer::named("ann"), &[("trace", "7")]);
     assert_eq!(crate::support::People::whoami(&Village::default(), context.clone()).await, "ann/7");
     assert!(!context.is_cancelled());
     let people: PeopleClient = context.peer_service();

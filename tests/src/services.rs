@@ -183,6 +183,7 @@ mod newer {
     #[rpc]
     pub(super) trait Shop {
         async fn price(&self, article: String, amount: u32) -> u64;
+        async fn transfer(&self, to: u64, from: u64) -> u64;
         async fn name(&self) -> String;
     }
 
@@ -191,6 +192,10 @@ mod newer {
     impl Shop for Open {
         async fn price(&self, _article: String, amount: u32) -> u64 {
             u64::from(amount)
+        }
+
+        async fn transfer(&self, to: u64, _from: u64) -> u64 {
+            to
         }
 
         async fn name(&self) -> String {
@@ -206,6 +211,7 @@ mod older {
     #[rpc]
     pub(super) trait Shop {
         async fn price(&self, article: String) -> u64;
+        async fn transfer(&self, from: u64, to: u64) -> u64;
         async fn closing_time(&self) -> u32;
         async fn name(&self) -> String;
     }
@@ -223,6 +229,9 @@ async fn two_versions_of_a_service_agree_where_they_can_and_name_where_they_diff
     assert_eq!(method, "Shop.price");
     assert_eq!(ours, "(article: string) -> u64");
     assert_eq!(theirs, "(article: string, amount: u32) -> u64");
+    // The same bytes with another meaning are never misread.
+    let error = shop.transfer(1, 2).await.unwrap_err();
+    assert!(matches!(error, CallError::Refused(Refusal::SchemaMismatch { .. })), "{error:?}");
     let error = shop.closing_time().await.unwrap_err();
     assert!(
         matches!(&error, CallError::Refused(Refusal::UnknownMethod { service, method })
@@ -241,4 +250,17 @@ fn a_service_describes_itself() {
     assert_eq!(notebook.methods[3].docs, "Asks the caller's own notebook how much time is left.");
     assert_eq!(notebook.methods[2].layout_text(), "() -> option<u64>");
     assert!(LedgerClient::descriptor().ordered);
+}
+
+type Hidden<T> = Result<T, String>;
+
+#[rpc]
+trait Hiding {
+    async fn hidden(&self) -> Hidden<u64>;
+}
+
+#[test]
+fn a_result_behind_an_alias_is_reported() {
+    let problems = HidingClient::descriptor().methods[0].problems();
+    assert!(matches!(&problems[..], [problem] if problem.contains("write `Result<T, E>`")), "{problems:?}");
 }

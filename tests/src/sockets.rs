@@ -146,7 +146,7 @@ async fn a_shutdown_finishes_what_runs_and_leaves_nothing() {
     server.handle.shutdown();
     assert_eq!(profile.await.unwrap().name, "bob");
     server.task.await.unwrap().unwrap();
-    assert!(matches!(client.closed().await, CloseReason::Peer { code: close_codes::NORMAL, .. }));
+    assert!(matches!(client.closed().await, CloseReason::Peer { code: close_codes::GOING_AWAY, .. }));
     let error = people.add(1, 1).await.unwrap_err();
     assert!(matches!(error, CallError::Disconnected { delivery: Delivery::NotSent, .. }));
 }

@@ -856,6 +856,18 @@ fn a_close_lets_calls_in_flight_finish_and_refuses_new_ones() {
 }
 
 #[test]
+fn calls_made_before_a_close_are_sent_before_the_goodbye() {
+    let mut pair = Pair::new();
+    pair.run();
+    let sum = add(&mut pair, 1, 2);
+    let until = pair.now + Duration::from_secs(30);
+    pair.client.session.close(until, 1000, "");
+    pair.run();
+    assert_eq!(sum.value(), 3);
+    assert!(pair.client.session.close_complete(pair.now));
+}
+
+#[test]
 fn a_close_that_nobody_answers_ends_in_time() {
     let mut pair = Pair::new();
     pair.run();

@@ -22,6 +22,7 @@ pub trait Chat {
     #[rpc(oneway)]
     async fn answer(&self) -> Result<(), String>;
     async fn contexts(&self, #[rpc(context)] one: Context, #[rpc(context)] two: Context);
+    async fn unmarked_context(&self, cx: Context);
     async fn changed_context(&self, #[rpc(context)] cx: &mut Context);
 }
 
