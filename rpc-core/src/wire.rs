@@ -838,6 +838,20 @@ pub(crate) struct ArgumentList {
 }
 
 impl ArgumentList {
+    /// The arguments, if all are inline and well formed; the common case, without the detour over slots.
+    pub(crate) fn values(payload: &Bytes) -> Option<Vec<Bytes>> {
+        let mut reader = FrameReader::new(payload.clone());
+        let count = reader.length().ok().filter(|count| *count <= SLOTS_MAX)?;
+        let mut values = Vec::with_capacity(count);
+        for _ in 0..count {
+            if reader.byte().ok()? != 0 {
+                return None;
+            }
+            values.push(reader.bytes().ok()?);
+        }
+        (reader.at == reader.message.len()).then_some(values)
+    }
+
     pub(crate) fn parse(payload: Bytes) -> Result<Self, Violation> {
         let mut reader = FrameReader::new(payload);
         let count = reader.length()?;

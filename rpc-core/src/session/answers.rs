@@ -277,6 +277,9 @@ impl Answers {
         if !self.is_waiting_for_arguments(id) {
             return;
         }
+        if let Some(arguments) = ArgumentList::values(&payload) {
+            return self.start_with_values(id, arguments, outgoing);
+        }
         let list = match ArgumentList::parse(payload) {
             Ok(list) => list,
             Err(violation) => {
@@ -459,10 +462,29 @@ impl Answers {
 
     // ---- a call starts ----
 
+    /// A call that refers to nothing, as most do.
+    fn start_with_values(&mut self, id: CallId, arguments: Vec<Bytes>, outgoing: &mut Outgoing) {
+        if self.table.get(&id).is_some_and(|answer| answer.method == Method::Get) {
+            return self.fail(
+                id,
+                invalid_argument("(arguments)", "the built-in call takes one reference"),
+                outgoing,
+            );
+        }
+        self.pending_bytes += arguments.iter().map(Bytes::len).sum::<usize>();
+        self.start(id, arguments, outgoing);
+    }
+
     fn make_ready(&mut self, id: CallId, outgoing: &mut Outgoing) {
         let Some(answer) = self.table.get_mut(&id) else { return };
         let Stage::Waiting(waiting) = std::mem::replace(&mut answer.stage, Stage::Running) else { return };
         let arguments: Vec<Bytes> = waiting.arguments.into_iter().map(Argument::into_bytes).collect();
+        self.start(id, arguments, outgoing);
+    }
+
+    /// Lets a call start whose arguments are all here, when it is its turn.
+    fn start(&mut self, id: CallId, arguments: Vec<Bytes>, outgoing: &mut Outgoing) {
+        let Some(answer) = self.table.get_mut(&id) else { return };
         match &answer.method {
             Method::Get => {
                 let value = arguments.into_iter().next().unwrap_or_default();

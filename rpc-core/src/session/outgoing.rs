@@ -57,7 +57,8 @@ impl Outgoing {
         encode(&mut self.open.bytes);
         self.queued_bytes += self.open.bytes.len() - before;
         if self.open.bytes.len() >= BATCH_BYTES {
-            self.full.push_back(std::mem::take(&mut self.open));
+            let batch = self.take_open();
+            self.full.push_back(batch);
         }
     }
 
@@ -84,6 +85,12 @@ impl Outgoing {
         self.arguments_in_chunks += usize::from(!of_return);
         self.large.push_back(Large { id, of_return, announced_in, rest: bytes });
         Payload::Chunked { total }
+    }
+
+    /// The open batch; the next one starts with as much room as it needed.
+    fn take_open(&mut self) -> Batch {
+        let room = self.open.bytes.len().min(BATCH_BYTES);
+        std::mem::replace(&mut self.open, Batch { bytes: Vec::with_capacity(room), returns: 0 })
     }
 
     /// Bytes that wait to be sent.
@@ -123,7 +130,10 @@ impl Outgoing {
 
     /// The next message. With `large`, one chunk rides along.
     pub(crate) fn pop_message(&mut self, large: bool) -> Option<Vec<u8>> {
-        let batch = self.full.pop_front().unwrap_or_else(|| std::mem::take(&mut self.open));
+        let batch = match self.full.pop_front() {
+            Some(batch) => batch,
+            None => self.take_open(),
+        };
         let Batch { bytes: mut message, returns } = batch;
         self.returns -= returns;
         self.queued_bytes -= message.len();
