@@ -375,7 +375,8 @@ impl<T: Transport> Driver<T> {
         deadline: Option<Time>,
         descriptor: &'static MethodDescriptor,
     ) {
-        let task = HandlerTask { handler, deadline, answer, link: Arc::clone(&self.link), finished: false };
+        let report = EndReport { answer, link: Arc::clone(&self.link), finished: false };
+        let task = HandlerTask { handler, deadline, report };
         let abort = if descriptor.attributes.blocking {
             let runtime = tokio::runtime::Handle::current();
             tokio::task::spawn_blocking(move || runtime.block_on(task)).abort_handle()
@@ -529,10 +530,16 @@ impl RunningTask {
     }
 }
 
-/// A handler that did not finish at once, on a task of its own. Reports its end in any case, also when it is dropped.
+/// A handler that did not finish at once, on a task of its own.
 struct HandlerTask {
     handler: RunningHandler,
     deadline: Option<Time>,
+    // Behind the handler, because fields are dropped in order: its permit is free when it has let go of everything.
+    report: EndReport,
+}
+
+/// Reports the end of a handler in any case, also when it is dropped.
+struct EndReport {
     answer: CallId,
     link: Arc<Link>,
     finished: bool,
@@ -544,13 +551,14 @@ impl Future for HandlerTask {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let task = self.get_mut();
         let outcome = ready!(with_deadline(task.deadline, || dispatch::poll_handler(&mut task.handler, cx)));
-        task.finished = true;
-        task.link.submit(Submission::Finish { answer: task.answer, outcome });
+        let report = &mut task.report;
+        report.finished = true;
+        report.link.submit(Submission::Finish { answer: report.answer, outcome });
         Poll::Ready(())
     }
 }
 
-impl Drop for HandlerTask {
+impl Drop for EndReport {
     fn drop(&mut self) {
         if !self.finished {
             let outcome = Outcome::Failed(Failure::Cancelled);
