@@ -551,7 +551,7 @@ async fn calls_above_the_limit_are_refused_and_places_come_back() {
     for id in 33..=200 {
         stranger.reply(id).await.check_failed(EXHAUSTED, "calls_max");
     }
-    assert_eq!(trap.staying.load(Ordering::SeqCst), 32);
+    eventually("all places are taken", || trap.staying.load(Ordering::SeqCst) == 32).await;
     healthy.check_calls(3).await;
     let mut cancels = Batch::default();
     for id in 1..=200 {
@@ -821,6 +821,12 @@ async fn panics_of_users_types_fail_their_call_alone() {
     stranger.ask(&mine(3, WHEN_ENCODED).kept()).await.check_failed(PANICKED, "");
     stranger.ask(&mine(4, WHEN_DROPPED)).await.check_failed(PANICKED, "");
     stranger.check_alive(5).await;
+    // Kept values are dropped when they are released, cancelled, or left behind by their session.
+    for id in 6..12 {
+        assert_eq!(stranger.ask(&mine(id, WHEN_DROPPED).kept()).await, Reply::Value(vec![WHEN_DROPPED]));
+    }
+    stranger.send(Batch::default().release(6).cancel(7)).await;
+    stranger.check_alive(12).await;
     drop(stranger);
     healthy.check_calls(10).await;
     server.handle.shutdown();
