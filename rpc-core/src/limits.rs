@@ -36,7 +36,8 @@ pub struct Limits {
     pub chain_depth_max: usize,
     /// Distinct methods a peer may name in one session. Default 4,096. More breaks the protocol.
     pub methods_max: usize,
-    /// Key and value bytes of one call's metadata. Default 8 KiB. More breaks the protocol; refused before sending.
+    /// Key and value bytes of one call's metadata, and 48 more for each entry. Default 8 KiB. More breaks the protocol;
+    /// refused before sending.
     pub metadata_bytes_max: usize,
     /// Nesting depth of a decoded value. Default 64. Deeper is an `InvalidArgument` or `BadAnswer`.
     pub decode_depth_max: usize,
@@ -114,4 +115,12 @@ impl Limits {
             ..Self::default()
         }
     }
+}
+
+/// What an entry of metadata takes besides its bytes: two `String`s.
+const METADATA_ENTRY_BYTES: usize = 48;
+
+/// What metadata counts towards [`Limits::metadata_bytes_max`]. Entries count too: empty ones take memory as well.
+pub(crate) fn metadata_bytes(metadata: &[(String, String)]) -> usize {
+    metadata.iter().map(|(key, value)| key.len() + value.len() + METADATA_ENTRY_BYTES).sum()
 }

@@ -33,7 +33,7 @@ use crate::{
     dispatch::{Held, Outcome},
     error::Violation,
     layout::Layout,
-    limits::Limits,
+    limits::{Limits, metadata_bytes},
     path::{Path, Step},
     select::SelectError,
     time::Time,
@@ -182,8 +182,7 @@ impl Answers {
             return Err(Violation::IdReused(id.0));
         }
         self.last = id;
-        let metadata_bytes: usize = call.metadata.iter().map(|(key, value)| key.len() + value.len()).sum();
-        if metadata_bytes > self.limits.metadata_bytes_max {
+        if metadata_bytes(&call.metadata) > self.limits.metadata_bytes_max {
             return Err(Violation::Limit("metadata_bytes_max"));
         }
         // Failed calls leave markers until they are released, which the caller does when it hears of the failure. Those
@@ -624,6 +623,8 @@ impl Answers {
             let uses = std::mem::take(&mut answer.uses);
             let stage = std::mem::replace(&mut answer.stage, Stage::Failed { origin });
             let oneway = answer.oneway;
+            // It would stay with the marker until that is released.
+            answer.metadata = Vec::new();
             self.drop_arguments(id, stage, outgoing);
             let status = match no_value {
                 _ if oneway => Status::Done,

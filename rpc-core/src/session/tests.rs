@@ -966,6 +966,8 @@ fn chunks_stay_within_what_was_announced() {
 fn too_much_metadata_and_too_many_methods_are_violations() {
     let call = Call { metadata: vec![("k".into(), "v".repeat(9_000))], ..raw_call(1, ADD, ONE_AND_TWO) };
     check_server_violation(&[define(ADD), Frame::Call(call)], &Violation::Limit("metadata_bytes_max"));
+    let empty = Call { metadata: vec![Default::default(); 200], ..raw_call(1, ADD, ONE_AND_TWO) };
+    check_server_violation(&[self::define(ADD), Frame::Call(empty)], &Violation::Limit("metadata_bytes_max"));
     let define = |number| {
         Frame::Define(wire::Define {
             number: MethodNumber(number),
