@@ -455,7 +455,9 @@ impl<T: Transport> Driver<T> {
         if self.blocked_since.is_some_and(|since| since + self.limits.write_stall <= now) {
             return Err(End::new(close_codes::POLICY, CloseReason::Stalled));
         }
-        if !self.unflushed && self.session.close_complete(now) {
+        let complete = !self.unflushed && self.session.close_complete();
+        // A peer that reads slowly always leaves something unflushed.
+        if complete || self.session.close_overdue(now) {
             let reason = self.link.draining_reason().unwrap_or(CloseReason::Local);
             return Err(End { code: close_codes::NORMAL, text: String::new(), reason });
         }

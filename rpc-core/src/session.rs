@@ -161,6 +161,8 @@ pub(crate) struct Session<W> {
     outgoing: Outgoing,
     events: VecDeque<Event<W>>,
     closing: Closing,
+    /// How long a close that this side asked for may take, whatever the peer says meanwhile.
+    close_until: Option<Time>,
 }
 
 /// ```text
@@ -171,9 +173,7 @@ pub(crate) struct Session<W> {
 enum Closing {
     Open,
     /// This side said goodbye and waits for the peer's.
-    Local {
-        until: Time,
-    },
+    Local,
     /// The peer said goodbye; this side does when its calls are done.
     Peer,
     Both,
@@ -205,6 +205,7 @@ impl<W: Waiter> Session<W> {
             outgoing,
             events: VecDeque::new(),
             closing: Closing::Open,
+            close_until: None,
             limits,
         }
     }
@@ -234,10 +235,11 @@ impl<W: Waiter> Session<W> {
 
     /// Says goodbye: no new calls either way. What is in flight goes on until `until`.
     pub(crate) fn close(&mut self, until: Time, code: u16, reason: &str) {
+        self.close_until = Some(self.close_until.map_or(until, |earlier| earlier.min(until)));
         match self.closing {
-            Closing::Open => self.closing = Closing::Local { until },
+            Closing::Open => self.closing = Closing::Local,
             Closing::Peer => self.closing = Closing::Both,
-            Closing::Local { .. } | Closing::Both => return,
+            Closing::Local | Closing::Both => return,
         }
         self.answers.refuse_new_calls();
         self.outgoing.push(&Frame::Goodbye { code, reason: reason.into() });
@@ -367,7 +369,7 @@ impl<W: Waiter> Session<W> {
     fn handle_goodbye(&mut self, code: u16, reason: String) {
         match self.closing {
             Closing::Open => self.closing = Closing::Peer,
-            Closing::Local { .. } => self.closing = Closing::Both,
+            Closing::Local => self.closing = Closing::Both,
             Closing::Peer | Closing::Both => return,
         }
         self.events.push_back(Event::PeerClosing { code, reason });
@@ -377,10 +379,7 @@ impl<W: Waiter> Session<W> {
 
     /// When `handle_timeout` is next due.
     pub(crate) fn poll_timeout(&mut self) -> Option<Time> {
-        let closing = match self.closing {
-            Closing::Local { until } => Some(until),
-            Closing::Open | Closing::Peer | Closing::Both => None,
-        };
+        let closing = self.close_until.filter(|_| !self.close_complete());
         [self.handshake.timeout(), self.calls.timeout(), self.answers.timeout(), closing]
             .into_iter()
             .flatten()
@@ -398,14 +397,15 @@ impl<W: Waiter> Session<W> {
         self.handshake.timeout().is_some_and(|until| until <= now)
     }
 
-    /// Whether a close is complete, or has waited for long enough.
-    pub(crate) fn close_complete(&self, now: Time) -> bool {
+    /// Whether both sides said goodbye and nothing is left to do.
+    pub(crate) fn close_complete(&self) -> bool {
         let idle = self.calls.in_flight() == 0 && self.answers.unfinished() == 0 && self.outgoing.is_empty();
-        match self.closing {
-            Closing::Open | Closing::Peer => false,
-            Closing::Both => idle,
-            Closing::Local { until } => until <= now,
-        }
+        self.closing == Closing::Both && idle
+    }
+
+    /// Whether a close that this side asked for has waited for long enough.
+    pub(crate) fn close_overdue(&self, now: Time) -> bool {
+        self.close_until.is_some_and(|until| until <= now)
     }
 
     // ---- outputs ----

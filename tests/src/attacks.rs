@@ -878,6 +878,37 @@ async fn handshakes_and_calls_that_never_end_do_not_hold_up_a_shutdown() {
     drop((half, silent, unfinished));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_goodbye_with_a_call_that_never_ends_does_not_hold_up_a_shutdown() {
+    for first in [true, false] {
+        let server = server_with(impatient()).await;
+        let mut stranger = Stranger::connect(&server).await;
+        stranger.send(Batch::default().call(&Call::new(1, number_of("stay"), &[]))).await;
+        stranger.check_alive(2).await;
+        if first {
+            stranger.send(Batch::default().goodbye()).await;
+            stranger.read_goodbye().await;
+        }
+        server.handle.shutdown();
+        stranger.read_goodbye().await;
+        stranger.try_send(Batch::default().goodbye()).await;
+        check_shutdown(server).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_reads_slowly_does_not_hold_up_a_shutdown() {
+    let server = server_with(Limits { write_stall: Duration::from_secs(600), ..impatient() }).await;
+    let mut stranger = Stranger::connect(&server).await;
+    for id in 1..=40 {
+        let call = Call::new(id, number_of("count"), &[inline(&[252, 0, 0, 4, 0])]);
+        stranger.send(Batch::default().call(&call)).await;
+    }
+    // The first results are on their way, and the rest fills what there is between the two.
+    stranger.read().await.unwrap();
+    check_shutdown(server).await;
+}
+
 // ---- memory ----
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -848,11 +848,11 @@ fn a_close_lets_calls_in_flight_finish_and_refuses_new_ones() {
     pair.run();
     assert!(pair.client.peer_closing);
     assert_eq!(crossing.failure(), Failure::Unavailable);
-    assert!(!pair.server.session.close_complete(pair.now));
+    assert!(!pair.server.session.close_complete());
     pair.server.finish_next();
     pair.run();
     assert_eq!(running.value(), 3);
-    assert!(pair.server.session.close_complete(pair.now));
+    assert!(pair.server.session.close_complete());
 }
 
 #[test]
@@ -862,8 +862,33 @@ fn a_close_that_nobody_answers_ends_in_time() {
     let until = pair.now + Duration::from_secs(30);
     pair.client.session.close(until, 1000, "");
     assert_eq!(pair.client.session.poll_timeout(), Some(until));
-    assert!(!pair.client.session.close_complete(pair.now));
-    assert!(pair.client.session.close_complete(until));
+    assert!(!pair.client.session.close_complete());
+    assert!(pair.client.session.close_overdue(until));
+}
+
+#[test]
+fn a_close_ends_in_time_whatever_the_peer_says_and_keeps_running() {
+    for peer_first in [false, true] {
+        let mut pair = Pair::new();
+        pair.run();
+        pair.server.automatic = false;
+        add(&mut pair, 1, 2);
+        pair.run();
+        let until = pair.now + Duration::from_secs(30);
+        let mut goodbye = Vec::new();
+        wire::put_frame(&mut goodbye, &Frame::Goodbye { code: 1000, reason: String::new() });
+        if peer_first {
+            pair.server.receive(pair.now, &goodbye).expect("well formed");
+            pair.server.poll_message(pair.now);
+            pair.server.session.close(until, 1000, "");
+        } else {
+            pair.server.session.close(until, 1000, "");
+            pair.server.receive(pair.now, &goodbye).expect("well formed");
+        }
+        assert_eq!(pair.server.session.poll_timeout(), Some(until));
+        assert!(!pair.server.session.close_complete());
+        assert!(pair.server.session.close_overdue(until));
+    }
 }
 
 // ---- violations ----
@@ -1358,12 +1383,12 @@ fn a_close_that_both_agreed_on_waits_for_calls_in_flight() {
     pair.client.session.close(until, 1000, "");
     pair.run();
     assert!(pair.server.peer_closing && pair.client.peer_closing);
-    assert!(!pair.client.session.close_complete(pair.now));
-    assert!(!pair.server.session.close_complete(pair.now));
+    assert!(!pair.client.session.close_complete());
+    assert!(!pair.server.session.close_complete());
     pair.server.finish_next();
     pair.run();
     assert_eq!(running.value(), 3);
-    assert!(pair.client.session.close_complete(pair.now));
+    assert!(pair.client.session.close_complete());
 }
 
 #[test]

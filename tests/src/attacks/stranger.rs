@@ -359,7 +359,7 @@ impl Stranger {
     }
 
     /// Takes the next message; the close code if it is a close, or 0 if the link is gone.
-    async fn read(&mut self) -> Result<(), u16> {
+    pub(crate) async fn read(&mut self) -> Result<(), u16> {
         match timeout(PATIENCE, self.socket.next()).await.unwrap() {
             Some(Ok(Message::Binary(message))) => self.note(&message),
             Some(Ok(Message::Close(close))) => return Err(close.map_or(1005, |close| close.code.into())),
