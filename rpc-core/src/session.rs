@@ -478,6 +478,12 @@ impl<W: Waiter> Session<W> {
         }
     }
 
+    /// What the sides remember beside their tables: deadlines of calls, of answers, places of ordered calls.
+    #[cfg(test)]
+    pub(crate) fn remembered_beside_tables(&self) -> [usize; 3] {
+        [self.calls.deadlines(), self.answers.deadlines(), self.answers.in_order()]
+    }
+
     /// That nothing is left in any table once nobody refers to anything, also in those that `stats` does not count.
     #[cfg(test)]
     #[track_caller]

@@ -22,7 +22,7 @@ use rustc_hash::FxHashMap;
 
 use super::{
     Begin,
-    calls::RELEASES_MAX,
+    calls::{DEADLINES_KEPT, RELEASES_MAX},
     exhausted,
     handshake::INITIAL_CALLS,
     methods::{KnownMethod, Method},
@@ -49,7 +49,7 @@ pub(crate) struct Answers {
     keeping: usize,
     held_bytes: usize,
     pending_bytes: usize,
-    /// Calls that may start, of services whose calls start in the order made.
+    /// Calls that have not started, of services whose calls start in the order made; ids rise.
     in_order: FxHashMap<usize, VecDeque<CallId>>,
     deadlines: BinaryHeap<Reverse<(Time, CallId)>>,
     steps: VecDeque<HandlerStep>,
@@ -452,7 +452,18 @@ impl Answers {
         let Some(deadline) = deadline else { return };
         if answer.deadline.is_none_or(|own| deadline < own) {
             answer.deadline = Some(deadline);
+            self.sweep_deadlines();
             self.deadlines.push(Reverse((deadline, id)));
+        }
+    }
+
+    /// Calls that end leave their deadlines behind, up to `deadline_max`. They are swept out when they are the most.
+    fn sweep_deadlines(&mut self) {
+        if self.deadlines.len() >= 2 * self.table.len() + DEADLINES_KEPT {
+            let table = &self.table;
+            self.deadlines.retain(|Reverse((at, id))| {
+                table.get(id).is_some_and(|answer| !answer.returned && answer.deadline == Some(*at))
+            });
         }
     }
 
@@ -499,6 +510,12 @@ impl Answers {
             self.table.get(&id)
         {
             let service = *service;
+            // Left in its place behind a call that waits, it would stay for as long as that one does.
+            if let Some(queue) = self.in_order.get_mut(&service)
+                && let Ok(place) = queue.binary_search(&id)
+            {
+                queue.remove(place);
+            }
             self.start_in_order(service);
         }
     }
@@ -772,6 +789,16 @@ impl Answers {
 
     pub(crate) fn pending_bytes(&self) -> usize {
         self.pending_bytes
+    }
+
+    #[cfg(test)]
+    pub(crate) fn deadlines(&self) -> usize {
+        self.deadlines.len()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn in_order(&self) -> usize {
+        self.in_order.values().map(VecDeque::len).sum()
     }
 
     #[cfg(test)]

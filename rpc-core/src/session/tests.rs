@@ -1411,3 +1411,39 @@ fn a_call_answered_before_its_arguments_have_left_keeps_its_place_until_they_hav
     assert!(last_chunk < next_call, "{last_chunk:?} {next_call:?}");
     assert!(matches!(next.outcome(), Some(CallOutcome::Value(_))));
 }
+
+#[test]
+fn deadlines_of_calls_that_are_over_are_forgotten() {
+    let mut pair = Pair::new();
+    for _ in 0..10_000 {
+        let until = pair.now + Duration::from_secs(3_600);
+        let call = pair.client.call_until(ADD, &[1.into(), 2.into()], Some(until));
+        pair.client.consume(&call);
+        pair.run();
+        assert_eq!(call.value(), 3);
+    }
+    let [own, peers, _] = pair.client.session.remembered_beside_tables();
+    let [_, answered, _] = pair.server.session.remembered_beside_tables();
+    assert!(own < 200 && peers == 0 && answered < 200, "{own} {peers} {answered}");
+}
+
+#[test]
+fn ordered_calls_that_are_over_leave_the_queue_though_the_first_still_waits() {
+    let mut pair = Pair::new();
+    pair.server.automatic = false;
+    let slow = add(&mut pair, 1, 1);
+    let waiting = pair.client.call(ORDERED_ADD, &[(&slow).into(), 1.into()]);
+    pair.run();
+    for _ in 0..1_000 {
+        let dropped = pair.client.call(ORDERED_ADD, &[7.into(), 7.into()]);
+        pair.run();
+        pair.client.drop_promise(&dropped);
+        pair.run();
+    }
+    let [_, _, in_order] = pair.server.session.remembered_beside_tables();
+    assert_eq!(in_order, 1);
+    pair.server.finish_next();
+    pair.server.finish_next();
+    pair.run();
+    assert_eq!(waiting.value(), 3);
+}
