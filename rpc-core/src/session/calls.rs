@@ -576,6 +576,10 @@ impl<W: Waiter> Calls<W> {
 
     /// Ends the wait for calls whose deadline has passed. The peer is told; its late answer is dropped.
     pub(crate) fn expire(&mut self, now: Time, outgoing: &mut Outgoing) {
+        // Releases that are due are queued though the socket may have no room: what stays due makes the driver spin.
+        if self.release_due.is_some_and(|due| due <= now) {
+            self.send_releases(now, outgoing);
+        }
         while let Some(Reverse((at, id))) = self.deadlines.peek().copied() {
             if at > now {
                 break;

@@ -1413,6 +1413,22 @@ fn a_call_answered_before_its_arguments_have_left_keeps_its_place_until_they_hav
 }
 
 #[test]
+fn releases_that_are_due_while_the_socket_is_full_stay_due_no_longer() {
+    let mut pair = Pair::new();
+    let call = add(&mut pair, 1, 2);
+    pair.run();
+    pair.client.release(&call);
+    assert_eq!(pair.client.poll_message(pair.now), None);
+    let due = pair.client.session.poll_timeout().expect("the release is due some time");
+    // The driver has no room for a message, only the time.
+    pair.client.handle_timeout(due);
+    assert_eq!(pair.client.session.poll_timeout(), None);
+    pair.now = due;
+    pair.run();
+    assert_eq!(pair.server.session.stats().answers_held, 0);
+}
+
+#[test]
 fn deadlines_of_calls_that_are_over_are_forgotten() {
     let mut pair = Pair::new();
     for _ in 0..10_000 {
