@@ -77,6 +77,7 @@ pub(crate) trait Traps {
     async fn count(&self, upto: u32) -> Vec<u32>;
     async fn gather(&self, lists: (Vec<u32>, Vec<u32>)) -> u32;
     async fn stay(&self);
+    async fn never(&self) -> u64;
     async fn hold_thread(&self);
     async fn fail(&self) -> Result<u32, String>;
     async fn peek(&self, #[rpc(context)] context: Context) -> u32;
@@ -151,6 +152,10 @@ impl Traps for Trap {
         let running = self.staying.fetch_add(1, Ordering::SeqCst) + 1;
         let _stay = Stay(Arc::clone(&self.staying));
         self.staying_max.fetch_max(running, Ordering::SeqCst);
+        std::future::pending().await
+    }
+
+    async fn never(&self) -> u64 {
         std::future::pending().await
     }
 
@@ -910,6 +915,39 @@ async fn a_reader_that_reads_slowly_does_not_hold_up_a_shutdown() {
 }
 
 // ---- memory ----
+
+/// That calls which wait for ever take no more memory than a session of `Limits::public` may.
+async fn check_waiting_calls(wait: impl Fn(u64) -> Batch) {
+    let server = server_with(Limits::public()).await;
+    let healthy = Healthy::beside(&server).await;
+    let memory = Memory::watch().await;
+    let mut stranger = Stranger::connect(&server).await;
+    stranger.send(Batch::default().call(&Call::new(1, number_of("never"), &[]).kept())).await;
+    for id in 2..=250 {
+        stranger.send(wait(id)).await;
+    }
+    stranger.check_alive(300).await;
+    memory.check_growth_below(24 * MIB);
+    // Ending them one by one is quick, too.
+    let cancels = (2..=250).fold(Batch::default(), Batch::cancel);
+    stranger.send(cancels).await;
+    stranger.check_alive(301).await;
+    healthy.check().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_waiting_call_does_not_keep_the_message_it_came_in() {
+    let slots = [result_of(1), inline(&[1])];
+    let wait = |id| Batch::default().call(&Call::new(id, number_of("add"), &slots)).padding(120_000);
+    check_waiting_calls(wait).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn empty_parts_of_arguments_count_towards_what_may_be_pending() {
+    let empty = tuple(&vec![inline(&[]); 64]);
+    let slots = [vec![result_of(1)], vec![empty; 63]].concat();
+    check_waiting_calls(|id| Batch::default().call(&Call::new(id, number_of("add"), &slots))).await;
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_vanishes_between_chunks_leaves_nothing() {

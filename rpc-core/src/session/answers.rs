@@ -37,7 +37,7 @@ use crate::{
     path::{Path, Step},
     select::SelectError,
     time::Time,
-    wire::{ArgumentList, Call, CallId, Failure, Reference, Return, Slot, Status, Want},
+    wire::{ArgumentList, CHUNK_BYTES, Call, CallId, Failure, Reference, Return, Slot, Status, Want},
 };
 
 pub(crate) struct Answers {
@@ -324,6 +324,12 @@ impl Answers {
                 ),
             });
         }
+        if !references.is_empty() {
+            if self.pending_bytes.saturating_add(waiting.bytes()) > self.limits.pending_bytes_max {
+                return Err(NoValue::Failed(exhausted("pending_bytes_max")));
+            }
+            waiting.leave_message();
+        }
         self.pending_bytes += waiting.bytes();
         for (_, reference) in &references {
             waiting.bases.push(reference.base);
@@ -472,7 +478,9 @@ impl Answers {
     fn make_ready(&mut self, id: CallId, outgoing: &mut Outgoing) {
         let Some(answer) = self.table.get_mut(&id) else { return };
         let Stage::Waiting(waiting) = std::mem::replace(&mut answer.stage, Stage::Running) else { return };
-        let arguments: Vec<Bytes> = waiting.arguments.into_iter().map(Argument::into_bytes).collect();
+        self.pending_bytes -= waiting.bytes();
+        let mut arguments: Vec<Bytes> = waiting.arguments.into_iter().map(Argument::into_bytes).collect();
+        self.pending_bytes += arguments.iter().map(Bytes::len).sum::<usize>();
         match &answer.method {
             Method::Get => {
                 let value = arguments.into_iter().next().unwrap_or_default();
@@ -481,6 +489,9 @@ impl Answers {
             }
             Method::Known(known) => {
                 let (service, ordered) = (known.service, known.ordered);
+                if ordered {
+                    arguments.iter_mut().for_each(leave_message);
+                }
                 answer.stage = Stage::Ready(arguments);
                 if ordered {
                     self.start_in_order(service);
@@ -810,9 +821,26 @@ impl Answers {
     }
 }
 
+/// An argument that waits keeps its own bytes, not all of the message they came in. A long one is most of its message.
+fn leave_message(bytes: &mut Bytes) {
+    if bytes.len() < CHUNK_BYTES {
+        *bytes = Bytes::copy_from_slice(bytes);
+    }
+}
+
 impl Waiting {
+    fn leave_message(&mut self) {
+        for argument in &mut self.arguments {
+            match argument {
+                Argument::One(bytes) => bytes.iter_mut().for_each(leave_message),
+                Argument::Tuple(parts) => parts.iter_mut().flatten().for_each(leave_message),
+            }
+        }
+    }
+
+    /// What the arguments take: their bytes, and their places, of which there may be more than bytes.
     fn bytes(&self) -> usize {
-        let one = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
+        let one = |bytes: &Option<Bytes>| size_of::<Argument>() + bytes.as_ref().map_or(0, Bytes::len);
         self.arguments
             .iter()
             .map(|argument| match argument {
