@@ -290,13 +290,17 @@ impl<T: Transport> Driver<T> {
 
     fn receive(&mut self, cx: &mut Context<'_>, now: Time, steps: &mut usize) -> Result<(), End> {
         while *steps > 0 {
+            if self.session.is_reading() {
+                self.session.read_on(now)?;
+                self.after_message(cx, now, steps)?;
+                continue;
+            }
             match self.transport.poll_receive(cx) {
                 Poll::Pending => break,
                 Poll::Ready(Some(Ok(message))) => {
                     *steps -= 1;
                     self.session.handle_message(now, message)?;
-                    self.handler_started = Instant::now();
-                    self.run_events(cx, now, steps)?;
+                    self.after_message(cx, now, steps)?;
                 }
                 Poll::Ready(Some(Err(error))) => return Err(error.into()),
                 Poll::Ready(None) => {
@@ -308,6 +312,16 @@ impl<T: Transport> Driver<T> {
                     return Err(End::new(close_codes::NORMAL, reason));
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn after_message(&mut self, cx: &mut Context<'_>, now: Time, steps: &mut usize) -> Result<(), End> {
+        self.handler_started = Instant::now();
+        self.run_events(cx, now, steps)?;
+        // The rest of a message that makes much work is for the next turn.
+        if self.session.is_reading() {
+            *steps = 0;
         }
         Ok(())
     }

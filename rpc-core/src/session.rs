@@ -55,6 +55,10 @@ pub(crate) mod pair;
 #[cfg(test)]
 mod tests;
 
+/// So many bytes of kept results are searched for parts before others get their turn: a few bytes of a call may ask for
+/// the last part of a long list.
+const SEARCHED_BYTES_MAX: usize = 1 << 20;
+
 /// Which end of the socket this is. Only the hello differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
@@ -160,6 +164,8 @@ pub(crate) struct Session<W> {
     results: Assembly,
     outgoing: Outgoing,
     events: VecDeque<Event<W>>,
+    /// What is left of a message that made much work.
+    reading: Option<FrameReader>,
     closing: Closing,
     /// How long a close that this side asked for may take, whatever the peer says meanwhile.
     close_until: Option<Time>,
@@ -204,6 +210,7 @@ impl<W: Waiter> Session<W> {
             results: Assembly::default(),
             outgoing,
             events: VecDeque::new(),
+            reading: None,
             closing: Closing::Open,
             close_until: None,
             limits,
@@ -248,12 +255,30 @@ impl<W: Waiter> Session<W> {
     // ---- from the peer ----
 
     /// Takes one message. An error ends the session: what the peer says after breaking the protocol means nothing.
+    ///
+    /// While [`is_reading`](Self::is_reading), the message made so much work that its rest waits for
+    /// [`read_on`](Self::read_on), and the next message for that.
     pub(crate) fn handle_message(&mut self, now: Time, message: Bytes) -> Result<(), Violation> {
-        let mut frames = FrameReader::new(message);
+        self.reading = Some(FrameReader::new(message));
+        self.read_on(now)
+    }
+
+    /// Goes on with the message of which a part is left.
+    pub(crate) fn read_on(&mut self, now: Time) -> Result<(), Violation> {
+        let Some(mut frames) = self.reading.take() else { return Ok(()) };
         while let Some(frame) = frames.next_frame()? {
             self.handle_frame(now, frame)?;
+            if self.answers.take_searched_bytes(SEARCHED_BYTES_MAX) {
+                self.reading = Some(frames);
+                break;
+            }
         }
         Ok(())
+    }
+
+    /// Whether a part of the last message is left.
+    pub(crate) fn is_reading(&self) -> bool {
+        self.reading.is_some()
     }
 
     fn handle_frame(&mut self, now: Time, frame: Frame) -> Result<(), Violation> {

@@ -854,6 +854,27 @@ async fn a_handler_that_holds_its_thread_delays_only_its_own_session() {
     healthy.check().await;
 }
 
+/// On one thread, where a session that does not yield stops all others.
+#[tokio::test]
+async fn a_message_that_makes_much_work_delays_only_its_own_session() {
+    let trap = Trap::default();
+    let server = TestServer::start_with(builder(&trap)).await;
+    let healthy = Healthy::beside(&server).await;
+    let mut stranger = Stranger::connect(&server).await;
+    // 262,144 numbers, in more than a MiB.
+    let list = Call::new(1, number_of("count"), &[inline(&[252, 0, 0, 4, 0])]).kept();
+    assert_eq!(stranger.ask(&list).await, Reply::Chunked);
+    let last = vec![1, 1, 1, 1, 0xff, 0xff, 0x0f];
+    let searching = (2..=1_000)
+        .fold(Batch::default(), |batch, id| batch.call(&Call::new(id, GET, std::slice::from_ref(&last))));
+    stranger.send(searching.call(&Call::new(1_001, number_of("stay"), &[]))).await;
+    healthy.check_calls(1).await;
+    assert_eq!(trap.staying.load(Ordering::SeqCst), 0, "the rest of the message waits");
+    assert_eq!(stranger.reply(1_000).await, Reply::Value(vec![252, 0xff, 0xff, 3, 0]));
+    eventually("the whole message is read", || trap.staying.load(Ordering::SeqCst) == 1).await;
+    healthy.check().await;
+}
+
 // ---- shutdown ----
 
 /// Shuts a server down that is given half a second for handshakes and half a second for calls in flight.

@@ -49,6 +49,8 @@ pub(crate) struct Answers {
     keeping: usize,
     held_bytes: usize,
     pending_bytes: usize,
+    /// Bytes of kept results that were searched for parts, since this was last taken.
+    searched_bytes: usize,
     /// Calls that have not started, of services whose calls start in the order made; ids rise.
     in_order: FxHashMap<usize, VecDeque<CallId>>,
     deadlines: BinaryHeap<Reverse<(Time, CallId)>>,
@@ -144,6 +146,7 @@ impl Answers {
             keeping: 0,
             held_bytes: 0,
             pending_bytes: 0,
+            searched_bytes: 0,
             in_order: FxHashMap::default(),
             deadlines: BinaryHeap::new(),
             steps: VecDeque::new(),
@@ -356,8 +359,11 @@ impl Answers {
         let deadline = source.deadline.filter(|_| !source.returned);
         match &source.stage {
             Stage::Failed { origin } => return Err(NoValue::Upstream { origin: *origin, missed: None }),
-            Stage::Held(value, _) => {
-                let bytes = self.select(value.as_ref(), base, &path, as_some, name)?;
+            Stage::Held(value, length) => {
+                let length = *length;
+                let selected = self.select(value.as_ref(), base, &path, as_some, name);
+                self.searched_bytes = self.searched_bytes.saturating_add(length);
+                let bytes = selected?;
                 self.put(id, place, bytes);
                 return Ok(());
             }
@@ -783,6 +789,15 @@ impl Answers {
     }
 
     // ---- figures ----
+
+    /// Whether so many bytes of kept results have been searched; then counts anew.
+    pub(crate) fn take_searched_bytes(&mut self, many: usize) -> bool {
+        let is_many = self.searched_bytes >= many;
+        if is_many {
+            self.searched_bytes = 0;
+        }
+        is_many
+    }
 
     /// Calls that wait or run.
     pub(crate) fn unfinished(&self) -> usize {

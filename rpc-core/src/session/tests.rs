@@ -1463,3 +1463,29 @@ fn ordered_calls_that_are_over_leave_the_queue_though_the_first_still_waits() {
     pair.run();
     assert_eq!(waiting.value(), 3);
 }
+
+#[test]
+fn a_message_that_searches_much_is_read_in_parts() {
+    let mut pair = Pair::new();
+    let list = pair.client.call(STRUCTURED, &[300_000.into()]);
+    pair.run();
+    let mut message = Vec::new();
+    for id in 2..=101 {
+        // The built-in call for an element near the end.
+        let last = [&[1, 1, 1, 2, 0, 2, 1][..], &[0xdf, 0xa7, 0x12]].concat();
+        wire::put_frame(&mut message, &Frame::Call(raw_call(id, 0, &last)));
+    }
+    pair.server.session.handle_message(pair.now, message.into()).expect("well formed");
+    let mut parts = 1;
+    while pair.server.session.is_reading() {
+        pair.server.session.read_on(pair.now).expect("well formed");
+        parts += 1;
+    }
+    assert!(parts > 50, "{parts}");
+    while pair.server.poll_message(pair.now).is_some() {}
+    let returned = pair.server.take_frames().into_iter().filter(|frame| {
+        matches!(frame, Frame::Return(Return { status: Status::Value(Payload::Inline(value)), .. }) if value.len() > 1)
+    });
+    assert!(returned.count() >= 100);
+    pair.client.release(&list);
+}
