@@ -120,14 +120,27 @@ pub(crate) trait Held: Send {
     fn select(&self, path: &[Step], out: &mut Vec<u8>) -> Result<(), SelectError>;
 }
 
-struct HeldValue<T>(T);
+/// Empty only while it is dropped.
+struct HeldValue<T>(Option<T>);
 
 impl<T: Serialize + Send> Held for HeldValue<T> {
     fn select(&self, path: &[Step], out: &mut Vec<u8>) -> Result<(), SelectError> {
+        let Some(value) = &self.0 else { return Err(SelectError::Missed) };
         // A user's `Serialize` may panic; it must not take the session with it.
-        catch_unwind(AssertUnwindSafe(|| select::select(&self.0, path, out))).unwrap_or_else(|_| {
+        catch_unwind(AssertUnwindSafe(|| select::select(value, path, out))).unwrap_or_else(|_| {
             Err(SelectError::Encode(crate::error::EncodeError("its Serialize panicked".into())))
         })
+    }
+}
+
+/// A user's `Drop` may panic too: in a release it would end the session, and while that unwinds, the next held value
+/// would abort the process.
+impl<T> Drop for HeldValue<T> {
+    fn drop(&mut self) {
+        let value = self.0.take();
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+            tracing::error!("a result that was kept panicked when it was dropped: {}", panic_text(&*panic));
+        }
     }
 }
 
@@ -318,7 +331,7 @@ fn value_outcome<T: Serialize + Send + 'static>(
             Some(bytes) => bytes.len(),
             None => codec::encoded_len(&value)?,
         };
-        held = Some((Box::new(HeldValue(value)) as Box<dyn Held>, length));
+        held = Some((Box::new(HeldValue(Some(value))) as Box<dyn Held>, length));
     }
     Ok(Outcome::Value { payload, held })
 }
@@ -336,8 +349,12 @@ pub(crate) fn start(service: &dyn Service, method: u32, incoming: Incoming) -> R
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Outcome {
+    tracing::error!("a handler panicked: {}", panic_text(panic));
+    Outcome::Failed(Failure::Panicked)
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text =
         panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    tracing::error!("a handler panicked: {}", text.unwrap_or("(no message)"));
-    Outcome::Failed(Failure::Panicked)
+    text.unwrap_or("(no message)")
 }

@@ -296,13 +296,17 @@ impl<T: Transport> Driver<T> {
 
     fn receive(&mut self, cx: &mut Context<'_>, now: Time, steps: &mut usize) -> Result<(), End> {
         while *steps > 0 {
+            if self.session.is_reading() {
+                self.session.read_on(now)?;
+                self.after_message(cx, now, steps)?;
+                continue;
+            }
             match self.transport.poll_receive(cx) {
                 Poll::Pending => break,
                 Poll::Ready(Some(Ok(message))) => {
                     *steps -= 1;
                     self.session.handle_message(now, message)?;
-                    self.handler_started = Instant::now();
-                    self.run_events(cx, now, steps)?;
+                    self.after_message(cx, now, steps)?;
                 }
                 Poll::Ready(Some(Err(error))) => return Err(error.into()),
                 Poll::Ready(None) => {
@@ -314,6 +318,16 @@ impl<T: Transport> Driver<T> {
                     return Err(End::new(close_codes::NORMAL, reason));
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn after_message(&mut self, cx: &mut Context<'_>, now: Time, steps: &mut usize) -> Result<(), End> {
+        self.handler_started = Instant::now();
+        self.run_events(cx, now, steps)?;
+        // The rest of a message that makes much work is for the next turn.
+        if self.session.is_reading() {
+            *steps = 0;
         }
         Ok(())
     }
@@ -381,7 +395,8 @@ impl<T: Transport> Driver<T> {
         deadline: Option<Time>,
         descriptor: &'static MethodDescriptor,
     ) {
-        let task = HandlerTask { handler, deadline, answer, link: Arc::clone(&self.link), finished: false };
+        let report = EndReport { answer, link: Arc::clone(&self.link), finished: false };
+        let task = HandlerTask { handler, deadline, report };
         let abort = if descriptor.attributes.blocking {
             let runtime = tokio::runtime::Handle::current();
             tokio::task::spawn_blocking(move || runtime.block_on(task)).abort_handle()
@@ -460,7 +475,9 @@ impl<T: Transport> Driver<T> {
         if self.blocked_since.is_some_and(|since| since + self.limits.write_stall <= now) {
             return Err(End::new(close_codes::POLICY, CloseReason::Stalled));
         }
-        if !self.unflushed && self.session.close_complete(now) {
+        let complete = !self.unflushed && self.session.close_complete();
+        // A peer that reads slowly always leaves something unflushed.
+        if complete || self.session.close_overdue(now) {
             let reason = self.link.draining_reason().unwrap_or(CloseReason::Local);
             let code = match (&reason, self.side) {
                 (CloseReason::Local, Side::Server) => close_codes::GOING_AWAY,
@@ -539,10 +556,16 @@ impl RunningTask {
     }
 }
 
-/// A handler that did not finish at once, on a task of its own. Reports its end in any case, also when it is dropped.
+/// A handler that did not finish at once, on a task of its own.
 struct HandlerTask {
     handler: RunningHandler,
     deadline: Option<Time>,
+    // Behind the handler, because fields are dropped in order: its permit is free when it has let go of everything.
+    report: EndReport,
+}
+
+/// Reports the end of a handler in any case, also when it is dropped.
+struct EndReport {
     answer: CallId,
     link: Arc<Link>,
     finished: bool,
@@ -554,13 +577,14 @@ impl Future for HandlerTask {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let task = self.get_mut();
         let outcome = ready!(with_deadline(task.deadline, || dispatch::poll_handler(&mut task.handler, cx)));
-        task.finished = true;
-        task.link.submit(Submission::Finish { answer: task.answer, outcome });
+        let report = &mut task.report;
+        report.finished = true;
+        report.link.submit(Submission::Finish { answer: report.answer, outcome });
         Poll::Ready(())
     }
 }
 
-impl Drop for HandlerTask {
+impl Drop for EndReport {
     fn drop(&mut self) {
         if !self.finished {
             let outcome = Outcome::Failed(Failure::Cancelled);

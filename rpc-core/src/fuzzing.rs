@@ -191,7 +191,10 @@ impl Victim {
 
     /// Takes one message and does everything a driver would.
     pub(crate) fn hear(&mut self, message: &[u8]) -> Result<(), Violation> {
-        let heard = self.session.handle_message(self.now, Bytes::copy_from_slice(message));
+        let mut heard = self.session.handle_message(self.now, Bytes::copy_from_slice(message));
+        while heard.is_ok() && self.session.is_reading() {
+            heard = self.session.read_on(self.now);
+        }
         self.run_events();
         self.check();
         heard?;

@@ -19,8 +19,8 @@ pub struct Limits {
     /// The largest argument list or result. Default 8 MiB. A larger one is refused with `ResourceExhausted`; a peer
     /// that announces a larger one anyway breaks the protocol.
     pub payload_bytes_max: usize,
-    /// Bytes of the peer's payloads that are being assembled from chunks or wait to run. Default 64 MiB; public
-    /// 16 MiB. A call above it is refused with `ResourceExhausted`.
+    /// Bytes of the peer's payloads that are being assembled from chunks or wait to run, and some for each argument that
+    /// waits. Default 64 MiB; public 16 MiB. A call above it is refused with `ResourceExhausted`.
     pub pending_bytes_max: usize,
     /// Results kept for pipelining at once. Default 4,096; public 512. A call whose result would be one too many is
     /// refused with `ResourceExhausted`.
@@ -36,7 +36,8 @@ pub struct Limits {
     pub chain_depth_max: usize,
     /// Distinct methods a peer may name in one session. Default 4,096. More breaks the protocol.
     pub methods_max: usize,
-    /// Key and value bytes of one call's metadata. Default 8 KiB. More breaks the protocol; refused before sending.
+    /// Key and value bytes of one call's metadata, and 48 more for each entry. Default 8 KiB. More breaks the protocol;
+    /// refused before sending.
     pub metadata_bytes_max: usize,
     /// Nesting depth of a decoded value. Default 64. Deeper is an `InvalidArgument` or `BadAnswer`.
     pub decode_depth_max: usize,
@@ -114,4 +115,12 @@ impl Limits {
             ..Self::default()
         }
     }
+}
+
+/// What an entry of metadata takes besides its bytes: two `String`s.
+const METADATA_ENTRY_BYTES: usize = 48;
+
+/// What metadata counts towards [`Limits::metadata_bytes_max`]. Entries count too: empty ones take memory as well.
+pub(crate) fn metadata_bytes(metadata: &[(String, String)]) -> usize {
+    metadata.iter().map(|(key, value)| key.len() + value.len() + METADATA_ENTRY_BYTES).sum()
 }

@@ -55,6 +55,10 @@ pub(crate) mod pair;
 #[cfg(test)]
 mod tests;
 
+/// So many bytes of kept results are searched for parts before others get their turn: a few bytes of a call may ask for
+/// the last part of a long list.
+const SEARCHED_BYTES_MAX: usize = 1 << 20;
+
 /// Which end of the socket this is. Only the hello differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
@@ -160,9 +164,13 @@ pub(crate) struct Session<W> {
     results: Assembly,
     outgoing: Outgoing,
     events: VecDeque<Event<W>>,
+    /// What is left of a message that made much work.
+    reading: Option<FrameReader>,
     closing: Closing,
     /// What to say when the calls made before the close are sealed.
     goodbye: Option<(u16, String)>,
+    /// How long a close that this side asked for may take, whatever the peer says meanwhile.
+    close_until: Option<Time>,
 }
 
 /// ```text
@@ -173,9 +181,7 @@ pub(crate) struct Session<W> {
 enum Closing {
     Open,
     /// This side said goodbye and waits for the peer's.
-    Local {
-        until: Time,
-    },
+    Local,
     /// The peer said goodbye; this side does when its calls are done.
     Peer,
     Both,
@@ -206,8 +212,10 @@ impl<W: Waiter> Session<W> {
             results: Assembly::default(),
             outgoing,
             events: VecDeque::new(),
+            reading: None,
             closing: Closing::Open,
             goodbye: None,
+            close_until: None,
             limits,
         }
     }
@@ -237,10 +245,11 @@ impl<W: Waiter> Session<W> {
 
     /// Says goodbye: no new calls either way. What is in flight goes on until `until`.
     pub(crate) fn close(&mut self, until: Time, code: u16, reason: &str) {
+        self.close_until = Some(self.close_until.map_or(until, |earlier| earlier.min(until)));
         match self.closing {
-            Closing::Open => self.closing = Closing::Local { until },
+            Closing::Open => self.closing = Closing::Local,
             Closing::Peer => self.closing = Closing::Both,
-            Closing::Local { .. } | Closing::Both => return,
+            Closing::Local | Closing::Both => return,
         }
         self.answers.refuse_new_calls();
         self.goodbye = Some((code, reason.into()));
@@ -249,12 +258,30 @@ impl<W: Waiter> Session<W> {
     // ---- from the peer ----
 
     /// Takes one message. An error ends the session: what the peer says after breaking the protocol means nothing.
+    ///
+    /// While [`is_reading`](Self::is_reading), the message made so much work that its rest waits for
+    /// [`read_on`](Self::read_on), and the next message for that.
     pub(crate) fn handle_message(&mut self, now: Time, message: Bytes) -> Result<(), Violation> {
-        let mut frames = FrameReader::new(message);
+        self.reading = Some(FrameReader::new(message));
+        self.read_on(now)
+    }
+
+    /// Goes on with the message of which a part is left.
+    pub(crate) fn read_on(&mut self, now: Time) -> Result<(), Violation> {
+        let Some(mut frames) = self.reading.take() else { return Ok(()) };
         while let Some(frame) = frames.next_frame()? {
             self.handle_frame(now, frame)?;
+            if self.answers.take_searched_bytes(SEARCHED_BYTES_MAX) {
+                self.reading = Some(frames);
+                break;
+            }
         }
         Ok(())
+    }
+
+    /// Whether a part of the last message is left.
+    pub(crate) fn is_reading(&self) -> bool {
+        self.reading.is_some()
     }
 
     fn handle_frame(&mut self, now: Time, frame: Frame) -> Result<(), Violation> {
@@ -370,7 +397,7 @@ impl<W: Waiter> Session<W> {
     fn handle_goodbye(&mut self, code: u16, reason: String) {
         match self.closing {
             Closing::Open => self.closing = Closing::Peer,
-            Closing::Local { .. } => self.closing = Closing::Both,
+            Closing::Local => self.closing = Closing::Both,
             Closing::Peer | Closing::Both => return,
         }
         self.events.push_back(Event::PeerClosing { code, reason });
@@ -380,10 +407,7 @@ impl<W: Waiter> Session<W> {
 
     /// When `handle_timeout` is next due.
     pub(crate) fn poll_timeout(&mut self) -> Option<Time> {
-        let closing = match self.closing {
-            Closing::Local { until } => Some(until),
-            Closing::Open | Closing::Peer | Closing::Both => None,
-        };
+        let closing = self.close_until.filter(|_| !self.close_complete());
         [self.handshake.timeout(), self.calls.timeout(), self.answers.timeout(), closing]
             .into_iter()
             .flatten()
@@ -401,17 +425,18 @@ impl<W: Waiter> Session<W> {
         self.handshake.timeout().is_some_and(|until| until <= now)
     }
 
-    /// Whether a close is complete, or has waited for long enough.
-    pub(crate) fn close_complete(&self, now: Time) -> bool {
+    /// Whether both sides said goodbye and nothing is left to do.
+    pub(crate) fn close_complete(&self) -> bool {
         let idle = self.calls.is_idle()
             && self.goodbye.is_none()
             && self.answers.unfinished() == 0
             && self.outgoing.is_empty();
-        match self.closing {
-            Closing::Open | Closing::Peer => false,
-            Closing::Both => idle,
-            Closing::Local { until } => until <= now,
-        }
+        self.closing == Closing::Both && idle
+    }
+
+    /// Whether a close that this side asked for has waited for long enough.
+    pub(crate) fn close_overdue(&self, now: Time) -> bool {
+        self.close_until.is_some_and(|until| until <= now)
     }
 
     // ---- outputs ----
@@ -488,6 +513,12 @@ impl<W: Waiter> Session<W> {
             pending_bytes: self.answers.pending_bytes() + self.arguments.bytes_announced(),
             outgoing_bytes: self.outgoing.bytes(),
         }
+    }
+
+    /// What the sides remember beside their tables: deadlines of calls, of answers, places of ordered calls.
+    #[cfg(test)]
+    pub(crate) fn remembered_beside_tables(&self) -> [usize; 3] {
+        [self.calls.deadlines(), self.answers.deadlines(), self.answers.in_order()]
     }
 
     /// That nothing is left in any table once nobody refers to anything, also in those that `stats` does not count.

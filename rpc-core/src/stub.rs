@@ -10,6 +10,7 @@ use crate::{
     codec, context,
     descriptor::{MethodDescriptor, ServiceDescriptor},
     error::{CloseReason, Delivery, Refusal},
+    limits::metadata_bytes,
     link::{CallCell, CallRejected, Handle, OriginCause, OutgoingCall, Referable, Returned},
     promise::{Place, Promise, decode_error},
     time::{self, Time},
@@ -294,8 +295,7 @@ impl Arguments {
         }
         let options = stub.options.as_deref();
         let metadata = options.map(|options| options.metadata.clone()).unwrap_or_default();
-        let metadata_bytes: usize = metadata.iter().map(|(key, value)| key.len() + value.len()).sum();
-        if metadata_bytes > stub.handle.link.limits.metadata_bytes_max {
+        if metadata_bytes(&metadata) > stub.handle.link.limits.metadata_bytes_max {
             return Err(Returned::Refused(Refusal::ResourceExhausted {
                 limit: "metadata_bytes_max".into(),
                 retry_after: None,

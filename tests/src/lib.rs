@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop there")]
 #![allow(clippy::cast_possible_truncation, reason = "tests choose their numbers")]
 
+mod attacks;
 mod calls;
 mod generated;
 mod pipelining;

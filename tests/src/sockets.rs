@@ -16,10 +16,10 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::support::{PeopleClient, PeopleServer, UserId, Village, relay::Relay};
 
 /// A server on a port of its own.
-struct TestServer {
-    address: SocketAddr,
-    handle: ServerHandle,
-    task: JoinHandle<std::io::Result<()>>,
+pub(crate) struct TestServer {
+    pub(crate) address: SocketAddr,
+    pub(crate) handle: ServerHandle,
+    pub(crate) task: JoinHandle<std::io::Result<()>>,
 }
 
 impl TestServer {
@@ -27,17 +27,17 @@ impl TestServer {
         Self::start_with(Server::builder().service(PeopleServer::new(Village::default()))).await
     }
 
-    async fn start_with(builder: ServerBuilder) -> Self {
+    pub(crate) async fn start_with(builder: ServerBuilder) -> Self {
         let server = builder.bind("127.0.0.1:0").await.unwrap();
         let (address, handle) = (server.local_addr().unwrap(), server.handle());
         Self { address, handle, task: tokio::spawn(server.serve()) }
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("ws://{}", self.address)
     }
 
-    async fn client(&self) -> Client {
+    pub(crate) async fn client(&self) -> Client {
         Client::connect(&self.url()).await.unwrap()
     }
 }

@@ -22,7 +22,7 @@ use rustc_hash::FxHashMap;
 
 use super::{
     Begin,
-    calls::RELEASES_MAX,
+    calls::{DEADLINES_KEPT, RELEASES_MAX},
     exhausted,
     handshake::INITIAL_CALLS,
     methods::{KnownMethod, Method},
@@ -33,11 +33,11 @@ use crate::{
     dispatch::{Held, Outcome},
     error::Violation,
     layout::Layout,
-    limits::Limits,
+    limits::{Limits, metadata_bytes},
     path::{Path, Step},
     select::SelectError,
     time::Time,
-    wire::{ArgumentList, Call, CallId, Failure, Reference, Return, Slot, Status, Want},
+    wire::{ArgumentList, CHUNK_BYTES, Call, CallId, Failure, Reference, Return, Slot, Status, Want},
 };
 
 pub(crate) struct Answers {
@@ -49,7 +49,9 @@ pub(crate) struct Answers {
     keeping: usize,
     held_bytes: usize,
     pending_bytes: usize,
-    /// Calls that may start, of services whose calls start in the order made.
+    /// Bytes of kept results that were searched for parts, since this was last taken.
+    searched_bytes: usize,
+    /// Calls that have not started, of services whose calls start in the order made; ids rise.
     in_order: FxHashMap<usize, VecDeque<CallId>>,
     deadlines: BinaryHeap<Reverse<(Time, CallId)>>,
     steps: VecDeque<HandlerStep>,
@@ -144,6 +146,7 @@ impl Answers {
             keeping: 0,
             held_bytes: 0,
             pending_bytes: 0,
+            searched_bytes: 0,
             in_order: FxHashMap::default(),
             deadlines: BinaryHeap::new(),
             steps: VecDeque::new(),
@@ -182,8 +185,7 @@ impl Answers {
             return Err(Violation::IdReused(id.0));
         }
         self.last = id;
-        let metadata_bytes: usize = call.metadata.iter().map(|(key, value)| key.len() + value.len()).sum();
-        if metadata_bytes > self.limits.metadata_bytes_max {
+        if metadata_bytes(&call.metadata) > self.limits.metadata_bytes_max {
             return Err(Violation::Limit("metadata_bytes_max"));
         }
         // Failed calls leave markers until they are released, which the caller does when it hears of the failure. Those
@@ -328,6 +330,12 @@ impl Answers {
                 ),
             });
         }
+        if !references.is_empty() {
+            if self.pending_bytes.saturating_add(waiting.bytes()) > self.limits.pending_bytes_max {
+                return Err(NoValue::Failed(exhausted("pending_bytes_max")));
+            }
+            waiting.leave_message();
+        }
         self.pending_bytes += waiting.bytes();
         for (_, reference) in &references {
             waiting.bases.push(reference.base);
@@ -354,8 +362,11 @@ impl Answers {
         let deadline = source.deadline.filter(|_| !source.returned);
         match &source.stage {
             Stage::Failed { origin } => return Err(NoValue::Upstream { origin: *origin, missed: None }),
-            Stage::Held(value, _) => {
-                let bytes = self.select(value.as_ref(), base, &path, as_some, name)?;
+            Stage::Held(value, length) => {
+                let length = *length;
+                let selected = self.select(value.as_ref(), base, &path, as_some, name);
+                self.searched_bytes = self.searched_bytes.saturating_add(length);
+                let bytes = selected?;
                 self.put(id, place, bytes);
                 return Ok(());
             }
@@ -456,7 +467,18 @@ impl Answers {
         let Some(deadline) = deadline else { return };
         if answer.deadline.is_none_or(|own| deadline < own) {
             answer.deadline = Some(deadline);
+            self.sweep_deadlines();
             self.deadlines.push(Reverse((deadline, id)));
+        }
+    }
+
+    /// Calls that end leave their deadlines behind, up to `deadline_max`. They are swept out when they are the most.
+    fn sweep_deadlines(&mut self) {
+        if self.deadlines.len() >= 2 * self.table.len() + DEADLINES_KEPT {
+            let table = &self.table;
+            self.deadlines.retain(|Reverse((at, id))| {
+                table.get(id).is_some_and(|answer| !answer.returned && answer.deadline == Some(*at))
+            });
         }
     }
 
@@ -478,12 +500,14 @@ impl Answers {
     fn make_ready(&mut self, id: CallId, outgoing: &mut Outgoing) {
         let Some(answer) = self.table.get_mut(&id) else { return };
         let Stage::Waiting(waiting) = std::mem::replace(&mut answer.stage, Stage::Running) else { return };
+        self.pending_bytes -= waiting.bytes();
         let arguments: Vec<Bytes> = waiting.arguments.into_iter().map(Argument::into_bytes).collect();
+        self.pending_bytes += arguments.iter().map(Bytes::len).sum::<usize>();
         self.start(id, arguments, outgoing);
     }
 
     /// Lets a call start whose arguments are all here, when it is its turn.
-    fn start(&mut self, id: CallId, arguments: Vec<Bytes>, outgoing: &mut Outgoing) {
+    fn start(&mut self, id: CallId, mut arguments: Vec<Bytes>, outgoing: &mut Outgoing) {
         let Some(answer) = self.table.get_mut(&id) else { return };
         match &answer.method {
             Method::Get => {
@@ -493,6 +517,9 @@ impl Answers {
             }
             Method::Known(known) => {
                 let (service, ordered) = (known.service, known.ordered);
+                if ordered {
+                    arguments.iter_mut().for_each(leave_message);
+                }
                 answer.stage = Stage::Ready(arguments);
                 if ordered {
                     self.start_in_order(service);
@@ -522,6 +549,12 @@ impl Answers {
             self.table.get(&id)
         {
             let service = *service;
+            // Left in its place behind a call that waits, it would stay for as long as that one does.
+            if let Some(queue) = self.in_order.get_mut(&service)
+                && let Ok(place) = queue.binary_search(&id)
+            {
+                queue.remove(place);
+            }
             self.start_in_order(service);
         }
     }
@@ -646,6 +679,8 @@ impl Answers {
             let uses = std::mem::take(&mut answer.uses);
             let stage = std::mem::replace(&mut answer.stage, Stage::Failed { origin });
             let oneway = answer.oneway;
+            // It would stay with the marker until that is released.
+            answer.metadata = Vec::new();
             self.drop_arguments(id, stage, outgoing);
             let status = match no_value {
                 _ if oneway => Status::Done,
@@ -777,6 +812,15 @@ impl Answers {
 
     // ---- figures ----
 
+    /// Whether so many bytes of kept results have been searched; then counts anew.
+    pub(crate) fn take_searched_bytes(&mut self, many: usize) -> bool {
+        let is_many = self.searched_bytes >= many;
+        if is_many {
+            self.searched_bytes = 0;
+        }
+        is_many
+    }
+
     /// Calls that wait or run.
     pub(crate) fn unfinished(&self) -> usize {
         self.unfinished
@@ -796,6 +840,16 @@ impl Answers {
     }
 
     #[cfg(test)]
+    pub(crate) fn deadlines(&self) -> usize {
+        self.deadlines.len()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn in_order(&self) -> usize {
+        self.in_order.values().map(VecDeque::len).sum()
+    }
+
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.table.is_empty()
             && self.keeping == 0
@@ -804,9 +858,26 @@ impl Answers {
     }
 }
 
+/// An argument that waits keeps its own bytes, not all of the message they came in. A long one is most of its message.
+fn leave_message(bytes: &mut Bytes) {
+    if bytes.len() < CHUNK_BYTES {
+        *bytes = Bytes::copy_from_slice(bytes);
+    }
+}
+
 impl Waiting {
+    fn leave_message(&mut self) {
+        for argument in &mut self.arguments {
+            match argument {
+                Argument::One(bytes) => bytes.iter_mut().for_each(leave_message),
+                Argument::Tuple(parts) => parts.iter_mut().flatten().for_each(leave_message),
+            }
+        }
+    }
+
+    /// What the arguments take: their bytes, and their places, of which there may be more than bytes.
     fn bytes(&self) -> usize {
-        let one = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
+        let one = |bytes: &Option<Bytes>| size_of::<Argument>() + bytes.as_ref().map_or(0, Bytes::len);
         self.arguments
             .iter()
             .map(|argument| match argument {

@@ -32,6 +32,8 @@ use crate::{
 
 /// How long a release waits for a message to ride on.
 const RELEASE_DELAY: Duration = Duration::from_millis(20);
+/// So many deadlines are not worth sweeping.
+pub(super) const DEADLINES_KEPT: usize = 64;
 /// So many releases make a message of their own.
 pub(crate) const RELEASES_MAX: usize = 256;
 
@@ -178,7 +180,7 @@ impl<W: Waiter> Calls<W> {
             }
         }
         if let Some(deadline) = deadline {
-            self.deadlines.push(Reverse((deadline, id)));
+            self.watch_deadline(deadline, id);
         }
         let queued = Box::new(Queued { number, service, method, payload, metadata });
         self.table.insert(
@@ -562,8 +564,22 @@ impl<W: Waiter> Calls<W> {
         deadline.into_iter().chain(self.release_due).min()
     }
 
+    /// Calls that return leave their deadlines behind, which may be long. They are swept out when they are the most.
+    fn watch_deadline(&mut self, deadline: Time, id: CallId) {
+        if self.deadlines.len() >= 2 * self.table.len() + DEADLINES_KEPT {
+            let table = &self.table;
+            self.deadlines
+                .retain(|Reverse((_, id))| table.get(id).is_some_and(|entry| !entry.has_returned()));
+        }
+        self.deadlines.push(Reverse((deadline, id)));
+    }
+
     /// Ends the wait for calls whose deadline has passed. The peer is told; its late answer is dropped.
     pub(crate) fn expire(&mut self, now: Time, outgoing: &mut Outgoing) {
+        // Releases that are due are queued though the socket may have no room: what stays due makes the driver spin.
+        if self.release_due.is_some_and(|due| due <= now) {
+            self.send_releases(now, outgoing);
+        }
         while let Some(Reverse((at, id))) = self.deadlines.peek().copied() {
             if at > now {
                 break;
@@ -605,6 +621,11 @@ impl<W: Waiter> Calls<W> {
 
     pub(crate) fn remembered(&self) -> usize {
         self.table.len()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn deadlines(&self) -> usize {
+        self.deadlines.len()
     }
 
     #[cfg(test)]

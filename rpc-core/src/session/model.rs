@@ -840,9 +840,8 @@ impl Talk {
         let first = self.seeded.below(2);
         self.peer(first).session.close(until, 1000, "");
         self.settle(Handlers::Finished);
-        let now = self.pair.now;
         for side in [0, 1] {
-            assert!(self.peer(side).session.close_complete(now), "{side} does not close");
+            assert!(self.peer(side).session.close_complete(), "{side} does not close");
         }
     }
 }

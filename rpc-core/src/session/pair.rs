@@ -435,6 +435,10 @@ impl TestPeer {
     pub(crate) fn receive(&mut self, now: Time, message: &[u8]) -> Result<(), Violation> {
         self.session.handle_message(now, Bytes::copy_from_slice(message))?;
         self.take_events();
+        while self.session.is_reading() {
+            self.session.read_on(now)?;
+            self.take_events();
+        }
         Ok(())
     }
 

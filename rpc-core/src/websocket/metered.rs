@@ -25,6 +25,8 @@ pub(super) struct Metered<IO> {
     pub(super) pinged: Option<Instant>,
     violation: Option<SocketError>,
     write_blocked: bool,
+    /// When a link that had been full took bytes again: the peer reads, though it may have nothing to say.
+    taken: Option<Instant>,
 }
 
 impl<IO> Metered<IO> {
@@ -33,7 +35,15 @@ impl<IO> Metered<IO> {
         let now = Instant::now();
         let mut meter = Meter::new(limits);
         let violation = meter.observe(now, already_read).err();
-        Self { io, meter, sizing: BufferSizing::new(now), pinged: None, violation, write_blocked: false }
+        Self {
+            io,
+            meter,
+            sizing: BufferSizing::new(now),
+            pinged: None,
+            violation,
+            write_blocked: false,
+            taken: None,
+        }
     }
 
     /// Why a read failed, if the meter failed it.
@@ -44,6 +54,11 @@ impl<IO> Metered<IO> {
     /// Whether the last write found the link full, so that the codec still holds bytes.
     pub(super) fn is_write_blocked(&self) -> bool {
         self.write_blocked
+    }
+
+    /// When the peer last sent something, or took something off a full link.
+    pub(super) fn last_sign_of_life(&self) -> Instant {
+        self.taken.map_or(self.sizing.last_read(), |taken| taken.max(self.sizing.last_read()))
     }
 
     /// The stream itself, past the meter.
@@ -103,6 +118,10 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Metered<IO> {
 impl<IO: AsyncWrite + Unpin> AsyncWrite for Metered<IO> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.io).poll_write(cx, bytes);
+        if self.write_blocked && matches!(result, Poll::Ready(Ok(1..))) {
+            self.pinged = None;
+            self.taken = Some(Instant::now());
+        }
         self.write_blocked = result.is_pending();
         result
     }

@@ -257,10 +257,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
     /// When silence leads to a ping; after the ping, when it means that the peer is dead.
     fn ping_deadline(&mut self) -> Option<Instant> {
         let metered = self.metered();
-        let (pinged, last_read) = (metered.pinged, metered.sizing.last_read());
+        let (pinged, last_sign) = (metered.pinged, metered.last_sign_of_life());
         match pinged {
             Some(pinged) => pinged.checked_add(self.limits.ping_timeout),
-            None => last_read.checked_add(self.limits.ping_interval),
+            None => last_sign.checked_add(self.limits.ping_interval),
         }
     }
 

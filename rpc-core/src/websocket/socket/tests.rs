@@ -475,3 +475,25 @@ async fn a_link_that_is_cut_is_reported_wherever_it_happens() {
         socket.close(1000, "").await.expect("nothing is left to close");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_reads_slowly_and_says_nothing_is_alive() {
+    let (mut socket, mut peer) = server(&Limits::default(), 256);
+    poll_fn(|cx| socket.poll_ready(cx)).await.expect("ready");
+    socket.send(vec![7; 60_000].into()).expect("sent");
+    let slowly = async {
+        let mut space = [0; 256];
+        for _ in 0..100 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            peer.read_exact(&mut space).await.expect("the socket goes on");
+        }
+    };
+    let sending = poll_fn(|cx| {
+        let _ = socket.poll_flush(cx);
+        socket.poll_receive(cx)
+    });
+    tokio::select! {
+        ended = sending => panic!("{ended:?}"),
+        () = slowly => {}
+    }
+}
