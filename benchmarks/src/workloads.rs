@@ -63,7 +63,7 @@ impl Workload {
 
     pub(crate) fn name(self) -> String {
         match self {
-            Self::OneAtATime => "W1 one call at a time, p50".into(),
+            Self::OneAtATime => "W1 one call at a time, p50, one core".into(),
             Self::InFlight(count) => format!("W2 {count} in flight"),
             Self::Connections => "W3 64 connections x 16".into(),
             Self::Payload(size) => format!("W4 echo of {} KiB, 8 in flight", size >> 10),
@@ -104,11 +104,14 @@ impl Workload {
         let rpc = subject == Subject::Rpc;
         let plain = |value| Sample { value, processor_us: None };
         Ok(match self {
-            Self::OneAtATime => plain(median_us(if rpc {
-                ours::latencies(address, time).await?
-            } else {
-                raw::latencies(address, flush, time).await?
-            })),
+            Self::OneAtATime => {
+                let _one_core = server.on_one_core();
+                plain(median_us(if rpc {
+                    ours::latencies(address, time).await?
+                } else {
+                    raw::latencies(address, flush, time).await?
+                }))
+            }
             Self::InFlight(in_flight) => self.calls(subject, server, 1, in_flight, time).await?,
             Self::Connections => self.calls(subject, server, 64, 16, time).await?,
             Self::Payload(size) => {
