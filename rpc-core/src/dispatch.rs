@@ -337,19 +337,24 @@ fn value_outcome<T: Serialize + Send + 'static>(
 }
 
 /// Polls user code; a panic becomes the call's outcome.
-pub(crate) fn poll_handler(handler: &mut RunningHandler, cx: &mut task::Context<'_>) -> Poll<Outcome> {
+pub(crate) fn poll_handler(
+    handler: &mut RunningHandler,
+    method: &MethodDescriptor,
+    cx: &mut task::Context<'_>,
+) -> Poll<Outcome> {
     catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx)))
-        .unwrap_or_else(|panic| Poll::Ready(panicked(&*panic)))
+        .unwrap_or_else(|panic| Poll::Ready(panicked(&*panic, method)))
 }
 
 /// Starts user code, which begins with decoding its arguments; a panic becomes the call's outcome.
 pub(crate) fn start(service: &dyn Service, method: u32, incoming: Incoming) -> ReplyInner {
+    let descriptor = incoming.method;
     catch_unwind(AssertUnwindSafe(|| service.dispatch(method, incoming)))
-        .map_or_else(|panic| ReplyInner::Done(panicked(&*panic)), |reply| reply.0)
+        .map_or_else(|panic| ReplyInner::Done(panicked(&*panic, descriptor)), |reply| reply.0)
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> Outcome {
-    tracing::error!("a handler panicked: {}", panic_text(panic));
+fn panicked(panic: &(dyn Any + Send), method: &MethodDescriptor) -> Outcome {
+    tracing::error!("the handler of `{}` panicked: {}", method.name, panic_text(panic));
     Outcome::Failed(Failure::Panicked)
 }
 

@@ -375,11 +375,16 @@ impl<T: Transport> Driver<T> {
             let polled = with_deadline(deadline, || {
                 // tokio's cooperative budget belongs to the task; a handler must not pend because others ran before it.
                 let mut unconstrained = pin!(tokio::task::unconstrained(std::future::poll_fn(|cx| {
-                    dispatch::poll_handler(&mut handler, cx)
+                    dispatch::poll_handler(&mut handler, descriptor, cx)
                 })));
                 unconstrained.as_mut().poll(&mut Context::from_waker(Waker::noop()))
             });
-            self.warn_if_blocking(descriptor);
+            // Printing a panic takes long, and is not what the warning is about.
+            if matches!(polled, Poll::Ready(Outcome::Failed(Failure::Panicked))) {
+                self.handler_started = Instant::now();
+            } else {
+                self.warn_if_blocking(descriptor);
+            }
             if let Poll::Ready(outcome) = polled {
                 return self.session.finish(answer, outcome);
             }
@@ -396,7 +401,7 @@ impl<T: Transport> Driver<T> {
         descriptor: &'static MethodDescriptor,
     ) {
         let report = EndReport { answer, link: Arc::clone(&self.link), finished: false };
-        let task = HandlerTask { handler, deadline, report };
+        let task = HandlerTask { handler, method: descriptor, deadline, report };
         let abort = if descriptor.attributes.blocking {
             let runtime = tokio::runtime::Handle::current();
             tokio::task::spawn_blocking(move || runtime.block_on(task)).abort_handle()
@@ -559,6 +564,7 @@ impl RunningTask {
 /// A handler that did not finish at once, on a task of its own.
 struct HandlerTask {
     handler: RunningHandler,
+    method: &'static MethodDescriptor,
     deadline: Option<Time>,
     // Behind the handler, because fields are dropped in order: its permit is free when it has let go of everything.
     report: EndReport,
@@ -576,7 +582,11 @@ impl Future for HandlerTask {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let task = self.get_mut();
-        let outcome = ready!(with_deadline(task.deadline, || dispatch::poll_handler(&mut task.handler, cx)));
+        let outcome = ready!(with_deadline(task.deadline, || dispatch::poll_handler(
+            &mut task.handler,
+            task.method,
+            cx
+        )));
         let report = &mut task.report;
         report.finished = true;
         report.link.submit(Submission::Finish { answer: report.answer, outcome });

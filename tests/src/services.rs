@@ -135,7 +135,7 @@ async fn calls_that_a_handler_makes_inherit_its_deadline() {
     assert!(matches!(left, Some(49..=50)), "{left:?}");
 }
 
-/// Keeps the text of warnings.
+/// Keeps the text of warnings and errors.
 struct Warnings(Arc<Mutex<String>>);
 
 struct Text<'a>(&'a mut String);
@@ -148,7 +148,7 @@ impl Visit for Text<'_> {
 
 impl Subscriber for Warnings {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() == tracing::Level::WARN
+        *metadata.level() <= tracing::Level::WARN
     }
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
         span::Id::from_u64(1)
@@ -174,6 +174,16 @@ async fn a_handler_that_holds_its_thread_is_named_in_a_warning() {
         text.contains("`hold_the_thread` held its thread") && text.contains("#[rpc(blocking)]"),
         "{text}"
     );
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_is_named_in_the_log() {
+    let text = Arc::<Mutex<String>>::default();
+    let _guard = tracing::subscriber::set_default(Warnings(Arc::clone(&text)));
+    let people: PeopleClient =
+        memory::connect(Services::new().with(PeopleServer::new(Village::default()))).service();
+    assert!(matches!(people.panic().await.unwrap_err(), CallError::Panicked));
+    assert_eq!(*text.lock().unwrap(), "the handler of `panic` panicked: on purpose");
 }
 
 /// What the server has.
