@@ -74,7 +74,7 @@ pub fn start<T: Transport>(
         side,
         Arc::new(limits.clone()),
         services.descriptors().collect(),
-        draw_identity(),
+        Identity::default(),
     );
     let driver = Driver {
         link: Arc::clone(&link),
@@ -96,13 +96,6 @@ pub fn start<T: Transport>(
         phase: Phase::Running,
     };
     (handle(side == Side::Client), driver)
-}
-
-/// The id and secret of a session, from the process's random hash keys and a counter.
-///
-/// They are not used before sessions can be resumed; only their place on the wire is.
-fn draw_identity() -> Identity {
-    Identity::default()
 }
 
 struct Driver<T> {

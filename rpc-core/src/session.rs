@@ -537,7 +537,7 @@ impl<W: Waiter> Session<W> {
     }
 }
 
-/// The id and secret that a client draws for its session, so that its first flight can be resumed too.
+/// The id and secret of a session: zero until sessions can be resumed; only their place on the wire is used.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Identity {
     pub(crate) session: [u8; 16],
