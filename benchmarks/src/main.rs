@@ -4,6 +4,7 @@
 //! cargo run -p benchmarks --release                      the table
 //! cargo run -p benchmarks --release -- --json            the same as JSON
 //! cargo run -p benchmarks --release -- --only W2 --rounds 9
+//! cargo run -p benchmarks --release -- --only "W2 128" --subject rpc      to look at with a profiler
 //! ```
 //! Only ratios between rows of one run mean anything: absolute figures are those of the machine and its mood.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing figures is what this program is for")]
@@ -45,6 +46,7 @@ impl Subject {
 struct Options {
     json: bool,
     only: Option<String>,
+    subject: Option<String>,
     rounds: usize,
     round: Duration,
     workers: usize,
@@ -68,19 +70,28 @@ fn runtime(workers: usize) -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 fn parse(arguments: &[String]) -> Result<Options, Failure> {
-    let mut options =
-        Options { json: false, only: None, rounds: 5, round: Duration::from_millis(400), workers: 2 };
+    let mut options = Options {
+        json: false,
+        only: None,
+        subject: None,
+        rounds: 5,
+        round: Duration::from_millis(400),
+        workers: 2,
+    };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
         match argument.as_str() {
             "--json" => options.json = true,
             "--only" => options.only = Some(value()?.clone()),
+            "--subject" => options.subject = Some(value()?.clone()),
             "--rounds" => options.rounds = value()?.parse()?,
             "--round-ms" => options.round = Duration::from_millis(value()?.parse()?),
             "--workers" => options.workers = value()?.parse()?,
             "--help" => {
-                println!("benchmarks [--json] [--only W2] [--rounds 5] [--round-ms 400] [--workers 2]");
+                println!(
+                    "benchmarks [--json] [--only W2] [--subject rpc] [--rounds 5] [--round-ms 400] [--workers 2]"
+                );
                 std::process::exit(0);
             }
             other => return Err(format!("unknown option {other}; see --help").into()),
@@ -91,7 +102,8 @@ fn parse(arguments: &[String]) -> Result<Options, Failure> {
 
 async fn run(options: &Options) -> Result<(), Failure> {
     let mut servers = Vec::new();
-    for subject in Subject::ALL {
+    let wanted = |subject: &Subject| options.subject.as_ref().is_none_or(|only| subject.name() == only);
+    for subject in Subject::ALL.into_iter().filter(wanted) {
         servers.push((subject, ServerProcess::start(subject.name(), options.workers).await?));
     }
     let mut results = report::Report::new(options.rounds, options.workers);

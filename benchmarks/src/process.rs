@@ -29,18 +29,24 @@ impl ServerProcess {
         Ok(Self { address: line.parse()?, child })
     }
 
-    /// Puts this process and the server on one core until the guard is dropped. Left alone, the kernel's choice between
-    /// one core and two decides a single call's latency more than what the processes do. Does nothing where `taskset`
-    /// is missing.
-    pub(crate) fn on_one_core(&self) -> OneCore {
-        let ids = [Some(std::process::id()), self.child.id()].into_iter().flatten().collect();
+    /// Binds this process and the server to cores until the guard is dropped. Left alone, the kernel's choice between one
+    /// core and two decides a single call's latency more than what the processes do. Does nothing where `taskset` is
+    /// missing.
+    pub(crate) fn bind(&self, placement: Placement) -> Bound {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let all =
             status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap_or("").trim();
-        let one = all.split([',', '-']).next().unwrap_or("");
-        let guard = OneCore { ids, all: all.to_owned() };
-        guard.set(one);
-        guard
+        let (first, last) = (all.split([',', '-']).next(), all.rsplit([',', '-']).next());
+        let server = match placement {
+            Placement::SameCore => first,
+            Placement::CoreEach => last,
+        };
+        let client = (std::process::id(), first);
+        let ends = [Some(client), self.child.id().map(|id| (id, server))];
+        for (id, core) in ends.iter().flatten() {
+            set_cores(*id, core.unwrap_or(""));
+        }
+        Bound { ids: ends.iter().flatten().map(|(id, _)| *id).collect(), all: all.to_owned() }
     }
 
     /// Processor seconds it has used.
@@ -57,26 +63,31 @@ impl ServerProcess {
     }
 }
 
-/// Processes bound to one core; free again when it is dropped.
-pub(crate) struct OneCore {
+/// Where client and server run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Placement {
+    /// Waking the other is a switch.
+    SameCore,
+    /// Waking the other crosses cores, as it would machines.
+    CoreEach,
+}
+
+/// Processes bound to cores; free again when it is dropped.
+pub(crate) struct Bound {
     ids: Vec<u32>,
     all: String,
 }
 
-impl OneCore {
-    fn set(&self, cores: &str) {
-        for id in &self.ids {
-            let arguments = ["--all-tasks", "--cpu-list", "--pid", cores, &id.to_string()];
-            // Without it the figures are only noisier.
-            let _ = std::process::Command::new("taskset").args(arguments).stdout(Stdio::null()).status();
-        }
+impl Drop for Bound {
+    fn drop(&mut self) {
+        self.ids.iter().for_each(|id| set_cores(*id, &self.all));
     }
 }
 
-impl Drop for OneCore {
-    fn drop(&mut self) {
-        self.set(&self.all);
-    }
+fn set_cores(process: u32, cores: &str) {
+    let arguments = ["--all-tasks", "--cpu-list", "--pid", cores, &process.to_string()];
+    // Without it the figures are only noisier.
+    let _ = std::process::Command::new("taskset").args(arguments).stdout(Stdio::null()).status();
 }
 
 /// Processor seconds of a process, user and system, from the operating system's table.

@@ -6,14 +6,14 @@ use examples::link::Link;
 
 use crate::{
     Failure, Subject, ours,
-    process::{ServerProcess, processor_seconds},
+    process::{Placement, ServerProcess, processor_seconds},
     raw::{self, Flush},
 };
 
 /// One row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Workload {
-    OneAtATime,
+    OneAtATime(Placement),
     InFlight(usize),
     Connections,
     Payload(usize),
@@ -44,7 +44,8 @@ const DELAY: Duration = Duration::from_millis(5);
 impl Workload {
     pub(crate) fn all() -> Vec<Self> {
         vec![
-            Self::OneAtATime,
+            Self::OneAtATime(Placement::SameCore),
+            Self::OneAtATime(Placement::CoreEach),
             Self::InFlight(1),
             Self::InFlight(16),
             Self::InFlight(128),
@@ -63,7 +64,8 @@ impl Workload {
 
     pub(crate) fn name(self) -> String {
         match self {
-            Self::OneAtATime => "W1 one call at a time, p50, one core".into(),
+            Self::OneAtATime(Placement::SameCore) => "W1 one at a time, p50, same core".into(),
+            Self::OneAtATime(Placement::CoreEach) => "W1 one at a time, p50, a core each".into(),
             Self::InFlight(count) => format!("W2 {count} in flight"),
             Self::Connections => "W3 64 connections x 16".into(),
             Self::Payload(size) => format!("W4 echo of {} KiB, 8 in flight", size >> 10),
@@ -79,7 +81,7 @@ impl Workload {
 
     pub(crate) fn unit(self) -> &'static str {
         match self {
-            Self::OneAtATime | Self::Chain { .. } | Self::SingleDelayed => "us",
+            Self::OneAtATime(_) | Self::Chain { .. } | Self::SingleDelayed => "us",
             Self::InFlight(_) | Self::Connections => "calls/s",
             Self::Payload(_) => "MiB/s",
             Self::IdleMemory => "KiB each",
@@ -104,8 +106,8 @@ impl Workload {
         let rpc = subject == Subject::Rpc;
         let plain = |value| Sample { value, processor_us: None };
         Ok(match self {
-            Self::OneAtATime => {
-                let _one_core = server.on_one_core();
+            Self::OneAtATime(placement) => {
+                let _bound = server.bind(placement);
                 plain(median_us(if rpc {
                     ours::latencies(address, time).await?
                 } else {

@@ -16,47 +16,47 @@ use crate::{promise::Promise, stub::Arguments};
 )]
 pub trait IntoArg<T> {
     #[doc(hidden)]
-    fn put_into(self, arguments: &mut Arguments);
+    fn put_into(self, arguments: &mut Arguments<'_>);
 }
 
 impl<T: Serialize> IntoArg<T> for T {
-    fn put_into(self, arguments: &mut Arguments) {
+    fn put_into(self, arguments: &mut Arguments<'_>) {
         arguments.push_value(&self);
     }
 }
 
 impl IntoArg<String> for &str {
-    fn put_into(self, arguments: &mut Arguments) {
+    fn put_into(self, arguments: &mut Arguments<'_>) {
         arguments.push_value(self);
     }
 }
 
 impl IntoArg<String> for &String {
-    fn put_into(self, arguments: &mut Arguments) {
+    fn put_into(self, arguments: &mut Arguments<'_>) {
         arguments.push_value(self);
     }
 }
 
 impl<T, E> IntoArg<T> for Promise<T, E> {
-    fn put_into(self, arguments: &mut Arguments) {
+    fn put_into(self, arguments: &mut Arguments<'_>) {
         arguments.push_promise(self.place());
     }
 }
 
 impl<T, E> IntoArg<T> for &Promise<T, E> {
-    fn put_into(self, arguments: &mut Arguments) {
+    fn put_into(self, arguments: &mut Arguments<'_>) {
         arguments.push_promise(self.place());
     }
 }
 
 impl<T, E> IntoArg<Option<T>> for Promise<T, E> {
-    fn put_into(self, arguments: &mut Arguments) {
+    fn put_into(self, arguments: &mut Arguments<'_>) {
         arguments.push_promise_as_some(self.place());
     }
 }
 
 impl<T, E> IntoArg<Option<T>> for &Promise<T, E> {
-    fn put_into(self, arguments: &mut Arguments) {
+    fn put_into(self, arguments: &mut Arguments<'_>) {
         arguments.push_promise_as_some(self.place());
     }
 }
@@ -64,12 +64,12 @@ impl<T, E> IntoArg<Option<T>> for &Promise<T, E> {
 macro_rules! tuples_of_promises {
     ($($($value:ident $error:ident $index:tt),+;)+) => {$(
         impl<$($value, $error),+> IntoArg<($($value,)+)> for ($(Promise<$value, $error>,)+) {
-            fn put_into(self, arguments: &mut Arguments) {
+            fn put_into(self, arguments: &mut Arguments<'_>) {
                 arguments.push_tuple(&[$(self.$index.place()),+]);
             }
         }
         impl<$($value, $error),+> IntoArg<($($value,)+)> for ($(&Promise<$value, $error>,)+) {
-            fn put_into(self, arguments: &mut Arguments) {
+            fn put_into(self, arguments: &mut Arguments<'_>) {
                 arguments.push_tuple(&[$(self.$index.place()),+]);
             }
         }

@@ -9,7 +9,6 @@ use std::{
     task::{self, Poll},
 };
 
-use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -19,6 +18,7 @@ use crate::{
     path::Step,
     select::{self, SelectError},
     session_handle::SessionHandle,
+    small_bytes::SmallBytes,
     time::Time,
     wire::{Failure, Want},
 };
@@ -148,11 +148,11 @@ impl<T> Drop for HeldValue<T> {
 pub(crate) enum Outcome {
     Value {
         /// The encoded value, if the caller wants it.
-        payload: Option<Bytes>,
+        payload: Option<SmallBytes>,
         /// The value and its encoded length, if it is to be kept.
         held: Option<(Box<dyn Held>, usize)>,
     },
-    Error(Bytes),
+    Error(SmallBytes),
     Failed(Failure),
 }
 
@@ -160,7 +160,7 @@ pub(crate) enum Outcome {
 #[doc(hidden)]
 pub struct Incoming {
     pub(crate) method: &'static MethodDescriptor,
-    pub(crate) arguments: Vec<Bytes>,
+    pub(crate) arguments: Vec<SmallBytes>,
     pub(crate) want: Want,
     pub(crate) budget: DecodeBudget,
     pub(crate) deadline: Option<Time>,
@@ -243,7 +243,7 @@ pub type Decode<A> = fn(&mut ArgumentReader<'_>) -> Result<A, ArgumentError>;
 /// Hands out the decoded arguments in order.
 #[doc(hidden)]
 pub struct ArgumentReader<'a> {
-    arguments: std::slice::Iter<'a, Bytes>,
+    arguments: std::slice::Iter<'a, SmallBytes>,
     budget: DecodeBudget,
     index: usize,
 }
@@ -305,10 +305,7 @@ where
 fn outcome<T: Serialize + Send + 'static, E: Serialize>(result: Result<T, E>, want: Want) -> Outcome {
     let encoded = match result {
         Ok(value) => value_outcome(value, want),
-        Err(error) => {
-            let mut bytes = Vec::new();
-            codec::encode(&error, &mut bytes).map(|()| Outcome::Error(bytes.into()))
-        }
+        Err(error) => SmallBytes::encode(|out| codec::encode(&error, out)).map(Outcome::Error),
     };
     encoded.unwrap_or_else(|error| {
         Outcome::Failed(Failure::InvalidArgument { argument: "(result)".into(), reason: error.to_string() })
@@ -321,9 +318,7 @@ fn value_outcome<T: Serialize + Send + 'static>(
 ) -> Result<Outcome, crate::error::EncodeError> {
     let mut payload = None;
     if want.value {
-        let mut bytes = Vec::with_capacity(64);
-        codec::encode(&value, &mut bytes)?;
-        payload = Some(Bytes::from(bytes));
+        payload = Some(SmallBytes::encode(|out| codec::encode(&value, out))?);
     }
     let mut held = None;
     if want.keep {

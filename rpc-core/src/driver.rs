@@ -34,7 +34,7 @@ use crate::{
 
 /// How long calls that nobody awaits are held back for others to join their message.
 const SEAL_GRACE: Duration = Duration::from_millis(1);
-/// Messages read, or handlers started, before other tasks get their turn.
+/// Messages read, handlers started and results handed out before other tasks get their turn.
 const TURN_STEPS: usize = 256;
 /// So many bytes of results are sent while others are still being made.
 const SLICE_BYTES: usize = 1 << 10;
@@ -207,9 +207,11 @@ impl<T: Transport> Driver<T> {
         loop {
             let now = time::now();
             self.take_submissions(cx, now);
-            let received = self.receive(cx, now, &mut steps);
-            let received = received.and_then(|()| self.run_events(cx, now, &mut steps));
-            if received.is_ok() && self.yields_before_sealing() {
+            let received = self
+                .run_events(cx, now, &mut steps)
+                .and_then(|()| self.receive(cx, now, &mut steps))
+                .and_then(|()| self.run_events(cx, now, &mut steps));
+            if received.is_ok() && steps > 0 && self.yields_before_sealing() {
                 self.wakers.drain(..).for_each(Waker::wake);
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -328,16 +330,19 @@ impl<T: Transport> Driver<T> {
     // ---- results and handlers ----
 
     fn run_events(&mut self, cx: &mut Context<'_>, now: Time, steps: &mut usize) -> Result<(), End> {
-        while let Some(event) = self.session.poll_event() {
+        while *steps > 0
+            && let Some(event) = self.session.poll_event()
+        {
+            *steps -= 1;
             match event {
                 Event::Returned { waiter, outcome } => {
                     let returned = returned(&waiter, outcome);
                     self.wakers.extend(waiter.complete(returned));
+                    if self.wakers.len() >= self.callers_woken_together() {
+                        *steps = 0;
+                    }
                 }
-                Event::Begin(begin) => {
-                    *steps = steps.saturating_sub(1);
-                    self.begin(begin);
-                }
+                Event::Begin(begin) => self.begin(begin),
                 Event::Cancel(answer) => self.cancel(answer),
                 Event::PeerClosing { code, reason } => {
                     self.link.begin_draining(CloseReason::Peer { code, text: reason });
@@ -349,6 +354,12 @@ impl<T: Transport> Driver<T> {
             }
         }
         Ok(())
+    }
+
+    /// Callers that get their turn together: what they ask next leaves, and the peer works on it, while the rest of the
+    /// results are handed out. With all of them at once the two sides would take turns.
+    fn callers_woken_together(&self) -> usize {
+        (self.session.live_calls() / 6).clamp(8, 48)
     }
 
     /// Starts a handler and polls it once, in start order: one that finishes at once needs no task and no wake.

@@ -5,6 +5,8 @@
 use std::{collections::BTreeMap, fmt::Debug, sync::Arc};
 
 use bytes::Bytes;
+
+use crate::small_bytes::SmallBytes;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -40,7 +42,7 @@ pub fn frames(message: &[u8]) {
         }
         let mut again = Vec::new();
         wire::put_frame(&mut again, &frame);
-        let decoded = FrameReader::new(again.into()).next_frame();
+        let decoded = FrameReader::new(again).next_frame();
         assert_eq!(decoded, Ok(Some(frame)), "a frame changed when it was written again");
     }
     let _ = ArgumentList::parse(Bytes::copy_from_slice(message));
@@ -268,7 +270,7 @@ fn outcome(begin: &Begin) -> Outcome {
         });
     };
     match begin.descriptor.name {
-        _ if first == 13 => Outcome::Error(Bytes::from_static(b"\x02no")),
+        _ if first == 13 => Outcome::Error(SmallBytes::copy_from_slice(b"\x02no")),
         "structured" => {
             let seed = first % 1_000;
             value::<Structured>(begin, (seed, (seed % 2 == 1).then_some(seed), (0..seed).collect()))

@@ -42,6 +42,7 @@ mod seeded;
 mod select;
 mod session;
 mod session_handle;
+mod small_bytes;
 mod stub;
 mod time;
 mod wire;

@@ -15,7 +15,6 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use bytes::Bytes;
 use futures::{channel::oneshot, task::AtomicWaker};
 
 use crate::{
@@ -26,6 +25,7 @@ use crate::{
     limits::Limits,
     path::Path,
     session::SessionStats,
+    small_bytes::SmallBytes,
     time::Time,
     wire::{CallId, MethodNumber},
 };
@@ -53,7 +53,7 @@ pub(crate) struct OutgoingCall {
     pub(crate) id: CallId,
     pub(crate) number: MethodNumber,
     /// Encoded slots, preceded by their count.
-    pub(crate) payload: Vec<u8>,
+    pub(crate) payload: SmallBytes,
     /// The calls whose results the slots refer to.
     pub(crate) bases: Vec<CallId>,
     pub(crate) deadline: Option<Time>,
@@ -175,7 +175,8 @@ impl Link {
 
     /// Somebody waits: what is queued leaves at once.
     pub(crate) fn flush(&self) {
-        if !self.flushing.swap(true, Ordering::AcqRel) {
+        // Read first: all callers on all cores come by here, and a line that is only read is not passed around.
+        if !self.flushing.load(Ordering::Acquire) && !self.flushing.swap(true, Ordering::AcqRel) {
             self.driver.wake();
         }
     }
@@ -275,8 +276,8 @@ impl Drop for Handle {
 /// How a call came back, still encoded.
 #[derive(Clone)]
 pub(crate) enum Returned {
-    Value(Bytes),
-    Error(Bytes),
+    Value(SmallBytes),
+    Error(SmallBytes),
     /// A call this one was built on failed, or has nothing at the path.
     Upstream {
         origin: Arc<CallCell>,

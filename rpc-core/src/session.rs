@@ -36,6 +36,7 @@ use crate::{
     limits::Limits,
     link::Interest,
     path::Path,
+    small_bytes::SmallBytes,
     time::Time,
     wire::{
         Call, CallId, Chunk, Failure, Frame, FrameReader, MethodNumber, Offer, Payload, Return, Status, Want,
@@ -82,7 +83,7 @@ pub(crate) struct NewCall<W> {
     /// The service's name and the method; unused for the built-in call.
     pub(crate) service: &'static str,
     pub(crate) method: &'static MethodDescriptor,
-    pub(crate) payload: Vec<u8>,
+    pub(crate) payload: SmallBytes,
     pub(crate) bases: Vec<CallId>,
     pub(crate) deadline: Option<Time>,
     pub(crate) metadata: Vec<(String, String)>,
@@ -94,8 +95,8 @@ pub(crate) struct NewCall<W> {
 pub(crate) enum CallOutcome<W> {
     /// It ran and its value was not wanted.
     Done,
-    Value(Bytes),
-    Error(Bytes),
+    Value(SmallBytes),
+    Error(SmallBytes),
     Upstream {
         origin: W,
         cause: UpstreamOutcome<W>,
@@ -127,7 +128,7 @@ pub(crate) struct Begin {
     pub(crate) service: usize,
     pub(crate) method: usize,
     pub(crate) descriptor: &'static MethodDescriptor,
-    pub(crate) arguments: Vec<Bytes>,
+    pub(crate) arguments: Vec<SmallBytes>,
     pub(crate) want: Want,
     pub(crate) deadline: Option<Time>,
     pub(crate) metadata: Vec<(String, String)>,

@@ -11,8 +11,9 @@ use crate::{
     descriptor::{MethodDescriptor, ServiceDescriptor},
     error::{CloseReason, Delivery, Refusal},
     limits::metadata_bytes,
-    link::{CallCell, CallRejected, Handle, OriginCause, OutgoingCall, Referable, Returned},
+    link::{CallCell, CallRejected, Handle, Link, OriginCause, OutgoingCall, Referable, Returned},
     promise::{Place, Promise, decode_error},
+    small_bytes::SmallBytes,
     time::{self, Time},
     wire::{CallId, METHOD_GET, MethodNumber, slots},
 };
@@ -80,7 +81,7 @@ impl Stub {
             stub: self,
             method: &self.service.methods[method as usize],
             number: MethodNumber(self.first_method + method),
-            arguments: Arguments::new(&self.handle),
+            arguments: Arguments::new(&self.handle.link),
         }
     }
 }
@@ -91,7 +92,7 @@ pub struct CallBuilder<'a> {
     stub: &'a Stub,
     method: &'static MethodDescriptor,
     number: MethodNumber,
-    arguments: Arguments,
+    arguments: Arguments<'a>,
 }
 
 impl CallBuilder<'_> {
@@ -169,7 +170,7 @@ pub(crate) fn call_for_part(place: &Place) -> Arc<CallCell> {
     let queued = whole.handle.link.call(false, |id| OutgoingCall {
         id,
         number: METHOD_GET,
-        payload,
+        payload: payload.into(),
         bases: vec![whole.id],
         deadline: None,
         metadata: Vec::new(),
@@ -207,8 +208,9 @@ impl From<Returned> for NotSent {
 
 /// The arguments of one call, as slots.
 #[doc(hidden)]
-pub struct Arguments {
-    handle: Arc<Handle>,
+pub struct Arguments<'a> {
+    /// The session they are for.
+    link: &'a Arc<Link>,
     /// The count, then the slots.
     payload: Vec<u8>,
     bases: Vec<Referable>,
@@ -222,17 +224,17 @@ enum ArgumentFault {
 }
 
 struct Ready {
-    payload: Vec<u8>,
+    payload: SmallBytes,
     bases: Vec<Referable>,
     deadline: Option<Time>,
     metadata: Vec<(String, String)>,
 }
 
-impl Arguments {
-    fn new(handle: &Arc<Handle>) -> Self {
-        let mut payload = Vec::with_capacity(64);
+impl<'a> Arguments<'a> {
+    fn new(link: &'a Arc<Link>) -> Self {
+        let mut payload = SmallBytes::scratch();
         payload.push(0);
-        Self { handle: Arc::clone(handle), payload, bases: Vec::new(), failed: None }
+        Self { link, payload, bases: Vec::new(), failed: None }
     }
 
     pub(crate) fn push_value<T: Serialize + ?Sized>(&mut self, value: &T) {
@@ -263,7 +265,7 @@ impl Arguments {
 
     fn push_reference(&mut self, place: &Place, as_some: bool) {
         let base = place.base.cell();
-        if !Arc::ptr_eq(&base.handle.link, &self.handle.link) {
+        if !Arc::ptr_eq(&base.handle.link, self.link) {
             self.fail(ArgumentFault::Misuse("it belongs to another session; await it first"));
         } else if base.id == BORN_FAILED {
             let cause = OriginCause::Failed(Box::new(base.failure()));
@@ -303,7 +305,7 @@ impl Arguments {
         }
         let own = options.and_then(|options| options.deadline).map(|limit| time::now() + limit);
         let deadline = own.into_iter().chain(context::ambient_deadline()).min();
-        Ok(Ready { payload: self.payload, bases: self.bases, deadline, metadata })
+        Ok(Ready { payload: SmallBytes::from_scratch(self.payload), bases: self.bases, deadline, metadata })
     }
 }
 

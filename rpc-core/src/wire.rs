@@ -76,11 +76,10 @@
 //! A path is a count, at most 32, and as many steps: `00` field n · `01` index n · `02` some · `03` variant n, where
 //! n has 32 bits. No steps are the whole result.
 
-use bytes::Bytes;
-
 use crate::{
     error::Violation,
     path::{PATH_STEPS_MAX, Path, Step},
+    small_bytes::SmallBytes,
 };
 
 /// The version of this file's tables.
@@ -161,7 +160,7 @@ pub(crate) struct Define {
 /// A payload inside its frame, or the length of one that follows in chunks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Payload {
-    Inline(Bytes),
+    Inline(SmallBytes),
     Chunked { total: usize },
 }
 
@@ -205,7 +204,7 @@ pub(crate) enum Status {
 pub(crate) struct Chunk {
     pub(crate) id: CallId,
     pub(crate) of_return: bool,
-    pub(crate) bytes: Bytes,
+    pub(crate) bytes: SmallBytes,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -518,13 +517,13 @@ pub(crate) mod slots {
 /// Reads the frames of one message, in order.
 #[derive(Debug)]
 pub(crate) struct FrameReader {
-    message: Bytes,
+    message: SmallBytes,
     at: usize,
 }
 
 impl FrameReader {
-    pub(crate) fn new(message: Bytes) -> Self {
-        Self { message, at: 0 }
+    pub(crate) fn new(message: impl Into<SmallBytes>) -> Self {
+        Self { message: message.into(), at: 0 }
     }
 
     /// The next frame; `None` at the end. Optional frames of unknown kinds are skipped.
@@ -612,16 +611,16 @@ impl FrameReader {
         self.checked_id(raw)
     }
 
-    fn bytes(&mut self) -> Result<Bytes, Violation> {
+    fn bytes(&mut self) -> Result<SmallBytes, Violation> {
         let length = self.length()?;
         self.take(length)
     }
 
-    fn take(&mut self, length: usize) -> Result<Bytes, Violation> {
+    fn take(&mut self, length: usize) -> Result<SmallBytes, Violation> {
         if length > self.message.len() - self.at {
             return Err(self.malformed("a length beyond the end of the message"));
         }
-        let bytes = self.message.slice(self.at..self.at + length);
+        let bytes = self.message.part(self.at..self.at + length);
         self.at += length;
         Ok(bytes)
     }
@@ -816,7 +815,7 @@ impl FrameReader {
 /// One argument as it arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Slot {
-    Inline(Bytes),
+    Inline(SmallBytes),
     Reference(Reference),
     Tuple(Vec<Slot>),
 }
@@ -839,7 +838,7 @@ pub(crate) struct ArgumentList {
 
 impl ArgumentList {
     /// The arguments, if all are inline and well formed; the common case, without the detour over slots.
-    pub(crate) fn values(payload: &Bytes) -> Option<Vec<Bytes>> {
+    pub(crate) fn values(payload: &SmallBytes) -> Option<Vec<SmallBytes>> {
         let mut reader = FrameReader::new(payload.clone());
         let count = reader.length().ok().filter(|count| *count <= SLOTS_MAX)?;
         let mut values = Vec::with_capacity(count);
@@ -852,7 +851,7 @@ impl ArgumentList {
         (reader.at == reader.message.len()).then_some(values)
     }
 
-    pub(crate) fn parse(payload: Bytes) -> Result<Self, Violation> {
+    pub(crate) fn parse(payload: impl Into<SmallBytes>) -> Result<Self, Violation> {
         let mut reader = FrameReader::new(payload);
         let count = reader.length()?;
         if count > SLOTS_MAX {

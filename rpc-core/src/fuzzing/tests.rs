@@ -6,6 +6,8 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use bytes::Bytes;
 
+use crate::small_bytes::SmallBytes;
+
 use super::*;
 use crate::{
     seeded::Seeded,
@@ -349,7 +351,7 @@ fn check_service(victim: &mut Victim, messages: &[Vec<u8>], last_id: i64) {
         method,
         deadline_us: None,
         metadata: Vec::new(),
-        payload: Payload::Inline(Bytes::from_static(&[2, 0, 1, 20, 0, 1, 22])),
+        payload: Payload::Inline(SmallBytes::copy_from_slice(&[2, 0, 1, 20, 0, 1, 22])),
     };
     let mut message = Vec::new();
     wire::put_frame(&mut message, &Frame::Call(call));

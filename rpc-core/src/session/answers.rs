@@ -17,7 +17,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
 use super::{
@@ -36,6 +35,7 @@ use crate::{
     limits::{Limits, metadata_bytes},
     path::{Path, Step},
     select::SelectError,
+    small_bytes::SmallBytes,
     time::Time,
     wire::{ArgumentList, CHUNK_BYTES, Call, CallId, Failure, Reference, Return, Slot, Status, Want},
 };
@@ -94,7 +94,7 @@ enum Stage {
     Arguments,
     Waiting(Waiting),
     /// All arguments are here; it starts when the driver gets to it, or when it is its turn.
-    Ready(Vec<Bytes>),
+    Ready(Vec<SmallBytes>),
     Running,
     Held(Box<dyn Held>, usize),
     /// It failed, or `origin` did, which it was built on.
@@ -110,9 +110,9 @@ struct Waiting {
 }
 
 enum Argument {
-    One(Option<Bytes>),
+    One(Option<SmallBytes>),
     /// Encodes as its parts do, one behind the other.
-    Tuple(Vec<Option<Bytes>>),
+    Tuple(Vec<Option<SmallBytes>>),
 }
 
 /// A call that waits for this answer, and where it wants which part of it.
@@ -131,7 +131,7 @@ struct ArgumentPlace {
 
 /// Why an answer has no value.
 enum NoValue {
-    Error(Bytes),
+    Error(SmallBytes),
     Failed(Failure),
     Upstream { origin: CallId, missed: Option<Path> },
 }
@@ -275,7 +275,7 @@ impl Answers {
     }
 
     /// The call's arguments are complete.
-    pub(crate) fn arguments(&mut self, id: CallId, payload: Bytes, outgoing: &mut Outgoing) {
+    pub(crate) fn arguments(&mut self, id: CallId, payload: SmallBytes, outgoing: &mut Outgoing) {
         if !self.is_waiting_for_arguments(id) {
             return;
         }
@@ -436,22 +436,24 @@ impl Answers {
         path: &Path,
         as_some: bool,
         argument: &'static str,
-    ) -> Result<Bytes, NoValue> {
-        let mut bytes = Vec::new();
-        if as_some {
-            bytes.push(codec::SOME);
-        }
-        value.select(path.steps(), &mut bytes).map_err(|error| match error {
+    ) -> Result<SmallBytes, NoValue> {
+        let selected = SmallBytes::encode(|out| {
+            if as_some {
+                out.push(codec::SOME);
+            }
+            value.select(path.steps(), out)
+        });
+        let bytes = selected.map_err(|error| match error {
             SelectError::Missed => NoValue::Upstream { origin: base, missed: Some(path.clone()) },
             other => NoValue::Failed(invalid_reference(argument, &other.to_string())),
         })?;
         if self.pending_bytes.saturating_add(bytes.len()) > self.limits.pending_bytes_max {
             return Err(NoValue::Failed(exhausted("pending_bytes_max")));
         }
-        Ok(bytes.into())
+        Ok(bytes)
     }
 
-    fn put(&mut self, id: CallId, place: ArgumentPlace, bytes: Bytes) {
+    fn put(&mut self, id: CallId, place: ArgumentPlace, bytes: SmallBytes) {
         let Some(Answer { stage: Stage::Waiting(waiting), .. }) = self.table.get_mut(&id) else { return };
         self.pending_bytes += bytes.len();
         waiting.missing -= 1;
@@ -485,7 +487,7 @@ impl Answers {
     // ---- a call starts ----
 
     /// A call that refers to nothing, as most do.
-    fn start_with_values(&mut self, id: CallId, arguments: Vec<Bytes>, outgoing: &mut Outgoing) {
+    fn start_with_values(&mut self, id: CallId, arguments: Vec<SmallBytes>, outgoing: &mut Outgoing) {
         if self.table.get(&id).is_some_and(|answer| answer.method == Method::Get) {
             return self.fail(
                 id,
@@ -493,7 +495,7 @@ impl Answers {
                 outgoing,
             );
         }
-        self.pending_bytes += arguments.iter().map(Bytes::len).sum::<usize>();
+        self.pending_bytes += encoded_bytes(&arguments);
         self.start(id, arguments, outgoing);
     }
 
@@ -501,13 +503,13 @@ impl Answers {
         let Some(answer) = self.table.get_mut(&id) else { return };
         let Stage::Waiting(waiting) = std::mem::replace(&mut answer.stage, Stage::Running) else { return };
         self.pending_bytes -= waiting.bytes();
-        let arguments: Vec<Bytes> = waiting.arguments.into_iter().map(Argument::into_bytes).collect();
-        self.pending_bytes += arguments.iter().map(Bytes::len).sum::<usize>();
+        let arguments: Vec<SmallBytes> = waiting.arguments.into_iter().map(Argument::into_bytes).collect();
+        self.pending_bytes += encoded_bytes(&arguments);
         self.start(id, arguments, outgoing);
     }
 
     /// Lets a call start whose arguments are all here, when it is its turn.
-    fn start(&mut self, id: CallId, mut arguments: Vec<Bytes>, outgoing: &mut Outgoing) {
+    fn start(&mut self, id: CallId, mut arguments: Vec<SmallBytes>, outgoing: &mut Outgoing) {
         let Some(answer) = self.table.get_mut(&id) else { return };
         match &answer.method {
             Method::Get => {
@@ -577,7 +579,7 @@ impl Answers {
                 continue;
             };
             answer.running = true;
-            self.pending_bytes -= arguments.iter().map(Bytes::len).sum::<usize>();
+            self.pending_bytes -= encoded_bytes(&arguments);
             return Some(NextStep::Begin(Begin {
                 answer: id,
                 service: known.service,
@@ -601,7 +603,7 @@ impl Answers {
             self.settle(id);
             return;
         }
-        let too_large = |bytes: &Bytes| bytes.len() > self.caller_payload_bytes_max;
+        let too_large = |bytes: &SmallBytes| bytes.len() > self.caller_payload_bytes_max;
         let (payload, held) = match outcome {
             Outcome::Value { payload, held } => (payload, held),
             Outcome::Error(bytes) if too_large(&bytes) => {
@@ -710,7 +712,7 @@ impl Answers {
                     }
                 }
             }
-            Stage::Ready(arguments) => self.pending_bytes -= arguments.iter().map(Bytes::len).sum::<usize>(),
+            Stage::Ready(arguments) => self.pending_bytes -= encoded_bytes(&arguments),
             Stage::Arguments | Stage::Running | Stage::Held(..) | Stage::Failed { .. } => {}
         }
     }
@@ -859,10 +861,8 @@ impl Answers {
 }
 
 /// An argument that waits keeps its own bytes, not all of the message they came in. A long one is most of its message.
-fn leave_message(bytes: &mut Bytes) {
-    if bytes.len() < CHUNK_BYTES {
-        *bytes = Bytes::copy_from_slice(bytes);
-    }
+fn leave_message(argument: &mut SmallBytes) {
+    argument.leave_message(CHUNK_BYTES);
 }
 
 impl Waiting {
@@ -877,7 +877,9 @@ impl Waiting {
 
     /// What the arguments take: their bytes, and their places, of which there may be more than bytes.
     fn bytes(&self) -> usize {
-        let one = |bytes: &Option<Bytes>| size_of::<Argument>() + bytes.as_ref().map_or(0, Bytes::len);
+        let one = |bytes: &Option<SmallBytes>| {
+            size_of::<Argument>() + bytes.as_ref().map_or(0, |bytes| bytes.len())
+        };
         self.arguments
             .iter()
             .map(|argument| match argument {
@@ -889,12 +891,19 @@ impl Waiting {
 }
 
 impl Argument {
-    fn into_bytes(self) -> Bytes {
+    fn into_bytes(self) -> SmallBytes {
         match self {
             Self::One(bytes) => bytes.unwrap_or_default(),
-            Self::Tuple(parts) => parts.into_iter().flatten().flatten().collect(),
+            Self::Tuple(parts) => {
+                let parts: Vec<SmallBytes> = parts.into_iter().flatten().collect();
+                parts.iter().flat_map(|part| part.iter().copied()).collect::<Vec<u8>>().into()
+            }
         }
     }
+}
+
+fn encoded_bytes(arguments: &[SmallBytes]) -> usize {
+    arguments.iter().map(|argument| argument.len()).sum()
 }
 
 fn put_return(outgoing: &mut Outgoing, id: CallId, status: Status) {

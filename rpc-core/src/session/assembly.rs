@@ -2,10 +2,9 @@
 //!
 //! Memory is taken as bytes arrive, never because a length was announced.
 
-use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
-use crate::{error::Violation, wire::CallId};
+use crate::{error::Violation, small_bytes::SmallBytes, wire::CallId};
 
 #[derive(Default)]
 pub(crate) struct Assembly {
@@ -49,7 +48,11 @@ impl Assembly {
     }
 
     /// Takes a chunk. `Some` when it was the last: with the payload, or with nothing if it was not kept.
-    pub(crate) fn chunk(&mut self, id: CallId, bytes: &[u8]) -> Result<Option<Option<Bytes>>, Violation> {
+    pub(crate) fn chunk(
+        &mut self,
+        id: CallId,
+        bytes: &[u8],
+    ) -> Result<Option<Option<SmallBytes>>, Violation> {
         let partial = self.partial.get_mut(&id).ok_or(Violation::UnexpectedChunk(id.0))?;
         // An empty chunk would make no progress, for ever.
         if bytes.is_empty() || bytes.len() > partial.total - partial.received {
@@ -66,6 +69,6 @@ impl Assembly {
         if partial.bytes.is_some() {
             self.announced -= partial.total;
         }
-        Ok(Some(partial.bytes.map(Bytes::from)))
+        Ok(Some(partial.bytes.map(SmallBytes::from)))
     }
 }

@@ -16,7 +16,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
 use super::{
@@ -26,6 +25,7 @@ use super::{
 use crate::{
     error::Violation,
     path::Path,
+    small_bytes::SmallBytes,
     time::Time,
     wire::{self, Call, CallId, Failure, Frame, MethodNumber, Payload, Want},
 };
@@ -39,7 +39,7 @@ pub(crate) const RELEASES_MAX: usize = 256;
 
 pub(crate) struct Calls<W> {
     table: FxHashMap<CallId, Entry<W>>,
-    queue: VecDeque<CallId>,
+    queue: VecDeque<Queued>,
     /// How many at the front of the queue have been asked for their interest.
     sealed: usize,
     last_sent: CallId,
@@ -83,7 +83,8 @@ struct Entry<W> {
 }
 
 enum Stage {
-    Queued(Box<Queued>),
+    /// Its place in the queue has the rest.
+    Queued,
     Sent,
     /// Its return is being assembled from chunks.
     Assembling {
@@ -92,17 +93,19 @@ enum Stage {
     Returned,
 }
 
+/// What is sent of a call. Its place in the queue is kept when the call is refused or withdrawn, and passed over.
 struct Queued {
+    id: CallId,
     number: MethodNumber,
     service: &'static str,
     method: &'static crate::descriptor::MethodDescriptor,
-    payload: Vec<u8>,
+    payload: SmallBytes,
     metadata: Vec<(String, String)>,
 }
 
 impl<W> Entry<W> {
     fn is_unsent(&self) -> bool {
-        matches!(self.stage, Stage::Queued(_))
+        matches!(self.stage, Stage::Queued)
     }
 
     fn has_returned(&self) -> bool {
@@ -182,14 +185,13 @@ impl<W: Waiter> Calls<W> {
         if let Some(deadline) = deadline {
             self.watch_deadline(deadline, id);
         }
-        let queued = Box::new(Queued { number, service, method, payload, metadata });
         self.table.insert(
             id,
             Entry {
                 waiter,
                 bases,
                 deadline,
-                stage: Stage::Queued(queued),
+                stage: Stage::Queued,
                 sealed: false,
                 value: true,
                 reference: true,
@@ -204,7 +206,7 @@ impl<W: Waiter> Calls<W> {
                 parked: Vec::new(),
             },
         );
-        self.queue.push_back(id);
+        self.queue.push_back(Queued { id, number, service, method, payload, metadata });
         if let Some(failure) = failure {
             self.refuse(id, failure, outgoing);
         }
@@ -212,11 +214,8 @@ impl<W: Waiter> Calls<W> {
 
     /// Fails the queued calls whose payloads are larger than the peer turned out to take.
     pub(crate) fn refuse_larger_than(&mut self, payload_bytes_max: usize, outgoing: &mut Outgoing) {
-        let too_large = |id: &CallId| match self.table.get(id).map(|entry| &entry.stage) {
-            Some(Stage::Queued(queued)) => queued.payload.len() > payload_bytes_max,
-            Some(Stage::Sent | Stage::Assembling { .. } | Stage::Returned) | None => false,
-        };
-        let ids: Vec<CallId> = self.queue.iter().copied().filter(too_large).collect();
+        let too_large = |queued: &&Queued| queued.payload.len() > payload_bytes_max;
+        let ids: Vec<CallId> = self.queue.iter().filter(too_large).map(|queued| queued.id).collect();
         for id in ids {
             self.refuse(id, CallOutcome::Failed(exhausted("payload_bytes_max")), outgoing);
         }
@@ -226,7 +225,6 @@ impl<W: Waiter> Calls<W> {
     fn refuse(&mut self, id: CallId, outcome: CallOutcome<W>, outgoing: &mut Outgoing) {
         let mut failing = vec![(id, outcome)];
         while let Some((id, outcome)) = failing.pop() {
-            // Its place in the queue stays and is passed over.
             let Some(entry) = self.table.get_mut(&id).filter(|entry| entry.is_unsent()) else { continue };
             entry.seal();
             entry.stage = Stage::Returned;
@@ -254,18 +252,19 @@ impl<W: Waiter> Calls<W> {
     ) {
         self.read_interest(outgoing);
         let sent_before = outgoing.sent_bytes();
-        while let Some(&id) = self.queue.front() {
+        while let Some(queued) = self.queue.front() {
+            let unsent = self.table.get(&queued.id).is_some_and(Entry::is_unsent);
             let left = allowance.bytes.saturating_sub(outgoing.sent_bytes() - sent_before);
-            let payload = match self.table.get(&id).map(|entry| &entry.stage) {
-                Some(Stage::Queued(queued)) => queued.payload.len(),
-                Some(Stage::Sent | Stage::Assembling { .. } | Stage::Returned) | None => 0,
-            };
-            if self.in_flight.max(outgoing.arguments_in_chunks()) >= allowance.calls || left <= payload {
+            let full = self.in_flight.max(outgoing.arguments_in_chunks()) >= allowance.calls
+                || left <= queued.payload.len();
+            if unsent && full {
                 break;
             }
-            self.queue.pop_front();
+            let Some(queued) = self.queue.pop_front() else { break };
             self.sealed -= 1;
-            self.send(id, now, methods, outgoing);
+            if unsent {
+                self.send(queued, now, methods, outgoing);
+            }
         }
     }
 
@@ -286,14 +285,14 @@ impl<W: Waiter> Calls<W> {
     }
 
     fn read_interest(&mut self, outgoing: &mut Outgoing) {
-        for id in self.queue.range(self.sealed..) {
-            if let Some(entry) = self.table.get_mut(id) {
+        for queued in self.queue.range(self.sealed..) {
+            if let Some(entry) = self.table.get_mut(&queued.id) {
                 entry.seal();
             }
         }
         // Backwards, because a call may be needed only by a later one that is not needed itself.
         for index in (self.sealed..self.queue.len()).rev() {
-            let id = self.queue[index];
+            let id = self.queue[index].id;
             self.withdraw_if_pointless(id, outgoing);
         }
         self.sealed = self.queue.len();
@@ -307,7 +306,6 @@ impl<W: Waiter> Calls<W> {
             if !self.table.get(&id).is_some_and(|entry| entry.is_unsent() && entry.is_pointless()) {
                 continue;
             }
-            // Its place in the queue stays and is passed over.
             let Some(entry) = self.table.remove(&id) else { continue };
             for base in entry.bases {
                 self.dependent_sent(base, outgoing);
@@ -317,12 +315,12 @@ impl<W: Waiter> Calls<W> {
         }
     }
 
-    fn send(&mut self, id: CallId, now: Time, methods: &mut OwnMethods, outgoing: &mut Outgoing) {
-        let Some(entry) = self.table.get_mut(&id).filter(|entry| entry.is_unsent()) else { return };
-        let Stage::Queued(queued) = std::mem::replace(&mut entry.stage, Stage::Sent) else { return };
-        let Queued { number, service, method, payload, metadata } = *queued;
+    fn send(&mut self, queued: Queued, now: Time, methods: &mut OwnMethods, outgoing: &mut Outgoing) {
+        let Queued { id, number, service, method, payload, metadata } = queued;
+        let Some(entry) = self.table.get_mut(&id) else { return };
+        entry.stage = Stage::Sent;
         entry.kept = entry.reference || entry.unsent_dependents > 0;
-        let payload = outgoing.payload(id, false, Bytes::from(payload));
+        let payload = outgoing.payload(id, false, payload);
         let in_chunks = matches!(payload, Payload::Chunked { .. });
         let call = Call {
             id,
@@ -510,7 +508,7 @@ impl<W: Waiter> Calls<W> {
     pub(crate) fn assembled(
         &mut self,
         id: CallId,
-        bytes: Bytes,
+        bytes: SmallBytes,
         outgoing: &mut Outgoing,
     ) -> Result<(), Violation> {
         let Some(entry) = self.table.get_mut(&id) else { return Err(Violation::UnknownCall(id.0)) };

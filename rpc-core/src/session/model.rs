@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
+use crate::small_bytes::SmallBytes;
 
 use super::{
     CallOutcome, SessionStats, UpstreamOutcome,
@@ -92,11 +92,11 @@ enum Value {
     List(u64),
     Structured(u64),
     Pair(u64, u64),
-    Text(Bytes),
+    Text(SmallBytes),
 }
 
 impl Value {
-    fn bytes(&self) -> Bytes {
+    fn bytes(&self) -> SmallBytes {
         match self {
             Self::Number(number) => encoded(number),
             Self::Maybe(maybe) => encoded(maybe),
@@ -147,7 +147,7 @@ enum Natural {
 /// What the handler of a call did other than its natural result.
 #[derive(Clone, Debug)]
 enum Forced {
-    Error(Bytes),
+    Error(SmallBytes),
     Panicked,
     Cancelled,
 }
@@ -171,7 +171,7 @@ struct Made {
     call: TestCall,
     method: u32,
     uses: Vec<(usize, Path)>,
-    arguments: Option<Vec<Bytes>>,
+    arguments: Option<Vec<SmallBytes>>,
     misfit: bool,
     natural: Natural,
     forced: Option<Forced>,
@@ -592,7 +592,7 @@ impl Talk {
     // ---- the order of starts ----
 
     fn note_arrivals(&mut self, from: usize, message: &[u8]) {
-        let mut reader = FrameReader::new(Bytes::copy_from_slice(message));
+        let mut reader = FrameReader::new(SmallBytes::copy_from_slice(message));
         while let Some(frame) = reader.next_frame().expect("own frames are well formed") {
             match frame {
                 Frame::Call(call) => match call.payload {
@@ -642,7 +642,7 @@ impl Talk {
         }
     }
 
-    fn check_start(&mut self, caller: usize, id: usize, method: &str, arguments: &[Bytes]) {
+    fn check_start(&mut self, caller: usize, id: usize, method: &str, arguments: &[SmallBytes]) {
         let made = &mut self.made[caller][id - 1];
         assert!(!made.begun, "call {id} of {caller} started twice");
         made.begun = true;

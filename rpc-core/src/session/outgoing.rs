@@ -7,7 +7,10 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::wire::{self, BATCH_BYTES, CHUNK_BYTES, CallId, Frame, INLINE_BYTES_MAX, Payload, Return};
+use crate::{
+    small_bytes::SmallBytes,
+    wire::{self, BATCH_BYTES, CHUNK_BYTES, CallId, Frame, INLINE_BYTES_MAX, Payload, Return},
+};
 
 /// No message is longer: what receivers take by default.
 const MESSAGE_BYTES: usize = 128 << 10;
@@ -75,7 +78,7 @@ impl Outgoing {
     }
 
     /// The payload as its frame carries it; a large one is queued to follow in chunks, once the frame is appended.
-    pub(crate) fn payload(&mut self, id: CallId, of_return: bool, bytes: Bytes) -> Payload {
+    pub(crate) fn payload(&mut self, id: CallId, of_return: bool, bytes: SmallBytes) -> Payload {
         if bytes.len() <= INLINE_BYTES_MAX {
             return Payload::Inline(bytes);
         }
@@ -83,7 +86,7 @@ impl Outgoing {
         self.queued_bytes += total;
         let announced_in = self.popped + self.full.len();
         self.arguments_in_chunks += usize::from(!of_return);
-        self.large.push_back(Large { id, of_return, announced_in, rest: bytes });
+        self.large.push_back(Large { id, of_return, announced_in, rest: bytes.into_bytes() });
         Payload::Chunked { total }
     }
 

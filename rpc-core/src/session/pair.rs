@@ -12,6 +12,8 @@ use std::{
 
 use bytes::Bytes;
 
+use crate::small_bytes::SmallBytes;
+
 use super::{Begin, CallOutcome, Event, Identity, NewCall, Session, Side, UpstreamOutcome, Waiter};
 use crate::{
     codec::{self, DecodeBudget},
@@ -142,7 +144,7 @@ impl TestCall {
 }
 
 /// The encoded number.
-pub(crate) fn encoded<T: serde::Serialize>(value: &T) -> Bytes {
+pub(crate) fn encoded<T: serde::Serialize>(value: &T) -> SmallBytes {
     let mut bytes = Vec::new();
     codec::encode(value, &mut bytes).expect("test values encode");
     bytes.into()
@@ -236,7 +238,7 @@ pub(crate) struct TestPeer {
 /// What happened to a handler.
 #[derive(Clone, Debug)]
 pub(crate) enum Happened {
-    Begun { answer: CallId, method: &'static str, arguments: Vec<Bytes> },
+    Begun { answer: CallId, method: &'static str, arguments: Vec<SmallBytes> },
     Finished { answer: CallId },
 }
 
@@ -361,7 +363,7 @@ impl TestPeer {
             number,
             service,
             method: descriptor,
-            payload,
+            payload: payload.into(),
             bases,
             deadline,
             metadata: Vec::new(),
@@ -446,7 +448,7 @@ impl TestPeer {
     pub(crate) fn take_frames(&mut self) -> Vec<Frame> {
         let mut frames = Vec::new();
         for message in std::mem::take(&mut self.sent) {
-            let mut reader = FrameReader::new(message.into());
+            let mut reader = FrameReader::new(message);
             while let Some(frame) = reader.next_frame().expect("own frames are well formed") {
                 if !matches!(frame, Frame::Hello(_) | Frame::Welcome(_) | Frame::Define(_)) {
                     frames.push(frame);

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::small_bytes::SmallBytes;
+
 use super::{
     CallOutcome, UpstreamOutcome,
     pair::{
@@ -62,7 +64,7 @@ fn raw_call(id: i64, number: u32, payload: &[u8]) -> Call {
         method: MethodNumber(number),
         deadline_us: None,
         metadata: Vec::new(),
-        payload: Payload::Inline(Bytes::copy_from_slice(payload)),
+        payload: Payload::Inline(SmallBytes::copy_from_slice(payload)),
     }
 }
 
@@ -952,7 +954,8 @@ fn what_was_never_said_cannot_be_referred_to() {
     check_server_violation(&[define(ADD), define(ADD)], &Violation::MethodRedefined(ADD));
     check_server_violation(&[Frame::Cancel(CallId(1))], &Violation::UnknownCall(1));
     check_server_violation(&[Frame::Release(vec![CallId(1)])], &Violation::UnknownRelease(1));
-    let chunk = Frame::Chunk(Chunk { id: CallId(1), of_return: false, bytes: Bytes::from_static(b"x") });
+    let chunk =
+        Frame::Chunk(Chunk { id: CallId(1), of_return: false, bytes: SmallBytes::copy_from_slice(b"x") });
     check_server_violation(&[chunk], &Violation::UnexpectedChunk(1));
     let answer = Frame::Return(Return { id: CallId(1), status: Status::Done });
     check_server_violation(&[answer], &Violation::UnknownCall(1));
@@ -982,7 +985,7 @@ fn an_answer_comes_once() {
 fn chunks_stay_within_what_was_announced() {
     let announce = |total| Call { payload: Payload::Chunked { total }, ..raw_call(1, ADD, &[]) };
     let chunk = |bytes: &'static [u8]| {
-        Frame::Chunk(Chunk { id: CallId(1), of_return: false, bytes: Bytes::from_static(bytes) })
+        Frame::Chunk(Chunk { id: CallId(1), of_return: false, bytes: SmallBytes::copy_from_slice(bytes) })
     };
     check_server_violation(
         &[define(ADD), Frame::Call(announce(3)), chunk(b"1234")],

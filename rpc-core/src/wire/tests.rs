@@ -4,6 +4,8 @@
 
 use bytes::Bytes;
 
+use crate::small_bytes::SmallBytes;
+
 use super::*;
 use crate::seeded::Seeded;
 
@@ -49,7 +51,7 @@ fn plain_call() -> Call {
         method: MethodNumber(2),
         deadline_us: None,
         metadata: Vec::new(),
-        payload: Payload::Inline(Bytes::from_static(&[0])),
+        payload: Payload::Inline(SmallBytes::copy_from_slice(&[0])),
     }
 }
 
@@ -109,12 +111,12 @@ pub(crate) fn golden() -> Vec<(Frame, Vec<u8>)> {
         metadata: vec![("k".into(), "vv".into()), (String::new(), "é".into())],
         payload: Payload::Chunked { total: 300 },
     };
-    let chunk = |of_return| Chunk { id: CallId(64), of_return, bytes: Bytes::from_static(b"xyz") };
+    let chunk = |of_return| Chunk { id: CallId(64), of_return, bytes: SmallBytes::copy_from_slice(b"xyz") };
     let invalid = |argument: &str, reason: &str| (argument.to_string(), reason.to_string());
     let (argument, reason) = invalid("id", "no");
     let exhausted = |retry_after_ms| Failure::ResourceExhausted { limit: "m".into(), retry_after_ms };
     let missed = |path| answer(Status::Upstream { origin: CallId(5), missed: path });
-    let inline = |bytes: &'static [u8]| Payload::Inline(Bytes::from_static(bytes));
+    let inline = |bytes: &'static [u8]| Payload::Inline(SmallBytes::copy_from_slice(bytes));
     vec![
         (Frame::Hello(Box::new(hello())), HELLO.to_vec()),
         (Frame::Welcome(welcome), vec![0x02, 1, 0, 1, 1, 0x7f, 0x80, 0x01, 0]),
@@ -211,7 +213,7 @@ pub(crate) fn golden_arguments() -> Vec<(Vec<Slot>, Vec<u8>)> {
     let reference = |base, steps: &[Step], as_some| {
         Slot::Reference(Reference { base: CallId(base), path: Path(steps.to_vec()), as_some })
     };
-    let inline = |bytes: &'static [u8]| Slot::Inline(Bytes::from_static(bytes));
+    let inline = |bytes: &'static [u8]| Slot::Inline(SmallBytes::copy_from_slice(bytes));
     let long = vec![0xee; 200];
     let mut long_bytes = vec![1, 0, 0xc8, 0x01];
     long_bytes.extend_from_slice(&long);
@@ -266,7 +268,7 @@ fn slots_have_the_bytes_of_the_table() {
         let mut out = vec![u8::try_from(slots.len()).expect("few slots")];
         slots.iter().for_each(|slot| put_slot(&mut out, slot));
         assert_eq!(out, bytes, "{slots:?}");
-        assert_eq!(ArgumentList::parse(bytes.into()).expect("it is well formed").slots, slots);
+        assert_eq!(ArgumentList::parse(bytes).expect("it is well formed").slots, slots);
     }
 }
 
@@ -293,7 +295,7 @@ fn random_arguments_survive_the_way_there_and_back() {
         let slots: Vec<Slot> = (0..seeded.below(6)).map(|_| random_slot(&mut seeded, true)).collect();
         let mut out = vec![u8::try_from(slots.len()).expect("few slots")];
         slots.iter().for_each(|slot| put_slot(&mut out, slot));
-        assert_eq!(ArgumentList::parse(out.into()).expect("it is well formed").slots, slots);
+        assert_eq!(ArgumentList::parse(out).expect("it is well formed").slots, slots);
     }
 }
 
@@ -437,10 +439,10 @@ fn changed_and_random_bytes_never_panic() {
             bytes[at] = seeded.next().to_le_bytes()[0];
         }
         let _ = frames_of(&bytes);
-        let _ = ArgumentList::parse(bytes.into());
+        let _ = ArgumentList::parse(bytes);
         let noise = seeded.bytes(40);
         let _ = frames_of(&noise);
-        let _ = ArgumentList::parse(noise.into());
+        let _ = ArgumentList::parse(noise);
     }
 }
 
@@ -602,7 +604,7 @@ fn paths_have_thirty_two_steps_at_most() {
     let argument = |steps| [&[1, 1, 1], &path(steps)[..]].concat();
     assert!(frames_of(&missed(32)).is_ok());
     check_malformed(&missed(33), "a path with too many steps");
-    assert!(ArgumentList::parse(argument(32).into()).is_ok());
+    assert!(ArgumentList::parse(argument(32)).is_ok());
     check_malformed_arguments(&argument(33), "a path with too many steps");
     let huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1];
     check_malformed_arguments(&[&[1, 1, 1], &huge[..]].concat(), "a path with too many steps");
@@ -611,10 +613,10 @@ fn paths_have_thirty_two_steps_at_most() {
 #[test]
 fn argument_lists_are_bounded_flat_and_complete() {
     let list = |count: u8| [&[count][..], &vec![0; 2 * usize::from(count)]].concat();
-    assert!(ArgumentList::parse(list(64).into()).is_ok());
+    assert!(ArgumentList::parse(list(64)).is_ok());
     check_malformed_arguments(&list(65), "too many arguments");
     let tuple = |count: u8| [&[1, 3], &list(count)[..]].concat();
-    assert!(ArgumentList::parse(tuple(64).into()).is_ok());
+    assert!(ArgumentList::parse(tuple(64)).is_ok());
     check_malformed_arguments(&tuple(65), "too many slots in a tuple");
     check_malformed_arguments(&[1, 3, 1, 3, 0], "an unknown argument slot");
     check_malformed_arguments(&[1, 4], "an unknown argument slot");
