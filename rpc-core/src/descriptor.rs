@@ -19,6 +19,20 @@ pub struct ServiceDescriptor {
     pub ordered: bool,
     /// The methods, in the order written.
     pub methods: &'static [MethodDescriptor],
+    #[doc(hidden)]
+    pub objects: ObjectsCache,
+}
+
+/// The services of the objects that a service's methods take and return; empty until first use.
+#[doc(hidden)]
+#[derive(Debug, Default)]
+pub struct ObjectsCache(OnceLock<Vec<&'static ServiceDescriptor>>);
+
+impl ObjectsCache {
+    #[doc(hidden)]
+    pub const fn new() -> Self {
+        Self(OnceLock::new())
+    }
 }
 
 /// One method of a service.
@@ -138,6 +152,13 @@ impl MethodDescriptor {
         })
     }
 
+    /// The services whose objects it takes and returns.
+    pub(crate) fn objects(&self) -> impl Iterator<Item = &'static ServiceDescriptor> {
+        let signature = self.signature();
+        let layouts = signature.arguments.iter().chain([&signature.result]).chain(&signature.error);
+        layouts.flat_map(Layout::objects)
+    }
+
     /// The signature as one readable line: argument names and layouts, result, error.
     pub fn layout_text(&self) -> String {
         let signature = self.signature();
@@ -174,6 +195,19 @@ impl MethodDescriptor {
 }
 
 impl ServiceDescriptor {
+    /// The services whose objects its methods take and return; traced on first use.
+    pub(crate) fn objects(&self) -> &[&'static ServiceDescriptor] {
+        self.objects.0.get_or_init(|| {
+            let mut objects: Vec<&'static ServiceDescriptor> = Vec::new();
+            for object in self.methods.iter().flat_map(MethodDescriptor::objects) {
+                if objects.iter().all(|known| known.name != object.name) {
+                    objects.push(object);
+                }
+            }
+            objects
+        })
+    }
+
     /// The method with this wire name and its number.
     pub(crate) fn method_named(&self, name: &str) -> Option<usize> {
         self.methods.iter().position(|method| method.name == name)

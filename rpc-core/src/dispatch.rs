@@ -15,8 +15,13 @@ use crate::{
     codec::{self, DecodeBudget},
     context::{CancelSignal, Context, ContextInner, Peer},
     descriptor::{MethodDescriptor, ServiceDescriptor},
+    error::EncodeError,
+    forward,
+    link::Link,
+    object::{self, Behaviour, Capability, LocalObject},
     path::Step,
     select::{self, SelectError},
+    session::Arguments,
     session_handle::SessionHandle,
     small_bytes::SmallBytes,
     time::Time,
@@ -116,20 +121,37 @@ impl std::fmt::Debug for Services {
 
 /// A result kept for later calls, typed: parts of it are encoded when they are asked for.
 pub(crate) trait Held: Send {
-    /// Appends the encoded part at `path`.
-    fn select(&self, path: &[Step], out: &mut Vec<u8>) -> Result<(), SelectError>;
+    /// Appends the encoded part at `path`, and the objects it names.
+    fn select(
+        &self,
+        path: &[Step],
+        out: &mut Vec<u8>,
+        objects: &mut Vec<Capability>,
+    ) -> Result<(), SelectError>;
 }
 
-/// Empty only while it is dropped.
-struct HeldValue<T>(Option<T>);
+struct HeldValue<T> {
+    /// Empty only while it is dropped.
+    value: Option<T>,
+    /// The session that holds it.
+    link: Arc<Link>,
+}
 
 impl<T: Serialize + Send> Held for HeldValue<T> {
-    fn select(&self, path: &[Step], out: &mut Vec<u8>) -> Result<(), SelectError> {
-        let Some(value) = &self.0 else { return Err(SelectError::Missed) };
+    fn select(
+        &self,
+        path: &[Step],
+        out: &mut Vec<u8>,
+        objects: &mut Vec<Capability>,
+    ) -> Result<(), SelectError> {
+        let Some(value) = &self.value else { return Err(SelectError::Missed) };
+        let mut stubs = Vec::new();
         // A user's `Serialize` may panic; it must not take the session with it.
-        catch_unwind(AssertUnwindSafe(|| select::select(value, path, out))).unwrap_or_else(|_| {
-            Err(SelectError::Encode(crate::error::EncodeError("its Serialize panicked".into())))
-        })
+        let selected = catch_unwind(AssertUnwindSafe(|| {
+            object::writing(&mut stubs, || select::select(value, path, out))
+        }));
+        objects.extend(Capability::of_all(&stubs, &self.link));
+        selected.unwrap_or_else(|_| Err(SelectError::Encode(EncodeError("its Serialize panicked".into()))))
     }
 }
 
@@ -137,10 +159,7 @@ impl<T: Serialize + Send> Held for HeldValue<T> {
 /// would abort the process.
 impl<T> Drop for HeldValue<T> {
     fn drop(&mut self) {
-        let value = self.0.take();
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
-            tracing::error!("a result that was kept panicked when it was dropped: {}", panic_text(&*panic));
-        }
+        object::drop_quietly(self.value.take(), "a result that was kept");
     }
 }
 
@@ -149,18 +168,21 @@ pub(crate) enum Outcome {
     Value {
         /// The encoded value, if the caller wants it.
         payload: Option<SmallBytes>,
+        /// The objects that it names.
+        objects: Vec<Capability>,
         /// The value and its encoded length, if it is to be kept.
         held: Option<(Box<dyn Held>, usize)>,
     },
-    Error(SmallBytes),
+    Error(SmallBytes, Vec<Capability>),
     Failed(Failure),
 }
 
 /// A call that may start: its arguments and what is wanted of it.
 #[doc(hidden)]
 pub struct Incoming {
+    pub(crate) service: &'static ServiceDescriptor,
     pub(crate) method: &'static MethodDescriptor,
-    pub(crate) arguments: Vec<SmallBytes>,
+    pub(crate) arguments: Arguments,
     pub(crate) want: Want,
     pub(crate) budget: DecodeBudget,
     pub(crate) deadline: Option<Time>,
@@ -198,7 +220,7 @@ impl Incoming {
         E: Serialize,
     {
         match decode_arguments(decode, &self) {
-            Ok(arguments) => reply(handler(arguments), self.want, None),
+            Ok(arguments) => reply(handler(arguments), self.want, self.scope, None),
             Err(failure) => Reply::failed(failure),
         }
     }
@@ -220,8 +242,9 @@ impl Incoming {
         };
         let Self { want, deadline, metadata, scope, .. } = self;
         let cancelled = Arc::<CancelSignal>::default();
-        let inner = Arc::new(ContextInner { scope, deadline, metadata, cancelled: Arc::clone(&cancelled) });
-        reply(handler(arguments, Context { inner }), want, Some(cancelled))
+        let context =
+            ContextInner { scope: Arc::clone(&scope), deadline, metadata, cancelled: Arc::clone(&cancelled) };
+        reply(handler(arguments, Context { inner: Arc::new(context) }), want, scope, Some(cancelled))
     }
 
     /// The answer to a method number this service does not have.
@@ -243,7 +266,8 @@ pub type Decode<A> = fn(&mut ArgumentReader<'_>) -> Result<A, ArgumentError>;
 /// Hands out the decoded arguments in order.
 #[doc(hidden)]
 pub struct ArgumentReader<'a> {
-    arguments: std::slice::Iter<'a, SmallBytes>,
+    arguments: &'a Arguments,
+    scope: &'a SessionScope,
     budget: DecodeBudget,
     index: usize,
 }
@@ -257,21 +281,34 @@ pub struct ArgumentError {
 }
 
 impl ArgumentReader<'_> {
+    fn left(&self) -> usize {
+        self.arguments.values.len().saturating_sub(self.index)
+    }
+
     /// The next argument.
     #[inline]
     pub fn take<T: DeserializeOwned>(&mut self) -> Result<T, ArgumentError> {
         let index = self.index;
         self.index += 1;
-        let bytes =
-            self.arguments.next().ok_or_else(|| ArgumentError { index, reason: "it is missing".into() })?;
-        codec::decode(bytes, self.budget).map_err(|error| ArgumentError { index, reason: error.to_string() })
+        let bytes = self
+            .arguments
+            .values
+            .get(index)
+            .ok_or_else(|| ArgumentError { index, reason: "it is missing".into() })?;
+        let objects = self.arguments.capabilities(index);
+        object::reading(objects, &self.scope.session.handle, || codec::decode(bytes, self.budget))
+            .map_err(|error| ArgumentError { index, reason: error.to_string() })
     }
 }
 
 fn decode_arguments<A>(decode: Decode<A>, incoming: &Incoming) -> Result<A, Failure> {
-    let mut reader =
-        ArgumentReader { arguments: incoming.arguments.iter(), budget: incoming.budget, index: 0 };
-    let decoded = decode(&mut reader).and_then(|arguments| match reader.arguments.len() {
+    let mut reader = ArgumentReader {
+        arguments: &incoming.arguments,
+        scope: &incoming.scope,
+        budget: incoming.budget,
+        index: 0,
+    };
+    let decoded = decode(&mut reader).and_then(|arguments| match reader.left() {
         0 => Ok(arguments),
         left => {
             Err(ArgumentError { index: reader.index, reason: format!("{left} more than the method takes") })
@@ -291,21 +328,26 @@ fn decode_arguments<A>(decode: Decode<A>, incoming: &Incoming) -> Result<A, Fail
 fn reply<T, E>(
     handler: impl Future<Output = Result<T, E>> + Send + 'static,
     want: Want,
+    scope: Arc<SessionScope>,
     cancelled: Option<Arc<CancelSignal>>,
 ) -> Reply
 where
     T: Serialize + Send + 'static,
     E: Serialize,
 {
-    let handler = Box::pin(async move { outcome(handler.await, want) });
+    let handler = Box::pin(async move { outcome(handler.await, want, &scope.session.handle.link) });
     Reply(ReplyInner::Running { handler, cancelled })
 }
 
 /// Encodes what a handler returned, on the handler's own task.
-fn outcome<T: Serialize + Send + 'static, E: Serialize>(result: Result<T, E>, want: Want) -> Outcome {
+fn outcome<T: Serialize + Send + 'static, E: Serialize>(
+    result: Result<T, E>,
+    want: Want,
+    link: &Arc<Link>,
+) -> Outcome {
     let encoded = match result {
-        Ok(value) => value_outcome(value, want),
-        Err(error) => SmallBytes::encode(|out| codec::encode(&error, out)).map(Outcome::Error),
+        Ok(value) => value_outcome(value, want, link),
+        Err(error) => encode(&error, link).map(|(bytes, objects)| Outcome::Error(bytes, objects)),
     };
     encoded.unwrap_or_else(|error| {
         Outcome::Failed(Failure::InvalidArgument { argument: "(result)".into(), reason: error.to_string() })
@@ -315,20 +357,30 @@ fn outcome<T: Serialize + Send + 'static, E: Serialize>(result: Result<T, E>, wa
 fn value_outcome<T: Serialize + Send + 'static>(
     value: T,
     want: Want,
-) -> Result<Outcome, crate::error::EncodeError> {
-    let mut payload = None;
+    link: &Arc<Link>,
+) -> Result<Outcome, EncodeError> {
+    let (mut payload, mut objects) = (None, Vec::new());
     if want.value {
-        payload = Some(SmallBytes::encode(|out| codec::encode(&value, out))?);
+        let (bytes, named) = encode(&value, link)?;
+        (payload, objects) = (Some(bytes), named);
     }
     let mut held = None;
     if want.keep {
         let length = match &payload {
             Some(bytes) => bytes.len(),
-            None => codec::encoded_len(&value)?,
+            None => object::writing(&mut Vec::new(), || codec::encoded_len(&value))?,
         };
-        held = Some((Box::new(HeldValue(Some(value))) as Box<dyn Held>, length));
+        let value = HeldValue { value: Some(value), link: Arc::clone(link) };
+        held = Some((Box::new(value) as Box<dyn Held>, length));
     }
-    Ok(Outcome::Value { payload, held })
+    Ok(Outcome::Value { payload, objects, held })
+}
+
+/// A value's bytes, and the objects it names.
+fn encode<T: Serialize>(value: &T, link: &Arc<Link>) -> Result<(SmallBytes, Vec<Capability>), EncodeError> {
+    let mut stubs = Vec::new();
+    let bytes = object::writing(&mut stubs, || SmallBytes::encode(|out| codec::encode(value, out)))?;
+    Ok((bytes, Capability::of_all(&stubs, link)))
 }
 
 /// Polls user code; a panic becomes the call's outcome.
@@ -348,12 +400,20 @@ pub(crate) fn start(service: &dyn Service, method: u32, incoming: Incoming) -> R
         .map_or_else(|panic| ReplyInner::Done(panicked(&*panic, descriptor)), |reply| reply.0)
 }
 
+/// The same for a method of an object.
+pub(crate) fn start_on(object: &LocalObject, method: u32, incoming: Incoming) -> Option<ReplyInner> {
+    Some(match object.behaviour()? {
+        Behaviour::Service(service) => start(service.as_ref(), method, incoming),
+        Behaviour::Forward(remote) => forward::start(remote, method, incoming),
+    })
+}
+
 fn panicked(panic: &(dyn Any + Send), method: &MethodDescriptor) -> Outcome {
     tracing::error!("the handler of `{}` panicked: {}", method.name, panic_text(panic));
     Outcome::Failed(Failure::Panicked)
 }
 
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text =
         panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("(no message)")

@@ -24,8 +24,8 @@ use crate::{
     dispatch::{self, Incoming, Outcome, ReplyInner, RunningHandler, Services, SessionScope},
     error::{CloseReason, Delivery, Refusal, SocketError, Violation},
     limits::Limits,
-    link::{CallCell, Handle, Interest, Link, OriginCause, Returned, Submission},
-    session::{Begin, CallOutcome, Event, Identity, NewCall, Session, UpstreamOutcome, Waiter},
+    link::{CallCell, Handle, Interest, Link, LinkHome, OriginCause, Returned, Submission},
+    session::{Begin, BeginTarget, CallOutcome, Event, Identity, NewCall, Session, UpstreamOutcome, Waiter},
     session_handle::SessionHandle,
     time::{self, Time},
     transport::Transport,
@@ -75,6 +75,7 @@ pub fn start<T: Transport>(
         Arc::new(limits.clone()),
         services.descriptors().collect(),
         Identity::default(),
+        Arc::new(LinkHome(Arc::clone(&link))),
     );
     let driver = Driver {
         link: Arc::clone(&link),
@@ -261,6 +262,8 @@ impl<T: Transport> Driver<T> {
                 number: call.number,
                 service: call.cell.service,
                 method: call.cell.method,
+                target: call.target,
+                objects: call.objects,
                 payload: call.payload,
                 bases: call.bases,
                 deadline: call.deadline,
@@ -273,6 +276,7 @@ impl<T: Transport> Driver<T> {
                 self.running.remove(&answer);
                 self.session.finish(answer, outcome);
             }
+            Submission::ImportDropped(id) => self.session.import_dropped(id),
             Submission::Stats(reply) => {
                 let _ = reply.send(self.session.stats());
             }
@@ -364,13 +368,22 @@ impl<T: Transport> Driver<T> {
 
     /// Starts a handler and polls it once, in start order: one that finishes at once needs no task and no wake.
     fn begin(&mut self, begin: Begin) {
-        let Begin { answer, service, method, descriptor, arguments, want, deadline, metadata } = begin;
-        let Some(service) = self.services.get(service) else { return };
+        let Begin { answer, target, service, method, descriptor, arguments, want, deadline, metadata } =
+            begin;
         let budget = self.link.budget;
         let scope = Arc::clone(&self.scope);
-        let incoming = Incoming { method: descriptor, arguments, want, budget, deadline, metadata, scope };
+        let incoming =
+            Incoming { service, method: descriptor, arguments, want, budget, deadline, metadata, scope };
         let number = u32::try_from(method).unwrap_or(u32::MAX);
-        let reply = with_deadline(deadline, || dispatch::start(service.as_ref(), number, incoming));
+        let reply = with_deadline(deadline, || match &target {
+            BeginTarget::Root(place) => {
+                self.services.get(*place).map(|service| dispatch::start(service.as_ref(), number, incoming))
+            }
+            BeginTarget::Object(object) => dispatch::start_on(object, number, incoming),
+        });
+        let Some(reply) = reply else {
+            return self.session.finish(answer, Outcome::Failed(Failure::UnknownService));
+        };
         let (mut handler, cancelled) = match reply {
             ReplyInner::Done(outcome) => return self.session.finish(answer, outcome),
             ReplyInner::Running { handler, cancelled } => (handler, cancelled),
@@ -543,6 +556,7 @@ impl<T> Driver<T> {
         for (_, task) in self.running.drain() {
             task.cancel();
         }
+        self.session.abandon_objects();
     }
 }
 
@@ -652,5 +666,6 @@ fn failed(cell: &CallCell, failure: Failure) -> Returned {
         Failure::Unavailable => Refusal::Unavailable,
         Failure::Unauthenticated => Refusal::Unauthenticated,
         Failure::PermissionDenied => Refusal::PermissionDenied,
+        Failure::Unreachable { reason } => Refusal::Unreachable { reason },
     })
 }

@@ -176,6 +176,12 @@ pub enum Refusal {
     /// The caller may not do this.
     #[error("the caller may not do this")]
     PermissionDenied,
+    /// The object behind a reference cannot be reached: its session is over, or the call that promised it failed.
+    #[error("the object cannot be reached: {reason}")]
+    Unreachable {
+        /// Why not.
+        reason: String,
+    },
     /// The promise was used in a way that cannot work, on this side.
     #[error("the promise cannot be used like this: {reason}")]
     Misuse {
@@ -323,6 +329,9 @@ pub enum Violation {
     /// A release of an answer that is not kept.
     #[error("a release of call {0}, which is not kept")]
     UnknownRelease(i64),
+    /// A release of an object that the peer does not have, or of more introductions than there were.
+    #[error("a release of object {0}, which the peer does not have so often")]
+    UnknownObject(i64),
     /// A method number outside those defined.
     #[error("method number {0} was not defined")]
     UnknownMethodNumber(u32),

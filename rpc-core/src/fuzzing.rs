@@ -12,18 +12,20 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     codec::{self, DecodeBudget},
     descriptor::{
-        ArgumentDescriptor, MethodAttributes, MethodDescriptor, ServiceDescriptor, SignatureCache,
-        ValueDescriptor,
+        ArgumentDescriptor, MethodAttributes, MethodDescriptor, ObjectsCache, ServiceDescriptor,
+        SignatureCache, ValueDescriptor,
     },
     dispatch::{Held, Outcome},
     error::Violation,
     limits::Limits,
-    link::Interest,
+    link::{Handle, Interest},
+    object::{Behaviour, Capability, Home, Import, LocalObject},
     path::Step,
     select::{self, SelectError},
     session::{Begin, Event, Identity, Session, SessionStats, Side, Waiter},
+    stub::{Remote, RemoteTarget},
     time::Time,
-    wire::{self, ArgumentList, CallId, Failure, Frame, FrameReader, Payload},
+    wire::{self, ArgumentList, CallId, Failure, Frame, FrameReader, ObjectId, Payload},
 };
 
 #[cfg(test)]
@@ -129,8 +131,13 @@ macro_rules! method {
 /// corpus.
 type Structured = (u64, Option<u64>, Vec<u64>);
 
-static TEST: ServiceDescriptor =
-    ServiceDescriptor { name: "Test", docs: "", ordered: false, methods: &TEST_METHODS };
+static TEST: ServiceDescriptor = ServiceDescriptor {
+    name: "Test",
+    docs: "",
+    ordered: false,
+    methods: &TEST_METHODS,
+    objects: ObjectsCache::new(),
+};
 static TEST_METHODS: [MethodDescriptor; 5] = [
     method!("add", ["a": u64, "b": u64] -> u64),
     method!("structured", ["seed": u64] -> Structured),
@@ -138,8 +145,13 @@ static TEST_METHODS: [MethodDescriptor; 5] = [
     method!("both", ["pair": (u64, u64)] -> u64),
     method!("text", ["text": String] -> String),
 ];
-static ORDERED: ServiceDescriptor =
-    ServiceDescriptor { name: "Ordered", docs: "", ordered: true, methods: &ORDERED_METHODS };
+static ORDERED: ServiceDescriptor = ServiceDescriptor {
+    name: "Ordered",
+    docs: "",
+    ordered: true,
+    methods: &ORDERED_METHODS,
+    objects: ObjectsCache::new(),
+};
 static ORDERED_METHODS: [MethodDescriptor; 1] = [method!("add", ["a": u64, "b": u64] -> u64)];
 
 /// Nobody: the victim makes no calls of its own.
@@ -152,10 +164,22 @@ impl Waiter for Nobody {
     }
 }
 
+/// Nobody holds what the peer introduces; released at once.
+struct Nowhere;
+
+impl Home for Nowhere {
+    fn import_dropped(&self, _: ObjectId) {}
+
+    fn forward(&self, import: Arc<Import>) -> Arc<LocalObject> {
+        let handle = Arc::new(Handle::closed());
+        LocalObject::new(Behaviour::Forward(Remote { handle, target: RemoteTarget::Import(import) }))
+    }
+}
+
 struct HeldValue<T>(T);
 
 impl<T: Serialize + Send> Held for HeldValue<T> {
-    fn select(&self, path: &[Step], out: &mut Vec<u8>) -> Result<(), SelectError> {
+    fn select(&self, path: &[Step], out: &mut Vec<u8>, _: &mut Vec<Capability>) -> Result<(), SelectError> {
         select::select(&self.0, path, out)
     }
 }
@@ -186,8 +210,14 @@ impl Victim {
             ..Limits::public()
         };
         let shared = Arc::new(limits.clone());
-        let session =
-            Session::new(Time::ZERO, Side::Server, shared, vec![&TEST, &ORDERED], Identity::default());
+        let session = Session::new(
+            Time::ZERO,
+            Side::Server,
+            shared,
+            vec![&TEST, &ORDERED],
+            Identity::default(),
+            Arc::new(Nowhere),
+        );
         Self { session, limits, now: Time::ZERO, running: Vec::new(), said: Vec::new() }
     }
 
@@ -262,7 +292,7 @@ impl Victim {
 fn outcome(begin: &Begin) -> Outcome {
     let budget = DecodeBudget::from(&Limits::public());
     let number =
-        |at: usize| begin.arguments.get(at).and_then(|bytes| codec::decode::<u64>(bytes, budget).ok());
+        |at: usize| begin.arguments.values.get(at).and_then(|bytes| codec::decode::<u64>(bytes, budget).ok());
     let (Some(first), second) = (number(0), number(1)) else {
         return Outcome::Failed(Failure::InvalidArgument {
             argument: "a".into(),
@@ -270,7 +300,7 @@ fn outcome(begin: &Begin) -> Outcome {
         });
     };
     match begin.descriptor.name {
-        _ if first == 13 => Outcome::Error(SmallBytes::copy_from_slice(b"\x02no")),
+        _ if first == 13 => Outcome::Error(SmallBytes::copy_from_slice(b"\x02no"), Vec::new()),
         "structured" => {
             let seed = first % 1_000;
             value::<Structured>(begin, (seed, (seed % 2 == 1).then_some(seed), (0..seed).collect()))
@@ -286,6 +316,7 @@ fn value<T: Serialize + Send + 'static>(begin: &Begin, value: T) -> Outcome {
     let length = bytes.len();
     Outcome::Value {
         payload: begin.want.value.then_some(bytes.into()),
+        objects: Vec::new(),
         held: begin.want.keep.then(|| (Box::new(HeldValue(value)) as Box<dyn Held>, length)),
     }
 }

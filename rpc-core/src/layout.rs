@@ -11,7 +11,7 @@ use std::{fmt, sync::Arc, sync::OnceLock};
 
 use serde::de::DeserializeOwned;
 
-use crate::path::Step;
+use crate::{descriptor::ServiceDescriptor, path::Step};
 
 mod trace;
 
@@ -116,7 +116,7 @@ pub struct Variant<L = Layout> {
 /// A value without parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "the names are those of the Rust types")]
+#[allow(missing_docs, reason = "the names are those of the Rust types")]
 pub enum Leaf {
     Bool,
     I8,
@@ -135,6 +135,32 @@ pub enum Leaf {
     Text,
     Bytes,
     Unit,
+    /// A reference to an object of a service.
+    Object(ObjectService),
+}
+
+/// The service that an object reference is a client of. Equal when the names are.
+#[derive(Clone, Copy)]
+pub struct ObjectService(pub &'static ServiceDescriptor);
+
+impl PartialEq for ObjectService {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.name == other.0.name
+    }
+}
+
+impl Eq for ObjectService {}
+
+impl std::hash::Hash for ObjectService {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.name.hash(state);
+    }
+}
+
+impl fmt::Debug for ObjectService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name)
+    }
 }
 
 impl Leaf {
@@ -158,6 +184,7 @@ impl Leaf {
             Leaf::Text => "string",
             Leaf::Bytes => "bytes",
             Leaf::Unit => "()",
+            Leaf::Object(service) => service.0.name,
         }
     }
 }
@@ -233,6 +260,28 @@ impl Layout {
             }
             _ => false,
         }
+    }
+
+    /// The services whose objects occur in it.
+    pub(crate) fn objects(&self) -> impl Iterator<Item = &'static ServiceDescriptor> {
+        // The graph has parts of the outermost type only; nearly always the layout is all of it.
+        self.graph.nodes.iter().filter_map(|node| match node {
+            Node::Leaf(Leaf::Object(service)) => Some(service.0),
+            _ => None,
+        })
+    }
+
+    /// The service of the object that this is a reference to.
+    pub(crate) fn object(&self) -> Option<&'static ServiceDescriptor> {
+        let mut root = self.root;
+        for _ in 0..self.graph.nodes.len() {
+            match &self.graph.nodes[root] {
+                Node::Leaf(Leaf::Object(service)) => return Some(service.0),
+                Node::Newtype { inner, .. } => root = *inner,
+                _ => return None,
+            }
+        }
+        None
     }
 
     /// What in this layout bincode cannot carry, and where: one sentence each, none if all is well.
@@ -364,6 +413,7 @@ fn node_hash(node: &Node<usize>, part: impl Fn(usize) -> u64) -> u64 {
     let mut hash = Fnv::new();
     match node {
         Node::Leaf(Leaf::Unit) => hash.runs(std::iter::empty()),
+        Node::Leaf(Leaf::Object(service)) => hash.text(10, service.0.name),
         Node::Leaf(leaf) => hash.text(1, leaf.name()),
         Node::Opaque { name, base } => {
             hash.text(2, name);

@@ -30,10 +30,12 @@ mod context;
 mod descriptor;
 mod dispatch;
 mod error;
+mod forward;
 mod layout;
 mod limits;
 mod link;
 mod never;
+mod object;
 mod path;
 mod pipeline;
 mod promise;
@@ -58,7 +60,7 @@ pub use dispatch::{Service, Services};
 pub use error::{
     CallError, CloseReason, DecodeError, Delivery, EncodeError, Refusal, SocketError, Upstream, Violation,
 };
-pub use layout::{Field, Layout, Leaf, Node, Variant};
+pub use layout::{Field, Layout, Leaf, Node, ObjectService, Variant};
 pub use limits::Limits;
 pub use never::Never;
 pub use path::{PATH_STEPS_MAX, Path, Step};
@@ -111,10 +113,11 @@ pub mod __private {
     pub use serde;
 
     pub use crate::{
-        descriptor::SignatureCache,
+        descriptor::{ObjectsCache, SignatureCache},
         dispatch::{ArgumentError, ArgumentReader, Decode, Incoming, Reply},
+        object::{deserialize as deserialize_object, serialize as serialize_object},
         pipeline::PipeAt,
-        stub::{CallBuilder, Stub},
+        stub::{Arguments, CallBuilder, Stub},
     };
 
     /// `IntoFuture::into_future` for promises and futures alike.

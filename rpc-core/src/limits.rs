@@ -34,6 +34,12 @@ pub struct Limits {
     /// How many calls may wait on each other in a row, each using the one before. Default 64; public 32. A longer
     /// chain is refused with `ResourceExhausted` before any of the excess runs.
     pub chain_depth_max: usize,
+    /// Objects of this side that the peer may hold at once. Default 16,384; public 1,024. A call that would pass one
+    /// more, or whose result would, fails with `ResourceExhausted`.
+    pub exports_max: usize,
+    /// Objects of the peer that this side holds at once. Default 16,384; public 1,024. A call that brings one more is
+    /// refused with `ResourceExhausted`, and so is a result.
+    pub imports_max: usize,
     /// Distinct methods a peer may name in one session. Default 4,096. More breaks the protocol.
     pub methods_max: usize,
     /// Key and value bytes of one call's metadata, and 48 more for each entry. Default 8 KiB. More breaks the protocol;
@@ -81,6 +87,8 @@ impl Default for Limits {
             held_bytes_max: 64 << 20,
             outgoing_bytes_max: 64 << 20,
             chain_depth_max: 64,
+            exports_max: 16_384,
+            imports_max: 16_384,
             methods_max: 4_096,
             metadata_bytes_max: 8 << 10,
             decode_depth_max: 64,
@@ -111,6 +119,8 @@ impl Limits {
             held_bytes_max: 16 << 20,
             outgoing_bytes_max: 16 << 20,
             chain_depth_max: 32,
+            exports_max: 1_024,
+            imports_max: 1_024,
             control_frames_burst: 20,
             ..Self::default()
         }

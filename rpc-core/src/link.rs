@@ -9,7 +9,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     task::{Context, Poll, Waker},
@@ -23,11 +23,13 @@ use crate::{
     dispatch::Outcome,
     error::{CloseReason, Delivery, Refusal},
     limits::Limits,
+    object::{Behaviour, Encoded, Home, Import, LocalObject, Passing},
     path::Path,
-    session::SessionStats,
+    session::{CallTarget, SessionStats},
     small_bytes::SmallBytes,
+    stub::{Remote, RemoteTarget},
     time::Time,
-    wire::{CallId, MethodNumber},
+    wire::{CallId, MethodNumber, ObjectId},
 };
 
 /// What a caller, a handler or a handle asks of the session.
@@ -42,6 +44,8 @@ pub(crate) enum Submission {
         answer: CallId,
         outcome: Outcome,
     },
+    /// A handle to an object of the peer is gone.
+    ImportDropped(ObjectId),
     /// Tell how much the session holds.
     Stats(oneshot::Sender<SessionStats>),
     /// Close in good order once the calls in flight are done.
@@ -53,6 +57,8 @@ pub(crate) struct OutgoingCall {
     pub(crate) id: CallId,
     pub(crate) number: MethodNumber,
     /// Encoded slots, preceded by their count.
+    pub(crate) target: CallTarget,
+    pub(crate) objects: Vec<Passing>,
     pub(crate) payload: SmallBytes,
     /// The calls whose results the slots refer to.
     pub(crate) bases: Vec<CallId>,
@@ -253,6 +259,21 @@ impl Link {
     }
 }
 
+/// What a session's imports know of it.
+pub(crate) struct LinkHome(pub(crate) Arc<Link>);
+
+impl Home for LinkHome {
+    fn import_dropped(&self, id: ObjectId) {
+        self.0.submit(Submission::ImportDropped(id));
+    }
+
+    fn forward(&self, import: Arc<Import>) -> Arc<LocalObject> {
+        let handle = Arc::new(Handle { link: Arc::clone(&self.0), closes_on_drop: false });
+        let target = RemoteTarget::Import(import);
+        LocalObject::new(Behaviour::Forward(Remote { handle, target }))
+    }
+}
+
 /// The session takes no calls; this is why.
 pub(crate) struct CallRejected(pub(crate) CloseReason);
 
@@ -261,6 +282,21 @@ pub(crate) struct Handle {
     pub(crate) link: Arc<Link>,
     /// A served session lives as long as its socket, whoever holds handles to it.
     pub(crate) closes_on_drop: bool,
+}
+
+impl Handle {
+    /// Of a session that is over.
+    pub(crate) fn closed() -> Self {
+        let link = Arc::new(Link::new(Limits::default()));
+        link.close(CloseReason::Aborted);
+        Self { link, closes_on_drop: false }
+    }
+
+    /// What calls that cannot be made go through.
+    pub(crate) fn never_open() -> &'static Arc<Self> {
+        static NEVER_OPEN: OnceLock<Arc<Handle>> = OnceLock::new();
+        NEVER_OPEN.get_or_init(|| Arc::new(Self::closed()))
+    }
 }
 
 impl Drop for Handle {
@@ -276,8 +312,8 @@ impl Drop for Handle {
 /// How a call came back, still encoded.
 #[derive(Clone)]
 pub(crate) enum Returned {
-    Value(SmallBytes),
-    Error(SmallBytes),
+    Value(Encoded),
+    Error(Encoded),
     /// A call this one was built on failed, or has nothing at the path.
     Upstream {
         origin: Arc<CallCell>,
@@ -300,7 +336,7 @@ pub(crate) enum OriginCause {
 }
 
 /// Turns a failed return of a call into its `CallError<E>` and that error's text, without knowing `E`.
-pub(crate) type ErrorDecoder = fn(&Returned, DecodeBudget) -> (Arc<dyn std::any::Any + Send + Sync>, String);
+pub(crate) type ErrorDecoder = fn(&Returned, &CallCell) -> (Arc<dyn std::any::Any + Send + Sync>, String);
 
 /// The state of one call that its handles share with the driver.
 pub(crate) struct CallCell {

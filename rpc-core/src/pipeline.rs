@@ -42,6 +42,10 @@ impl<E: Send + Sync + 'static> PipeAt<E> {
         Self { place, _error: PhantomData }
     }
 
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
     fn then(&self, step: Step) -> Self {
         Self::new(self.place.then(step))
     }

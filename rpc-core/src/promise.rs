@@ -14,7 +14,6 @@ use std::{
 use serde::de::DeserializeOwned;
 
 use crate::{
-    codec::{self, DecodeBudget},
     error::{CallError, Upstream, UpstreamCause},
     link::{CallCell, OriginCause, Referable, Returned},
     never::Never,
@@ -135,7 +134,7 @@ impl<T: DeserializeOwned, E: DeserializeOwned + Send + Sync + 'static> IntoFutur
 
     fn into_future(self) -> CallFuture<T, E> {
         // Dropping the place here, before the call is sealed, tells the peer that the result need not be kept.
-        CallFuture { value: self.value, flushed: false, _types: PhantomData }
+        CallFuture { call: RawCall::new(self.value), _types: PhantomData }
     }
 }
 
@@ -145,49 +144,79 @@ impl<T: DeserializeOwned, E: DeserializeOwned + Send + Sync + 'static> IntoFutur
 /// Dropping it cancels the call, unless another call depends on it. A result that was not polled out is lost.
 #[must_use = "futures do nothing unless polled, and dropping this one cancels its call"]
 pub struct CallFuture<T, E> {
+    call: RawCall,
+    _types: PhantomData<fn() -> (T, E)>,
+}
+
+/// Waits for a call's result and leaves it encoded.
+pub(crate) struct RawCall {
     value: Value,
     flushed: bool,
-    _types: PhantomData<fn() -> (T, E)>,
 }
 
 impl<T: DeserializeOwned, E: DeserializeOwned + Send + Sync + 'static> Future for CallFuture<T, E> {
     type Output = Result<T, CallError<E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let returned = ready!(Pin::new(&mut self.call).poll(cx));
+        let cell = &self.call.value.0;
+        Poll::Ready(match returned {
+            Returned::Value(encoded) => {
+                encoded.decode(&cell.handle, cell.handle.link.budget).map_err(CallError::BadAnswer)
+            }
+            failed => Err(call_error(failed, cell)),
+        })
+    }
+}
+
+impl RawCall {
+    fn new(value: Value) -> Self {
+        Self { value, flushed: false }
+    }
+
+    /// Of a call that nothing else refers to.
+    pub(crate) fn of_call(cell: Arc<CallCell>) -> Self {
+        drop(Referable::first(Arc::clone(&cell)));
+        Self::new(Value(cell))
+    }
+
+    pub(crate) fn cell(&self) -> &Arc<CallCell> {
+        &self.value.0
+    }
+}
+
+impl Future for RawCall {
+    type Output = Returned;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Returned> {
         let poll = self.value.0.poll_take(cx);
         if poll.is_pending() && !self.flushed {
             self.flushed = true;
             self.value.0.handle.link.flush();
         }
-        let cell = &self.value.0;
-        let budget = cell.handle.link.budget;
-        Poll::Ready(match ready!(poll) {
-            Returned::Value(bytes) => codec::decode(&bytes, budget).map_err(CallError::BadAnswer),
-            failed => Err(call_error(failed, cell.part_of.as_ref(), budget)),
-        })
+        poll
     }
 }
 
 /// The typed error of a call that returned without a value.
-fn call_error<E: DeserializeOwned>(
-    returned: Returned,
-    part_of: Option<&Arc<CallCell>>,
-    budget: DecodeBudget,
-) -> CallError<E> {
+fn call_error<E: DeserializeOwned>(returned: Returned, cell: &CallCell) -> CallError<E> {
+    let budget = cell.handle.link.budget;
     match returned {
         Returned::Value(_) => {
             CallError::BadAnswer(crate::error::DecodeError::Invalid("a value, not an error".into()))
         }
-        Returned::Error(bytes) => {
-            codec::decode(&bytes, budget).map_or_else(CallError::BadAnswer, CallError::Method)
+        Returned::Error(encoded) => {
+            encoded.decode(&cell.handle, budget).map_or_else(CallError::BadAnswer, CallError::Method)
         }
         Returned::Upstream { origin, cause } => match cause {
             // A part fails as its whole does, with the same typed error.
-            OriginCause::Failed(failed) if part_of.is_some_and(|whole| Arc::ptr_eq(whole, &origin)) => {
-                call_error(*failed, origin.part_of.as_ref(), budget)
+            OriginCause::Failed(failed)
+                if cell.part_of.as_ref().is_some_and(|whole| Arc::ptr_eq(whole, &origin)) =>
+            {
+                call_error(*failed, &origin)
             }
             OriginCause::Failed(failed) => {
-                let (error, text) = (origin.decode_error)(&failed, budget);
+                let (error, text) = (origin.decode_error)(&failed, &origin);
                 CallError::Upstream(upstream(&origin, UpstreamCause::Failed { error, text: text.into() }))
             }
             OriginCause::Missed(path) => CallError::Upstream(upstream(&origin, UpstreamCause::Missed(path))),
@@ -207,9 +236,9 @@ fn upstream(origin: &CallCell, cause: UpstreamCause) -> Upstream {
 /// [`call_error`] for those who do not know `E`; see `ErrorDecoder`.
 pub(crate) fn decode_error<E: DeserializeOwned + Send + Sync + 'static>(
     returned: &Returned,
-    budget: DecodeBudget,
+    origin: &CallCell,
 ) -> (Arc<dyn Any + Send + Sync>, String) {
-    let error = call_error::<E>(returned.clone(), None, budget);
+    let error = call_error::<E>(returned.clone(), origin);
     let text = error.to_string();
     (Arc::new(error), text)
 }

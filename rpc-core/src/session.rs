@@ -22,11 +22,12 @@ use std::{collections::VecDeque, sync::Arc};
 use bytes::Bytes;
 
 use self::{
-    answers::{Answers, NextStep},
+    answers::{AnswerTarget, Answers, Arriving, NextStep, ObjectSlot},
     assembly::Assembly,
     calls::Calls,
     handshake::{Handshake, INITIAL_CALLS},
-    methods::{OwnMethods, PeerMethods},
+    methods::{Method, OwnMethods, PeerMethods},
+    objects::Objects,
     outgoing::Outgoing,
 };
 use crate::{
@@ -35,11 +36,13 @@ use crate::{
     error::Violation,
     limits::Limits,
     link::Interest,
+    object::{self, Capabilities, Capability, Encoded, Home, Import, LocalObject, Passing},
     path::Path,
     small_bytes::SmallBytes,
     time::Time,
     wire::{
-        Call, CallId, Chunk, Failure, Frame, FrameReader, MethodNumber, Offer, Payload, Return, Status, Want,
+        Call, CallId, Chunk, Failure, Frame, FrameReader, MethodNumber, ObjectId, Offer, PassedObject,
+        Payload, Return, Status, Target, Want,
     },
 };
 
@@ -50,6 +53,7 @@ mod handshake;
 mod methods;
 #[cfg(test)]
 mod model;
+mod objects;
 mod outgoing;
 #[cfg(test)]
 pub(crate) mod pair;
@@ -83,6 +87,9 @@ pub(crate) struct NewCall<W> {
     /// The service's name and the method; unused for the built-in call.
     pub(crate) service: &'static str,
     pub(crate) method: &'static MethodDescriptor,
+    pub(crate) target: CallTarget,
+    /// What the payload's places in a table of objects stand for.
+    pub(crate) objects: Vec<Passing>,
     pub(crate) payload: SmallBytes,
     pub(crate) bases: Vec<CallId>,
     pub(crate) deadline: Option<Time>,
@@ -90,13 +97,23 @@ pub(crate) struct NewCall<W> {
     pub(crate) waiter: W,
 }
 
+/// What a call of this side addresses.
+#[derive(Debug, Clone)]
+pub(crate) enum CallTarget {
+    Root,
+    /// Its handle lives until the call is sent.
+    Import(Arc<Import>),
+    /// The object in the result of another call; which is among the bases.
+    Result(CallId, Path),
+}
+
 /// How a call of this side came back.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum CallOutcome<W> {
     /// It ran and its value was not wanted.
     Done,
-    Value(SmallBytes),
-    Error(SmallBytes),
+    Value(Encoded),
+    Error(Encoded),
     Upstream {
         origin: W,
         cause: UpstreamOutcome<W>,
@@ -125,13 +142,47 @@ pub(crate) enum Event<W> {
 /// A call of the peer that may start: all its references are resolved.
 pub(crate) struct Begin {
     pub(crate) answer: CallId,
-    pub(crate) service: usize,
+    pub(crate) target: BeginTarget,
+    pub(crate) service: &'static ServiceDescriptor,
     pub(crate) method: usize,
     pub(crate) descriptor: &'static MethodDescriptor,
-    pub(crate) arguments: Vec<SmallBytes>,
+    pub(crate) arguments: Arguments,
     pub(crate) want: Want,
     pub(crate) deadline: Option<Time>,
     pub(crate) metadata: Vec<(String, String)>,
+}
+
+/// What is to answer a call.
+#[derive(Debug, Clone)]
+pub(crate) enum BeginTarget {
+    /// The service of this place among those at the root.
+    Root(usize),
+    Object(Arc<LocalObject>),
+}
+
+/// A call's arguments, complete.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Arguments {
+    pub(crate) values: Vec<SmallBytes>,
+    /// The objects that came with the call.
+    pub(crate) beside: Capabilities,
+    /// Those of arguments that came out of results.
+    pub(crate) selected: Vec<(usize, Capabilities)>,
+}
+
+impl Arguments {
+    /// The objects that the argument names.
+    pub(crate) fn capabilities(&self, index: usize) -> &Capabilities {
+        self.selected.iter().find(|(known, _)| *known == index).map_or(&self.beside, |(_, table)| table)
+    }
+
+    /// Bytes of the values, and what the objects take.
+    pub(crate) fn bytes(&self) -> usize {
+        let objects = |table: &Capabilities| table.as_ref().map_or(0, |table| size_of_val(&**table));
+        self.values.iter().map(|value| value.len()).sum::<usize>()
+            + objects(&self.beside)
+            + self.selected.iter().map(|(_, table)| objects(table)).sum::<usize>()
+    }
 }
 
 /// How much a session holds at the moment.
@@ -152,6 +203,10 @@ pub struct SessionStats {
     pub pending_bytes: usize,
     /// Bytes that wait to be sent.
     pub outgoing_bytes: usize,
+    /// Objects of this side that the peer holds.
+    pub exports: usize,
+    /// Objects of the peer that this side holds.
+    pub imports: usize,
 }
 
 pub(crate) struct Session<W> {
@@ -195,8 +250,9 @@ impl<W: Waiter> Session<W> {
         limits: Arc<Limits>,
         services: Vec<&'static ServiceDescriptor>,
         identity: Identity,
+        home: Arc<dyn Home>,
     ) -> Self {
-        let mut outgoing = Outgoing::default();
+        let mut outgoing = Outgoing::new(Objects::new(Arc::clone(&limits), home));
         let offer = Offer {
             calls_max: limits.calls_max as u64,
             payload_bytes_max: limits.payload_bytes_max as u64,
@@ -242,6 +298,12 @@ impl<W: Waiter> Session<W> {
     /// A handler is over; its permit is free.
     pub(crate) fn finish(&mut self, answer: CallId, outcome: Outcome) {
         self.answers.finish(answer, outcome, &mut self.outgoing);
+        self.learn_exports();
+    }
+
+    /// This side holds one handle to an object of the peer less.
+    pub(crate) fn import_dropped(&mut self, id: ObjectId) {
+        self.outgoing.objects.import_dropped(id);
     }
 
     /// Says goodbye: no new calls either way. What is in flight goes on until `until`.
@@ -303,6 +365,9 @@ impl<W: Waiter> Session<W> {
             Frame::Return(answer) => self.handle_return(answer),
             Frame::Cancel(id) => self.answers.cancel(id, &mut self.outgoing),
             Frame::Release(ids) => ids.into_iter().try_for_each(|id| self.answers.release(id)),
+            Frame::ReleaseObjects(objects) => objects
+                .into_iter()
+                .try_for_each(|(id, introductions)| self.outgoing.objects.release(id, introductions)),
             Frame::Chunk(chunk) => self.handle_chunk(chunk),
             Frame::Goodbye { code, reason } => {
                 self.handle_goodbye(code, reason);
@@ -333,7 +398,14 @@ impl<W: Waiter> Session<W> {
         };
         let id = call.id;
         let pending = self.arguments.bytes_announced();
-        self.answers.announce(now, call, length, pending, method, outgoing_full, &mut self.outgoing)?;
+        // Read in any case: also of a call that is refused, the objects were introduced and have to be released.
+        let objects = self.read_objects(std::mem::take(&mut call.objects));
+        let addressed = self.address(&call.target, method);
+        self.answers.announce(
+            now,
+            Arriving { call, length, pending_elsewhere: pending, outgoing_full, addressed, objects },
+            &mut self.outgoing,
+        )?;
         match payload {
             Payload::Inline(bytes) => {
                 self.answers.arguments(id, bytes, &mut self.outgoing);
@@ -352,24 +424,100 @@ impl<W: Waiter> Session<W> {
         }
     }
 
+    /// What a call's table of objects stands for here; a failure if it cannot be.
+    fn read_objects(&mut self, objects: Vec<PassedObject>) -> Result<Vec<ObjectSlot>, Failure> {
+        let mut failure = None;
+        let mut slots = Vec::with_capacity(objects.len());
+        for object in objects {
+            match object {
+                PassedObject::Senders(id) => match self.outgoing.objects.introduced(id) {
+                    Some(import) => slots.push(ObjectSlot::Here(Capability::Import(import))),
+                    None => failure = Some(exhausted("imports_max")),
+                },
+                PassedObject::Receivers(id) => match self.outgoing.objects.exported(id) {
+                    Some(object) => slots.push(ObjectSlot::Here(Capability::Local(Arc::clone(object)))),
+                    None => failure = Some(answers::no_such_object("(arguments)")),
+                },
+                PassedObject::Result(base, path) => slots.push(ObjectSlot::Awaited(base, path)),
+            }
+        }
+        failure.map_or(Ok(slots), Err)
+    }
+
+    /// Finds what a call addresses.
+    fn address(&self, target: &Target, method: Method) -> Result<(AnswerTarget, Method), Failure> {
+        let known = match method {
+            Method::Known(known) => known,
+            Method::Refused(failure) => return Err(failure),
+            Method::Get if *target == Target::Root => return Ok((AnswerTarget::Root, Method::Get)),
+            Method::Get => return Err(answers::no_such_object("(target)")),
+        };
+        match target {
+            Target::Root if self.peer_methods.is_at_root(&known) => {
+                Ok((AnswerTarget::Root, Method::Known(known)))
+            }
+            Target::Root => Err(Failure::UnknownService),
+            Target::Object(id) => {
+                let object =
+                    self.outgoing.objects.exported(*id).ok_or_else(|| answers::no_such_object("(target)"))?;
+                let known = known.of(object.descriptor())?;
+                Ok((AnswerTarget::Object(Arc::clone(object)), Method::Known(known)))
+            }
+            Target::Result(base, path) => {
+                Ok((AnswerTarget::Awaited(*base, path.clone()), Method::Known(known)))
+            }
+        }
+    }
+
+    /// The objects beside a result. What is refused is given back at once.
+    fn read_returned_objects(
+        &mut self,
+        objects: Vec<PassedObject>,
+    ) -> Result<Result<Capabilities, Failure>, Violation> {
+        let mut is_full = false;
+        let mut list = Vec::with_capacity(objects.len());
+        for object in objects {
+            match object {
+                PassedObject::Senders(id) => match self.outgoing.objects.introduced(id) {
+                    Some(import) => list.push(Capability::Import(import)),
+                    None => is_full = true,
+                },
+                PassedObject::Receivers(id) => {
+                    let object = self.outgoing.objects.exported(id).ok_or(Violation::UnknownObject(id.0))?;
+                    list.push(Capability::Local(Arc::clone(object)));
+                }
+                // `wire` reads none in a Return.
+                PassedObject::Result(base, _) => return Err(Violation::UnknownCall(base.0)),
+            }
+        }
+        Ok(if is_full { Err(exhausted("imports_max")) } else { Ok(object::capabilities(list)) })
+    }
+
     fn handle_return(&mut self, answer: Return) -> Result<(), Violation> {
-        let Return { id, status } = answer;
+        let Return { id, objects, status } = answer;
         let payload_max = self.limits.payload_bytes_max;
+        let capabilities = self.read_returned_objects(objects)?;
         let outcome = match status {
             Status::Done => CallOutcome::Done,
-            Status::Value(Payload::Inline(bytes)) => CallOutcome::Value(bytes),
-            Status::Error(Payload::Inline(bytes)) => CallOutcome::Error(bytes),
+            Status::Value(Payload::Inline(bytes)) => match capabilities {
+                Ok(capabilities) => CallOutcome::Value(Encoded { bytes, capabilities }),
+                Err(failure) => CallOutcome::Failed(failure),
+            },
+            Status::Error(Payload::Inline(bytes)) => match capabilities {
+                Ok(capabilities) => CallOutcome::Error(Encoded { bytes, capabilities }),
+                Err(failure) => CallOutcome::Failed(failure),
+            },
             Status::Value(Payload::Chunked { total }) | Status::Error(Payload::Chunked { total })
                 if total > payload_max =>
             {
                 return Err(Violation::Limit("payload_bytes_max"));
             }
             Status::Value(Payload::Chunked { total }) => {
-                self.calls.expect_chunks(id, false)?;
+                self.calls.expect_chunks(id, false, capabilities.unwrap_or_default())?;
                 return self.results.expect(id, total, true);
             }
             Status::Error(Payload::Chunked { total }) => {
-                self.calls.expect_chunks(id, true)?;
+                self.calls.expect_chunks(id, true, capabilities.unwrap_or_default())?;
                 return self.results.expect(id, total, true);
             }
             Status::Upstream { origin, missed } => {
@@ -409,16 +557,26 @@ impl<W: Waiter> Session<W> {
     /// When `handle_timeout` is next due.
     pub(crate) fn poll_timeout(&mut self) -> Option<Time> {
         let closing = self.close_until.filter(|_| !self.close_complete());
-        [self.handshake.timeout(), self.calls.timeout(), self.answers.timeout(), closing]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.handshake.timeout(),
+            self.calls.timeout(),
+            self.answers.timeout(),
+            self.outgoing.objects.timeout(),
+            closing,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Expires what is due.
     pub(crate) fn handle_timeout(&mut self, now: Time) {
         self.calls.expire(now, &mut self.outgoing);
         self.answers.expire(now, &mut self.outgoing);
+        // Releases that are due are queued though the socket may have no room: what stays due makes the driver spin.
+        if self.outgoing.objects.timeout().is_some_and(|due| due <= now) {
+            self.outgoing.push_object_releases(now);
+        }
     }
 
     /// Whether the peer has not said hello in time.
@@ -451,6 +609,7 @@ impl<W: Waiter> Session<W> {
         let allowance = self.handshake.allowance(self.outgoing.sent_bytes());
         if seal || self.goodbye.is_some() {
             self.calls.seal(now, allowance, &mut self.own_methods, &mut self.outgoing);
+            self.learn_exports();
         }
         // Calls made before the close go before the goodbye: after it the peer takes none.
         if !self.calls.has_queued()
@@ -459,6 +618,7 @@ impl<W: Waiter> Session<W> {
             self.outgoing.push(&Frame::Goodbye { code, reason });
         }
         self.calls.send_releases(now, &mut self.outgoing);
+        self.outgoing.push_object_releases(now);
         if self.closing == Closing::Peer && self.calls.is_idle() {
             self.closing = Closing::Both;
             self.answers.refuse_new_calls();
@@ -513,6 +673,8 @@ impl<W: Waiter> Session<W> {
             held_bytes: self.answers.held_bytes(),
             pending_bytes: self.answers.pending_bytes() + self.arguments.bytes_announced(),
             outgoing_bytes: self.outgoing.bytes(),
+            exports: self.outgoing.objects.exports(),
+            imports: self.outgoing.objects.imports(),
         }
     }
 
@@ -529,7 +691,20 @@ impl<W: Waiter> Session<W> {
         assert!(self.arguments.is_empty() && self.results.is_empty(), "payloads are being assembled");
         assert!(self.answers.is_empty(), "answers are left");
         assert!(self.calls.is_empty(), "calls are left");
+        assert!(self.outgoing.objects.is_empty(), "objects are left");
         assert!(self.outgoing.is_empty() && self.events.is_empty(), "something waits to be told");
+    }
+
+    /// Lets the peer call what it was given: services it may not have known before.
+    fn learn_exports(&mut self) {
+        for service in self.outgoing.objects.take_new_services() {
+            self.peer_methods.learn(service);
+        }
+    }
+
+    /// Drops the objects of this side: nobody can call them any more.
+    pub(crate) fn abandon_objects(&mut self) {
+        self.outgoing.objects.abandon();
     }
 
     /// The calls that can no longer return, and whether each was sent.

@@ -23,7 +23,7 @@ pub struct SessionHandle {
 impl SessionHandle {
     /// A client of one of the peer's services. Costs no message: a peer without the service refuses its calls.
     pub fn service<C: ServiceClient>(&self) -> C {
-        C::from_stub(Stub::new(Arc::clone(&self.handle), C::descriptor()))
+        C::from_stub(Stub::root(Arc::clone(&self.handle), C::descriptor()))
     }
 
     /// Closes in good order: takes no new calls, lets those in flight finish (at most

@@ -1,6 +1,10 @@
 //! The untyped half of a generated client: encodes arguments, queues the call, gives the promise.
 
-use std::{future::IntoFuture, sync::Arc, time::Duration};
+use std::{
+    future::{Future, IntoFuture, poll_fn},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::future::JoinAll;
 use serde::{Serialize, de::DeserializeOwned};
@@ -9,10 +13,14 @@ use crate::{
     args::IntoArg,
     codec, context,
     descriptor::{MethodDescriptor, ServiceDescriptor},
+    dispatch::Service,
     error::{CloseReason, Delivery, Refusal},
     limits::metadata_bytes,
     link::{CallCell, CallRejected, Handle, Link, OriginCause, OutgoingCall, Referable, Returned},
-    promise::{Place, Promise, decode_error},
+    object::{self, Behaviour, Capability, Import, LocalObject, Passing},
+    pipeline::PipeAt,
+    promise::{Place, Promise, RawCall, decode_error},
+    session::CallTarget,
     small_bytes::SmallBytes,
     time::{self, Time},
     wire::{CallId, METHOD_GET, MethodNumber, slots},
@@ -35,6 +43,26 @@ pub trait ServiceClient: Sized + Clone + Send + Sync + 'static {
         Self::from_stub(self.stub().with_options(|options| options.deadline = Some(limit)))
     }
 
+    /// Completes with the reason when the object cannot be reached any more, because its session is over. Of a local
+    /// object it never completes.
+    ///
+    /// # Cancel safety
+    /// Holds nothing; may be dropped and called again at any time.
+    fn closed(&self) -> impl Future<Output = CloseReason> + Send + 'static {
+        let stub = self.stub().clone();
+        async move { stub.closed().await }
+    }
+
+    /// Completes when no peer holds this local object: all have dropped their clients of it, or their sessions are over. A
+    /// client of a remote object does not wait.
+    ///
+    /// # Cancel safety
+    /// Holds nothing; may be dropped and called again at any time.
+    fn released(&self) -> impl Future<Output = ()> + Send + 'static {
+        let stub = self.stub().clone();
+        async move { stub.released().await }
+    }
+
     /// The same client, whose calls carry this key and value beside their arguments.
     fn metadata(&self, key: impl Into<String>, value: impl Into<String>) -> Self {
         Self::from_stub(self.stub().with_options(|options| options.metadata.push((key.into(), value.into()))))
@@ -45,10 +73,34 @@ pub trait ServiceClient: Sized + Clone + Send + Sync + 'static {
 #[doc(hidden)]
 #[derive(Clone)]
 pub struct Stub {
-    handle: Arc<Handle>,
+    kind: Kind,
     service: &'static ServiceDescriptor,
+    /// Of the service's methods in the session its calls go through; unused for a local object.
     first_method: u32,
     options: Option<Arc<CallOptions>>,
+}
+
+/// Where the object is.
+#[derive(Clone)]
+pub(crate) enum Kind {
+    Remote(Remote),
+    Local(Arc<LocalObject>),
+}
+
+/// An object at the other end of a session.
+#[derive(Clone)]
+pub(crate) struct Remote {
+    pub(crate) handle: Arc<Handle>,
+    pub(crate) target: RemoteTarget,
+}
+
+#[derive(Clone)]
+pub(crate) enum RemoteTarget {
+    /// The service of this name that the peer offers.
+    Root,
+    Import(Arc<Import>),
+    /// In a result that is not here yet.
+    Promised(Place),
 }
 
 #[derive(Clone, Default)]
@@ -64,9 +116,78 @@ impl std::fmt::Debug for Stub {
 }
 
 impl Stub {
-    pub(crate) fn new(handle: Arc<Handle>, service: &'static ServiceDescriptor) -> Self {
-        let first_method = handle.link.register(service);
-        Self { handle, service, first_method, options: None }
+    /// A service that the peer offers.
+    pub(crate) fn root(handle: Arc<Handle>, service: &'static ServiceDescriptor) -> Self {
+        Self::remote(Remote { handle, target: RemoteTarget::Root }, service)
+    }
+
+    pub(crate) fn remote(remote: Remote, service: &'static ServiceDescriptor) -> Self {
+        let first_method = remote.handle.link.register(service);
+        Self { kind: Kind::Remote(remote), service, first_method, options: None }
+    }
+
+    pub(crate) fn local(object: Arc<LocalObject>, service: &'static ServiceDescriptor) -> Self {
+        Self { kind: Kind::Local(object), service, first_method: 0, options: None }
+    }
+
+    /// What answers calls in this process.
+    pub fn of_service(service: Arc<dyn Service>) -> Self {
+        let descriptor = service.descriptor();
+        Self::local(LocalObject::new(Behaviour::Service(service)), descriptor)
+    }
+
+    /// The object in a result that is not here yet.
+    pub fn promised<E: Send + Sync + 'static>(at: &PipeAt<E>, service: &'static ServiceDescriptor) -> Self {
+        let place = at.place().clone();
+        let handle = Arc::clone(&place.base.cell().handle);
+        Self::remote(Remote { handle, target: RemoteTarget::Promised(place) }, service)
+    }
+
+    /// One whose calls fail.
+    pub(crate) fn unreachable(service: &'static ServiceDescriptor) -> Self {
+        Self::root(Arc::new(Handle::closed()), service)
+    }
+
+    pub(crate) fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// The session that calls go through; of a local object one inside this process.
+    fn session(&self) -> Result<(&Arc<Handle>, u32), &'static str> {
+        match &self.kind {
+            Kind::Remote(remote) => Ok((&remote.handle, self.first_method)),
+            #[cfg(feature = "driver")]
+            Kind::Local(object) => {
+                let session =
+                    object.in_process().ok_or("a local object can be called only inside a tokio runtime")?;
+                Ok((&session.handle, session.handle.link.register(self.service)))
+            }
+            #[cfg(not(feature = "driver"))]
+            Kind::Local(_) => Err("a local object can be called only with the feature `driver`"),
+        }
+    }
+
+    /// Waits until the object cannot be reached any more; for ever if it is local.
+    pub(crate) async fn closed(&self) -> CloseReason {
+        match &self.kind {
+            Kind::Remote(remote) => poll_fn(|cx| remote.handle.link.poll_closed(cx)).await,
+            Kind::Local(_) => std::future::pending().await,
+        }
+    }
+
+    /// Waits until no peer holds the local object; not at all if it is not local.
+    pub(crate) async fn released(&self) {
+        if let Kind::Local(object) = &self.kind {
+            object.released().await;
+        }
+    }
+
+    /// The same stub, whose calls carry this beside their arguments.
+    pub(crate) fn with_metadata(self, metadata: Vec<(String, String)>) -> Self {
+        match metadata.is_empty() {
+            true => self,
+            false => self.with_options(|options| options.metadata = metadata),
+        }
     }
 
     fn with_options(&self, change: impl FnOnce(&mut CallOptions)) -> Self {
@@ -75,13 +196,38 @@ impl Stub {
         Self { options: Some(Arc::new(options)), ..self.clone() }
     }
 
+    fn target(&self) -> CallTarget {
+        match &self.kind {
+            Kind::Local(_) | Kind::Remote(Remote { target: RemoteTarget::Root, .. }) => CallTarget::Root,
+            Kind::Remote(Remote { target: RemoteTarget::Import(import), .. }) => {
+                CallTarget::Import(Arc::clone(import))
+            }
+            Kind::Remote(Remote { target: RemoteTarget::Promised(place), .. }) => {
+                CallTarget::Result(place.base.cell().id, place.path.clone())
+            }
+        }
+    }
+
     /// Starts a call of the method with this index in the descriptor.
     pub fn begin(&self, method: u32) -> CallBuilder<'_> {
+        let (session, misuse) = match self.session() {
+            Ok(session) => (session, None),
+            Err(reason) => ((Handle::never_open(), 0), Some(reason)),
+        };
+        let (handle, first_method) = session;
+        let mut arguments = Arguments::new(&handle.link);
+        if let Some(reason) = misuse {
+            arguments.fail(ArgumentFault::Misuse(reason));
+        }
+        if let Kind::Remote(Remote { target: RemoteTarget::Promised(place), .. }) = &self.kind {
+            arguments.refer(place);
+        }
         CallBuilder {
             stub: self,
+            handle,
             method: &self.service.methods[method as usize],
-            number: MethodNumber(self.first_method + method),
-            arguments: Arguments::new(&self.handle.link),
+            number: MethodNumber(first_method + method),
+            arguments,
         }
     }
 }
@@ -90,6 +236,7 @@ impl Stub {
 #[doc(hidden)]
 pub struct CallBuilder<'a> {
     stub: &'a Stub,
+    handle: &'a Arc<Handle>,
     method: &'static MethodDescriptor,
     number: MethodNumber,
     arguments: Arguments<'a>,
@@ -110,35 +257,63 @@ impl CallBuilder<'_> {
 
     /// Queues a call nobody waits for.
     pub fn send_oneway(self) -> Result<(), NotSent> {
-        let Self { stub, method, number, arguments } = self;
-        let Ready { payload, bases, deadline, metadata } =
+        let Self { stub, handle, method, number, arguments } = self;
+        let Ready { payload, objects, bases, deadline, metadata } =
             arguments.finish(stub, method).map_err(NotSent::from)?;
-        let queued = stub.handle.link.call(true, |id| OutgoingCall {
+        let queued = handle.link.call(true, |id| OutgoingCall {
             id,
             number,
+            target: stub.target(),
+            objects,
             payload,
             bases: ids(&bases),
             deadline,
             metadata,
-            cell: CallCell::oneway(id, Arc::clone(&stub.handle), stub.service.name, method),
+            cell: CallCell::oneway(id, Arc::clone(handle), stub.service.name, method),
         });
         queued.map(drop).map_err(|CallRejected(reason)| NotSent::Disconnected(reason))
     }
 
+    /// Queues a call whose arguments are encoded already.
+    pub(crate) fn pass_on(
+        mut self,
+        values: &[SmallBytes],
+        objects: impl Iterator<Item = Passing>,
+    ) -> RawCall {
+        self.arguments.objects.extend(objects);
+        for value in values {
+            self.arguments.push_encoded(value);
+        }
+        let untyped: crate::link::ErrorDecoder = |returned, _| {
+            let text = match returned {
+                Returned::Refused(refusal) => refusal.to_string(),
+                _ => "the method failed".into(),
+            };
+            (Arc::new(()), text)
+        };
+        RawCall::of_call(self.queue(untyped))
+    }
+
     /// The part of `send` that does not depend on the method's types.
     fn queue(self, decode_error: crate::link::ErrorDecoder) -> Arc<CallCell> {
-        let Self { stub, method, number, arguments } = self;
-        let new_cell =
-            |id| CallCell::new(id, Arc::clone(&stub.handle), stub.service.name, method, decode_error);
+        let Self { stub, handle, method, number, arguments } = self;
+        let new_cell = |id| CallCell::new(id, Arc::clone(handle), stub.service.name, method, decode_error);
         let ready = match arguments.finish(stub, method) {
             Ok(ready) => ready,
             Err(failed) => return born_failed(new_cell(BORN_FAILED), failed),
         };
         // The bases are dropped after the call is queued: until then nothing may take them for unneeded.
-        let Ready { payload, bases, deadline, metadata } = ready;
-        let queued = stub.handle.link.call(false, |id| {
-            let cell = new_cell(id);
-            OutgoingCall { id, number, payload, bases: ids(&bases), deadline, metadata, cell }
+        let Ready { payload, objects, bases, deadline, metadata } = ready;
+        let queued = handle.link.call(false, |id| OutgoingCall {
+            id,
+            number,
+            target: stub.target(),
+            objects,
+            payload,
+            bases: ids(&bases),
+            deadline,
+            metadata,
+            cell: new_cell(id),
         });
         queued.unwrap_or_else(|CallRejected(reason)| {
             born_failed(new_cell(BORN_FAILED), Returned::Disconnected { delivery: Delivery::NotSent, reason })
@@ -170,6 +345,8 @@ pub(crate) fn call_for_part(place: &Place) -> Arc<CallCell> {
     let queued = whole.handle.link.call(false, |id| OutgoingCall {
         id,
         number: METHOD_GET,
+        target: CallTarget::Root,
+        objects: Vec::new(),
         payload: payload.into(),
         bases: vec![whole.id],
         deadline: None,
@@ -214,6 +391,10 @@ pub struct Arguments<'a> {
     /// The count, then the slots.
     payload: Vec<u8>,
     bases: Vec<Referable>,
+    /// Clients in the values, in the order of their places.
+    stubs: Vec<Stub>,
+    /// Those of values that came encoded.
+    objects: Vec<Passing>,
     failed: Option<ArgumentFault>,
 }
 
@@ -225,6 +406,7 @@ enum ArgumentFault {
 
 struct Ready {
     payload: SmallBytes,
+    objects: Vec<Passing>,
     bases: Vec<Referable>,
     deadline: Option<Time>,
     metadata: Vec<(String, String)>,
@@ -234,14 +416,27 @@ impl<'a> Arguments<'a> {
     fn new(link: &'a Arc<Link>) -> Self {
         let mut payload = SmallBytes::scratch();
         payload.push(0);
-        Self { link, payload, bases: Vec::new(), failed: None }
+        Self { link, payload, bases: Vec::new(), stubs: Vec::new(), objects: Vec::new(), failed: None }
     }
 
     pub(crate) fn push_value<T: Serialize + ?Sized>(&mut self, value: &T) {
-        if let Err(error) = slots::put_inline(&mut self.payload, |out| codec::encode(value, out)) {
+        let Self { payload, stubs, .. } = self;
+        let encoded = object::writing(stubs, || slots::put_inline(payload, |out| codec::encode(value, out)));
+        if let Err(error) = encoded {
             self.fail(ArgumentFault::Encode { index: self.payload[0], reason: error.to_string() });
         }
         self.payload[0] += 1;
+    }
+
+    fn push_encoded(&mut self, value: &[u8]) {
+        let put = slots::put_inline(&mut self.payload, |out| {
+            out.extend_from_slice(value);
+            Ok::<(), std::convert::Infallible>(())
+        });
+        match put {
+            Ok(()) => self.payload[0] += 1,
+            Err(never) => match never {},
+        }
     }
 
     pub(crate) fn push_promise(&mut self, place: &Place) {
@@ -264,6 +459,13 @@ impl<'a> Arguments<'a> {
     }
 
     fn push_reference(&mut self, place: &Place, as_some: bool) {
+        if self.refer(place) {
+            slots::put_reference(&mut self.payload, place.base.cell().id, &place.path, as_some);
+        }
+    }
+
+    /// Makes the call one that is built on this result; whether it can be.
+    fn refer(&mut self, place: &Place) -> bool {
         let base = place.base.cell();
         if !Arc::ptr_eq(&base.handle.link, self.link) {
             self.fail(ArgumentFault::Misuse("it belongs to another session; await it first"));
@@ -273,16 +475,36 @@ impl<'a> Arguments<'a> {
         } else if place.path.steps().len() > crate::path::PATH_STEPS_MAX {
             self.fail(ArgumentFault::Misuse("it lies deeper inside a result than paths may reach"));
         } else {
-            slots::put_reference(&mut self.payload, base.id, &place.path, as_some);
             self.bases.push(place.base.clone());
+            return true;
         }
+        false
+    }
+
+    /// How the clients in the arguments are passed. One that this peer promises is named by the call that promises it.
+    fn pass(&mut self) -> Vec<Passing> {
+        let mut objects = std::mem::take(&mut self.objects);
+        for stub in std::mem::take(&mut self.stubs) {
+            match &stub.kind {
+                Kind::Remote(Remote { handle, target: RemoteTarget::Promised(place) })
+                    if Arc::ptr_eq(&handle.link, self.link) =>
+                {
+                    if self.refer(place) {
+                        objects.push(Passing::Result(place.base.cell().id, place.path.clone()));
+                    }
+                }
+                _ => objects.push(Passing::Settled(Capability::of(&stub, self.link))),
+            }
+        }
+        objects
     }
 
     fn fail(&mut self, fault: ArgumentFault) {
         self.failed.get_or_insert(fault);
     }
 
-    fn finish(self, stub: &Stub, method: &'static MethodDescriptor) -> Result<Ready, Returned> {
+    fn finish(mut self, stub: &Stub, method: &'static MethodDescriptor) -> Result<Ready, Returned> {
+        let objects = self.pass();
         match self.failed {
             None => {}
             Some(ArgumentFault::Upstream(returned)) => return Err(returned),
@@ -297,7 +519,7 @@ impl<'a> Arguments<'a> {
         }
         let options = stub.options.as_deref();
         let metadata = options.map(|options| options.metadata.clone()).unwrap_or_default();
-        if metadata_bytes(&metadata) > stub.handle.link.limits.metadata_bytes_max {
+        if metadata_bytes(&metadata) > self.link.limits.metadata_bytes_max {
             return Err(Returned::Refused(Refusal::ResourceExhausted {
                 limit: "metadata_bytes_max".into(),
                 retry_after: None,
@@ -305,7 +527,13 @@ impl<'a> Arguments<'a> {
         }
         let own = options.and_then(|options| options.deadline).map(|limit| time::now() + limit);
         let deadline = own.into_iter().chain(context::ambient_deadline()).min();
-        Ok(Ready { payload: SmallBytes::from_scratch(self.payload), bases: self.bases, deadline, metadata })
+        Ok(Ready {
+            payload: SmallBytes::from_scratch(self.payload),
+            objects,
+            bases: self.bases,
+            deadline,
+            metadata,
+        })
     }
 }
 

@@ -12,7 +12,7 @@
 //! | `01` | Hello | the four bytes `RPCW` · version · features · codec · session id, 16 bytes · secret, 32 bytes · attach `00` · offer |
 //! | `02` | Welcome | version · features · codec · offer |
 //! | `03` | Define | method number · service `str` · method `str` · fingerprint, 8 bytes, little-endian |
-//! | `04` | Call | id · flags · target (zigzag) · method number · \[deadline µs\] · \[metadata: count, (`str` `str`)…\] · payload |
+//! | `04` | Call | id · flags · target · method number · \[deadline µs\] · \[metadata: count, (`str` `str`)…\] · \[objects\] · payload |
 //! | `05` | Return | id · status · what the status says |
 //! | `06` | Cancel | id |
 //! | `07` | Release | count · that many ids, each as its difference to the one before (zigzag); the first to 0 |
@@ -20,8 +20,21 @@
 //! | `09` | Goodbye | code, at most 65,535 · reason `str` |
 //! | `0a` | Ack | number of sequenced frames accepted so far (only where the resume feature was agreed) |
 //! | `10`–`1f` | | kept for streams |
-//! | `20`–`2f` | | kept for object references and recorded programs |
+//! | `20` | ReleaseObjects | count · that many: object id, as its difference to the one before (zigzag); the first to 0 · how often it was introduced |
+//! | `21`–`2f` | | kept for object references and recorded programs |
 //! | `80`–`ff` | | optional: `bytes` follow; a receiver that does not know the kind skips them |
+//!
+//! An object id is 1 to 2^53 - 1, chosen by the side that has the object, above all it chose before. A table of objects is
+//! a count and as many entries, at most 48 KiB; the payload names them by their place in it, from 0.
+//!
+//! | tag | entry | fields |
+//! |---|---|---|
+//! | `00` | the sender's object, introduced once more | object id |
+//! | `01` | the receiver's own object | object id |
+//! | `02` | in a Call: the object in the result of another call of the sender | call id · path |
+//!
+//! Who was introduced to an object so and so often lets go of it with a ReleaseObjects that says how often, so that a
+//! release and an introduction that cross each other on the way neither lose the object nor leak it.
 //!
 //! Any other kind is a violation, the kept ones included until a version gives them a meaning.
 //! Version is `1`, codec `1` is bincode 2 (`codec.rs`), features are bits and `0`: none is defined.
@@ -35,8 +48,9 @@
 //! Define gives one its meaning before the first Call that uses it, once. Number 0 is built in and not defined: it
 //! takes one argument, a Reference, and returns what that selects.
 //! Call flags: `01` value wanted · `02` keep the result for later references · `04` one-way · `08` deadline follows ·
-//! `10` metadata follows · `20` payload follows in chunks · `40` kept for a table of object references.
-//! The target is `0` for the services at the root, positive for a result, negative for an exported object.
+//! `10` metadata follows · `20` payload follows in chunks · `40` a table of objects follows.
+//! A target is zigzag: `0` for the services at the root, negative for the receiver's object of that id without its sign,
+//! positive for the object in the result of that call, at the path that follows.
 //! A payload is `bytes`; in chunks it is its total length alone, above 0, and Chunk frames bring the rest in order.
 //!
 //! | status | meaning | fields |
@@ -46,6 +60,7 @@
 //! | `11` | value in chunks | total length |
 //! | `02` | the method's error | payload |
 //! | `12` | the method's error in chunks | total length |
+//! | + `20` | on those four: a table of objects comes before | |
 //! | `03` | not run: a call it was built on failed, or has nothing at the path | id of that call · `00`, or `01` and path |
 //! | `04` | failed | code · what the code says |
 //!
@@ -63,6 +78,7 @@
 //! | `0a` | deadline exceeded | |
 //! | `0b` | cancelled | |
 //! | `0c` | the handler panicked | |
+//! | `0d` | the object cannot be reached | reason `str` |
 //!
 //! A Call's payload is its arguments: a count, at most 64, and as many slots, and nothing behind them.
 //!
@@ -105,8 +121,12 @@ const ONEWAY: u8 = 0x04;
 const DEADLINE: u8 = 0x08;
 const METADATA: u8 = 0x10;
 const CHUNKED: u8 = 0x20;
-const CALL_FLAGS: u8 = WANTED | KEEP | ONEWAY | DEADLINE | METADATA | CHUNKED;
+const OBJECTS: u8 = 0x40;
+const CALL_FLAGS: u8 = WANTED | KEEP | ONEWAY | DEADLINE | METADATA | CHUNKED | OBJECTS;
 const RETURN_CHUNKED: u8 = 0x10;
+const RETURN_OBJECTS: u8 = 0x20;
+/// The longest table of objects.
+pub(crate) const OBJECTS_BYTES_MAX: usize = 48 << 10;
 
 /// A call's name on the wire: chosen by the caller, rising, never used twice in a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -114,6 +134,32 @@ pub(crate) struct CallId(pub(crate) i64);
 
 /// Ids stay below 2^53 so that a peer written in JavaScript can hold them.
 const CALL_ID_MAX: i64 = (1 << 53) - 1;
+
+/// An object's name on the wire: chosen by the side that has it, rising, never used twice in a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ObjectId(pub(crate) i64);
+
+/// What a call addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// The services the peer offers.
+    Root,
+    /// An object of the receiver.
+    Object(ObjectId),
+    /// The object that a call of the sender returns, or has in its result at a path.
+    Result(CallId, Path),
+}
+
+/// An object reference beside a payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PassedObject {
+    /// The sender's, introduced to the receiver once more.
+    Senders(ObjectId),
+    /// The receiver's own.
+    Receivers(ObjectId),
+    /// In the result of a call of the sender.
+    Result(CallId, Path),
+}
 
 /// The number a peer gave a method when it first named it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -178,16 +224,19 @@ pub(crate) struct Call {
     pub(crate) id: CallId,
     pub(crate) want: Want,
     pub(crate) oneway: bool,
-    pub(crate) target: i64,
+    pub(crate) target: Target,
     pub(crate) method: MethodNumber,
     pub(crate) deadline_us: Option<u64>,
     pub(crate) metadata: Vec<(String, String)>,
+    pub(crate) objects: Vec<PassedObject>,
     pub(crate) payload: Payload,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Return {
     pub(crate) id: CallId,
+    /// Only beside a value or an error.
+    pub(crate) objects: Vec<PassedObject>,
     pub(crate) status: Status,
 }
 
@@ -216,6 +265,7 @@ pub(crate) enum Frame {
     Return(Return),
     Cancel(CallId),
     Release(Vec<CallId>),
+    ReleaseObjects(Vec<(ObjectId, u64)>),
     Chunk(Chunk),
     Goodbye { code: u16, reason: String },
     Ack { frames: u64 },
@@ -236,6 +286,7 @@ pub(crate) enum Failure {
     DeadlineExceeded,
     Cancelled,
     Panicked,
+    Unreachable { reason: String },
 }
 
 // ---- writing ----
@@ -334,6 +385,7 @@ pub(crate) fn put_frame(out: &mut Vec<u8>, frame: &Frame) {
             put_id(out, *id);
         }
         Frame::Release(ids) => put_release(out, ids),
+        Frame::ReleaseObjects(objects) => put_release_objects(out, objects),
         Frame::Chunk(chunk) => put_chunk(out, chunk.id, chunk.of_return, &chunk.bytes),
         Frame::Goodbye { code, reason } => {
             out.push(0x09);
@@ -372,13 +424,21 @@ fn put_call_head(out: &mut Vec<u8>, call: &Call) {
         (call.deadline_us.is_some(), DEADLINE),
         (!call.metadata.is_empty(), METADATA),
         (matches!(call.payload, Payload::Chunked { .. }), CHUNKED),
+        (!call.objects.is_empty(), OBJECTS),
     ] {
         if set {
             flags |= flag;
         }
     }
     out.push(flags);
-    put_signed(out, call.target);
+    match &call.target {
+        Target::Root => put_signed(out, 0),
+        Target::Object(id) => put_signed(out, -id.0),
+        Target::Result(base, path) => {
+            put_signed(out, base.0);
+            put_path(out, path);
+        }
+    }
     put_varint(out, u64::from(call.method.0));
     if let Some(deadline) = call.deadline_us {
         put_varint(out, deadline);
@@ -390,23 +450,53 @@ fn put_call_head(out: &mut Vec<u8>, call: &Call) {
             put_bytes(out, value.as_bytes());
         }
     }
+    if !call.objects.is_empty() {
+        put_objects(out, &call.objects);
+    }
+}
+
+pub(crate) fn put_objects(out: &mut Vec<u8>, objects: &[PassedObject]) {
+    put_varint(out, objects.len() as u64);
+    for object in objects {
+        let (tag, id) = match object {
+            PassedObject::Senders(id) => (0, id.0),
+            PassedObject::Receivers(id) => (1, id.0),
+            PassedObject::Result(base, _) => (2, base.0),
+        };
+        out.push(tag);
+        put_varint(out, id as u64);
+        if let PassedObject::Result(_, path) = object {
+            put_path(out, path);
+        }
+    }
+}
+
+/// The bytes of a table of objects; none for an empty one, which is not written.
+pub(crate) fn objects_bytes(objects: &[PassedObject]) -> usize {
+    if objects.is_empty() {
+        return 0;
+    }
+    let mut out = Vec::with_capacity(16 * objects.len());
+    put_objects(&mut out, objects);
+    out.len()
 }
 
 pub(crate) fn put_return(out: &mut Vec<u8>, answer: &Return) {
     out.push(0x05);
     put_id(out, answer.id);
-    let chunked =
-        |payload: &Payload| if matches!(payload, Payload::Chunked { .. }) { RETURN_CHUNKED } else { 0 };
+    let mut put_status = |status: u8, payload: &Payload| {
+        let chunked = if matches!(payload, Payload::Chunked { .. }) { RETURN_CHUNKED } else { 0 };
+        let objects = if answer.objects.is_empty() { 0 } else { RETURN_OBJECTS };
+        out.push(status | chunked | objects);
+        if objects != 0 {
+            put_objects(out, &answer.objects);
+        }
+        put_payload(out, payload);
+    };
     match &answer.status {
         Status::Done => out.push(0),
-        Status::Value(payload) => {
-            out.push(1 | chunked(payload));
-            put_payload(out, payload);
-        }
-        Status::Error(payload) => {
-            out.push(2 | chunked(payload));
-            put_payload(out, payload);
-        }
+        Status::Value(payload) => put_status(1, payload),
+        Status::Error(payload) => put_status(2, payload),
         Status::Upstream { origin, missed } => {
             out.push(3);
             put_id(out, *origin);
@@ -451,6 +541,10 @@ fn put_failure(out: &mut Vec<u8>, failure: &Failure) {
         Failure::DeadlineExceeded => out.push(10),
         Failure::Cancelled => out.push(11),
         Failure::Panicked => out.push(12),
+        Failure::Unreachable { reason } => {
+            out.push(13);
+            put_text(out, reason);
+        }
     }
 }
 
@@ -460,6 +554,17 @@ fn put_release(out: &mut Vec<u8>, ids: &[CallId]) {
     let mut before = 0;
     for id in ids {
         put_signed(out, id.0 - before);
+        before = id.0;
+    }
+}
+
+fn put_release_objects(out: &mut Vec<u8>, objects: &[(ObjectId, u64)]) {
+    out.push(0x20);
+    put_varint(out, objects.len() as u64);
+    let mut before = 0;
+    for (id, introductions) in objects {
+        put_signed(out, id.0 - before);
+        put_varint(out, *introductions);
         before = id.0;
     }
 }
@@ -548,6 +653,7 @@ impl FrameReader {
                     Frame::Goodbye { code, reason: self.string(TEXT_BYTES_MAX)? }
                 }
                 0x0a => Frame::Ack { frames: self.varint()? },
+                0x20 => Frame::ReleaseObjects(self.release_objects()?),
                 0x80.. => {
                     self.bytes()?;
                     continue;
@@ -604,6 +710,61 @@ impl FrameReader {
         } else {
             Err(self.malformed("a call id out of range"))
         }
+    }
+
+    fn object_id(&mut self, raw: i64) -> Result<ObjectId, Violation> {
+        if (1..=CALL_ID_MAX).contains(&raw) {
+            Ok(ObjectId(raw))
+        } else {
+            Err(self.malformed("an object id out of range"))
+        }
+    }
+
+    fn target(&mut self) -> Result<Target, Violation> {
+        Ok(match self.signed()? {
+            0 => Target::Root,
+            object @ ..0 => Target::Object(self.object_id(object.checked_neg().unwrap_or(i64::MAX))?),
+            base => Target::Result(self.checked_id(base)?, self.path()?),
+        })
+    }
+
+    /// A table of objects. `in_call` is whether it may name results of the sender's calls.
+    fn objects(&mut self, in_call: bool) -> Result<Vec<PassedObject>, Violation> {
+        let count = self.length()?;
+        let start = self.at;
+        // Each entry takes two bytes at least.
+        if count == 0 || count > (self.message.len() - self.at) / 2 {
+            return Err(self.malformed("a table of objects that cannot be"));
+        }
+        let mut objects = Vec::with_capacity(count.min(OBJECTS_BYTES_MAX / 2));
+        for _ in 0..count {
+            let tag = self.byte()?;
+            let id = i64::try_from(self.varint()?).unwrap_or(i64::MAX);
+            objects.push(match tag {
+                0 => PassedObject::Senders(self.object_id(id)?),
+                1 => PassedObject::Receivers(self.object_id(id)?),
+                2 if in_call => PassedObject::Result(self.checked_id(id)?, self.path()?),
+                _ => return Err(self.malformed("an unknown object entry")),
+            });
+            if self.at - start > OBJECTS_BYTES_MAX {
+                return Err(self.malformed("a table of objects that is too long"));
+            }
+        }
+        Ok(objects)
+    }
+
+    fn release_objects(&mut self) -> Result<Vec<(ObjectId, u64)>, Violation> {
+        let count = self.length()?;
+        if count > (self.message.len() - self.at) / 2 {
+            return Err(self.malformed("more released objects than bytes"));
+        }
+        let mut before = 0_i64;
+        (0..count)
+            .map(|_| {
+                before = before.saturating_add(self.signed()?);
+                Ok((self.object_id(before)?, self.varint()?))
+            })
+            .collect()
     }
 
     fn id(&mut self) -> Result<CallId, Violation> {
@@ -695,10 +856,11 @@ impl FrameReader {
         if flags & !CALL_FLAGS != 0 {
             return Err(self.malformed("unknown call flags"));
         }
-        let target = self.signed()?;
+        let target = self.target()?;
         let method = MethodNumber(self.u32()?);
         let deadline_us = if flags & DEADLINE != 0 { Some(self.varint()?) } else { None };
         let metadata = if flags & METADATA != 0 { self.metadata()? } else { Vec::new() };
+        let objects = if flags & OBJECTS != 0 { self.objects(true)? } else { Vec::new() };
         let payload = self.payload(flags & CHUNKED != 0)?;
         Ok(Call {
             id,
@@ -708,6 +870,7 @@ impl FrameReader {
             method,
             deadline_us,
             metadata,
+            objects,
             payload,
         })
     }
@@ -729,7 +892,13 @@ impl FrameReader {
         let id = self.id()?;
         let byte = self.byte()?;
         let chunked = byte & RETURN_CHUNKED != 0;
-        let status = match (byte & !RETURN_CHUNKED, chunked) {
+        let status = byte & !(RETURN_CHUNKED | RETURN_OBJECTS);
+        let objects = match (byte & RETURN_OBJECTS != 0, status) {
+            (false, _) => Vec::new(),
+            (true, 1 | 2) => self.objects(false)?,
+            (true, _) => return Err(self.malformed("an unknown return status")),
+        };
+        let status = match (status, chunked) {
             (0, false) => Status::Done,
             (1, _) => Status::Value(self.payload(chunked)?),
             (2, _) => Status::Error(self.payload(chunked)?),
@@ -744,7 +913,7 @@ impl FrameReader {
             (4, false) => Status::Failed(self.failure()?),
             _ => return Err(self.malformed("an unknown return status")),
         };
-        Ok(Return { id, status })
+        Ok(Return { id, objects, status })
     }
 
     fn failure(&mut self) -> Result<Failure, Violation> {
@@ -770,6 +939,7 @@ impl FrameReader {
             10 => Failure::DeadlineExceeded,
             11 => Failure::Cancelled,
             12 => Failure::Panicked,
+            13 => Failure::Unreachable { reason: self.string(TEXT_BYTES_MAX)? },
             _ => return Err(self.malformed("an unknown failure code")),
         })
     }

@@ -18,10 +18,13 @@ use crate::{
 ///     pub fn count(&self) -> Promise<u64, Never> { … }
 ///     pub fn deadline(&self, limit: Duration) -> Self { … }
 ///     pub fn metadata(&self, key: impl Into<String>, value: impl Into<String>) -> Self { … }
+///     pub fn local<__Implementation: Chat>(implementation: __Implementation) -> Self { … }
 /// }
 /// impl Clone for ChatClient { … }
 /// impl Debug for ChatClient { … }
 /// impl ServiceClient for ChatClient { fn descriptor() … fn from_stub(…) … fn stub(&self) … }
+/// impl Serialize, Deserialize, Pipelined for ChatClient { … }
+/// impl IntoArg<ChatClient> for &ChatClient { … }
 /// ```
 pub(crate) fn render(service: &Service) -> TokenStream {
     let Service { runtime, visibility, ident, .. } = service;
@@ -34,6 +37,8 @@ pub(crate) fn render(service: &Service) -> TokenStream {
     let lints = attributes::repeated(&service.attributes, Repeat::Lints);
     let methods = service.numbered_methods().map(|(number, method)| render_method(service, method, &number));
     let options = render_options(service);
+    let local = render_local(service);
+    let value = render_value(service);
     let descriptor = descriptor::render(service);
     let docs = (!attributes::has_docs(&service.attributes)).then(|| {
         let text = format!("A client of [`{}`].", ident.unraw());
@@ -51,6 +56,7 @@ pub(crate) fn render(service: &Service) -> TokenStream {
         impl #client {
             #(#methods)*
             #options
+            #local
         }
 
         #(#conditions)*
@@ -85,7 +91,87 @@ pub(crate) fn render(service: &Service) -> TokenStream {
                 &self.stub
             }
         }
+
+        #value
     }
+}
+
+/// What makes a client a value: it travels, and a promise of one can be called.
+fn render_value(service: &Service) -> TokenStream {
+    let runtime = &service.runtime;
+    let private = runtime.private();
+    let serde = quote!(#private::serde);
+    let client = service.named("Client");
+    let conditions = service.conditions();
+    let local = |name| Ident::new(name, Span::mixed_site());
+    let (serializer, deserializer, at, arguments) =
+        (local("serializer"), local("deserializer"), local("at"), local("arguments"));
+    quote! {
+        #(#conditions)*
+        #[automatically_derived]
+        #[allow(deprecated)]
+        impl #serde::Serialize for #client {
+            fn serialize<__S: #serde::Serializer>(&self, #serializer: __S) -> #private::Result<__S::Ok, __S::Error> {
+                #private::serialize_object(&self.stub, #serializer)
+            }
+        }
+
+        #(#conditions)*
+        #[automatically_derived]
+        #[allow(deprecated)]
+        impl<'de> #serde::Deserialize<'de> for #client {
+            fn deserialize<__D: #serde::Deserializer<'de>>(#deserializer: __D) -> #private::Result<Self, __D::Error> {
+                #private::Result::Ok(Self {
+                    stub: #private::deserialize_object(
+                        <Self as #runtime::ServiceClient>::descriptor(),
+                        #deserializer,
+                    )?,
+                })
+            }
+        }
+
+        #(#conditions)*
+        #[automatically_derived]
+        #[allow(deprecated)]
+        impl #runtime::Pipelined for #client {
+            type Pipe<__E: #private::Send + #private::Sync + 'static> = Self;
+
+            fn pipe<__E: #private::Send + #private::Sync + 'static>(#at: #private::PipeAt<__E>) -> Self {
+                Self { stub: #private::Stub::promised(&#at, <Self as #runtime::ServiceClient>::descriptor()) }
+            }
+        }
+
+        #(#conditions)*
+        #[automatically_derived]
+        #[allow(deprecated)]
+        impl #runtime::IntoArg<#client> for &#client {
+            fn put_into(self, #arguments: &mut #private::Arguments<'_>) {
+                <#client as #runtime::IntoArg<#client>>::put_into(#private::Clone::clone(self), #arguments);
+            }
+        }
+    }
+}
+
+/// A client of an implementation in this process. A method of the user's trait of that name wins.
+fn render_local(service: &Service) -> Option<TokenStream> {
+    let Service { visibility, ident, .. } = service;
+    let server = service.named("Server");
+    let implementation = Ident::new("implementation", Span::mixed_site());
+    let docs = format!(
+        "A client of an implementation of [`{}`] in this process: an object to pass to the peer, which calls it back. It is \
+         dropped when nobody holds a client of it any more.\n\n\
+         Its methods can be called here too, inside a tokio runtime, as if through a session of its own.",
+        ident.unraw()
+    );
+    service.methods().all(|method| method.ident.unraw() != "local").then(|| {
+        quote! {
+            #[doc = #docs]
+            #[allow(dead_code)]
+            #visibility fn local<__Implementation: #ident>(#implementation: __Implementation) -> Self {
+                #server::new(#implementation).into_client()
+            }
+        }
+    })
 }
 
 /// Input: `async fn find(&self, name: String) -> Result<User, ChatError>;`
@@ -175,5 +261,27 @@ fn render_options(service: &Service) -> TokenStream {
             }
         }
     });
-    quote!(#deadline #metadata)
+    let closed = is_free("closed").then(|| {
+        quote! {
+            /// Completes with the reason when the object cannot be reached any more, because its session is over.
+            ///
+            /// Of a local object it never completes. It holds nothing and may be dropped at any time.
+            #[allow(dead_code)]
+            #visibility fn closed(&self) -> impl #private::Future<Output = #runtime::CloseReason> + #private::Send + 'static {
+                #runtime::ServiceClient::closed(self)
+            }
+        }
+    });
+    let released = is_free("released").then(|| {
+        quote! {
+            /// Completes when no peer holds this local object any more. A client of a remote object does not wait.
+            ///
+            /// It holds nothing but the object and may be dropped at any time.
+            #[allow(dead_code)]
+            #visibility fn released(&self) -> impl #private::Future<Output = ()> + #private::Send + 'static {
+                #runtime::ServiceClient::released(self)
+            }
+        }
+    });
+    quote!(#deadline #metadata #closed #released)
 }

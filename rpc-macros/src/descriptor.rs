@@ -16,7 +16,7 @@ use crate::{
 /// fn descriptor() -> &'static ServiceDescriptor {
 ///     static __METHODS: [MethodDescriptor; 1u32 as usize] = [ … ];
 ///     static __SERVICE: ServiceDescriptor =
-///         ServiceDescriptor { name: "Chat", docs: "", ordered: false, methods: &__METHODS };
+///         ServiceDescriptor { name: "Chat", docs: "", ordered: false, methods: &__METHODS, objects: … };
 ///     &__SERVICE
 /// }
 /// ```
@@ -35,6 +35,7 @@ pub(crate) fn render(service: &Service) -> TokenStream {
                 docs: #docs,
                 ordered: #ordered,
                 methods: &__METHODS,
+                objects: #private::ObjectsCache::new(),
             };
             &__SERVICE
         }

@@ -57,6 +57,12 @@ pub(crate) fn render(service: &Service) -> TokenStream {
             #visibility fn from_arc(#implementation: #private::Arc<__Implementation>) -> Self {
                 Self(#implementation)
             }
+
+            /// As an object of its own: a client that can be passed to the peer, which calls it back.
+            #[allow(dead_code)]
+            #visibility fn into_client(self) -> #client {
+                #client { stub: #private::Stub::of_service(#private::Arc::new(self)) }
+            }
         }
 
         #(#conditions)*

@@ -12,7 +12,7 @@ use super::*;
 use crate::{
     seeded::Seeded,
     session::pair::{self, Arg, Pair},
-    wire::{Call, MethodNumber, Return, Status, Want},
+    wire::{Call, MethodNumber, ObjectId, Return, Status, Target, Want},
 };
 
 fn corpus(target: &str) -> PathBuf {
@@ -96,7 +96,8 @@ fn chunked_call() -> Vec<Vec<u8>> {
         id: CallId(100),
         want: Want { value: true, keep: true },
         oneway: false,
-        target: 0,
+        target: Target::Root,
+        objects: Vec::new(),
         method: MethodNumber(pair::ADD),
         deadline_us: None,
         metadata: vec![("key".into(), "value".into())],
@@ -280,7 +281,7 @@ fn plausible_frame(seeded: &mut Seeded, last_id: &mut i64, rude: bool, message: 
         1 if rude && *last_id > 0 && seeded.chance(20) => Frame::Release(vec![known(seeded, *last_id)]),
         2 if seeded.chance(10) => Frame::Goodbye { code: 1, reason: String::new() },
         3 if rude && seeded.chance(10) => {
-            Frame::Return(Return { id: known(seeded, *last_id), status: Status::Done })
+            Frame::Return(Return { id: known(seeded, *last_id), objects: Vec::new(), status: Status::Done })
         }
         _ => {
             *last_id += 1 + seeded.below(3) as i64;
@@ -317,7 +318,8 @@ fn plausible_frame(seeded: &mut Seeded, last_id: &mut i64, rude: bool, message: 
                 id: CallId(*last_id),
                 want: Want { value: seeded.chance(70), keep: seeded.chance(50) },
                 oneway: seeded.chance(5),
-                target: if seeded.chance(3) { -1 } else { 0 },
+                target: if seeded.chance(3) { Target::Object(ObjectId(1)) } else { Target::Root },
+                objects: Vec::new(),
                 method: MethodNumber(u32::from(seeded.chance(90))),
                 deadline_us: seeded.chance(20).then(|| seeded.magnitude(64)),
                 metadata: Vec::new(),
@@ -347,7 +349,8 @@ fn check_service(victim: &mut Victim, messages: &[Vec<u8>], last_id: i64) {
         id,
         want: Want { value: true, keep: false },
         oneway: false,
-        target: 0,
+        target: Target::Root,
+        objects: Vec::new(),
         method,
         deadline_us: None,
         metadata: Vec::new(),

@@ -20,8 +20,8 @@ use std::{
 use rustc_hash::FxHashMap;
 
 use super::{
-    Begin,
-    calls::{DEADLINES_KEPT, RELEASES_MAX},
+    Arguments, Begin, BeginTarget,
+    calls::{DEADLINES_KEPT, RELEASES_MAX, pass_settled},
     exhausted,
     handshake::INITIAL_CALLS,
     methods::{KnownMethod, Method},
@@ -31,13 +31,18 @@ use crate::{
     codec,
     dispatch::{Held, Outcome},
     error::Violation,
+    forward::place_of_object,
     layout::Layout,
     limits::{Limits, metadata_bytes},
+    object::{self, Capability, Encoded, LocalObject},
     path::{Path, Step},
     select::SelectError,
     small_bytes::SmallBytes,
     time::Time,
-    wire::{ArgumentList, CHUNK_BYTES, Call, CallId, Failure, Reference, Return, Slot, Status, Want},
+    wire::{
+        self, ArgumentList, CHUNK_BYTES, Call, CallId, Failure, PassedObject, Reference, Return, Slot,
+        Status, Want,
+    },
 };
 
 pub(crate) struct Answers {
@@ -71,8 +76,40 @@ enum HandlerStep {
     Cancel(CallId),
 }
 
+/// A call that arrives, except for its payload.
+pub(crate) struct Arriving {
+    pub(crate) call: Call,
+    /// Of its payload, which is here or will follow.
+    pub(crate) length: usize,
+    /// Bytes of payloads that are being assembled.
+    pub(crate) pending_elsewhere: usize,
+    /// Whether the peer does not take what is sent to it.
+    pub(crate) outgoing_full: bool,
+    /// What it addresses, and the method as that has it.
+    pub(crate) addressed: Result<(AnswerTarget, Method), Failure>,
+    pub(crate) objects: Result<Vec<ObjectSlot>, Failure>,
+}
+
+/// What a call of the peer addresses.
+pub(crate) enum AnswerTarget {
+    Root,
+    Object(Arc<LocalObject>),
+    /// The object in the result of another call of the peer.
+    Awaited(CallId, Path),
+}
+
+/// An entry of the table that came with a call.
+pub(crate) enum ObjectSlot {
+    Here(Capability),
+    /// The object in the result of another call of the peer.
+    Awaited(CallId, Path),
+}
+
 struct Answer {
     method: Method,
+    target: AnswerTarget,
+    /// Those that came with the call, until its arguments are read.
+    objects: Vec<ObjectSlot>,
     want: Want,
     oneway: bool,
     deadline: Option<Time>,
@@ -94,7 +131,7 @@ enum Stage {
     Arguments,
     Waiting(Waiting),
     /// All arguments are here; it starts when the driver gets to it, or when it is its turn.
-    Ready(Vec<SmallBytes>),
+    Ready(Arguments),
     Running,
     Held(Box<dyn Held>, usize),
     /// It failed, or `origin` did, which it was built on.
@@ -105,12 +142,13 @@ enum Stage {
 
 struct Waiting {
     arguments: Vec<Argument>,
+    objects: Vec<ObjectSlot>,
     missing: usize,
     bases: Vec<CallId>,
 }
 
 enum Argument {
-    One(Option<SmallBytes>),
+    One(Option<Encoded>),
     /// Encodes as its parts do, one behind the other.
     Tuple(Vec<Option<SmallBytes>>),
 }
@@ -118,20 +156,26 @@ enum Argument {
 /// A call that waits for this answer, and where it wants which part of it.
 struct Use {
     call: CallId,
-    place: ArgumentPlace,
+    place: Place,
     path: Path,
     as_some: bool,
 }
 
+/// What of a call waits for a result.
 #[derive(Clone, Copy)]
-struct ArgumentPlace {
-    index: usize,
-    part: Option<usize>,
+enum Place {
+    Argument {
+        index: usize,
+        part: Option<usize>,
+    },
+    /// An entry of its table of objects.
+    Object(usize),
+    Target,
 }
 
 /// Why an answer has no value.
 enum NoValue {
-    Error(SmallBytes),
+    Error(SmallBytes, Vec<PassedObject>),
     Failed(Failure),
     Upstream { origin: CallId, missed: Option<Path> },
 }
@@ -169,23 +213,18 @@ impl Answers {
 
     /// Enters a call whose payload of `length` bytes is here or will follow. A call that cannot be taken is answered
     /// at once; only what a peer that keeps to the protocol never does is a violation.
-    #[expect(clippy::too_many_arguments, reason = "each is one fact about the arriving call")]
     pub(crate) fn announce(
         &mut self,
         now: Time,
-        call: Call,
-        length: usize,
-        pending_elsewhere: usize,
-        method: Method,
-        outgoing_full: bool,
+        arriving: Arriving,
         outgoing: &mut Outgoing,
     ) -> Result<(), Violation> {
-        let id = call.id;
+        let id = arriving.call.id;
         if id <= self.last {
             return Err(Violation::IdReused(id.0));
         }
         self.last = id;
-        if metadata_bytes(&call.metadata) > self.limits.metadata_bytes_max {
+        if metadata_bytes(&arriving.call.metadata) > self.limits.metadata_bytes_max {
             return Err(Violation::Limit("metadata_bytes_max"));
         }
         // Failed calls leave markers until they are released, which the caller does when it hears of the failure. Those
@@ -199,7 +238,10 @@ impl Answers {
         if self.unfinished + outgoing.returns() >= 4 * in_flight_max {
             return Err(Violation::Limit("calls_max"));
         }
-        let refusal = self.refusal(&call, length, pending_elsewhere, &method, outgoing_full);
+        let refusal = self.refusal(&arriving);
+        let Arriving { call, addressed, objects, .. } = arriving;
+        let (target, method) =
+            addressed.unwrap_or_else(|failure| (AnswerTarget::Root, Method::Refused(failure)));
         let deadline =
             call.deadline_us.map(|us| now + Duration::from_micros(us).min(self.limits.deadline_max));
         self.unfinished += 1;
@@ -211,6 +253,8 @@ impl Answers {
             id,
             Answer {
                 method,
+                target,
+                objects: objects.unwrap_or_default(),
                 want: call.want,
                 oneway: call.oneway,
                 deadline: None,
@@ -230,29 +274,24 @@ impl Answers {
         Ok(())
     }
 
-    fn refusal(
-        &self,
-        call: &Call,
-        length: usize,
-        pending_elsewhere: usize,
-        method: &Method,
-        outgoing_full: bool,
-    ) -> Option<Failure> {
+    fn refusal(&self, arriving: &Arriving) -> Option<Failure> {
+        let Arriving { call, length, pending_elsewhere, outgoing_full, addressed, objects } = arriving;
         let limits = &self.limits;
         if self.refusing {
             return Some(Failure::Unavailable);
         }
-        if let Method::Refused(failure) = method {
+        let method = match addressed {
+            Ok((_, method)) => method,
+            Err(failure) => return Some(failure.clone()),
+        };
+        if let Err(failure) = objects {
             return Some(failure.clone());
-        }
-        if call.target != 0 {
-            return Some(invalid_reference("(target)", "the peer holds no such object"));
         }
         if *method == Method::Get && call.want.keep {
             return Some(invalid_reference("(result)", "a part is not kept; refer to the whole"));
         }
         // A caller that has not been welcomed does not know what is taken.
-        if length > limits.payload_bytes_max {
+        if *length > limits.payload_bytes_max {
             return Some(exhausted("payload_bytes_max"));
         }
         if self.unfinished >= limits.calls_max {
@@ -261,7 +300,7 @@ impl Answers {
         if call.want.keep && self.keeping >= limits.held_answers_max {
             return Some(exhausted("held_answers_max"));
         }
-        if self.pending_bytes.saturating_add(length).saturating_add(pending_elsewhere)
+        if self.pending_bytes.saturating_add(*length).saturating_add(*pending_elsewhere)
             > limits.pending_bytes_max
         {
             return Some(exhausted("pending_bytes_max"));
@@ -279,8 +318,12 @@ impl Answers {
         if !self.is_waiting_for_arguments(id) {
             return;
         }
-        if let Some(arguments) = ArgumentList::values(&payload) {
-            return self.start_with_values(id, arguments, outgoing);
+        let Some(answer) = self.table.get_mut(&id) else { return };
+        let awaits = matches!(answer.target, AnswerTarget::Awaited(..))
+            || answer.objects.iter().any(|object| matches!(object, ObjectSlot::Awaited(..)));
+        if !awaits && let Some(values) = ArgumentList::values(&payload) {
+            let beside = settled(std::mem::take(&mut answer.objects));
+            return self.start_with_values(id, Arguments { values, beside, selected: Vec::new() }, outgoing);
         }
         let list = match ArgumentList::parse(payload) {
             Ok(list) => list,
@@ -299,18 +342,28 @@ impl Answers {
     }
 
     fn enter_arguments(&mut self, id: CallId, list: ArgumentList) -> Result<(), NoValue> {
-        let method = self.table.get(&id).map(|answer| answer.method.clone());
-        if matches!(method, Some(Method::Get)) && !matches!(list.slots[..], [Slot::Reference(_)]) {
+        let Some(answer) = self.table.get_mut(&id) else { return Ok(()) };
+        let objects = std::mem::take(&mut answer.objects);
+        if answer.method == Method::Get && !matches!(list.slots[..], [Slot::Reference(_)]) {
             return Err(invalid_argument("(arguments)", "the built-in call takes one reference"));
         }
-        let mut waiting =
-            Waiting { arguments: Vec::with_capacity(list.slots.len()), missing: 0, bases: Vec::new() };
         let mut references = Vec::new();
+        if let AnswerTarget::Awaited(base, path) = &answer.target {
+            references.push((Place::Target, Reference { base: *base, path: path.clone(), as_some: false }));
+        }
+        for (index, object) in objects.iter().enumerate() {
+            if let ObjectSlot::Awaited(base, path) = object {
+                let reference = Reference { base: *base, path: path.clone(), as_some: false };
+                references.push((Place::Object(index), reference));
+            }
+        }
+        let arguments = Vec::with_capacity(list.slots.len());
+        let mut waiting = Waiting { arguments, objects, missing: 0, bases: Vec::new() };
         for (index, slot) in list.slots.into_iter().enumerate() {
             waiting.arguments.push(match slot {
-                Slot::Inline(bytes) => Argument::One(Some(bytes)),
+                Slot::Inline(bytes) => Argument::One(Some(bytes.into())),
                 Slot::Reference(reference) => {
-                    references.push((ArgumentPlace { index, part: None }, reference));
+                    references.push((Place::Argument { index, part: None }, reference));
                     Argument::One(None)
                 }
                 Slot::Tuple(parts) => Argument::Tuple(
@@ -320,7 +373,7 @@ impl Answers {
                         .map(|(part, slot)| match slot {
                             Slot::Inline(bytes) => Some(bytes),
                             Slot::Reference(reference) => {
-                                references.push((ArgumentPlace { index, part: Some(part) }, reference));
+                                references.push((Place::Argument { index, part: Some(part) }, reference));
                                 None
                             }
                             // `ArgumentList` does not nest tuples.
@@ -351,7 +404,7 @@ impl Answers {
     }
 
     /// Resolves one reference now, or makes the call wait for its base.
-    fn refer(&mut self, id: CallId, place: ArgumentPlace, reference: Reference) -> Result<(), NoValue> {
+    fn refer(&mut self, id: CallId, place: Place, reference: Reference) -> Result<(), NoValue> {
         let Reference { base, path, as_some } = reference;
         let name = self.argument_name(id, place);
         let refuse = |reason: &str| NoValue::Failed(invalid_reference(name, reason));
@@ -366,9 +419,7 @@ impl Answers {
                 let length = *length;
                 let selected = self.select(value.as_ref(), base, &path, as_some, name);
                 self.searched_bytes = self.searched_bytes.saturating_add(length);
-                let bytes = selected?;
-                self.put(id, place, bytes);
-                return Ok(());
+                return self.put(id, place, selected?);
             }
             Stage::Arguments | Stage::Waiting(_) | Stage::Ready(_) | Stage::Running => {}
         }
@@ -386,13 +437,13 @@ impl Answers {
         Ok(())
     }
 
-    fn argument_name(&self, id: CallId, place: ArgumentPlace) -> &'static str {
-        match self.table.get(&id).map(|answer| &answer.method) {
-            Some(Method::Known(known)) => known
-                .descriptor
-                .arguments
-                .get(place.index)
-                .map_or("(after the last)", |argument| argument.name),
+    fn argument_name(&self, id: CallId, place: Place) -> &'static str {
+        match (place, self.table.get(&id).map(|answer| &answer.method)) {
+            (Place::Target, _) => "(target)",
+            (Place::Object(_), _) => "(objects)",
+            (Place::Argument { index, .. }, Some(Method::Known(known))) => {
+                known.descriptor.arguments.get(index).map_or("(after the last)", |argument| argument.name)
+            }
             _ => "(part)",
         }
     }
@@ -401,7 +452,7 @@ impl Answers {
     fn check_layout(
         &self,
         id: CallId,
-        place: ArgumentPlace,
+        place: Place,
         source: &Answer,
         path: &Path,
         as_some: bool,
@@ -414,8 +465,22 @@ impl Answers {
             return Err(format!("`{}` returns {result}, which has no part at {path}", from.descriptor.name));
         };
         let Some(Method::Known(to)) = self.table.get(&id).map(|answer| &answer.method) else { return Ok(()) };
-        let wanted = to.descriptor.signature().arguments.get(place.index).and_then(|layout| {
-            let layout = match place.part {
+        let (index, part) = match place {
+            Place::Argument { index, part } => (index, part),
+            Place::Object(_) | Place::Target => {
+                let service = to.descriptor_of_service.name;
+                return match found.object() {
+                    // Which service the payload wants there is seen when it is decoded.
+                    Some(object) if matches!(place, Place::Object(_)) || object.name == service => Ok(()),
+                    _ => Err(format!(
+                        "`{}` has {found} at {path}, not an object of `{service}`",
+                        from.descriptor.name
+                    )),
+                };
+            }
+        };
+        let wanted = to.descriptor.signature().arguments.get(index).and_then(|layout| {
+            let layout = match part {
                 Some(part) => layout.at(&[Step::Field(u32::try_from(part).ok()?)])?,
                 None => layout.clone(),
             };
@@ -436,12 +501,13 @@ impl Answers {
         path: &Path,
         as_some: bool,
         argument: &'static str,
-    ) -> Result<SmallBytes, NoValue> {
+    ) -> Result<Encoded, NoValue> {
+        let mut capabilities = Vec::new();
         let selected = SmallBytes::encode(|out| {
             if as_some {
                 out.push(codec::SOME);
             }
-            value.select(path.steps(), out)
+            value.select(path.steps(), out, &mut capabilities)
         });
         let bytes = selected.map_err(|error| match error {
             SelectError::Missed => NoValue::Upstream { origin: base, missed: Some(path.clone()) },
@@ -450,18 +516,42 @@ impl Answers {
         if self.pending_bytes.saturating_add(bytes.len()) > self.limits.pending_bytes_max {
             return Err(NoValue::Failed(exhausted("pending_bytes_max")));
         }
-        Ok(bytes)
+        Ok(Encoded { bytes, capabilities: object::capabilities(capabilities) })
     }
 
-    fn put(&mut self, id: CallId, place: ArgumentPlace, bytes: SmallBytes) {
-        let Some(Answer { stage: Stage::Waiting(waiting), .. }) = self.table.get_mut(&id) else { return };
-        self.pending_bytes += bytes.len();
+    /// Puts what was selected out of a result in its place.
+    fn put(&mut self, id: CallId, place: Place, selected: Encoded) -> Result<(), NoValue> {
+        let Some(answer) = self.table.get_mut(&id) else { return Ok(()) };
+        let Stage::Waiting(waiting) = &mut answer.stage else { return Ok(()) };
         waiting.missing -= 1;
-        match (&mut waiting.arguments[place.index], place.part) {
-            (Argument::One(slot), None) => *slot = Some(bytes),
-            (Argument::Tuple(parts), Some(part)) => parts[part] = Some(bytes),
-            (Argument::One(_), Some(_)) | (Argument::Tuple(_), None) => {}
+        let (index, part) = match place {
+            Place::Argument { index, part } => (index, part),
+            Place::Object(index) => {
+                waiting.objects[index] = ObjectSlot::Here(only_object(&selected)?);
+                return Ok(());
+            }
+            Place::Target => {
+                answer.target = AnswerTarget::Object(match only_object(&selected)? {
+                    Capability::Local(object) => object,
+                    Capability::Import(import) => import.forward(),
+                });
+                return Ok(());
+            }
+        };
+        let length = selected.bytes.len();
+        match (&mut waiting.arguments[index], part) {
+            (Argument::One(slot), None) => *slot = Some(selected),
+            (Argument::Tuple(_), Some(_)) if selected.capabilities.is_some() => {
+                return Err(invalid_argument(
+                    "(arguments)",
+                    "a tuple of promises cannot have objects in it; pass them as arguments of their own",
+                ));
+            }
+            (Argument::Tuple(parts), Some(part)) => parts[part] = Some(selected.bytes),
+            (Argument::One(_), Some(_)) | (Argument::Tuple(_), None) => return Ok(()),
         }
+        self.pending_bytes += length;
+        Ok(())
     }
 
     fn tighten_deadline(&mut self, id: CallId, deadline: Option<Time>) {
@@ -487,7 +577,7 @@ impl Answers {
     // ---- a call starts ----
 
     /// A call that refers to nothing, as most do.
-    fn start_with_values(&mut self, id: CallId, arguments: Vec<SmallBytes>, outgoing: &mut Outgoing) {
+    fn start_with_values(&mut self, id: CallId, arguments: Arguments, outgoing: &mut Outgoing) {
         if self.table.get(&id).is_some_and(|answer| answer.method == Method::Get) {
             return self.fail(
                 id,
@@ -495,7 +585,7 @@ impl Answers {
                 outgoing,
             );
         }
-        self.pending_bytes += encoded_bytes(&arguments);
+        self.pending_bytes += arguments.bytes();
         self.start(id, arguments, outgoing);
     }
 
@@ -503,24 +593,32 @@ impl Answers {
         let Some(answer) = self.table.get_mut(&id) else { return };
         let Stage::Waiting(waiting) = std::mem::replace(&mut answer.stage, Stage::Running) else { return };
         self.pending_bytes -= waiting.bytes();
-        let arguments: Vec<SmallBytes> = waiting.arguments.into_iter().map(Argument::into_bytes).collect();
-        self.pending_bytes += encoded_bytes(&arguments);
+        let mut arguments = Arguments { beside: settled(waiting.objects), ..Arguments::default() };
+        for (index, argument) in waiting.arguments.into_iter().enumerate() {
+            let Encoded { bytes, capabilities } = argument.into_encoded();
+            arguments.values.push(bytes);
+            if capabilities.is_some() {
+                arguments.selected.push((index, capabilities));
+            }
+        }
+        self.pending_bytes += arguments.bytes();
         self.start(id, arguments, outgoing);
     }
 
     /// Lets a call start whose arguments are all here, when it is its turn.
-    fn start(&mut self, id: CallId, mut arguments: Vec<SmallBytes>, outgoing: &mut Outgoing) {
+    fn start(&mut self, id: CallId, mut arguments: Arguments, outgoing: &mut Outgoing) {
         let Some(answer) = self.table.get_mut(&id) else { return };
         match &answer.method {
             Method::Get => {
-                let value = arguments.into_iter().next().unwrap_or_default();
-                self.pending_bytes -= value.len();
-                self.finish(id, Outcome::Value { payload: Some(value), held: None }, outgoing);
+                self.pending_bytes -= arguments.bytes();
+                let objects = arguments.capabilities(0).as_deref().unwrap_or_default().to_vec();
+                let payload = arguments.values.into_iter().next();
+                self.finish(id, Outcome::Value { payload, objects, held: None }, outgoing);
             }
             Method::Known(known) => {
                 let (service, ordered) = (known.service, known.ordered);
                 if ordered {
-                    arguments.iter_mut().for_each(leave_message);
+                    arguments.values.iter_mut().for_each(leave_message);
                 }
                 answer.stage = Stage::Ready(arguments);
                 if ordered {
@@ -579,10 +677,16 @@ impl Answers {
                 continue;
             };
             answer.running = true;
-            self.pending_bytes -= encoded_bytes(&arguments);
+            self.pending_bytes -= arguments.bytes();
+            // The handler keeps the object; an answer that is kept for its result does not.
+            let target = match std::mem::replace(&mut answer.target, AnswerTarget::Root) {
+                AnswerTarget::Object(object) => BeginTarget::Object(object),
+                AnswerTarget::Root | AnswerTarget::Awaited(..) => BeginTarget::Root(known.service),
+            };
             return Some(NextStep::Begin(Begin {
                 answer: id,
-                service: known.service,
+                target,
+                service: known.descriptor_of_service,
                 method: known.method,
                 descriptor: known.descriptor,
                 arguments,
@@ -604,12 +708,18 @@ impl Answers {
             return;
         }
         let too_large = |bytes: &SmallBytes| bytes.len() > self.caller_payload_bytes_max;
-        let (payload, held) = match outcome {
-            Outcome::Value { payload, held } => (payload, held),
-            Outcome::Error(bytes) if too_large(&bytes) => {
+        let (payload, objects, held) = match outcome {
+            Outcome::Value { payload, objects, held } => (payload, objects, held),
+            Outcome::Error(bytes, _) if too_large(&bytes) => {
                 return self.fail(id, NoValue::Failed(exhausted("payload_bytes_max")), outgoing);
             }
-            Outcome::Error(bytes) => return self.fail(id, NoValue::Error(bytes), outgoing),
+            Outcome::Error(bytes, objects) => {
+                let no_value = match pass_settled(&objects, &mut outgoing.objects) {
+                    Ok(passed) => NoValue::Error(bytes, passed),
+                    Err(failure) => NoValue::Failed(failure),
+                };
+                return self.fail(id, no_value, outgoing);
+            }
             Outcome::Failed(failure) => return self.fail(id, NoValue::Failed(failure), outgoing),
         };
         if payload.as_ref().is_some_and(too_large) {
@@ -621,15 +731,24 @@ impl Answers {
         {
             return self.fail(id, NoValue::Failed(exhausted("held_bytes_max")), outgoing);
         }
+        let oneway = answer.oneway;
+        let payload = payload.filter(|_| !oneway);
+        let passed = match &payload {
+            Some(_) => pass_settled(&objects, &mut outgoing.objects),
+            None => Ok(Vec::new()),
+        };
+        let passed = match passed {
+            Ok(passed) => passed,
+            Err(failure) => return self.fail(id, NoValue::Failed(failure), outgoing),
+        };
         answer.returned = true;
         let uses = std::mem::take(&mut answer.uses);
-        let oneway = answer.oneway;
         match payload {
-            Some(payload) if !oneway => {
-                let payload = outgoing.payload(id, true, payload);
-                put_return(outgoing, id, Status::Value(payload));
+            Some(payload) => {
+                let payload = outgoing.payload(id, true, payload, wire::objects_bytes(&passed));
+                put_return(outgoing, id, passed, Status::Value(payload));
             }
-            _ => put_return(outgoing, id, Status::Done),
+            None => put_return(outgoing, id, Vec::new(), Status::Done),
         }
         if let Some((value, length)) = held {
             self.resolve_uses(id, value.as_ref(), uses, outgoing);
@@ -654,12 +773,10 @@ impl Answers {
         for Use { call, place, path, as_some } in uses {
             let Some(Answer { stage: Stage::Waiting(_), .. }) = self.table.get(&call) else { continue };
             let name = self.argument_name(call, place);
-            match self.select(value, base, &path, as_some, name) {
-                Ok(bytes) => self.put(call, place, bytes),
-                Err(no_value) => {
-                    self.fail(call, no_value, outgoing);
-                    continue;
-                }
+            let selected = self.select(value, base, &path, as_some, name);
+            if let Err(no_value) = selected.and_then(|selected| self.put(call, place, selected)) {
+                self.fail(call, no_value, outgoing);
+                continue;
             }
             let ready = matches!(&self.table.get(&call), Some(Answer { stage: Stage::Waiting(waiting), .. }) if waiting.missing == 0);
             if ready {
@@ -676,21 +793,26 @@ impl Answers {
             answer.returned = true;
             let origin = match &no_value {
                 NoValue::Upstream { origin, missed: None } => *origin,
-                NoValue::Upstream { .. } | NoValue::Error(_) | NoValue::Failed(_) => id,
+                NoValue::Upstream { .. } | NoValue::Error(..) | NoValue::Failed(_) => id,
             };
             let uses = std::mem::take(&mut answer.uses);
             let stage = std::mem::replace(&mut answer.stage, Stage::Failed { origin });
             let oneway = answer.oneway;
-            // It would stay with the marker until that is released.
+            // They would stay with the marker until that is released.
             answer.metadata = Vec::new();
+            answer.objects = Vec::new();
+            answer.target = AnswerTarget::Root;
             self.drop_arguments(id, stage, outgoing);
-            let status = match no_value {
-                _ if oneway => Status::Done,
-                NoValue::Error(bytes) => Status::Error(outgoing.payload(id, true, bytes)),
-                NoValue::Failed(failure) => Status::Failed(failure),
-                NoValue::Upstream { origin, missed } => Status::Upstream { origin, missed },
+            let (objects, status) = match no_value {
+                _ if oneway => (Vec::new(), Status::Done),
+                NoValue::Error(bytes, objects) => {
+                    let payload = outgoing.payload(id, true, bytes, wire::objects_bytes(&objects));
+                    (objects, Status::Error(payload))
+                }
+                NoValue::Failed(failure) => (Vec::new(), Status::Failed(failure)),
+                NoValue::Upstream { origin, missed } => (Vec::new(), Status::Upstream { origin, missed }),
             };
-            put_return(outgoing, id, status);
+            put_return(outgoing, id, objects, status);
             failing
                 .extend(uses.into_iter().map(|used| (used.call, NoValue::Upstream { origin, missed: None })));
             self.leave_order(id);
@@ -712,7 +834,7 @@ impl Answers {
                     }
                 }
             }
-            Stage::Ready(arguments) => self.pending_bytes -= encoded_bytes(&arguments),
+            Stage::Ready(arguments) => self.pending_bytes -= arguments.bytes(),
             Stage::Arguments | Stage::Running | Stage::Held(..) | Stage::Failed { .. } => {}
         }
     }
@@ -869,7 +991,9 @@ impl Waiting {
     fn leave_message(&mut self) {
         for argument in &mut self.arguments {
             match argument {
-                Argument::One(bytes) => bytes.iter_mut().for_each(leave_message),
+                Argument::One(encoded) => {
+                    encoded.iter_mut().for_each(|encoded| leave_message(&mut encoded.bytes));
+                }
                 Argument::Tuple(parts) => parts.iter_mut().flatten().for_each(leave_message),
             }
         }
@@ -877,23 +1001,23 @@ impl Waiting {
 
     /// What the arguments take: their bytes, and their places, of which there may be more than bytes.
     fn bytes(&self) -> usize {
-        let one = |bytes: &Option<SmallBytes>| {
-            size_of::<Argument>() + bytes.as_ref().map_or(0, |bytes| bytes.len())
-        };
-        self.arguments
+        let one = |bytes: Option<&SmallBytes>| size_of::<Argument>() + bytes.map_or(0, |bytes| bytes.len());
+        let arguments: usize = self
+            .arguments
             .iter()
             .map(|argument| match argument {
-                Argument::One(bytes) => one(bytes),
-                Argument::Tuple(parts) => parts.iter().map(one).sum(),
+                Argument::One(encoded) => one(encoded.as_ref().map(|encoded| &encoded.bytes)),
+                Argument::Tuple(parts) => parts.iter().map(|part| one(part.as_ref())).sum(),
             })
-            .sum()
+            .sum();
+        arguments + self.objects.len() * size_of::<ObjectSlot>()
     }
 }
 
 impl Argument {
-    fn into_bytes(self) -> SmallBytes {
+    fn into_encoded(self) -> Encoded {
         match self {
-            Self::One(bytes) => bytes.unwrap_or_default(),
+            Self::One(encoded) => encoded.unwrap_or_default(),
             Self::Tuple(parts) => {
                 let parts: Vec<SmallBytes> = parts.into_iter().flatten().collect();
                 parts.iter().flat_map(|part| part.iter().copied()).collect::<Vec<u8>>().into()
@@ -902,12 +1026,29 @@ impl Argument {
     }
 }
 
-fn encoded_bytes(arguments: &[SmallBytes]) -> usize {
-    arguments.iter().map(|argument| argument.len()).sum()
+/// The table that came with a call, once all its entries are here.
+fn settled(objects: Vec<ObjectSlot>) -> object::Capabilities {
+    let here = |object| match object {
+        ObjectSlot::Here(capability) => Some(capability),
+        ObjectSlot::Awaited(..) => None,
+    };
+    object::capabilities(objects.into_iter().filter_map(here).collect())
 }
 
-fn put_return(outgoing: &mut Outgoing, id: CallId, status: Status) {
-    outgoing.append_return(&Return { id, status });
+/// The object that a selected part is, as its layout says.
+fn only_object(selected: &Encoded) -> Result<Capability, NoValue> {
+    let table = selected.capabilities.as_deref().unwrap_or_default();
+    place_of_object(&selected.bytes)
+        .and_then(|place| table.get(place).cloned())
+        .ok_or_else(|| NoValue::Failed(invalid_reference("(target)", "there is no object")))
+}
+
+pub(super) fn no_such_object(place: &str) -> Failure {
+    invalid_reference(place, "the peer holds no such object")
+}
+
+fn put_return(outgoing: &mut Outgoing, id: CallId, objects: Vec<PassedObject>, status: Status) {
+    outgoing.append_return(&Return { id, objects, status });
 }
 
 fn invalid_reference(argument: &str, reason: &str) -> Failure {

@@ -19,19 +19,26 @@ use std::{
 use rustc_hash::FxHashMap;
 
 use super::{
-    CallOutcome, NewCall, UpstreamOutcome, Waiter, exhausted, handshake::Allowance, methods::OwnMethods,
-    outgoing::Outgoing,
+    CallOutcome, CallTarget, NewCall, UpstreamOutcome, Waiter, exhausted, handshake::Allowance,
+    methods::OwnMethods, objects::Objects, outgoing::Outgoing,
 };
 use crate::{
     error::Violation,
+    object::{Capabilities, Capability, Encoded, Passing},
     path::Path,
     small_bytes::SmallBytes,
     time::Time,
-    wire::{self, Call, CallId, Failure, Frame, MethodNumber, Payload, Want},
+    wire::{
+        self, Call, CallId, Failure, Frame, MethodNumber, OBJECTS_BYTES_MAX, PassedObject, Payload, Target,
+        Want,
+    },
 };
 
 /// How long a release waits for a message to ride on.
-const RELEASE_DELAY: Duration = Duration::from_millis(20);
+pub(crate) const RELEASE_DELAY: Duration = Duration::from_millis(20);
+/// The most bytes of an entry of a table of objects; a step of its path takes some more.
+const OBJECT_BYTES_MAX: usize = 10;
+const STEP_BYTES_MAX: usize = 6;
 /// So many deadlines are not worth sweeping.
 pub(super) const DEADLINES_KEPT: usize = 64;
 /// So many releases make a message of their own.
@@ -89,6 +96,7 @@ enum Stage {
     /// Its return is being assembled from chunks.
     Assembling {
         is_error: bool,
+        capabilities: Capabilities,
     },
     Returned,
 }
@@ -99,6 +107,8 @@ struct Queued {
     number: MethodNumber,
     service: &'static str,
     method: &'static crate::descriptor::MethodDescriptor,
+    target: CallTarget,
+    objects: Vec<Passing>,
     payload: SmallBytes,
     metadata: Vec<(String, String)>,
 }
@@ -166,7 +176,19 @@ impl<W: Waiter> Calls<W> {
 
     /// Queues a call. One the peer would not take, or that is built on a failed one, fails here.
     pub(crate) fn queue(&mut self, call: NewCall<W>, payload_bytes_max: usize, outgoing: &mut Outgoing) {
-        let NewCall { id, number, service, method, payload, bases, deadline, metadata, waiter } = call;
+        let NewCall {
+            id,
+            number,
+            service,
+            method,
+            target,
+            objects,
+            payload,
+            bases,
+            deadline,
+            metadata,
+            waiter,
+        } = call;
         let mut deadline = deadline;
         let mut failure =
             (payload.len() > payload_bytes_max).then(|| CallOutcome::Failed(exhausted("payload_bytes_max")));
@@ -206,7 +228,7 @@ impl<W: Waiter> Calls<W> {
                 parked: Vec::new(),
             },
         );
-        self.queue.push_back(Queued { id, number, service, method, payload, metadata });
+        self.queue.push_back(Queued { id, number, service, method, target, objects, payload, metadata });
         if let Some(failure) = failure {
             self.refuse(id, failure, outgoing);
         }
@@ -316,25 +338,34 @@ impl<W: Waiter> Calls<W> {
     }
 
     fn send(&mut self, queued: Queued, now: Time, methods: &mut OwnMethods, outgoing: &mut Outgoing) {
-        let Queued { id, number, service, method, payload, metadata } = queued;
+        let Queued { id, number, service, method, target, objects, payload, metadata } = queued;
+        let passed = match pass(&objects, &mut outgoing.objects) {
+            Ok(passed) => passed,
+            Err(failure) => return self.refuse(id, CallOutcome::Failed(failure), outgoing),
+        };
         let Some(entry) = self.table.get_mut(&id) else { return };
         entry.stage = Stage::Sent;
         entry.kept = entry.reference || entry.unsent_dependents > 0;
-        let payload = outgoing.payload(id, false, payload);
+        let payload = outgoing.payload(id, false, payload, wire::objects_bytes(&passed));
         let in_chunks = matches!(payload, Payload::Chunked { .. });
         let call = Call {
             id,
             want: Want { value: entry.value, keep: entry.kept },
             oneway: method.attributes.oneway && entry.detached,
-            target: 0,
+            target: target.to_wire(),
             method: number,
             deadline_us: entry
                 .deadline
                 .map(|deadline| now.until(deadline).as_micros().try_into().unwrap_or(u64::MAX)),
             metadata,
+            objects: passed,
             payload,
         };
         let define = methods.define(number);
+        if define {
+            // The peer may come to call objects of these services, also such as are passed on for others.
+            outgoing.objects.learn(method.objects());
+        }
         outgoing.append(|out| {
             if define {
                 wire::put_define(out, number, service, method.name, method.signature().fingerprint);
@@ -500,8 +531,13 @@ impl<W: Waiter> Calls<W> {
         self.returned(id, outcome, outgoing)
     }
 
-    pub(crate) fn expect_chunks(&mut self, id: CallId, is_error: bool) -> Result<(), Violation> {
-        sent_entry(&mut self.table, self.last_sent, id)?.stage = Stage::Assembling { is_error };
+    pub(crate) fn expect_chunks(
+        &mut self,
+        id: CallId,
+        is_error: bool,
+        capabilities: Capabilities,
+    ) -> Result<(), Violation> {
+        sent_entry(&mut self.table, self.last_sent, id)?.stage = Stage::Assembling { is_error, capabilities };
         Ok(())
     }
 
@@ -512,9 +548,12 @@ impl<W: Waiter> Calls<W> {
         outgoing: &mut Outgoing,
     ) -> Result<(), Violation> {
         let Some(entry) = self.table.get_mut(&id) else { return Err(Violation::UnknownCall(id.0)) };
-        let Stage::Assembling { is_error } = entry.stage else { return Err(Violation::UnknownCall(id.0)) };
-        entry.stage = Stage::Sent;
-        let outcome = if is_error { CallOutcome::Error(bytes) } else { CallOutcome::Value(bytes) };
+        let Stage::Assembling { is_error, capabilities } = std::mem::replace(&mut entry.stage, Stage::Sent)
+        else {
+            return Err(Violation::UnknownCall(id.0));
+        };
+        let encoded = Encoded { bytes, capabilities };
+        let outcome = if is_error { CallOutcome::Error(encoded) } else { CallOutcome::Value(encoded) };
         self.returned(id, outcome, outgoing)
     }
 
@@ -645,6 +684,61 @@ impl<W: Waiter> Calls<W> {
             })
             .collect()
     }
+}
+
+impl CallTarget {
+    fn to_wire(&self) -> Target {
+        match self {
+            Self::Root => Target::Root,
+            Self::Import(import) => Target::Object(import.id),
+            Self::Result(base, path) => Target::Result(*base, path.clone()),
+        }
+    }
+}
+
+/// Introduces the objects that a call passes; all of them or none.
+fn pass(objects: &[Passing], table: &mut Objects) -> Result<Vec<PassedObject>, Failure> {
+    let bytes_at_most = |object: &Passing| match object {
+        Passing::Settled(_) => OBJECT_BYTES_MAX,
+        Passing::Result(_, path) => OBJECT_BYTES_MAX + STEP_BYTES_MAX * path.steps().len(),
+    };
+    if objects.iter().map(bytes_at_most).sum::<usize>() > OBJECTS_BYTES_MAX {
+        return Err(too_many_objects("(arguments)"));
+    }
+    if !table.has_room_for(objects.len()) {
+        return Err(exhausted("exports_max"));
+    }
+    let pass = |object: &Passing| match object {
+        Passing::Settled(capability) => pass_one(capability, table),
+        Passing::Result(base, path) => PassedObject::Result(*base, path.clone()),
+    };
+    Ok(objects.iter().map(pass).collect())
+}
+
+/// The same for a result.
+pub(super) fn pass_settled(
+    objects: &[Capability],
+    table: &mut Objects,
+) -> Result<Vec<PassedObject>, Failure> {
+    if objects.len() * OBJECT_BYTES_MAX > OBJECTS_BYTES_MAX {
+        return Err(too_many_objects("(result)"));
+    }
+    if !table.has_room_for(objects.len()) {
+        return Err(exhausted("exports_max"));
+    }
+    Ok(objects.iter().map(|capability| pass_one(capability, table)).collect())
+}
+
+fn pass_one(capability: &Capability, table: &mut Objects) -> PassedObject {
+    match capability {
+        Capability::Import(import) => PassedObject::Receivers(import.id),
+        Capability::Local(object) => PassedObject::Senders(table.export(object)),
+    }
+}
+
+fn too_many_objects(place: &str) -> Failure {
+    let reason = format!("more than {} object references at once", OBJECTS_BYTES_MAX / OBJECT_BYTES_MAX);
+    Failure::InvalidArgument { argument: place.into(), reason }
 }
 
 /// The entry of a call that the peer may answer now.

@@ -34,10 +34,31 @@ pub(crate) enum Method {
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KnownMethod {
+    /// Among the services at the root, or after them among those of objects.
     pub(crate) service: usize,
+    pub(crate) descriptor_of_service: &'static ServiceDescriptor,
     pub(crate) method: usize,
     pub(crate) ordered: bool,
     pub(crate) descriptor: &'static MethodDescriptor,
+}
+
+impl KnownMethod {
+    /// The method as an object of this service has it; of one that passes calls on, whatever it is.
+    pub(crate) fn of(self, object: Option<&'static ServiceDescriptor>) -> Result<Self, Failure> {
+        let ours = self.descriptor_of_service;
+        let Some(object) = object.filter(|object| !std::ptr::eq(*object, ours)) else { return Ok(self) };
+        if object.name != ours.name {
+            let reason = format!("the object is a `{}`, not a `{}`", object.name, ours.name);
+            return Err(Failure::InvalidReference { argument: "(target)".into(), reason });
+        }
+        // Two traits of one name on this side: the one that the object has decides.
+        let method = object.method_named(self.descriptor.name).ok_or(Failure::UnknownMethod)?;
+        let descriptor = &object.methods[method];
+        if descriptor.signature().fingerprint != self.descriptor.signature().fingerprint {
+            return Err(Failure::SchemaMismatch { theirs: descriptor.layout_text() });
+        }
+        Ok(Self { descriptor_of_service: object, method, descriptor, ..self })
+    }
 }
 
 impl PartialEq for KnownMethod {
@@ -48,14 +69,40 @@ impl PartialEq for KnownMethod {
 
 /// The methods the peer has named. Bounded by `Limits::methods_max`.
 pub(crate) struct PeerMethods {
+    /// Those at the root first, then those whose objects the peer can get from them or was given.
     services: Vec<&'static ServiceDescriptor>,
+    at_root: usize,
     named: FxHashMap<u32, Method>,
     methods_max: usize,
 }
 
 impl PeerMethods {
     pub(crate) fn new(services: Vec<&'static ServiceDescriptor>, methods_max: usize) -> Self {
-        Self { services, named: FxHashMap::default(), methods_max }
+        let at_root = services.len();
+        let mut methods = Self { services, at_root, named: FxHashMap::default(), methods_max };
+        for index in 0..at_root {
+            methods.learn_objects_of(methods.services[index]);
+        }
+        methods
+    }
+
+    /// The peer may come to call objects of this service, and of those it can get from them.
+    pub(crate) fn learn(&mut self, service: &'static ServiceDescriptor) {
+        if self.services.iter().all(|known| known.name != service.name) {
+            self.services.push(service);
+            self.learn_objects_of(service);
+        }
+    }
+
+    fn learn_objects_of(&mut self, service: &'static ServiceDescriptor) {
+        for object in service.objects() {
+            self.learn(object);
+        }
+    }
+
+    /// Whether the service is one of those at the root.
+    pub(crate) fn is_at_root(&self, method: &KnownMethod) -> bool {
+        method.service < self.at_root
     }
 
     pub(crate) fn define(&mut self, define: Define) -> Result<(), Violation> {
@@ -80,11 +127,12 @@ impl PeerMethods {
             return Method::Refused(Failure::UnknownMethod);
         };
         let ordered = descriptor.ordered;
+        let descriptor_of_service = *descriptor;
         let descriptor = &descriptor.methods[method];
         if descriptor.signature().fingerprint != define.fingerprint {
             return Method::Refused(Failure::SchemaMismatch { theirs: descriptor.layout_text() });
         }
-        Method::Known(KnownMethod { service, method, ordered, descriptor })
+        Method::Known(KnownMethod { service, descriptor_of_service, method, ordered, descriptor })
     }
 
     pub(crate) fn resolve(&self, number: MethodNumber) -> Result<Method, Violation> {

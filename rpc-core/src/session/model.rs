@@ -564,7 +564,7 @@ impl Talk {
         ));
         let outcome = match &forced {
             None => natural_outcome(&begin),
-            Some(Forced::Error(bytes)) => Outcome::Error(bytes.clone()),
+            Some(Forced::Error(bytes)) => Outcome::Error(bytes.clone(), Vec::new()),
             Some(Forced::Panicked) => Outcome::Failed(Failure::Panicked),
             Some(Forced::Cancelled) => Outcome::Failed(Failure::Cancelled),
         };
@@ -687,13 +687,13 @@ impl Talk {
             CallOutcome::Done => false,
             CallOutcome::Value(bytes) => {
                 made.forced.is_none()
-                    && matches!(&made.natural, Natural::Value(value) if value.bytes() == *bytes)
+                    && matches!(&made.natural, Natural::Value(value) if value.bytes() == bytes.bytes)
                     && made.uses.iter().all(|(base, _)| self.made[side][base - 1].forced.is_none())
             }
             CallOutcome::Error(bytes) => match &made.forced {
-                Some(Forced::Error(forced)) => forced == bytes,
+                Some(Forced::Error(forced)) => *forced == bytes.bytes,
                 Some(_) => false,
-                None => matches!(made.natural, Natural::Overflow) && *bytes == encoded(&"overflow"),
+                None => matches!(made.natural, Natural::Overflow) && bytes.bytes == encoded(&"overflow"),
             },
             CallOutcome::Failed(Failure::DeadlineExceeded) => {
                 made.deadline.is_some_and(|deadline| deadline <= self.pair.now)

@@ -7,8 +7,10 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use super::objects::Objects;
 use crate::{
     small_bytes::SmallBytes,
+    time::Time,
     wire::{self, BATCH_BYTES, CHUNK_BYTES, CallId, Frame, INLINE_BYTES_MAX, Payload, Return},
 };
 
@@ -17,8 +19,9 @@ const MESSAGE_BYTES: usize = 128 << 10;
 /// The most that a chunk frame has besides its bytes.
 const CHUNK_HEAD_BYTES: usize = 16;
 
-#[derive(Default)]
 pub(crate) struct Outgoing {
+    /// Objects are introduced as what names them is sent.
+    pub(crate) objects: Objects,
     full: VecDeque<Batch>,
     open: Batch,
     /// Returns in all batches.
@@ -49,6 +52,29 @@ struct Large {
 }
 
 impl Outgoing {
+    pub(crate) fn new(objects: Objects) -> Self {
+        Self {
+            objects,
+            full: VecDeque::new(),
+            open: Batch::default(),
+            returns: 0,
+            large: VecDeque::new(),
+            arguments_in_chunks: 0,
+            arguments_sent: Vec::new(),
+            popped: 0,
+            queued_bytes: 0,
+            sent_bytes: 0,
+        }
+    }
+
+    /// Tells the peer which objects it may let go, if a message leaves anyway or they have waited for long enough.
+    pub(crate) fn push_object_releases(&mut self, now: Time) {
+        let message_leaves = !self.is_empty();
+        for frame in self.objects.take_releases(now, message_leaves) {
+            self.push(&frame);
+        }
+    }
+
     /// Appends a frame.
     pub(crate) fn push(&mut self, frame: &Frame) {
         self.append(|out| wire::put_frame(out, frame));
@@ -78,8 +104,15 @@ impl Outgoing {
     }
 
     /// The payload as its frame carries it; a large one is queued to follow in chunks, once the frame is appended.
-    pub(crate) fn payload(&mut self, id: CallId, of_return: bool, bytes: SmallBytes) -> Payload {
-        if bytes.len() <= INLINE_BYTES_MAX {
+    /// `beside` is what else of unbounded length is in the frame.
+    pub(crate) fn payload(
+        &mut self,
+        id: CallId,
+        of_return: bool,
+        bytes: SmallBytes,
+        beside: usize,
+    ) -> Payload {
+        if bytes.len() + beside <= INLINE_BYTES_MAX || bytes.is_empty() {
             return Payload::Inline(bytes);
         }
         let total = bytes.len();

@@ -6,29 +6,32 @@
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use bytes::Bytes;
 
-use crate::small_bytes::SmallBytes;
-
-use super::{Begin, CallOutcome, Event, Identity, NewCall, Session, Side, UpstreamOutcome, Waiter};
+use super::{
+    Begin, CallOutcome, CallTarget, Event, Identity, NewCall, Session, Side, UpstreamOutcome, Waiter,
+};
 use crate::{
     codec::{self, DecodeBudget},
     descriptor::{
-        ArgumentDescriptor, MethodAttributes, MethodDescriptor, ServiceDescriptor, SignatureCache,
-        ValueDescriptor,
+        ArgumentDescriptor, MethodAttributes, MethodDescriptor, ObjectsCache, ServiceDescriptor,
+        SignatureCache, ValueDescriptor,
     },
     dispatch::{Held, Outcome},
     error::Violation,
     limits::Limits,
-    link::Interest,
+    link::{Handle, Interest},
+    object::{Behaviour, Capability, Home, Import, LocalObject},
     path::{Path, Step},
     select::{self, SelectError},
+    small_bytes::SmallBytes,
+    stub::{Remote, RemoteTarget},
     time::Time,
-    wire::{CallId, Failure, Frame, FrameReader, METHOD_GET, MethodNumber, slots},
+    wire::{CallId, Failure, Frame, FrameReader, METHOD_GET, MethodNumber, ObjectId, slots},
 };
 
 /// What `structured` returns.
@@ -56,8 +59,13 @@ const PLAIN: MethodAttributes = MethodAttributes {
     deprecated: None,
 };
 
-pub(crate) static TEST: ServiceDescriptor =
-    ServiceDescriptor { name: "Test", docs: "", ordered: false, methods: &TEST_METHODS };
+pub(crate) static TEST: ServiceDescriptor = ServiceDescriptor {
+    name: "Test",
+    docs: "",
+    ordered: false,
+    methods: &TEST_METHODS,
+    objects: ObjectsCache::new(),
+};
 static TEST_METHODS: [MethodDescriptor; 7] = [
     method!("add", ["a": u64, "b": u64] -> u64, PLAIN),
     method!("structured", ["seed": u64] -> Structured, PLAIN),
@@ -67,8 +75,13 @@ static TEST_METHODS: [MethodDescriptor; 7] = [
     method!("note", ["value": u64] -> (), MethodAttributes { oneway: true, ..PLAIN }),
     method!("label", ["text": String, "value": u64] -> u64, PLAIN),
 ];
-pub(crate) static ORDERED: ServiceDescriptor =
-    ServiceDescriptor { name: "Ordered", docs: "", ordered: true, methods: &ORDERED_METHODS };
+pub(crate) static ORDERED: ServiceDescriptor = ServiceDescriptor {
+    name: "Ordered",
+    docs: "",
+    ordered: true,
+    methods: &ORDERED_METHODS,
+    objects: ObjectsCache::new(),
+};
 static ORDERED_METHODS: [MethodDescriptor; 1] = [method!("add", ["a": u64, "b": u64] -> u64, PLAIN)];
 
 pub(crate) const ADD: u32 = 1;
@@ -120,7 +133,7 @@ impl TestCall {
     #[track_caller]
     pub(crate) fn value(&self) -> u64 {
         match self.outcome() {
-            Some(CallOutcome::Value(bytes)) => number(&bytes),
+            Some(CallOutcome::Value(value)) => number(&value.bytes),
             other => panic!("call {} has no value but {other:?}", self.id.0),
         }
     }
@@ -157,7 +170,7 @@ pub(crate) fn number(bytes: &[u8]) -> u64 {
 struct HeldTest<T>(T);
 
 impl<T: serde::Serialize + Send> Held for HeldTest<T> {
-    fn select(&self, path: &[Step], out: &mut Vec<u8>) -> Result<(), SelectError> {
+    fn select(&self, path: &[Step], out: &mut Vec<u8>, _: &mut Vec<Capability>) -> Result<(), SelectError> {
         select::select(&self.0, path, out)
     }
 }
@@ -221,6 +234,7 @@ impl Arg {
 /// One side: its session, the calls it made and the handlers it runs.
 pub(crate) struct TestPeer {
     pub(crate) session: Session<TestCall>,
+    pub(crate) home: Arc<TestHome>,
     next_id: i64,
     /// Calls whose handler has not been told what to do.
     pub(crate) open: Vec<Begin>,
@@ -304,11 +318,37 @@ impl Pair {
     }
 }
 
+/// Remembers which handles to imports are gone, until the session is told.
+#[derive(Default)]
+pub(crate) struct TestHome {
+    pub(crate) dropped: Mutex<Vec<ObjectId>>,
+}
+
+impl Home for TestHome {
+    fn import_dropped(&self, id: ObjectId) {
+        self.dropped.lock().expect("no test panics while it holds it").push(id);
+    }
+
+    fn forward(&self, import: Arc<Import>) -> Arc<LocalObject> {
+        let handle = Arc::new(Handle::closed());
+        LocalObject::new(Behaviour::Forward(Remote { handle, target: RemoteTarget::Import(import) }))
+    }
+}
+
 impl TestPeer {
     fn new(now: Time, side: Side, limits: Limits) -> Self {
-        let session = Session::new(now, side, Arc::new(limits), vec![&TEST, &ORDERED], Identity::default());
+        let home = Arc::new(TestHome::default());
+        let session = Session::new(
+            now,
+            side,
+            Arc::new(limits),
+            vec![&TEST, &ORDERED],
+            Identity::default(),
+            Arc::clone(&home) as Arc<dyn Home>,
+        );
         Self {
             session,
+            home,
             next_id: 1,
             open: Vec::new(),
             log: Vec::new(),
@@ -363,6 +403,8 @@ impl TestPeer {
             number,
             service,
             method: descriptor,
+            target: CallTarget::Root,
+            objects: Vec::new(),
             payload: payload.into(),
             bases,
             deadline,
@@ -474,12 +516,12 @@ impl TestPeer {
 
     fn begin(&mut self, begin: Begin) {
         let arguments: Vec<String> =
-            begin.arguments.iter().map(|bytes| text_of(begin.descriptor.name, bytes)).collect();
+            begin.arguments.values.iter().map(|bytes| text_of(begin.descriptor.name, bytes)).collect();
         self.log.push(format!("{}({})", begin.descriptor.name, arguments.join(", ")));
         self.history.push(Happened::Begun {
             answer: begin.answer,
             method: begin.descriptor.name,
-            arguments: begin.arguments.clone(),
+            arguments: begin.arguments.values.clone(),
         });
         if self.automatic {
             let outcome = natural_outcome(&begin);
@@ -526,6 +568,7 @@ pub(crate) fn value_of<T: serde::Serialize + Send + 'static>(
     let length = bytes.len();
     Outcome::Value {
         payload: begin_want.value.then_some(bytes),
+        objects: Vec::new(),
         held: begin_want.keep.then(|| (Box::new(HeldTest(value)) as Box<dyn Held>, length)),
     }
 }
@@ -534,10 +577,10 @@ pub(crate) fn value_of<T: serde::Serialize + Send + 'static>(
 /// length of its text; the rest echo.
 pub(crate) fn natural_outcome(begin: &Begin) -> Outcome {
     let budget = DecodeBudget::from(&Limits::default());
-    let argument = |index: usize| number(&begin.arguments[index]);
+    let argument = |index: usize| number(&begin.arguments.values[index]);
     match begin.descriptor.name {
         "add" => match argument(0) + argument(1) {
-            sum if sum > 1_000_000 => Outcome::Error(encoded(&"overflow")),
+            sum if sum > 1_000_000 => Outcome::Error(encoded(&"overflow"), Vec::new()),
             sum => value_of(begin.want, sum),
         },
         "structured" => {
@@ -545,18 +588,20 @@ pub(crate) fn natural_outcome(begin: &Begin) -> Outcome {
             value_of::<Structured>(begin.want, (seed, (seed % 2 == 1).then_some(seed), (0..seed).collect()))
         }
         "maybe" => {
-            let value: Option<u64> = codec::decode(&begin.arguments[0], budget).expect("an option was sent");
+            let value: Option<u64> =
+                codec::decode(&begin.arguments.values[0], budget).expect("an option was sent");
             value_of(begin.want, value.unwrap_or_default())
         }
         "both" => {
-            let (a, b): (u64, u64) = codec::decode(&begin.arguments[0], budget).expect("a pair was sent");
+            let (a, b): (u64, u64) =
+                codec::decode(&begin.arguments.values[0], budget).expect("a pair was sent");
             value_of(begin.want, a + b)
         }
         "text" => {
-            let text: String = codec::decode(&begin.arguments[0], budget).expect("a text was sent");
+            let text: String = codec::decode(&begin.arguments.values[0], budget).expect("a text was sent");
             value_of(begin.want, text)
         }
-        "label" => value_of(begin.want, begin.arguments[0].len() as u64 + argument(1)),
+        "label" => value_of(begin.want, begin.arguments.values[0].len() as u64 + argument(1)),
         _ => value_of(begin.want, ()),
     }
 }

@@ -19,8 +19,8 @@ use crate::{
     limits::Limits,
     path::{Path, Step},
     wire::{
-        self, Call, CallId, Chunk, Failure, Frame, Hello, MethodNumber, Offer, Payload, Return, Status, Want,
-        Welcome,
+        self, Call, CallId, Chunk, Failure, Frame, Hello, MethodNumber, Offer, Payload, Return, Status,
+        Target, Want, Welcome,
     },
 };
 
@@ -60,7 +60,8 @@ fn raw_call(id: i64, number: u32, payload: &[u8]) -> Call {
         id: CallId(id),
         want: Want { value: true, keep: false },
         oneway: false,
-        target: 0,
+        target: Target::Root,
+        objects: Vec::new(),
         method: MethodNumber(number),
         deadline_us: None,
         metadata: Vec::new(),
@@ -82,6 +83,7 @@ fn kinds(frames: &[Frame]) -> Vec<&'static str> {
             Frame::Return(_) => "return",
             Frame::Cancel(_) => "cancel",
             Frame::Release(_) => "release",
+            Frame::ReleaseObjects(_) => "release-objects",
             Frame::Chunk(_) => "chunk",
             Frame::Goodbye { .. } => "goodbye",
             Frame::Ack { .. } => "ack",
@@ -371,10 +373,10 @@ fn a_failed_call_fails_its_dependents_with_itself_as_origin() {
     let third = add(&mut pair, 1, &second);
     pair.client.drop_promise(&second);
     pair.run();
-    assert_eq!(failing.outcome(), Some(CallOutcome::Error(encoded(&"overflow"))));
+    assert_eq!(failing.outcome(), Some(CallOutcome::Error(encoded(&"overflow").into())));
     let (origin, cause) = third.upstream();
     assert_eq!(origin, failing.id);
-    assert_eq!(cause, UpstreamOutcome::Failed(Box::new(CallOutcome::Error(encoded(&"overflow")))));
+    assert_eq!(cause, UpstreamOutcome::Failed(Box::new(CallOutcome::Error(encoded(&"overflow").into()))));
     assert_eq!(pair.server.log, ["add(1000000, 1)"]);
 }
 
@@ -388,7 +390,7 @@ fn a_dropped_failing_call_still_explains_its_dependents() {
     pair.run();
     let (origin, cause) = dependent.upstream();
     assert_eq!(origin, failing.id);
-    assert_eq!(cause, UpstreamOutcome::Failed(Box::new(CallOutcome::Error(encoded(&"overflow")))));
+    assert_eq!(cause, UpstreamOutcome::Failed(Box::new(CallOutcome::Error(encoded(&"overflow").into()))));
     assert_eq!(pair.client.session.stats().calls_remembered, 0);
     assert_eq!(pair.server.session.stats().answers_held, 0);
 }
@@ -426,12 +428,12 @@ fn an_origin_whose_error_comes_in_chunks_is_waited_for() {
     pair.run();
     let long = encoded(&"e".repeat(300_000));
     let answer = pair.server.open[0].answer;
-    pair.server.finish_with(answer, Outcome::Error(long.clone()));
+    pair.server.finish_with(answer, Outcome::Error(long.clone(), Vec::new()));
     pair.run();
-    assert_eq!(failing.outcome(), Some(CallOutcome::Error(long.clone())));
+    assert_eq!(failing.outcome(), Some(CallOutcome::Error(long.clone().into())));
     assert_eq!(
         dependent.upstream(),
-        (failing.id, UpstreamOutcome::Failed(Box::new(CallOutcome::Error(long))))
+        (failing.id, UpstreamOutcome::Failed(Box::new(CallOutcome::Error(long.into()))))
     );
 }
 
@@ -661,7 +663,7 @@ fn large_payloads_travel_in_chunks_and_small_calls_pass_them() {
     assert_eq!(pair.server.log, ["add(1, 2)"]);
     pair.run();
     assert_eq!(small.value(), 3);
-    assert_eq!(large.outcome(), Some(CallOutcome::Value(encoded(&text))));
+    assert_eq!(large.outcome(), Some(CallOutcome::Value(encoded(&text).into())));
     assert!(
         pair.client
             .sent
@@ -957,7 +959,7 @@ fn what_was_never_said_cannot_be_referred_to() {
     let chunk =
         Frame::Chunk(Chunk { id: CallId(1), of_return: false, bytes: SmallBytes::copy_from_slice(b"x") });
     check_server_violation(&[chunk], &Violation::UnexpectedChunk(1));
-    let answer = Frame::Return(Return { id: CallId(1), status: Status::Done });
+    let answer = Frame::Return(Return { id: CallId(1), objects: Vec::new(), status: Status::Done });
     check_server_violation(&[answer], &Violation::UnknownCall(1));
     check_server_violation(&[Frame::Ack { frames: 0 }], &Violation::ForgedAck);
 }
@@ -977,7 +979,7 @@ fn an_answer_comes_once() {
     let mut pair = Pair::new();
     let kept = add(&mut pair, 1, 2);
     pair.run();
-    let again = Frame::Return(Return { id: kept.id, status: Status::Done });
+    let again = Frame::Return(Return { id: kept.id, objects: Vec::new(), status: Status::Done });
     check_client_violation(&mut pair, &[again], &Violation::ReturnRepeated(kept.id.0));
 }
 
@@ -1159,7 +1161,7 @@ fn an_error_above_the_callers_limit_is_a_typed_failure() {
     pair.server.automatic = false;
     let call = add(&mut pair, 1, 2);
     pair.run();
-    pair.server.finish_with(call.id, Outcome::Error(encoded(&"e".repeat(200_000))));
+    pair.server.finish_with(call.id, Outcome::Error(encoded(&"e".repeat(200_000)), Vec::new()));
     pair.run();
     assert!(
         matches!(call.failure(), Failure::ResourceExhausted { limit, .. } if limit == "payload_bytes_max")
@@ -1295,10 +1297,10 @@ fn origins_named_one_by_one_do_not_pile_up_causes() {
     let mut message = Vec::new();
     for (call, origin) in calls[1..].iter().zip(&calls) {
         let status = Status::Upstream { origin: origin.id, missed: None };
-        wire::put_frame(&mut message, &Frame::Return(Return { id: call.id, status }));
+        wire::put_frame(&mut message, &Frame::Return(Return { id: call.id, objects: Vec::new(), status }));
     }
     let status = Status::Failed(Failure::Panicked);
-    wire::put_frame(&mut message, &Frame::Return(Return { id: calls[0].id, status }));
+    wire::put_frame(&mut message, &Frame::Return(Return { id: calls[0].id, objects: Vec::new(), status }));
     pair.client.receive(pair.now, &message).expect("well formed");
     let cause = UpstreamOutcome::Failed(Box::new(CallOutcome::Failed(Failure::Panicked)));
     assert_eq!(calls[2_000].upstream(), (calls[0].id, cause));
@@ -1313,7 +1315,7 @@ fn a_call_cannot_fail_because_of_itself() {
     let offer = Offer { calls_max: 1, payload_bytes_max: 1, window_bytes: 1 };
     wire::put_frame(&mut message, &Frame::Welcome(Welcome { version: 1, features: 0, codec: 1, offer }));
     let status = Status::Upstream { origin: call.id, missed: None };
-    wire::put_frame(&mut message, &Frame::Return(Return { id: call.id, status }));
+    wire::put_frame(&mut message, &Frame::Return(Return { id: call.id, objects: Vec::new(), status }));
     assert_eq!(pair.client.receive(pair.now, &message), Err(Violation::UnknownCall(call.id.0)));
 }
 

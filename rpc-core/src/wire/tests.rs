@@ -47,7 +47,8 @@ fn plain_call() -> Call {
         id: CallId(1),
         want: Want::default(),
         oneway: false,
-        target: 0,
+        target: Target::Root,
+        objects: Vec::new(),
         method: MethodNumber(2),
         deadline_us: None,
         metadata: Vec::new(),
@@ -56,7 +57,7 @@ fn plain_call() -> Call {
 }
 
 fn answer(status: Status) -> Frame {
-    Frame::Return(Return { id: CallId(1), status })
+    Frame::Return(Return { id: CallId(1), objects: Vec::new(), status })
 }
 
 fn failed(failure: Failure) -> Frame {
@@ -105,7 +106,12 @@ pub(crate) fn golden() -> Vec<(Frame, Vec<u8>)> {
         id: CallId(CALL_ID_MAX),
         want: Want { value: true, keep: true },
         oneway: true,
-        target: -3,
+        target: Target::Object(ObjectId(3)),
+        objects: vec![
+            PassedObject::Senders(ObjectId(300)),
+            PassedObject::Receivers(ObjectId(1)),
+            PassedObject::Result(CallId(7), Path(vec![Step::Field(2), Step::Some])),
+        ],
         method: MethodNumber(u32::MAX),
         deadline_us: Some(u64::MAX),
         metadata: vec![("k".into(), "vv".into()), (String::new(), "é".into())],
@@ -151,16 +157,27 @@ pub(crate) fn golden() -> Vec<(Frame, Vec<u8>)> {
             Frame::Call(Call { payload: Payload::Chunked { total: 1 << 14 }, ..plain_call() }),
             vec![0x04, 1, 0x20, 0, 2, 0x80, 0x80, 0x01],
         ),
-        (Frame::Call(Call { target: 1, ..plain_call() }), vec![0x04, 1, 0, 2, 2, 1, 0]),
-        (Frame::Call(Call { target: -1, ..plain_call() }), vec![0x04, 1, 0, 1, 2, 1, 0]),
+        (
+            Frame::Call(Call {
+                target: Target::Result(CallId(1), Path(vec![Step::Index(3)])),
+                ..plain_call()
+            }),
+            vec![0x04, 1, 0, 2, 1, 1, 3, 2, 1, 0],
+        ),
+        (Frame::ReleaseObjects(vec![(ObjectId(2), 1), (ObjectId(1), 300)]), vec![0x20, 2, 4, 1, 1, 0xac, 2]),
+        (
+            Frame::Call(Call { target: Target::Object(ObjectId(1)), ..plain_call() }),
+            vec![0x04, 1, 0, 1, 2, 1, 0],
+        ),
         (
             Frame::Call(every_flag),
             vec![
                 0x04, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f, // id 2^53 - 1
-                0x3f, 5, // flags, target -3
+                0x7f, 5, // flags, object 3
                 0xff, 0xff, 0xff, 0xff, 0x0f, // method 2^32 - 1
                 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, // deadline 2^64 - 1
                 2, 1, b'k', 2, b'v', b'v', 0, 2, 0xc3, 0xa9, // metadata
+                3, 0, 0xac, 0x02, 1, 1, 2, 7, 2, 0, 2, 2, // objects
                 0xac, 0x02, // 300 bytes in chunks
             ],
         ),
@@ -301,7 +318,7 @@ fn random_arguments_survive_the_way_there_and_back() {
 
 pub(crate) fn random_frame(seeded: &mut Seeded) -> Frame {
     let id = |seeded: &mut Seeded| CallId(seeded.magnitude(53).clamp(1, CALL_ID_MAX as u64) as i64);
-    match seeded.below(10) {
+    match seeded.below(11) {
         0 => Frame::Hello(Box::new(Hello {
             version: 1,
             features: seeded.magnitude(64),
@@ -326,13 +343,19 @@ pub(crate) fn random_frame(seeded: &mut Seeded) -> Frame {
             id: id(seeded),
             want: Want { value: seeded.chance(50), keep: seeded.chance(50) },
             oneway: seeded.chance(20),
-            target: seeded.magnitude(63) as i64 * if seeded.chance(50) { 1 } else { -1 },
+            target: random_target(seeded),
+            objects: random_objects(seeded, true),
             method: MethodNumber(seeded.magnitude(32) as u32),
             deadline_us: seeded.chance(30).then(|| seeded.magnitude(64)),
             metadata: (0..seeded.below(3)).map(|_| (random_text(seeded), random_text(seeded))).collect(),
             payload: random_payload(seeded),
         }),
-        4 => Frame::Return(Return { id: id(seeded), status: random_status(seeded) }),
+        4 => {
+            let status = random_status(seeded);
+            let may_name = matches!(status, Status::Value(_) | Status::Error(_));
+            let objects = if may_name { random_objects(seeded, false) } else { Vec::new() };
+            Frame::Return(Return { id: id(seeded), objects, status })
+        }
         5 => Frame::Cancel(id(seeded)),
         6 => Frame::Release((0..seeded.below(5)).map(|_| id(seeded)).collect()),
         7 => Frame::Chunk(Chunk {
@@ -340,9 +363,33 @@ pub(crate) fn random_frame(seeded: &mut Seeded) -> Frame {
             of_return: seeded.chance(50),
             bytes: seeded.bytes(300).into(),
         }),
+        9 => Frame::ReleaseObjects(
+            (0..seeded.below(5)).map(|_| (ObjectId(id(seeded).0), seeded.magnitude(64))).collect(),
+        ),
         8 => Frame::Goodbye { code: seeded.magnitude(16) as u16, reason: random_text(seeded) },
         _ => Frame::Ack { frames: seeded.magnitude(64) },
     }
+}
+
+fn random_target(seeded: &mut Seeded) -> Target {
+    let id = CallId((seeded.magnitude(53) as i64).clamp(1, CALL_ID_MAX));
+    match seeded.below(3) {
+        0 => Target::Root,
+        1 => Target::Object(ObjectId(id.0)),
+        _ => Target::Result(id, random_path(seeded)),
+    }
+}
+
+fn random_objects(seeded: &mut Seeded, in_call: bool) -> Vec<PassedObject> {
+    let one = |seeded: &mut Seeded| {
+        let id = (seeded.magnitude(53) as i64).clamp(1, CALL_ID_MAX);
+        match seeded.below(if in_call { 3 } else { 2 }) {
+            0 => PassedObject::Senders(ObjectId(id)),
+            1 => PassedObject::Receivers(ObjectId(id)),
+            _ => PassedObject::Result(CallId(id), random_path(seeded)),
+        }
+    };
+    (0..seeded.below(4)).map(|_| one(seeded)).collect()
 }
 
 fn random_offer(seeded: &mut Seeded) -> Offer {
@@ -448,7 +495,7 @@ fn changed_and_random_bytes_never_panic() {
 
 #[test]
 fn unknown_mandatory_kinds_end_the_conversation_and_optional_ones_are_skipped() {
-    for kind in [0x00].into_iter().chain(0x0b..0x80) {
+    for kind in [0x00].into_iter().chain(0x0b..0x20).chain(0x21..0x80) {
         assert_eq!(frames_of(&[kind, 0]), Err(Violation::UnknownFrame(kind)));
     }
     for kind in 0x80..=0xff {
@@ -564,19 +611,39 @@ fn long_explanations_are_cut_at_a_character_before_they_leave() {
 
 #[test]
 fn unknown_flags_statuses_and_codes_are_violations() {
-    for flag in [0x40, 0x80, 0xc1] {
+    for flag in [0x80, 0xc1] {
         check_malformed(&[0x04, 1, flag, 0, 2, 1, 0], "unknown call flags");
     }
     // In chunks are only a value and an error; no other bit is known.
-    for status in [0x10, 0x13, 0x14, 0x05, 0x15, 0x20, 0x21, 0x81, 0xff] {
+    for status in [0x10, 0x13, 0x14, 0x05, 0x15, 0x20, 0x23, 0x34, 0x81, 0xff] {
         check_malformed(&[0x05, 1, status, 1, 0], "an unknown return status");
     }
-    for code in [0, 13, 0xff] {
+    for code in [0, 14, 0xff] {
         check_malformed(&[0x05, 1, 4, code], "an unknown failure code");
     }
     check_malformed(&[0x05, 1, 3, 5, 2], "neither a path nor none");
     check_malformed(&[0x05, 1, 3, 5, 1, 1, 4], "an unknown path step");
     check_malformed_arguments(&[1, 1, 1, 1, 4, 0], "an unknown path step");
+}
+
+#[test]
+fn a_table_of_objects_is_bounded_and_of_known_entries() {
+    let call = |table: &[u8]| [&[0x04, 1, 0x40, 0, 2], table, &[1, 0]].concat();
+    let answer = |table: &[u8]| [&[0x05, 1, 0x21], table, &[1, 0]].concat();
+    for message in [call, answer] {
+        check_malformed(&message(&[0]), "a table of objects that cannot be");
+        check_malformed(&message(&[100, 0, 1]), "a table of objects that cannot be");
+        check_malformed(&message(&[1, 3, 1]), "an unknown object entry");
+        check_malformed(&message(&[1, 0, 0]), "an object id out of range");
+        check_malformed(&message(&[1, 1, 0]), "an object id out of range");
+    }
+    // A result names no results of calls: it is settled.
+    check_malformed(&answer(&[1, 2, 1, 0]), "an unknown object entry");
+    check_malformed(&call(&[1, 2, 0, 0]), "a call id out of range");
+    let many = [&[0x04, 1, 0x40, 0, 2, 0xff, 0xff, 0x01][..], &[0, 1].repeat(0x7fff), &[1, 0]].concat();
+    check_malformed(&many, "a table of objects that is too long");
+    check_malformed(&[0x20, 5, 2, 1], "more released objects than bytes");
+    check_malformed(&[0x20, 1, 0, 1], "an object id out of range");
 }
 
 #[test]

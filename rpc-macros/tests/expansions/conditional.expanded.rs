@@ -80,6 +80,35 @@ impl ChatClient {
     ) -> Self {
         ::rpc_core::ServiceClient::metadata(self, key, value)
     }
+    /// Completes with the reason when the object cannot be reached any more, because its session is over.
+    ///
+    /// Of a local object it never completes. It holds nothing and may be dropped at any time.
+    #[allow(dead_code)]
+    fn closed(
+        &self,
+    ) -> impl ::rpc_core::__private::Future<
+        Output = ::rpc_core::CloseReason,
+    > + ::rpc_core::__private::Send + 'static {
+        ::rpc_core::ServiceClient::closed(self)
+    }
+    /// Completes when no peer holds this local object any more. A client of a remote object does not wait.
+    ///
+    /// It holds nothing but the object and may be dropped at any time.
+    #[allow(dead_code)]
+    fn released(
+        &self,
+    ) -> impl ::rpc_core::__private::Future<
+        Output = (),
+    > + ::rpc_core::__private::Send + 'static {
+        ::rpc_core::ServiceClient::released(self)
+    }
+    /**A client of an implementation of [`Chat`] in this process: an object to pass to the peer, which calls it back. It is dropped when nobody holds a client of it any more.
+
+Its methods can be called here too, inside a tokio runtime, as if through a session of its own.*/
+    #[allow(dead_code)]
+    fn local<__Implementation: Chat>(implementation: __Implementation) -> Self {
+        ChatServer::new(implementation).into_client()
+    }
 }
 #[cfg(feature = "chat")]
 #[automatically_derived]
@@ -185,6 +214,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
             docs: "",
             ordered: false,
             methods: &__METHODS,
+            objects: ::rpc_core::__private::ObjectsCache::new(),
         };
         &__SERVICE
     }
@@ -193,6 +223,60 @@ impl ::rpc_core::ServiceClient for ChatClient {
     }
     fn stub(&self) -> &::rpc_core::__private::Stub {
         &self.stub
+    }
+}
+#[cfg(feature = "chat")]
+#[automatically_derived]
+#[allow(deprecated)]
+impl ::rpc_core::__private::serde::Serialize for ChatClient {
+    fn serialize<__S: ::rpc_core::__private::serde::Serializer>(
+        &self,
+        serializer: __S,
+    ) -> ::rpc_core::__private::Result<__S::Ok, __S::Error> {
+        ::rpc_core::__private::serialize_object(&self.stub, serializer)
+    }
+}
+#[cfg(feature = "chat")]
+#[automatically_derived]
+#[allow(deprecated)]
+impl<'de> ::rpc_core::__private::serde::Deserialize<'de> for ChatClient {
+    fn deserialize<__D: ::rpc_core::__private::serde::Deserializer<'de>>(
+        deserializer: __D,
+    ) -> ::rpc_core::__private::Result<Self, __D::Error> {
+        ::rpc_core::__private::Result::Ok(Self {
+            stub: ::rpc_core::__private::deserialize_object(
+                <Self as ::rpc_core::ServiceClient>::descriptor(),
+                deserializer,
+            )?,
+        })
+    }
+}
+#[cfg(feature = "chat")]
+#[automatically_derived]
+#[allow(deprecated)]
+impl ::rpc_core::Pipelined for ChatClient {
+    type Pipe<
+        __E: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
+    > = Self;
+    fn pipe<__E: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static>(
+        at: ::rpc_core::__private::PipeAt<__E>,
+    ) -> Self {
+        Self {
+            stub: ::rpc_core::__private::Stub::promised(
+                &at,
+                <Self as ::rpc_core::ServiceClient>::descriptor(),
+            ),
+        }
+    }
+}
+#[cfg(feature = "chat")]
+#[automatically_derived]
+#[allow(deprecated)]
+impl ::rpc_core::IntoArg<ChatClient> for &ChatClient {
+    fn put_into(self, arguments: &mut ::rpc_core::__private::Arguments<'_>) {
+        <ChatClient as ::rpc_core::IntoArg<
+            ChatClient,
+        >>::put_into(::rpc_core::__private::Clone::clone(self), arguments);
     }
 }
 #[cfg(feature = "chat")]
@@ -211,6 +295,15 @@ impl<__Implementation: Chat> ChatServer<__Implementation> {
     #[allow(dead_code)]
     fn from_arc(implementation: ::rpc_core::__private::Arc<__Implementation>) -> Self {
         Self(implementation)
+    }
+    /// As an object of its own: a client that can be passed to the peer, which calls it back.
+    #[allow(dead_code)]
+    fn into_client(self) -> ChatClient {
+        ChatClient {
+            stub: ::rpc_core::__private::Stub::of_service(
+                ::rpc_core::__private::Arc::new(self),
+            ),
+        }
     }
 }
 #[cfg(feature = "chat")]

@@ -63,6 +63,37 @@ impl ChatClient {
     ) -> Self {
         facade::rpc::ServiceClient::metadata(self, key, value)
     }
+    /// Completes with the reason when the object cannot be reached any more, because its session is over.
+    ///
+    /// Of a local object it never completes. It holds nothing and may be dropped at any time.
+    #[allow(dead_code)]
+    pub(crate) fn closed(
+        &self,
+    ) -> impl facade::rpc::__private::Future<
+        Output = facade::rpc::CloseReason,
+    > + facade::rpc::__private::Send + 'static {
+        facade::rpc::ServiceClient::closed(self)
+    }
+    /// Completes when no peer holds this local object any more. A client of a remote object does not wait.
+    ///
+    /// It holds nothing but the object and may be dropped at any time.
+    #[allow(dead_code)]
+    pub(crate) fn released(
+        &self,
+    ) -> impl facade::rpc::__private::Future<
+        Output = (),
+    > + facade::rpc::__private::Send + 'static {
+        facade::rpc::ServiceClient::released(self)
+    }
+    /**A client of an implementation of [`Chat`] in this process: an object to pass to the peer, which calls it back. It is dropped when nobody holds a client of it any more.
+
+Its methods can be called here too, inside a tokio runtime, as if through a session of its own.*/
+    #[allow(dead_code)]
+    pub(crate) fn local<__Implementation: Chat>(
+        implementation: __Implementation,
+    ) -> Self {
+        ChatServer::new(implementation).into_client()
+    }
 }
 #[automatically_derived]
 #[allow(deprecated)]
@@ -146,6 +177,7 @@ impl facade::rpc::ServiceClient for ChatClient {
             docs: "Rooms.",
             ordered: true,
             methods: &__METHODS,
+            objects: facade::rpc::__private::ObjectsCache::new(),
         };
         &__SERVICE
     }
@@ -154,6 +186,56 @@ impl facade::rpc::ServiceClient for ChatClient {
     }
     fn stub(&self) -> &facade::rpc::__private::Stub {
         &self.stub
+    }
+}
+#[automatically_derived]
+#[allow(deprecated)]
+impl facade::rpc::__private::serde::Serialize for ChatClient {
+    fn serialize<__S: facade::rpc::__private::serde::Serializer>(
+        &self,
+        serializer: __S,
+    ) -> facade::rpc::__private::Result<__S::Ok, __S::Error> {
+        facade::rpc::__private::serialize_object(&self.stub, serializer)
+    }
+}
+#[automatically_derived]
+#[allow(deprecated)]
+impl<'de> facade::rpc::__private::serde::Deserialize<'de> for ChatClient {
+    fn deserialize<__D: facade::rpc::__private::serde::Deserializer<'de>>(
+        deserializer: __D,
+    ) -> facade::rpc::__private::Result<Self, __D::Error> {
+        facade::rpc::__private::Result::Ok(Self {
+            stub: facade::rpc::__private::deserialize_object(
+                <Self as facade::rpc::ServiceClient>::descriptor(),
+                deserializer,
+            )?,
+        })
+    }
+}
+#[automatically_derived]
+#[allow(deprecated)]
+impl facade::rpc::Pipelined for ChatClient {
+    type Pipe<
+        __E: facade::rpc::__private::Send + facade::rpc::__private::Sync + 'static,
+    > = Self;
+    fn pipe<__E: facade::rpc::__private::Send + facade::rpc::__private::Sync + 'static>(
+        at: facade::rpc::__private::PipeAt<__E>,
+    ) -> Self {
+        Self {
+            stub: facade::rpc::__private::Stub::promised(
+                &at,
+                <Self as facade::rpc::ServiceClient>::descriptor(),
+            ),
+        }
+    }
+}
+#[automatically_derived]
+#[allow(deprecated)]
+impl facade::rpc::IntoArg<ChatClient> for &ChatClient {
+    fn put_into(self, arguments: &mut facade::rpc::__private::Arguments<'_>) {
+        <ChatClient as facade::rpc::IntoArg<
+            ChatClient,
+        >>::put_into(facade::rpc::__private::Clone::clone(self), arguments);
     }
 }
 ///Answers calls of [`Chat`] with an implementation of it.
@@ -174,6 +256,15 @@ impl<__Implementation: Chat> ChatServer<__Implementation> {
         implementation: facade::rpc::__private::Arc<__Implementation>,
     ) -> Self {
         Self(implementation)
+    }
+    /// As an object of its own: a client that can be passed to the peer, which calls it back.
+    #[allow(dead_code)]
+    pub(crate) fn into_client(self) -> ChatClient {
+        ChatClient {
+            stub: facade::rpc::__private::Stub::of_service(
+                facade::rpc::__private::Arc::new(self),
+            ),
+        }
     }
 }
 #[automatically_derived]

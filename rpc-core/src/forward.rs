@@ -1,0 +1,150 @@
+//! Passing calls on: what an object does that is another session's, or only promised by the peer.
+//!
+//! Arguments and results stay encoded; the objects they name are passed on as objects of this side, which pass calls on
+//! in their turn. An object that is passed back to where it came from is itself again.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use crate::{
+    codec::{self, DecodeBudget},
+    dispatch::{Held, Incoming, Outcome, ReplyInner},
+    layout::Layout,
+    link::{CallCell, Handle, Link, OriginCause, Returned},
+    object::{Behaviour, Capabilities, Capability, LocalObject, Passing},
+    path::Step,
+    select::SelectError,
+    small_bytes::SmallBytes,
+    stub::{Remote, RemoteTarget, Stub},
+    wire::Failure,
+};
+
+/// Starts a call of the same method where `remote` leads.
+pub(crate) fn start(remote: &Remote, method: u32, incoming: Incoming) -> ReplyInner {
+    let Incoming { service, method: descriptor, arguments, want, metadata, scope, .. } = incoming;
+    if !arguments.selected.is_empty() {
+        let reason = "objects out of a promised result cannot be passed on; await the result first";
+        return refuse(Failure::InvalidReference { argument: "(arguments)".into(), reason: reason.into() });
+    }
+    let home = &scope.session.handle;
+    let stub = Stub::remote(remote.clone(), service).with_metadata(metadata);
+    let objects = onto(&arguments.beside, home, &remote.handle.link);
+    let call = stub.begin(method).pass_on(&arguments.values, objects.into_iter().map(Passing::Settled));
+    let home = Arc::clone(home);
+    let handler: Pin<Box<dyn Future<Output = Outcome> + Send>> = Box::pin(async move {
+        let mut call = call;
+        let returned = (&mut call).await;
+        let cell = call.cell();
+        match returned {
+            Returned::Value(value) => {
+                let objects = onto(&value.capabilities, &cell.handle, &home.link);
+                let held = want.keep.then(|| {
+                    let layout = descriptor.signature().result.clone();
+                    let length = value.bytes.len();
+                    let held = HeldBytes { bytes: value.bytes.clone(), objects: objects.clone(), layout };
+                    (Box::new(held) as Box<dyn Held>, length)
+                });
+                Outcome::Value { payload: want.value.then_some(value.bytes), objects, held }
+            }
+            Returned::Error(error) => {
+                let objects = onto(&error.capabilities, &cell.handle, &home.link);
+                Outcome::Error(error.bytes, objects)
+            }
+            failed => Outcome::Failed(failure(&failed, cell)),
+        }
+    });
+    ReplyInner::Running { handler, cancelled: None }
+}
+
+fn refuse(failure: Failure) -> ReplyInner {
+    ReplyInner::Done(Outcome::Failed(failure))
+}
+
+/// Objects that are known in the session of `home`, as they are passed to the peer of `link`.
+fn onto(table: &Capabilities, home: &Arc<Handle>, link: &Arc<Link>) -> Vec<Capability> {
+    table.as_deref().unwrap_or_default().iter().map(|object| onto_one(object, home, link)).collect()
+}
+
+fn onto_one(object: &Capability, home: &Arc<Handle>, link: &Arc<Link>) -> Capability {
+    match object {
+        Capability::Import(import) if Arc::ptr_eq(&home.link, link) => Capability::Import(Arc::clone(import)),
+        Capability::Import(import) => {
+            let target = RemoteTarget::Import(Arc::clone(import));
+            let remote = Remote { handle: Arc::clone(home), target };
+            Capability::Local(LocalObject::new(Behaviour::Forward(remote)))
+        }
+        Capability::Local(object) => match object.behaviour() {
+            Some(Behaviour::Forward(Remote { handle, target: RemoteTarget::Import(import) }))
+                if Arc::ptr_eq(&handle.link, link) =>
+            {
+                Capability::Import(Arc::clone(import))
+            }
+            _ => Capability::Local(Arc::clone(object)),
+        },
+    }
+}
+
+/// How a call that was passed on failed, told to who made it.
+fn failure(returned: &Returned, cell: &CallCell) -> Failure {
+    use crate::error::Refusal;
+    let unreachable = |reason: String| Failure::Unreachable { reason };
+    match returned {
+        Returned::DeadlineExceeded => Failure::DeadlineExceeded,
+        Returned::Cancelled => Failure::Cancelled,
+        Returned::Panicked => Failure::Panicked,
+        Returned::Disconnected { reason, .. } => unreachable(reason.to_string()),
+        Returned::Upstream { origin, cause: OriginCause::Failed(failed) } => {
+            let (_, text) = (origin.decode_error)(failed, origin);
+            unreachable(format!("`{}`, which promised it, failed: {text}", origin.method.name))
+        }
+        Returned::Upstream { origin, cause: OriginCause::Missed(path) } => {
+            unreachable(format!("`{}`, which promised it, has nothing at {path}", origin.method.name))
+        }
+        Returned::Refused(refusal) => match refusal {
+            Refusal::ResourceExhausted { limit, retry_after } => Failure::ResourceExhausted {
+                limit: limit.clone(),
+                retry_after_ms: retry_after
+                    .map_or(0, |after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
+            },
+            Refusal::InvalidArgument { argument, reason } => {
+                Failure::InvalidArgument { argument: argument.clone(), reason: reason.clone() }
+            }
+            Refusal::Unauthenticated => Failure::Unauthenticated,
+            Refusal::PermissionDenied => Failure::PermissionDenied,
+            Refusal::Unavailable => Failure::Unavailable,
+            other => unreachable(other.to_string()),
+        },
+        Returned::Value(_) | Returned::Error(_) => {
+            unreachable(format!("`{}` returned twice", cell.method.name))
+        }
+    }
+}
+
+/// A result that was passed on and is kept for later calls.
+struct HeldBytes {
+    bytes: SmallBytes,
+    objects: Vec<Capability>,
+    layout: Layout,
+}
+
+impl Held for HeldBytes {
+    fn select(
+        &self,
+        path: &[Step],
+        out: &mut Vec<u8>,
+        objects: &mut Vec<Capability>,
+    ) -> Result<(), SelectError> {
+        let _ = &self.layout;
+        if !path.is_empty() {
+            return Err(SelectError::Missed);
+        }
+        out.extend_from_slice(&self.bytes);
+        objects.extend(self.objects.iter().cloned());
+        Ok(())
+    }
+}
+
+/// The place in a table that an encoded object is.
+pub(crate) fn place_of_object(bytes: &[u8]) -> Option<usize> {
+    let budget = DecodeBudget { depth_max: 1, factor: 1, zero_sized_max: 0 };
+    codec::decode::<u32>(bytes, budget).ok().map(|place| place as usize)
+}

@@ -1,0 +1,397 @@
+//! Object references: clients as values.
+//!
+//! A client inside an argument or a result is written as its place in a table that travels beside the payload. While a
+//! value is encoded or decoded, that table lies in a scoped thread-local, because serde has no other way to hand it
+//! to a value deep inside others. Nothing is exported by encoding alone and nothing is taken by decoding: stubs are
+//! collected, or cloned out of the table, and what was not cloned is let go of when the table is dropped.
+//!
+//! Who lets go is Rust's ownership: an [`Import`] is one introduction's worth of the peer's object, a [`LocalObject`] is
+//! kept by the exports of every session that passed it on.
+
+use std::{
+    any::Any,
+    cell::{Cell, RefCell},
+    fmt,
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Poll, Waker},
+};
+
+use serde::{
+    Deserialize, Deserializer, Serializer,
+    de::{Error as _, Visitor},
+    ser::Error as _,
+};
+
+use crate::{
+    descriptor::ServiceDescriptor,
+    dispatch::{Service, panic_text},
+    link::{Handle, Link},
+    path::Path,
+    stub::{Kind, Remote, RemoteTarget, Stub},
+    wire::{CallId, ObjectId},
+};
+
+/// The newtype that a client is to serde. Tracing knows it by this name.
+pub(crate) const OBJECT: &str = "rpc_core::Object";
+
+// ---- what travels ----
+
+/// An object of the peer. Dropped, the session hears that this side has one handle less.
+pub(crate) struct Import {
+    pub(crate) id: ObjectId,
+    home: Arc<dyn Home>,
+}
+
+/// What a session's imports know of it; called from any thread.
+pub(crate) trait Home: Send + Sync {
+    /// A handle to an import is gone.
+    fn import_dropped(&self, id: ObjectId);
+
+    /// An object of this side that passes calls on to one of the peer.
+    fn forward(&self, import: Arc<Import>) -> Arc<LocalObject>;
+}
+
+impl Import {
+    pub(crate) fn new(id: ObjectId, home: Arc<dyn Home>) -> Self {
+        Self { id, home }
+    }
+
+    /// An object of this side that passes calls on to it.
+    pub(crate) fn forward(self: Arc<Self>) -> Arc<LocalObject> {
+        let home = Arc::clone(&self.home);
+        home.forward(self)
+    }
+}
+
+impl Drop for Import {
+    fn drop(&mut self) {
+        self.home.import_dropped(self.id);
+    }
+}
+
+impl fmt::Debug for Import {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Import({})", self.id.0)
+    }
+}
+
+/// An object that this side answers for.
+pub(crate) struct LocalObject {
+    /// Empty only while it is dropped.
+    behaviour: Option<Behaviour>,
+    /// How many sessions have it among their exports.
+    exported: AtomicUsize,
+    /// Who waits for that to be none.
+    waiting: Mutex<Vec<Waker>>,
+    /// The session in which this process calls it.
+    #[cfg(feature = "driver")]
+    pub(crate) in_process: std::sync::OnceLock<crate::session_handle::SessionHandle>,
+}
+
+pub(crate) enum Behaviour {
+    Service(Arc<dyn Service>),
+    /// Passes calls on: to an object of another session, or to one that is only promised.
+    Forward(Remote),
+}
+
+impl LocalObject {
+    pub(crate) fn new(behaviour: Behaviour) -> Arc<Self> {
+        Arc::new(Self {
+            behaviour: Some(behaviour),
+            exported: AtomicUsize::new(0),
+            waiting: Mutex::default(),
+            #[cfg(feature = "driver")]
+            in_process: std::sync::OnceLock::new(),
+        })
+    }
+
+    pub(crate) fn behaviour(&self) -> Option<&Behaviour> {
+        self.behaviour.as_ref()
+    }
+
+    /// What it is; not known of one that passes calls on.
+    pub(crate) fn descriptor(&self) -> Option<&'static ServiceDescriptor> {
+        match self.behaviour.as_ref()? {
+            Behaviour::Service(service) => Some(service.descriptor()),
+            Behaviour::Forward(_) => None,
+        }
+    }
+
+    /// The session in which this process calls it, on the runtime of the first call. `None` outside one.
+    #[cfg(feature = "driver")]
+    pub(crate) fn in_process(&self) -> Option<&crate::session_handle::SessionHandle> {
+        if self.in_process.get().is_none() {
+            let Behaviour::Service(service) = self.behaviour.as_ref()? else { return None };
+            tokio::runtime::Handle::try_current().ok()?;
+            let mut services = crate::dispatch::Services::new();
+            services.offer(Arc::clone(service));
+            let _ = self.in_process.set(crate::memory::connect(services));
+        }
+        self.in_process.get()
+    }
+
+    /// A session passes it on, for the first time or again.
+    pub(crate) fn was_exported(&self) {
+        self.exported.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The peer of a session has let go of it, or the session is over.
+    pub(crate) fn was_released(&self) {
+        if self.exported.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+            waiting.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    /// Waits until no peer holds it.
+    pub(crate) async fn released(&self) {
+        poll_fn(|cx| {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            // Checked under the lock: the count falls before the wakers are taken.
+            if self.exported.load(Ordering::Acquire) == 0 {
+                return Poll::Ready(());
+            }
+            if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+                waiting.push(cx.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+/// A user's `Drop` may panic; it must not take the session with it.
+impl Drop for LocalObject {
+    fn drop(&mut self) {
+        let behaviour = self.behaviour.take();
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(behaviour))) {
+            tracing::error!("an object panicked when it was dropped: {}", panic_text(&*panic));
+        }
+    }
+}
+
+impl fmt::Debug for LocalObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LocalObject").field(&self.descriptor().map(|service| service.name)).finish()
+    }
+}
+
+/// One entry of a table that came with a payload.
+#[derive(Debug, Clone)]
+pub(crate) enum Capability {
+    Import(Arc<Import>),
+    Local(Arc<LocalObject>),
+}
+
+/// A table as it is shared by the values that name its entries; `None` where there is none.
+pub(crate) type Capabilities = Option<Arc<[Capability]>>;
+
+pub(crate) fn capabilities(list: Vec<Capability>) -> Capabilities {
+    (!list.is_empty()).then(|| list.into())
+}
+
+impl Capability {
+    /// A stub for it, whose calls go through `handle` where they leave this side.
+    pub(crate) fn to_stub(
+        &self,
+        handle: &Arc<Handle>,
+        service: &'static ServiceDescriptor,
+    ) -> Result<Stub, String> {
+        let found = match self {
+            Self::Import(import) => {
+                let target = RemoteTarget::Import(Arc::clone(import));
+                return Ok(Stub::remote(Remote { handle: Arc::clone(handle), target }, service));
+            }
+            Self::Local(object) => match object.behaviour() {
+                Some(Behaviour::Forward(remote)) => return Ok(Stub::remote(remote.clone(), service)),
+                _ if object.descriptor().is_some_and(|known| known.name == service.name) => {
+                    return Ok(Stub::local(Arc::clone(object), service));
+                }
+                _ => object.descriptor().map_or("?", |known| known.name),
+            },
+        };
+        Err(format!("the object is a `{found}`, and a `{}` is due", service.name))
+    }
+}
+
+/// An object on its way to the peer, in a call.
+#[derive(Debug, Clone)]
+pub(crate) enum Passing {
+    /// This side's, which gets its id when it is sent, or the peer's own, whose handle lives until it is sent, so that its
+    /// release comes after.
+    Settled(Capability),
+    /// In the result of a call of this side that goes to the same peer.
+    Result(CallId, Path),
+}
+
+impl Capability {
+    /// How a stub is passed to the peer of `link`. One that leads anywhere else is passed as an object of this side, which
+    /// passes calls on.
+    pub(crate) fn of(stub: &Stub, link: &Arc<Link>) -> Self {
+        let remote = match stub.kind() {
+            Kind::Local(object) => return Self::Local(Arc::clone(object)),
+            Kind::Remote(remote) => remote,
+        };
+        let is_same = Arc::ptr_eq(&remote.handle.link, link);
+        if let (RemoteTarget::Import(import), true) = (&remote.target, is_same) {
+            return Self::Import(Arc::clone(import));
+        }
+        let mut remote = remote.clone();
+        if is_same {
+            // The session holds it: it must not keep itself open.
+            remote.handle = Arc::new(Handle { link: Arc::clone(link), closes_on_drop: false });
+        }
+        Self::Local(LocalObject::new(Behaviour::Forward(remote)))
+    }
+
+    /// The same for all stubs of a value.
+    pub(crate) fn of_all(stubs: &[Stub], link: &Arc<Link>) -> Vec<Self> {
+        stubs.iter().map(|stub| Self::of(stub, link)).collect()
+    }
+}
+
+// ---- the scopes of encoding and decoding ----
+
+thread_local! {
+    static WRITING: Cell<Option<Vec<Stub>>> = const { Cell::new(None) };
+    static READING: RefCell<Option<Reading>> = const { RefCell::new(None) };
+    static TRACED: Cell<Option<&'static ServiceDescriptor>> = const { Cell::new(None) };
+}
+
+struct Reading {
+    capabilities: Capabilities,
+    handle: Option<Arc<Handle>>,
+}
+
+/// Runs `encode`; clients that it serializes are appended to `stubs` and written as their places in it.
+pub(crate) fn writing<R>(stubs: &mut Vec<Stub>, encode: impl FnOnce() -> R) -> R {
+    struct Scope<'a> {
+        stubs: &'a mut Vec<Stub>,
+        outer: Option<Vec<Stub>>,
+    }
+    impl Drop for Scope<'_> {
+        fn drop(&mut self) {
+            *self.stubs = WRITING.replace(self.outer.take()).unwrap_or_default();
+        }
+    }
+    let outer = WRITING.replace(Some(std::mem::take(stubs)));
+    let _scope = Scope { stubs, outer };
+    encode()
+}
+
+/// Runs `decode`; clients that it deserializes are cloned out of the table, to call through `handle`.
+pub(crate) fn reading<R>(capabilities: &Capabilities, handle: &Arc<Handle>, decode: impl FnOnce() -> R) -> R {
+    struct Scope(Option<Reading>);
+    impl Drop for Scope {
+        fn drop(&mut self) {
+            READING.replace(self.0.take());
+        }
+    }
+    let handle = capabilities.is_some().then(|| Arc::clone(handle));
+    let outer = READING.replace(Some(Reading { capabilities: capabilities.clone(), handle }));
+    let _scope = Scope(outer);
+    decode()
+}
+
+/// Writes a client as its place in the table of the payload being encoded.
+pub fn serialize<S: Serializer>(stub: &Stub, serializer: S) -> Result<S::Ok, S::Error> {
+    let Some(mut stubs) = WRITING.take() else {
+        return Err(S::Error::custom(
+            "a client can be serialized only inside the arguments or results of a call",
+        ));
+    };
+    let place = u32::try_from(stubs.len());
+    stubs.push(stub.clone());
+    WRITING.set(Some(stubs));
+    let place = place.map_err(|_| S::Error::custom("too many clients in one payload"))?;
+    serializer.serialize_newtype_struct(OBJECT, &place)
+}
+
+/// Reads a client of this service out of the table of the payload being decoded.
+pub fn deserialize<'de, D: Deserializer<'de>>(
+    service: &'static ServiceDescriptor,
+    deserializer: D,
+) -> Result<Stub, D::Error> {
+    TRACED.set(Some(service));
+    deserializer.deserialize_newtype_struct(OBJECT, ObjectVisitor(service))
+}
+
+/// The service of the client that is being deserialized on this thread.
+pub(crate) fn traced_service() -> Option<&'static ServiceDescriptor> {
+    TRACED.get()
+}
+
+struct ObjectVisitor(&'static ServiceDescriptor);
+
+impl<'de> Visitor<'de> for ObjectVisitor {
+    type Value = Stub;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a reference to a `{}`", self.0.name)
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Stub, D::Error> {
+        let place = u32::deserialize(deserializer)?;
+        READING.with_borrow(|reading| {
+            let reading = reading.as_ref().ok_or_else(|| {
+                D::Error::custom(
+                    "a client can be deserialized only inside the arguments or results of a call",
+                )
+            })?;
+            let entry = reading.capabilities.as_ref().and_then(|table| table.get(place as usize));
+            let (Some(capability), Some(handle)) = (entry, &reading.handle) else {
+                return Err(D::Error::custom(format!("there is no object {place} beside the payload")));
+            };
+            capability.to_stub(handle, self.0).map_err(D::Error::custom)
+        })
+    }
+
+    /// How tracing makes one that nobody calls.
+    fn visit_unit<E: serde::de::Error>(self) -> Result<Stub, E> {
+        Ok(Stub::unreachable(self.0))
+    }
+}
+
+/// A value and the objects it names, encoded: what calls and results are until somebody decodes them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Encoded {
+    pub(crate) bytes: crate::small_bytes::SmallBytes,
+    pub(crate) capabilities: Capabilities,
+}
+
+impl<B: Into<crate::small_bytes::SmallBytes>> From<B> for Encoded {
+    fn from(bytes: B) -> Self {
+        Self { bytes: bytes.into(), capabilities: None }
+    }
+}
+
+impl PartialEq for Encoded {
+    fn eq(&self, other: &Self) -> bool {
+        let count = |encoded: &Self| encoded.capabilities.as_ref().map_or(0, |table| table.len());
+        self.bytes == other.bytes && count(self) == count(other)
+    }
+}
+
+impl Encoded {
+    /// Decodes the value; clients in it call through `handle`.
+    pub(crate) fn decode<T: serde::de::DeserializeOwned>(
+        &self,
+        handle: &Arc<Handle>,
+        budget: crate::codec::DecodeBudget,
+    ) -> Result<T, crate::error::DecodeError> {
+        reading(&self.capabilities, handle, || crate::codec::decode(&self.bytes, budget))
+    }
+}
+
+/// What a value that is no longer used may do when it is dropped; see [`LocalObject`].
+pub(crate) fn drop_quietly<T>(value: T, what: &str) {
+    let result: Result<(), Box<dyn Any + Send>> = catch_unwind(AssertUnwindSafe(|| drop(value)));
+    if let Err(panic) = result {
+        tracing::error!("{what} panicked when it was dropped: {}", panic_text(&*panic));
+    }
+}

@@ -1,0 +1,200 @@
+//! The objects that this side let the peer have, and those it has from the peer.
+//!
+//! Each time an object is sent it is *introduced* once more. Who got it so and so often lets go of it by saying how
+//! often; while a release and a new introduction cross on the way, the exporter's count stays above zero. Several
+//! handles on this side share one entry, whose introductions are given back together when the last is gone.
+
+use rustc_hash::FxHashMap;
+
+use std::sync::Arc;
+
+use crate::{
+    descriptor::ServiceDescriptor,
+    error::Violation,
+    limits::Limits,
+    object::{Home, Import, LocalObject},
+    time::Time,
+    wire::{Frame, ObjectId},
+};
+
+use super::calls::{RELEASE_DELAY, RELEASES_MAX};
+
+/// Ids stay below 2^53 so that a peer written in JavaScript can hold them; nobody gets so far.
+const OBJECT_ID_MAX: i64 = (1 << 53) - 1;
+
+pub(crate) struct Objects {
+    limits: Arc<Limits>,
+    home: Arc<dyn Home>,
+    exports: FxHashMap<ObjectId, Export>,
+    /// By address: an object that is passed again keeps its id while the peer has it.
+    ids: FxHashMap<usize, ObjectId>,
+    next: ObjectId,
+    /// Services of objects that were exported, until they are taken.
+    new_services: Vec<&'static ServiceDescriptor>,
+    imports: FxHashMap<ObjectId, Imported>,
+    /// What the peer's objects are to be released by; goes out with the next batch.
+    releases: Vec<(ObjectId, u64)>,
+    release_due: Option<Time>,
+}
+
+struct Export {
+    object: Arc<LocalObject>,
+    introductions: u64,
+}
+
+#[derive(Default)]
+struct Imported {
+    introductions: u64,
+    handles: usize,
+}
+
+impl Objects {
+    pub(crate) fn new(limits: Arc<Limits>, home: Arc<dyn Home>) -> Self {
+        Self {
+            limits,
+            home,
+            exports: FxHashMap::default(),
+            ids: FxHashMap::default(),
+            next: ObjectId(1),
+            new_services: Vec::new(),
+            imports: FxHashMap::default(),
+            releases: Vec::new(),
+            release_due: None,
+        }
+    }
+
+    // ---- exports ----
+
+    /// Whether so many objects could be introduced, were none of them known.
+    pub(crate) fn has_room_for(&self, count: usize) -> bool {
+        self.exports.len().saturating_add(count) <= self.limits.exports_max
+    }
+
+    /// Introduces an object to the peer, once more if it has it already.
+    pub(crate) fn export(&mut self, object: &Arc<LocalObject>) -> ObjectId {
+        let id = *self.ids.entry(address(object)).or_insert_with(|| {
+            let id = self.next;
+            self.next = ObjectId((id.0 + 1).min(OBJECT_ID_MAX));
+            object.was_exported();
+            self.new_services.extend(object.descriptor());
+            self.exports.insert(id, Export { object: Arc::clone(object), introductions: 0 });
+            id
+        });
+        if let Some(export) = self.exports.get_mut(&id) {
+            export.introductions += 1;
+        }
+        id
+    }
+
+    /// The peer may come to call objects of these services.
+    pub(crate) fn learn(&mut self, services: impl Iterator<Item = &'static ServiceDescriptor>) {
+        self.new_services.extend(services);
+    }
+
+    /// Services of objects that were exported since this was last asked.
+    pub(crate) fn take_new_services(&mut self) -> Vec<&'static ServiceDescriptor> {
+        std::mem::take(&mut self.new_services)
+    }
+
+    /// This side's object of that id, if the peer has it.
+    pub(crate) fn exported(&self, id: ObjectId) -> Option<&Arc<LocalObject>> {
+        self.exports.get(&id).map(|export| &export.object)
+    }
+
+    /// The peer gives introductions back. With the last one the object is dropped.
+    pub(crate) fn release(&mut self, id: ObjectId, introductions: u64) -> Result<(), Violation> {
+        let export = self.exports.get_mut(&id).ok_or(Violation::UnknownObject(id.0))?;
+        export.introductions = export
+            .introductions
+            .checked_sub(introductions)
+            .filter(|_| introductions > 0)
+            .ok_or(Violation::UnknownObject(id.0))?;
+        if export.introductions == 0
+            && let Some(export) = self.exports.remove(&id)
+        {
+            self.ids.remove(&address(&export.object));
+            export.object.was_released();
+        }
+        Ok(())
+    }
+
+    // ---- imports ----
+
+    /// The peer introduced an object. `None` if this side has too many, and gives the introduction back.
+    pub(crate) fn introduced(&mut self, id: ObjectId) -> Option<Arc<Import>> {
+        let is_full = self.imports.len() >= self.limits.imports_max;
+        let imported = match self.imports.get_mut(&id) {
+            Some(imported) => imported,
+            None if is_full => {
+                self.releases.push((id, 1));
+                return None;
+            }
+            None => self.imports.entry(id).or_default(),
+        };
+        imported.introductions += 1;
+        imported.handles += 1;
+        Some(Arc::new(Import::new(id, Arc::clone(&self.home))))
+    }
+
+    /// A handle of this side is gone.
+    pub(crate) fn import_dropped(&mut self, id: ObjectId) {
+        let Some(imported) = self.imports.get_mut(&id) else { return };
+        imported.handles -= 1;
+        if imported.handles == 0
+            && let Some(imported) = self.imports.remove(&id)
+        {
+            self.releases.push((id, imported.introductions));
+        }
+    }
+
+    // ---- releases ----
+
+    /// Tells the peer which objects it may let go, if a message leaves anyway or they have waited for long enough.
+    /// Gives the frames that say so.
+    pub(crate) fn take_releases(&mut self, now: Time, message_leaves: bool) -> Vec<Frame> {
+        if self.releases.is_empty() {
+            self.release_due = None;
+            return Vec::new();
+        }
+        let due = self.releases.len() >= RELEASES_MAX || self.release_due.is_some_and(|due| due <= now);
+        if !message_leaves && !due {
+            self.release_due.get_or_insert(now + RELEASE_DELAY);
+            return Vec::new();
+        }
+        self.release_due = None;
+        let mut releases = std::mem::take(&mut self.releases);
+        releases.sort_unstable();
+        releases.chunks(RELEASES_MAX).map(|part| Frame::ReleaseObjects(part.to_vec())).collect()
+    }
+
+    pub(crate) fn timeout(&self) -> Option<Time> {
+        self.release_due
+    }
+
+    // ---- figures and the end ----
+
+    pub(crate) fn exports(&self) -> usize {
+        self.exports.len()
+    }
+
+    pub(crate) fn imports(&self) -> usize {
+        self.imports.len()
+    }
+
+    /// The session is over: nobody can call this side's objects any more.
+    pub(crate) fn abandon(&mut self) {
+        self.ids.clear();
+        for (_, export) in self.exports.drain() {
+            export.object.was_released();
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.exports.is_empty() && self.imports.is_empty() && self.ids.is_empty() && self.releases.is_empty()
+    }
+}
+
+fn address(object: &Arc<LocalObject>) -> usize {
+    Arc::as_ptr(object).addr()
+}
