@@ -7,7 +7,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     task::{Poll, Waker},
     time::Duration,
@@ -162,22 +162,35 @@ impl fmt::Debug for Context {
     }
 }
 
-/// Set once, waited for by any number of tasks.
-#[derive(Default)]
+/// Set once by each caller of a handler, and with the last of them for good; waited for by any number of tasks.
 pub(crate) struct CancelSignal {
-    set: AtomicBool,
+    callers: AtomicUsize,
     wakers: Mutex<Vec<Waker>>,
 }
 
+impl Default for CancelSignal {
+    fn default() -> Self {
+        Self::of(1)
+    }
+}
+
 impl CancelSignal {
+    /// One that so many callers share.
+    pub(crate) fn of(callers: usize) -> Self {
+        Self { callers: AtomicUsize::new(callers), wakers: Mutex::default() }
+    }
+
+    /// One of the callers has stopped waiting. Each says so once.
     pub(crate) fn set(&self) {
-        self.set.store(true, Ordering::Release);
+        if self.callers.fetch_sub(1, Ordering::AcqRel) != 1 {
+            return;
+        }
         let wakers = std::mem::take(&mut *self.wakers.lock().unwrap_or_else(PoisonError::into_inner));
         wakers.into_iter().for_each(Waker::wake);
     }
 
     fn is_set(&self) -> bool {
-        self.set.load(Ordering::Acquire)
+        self.callers.load(Ordering::Acquire) == 0
     }
 
     fn wait(&self) -> impl Future<Output = ()> {

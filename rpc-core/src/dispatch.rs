@@ -11,6 +11,7 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
+pub(crate) use crate::batch::start_many;
 use crate::{
     codec::{self, DecodeBudget},
     context::{CancelSignal, Context, ContextInner, Peer},
@@ -34,6 +35,12 @@ pub trait Service: Send + Sync + 'static {
 
     #[doc(hidden)]
     fn dispatch(&self, method: u32, incoming: Incoming) -> Reply;
+
+    /// Calls of one method that start together; what comes of each, in the same order.
+    #[doc(hidden)]
+    fn dispatch_many(&self, method: u32, calls: Vec<Incoming>) -> Vec<Reply> {
+        calls.into_iter().map(|incoming| self.dispatch(method, incoming)).collect()
+    }
 }
 
 /// The services one side of a session offers.
@@ -231,7 +238,7 @@ impl Incoming {
 }
 
 impl Reply {
-    fn failed(failure: Failure) -> Self {
+    pub(crate) fn failed(failure: Failure) -> Self {
         Self(ReplyInner::Done(Outcome::Failed(failure)))
     }
 }
@@ -268,7 +275,7 @@ impl ArgumentReader<'_> {
     }
 }
 
-fn decode_arguments<A>(decode: Decode<A>, incoming: &Incoming) -> Result<A, Failure> {
+pub(crate) fn decode_arguments<A>(decode: Decode<A>, incoming: &Incoming) -> Result<A, Failure> {
     let mut reader =
         ArgumentReader { arguments: incoming.arguments.iter(), budget: incoming.budget, index: 0 };
     let decoded = decode(&mut reader).and_then(|arguments| match reader.arguments.len() {
@@ -302,14 +309,20 @@ where
 }
 
 /// Encodes what a handler returned, on the handler's own task.
-fn outcome<T: Serialize + Send + 'static, E: Serialize>(result: Result<T, E>, want: Want) -> Outcome {
+pub(crate) fn outcome<T: Serialize + Send + 'static, E: Serialize>(
+    result: Result<T, E>,
+    want: Want,
+) -> Outcome {
     let encoded = match result {
         Ok(value) => value_outcome(value, want),
         Err(error) => SmallBytes::encode(|out| codec::encode(&error, out)).map(Outcome::Error),
     };
-    encoded.unwrap_or_else(|error| {
-        Outcome::Failed(Failure::InvalidArgument { argument: "(result)".into(), reason: error.to_string() })
-    })
+    encoded.unwrap_or_else(|error| Outcome::Failed(unusable(error.to_string())))
+}
+
+/// The failure of a call whose handler returned what cannot be handed out.
+pub(crate) fn unusable(reason: String) -> Failure {
+    Failure::InvalidArgument { argument: "(result)".into(), reason }
 }
 
 fn value_outcome<T: Serialize + Send + 'static>(
@@ -348,9 +361,13 @@ pub(crate) fn start(service: &dyn Service, method: u32, incoming: Incoming) -> R
         .map_or_else(|panic| ReplyInner::Done(panicked(&*panic, descriptor)), |reply| reply.0)
 }
 
-fn panicked(panic: &(dyn Any + Send), method: &MethodDescriptor) -> Outcome {
-    tracing::error!("the handler of `{}` panicked: {}", method.name, panic_text(panic));
+pub(crate) fn panicked(panic: &(dyn Any + Send), method: &MethodDescriptor) -> Outcome {
+    log_panic(panic, method);
     Outcome::Failed(Failure::Panicked)
+}
+
+pub(crate) fn log_panic(panic: &(dyn Any + Send), method: &MethodDescriptor) {
+    tracing::error!("the handler of `{}` panicked: {}", method.name, panic_text(panic));
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {

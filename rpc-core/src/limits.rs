@@ -34,6 +34,9 @@ pub struct Limits {
     /// How many calls may wait on each other in a row, each using the one before. Default 64; public 32. A longer
     /// chain is refused with `ResourceExhausted` before any of the excess runs.
     pub chain_depth_max: usize,
+    /// Calls of a method with `#[rpc(batch = "…")]` that one call of its batch method answers. Default 1,000. More calls
+    /// that are ready are answered by further calls of it; zero counts as one.
+    pub batch_max: usize,
     /// Distinct methods a peer may name in one session. Default 4,096. More breaks the protocol.
     pub methods_max: usize,
     /// Key and value bytes of one call's metadata, and 48 more for each entry. Default 8 KiB. More breaks the protocol;
@@ -81,6 +84,7 @@ impl Default for Limits {
             held_bytes_max: 64 << 20,
             outgoing_bytes_max: 64 << 20,
             chain_depth_max: 64,
+            batch_max: 1_000,
             methods_max: 4_096,
             metadata_bytes_max: 8 << 10,
             decode_depth_max: 64,

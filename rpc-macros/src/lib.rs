@@ -5,6 +5,7 @@
 //! understood, so that one mistake is one message.
 
 mod attributes;
+mod batch;
 mod client;
 mod data;
 mod descriptor;

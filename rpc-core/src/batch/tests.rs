@@ -1,0 +1,1 @@
+//! What the calls of one batch have in common, and what not.
