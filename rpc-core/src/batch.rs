@@ -1,14 +1,15 @@
 //! One call of a batch method that answers many calls: `#[rpc(batch = "…")]`.
 //!
-//! Each call of a [`MethodBatch`] is a [`Seat`], a handler like any other to whoever runs it: polled, dropped when its
-//! call is cancelled, done with its own outcome. All seats share the one handler, which is the batch method's future.
-//! Whichever seat is polled when the handler has something to do polls it; the seat that did so last is woken for it,
-//! and when that seat leaves, another one takes over. The handler is dropped with the last seat.
+//! Each call of a [`MethodBatch`] has a [`Seat`], a handler like any other to whoever runs it, done with its own outcome.
+//! All seats share the one handler, which is the batch method's future. Whichever seat is polled when the handler has
+//! something to do polls it; the seat that did so last is woken for it, and when that seat is dropped, another one takes
+//! over. A cancelled call keeps its seat, and with it its permit, because its share of the work goes on: when all are
+//! cancelled, the handler is dropped and all seats are answered. It is also dropped with the last seat.
 //!
 //! ```text
 //! handler:  idle ──a seat is polled, and it was woken──▶ in that seat's hands ──pending──▶ idle
-//!             │                                                  └──ready, panicked──▶ over
-//!             └──the last seat leaves──▶ over
+//!             │                                                  └──ready, panicked, all cancelled──▶ over
+//!             └──the last seat is dropped──▶ over
 //! seat:     waiting ──the handler is over──▶ answered ──polled──▶ left
 //!             └──dropped──▶ left
 //! ```
@@ -17,11 +18,12 @@ use std::{
     collections::HashMap,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{self, Poll, Wake, Waker},
 };
 
+use futures::future::{Either, select};
 use serde::Serialize;
 
 use crate::{
@@ -53,7 +55,8 @@ impl Incoming {
         let mut replies: Replies = Vec::new();
         replies.resize_with(calls.len(), || None);
         let (arguments, calls) = decode_each(calls.into_iter().enumerate(), decode, &mut replies);
-        seat(calls, None, &mut replies, move || handler(arguments));
+        let cancelled = Arc::new(CancelSignal::of(calls.len()));
+        seat(calls, &cancelled, &mut replies, move || handler(arguments));
         into_replies(replies)
     }
 
@@ -81,7 +84,7 @@ impl Incoming {
             let inner = ContextInner { scope, deadline, metadata, cancelled: Arc::clone(&cancelled) };
             let context = Context { inner: Arc::new(inner) };
             let handler = handler.clone();
-            seat(calls, Some(cancelled), &mut replies, move || handler(arguments, context));
+            seat(calls, &cancelled, &mut replies, move || handler(arguments, context));
         }
         into_replies(replies)
     }
@@ -110,8 +113,9 @@ pub fn nothing<E>(calls: usize) -> Vec<Result<(), E>> {
     succeeded(vec![(); calls])
 }
 
-/// Starts user code for calls of one method, which share handlers if it has a batch method; a panic becomes their
-/// outcome. What comes of a call stands at its place.
+/// Starts user code for calls of one method; a panic becomes their outcome. What comes of a call stands at its place. If
+/// the method has a batch method, that answers them, at most [`Limits::batch_max`](crate::Limits::batch_max) at once:
+/// then a call is cancelled through its signal, and its handler is polled until it is done or dropped with all others.
 pub(crate) fn start_many(service: &dyn Service, method: u32, mut calls: Vec<Incoming>) -> Vec<ReplyInner> {
     let Some(first) = calls.first() else { return Vec::new() };
     let descriptor = first.method;
@@ -196,7 +200,7 @@ fn latest_deadline(calls: &[(usize, Incoming)]) -> Option<Time> {
 /// Gives each of the calls a seat at the handler, which is made when the first of them is polled.
 fn seat<T, E, F>(
     calls: Placed,
-    cancelled: Option<Arc<CancelSignal>>,
+    cancelled: &Arc<CancelSignal>,
     replies: &mut Replies,
     handler: impl FnOnce() -> F + Send + 'static,
 ) where
@@ -208,11 +212,21 @@ fn seat<T, E, F>(
     let method = first.method;
     let deadline = latest_deadline(&calls);
     let wants: Vec<Want> = calls.iter().map(|(_, incoming)| incoming.want).collect();
-    let handler = Box::pin(async move { outcomes(handler().await, &wants, method) });
+    let all_cancelled = Arc::clone(cancelled);
+    let handler = Box::pin(async move {
+        let answered = async { outcomes(handler().await, &wants, method) };
+        if method.attributes.no_cancel {
+            return answered.await;
+        }
+        match select(pin!(answered), pin!(all_cancelled.wait())).await {
+            Either::Left((outcomes, _)) => outcomes,
+            Either::Right(_) => same_for_all(wants.len(), &Err(Failure::Cancelled)),
+        }
+    });
     let batch = MethodBatch::new(method, deadline, calls.len(), handler);
     for (index, (place, _)) in calls.into_iter().enumerate() {
         let handler = Box::pin(Seat { batch: Arc::clone(&batch), index });
-        replies[place] = Some(ReplyInner::Running { handler, cancelled: cancelled.clone() });
+        replies[place] = Some(ReplyInner::Running { handler, cancelled: Some(Arc::clone(cancelled)) });
     }
 }
 

@@ -193,7 +193,7 @@ impl CancelSignal {
         self.callers.load(Ordering::Acquire) == 0
     }
 
-    fn wait(&self) -> impl Future<Output = ()> {
+    pub(crate) fn wait(&self) -> impl Future<Output = ()> {
         poll_fn(|cx| {
             let mut wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
             // Checked under the lock: `set` stores first and takes the wakers after.

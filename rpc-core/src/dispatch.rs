@@ -11,6 +11,7 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
+#[cfg(feature = "driver")]
 pub(crate) use crate::batch::start_many;
 use crate::{
     codec::{self, DecodeBudget},

@@ -454,7 +454,8 @@ impl<T: Transport> Driver<T> {
         } else {
             tokio::spawn(task).abort_handle()
         };
-        let no_cancel = descriptor.attributes.no_cancel;
+        // A batch ends itself when all its calls are cancelled; until then each has a share in it.
+        let no_cancel = descriptor.attributes.no_cancel || descriptor.attributes.batch.is_some();
         self.running.insert(answer, RunningTask { abort, cancelled, no_cancel });
     }
 

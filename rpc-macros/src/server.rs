@@ -231,12 +231,12 @@ fn render_batch_arm(
     let error_type = client::error_type(service, method);
     let taken = method.arguments().map(|argument| {
         let ty = &argument.ty;
-        quote!(#private::ArgumentReader::take::<#ty>(#reader)?)
+        quote!(#private::ArgumentReader::take::<#ty>(#reader))
     });
     let taken: Vec<TokenStream> = taken.collect();
     let arguments = match &taken[..] {
         [one] => one.clone(),
-        several => quote!((#(#several),*)),
+        several => quote!(#private::Result::Ok((#(#several?),*))),
     };
     let (run, context) = match target.takes_context() {
         false => (quote!(run_batch), None),
@@ -255,7 +255,7 @@ fn render_batch_arm(
         #(#conditions)*
         #pattern => #private::Incoming::#run::<_, #value_type, #error_type, _>(
             #incoming,
-            |#reader: &mut #private::ArgumentReader<'_>| #private::Result::Ok(#arguments),
+            |#reader: &mut #private::ArgumentReader<'_>| #arguments,
             move |#values #context| async move { #count #results },
         ),
     })

@@ -452,15 +452,17 @@ async fn a_batch_goes_on_while_one_of_its_callers_waits() {
         assert!(futures::poll!(call).is_pending());
     }
     settle().await;
-    // The first of them is the one that was woken for the handler so far.
     drop(calls.remove(0));
     settle().await;
-    assert_eq!(session.stats().await.calls_in_flight, 2);
+    // Its share of the work goes on, so it counts.
+    assert_eq!(session.stats().await.calls_in_flight, 3);
     assert_eq!(log.take(), ["slows [1, 2, 3] within None"]);
     gate.add_permits(1);
     let results = futures::future::join_all(calls).await;
     assert_eq!(results.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [20, 30]);
     assert_eq!(log.take(), ["slows [1, 2, 3] dropped"]);
+    settle().await;
+    assert_eq!(session.stats().await, Default::default());
 }
 
 #[tokio::test(start_paused = true)]
@@ -522,6 +524,24 @@ async fn a_batch_that_is_not_cancelled_learns_when_nobody_waits() {
     settle().await;
     assert_eq!(log.take(), ["endured"]);
     assert_eq!(session.stats().await, Default::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_ends_with_its_session() {
+    let Visit { session, directory, log, .. } = visit();
+    let mut calls: Vec<_> = (1..4).map(|id| Box::pin(directory.slow(id).into_future())).collect();
+    for call in &mut calls {
+        assert!(futures::poll!(call).is_pending());
+    }
+    settle().await;
+    log.take();
+    // Nothing ends the calls, so the close waits as long as it may.
+    session.close().await;
+    settle().await;
+    assert_eq!(log.take(), ["slows [1, 2, 3] dropped"]);
+    for call in calls {
+        assert!(matches!(call.await, Err(CallError::Disconnected { .. })));
+    }
 }
 
 #[tokio::test]
