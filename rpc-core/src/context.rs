@@ -117,7 +117,8 @@ impl Context {
         self.inner.scope.peer.address
     }
 
-    /// How long the caller will still wait; `None` without a deadline, zero when it has passed.
+    /// How long the caller will still wait; `None` without a deadline, zero when it has passed. For a batch, the longest of
+    /// what its callers will.
     pub fn remaining(&self) -> Option<Duration> {
         self.inner.deadline.map(|deadline| time::now().until(deadline))
     }
@@ -132,7 +133,7 @@ impl Context {
         self.inner.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// Whether the caller has stopped waiting.
+    /// Whether the caller has stopped waiting; for a batch, all callers.
     pub fn is_cancelled(&self) -> bool {
         self.inner.cancelled.is_set()
     }
@@ -182,7 +183,8 @@ impl CancelSignal {
 
     /// One of the callers has stopped waiting. Each says so once.
     pub(crate) fn set(&self) {
-        if self.callers.fetch_sub(1, Ordering::AcqRel) != 1 {
+        let one_less = |callers: usize| callers.checked_sub(1);
+        if self.callers.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less) != Ok(1) {
             return;
         }
         let wakers = std::mem::take(&mut *self.wakers.lock().unwrap_or_else(PoisonError::into_inner));

@@ -40,13 +40,13 @@ impl Batch {
 pub(crate) fn find(service: &Service, method: &Method, errors: &mut Errors) -> Option<Batch> {
     let name = method.batch_name.as_ref()?;
     let before = errors.len();
-    let (ident, text) = (&method.ident, name.value());
+    let (ident, text) = (&method.ident, method_name(name));
     if method.arguments().next().is_none() {
         let message = format_args!("`{ident}` has no arguments, so its calls are all alike; remove `batch`");
         errors.push(name, message);
         return None;
     }
-    if *ident == text {
+    if ident.unraw() == text {
         errors.push(name, format_args!("`{ident}` cannot be its own batch method; name another"));
         return None;
     }
@@ -63,7 +63,7 @@ fn find_method<'a>(
     name: &LitStr,
     errors: &mut Errors,
 ) -> Option<(usize, &'a Method)> {
-    let text = name.value();
+    let text = method_name(name);
     let named = service.items.iter().enumerate().filter(|(_, item)| item.is_named(&text));
     let named: Vec<(usize, &Item)> = named.collect();
     let conditions = |method: &Method| method.conditions().iter().map(readable).collect::<Vec<_>>();
@@ -83,6 +83,12 @@ fn find_method<'a>(
     }
     // One that was refused was reported.
     None
+}
+
+/// The name without `r#`.
+fn method_name(name: &LitStr) -> String {
+    let name = name.value();
+    name.strip_prefix("r#").map(str::to_owned).unwrap_or(name)
 }
 
 fn check_options(method: &Method, target: &Method, errors: &mut Errors) {

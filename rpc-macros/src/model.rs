@@ -244,11 +244,13 @@ impl Item {
         }
     }
 
-    /// Whether it is a function of this name, be it refused.
+    /// Whether it is a function of this name without `r#`, be it refused.
     pub(crate) fn is_named(&self, name: &str) -> bool {
         match self {
-            Self::Method(method) => method.ident == name,
-            Self::Refused(item) => matches!(&**item, TraitItem::Fn(function) if function.sig.ident == name),
+            Self::Method(method) => method.ident.unraw() == name,
+            Self::Refused(item) => {
+                matches!(&**item, TraitItem::Fn(function) if function.sig.ident.unraw() == name)
+            }
         }
     }
 

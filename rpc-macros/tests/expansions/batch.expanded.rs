@@ -543,9 +543,9 @@ impl<__Implementation: Chat> ::rpc_core::Service for ChatServer<__Implementation
                     _,
                 >(
                     incoming,
-                    |reader: &mut ::rpc_core::__private::ArgumentReader<'_>| ::rpc_core::__private::Result::Ok(
-                        ::rpc_core::__private::ArgumentReader::take::<UserId>(reader)?,
-                    ),
+                    |reader: &mut ::rpc_core::__private::ArgumentReader<'_>| ::rpc_core::__private::ArgumentReader::take::<
+                        UserId,
+                    >(reader),
                     move |values| async move {
                         ::rpc_core::__private::Result::Ok(
                             <__Implementation as Chat>::profiles(
@@ -591,9 +591,9 @@ impl<__Implementation: Chat> ::rpc_core::Service for ChatServer<__Implementation
                     _,
                 >(
                     incoming,
-                    |reader: &mut ::rpc_core::__private::ArgumentReader<'_>| ::rpc_core::__private::Result::Ok(
-                        ::rpc_core::__private::ArgumentReader::take::<String>(reader)?,
-                    ),
+                    |reader: &mut ::rpc_core::__private::ArgumentReader<'_>| ::rpc_core::__private::ArgumentReader::take::<
+                        String,
+                    >(reader),
                     move |values| async move {
                         let calls = ::rpc_core::__private::Vec::len(&values);
                         <__Implementation as Chat>::logs(&*implementation, values).await;
@@ -612,9 +612,9 @@ impl<__Implementation: Chat> ::rpc_core::Service for ChatServer<__Implementation
                     _,
                 >(
                     incoming,
-                    |reader: &mut ::rpc_core::__private::ArgumentReader<'_>| ::rpc_core::__private::Result::Ok(
-                        ::rpc_core::__private::ArgumentReader::take::<String>(reader)?,
-                    ),
+                    |reader: &mut ::rpc_core::__private::ArgumentReader<'_>| ::rpc_core::__private::ArgumentReader::take::<
+                        String,
+                    >(reader),
                     move |values| async move {
                         <__Implementation as Chat>::stats(&*implementation, values).await
                     },
