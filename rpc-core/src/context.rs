@@ -94,11 +94,8 @@ impl Context {
     /// A context without a call, to test a handler that takes one: `peer` calls, with this metadata, without a deadline
     /// and never cancelling. Calls of the peer's services fail as not sent.
     pub fn for_test(peer: Peer, metadata: &[(&str, &str)]) -> Self {
-        let link = Arc::new(Link::new(Limits::default()));
-        link.close(CloseReason::Aborted);
-        let session = SessionHandle { handle: Arc::new(Handle { link, closes_on_drop: false }) };
         let metadata = metadata.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let scope = Arc::new(SessionScope { peer, session });
+        let scope = Arc::new(SessionScope::of_no_session(peer, Limits::default()));
         Self { inner: Arc::new(ContextInner { scope, deadline: None, metadata, cancelled: Arc::default() }) }
     }
 
@@ -160,6 +157,16 @@ impl fmt::Debug for Context {
             .field("remaining", &self.remaining())
             .field("metadata", &self.inner.metadata)
             .finish_non_exhaustive()
+    }
+}
+
+impl SessionScope {
+    /// What calls would share of a session that is over.
+    pub(crate) fn of_no_session(peer: Peer, limits: Limits) -> Self {
+        let link = Arc::new(Link::new(limits));
+        link.close(CloseReason::Aborted);
+        let session = SessionHandle { handle: Arc::new(Handle { link, closes_on_drop: false }) };
+        Self { peer, session }
     }
 }
 

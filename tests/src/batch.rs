@@ -643,10 +643,15 @@ async fn calls_that_become_ready_together_are_one_batch() {
 async fn a_batch_ends_on_any_thread() {
     let Visit { session, directory, log, gate } = visit();
     for round in 0..50 {
-        let calls: Vec<_> = (0..20).map(|id| Box::pin(directory.slow(id).into_future())).collect();
+        let mut calls: Vec<_> = (0..20).map(|id| Box::pin(directory.slow(id).into_future())).collect();
+        let mut given_up: Vec<_> = (20..30).map(|id| Box::pin(directory.slow(id).into_future())).collect();
+        for call in calls.iter_mut().chain(&mut given_up) {
+            assert!(futures::poll!(call).is_pending());
+        }
+        drop(given_up);
         let (results, ()) = tokio::join!(futures::future::join_all(calls), async {
             tokio::task::yield_now().await;
-            gate.add_permits(20);
+            gate.add_permits(1_000);
         });
         let results: Vec<u64> = results.into_iter().map(Result::unwrap).collect();
         assert_eq!(results, ids((0..20).map(|id| id * 10)), "round {round}");

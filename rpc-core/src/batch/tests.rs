@@ -8,7 +8,14 @@ use std::sync::{
 use futures::{channel::oneshot, future::poll_fn, task::ArcWake};
 
 use super::*;
-use crate::session::pair::TEST;
+use crate::{
+    codec::DecodeBudget,
+    context::Peer,
+    descriptor::{MethodAttributes, MethodDescriptor, ServiceDescriptor, SignatureCache, ValueDescriptor},
+    dispatch::SessionScope,
+    limits::Limits,
+    session::pair::TEST,
+};
 
 /// Counts how often it is woken.
 #[derive(Default)]
@@ -182,4 +189,89 @@ fn user_code_runs_outside_the_lock() {
     *known.lock().unwrap() = table.seats[0].as_ref().map(|seat| Arc::clone(&seat.batch));
     table.drop(0);
     assert_eq!(dropped.load(Ordering::SeqCst), 1);
+}
+
+static METHODS: [MethodDescriptor; 2] = [method(None), method(Some("many"))];
+static SERVICE: ServiceDescriptor =
+    ServiceDescriptor { name: "Service", docs: "", ordered: false, methods: &METHODS };
+
+const fn method(batch: Option<&'static str>) -> MethodDescriptor {
+    MethodDescriptor {
+        name: "one",
+        docs: "",
+        arguments: &[],
+        result: ValueDescriptor::new::<()>("()"),
+        error: None,
+        attributes: MethodAttributes {
+            idempotent: false,
+            oneway: false,
+            blocking: false,
+            no_cancel: false,
+            batch,
+            deprecated: None,
+        },
+        cache: SignatureCache::new(),
+    }
+}
+
+/// Answers calls that come together with their places; panics at the first that comes alone, and at two.
+#[derive(Default)]
+struct Counting {
+    alone: AtomicUsize,
+}
+
+impl Service for Counting {
+    fn descriptor(&self) -> &'static ServiceDescriptor {
+        &SERVICE
+    }
+
+    fn dispatch(&self, _: u32, _: Incoming) -> Reply {
+        assert!(self.alone.fetch_add(1, Ordering::SeqCst) > 0, "on purpose");
+        Reply(ReplyInner::Done(Outcome::Error(vec![1].into())))
+    }
+
+    fn dispatch_many(&self, _: u32, calls: Vec<Incoming>) -> Vec<Reply> {
+        assert!(calls.len() != 2, "on purpose");
+        numbers(u8::try_from(calls.len()).unwrap())
+            .into_iter()
+            .map(|outcome| Reply(ReplyInner::Done(outcome)))
+            .collect()
+    }
+}
+
+fn check_started(method: usize, calls: usize, expected: &[Option<u8>]) {
+    let limits = Limits { batch_max: 3, ..Limits::default() };
+    let scope = Arc::new(SessionScope::of_no_session(Peer::default(), limits.clone()));
+    let incoming = || Incoming {
+        method: &METHODS[method],
+        arguments: Vec::new(),
+        want: Want { value: true, keep: false },
+        budget: DecodeBudget::from(&limits),
+        deadline: None,
+        metadata: Vec::new(),
+        scope: Arc::clone(&scope),
+    };
+    let calls = (0..calls).map(|_| incoming()).collect();
+    let number = u32::try_from(method).unwrap();
+    let replies = start_many(&Counting::default(), number, calls).into_iter().map(|reply| match reply {
+        ReplyInner::Done(Outcome::Error(bytes)) => Some(bytes[0]),
+        ReplyInner::Done(_) | ReplyInner::Running { .. } => None,
+    });
+    assert_eq!(replies.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn calls_without_a_batch_method_start_one_by_one_and_fail_alone() {
+    check_started(0, 3, &[None, Some(1), Some(1)]);
+    check_started(0, 0, &[]);
+}
+
+#[test]
+fn calls_with_a_batch_method_start_together_up_to_the_limit() {
+    check_started(1, 7, &[Some(0), Some(1), Some(2), Some(0), Some(1), Some(2), Some(0)]);
+}
+
+#[test]
+fn a_panic_while_a_batch_starts_fails_its_calls_alone() {
+    check_started(1, 5, &[Some(0), Some(1), Some(2), None, None]);
 }
