@@ -7,7 +7,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     task::{Poll, Waker},
     time::Duration,
@@ -94,11 +94,8 @@ impl Context {
     /// A context without a call, to test a handler that takes one: `peer` calls, with this metadata, without a deadline
     /// and never cancelling. Calls of the peer's services fail as not sent.
     pub fn for_test(peer: Peer, metadata: &[(&str, &str)]) -> Self {
-        let link = Arc::new(Link::new(Limits::default()));
-        link.close(CloseReason::Aborted);
-        let session = SessionHandle { handle: Arc::new(Handle { link, closes_on_drop: false }) };
         let metadata = metadata.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let scope = Arc::new(SessionScope { peer, session });
+        let scope = Arc::new(SessionScope::of_no_session(peer, Limits::default()));
         Self { inner: Arc::new(ContextInner { scope, deadline: None, metadata, cancelled: Arc::default() }) }
     }
 
@@ -117,7 +114,8 @@ impl Context {
         self.inner.scope.peer.address
     }
 
-    /// How long the caller will still wait; `None` without a deadline, zero when it has passed.
+    /// How long the caller will still wait; `None` without a deadline, zero when it has passed. For a batch, the longest of
+    /// what its callers will.
     pub fn remaining(&self) -> Option<Duration> {
         self.inner.deadline.map(|deadline| time::now().until(deadline))
     }
@@ -132,7 +130,7 @@ impl Context {
         self.inner.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// Whether the caller has stopped waiting.
+    /// Whether the caller has stopped waiting; for a batch, all callers.
     pub fn is_cancelled(&self) -> bool {
         self.inner.cancelled.is_set()
     }
@@ -162,25 +160,49 @@ impl fmt::Debug for Context {
     }
 }
 
-/// Set once, waited for by any number of tasks.
-#[derive(Default)]
+impl SessionScope {
+    /// What calls would share of a session that is over.
+    pub(crate) fn of_no_session(peer: Peer, limits: Limits) -> Self {
+        let link = Arc::new(Link::new(limits));
+        link.close(CloseReason::Aborted);
+        let session = SessionHandle { handle: Arc::new(Handle { link, closes_on_drop: false }) };
+        Self { peer, session }
+    }
+}
+
+/// Set once by each caller of a handler, and with the last of them for good; waited for by any number of tasks.
 pub(crate) struct CancelSignal {
-    set: AtomicBool,
+    callers: AtomicUsize,
     wakers: Mutex<Vec<Waker>>,
 }
 
+impl Default for CancelSignal {
+    fn default() -> Self {
+        Self::of(1)
+    }
+}
+
 impl CancelSignal {
+    /// One that so many callers share.
+    pub(crate) fn of(callers: usize) -> Self {
+        Self { callers: AtomicUsize::new(callers), wakers: Mutex::default() }
+    }
+
+    /// One of the callers has stopped waiting. Each says so once.
     pub(crate) fn set(&self) {
-        self.set.store(true, Ordering::Release);
+        let one_less = |callers: usize| callers.checked_sub(1);
+        if self.callers.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less) != Ok(1) {
+            return;
+        }
         let wakers = std::mem::take(&mut *self.wakers.lock().unwrap_or_else(PoisonError::into_inner));
         wakers.into_iter().for_each(Waker::wake);
     }
 
     fn is_set(&self) -> bool {
-        self.set.load(Ordering::Acquire)
+        self.callers.load(Ordering::Acquire) == 0
     }
 
-    fn wait(&self) -> impl Future<Output = ()> {
+    pub(crate) fn wait(&self) -> impl Future<Output = ()> {
         poll_fn(|cx| {
             let mut wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
             // Checked under the lock: `set` stores first and takes the wakers after.

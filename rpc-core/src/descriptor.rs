@@ -81,6 +81,8 @@ pub struct MethodAttributes {
     pub blocking: bool,
     /// A dropped promise does not stop the handler.
     pub no_cancel: bool,
+    /// The wire name of the method of the same service that answers calls of this one, many at once.
+    pub batch: Option<&'static str>,
     /// The note of `#[deprecated]`; empty when it has none.
     pub deprecated: Option<&'static str>,
 }

@@ -11,6 +11,8 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
+#[cfg(feature = "driver")]
+pub(crate) use crate::batch::start_many;
 use crate::{
     codec::{self, DecodeBudget},
     context::{CancelSignal, Context, ContextInner, Peer},
@@ -39,6 +41,12 @@ pub trait Service: Send + Sync + 'static {
 
     #[doc(hidden)]
     fn dispatch(&self, method: u32, incoming: Incoming) -> Reply;
+
+    /// Calls of one method that start together; what comes of each, in the same order.
+    #[doc(hidden)]
+    fn dispatch_many(&self, method: u32, calls: Vec<Incoming>) -> Vec<Reply> {
+        calls.into_iter().map(|incoming| self.dispatch(method, incoming)).collect()
+    }
 }
 
 /// The services one side of a session offers.
@@ -254,7 +262,7 @@ impl Incoming {
 }
 
 impl Reply {
-    fn failed(failure: Failure) -> Self {
+    pub(crate) fn failed(failure: Failure) -> Self {
         Self(ReplyInner::Done(Outcome::Failed(failure)))
     }
 }
@@ -301,7 +309,7 @@ impl ArgumentReader<'_> {
     }
 }
 
-fn decode_arguments<A>(decode: Decode<A>, incoming: &Incoming) -> Result<A, Failure> {
+pub(crate) fn decode_arguments<A>(decode: Decode<A>, incoming: &Incoming) -> Result<A, Failure> {
     let mut reader = ArgumentReader {
         arguments: &incoming.arguments,
         scope: &incoming.scope,
@@ -340,7 +348,7 @@ where
 }
 
 /// Encodes what a handler returned, on the handler's own task.
-fn outcome<T: Serialize + Send + 'static, E: Serialize>(
+pub(crate) fn outcome<T: Serialize + Send + 'static, E: Serialize>(
     result: Result<T, E>,
     want: Want,
     link: &Arc<Link>,
@@ -349,9 +357,12 @@ fn outcome<T: Serialize + Send + 'static, E: Serialize>(
         Ok(value) => value_outcome(value, want, link),
         Err(error) => encode(&error, link).map(|(bytes, objects)| Outcome::Error(bytes, objects)),
     };
-    encoded.unwrap_or_else(|error| {
-        Outcome::Failed(Failure::InvalidArgument { argument: "(result)".into(), reason: error.to_string() })
-    })
+    encoded.unwrap_or_else(|error| Outcome::Failed(unusable(error.to_string())))
+}
+
+/// The failure of a call whose handler returned what cannot be handed out.
+pub(crate) fn unusable(reason: String) -> Failure {
+    Failure::InvalidArgument { argument: "(result)".into(), reason }
 }
 
 fn value_outcome<T: Serialize + Send + 'static>(
@@ -377,7 +388,10 @@ fn value_outcome<T: Serialize + Send + 'static>(
 }
 
 /// A value's bytes, and the objects it names.
-fn encode<T: Serialize>(value: &T, link: &Arc<Link>) -> Result<(SmallBytes, Vec<Capability>), EncodeError> {
+pub(crate) fn encode<T: Serialize>(
+    value: &T,
+    link: &Arc<Link>,
+) -> Result<(SmallBytes, Vec<Capability>), EncodeError> {
     let mut stubs = Vec::new();
     let bytes = object::writing(&mut stubs, || SmallBytes::encode(|out| codec::encode(value, out)))?;
     Ok((bytes, Capability::of_all(&stubs, link)))
@@ -408,9 +422,13 @@ pub(crate) fn start_on(object: &LocalObject, method: u32, incoming: Incoming) ->
     })
 }
 
-fn panicked(panic: &(dyn Any + Send), method: &MethodDescriptor) -> Outcome {
-    tracing::error!("the handler of `{}` panicked: {}", method.name, panic_text(panic));
+pub(crate) fn panicked(panic: &(dyn Any + Send), method: &MethodDescriptor) -> Outcome {
+    log_panic(panic, method);
     Outcome::Failed(Failure::Panicked)
+}
+
+pub(crate) fn log_panic(panic: &(dyn Any + Send), method: &MethodDescriptor) {
+    tracing::error!("the handler of `{}` panicked: {}", method.name, panic_text(panic));
 }
 
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {

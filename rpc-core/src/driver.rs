@@ -346,6 +346,10 @@ impl<T: Transport> Driver<T> {
                         *steps = 0;
                     }
                 }
+                Event::Begin(begin) if begin.descriptor.attributes.batch.is_some() => {
+                    let calls = self.begin_batch(begin);
+                    *steps = steps.saturating_sub(calls - 1);
+                }
                 Event::Begin(begin) => self.begin(begin),
                 Event::Cancel(answer) => self.cancel(answer),
                 Event::PeerClosing { code, reason } => {
@@ -368,13 +372,9 @@ impl<T: Transport> Driver<T> {
 
     /// Starts a handler and polls it once, in start order: one that finishes at once needs no task and no wake.
     fn begin(&mut self, begin: Begin) {
-        let Begin { answer, target, service, method, descriptor, arguments, want, deadline, metadata } =
-            begin;
-        let budget = self.link.budget;
-        let scope = Arc::clone(&self.scope);
-        let incoming =
-            Incoming { service, method: descriptor, arguments, want, budget, deadline, metadata, scope };
-        let number = u32::try_from(method).unwrap_or(u32::MAX);
+        let (answer, deadline, descriptor) = (begin.answer, begin.deadline, begin.descriptor);
+        let target = begin.target.clone();
+        let (number, incoming) = self.incoming(begin);
         let reply = with_deadline(deadline, || match &target {
             BeginTarget::Root(place) => {
                 self.services.get(*place).map(|service| dispatch::start(service.as_ref(), number, incoming))
@@ -384,6 +384,57 @@ impl<T: Transport> Driver<T> {
         let Some(reply) = reply else {
             return self.session.finish(answer, Outcome::Failed(Failure::UnknownService));
         };
+        self.run(answer, reply, deadline, descriptor);
+    }
+
+    /// Starts all calls of the method that are ready, in the place of the first: one call of the batch method answers
+    /// them. Gives how many they are.
+    fn begin_batch(&mut self, first: Begin) -> usize {
+        let target = first.target.clone();
+        let service = match &target {
+            BeginTarget::Root(place) => self.services.get(*place),
+            BeginTarget::Object(object) => object.service(),
+        };
+        let Some(service) = service.map(Arc::clone) else {
+            // An object that passes calls on; the peer gathers them again.
+            self.begin(first);
+            return 1;
+        };
+        let alike = self.session.poll_alike(&first, self.limits.batch_max.saturating_sub(1));
+        let (calls, descriptor) = (1 + alike.len(), first.descriptor);
+        let (mut number, mut incoming, mut answers) =
+            (0, Vec::with_capacity(calls), Vec::with_capacity(calls));
+        for begin in std::iter::once(first).chain(alike) {
+            answers.push((begin.answer, begin.deadline));
+            let (method, call) = self.incoming(begin);
+            number = method;
+            incoming.push(call);
+        }
+        let replies = dispatch::start_many(service.as_ref(), number, incoming);
+        for ((answer, deadline), reply) in answers.into_iter().zip(replies) {
+            self.run(answer, reply, deadline, descriptor);
+        }
+        calls
+    }
+
+    /// The number of the method, and the call as its handler gets it.
+    fn incoming(&self, begin: Begin) -> (u32, Incoming) {
+        let Begin { service, method, descriptor, arguments, want, deadline, metadata, .. } = begin;
+        let budget = self.link.budget;
+        let scope = Arc::clone(&self.scope);
+        let incoming =
+            Incoming { service, method: descriptor, arguments, want, budget, deadline, metadata, scope };
+        (u32::try_from(method).unwrap_or(u32::MAX), incoming)
+    }
+
+    /// Polls what answers a call once; what does not finish at once moves to a task of its own.
+    fn run(
+        &mut self,
+        answer: CallId,
+        reply: ReplyInner,
+        deadline: Option<Time>,
+        descriptor: &'static MethodDescriptor,
+    ) {
         let (mut handler, cancelled) = match reply {
             ReplyInner::Done(outcome) => return self.session.finish(answer, outcome),
             ReplyInner::Running { handler, cancelled } => (handler, cancelled),
@@ -425,12 +476,13 @@ impl<T: Transport> Driver<T> {
         } else {
             tokio::spawn(task).abort_handle()
         };
-        let no_cancel = descriptor.attributes.no_cancel;
+        // A batch ends itself when all its calls are cancelled; until then each has a share in it.
+        let no_cancel = descriptor.attributes.no_cancel || descriptor.attributes.batch.is_some();
         self.running.insert(answer, RunningTask { abort, cancelled, no_cancel });
     }
 
     fn cancel(&mut self, answer: CallId) {
-        if let Some(task) = self.running.get(&answer) {
+        if let Some(task) = self.running.get_mut(&answer) {
             task.cancel();
         }
     }
@@ -440,10 +492,13 @@ impl<T: Transport> Driver<T> {
         let now = Instant::now();
         let taken = now - std::mem::replace(&mut self.handler_started, now);
         if taken >= BLOCKING_WARNING {
+            let (name, advice) = match method.attributes.batch {
+                Some(batch) => (batch, "move its work to a thread that may block"),
+                None => (method.name, "mark it #[rpc(blocking)]"),
+            };
             tracing::warn!(
-                "the handler of `{}` held its thread for {taken:?} before its first await, and its whole session with it; \
-                 mark it #[rpc(blocking)]",
-                method.name
+                "the handler of `{name}` held its thread for {taken:?} before its first await, and its whole session with \
+                 it; {advice}"
             );
         }
     }
@@ -553,7 +608,7 @@ impl<T> Driver<T> {
             self.wakers.extend(cell.complete(Returned::Disconnected { delivery, reason: reason.clone() }));
         }
         self.wakers.drain(..).for_each(Waker::wake);
-        for (_, task) in self.running.drain() {
+        for (_, mut task) in self.running.drain() {
             task.cancel();
         }
         self.session.abandon_objects();
@@ -569,8 +624,9 @@ impl<T> Drop for Driver<T> {
 
 impl RunningTask {
     /// Drops the handler, unless it is to run to its end; then it can know that nobody waits.
-    fn cancel(&self) {
-        if let Some(cancelled) = &self.cancelled {
+    fn cancel(&mut self) {
+        // Calls of one batch share the signal, which counts them.
+        if let Some(cancelled) = self.cancelled.take() {
             cancelled.set();
         }
         if !self.no_cancel {

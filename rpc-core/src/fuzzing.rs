@@ -110,6 +110,7 @@ const PLAIN: MethodAttributes = MethodAttributes {
     oneway: false,
     blocking: false,
     no_cancel: false,
+    batch: None,
     deprecated: None,
 };
 

@@ -24,6 +24,7 @@ pub mod websocket;
 pub mod fuzzing;
 
 mod args;
+mod batch;
 pub mod close_codes;
 mod codec;
 mod context;
@@ -107,12 +108,14 @@ pub mod __private {
         string::String,
         sync::Arc,
         time::Duration,
+        vec::Vec,
     };
 
     pub use futures;
     pub use serde;
 
     pub use crate::{
+        batch::{nothing, succeeded},
         descriptor::{ObjectsCache, SignatureCache},
         dispatch::{ArgumentError, ArgumentReader, Decode, Incoming, Reply},
         object::{deserialize as deserialize_object, serialize as serialize_object},

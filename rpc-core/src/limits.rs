@@ -40,6 +40,9 @@ pub struct Limits {
     /// Objects of the peer that this side holds at once. Default 16,384; public 1,024. A call that brings one more is
     /// refused with `ResourceExhausted`, and so is a result.
     pub imports_max: usize,
+    /// Calls of a method with `#[rpc(batch = "…")]` that one call of its batch method answers. Default 1,000. More calls
+    /// that are ready are answered by further calls of it; zero counts as one.
+    pub batch_max: usize,
     /// Distinct methods a peer may name in one session. Default 4,096. More breaks the protocol.
     pub methods_max: usize,
     /// Key and value bytes of one call's metadata, and 48 more for each entry. Default 8 KiB. More breaks the protocol;
@@ -89,6 +92,7 @@ impl Default for Limits {
             chain_depth_max: 64,
             exports_max: 16_384,
             imports_max: 16_384,
+            batch_max: 1_000,
             methods_max: 4_096,
             metadata_bytes_max: 8 << 10,
             decode_depth_max: 64,

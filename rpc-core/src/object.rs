@@ -114,6 +114,14 @@ impl LocalObject {
         self.behaviour.as_ref()
     }
 
+    /// What answers its calls, unless it passes them on.
+    pub(crate) fn service(&self) -> Option<&Arc<dyn Service>> {
+        match self.behaviour.as_ref()? {
+            Behaviour::Service(service) => Some(service),
+            Behaviour::Forward(_) => None,
+        }
+    }
+
     /// What it is; not known of one that passes calls on.
     pub(crate) fn descriptor(&self) -> Option<&'static ServiceDescriptor> {
         match self.behaviour.as_ref()? {

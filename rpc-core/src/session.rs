@@ -644,6 +644,12 @@ impl<W: Waiter> Session<W> {
         })
     }
 
+    /// At most `many` more calls of the peer that may start and are of the same method as `first`, which has just been
+    /// polled; in the order in which they became ready.
+    pub(crate) fn poll_alike(&mut self, first: &Begin, many: usize) -> Vec<Begin> {
+        self.answers.pop_alike(first, many)
+    }
+
     /// Whether calls wait to be sealed.
     pub(crate) fn has_queued_calls(&self) -> bool {
         self.calls.has_queued()

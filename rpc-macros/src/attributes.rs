@@ -3,8 +3,8 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{
-    Attribute, Expr, ExprLit, Lit, LitStr, Meta, Path, Token, parse::Parser, parse_quote,
-    punctuated::Punctuated,
+    Attribute, Expr, ExprLit, Ident, Lit, LitStr, Meta, Path, Token, ext::IdentExt, parse::Parser,
+    parse_quote, punctuated::Punctuated,
 };
 
 use crate::errors::Errors;
@@ -25,7 +25,7 @@ impl Level {
     fn options(self) -> &'static [&'static str] {
         match self {
             Self::Trait => &["name", "ordered", "crate"],
-            Self::Method => &["name", "idempotent", "oneway", "blocking", "no_cancel"],
+            Self::Method => &["name", "idempotent", "oneway", "blocking", "no_cancel", "batch"],
             Self::Parameter => &["context"],
             Self::Type => &["crate"],
         }
@@ -52,6 +52,7 @@ fn usage(option: &str) -> &str {
     match option {
         "name" => "name = \"…\"",
         "crate" => "crate = path::to::rpc_core",
+        "batch" => "batch = \"…\"",
         word => word,
     }
 }
@@ -61,6 +62,8 @@ fn usage(option: &str) -> &str {
 pub(crate) struct Options {
     /// The wire name, with its token.
     pub(crate) name: Option<LitStr>,
+    /// The name of the batch method, with its token.
+    pub(crate) batch: Option<LitStr>,
     pub(crate) runtime: Runtime,
     seen: Vec<String>,
 }
@@ -91,7 +94,8 @@ impl Options {
         match (key.as_str(), option) {
             ("name", Meta::NameValue(pair)) => self.name = wire_name(&pair.value, errors),
             ("crate", Meta::NameValue(pair)) => self.runtime.set(&pair.value, errors),
-            ("name" | "crate", _) => errors.push(option, format_args!("write `{}`", usage(&key))),
+            ("batch", Meta::NameValue(pair)) => self.batch = method_name(&pair.value, errors),
+            ("name" | "crate" | "batch", _) => errors.push(option, format_args!("write `{}`", usage(&key))),
             (_, Meta::Path(_)) => {}
             (word, _) => errors.push(option, format_args!("`{word}` takes no value; write `{word}` alone")),
         }
@@ -120,6 +124,18 @@ fn wire_name(value: &Expr, errors: &mut Errors) -> Option<LitStr> {
         return None;
     }
     Some(name.clone())
+}
+
+fn method_name(value: &Expr, errors: &mut Errors) -> Option<LitStr> {
+    match value {
+        Expr::Lit(ExprLit { lit: Lit::Str(name), .. }) if name.parse_with(Ident::parse_any).is_ok() => {
+            Some(name.clone())
+        }
+        _ => {
+            errors.push(value, "name a method of this trait, like `batch = \"profiles\"`");
+            None
+        }
+    }
 }
 
 /// Where generated code finds `rpc_core`: at this path, or at `::rpc_core`.

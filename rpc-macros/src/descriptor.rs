@@ -72,6 +72,14 @@ fn render_method(service: &Service, method: &Method) -> TokenStream {
     };
     let result = value(&output.value);
     let error = option(service, output.error.as_ref().map(value));
+    let batch = method.batch.as_ref().and_then(|batch| batch.method(service));
+    let batch = option(
+        service,
+        batch.map(|batch| {
+            let name = &batch.wire_name;
+            quote!(#name)
+        }),
+    );
     let deprecated = option(service, attributes::deprecation(&method.attributes).map(|note| quote!(#note)));
     quote! {
         #(#conditions)*
@@ -86,6 +94,7 @@ fn render_method(service: &Service, method: &Method) -> TokenStream {
                 oneway: #oneway,
                 blocking: #blocking,
                 no_cancel: #no_cancel,
+                batch: #batch,
                 deprecated: #deprecated,
             },
             cache: #private::SignatureCache::new(),

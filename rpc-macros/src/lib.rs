@@ -5,6 +5,7 @@
 //! understood, so that one mistake is one message.
 
 mod attributes;
+mod batch;
 mod client;
 mod data;
 mod descriptor;
@@ -43,6 +44,7 @@ mod tests;
 /// | method | `oneway` | nothing comes back, not even an error |
 /// | method | `blocking` | the `async fn`'s body may block its thread; it runs on the blocking pool |
 /// | method | `no_cancel` | a dropped promise does not stop the handler |
+/// | method | `batch = "…"` | calls that are ready together are answered by one call of this method; see below |
 /// | parameter | `context` | the handler's `Context`; it does not travel. A type written `&Context` gets a reference |
 ///
 /// # Example
@@ -63,6 +65,53 @@ mod tests;
 ///     async fn log(&self, line: String);
 /// }
 /// ```
+///
+/// # Batches
+/// A thousand calls of a method that travel together still make a thousand queries. `batch` names a method of the same
+/// trait that takes the arguments of many calls and returns their results, and so makes one.
+/// ```
+/// # #[rpc_core::data]
+/// # pub struct User { pub id: u64 }
+/// # #[rpc_core::data]
+/// # pub enum ChatError { Nobody }
+/// #[rpc_core::rpc]
+/// pub trait Chat {
+///     #[rpc(batch = "profiles")]
+///     async fn profile(&self, id: u64) -> Result<User, ChatError>;
+///     async fn profiles(&self, ids: Vec<u64>) -> Vec<Result<User, ChatError>>;
+/// }
+/// ```
+/// | method | its batch method |
+/// |---|---|
+/// | takes `id: A` | takes `ids: Vec<A>` |
+/// | takes `a: A, b: B` | takes `calls: Vec<(A, B)>` |
+/// | returns `Result<T, E>` | returns `Vec<Result<T, E>>`, or `Result<Vec<Result<T, E>>, E>` to fail as a whole |
+/// | returns `T` | returns `Vec<T>` |
+/// | returns nothing, or is `oneway` | returns nothing |
+/// | takes a context | takes a context |
+///
+/// Types are written alike in both.
+///
+/// * **Which calls.** When a call is to start, all calls of its method that the session has ready by then go with it, at
+///   most `Limits::batch_max`. Nothing waits for more to come. Every remote call goes through the batch method, also one
+///   that is alone; the method itself is called by code that holds the implementation. The batch method can be called
+///   remotely too, like any other.
+/// * **Order.** The batch starts in the place of its first call, so the others may start before calls of other methods
+///   that became ready before them. A call that must see what another one did is built on it or made when that is done. In
+///   an `ordered` trait, only calls share a batch that no call of another of the trait's methods comes between.
+/// * **Arguments** come in the order in which the calls became ready, duplicates included. A call whose arguments cannot
+///   be decoded fails alone, and is not among them.
+/// * **Results** are in that order, one for each call. With any other number all calls fail with `InvalidArgument` of
+///   `(result)`, and the log names the method. A result that cannot be encoded fails its own call.
+/// * **A panic** fails the calls of the batch as panicked, and no others.
+/// * **Cancelling.** The batch goes on while one of its callers waits, and a cancelled call counts towards
+///   `Limits::calls_max` until the batch is over. When all are cancelled, its future is dropped, unless the method is
+///   `no_cancel`. A deadline that passes ends its own call; for what the batch does, the latest one counts, and none if
+///   one call has none.
+/// * **A context** stands for all calls of a batch: its deadline is the latest, it is cancelled when all are. If the batch
+///   method takes one, calls with different metadata are answered by calls of their own.
+/// * **Other options** are those of the method for its calls, and those of the batch method for calls of that. Neither
+///   can be `blocking`.
 #[proc_macro_attribute]
 pub fn rpc(arguments: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     rpc::expand(arguments.into(), item.into()).into()

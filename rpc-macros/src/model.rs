@@ -3,13 +3,14 @@
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::{
-    Attribute, FnArg, GenericArgument, Generics, Ident, ItemTrait, Pat, PatType, PathArguments, ReceiverKind,
-    ReturnType, Safety, Signature, Token, TraitItem, TraitItemFn, Type, TypeParamBound, Visibility,
-    ext::IdentExt, parse_quote, punctuated::Punctuated, spanned::Spanned,
+    Attribute, FnArg, GenericArgument, Generics, Ident, ItemTrait, LitStr, Pat, PatType, PathArguments,
+    ReceiverKind, ReturnType, Safety, Signature, Token, TraitItem, TraitItemFn, Type, TypeParamBound,
+    Visibility, ext::IdentExt, parse_quote, punctuated::Punctuated, spanned::Spanned,
 };
 
 use crate::{
     attributes::{self, Level, Options, Repeat, Runtime},
+    batch::{self, Batch},
     errors::Errors,
     travel::{self, Role},
 };
@@ -48,6 +49,10 @@ pub(crate) struct Method {
     pub(crate) oneway: bool,
     pub(crate) blocking: bool,
     pub(crate) no_cancel: bool,
+    /// The name of the batch method, as written.
+    pub(crate) batch_name: Option<LitStr>,
+    /// The batch method, once it was found and fits.
+    pub(crate) batch: Option<Batch>,
     /// Where `async` stands: what rustc says about the future points here.
     pub(crate) async_span: Span,
     pub(crate) receiver: TokenStream,
@@ -137,6 +142,7 @@ impl Service {
             items,
         }
         .with_distinct_names(errors)
+        .with_batches(errors)
     }
 
     /// Whether a client and a server can be written for it.
@@ -146,10 +152,7 @@ impl Service {
 
     /// The remote methods.
     pub(crate) fn methods(&self) -> impl Iterator<Item = &Method> {
-        self.items.iter().filter_map(|item| match item {
-            Item::Method(method) => Some(&**method),
-            Item::Refused(_) => None,
-        })
+        self.items.iter().filter_map(Item::method)
     }
 
     /// The remote methods and their numbers.
@@ -200,6 +203,17 @@ impl Service {
         }
         self
     }
+
+    fn with_batches(mut self, errors: &mut Errors) -> Self {
+        let find = |item: &Item| item.method().and_then(|method| batch::find(&self, method, errors));
+        let batches: Vec<Option<Batch>> = self.items.iter().map(find).collect();
+        for (item, batch) in self.items.iter_mut().zip(batches) {
+            if let Item::Method(method) = item {
+                method.batch = batch;
+            }
+        }
+        self
+    }
 }
 
 fn check_header(item: &ItemTrait, errors: &mut Errors) {
@@ -222,6 +236,24 @@ fn check_header(item: &ItemTrait, errors: &mut Errors) {
 }
 
 impl Item {
+    /// The remote method, if it is one.
+    pub(crate) fn method(&self) -> Option<&Method> {
+        match self {
+            Self::Method(method) => Some(method),
+            Self::Refused(_) => None,
+        }
+    }
+
+    /// Whether it is a function of this name without `r#`, be it refused.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        match self {
+            Self::Method(method) => method.ident.unraw() == name,
+            Self::Refused(item) => {
+                matches!(&**item, TraitItem::Fn(function) if function.sig.ident.unraw() == name)
+            }
+        }
+    }
+
     fn parse(item: TraitItem, errors: &mut Errors) -> Self {
         match item {
             TraitItem::Fn(function) => Self::parse_fn(function, errors),
@@ -256,6 +288,8 @@ impl Item {
             oneway: options.has("oneway"),
             blocking: options.has("blocking"),
             no_cancel: options.has("no_cancel"),
+            batch_name: options.batch,
+            batch: None,
             attributes: attrs,
             async_span: asyncness.map_or_else(|| ident.span(), |token| token.span),
             receiver: inputs.first().map(|receiver| quote!(#receiver)).unwrap_or_default(),
@@ -399,7 +433,7 @@ fn parse_output(output: &ReturnType, oneway: bool, errors: &mut Errors) -> Outpu
 }
 
 /// The `T` and `E` if this is written as a `Result`; `Err` if it hides one of them.
-fn result_parts(ty: &Type) -> Option<Result<(Type, Type), ()>> {
+pub(crate) fn result_parts(ty: &Type) -> Option<Result<(Type, Type), ()>> {
     let ty = match ty {
         Type::Group(group) => return result_parts(&group.elem),
         Type::Paren(paren) => return result_parts(&paren.elem),

@@ -5,6 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::{Ident, ext::IdentExt, spanned::Spanned};
 
 use crate::{
+    batch::{Answers, Batch},
     client,
     model::{Method, Number, ParameterKind, Service},
 };
@@ -26,6 +27,7 @@ use crate::{
 ///     }
 /// }
 /// ```
+/// A trait with batch methods gets `dispatch_many` as well; see [`render_dispatch_many`].
 pub(crate) fn render(service: &Service) -> TokenStream {
     let Service { runtime, visibility, ident, .. } = service;
     let private = runtime.private();
@@ -35,6 +37,7 @@ pub(crate) fn render(service: &Service) -> TokenStream {
     let docs = format!("Answers calls of [`{}`] with an implementation of it.", ident.unraw());
     let names = Names::new();
     let Names { implementation, incoming, method, .. } = &names;
+    let dispatch_many = render_dispatch_many(service, &names);
     let arms =
         service.numbered_methods().map(|(number, method)| render_arm(service, method, &number, &names));
     quote! {
@@ -89,12 +92,52 @@ pub(crate) fn render(service: &Service) -> TokenStream {
                     _ => #private::Incoming::unknown_method(#incoming),
                 }
             }
+
+            #dispatch_many
         }
     }
 }
 
+/// Input: `#[rpc(batch = "profiles")] async fn profile(&self, id: u64) -> Result<User, ChatError>;`
+/// Output:
+/// ```text
+/// fn dispatch_many(&self, method: u32, incoming: Vec<Incoming>) -> Vec<Reply> {
+///     let implementation = Arc::clone(&self.0);
+///     match method {
+///         0u32 => …,
+///         _ => Incoming::one_by_one(self, method, incoming),
+///     }
+/// }
+/// ```
+fn render_dispatch_many(service: &Service, names: &Names) -> Option<TokenStream> {
+    let private = service.runtime.private();
+    let Names { implementation, incoming, method: number, .. } = names;
+    let arms = service.numbered_methods().filter_map(|(number, method)| {
+        render_batch_arm(service, method, method.batch.as_ref()?, &number, names)
+    });
+    let arms: Vec<TokenStream> = arms.collect();
+    (!arms.is_empty()).then(|| {
+        quote! {
+            fn dispatch_many(
+                &self,
+                #number: #private::u32,
+                #incoming: #private::Vec<#private::Incoming>,
+            ) -> #private::Vec<#private::Reply> {
+                let #implementation = #private::Arc::clone(&self.0);
+                match #number {
+                    #(#arms)*
+                    _ => #private::Incoming::one_by_one(self, #number, #incoming),
+                }
+            }
+        }
+    })
+}
+
 /// The locals of `dispatch`; arguments cannot meet them.
 struct Names {
+    /// The arguments of all calls of a batch, and how many calls they are.
+    values: Ident,
+    calls: Ident,
     implementation: Ident,
     incoming: Ident,
     method: Ident,
@@ -106,6 +149,8 @@ impl Names {
     fn new() -> Self {
         let local = |name| Ident::new(name, Span::mixed_site());
         Self {
+            values: local("values"),
+            calls: local("calls"),
             implementation: local("implementation"),
             incoming: local("incoming"),
             method: local("method"),
@@ -127,7 +172,8 @@ impl Names {
 /// ),
 /// ```
 /// The types are named so that rustc points at them if they cannot travel. Without a context it is `Incoming::run`; a method that returns a `Result` is awaited as it is. After a conditional
-/// method the pattern is `number if number == { … }`.
+/// method the pattern is `number if number == { … }`. A method with a batch method is answered by that:
+/// `Incoming::batch_of_one(incoming, self, method)`.
 fn render_arm(service: &Service, method: &Method, number: &Number, names: &Names) -> TokenStream {
     let private = service.runtime.private();
     let Names { incoming, reader, context, .. } = names;
@@ -135,11 +181,17 @@ fn render_arm(service: &Service, method: &Method, number: &Number, names: &Names
     let pattern = render_pattern(number);
     let value_type = &method.output.value;
     let error_type = client::error_type(service, method);
+    if method.batch.is_some() {
+        let number = &names.method;
+        return quote! {
+            #(#conditions)*
+            #pattern => #private::Incoming::batch_of_one(#incoming, self, #number),
+        };
+    }
     let types = method.arguments().map(|argument| &argument.ty);
     let values = (0..method.arguments().count()).map(value);
     let handler = render_handler(service, method, names);
-    let takes_context = method.parameters.iter().any(|parameter| parameter.kind != ParameterKind::Argument);
-    let (run, context) = match takes_context {
+    let (run, context) = match method.takes_context() {
         false => (quote!(run), None),
         true => (quote!(run_with_context), Some(quote!(, #context))),
     };
@@ -155,6 +207,66 @@ fn render_arm(service: &Service, method: &Method, number: &Number, names: &Names
     }
 }
 
+/// Input: `#[rpc(batch = "sums")] async fn sum(&self, a: u64, b: u64) -> u64;`,
+/// `async fn sums(&self, #[rpc(context)] cx: Context, pairs: Vec<(u64, u64)>) -> Vec<u64>;`
+/// Output:
+/// ```text
+/// 0u32 => Incoming::run_batch_with_context::<_, u64, Never, _>(
+///     incoming,
+///     |reader: &mut ArgumentReader<'_>| {
+///         Result::Ok((ArgumentReader::take::<u64>(reader)?, ArgumentReader::take::<u64>(reader)?))
+///     },
+///     move |values, context| async move {
+///         Result::Ok(succeeded(<__Implementation as Chat>::sums(&*implementation, context, values).await))
+///     },
+/// ),
+/// ```
+fn render_batch_arm(
+    service: &Service,
+    method: &Method,
+    batch: &Batch,
+    number: &Number,
+    names: &Names,
+) -> Option<TokenStream> {
+    let private = service.runtime.private();
+    let Names { values, calls, incoming, reader, context, .. } = names;
+    let target = batch.method(service)?;
+    let conditions = method.conditions();
+    let pattern = render_pattern(number);
+    let value_type = &method.output.value;
+    let error_type = client::error_type(service, method);
+    let taken = method.arguments().map(|argument| {
+        let ty = &argument.ty;
+        quote!(#private::ArgumentReader::take::<#ty>(#reader))
+    });
+    let taken: Vec<TokenStream> = taken.collect();
+    let arguments = match &taken[..] {
+        [one] => one.clone(),
+        several => quote!(#private::Result::Ok((#(#several?),*))),
+    };
+    let (run, context) = match target.takes_context() {
+        false => (quote!(run_batch), None),
+        true => (quote!(run_batch_with_context), Some(quote!(, #context))),
+    };
+    let call = render_call(service, target, names, |_| values.clone());
+    let count =
+        matches!(batch.answers, Answers::Nothing).then(|| quote!(let #calls = #private::Vec::len(&#values);));
+    let results = match batch.answers {
+        Answers::Each => quote!(#private::Result::Ok(#call)),
+        Answers::EachOrNone => call,
+        Answers::Values => quote!(#private::Result::Ok(#private::succeeded(#call))),
+        Answers::Nothing => quote!(#call; #private::Result::Ok(#private::nothing(#calls))),
+    };
+    Some(quote! {
+        #(#conditions)*
+        #pattern => #private::Incoming::#run::<_, #value_type, #error_type, _>(
+            #incoming,
+            |#reader: &mut #private::ArgumentReader<'_>| #arguments,
+            move |#values #context| async move { #count #results },
+        ),
+    })
+}
+
 fn render_pattern(number: &Number) -> TokenStream {
     let rendered = number.render();
     if number.is_literal() {
@@ -166,8 +278,24 @@ fn render_pattern(number: &Number) -> TokenStream {
 
 /// The future that runs the method; see [`render_arm`].
 fn render_handler(service: &Service, method: &Method, names: &Names) -> TokenStream {
-    let Service { ident, .. } = service;
     let private = service.runtime.private();
+    let call = render_call(service, method, names, value);
+    let result = match method.output.error {
+        Some(_) => call,
+        None => quote!(#private::Result::Ok(#call)),
+    };
+    quote!(async move { #result })
+}
+
+/// Input: `async fn who(&self, #[rpc(context)] cx: &Context, verbose: bool) -> u64;`
+/// Output: `<__Implementation as Chat>::who(&*implementation, &context, value_0).await`; `value` names the arguments.
+fn render_call(
+    service: &Service,
+    method: &Method,
+    names: &Names,
+    value: impl Fn(usize) -> Ident,
+) -> TokenStream {
+    let Service { ident, .. } = service;
     let Names { implementation, context, .. } = names;
     let mut index = 0;
     let passed = method.parameters.iter().map(|parameter| match parameter.kind {
@@ -188,12 +316,7 @@ fn render_handler(service: &Service, method: &Method, names: &Names) -> TokenStr
         }
     });
     let method_ident = &method.ident;
-    let call = quote!(<__Implementation as #ident>::#method_ident(&*#implementation, #(#passed),*).await);
-    let result = match method.output.error {
-        Some(_) => call,
-        None => quote!(#private::Result::Ok(#call)),
-    };
-    quote!(async move { #result })
+    quote!(<__Implementation as #ident>::#method_ident(&*#implementation, #(#passed),*).await)
 }
 
 /// A decoded argument. The user's names would do, but a constant of that name would turn them into patterns.

@@ -24,6 +24,11 @@ fn conditional_methods_are_counted_by_rustc() {
 }
 
 #[test]
+fn batch_methods_answer_many_calls() {
+    check_expansion("batch");
+}
+
+#[test]
 fn a_refused_method_stays_in_the_trait_alone() {
     check_expansion("refused");
 }

@@ -40,6 +40,8 @@ pub(crate) fn render(service: &Service) -> TokenStream {
 fn render_method(service: &Service, method: &Method) -> TokenStream {
     let Method { attributes, ident, async_span, receiver, parameters, output, .. } = method;
     let runtime = service.runtime.at(*async_span);
+    // Calls of it are answered by its batch method; who implements the trait may still call it.
+    let unused = method.batch.as_ref().map(|_| quote!(#[allow(dead_code)]));
     let declared = &output.declared;
     let parameters = parameters.iter().map(|parameter| {
         let (attributes, ident, ty) = (&parameter.attributes, &parameter.ident, &parameter.ty);
@@ -50,6 +52,7 @@ fn render_method(service: &Service, method: &Method) -> TokenStream {
     };
     quote! {
         #(#attributes)*
+        #unused
         fn #ident(#receiver, #(#parameters),*) -> #future;
     }
 }

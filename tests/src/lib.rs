@@ -4,6 +4,7 @@
 #![allow(clippy::cast_possible_truncation, reason = "tests choose their numbers")]
 
 mod attacks;
+mod batch;
 mod calls;
 mod generated;
 mod objects;

@@ -98,6 +98,17 @@ pub(crate) enum AnswerTarget {
     Awaited(CallId, Path),
 }
 
+impl AnswerTarget {
+    /// Whether a call that is ready addresses what another one does that begins.
+    fn is_as(&self, other: &BeginTarget) -> bool {
+        match (self, other) {
+            (Self::Root, BeginTarget::Root(_)) => true,
+            (Self::Object(object), BeginTarget::Object(other)) => Arc::ptr_eq(object, other),
+            (Self::Root | Self::Object(_) | Self::Awaited(..), _) => false,
+        }
+    }
+}
+
 /// An entry of the table that came with a call.
 pub(crate) enum ObjectSlot {
     Here(Capability),
@@ -666,35 +677,77 @@ impl Answers {
                 HandlerStep::Cancel(id) => return Some(NextStep::Cancel(id)),
                 HandlerStep::Begin(id) => id,
             };
-            let Some(answer) = self.table.get_mut(&id) else { continue };
-            let Method::Known(known) = &answer.method else { continue };
-            if !matches!(answer.stage, Stage::Ready(_)) {
-                continue;
+            if let Some(begin) = self.begin(id) {
+                return Some(NextStep::Begin(begin));
             }
-            // Released already, it is still needed for the calls that wait for it.
-            let want = Want { keep: answer.want.keep || !answer.uses.is_empty(), ..answer.want };
-            let Stage::Ready(arguments) = std::mem::replace(&mut answer.stage, Stage::Running) else {
+        }
+    }
+
+    /// At most `many` other calls of the same method that may start, taken out of their places behind `first`. What is
+    /// ordered stays so: there only calls are taken that no call of another method of the service stands before.
+    pub(crate) fn pop_alike(&mut self, first: &Begin, many: usize) -> Vec<Begin> {
+        let mut alike = Vec::new();
+        let mut passed = Vec::new();
+        while alike.len() < many
+            && let Some(step) = self.steps.pop_front()
+        {
+            let HandlerStep::Begin(id) = step else {
+                passed.push(step);
                 continue;
             };
-            answer.running = true;
-            self.pending_bytes -= arguments.bytes();
-            // The handler keeps the object; an answer that is kept for its result does not.
-            let target = match std::mem::replace(&mut answer.target, AnswerTarget::Root) {
-                AnswerTarget::Object(object) => BeginTarget::Object(object),
-                AnswerTarget::Root | AnswerTarget::Awaited(..) => BeginTarget::Root(known.service),
-            };
-            return Some(NextStep::Begin(Begin {
-                answer: id,
-                target,
-                service: known.descriptor_of_service,
-                method: known.method,
-                descriptor: known.descriptor,
-                arguments,
-                want,
-                deadline: answer.deadline,
-                metadata: std::mem::take(&mut answer.metadata),
-            }));
+            let Some(answer) = self.table.get(&id) else { continue };
+            match &answer.method {
+                Method::Known(known)
+                    if std::ptr::eq(known.descriptor, first.descriptor)
+                        && answer.target.is_as(&first.target) =>
+                {
+                    alike.extend(self.begin(id));
+                }
+                Method::Known(known)
+                    if known.ordered && std::ptr::eq(known.descriptor_of_service, first.service) =>
+                {
+                    passed.push(step);
+                    break;
+                }
+                _ => passed.push(step),
+            }
         }
+        for step in passed.into_iter().rev() {
+            self.steps.push_front(step);
+        }
+        alike
+    }
+
+    /// Gives the call to a handler, if it may still start.
+    fn begin(&mut self, id: CallId) -> Option<Begin> {
+        let answer = self.table.get_mut(&id)?;
+        let Method::Known(known) = &answer.method else { return None };
+        if !matches!(answer.stage, Stage::Ready(_)) {
+            return None;
+        }
+        // Released already, it is still needed for the calls that wait for it.
+        let want = Want { keep: answer.want.keep || !answer.uses.is_empty(), ..answer.want };
+        let Stage::Ready(arguments) = std::mem::replace(&mut answer.stage, Stage::Running) else {
+            return None;
+        };
+        answer.running = true;
+        self.pending_bytes -= arguments.bytes();
+        // The handler keeps the object; an answer that is kept for its result does not.
+        let target = match std::mem::replace(&mut answer.target, AnswerTarget::Root) {
+            AnswerTarget::Object(object) => BeginTarget::Object(object),
+            AnswerTarget::Root | AnswerTarget::Awaited(..) => BeginTarget::Root(known.service),
+        };
+        Some(Begin {
+            answer: id,
+            target,
+            service: known.descriptor_of_service,
+            method: known.method,
+            descriptor: known.descriptor,
+            arguments,
+            want,
+            deadline: answer.deadline,
+            metadata: std::mem::take(&mut answer.metadata),
+        })
     }
 
     // ---- a call ends ----

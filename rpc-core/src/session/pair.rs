@@ -56,6 +56,7 @@ const PLAIN: MethodAttributes = MethodAttributes {
     oneway: false,
     blocking: false,
     no_cancel: false,
+    batch: None,
     deprecated: None,
 };
 

@@ -104,6 +104,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
                     oneway: false,
                     blocking: false,
                     no_cancel: false,
+                    batch: ::rpc_core::__private::Option::None,
                     deprecated: ::rpc_core::__private::Option::None,
                 },
                 cache: ::rpc_core::__private::SignatureCache::new(),

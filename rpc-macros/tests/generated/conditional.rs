@@ -17,6 +17,15 @@ pub trait Conditional {
     async fn replaced(&self) -> u16;
     /// The last.
     async fn last(&self);
+    #[cfg(any())]
+    #[rpc(batch = "lacks")]
+    async fn lack(&self, missing: TypeThatIsNotThere);
+    #[cfg(any())]
+    async fn lacks(&self, missing: Vec<TypeThatIsNotThere>);
+    #[cfg(not(any()))]
+    #[rpc(batch = "r#match")]
+    async fn one(&self, id: u8) -> u8;
+    async fn r#match(&self, ids: Vec<u8>) -> Vec<u8>;
 }
 
 #[rpc]
@@ -34,11 +43,18 @@ impl Conditional for Here {
         1
     }
     async fn last(&self) {}
+    async fn one(&self, id: u8) -> u8 {
+        id
+    }
+    async fn r#match(&self, ids: Vec<u8>) -> Vec<u8> {
+        ids
+    }
 }
 
 #[test]
 fn the_descriptor_has_the_methods_that_exist() {
     let names: Vec<&str> = ConditionalClient::descriptor().methods.iter().map(|method| method.name).collect();
-    assert_eq!(names, ["first", "always", "replaced", "last"]);
+    assert_eq!(names, ["first", "always", "replaced", "last", "one", "match"]);
+    assert_eq!(ConditionalClient::descriptor().methods[4].attributes.batch, Some("match"));
     assert_eq!(ConditionalServer::new(Here).descriptor().methods[2].result.type_name, "u16");
 }

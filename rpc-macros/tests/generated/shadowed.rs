@@ -49,6 +49,15 @@ pub trait Shadowed {
     async fn plain(&self) -> String;
     #[rpc(oneway)]
     async fn oneway(&self, text: String);
+    #[rpc(batch = "eithers")]
+    async fn either(&self, text: String) -> std::result::Result<String, Either>;
+    async fn eithers(
+        &self,
+        texts: std::vec::Vec<String>,
+    ) -> std::result::Result<std::vec::Vec<std::result::Result<String, Either>>, Either>;
+    #[rpc(batch = "nothings")]
+    async fn nothing(&self, text: String);
+    async fn nothings(&self, texts: std::vec::Vec<String>);
 }
 
 struct Here;
@@ -61,6 +70,17 @@ impl Shadowed for Here {
         String { text: std::string::String::new(), parts: std::option::Option::None }
     }
     async fn oneway(&self, _: String) {}
+    async fn either(&self, text: String) -> std::result::Result<String, Either> {
+        Result::Ok(text).map_err(|_: String| Either::Right { value: 1 })
+    }
+    async fn eithers(
+        &self,
+        texts: std::vec::Vec<String>,
+    ) -> std::result::Result<std::vec::Vec<std::result::Result<String, Either>>, Either> {
+        std::result::Result::Ok(texts.into_iter().map(std::result::Result::Ok).collect())
+    }
+    async fn nothing(&self, _: String) {}
+    async fn nothings(&self, _: std::vec::Vec<String>) {}
 }
 
 #[test]

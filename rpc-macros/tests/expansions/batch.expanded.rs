@@ -1,0 +1,715 @@
+trait Chat: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static {
+    #[allow(dead_code)]
+    fn profile(
+        &self,
+        id: UserId,
+    ) -> impl ::rpc_core::__private::Future<
+        Output = Result<User, ChatError>,
+    > + ::rpc_core::__private::Send;
+    fn profiles(
+        &self,
+        ids: Vec<UserId>,
+    ) -> impl ::rpc_core::__private::Future<
+        Output = Vec<Result<User, ChatError>>,
+    > + ::rpc_core::__private::Send;
+    #[allow(dead_code)]
+    fn sum(
+        &self,
+        a: u64,
+        b: u64,
+    ) -> impl ::rpc_core::__private::Future<Output = u64> + ::rpc_core::__private::Send;
+    fn sums(
+        &self,
+        pairs: Vec<(u64, u64)>,
+        cx: &Context,
+    ) -> impl ::rpc_core::__private::Future<
+        Output = Vec<u64>,
+    > + ::rpc_core::__private::Send;
+    #[allow(dead_code)]
+    fn log(
+        &self,
+        line: String,
+    ) -> impl ::rpc_core::__private::Future<Output = ()> + ::rpc_core::__private::Send;
+    fn logs(
+        &self,
+        lines: Vec<String>,
+    ) -> impl ::rpc_core::__private::Future<Output = ()> + ::rpc_core::__private::Send;
+    #[cfg(unix)]
+    #[allow(dead_code)]
+    fn stat(
+        &self,
+        path: String,
+    ) -> impl ::rpc_core::__private::Future<
+        Output = Result<u64, ChatError>,
+    > + ::rpc_core::__private::Send;
+    #[cfg(unix)]
+    fn stats(
+        &self,
+        paths: Vec<String>,
+    ) -> impl ::rpc_core::__private::Future<
+        Output = Result<Vec<Result<u64, ChatError>>, ChatError>,
+    > + ::rpc_core::__private::Send;
+}
+///A client of [`Chat`].
+struct ChatClient {
+    stub: ::rpc_core::__private::Stub,
+}
+#[allow(deprecated, clippy::too_many_arguments)]
+impl ChatClient {
+    #[allow(missing_docs)]
+    fn profile(
+        &self,
+        id: impl ::rpc_core::IntoArg<UserId>,
+    ) -> ::rpc_core::Promise<User, ChatError> {
+        let mut call = ::rpc_core::__private::Stub::begin(&self.stub, 0u32);
+        ::rpc_core::__private::CallBuilder::argument::<UserId>(&mut call, id);
+        ::rpc_core::__private::CallBuilder::send::<User, ChatError>(call)
+    }
+    #[allow(missing_docs)]
+    fn profiles(
+        &self,
+        ids: impl ::rpc_core::IntoArg<Vec<UserId>>,
+    ) -> ::rpc_core::Promise<Vec<Result<User, ChatError>>, ::rpc_core::Never> {
+        let mut call = ::rpc_core::__private::Stub::begin(&self.stub, 1u32);
+        ::rpc_core::__private::CallBuilder::argument::<Vec<UserId>>(&mut call, ids);
+        ::rpc_core::__private::CallBuilder::send::<
+            Vec<Result<User, ChatError>>,
+            ::rpc_core::Never,
+        >(call)
+    }
+    #[allow(missing_docs)]
+    fn sum(
+        &self,
+        a: impl ::rpc_core::IntoArg<u64>,
+        b: impl ::rpc_core::IntoArg<u64>,
+    ) -> ::rpc_core::Promise<u64, ::rpc_core::Never> {
+        let mut call = ::rpc_core::__private::Stub::begin(&self.stub, 2u32);
+        ::rpc_core::__private::CallBuilder::argument::<u64>(&mut call, a);
+        ::rpc_core::__private::CallBuilder::argument::<u64>(&mut call, b);
+        ::rpc_core::__private::CallBuilder::send::<u64, ::rpc_core::Never>(call)
+    }
+    #[allow(missing_docs)]
+    fn sums(
+        &self,
+        pairs: impl ::rpc_core::IntoArg<Vec<(u64, u64)>>,
+    ) -> ::rpc_core::Promise<Vec<u64>, ::rpc_core::Never> {
+        let mut call = ::rpc_core::__private::Stub::begin(&self.stub, 3u32);
+        ::rpc_core::__private::CallBuilder::argument::<
+            Vec<(u64, u64)>,
+        >(&mut call, pairs);
+        ::rpc_core::__private::CallBuilder::send::<Vec<u64>, ::rpc_core::Never>(call)
+    }
+    #[allow(missing_docs)]
+    fn log(
+        &self,
+        line: impl ::rpc_core::IntoArg<String>,
+    ) -> ::rpc_core::__private::Result<(), ::rpc_core::NotSent> {
+        let mut call = ::rpc_core::__private::Stub::begin(&self.stub, 4u32);
+        ::rpc_core::__private::CallBuilder::argument::<String>(&mut call, line);
+        ::rpc_core::__private::CallBuilder::send_oneway(call)
+    }
+    #[allow(missing_docs)]
+    fn logs(
+        &self,
+        lines: impl ::rpc_core::IntoArg<Vec<String>>,
+    ) -> ::rpc_core::Promise<(), ::rpc_core::Never> {
+        let mut call = ::rpc_core::__private::Stub::begin(&self.stub, 5u32);
+        ::rpc_core::__private::CallBuilder::argument::<Vec<String>>(&mut call, lines);
+        ::rpc_core::__private::CallBuilder::send::<(), ::rpc_core::Never>(call)
+    }
+    #[cfg(unix)]
+    #[allow(missing_docs)]
+    fn stat(
+        &self,
+        path: impl ::rpc_core::IntoArg<String>,
+    ) -> ::rpc_core::Promise<u64, ChatError> {
+        let mut call = ::rpc_core::__private::Stub::begin(&self.stub, 6u32);
+        ::rpc_core::__private::CallBuilder::argument::<String>(&mut call, path);
+        ::rpc_core::__private::CallBuilder::send::<u64, ChatError>(call)
+    }
+    #[cfg(unix)]
+    #[allow(missing_docs)]
+    fn stats(
+        &self,
+        paths: impl ::rpc_core::IntoArg<Vec<String>>,
+    ) -> ::rpc_core::Promise<Vec<Result<u64, ChatError>>, ChatError> {
+        let mut call = ::rpc_core::__private::Stub::begin(
+            &self.stub,
+            {
+                let number = 6u32;
+                #[cfg(unix)]
+                let number = number + 1u32;
+                number
+            },
+        );
+        ::rpc_core::__private::CallBuilder::argument::<Vec<String>>(&mut call, paths);
+        ::rpc_core::__private::CallBuilder::send::<
+            Vec<Result<u64, ChatError>>,
+            ChatError,
+        >(call)
+    }
+    /// The same client, whose calls must return within `limit`.
+    ///
+    /// The deadline travels with each call and is inherited by calls built on its result and by calls its
+    /// handler makes.
+    #[allow(dead_code)]
+    fn deadline(&self, limit: ::rpc_core::__private::Duration) -> Self {
+        ::rpc_core::ServiceClient::deadline(self, limit)
+    }
+    /// The same client, whose calls carry this key and value beside their arguments.
+    #[allow(dead_code)]
+    fn metadata(
+        &self,
+        key: impl ::rpc_core::__private::Into<::rpc_core::__private::String>,
+        value: impl ::rpc_core::__private::Into<::rpc_core::__private::String>,
+    ) -> Self {
+        ::rpc_core::ServiceClient::metadata(self, key, value)
+    }
+    /// Completes with the reason when the object cannot be reached any more, because its session is over.
+    ///
+    /// Of a local object it never completes. It holds nothing and may be dropped at any time.
+    #[allow(dead_code)]
+    fn closed(
+        &self,
+    ) -> impl ::rpc_core::__private::Future<
+        Output = ::rpc_core::CloseReason,
+    > + ::rpc_core::__private::Send + 'static {
+        ::rpc_core::ServiceClient::closed(self)
+    }
+    /// Completes when no peer holds this local object any more. A client of a remote object does not wait.
+    ///
+    /// It holds nothing but the object and may be dropped at any time.
+    #[allow(dead_code)]
+    fn released(
+        &self,
+    ) -> impl ::rpc_core::__private::Future<
+        Output = (),
+    > + ::rpc_core::__private::Send + 'static {
+        ::rpc_core::ServiceClient::released(self)
+    }
+    /**A client of an implementation of [`Chat`] in this process: an object to pass to the peer, which calls it back. It is dropped when nobody holds a client of it any more.
+
+Its methods can be called here too, inside a tokio runtime, as if through a session of its own.*/
+    #[allow(dead_code)]
+    fn local<__Implementation: Chat>(implementation: __Implementation) -> Self {
+        ChatServer::new(implementation).into_client()
+    }
+}
+#[automatically_derived]
+#[allow(deprecated)]
+impl ::rpc_core::__private::Clone for ChatClient {
+    fn clone(&self) -> Self {
+        Self {
+            stub: ::rpc_core::__private::Clone::clone(&self.stub),
+        }
+    }
+}
+#[automatically_derived]
+#[allow(deprecated)]
+impl ::rpc_core::__private::Debug for ChatClient {
+    fn fmt(
+        &self,
+        formatter: &mut ::rpc_core::__private::fmt::Formatter<'_>,
+    ) -> ::rpc_core::__private::fmt::Result {
+        ::rpc_core::__private::fmt::Formatter::debug_tuple(formatter, "ChatClient")
+            .field(&self.stub)
+            .finish()
+    }
+}
+#[automatically_derived]
+#[allow(deprecated)]
+impl ::rpc_core::ServiceClient for ChatClient {
+    fn descriptor() -> &'static ::rpc_core::ServiceDescriptor {
+        static __METHODS: [::rpc_core::MethodDescriptor; {
+            let number = 6u32;
+            #[cfg(unix)]
+            let number = number + 1u32;
+            #[cfg(unix)]
+            let number = number + 1u32;
+            number
+        } as ::rpc_core::__private::usize] = [
+            ::rpc_core::MethodDescriptor {
+                name: "profile",
+                docs: "",
+                arguments: &[
+                    ::rpc_core::ArgumentDescriptor::new::<UserId>("id", "UserId"),
+                ],
+                result: ::rpc_core::ValueDescriptor::new::<User>("User"),
+                error: ::rpc_core::__private::Option::Some(
+                    ::rpc_core::ValueDescriptor::new::<ChatError>("ChatError"),
+                ),
+                attributes: ::rpc_core::MethodAttributes {
+                    idempotent: false,
+                    oneway: false,
+                    blocking: false,
+                    no_cancel: false,
+                    batch: ::rpc_core::__private::Option::Some("many"),
+                    deprecated: ::rpc_core::__private::Option::None,
+                },
+                cache: ::rpc_core::__private::SignatureCache::new(),
+            },
+            ::rpc_core::MethodDescriptor {
+                name: "many",
+                docs: "",
+                arguments: &[
+                    ::rpc_core::ArgumentDescriptor::new::<
+                        Vec<UserId>,
+                    >("ids", "Vec<UserId>"),
+                ],
+                result: ::rpc_core::ValueDescriptor::new::<
+                    Vec<Result<User, ChatError>>,
+                >("Vec<Result<User, ChatError>>"),
+                error: ::rpc_core::__private::Option::None,
+                attributes: ::rpc_core::MethodAttributes {
+                    idempotent: false,
+                    oneway: false,
+                    blocking: false,
+                    no_cancel: false,
+                    batch: ::rpc_core::__private::Option::None,
+                    deprecated: ::rpc_core::__private::Option::None,
+                },
+                cache: ::rpc_core::__private::SignatureCache::new(),
+            },
+            ::rpc_core::MethodDescriptor {
+                name: "sum",
+                docs: "",
+                arguments: &[
+                    ::rpc_core::ArgumentDescriptor::new::<u64>("a", "u64"),
+                    ::rpc_core::ArgumentDescriptor::new::<u64>("b", "u64"),
+                ],
+                result: ::rpc_core::ValueDescriptor::new::<u64>("u64"),
+                error: ::rpc_core::__private::Option::None,
+                attributes: ::rpc_core::MethodAttributes {
+                    idempotent: false,
+                    oneway: false,
+                    blocking: false,
+                    no_cancel: false,
+                    batch: ::rpc_core::__private::Option::Some("sums"),
+                    deprecated: ::rpc_core::__private::Option::None,
+                },
+                cache: ::rpc_core::__private::SignatureCache::new(),
+            },
+            ::rpc_core::MethodDescriptor {
+                name: "sums",
+                docs: "",
+                arguments: &[
+                    ::rpc_core::ArgumentDescriptor::new::<
+                        Vec<(u64, u64)>,
+                    >("pairs", "Vec<(u64, u64)>"),
+                ],
+                result: ::rpc_core::ValueDescriptor::new::<Vec<u64>>("Vec<u64>"),
+                error: ::rpc_core::__private::Option::None,
+                attributes: ::rpc_core::MethodAttributes {
+                    idempotent: false,
+                    oneway: false,
+                    blocking: false,
+                    no_cancel: false,
+                    batch: ::rpc_core::__private::Option::None,
+                    deprecated: ::rpc_core::__private::Option::None,
+                },
+                cache: ::rpc_core::__private::SignatureCache::new(),
+            },
+            ::rpc_core::MethodDescriptor {
+                name: "log",
+                docs: "",
+                arguments: &[
+                    ::rpc_core::ArgumentDescriptor::new::<String>("line", "String"),
+                ],
+                result: ::rpc_core::ValueDescriptor::new::<()>("()"),
+                error: ::rpc_core::__private::Option::None,
+                attributes: ::rpc_core::MethodAttributes {
+                    idempotent: false,
+                    oneway: true,
+                    blocking: false,
+                    no_cancel: false,
+                    batch: ::rpc_core::__private::Option::Some("logs"),
+                    deprecated: ::rpc_core::__private::Option::None,
+                },
+                cache: ::rpc_core::__private::SignatureCache::new(),
+            },
+            ::rpc_core::MethodDescriptor {
+                name: "logs",
+                docs: "",
+                arguments: &[
+                    ::rpc_core::ArgumentDescriptor::new::<
+                        Vec<String>,
+                    >("lines", "Vec<String>"),
+                ],
+                result: ::rpc_core::ValueDescriptor::new::<()>("()"),
+                error: ::rpc_core::__private::Option::None,
+                attributes: ::rpc_core::MethodAttributes {
+                    idempotent: false,
+                    oneway: false,
+                    blocking: false,
+                    no_cancel: false,
+                    batch: ::rpc_core::__private::Option::None,
+                    deprecated: ::rpc_core::__private::Option::None,
+                },
+                cache: ::rpc_core::__private::SignatureCache::new(),
+            },
+            #[cfg(unix)]
+            ::rpc_core::MethodDescriptor {
+                name: "stat",
+                docs: "",
+                arguments: &[
+                    ::rpc_core::ArgumentDescriptor::new::<String>("path", "String"),
+                ],
+                result: ::rpc_core::ValueDescriptor::new::<u64>("u64"),
+                error: ::rpc_core::__private::Option::Some(
+                    ::rpc_core::ValueDescriptor::new::<ChatError>("ChatError"),
+                ),
+                attributes: ::rpc_core::MethodAttributes {
+                    idempotent: false,
+                    oneway: false,
+                    blocking: false,
+                    no_cancel: false,
+                    batch: ::rpc_core::__private::Option::Some("stats"),
+                    deprecated: ::rpc_core::__private::Option::None,
+                },
+                cache: ::rpc_core::__private::SignatureCache::new(),
+            },
+            #[cfg(unix)]
+            ::rpc_core::MethodDescriptor {
+                name: "stats",
+                docs: "",
+                arguments: &[
+                    ::rpc_core::ArgumentDescriptor::new::<
+                        Vec<String>,
+                    >("paths", "Vec<String>"),
+                ],
+                result: ::rpc_core::ValueDescriptor::new::<
+                    Vec<Result<u64, ChatError>>,
+                >("Vec<Result<u64, ChatError>>"),
+                error: ::rpc_core::__private::Option::Some(
+                    ::rpc_core::ValueDescriptor::new::<ChatError>("ChatError"),
+                ),
+                attributes: ::rpc_core::MethodAttributes {
+                    idempotent: false,
+                    oneway: false,
+                    blocking: false,
+                    no_cancel: false,
+                    batch: ::rpc_core::__private::Option::None,
+                    deprecated: ::rpc_core::__private::Option::None,
+                },
+                cache: ::rpc_core::__private::SignatureCache::new(),
+            },
+        ];
+        static __SERVICE: ::rpc_core::ServiceDescriptor = ::rpc_core::ServiceDescriptor {
+            name: "Chat",
+            docs: "",
+            ordered: false,
+            methods: &__METHODS,
+            objects: ::rpc_core::__private::ObjectsCache::new(),
+        };
+        &__SERVICE
+    }
+    fn from_stub(stub: ::rpc_core::__private::Stub) -> Self {
+        Self { stub: stub }
+    }
+    fn stub(&self) -> &::rpc_core::__private::Stub {
+        &self.stub
+    }
+}
+#[automatically_derived]
+#[allow(deprecated)]
+impl ::rpc_core::__private::serde::Serialize for ChatClient {
+    fn serialize<__S: ::rpc_core::__private::serde::Serializer>(
+        &self,
+        serializer: __S,
+    ) -> ::rpc_core::__private::Result<__S::Ok, __S::Error> {
+        ::rpc_core::__private::serialize_object(&self.stub, serializer)
+    }
+}
+#[automatically_derived]
+#[allow(deprecated)]
+impl<'de> ::rpc_core::__private::serde::Deserialize<'de> for ChatClient {
+    fn deserialize<__D: ::rpc_core::__private::serde::Deserializer<'de>>(
+        deserializer: __D,
+    ) -> ::rpc_core::__private::Result<Self, __D::Error> {
+        ::rpc_core::__private::Result::Ok(Self {
+            stub: ::rpc_core::__private::deserialize_object(
+                <Self as ::rpc_core::ServiceClient>::descriptor(),
+                deserializer,
+            )?,
+        })
+    }
+}
+#[automatically_derived]
+#[allow(deprecated)]
+impl ::rpc_core::Pipelined for ChatClient {
+    type Pipe<
+        __E: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
+    > = Self;
+    fn pipe<__E: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static>(
+        at: ::rpc_core::__private::PipeAt<__E>,
+    ) -> Self {
+        Self {
+            stub: ::rpc_core::__private::Stub::promised(
+                &at,
+                <Self as ::rpc_core::ServiceClient>::descriptor(),
+            ),
+        }
+    }
+}
+#[automatically_derived]
+#[allow(deprecated)]
+impl ::rpc_core::IntoArg<ChatClient> for &ChatClient {
+    fn put_into(self, arguments: &mut ::rpc_core::__private::Arguments<'_>) {
+        <ChatClient as ::rpc_core::IntoArg<
+            ChatClient,
+        >>::put_into(::rpc_core::__private::Clone::clone(self), arguments);
+    }
+}
+///Answers calls of [`Chat`] with an implementation of it.
+#[allow(deprecated)]
+struct ChatServer<__Implementation>(::rpc_core::__private::Arc<__Implementation>);
+#[allow(deprecated)]
+impl<__Implementation: Chat> ChatServer<__Implementation> {
+    /// Answers with this implementation.
+    #[allow(dead_code)]
+    fn new(implementation: __Implementation) -> Self {
+        Self(::rpc_core::__private::Arc::new(implementation))
+    }
+    /// Answers with this implementation, which its owner goes on using.
+    #[allow(dead_code)]
+    fn from_arc(implementation: ::rpc_core::__private::Arc<__Implementation>) -> Self {
+        Self(implementation)
+    }
+    /// As an object of its own: a client that can be passed to the peer, which calls it back.
+    #[allow(dead_code)]
+    fn into_client(self) -> ChatClient {
+        ChatClient {
+            stub: ::rpc_core::__private::Stub::of_service(
+                ::rpc_core::__private::Arc::new(self),
+            ),
+        }
+    }
+}
+#[automatically_derived]
+#[allow(deprecated)]
+impl<__Implementation> ::rpc_core::__private::Clone for ChatServer<__Implementation> {
+    fn clone(&self) -> Self {
+        Self(::rpc_core::__private::Arc::clone(&self.0))
+    }
+}
+#[automatically_derived]
+#[allow(deprecated, unused_variables)]
+impl<__Implementation: Chat> ::rpc_core::Service for ChatServer<__Implementation> {
+    fn descriptor(&self) -> &'static ::rpc_core::ServiceDescriptor {
+        <ChatClient as ::rpc_core::ServiceClient>::descriptor()
+    }
+    fn dispatch(
+        &self,
+        method: ::rpc_core::__private::u32,
+        incoming: ::rpc_core::__private::Incoming,
+    ) -> ::rpc_core::__private::Reply {
+        let implementation = ::rpc_core::__private::Arc::clone(&self.0);
+        match method {
+            0u32 => ::rpc_core::__private::Incoming::batch_of_one(incoming, self, method),
+            1u32 => {
+                ::rpc_core::__private::Incoming::run::<
+                    _,
+                    Vec<Result<User, ChatError>>,
+                    ::rpc_core::Never,
+                    _,
+                >(
+                    incoming,
+                    |reader: &mut ::rpc_core::__private::ArgumentReader<'_>| {
+                        ::rpc_core::__private::Result::Ok((
+                            ::rpc_core::__private::ArgumentReader::take::<
+                                Vec<UserId>,
+                            >(reader)?,
+                        ))
+                    },
+                    move |(value_0,)| async move {
+                        ::rpc_core::__private::Result::Ok(
+                            <__Implementation as Chat>::profiles(
+                                    &*implementation,
+                                    value_0,
+                                )
+                                .await,
+                        )
+                    },
+                )
+            }
+            2u32 => ::rpc_core::__private::Incoming::batch_of_one(incoming, self, method),
+            3u32 => {
+                ::rpc_core::__private::Incoming::run_with_context::<
+                    _,
+                    Vec<u64>,
+                    ::rpc_core::Never,
+                    _,
+                >(
+                    incoming,
+                    |reader: &mut ::rpc_core::__private::ArgumentReader<'_>| {
+                        ::rpc_core::__private::Result::Ok((
+                            ::rpc_core::__private::ArgumentReader::take::<
+                                Vec<(u64, u64)>,
+                            >(reader)?,
+                        ))
+                    },
+                    move |(value_0,), context| async move {
+                        ::rpc_core::__private::Result::Ok(
+                            <__Implementation as Chat>::sums(
+                                    &*implementation,
+                                    value_0,
+                                    &context,
+                                )
+                                .await,
+                        )
+                    },
+                )
+            }
+            4u32 => ::rpc_core::__private::Incoming::batch_of_one(incoming, self, method),
+            5u32 => {
+                ::rpc_core::__private::Incoming::run::<
+                    _,
+                    (),
+                    ::rpc_core::Never,
+                    _,
+                >(
+                    incoming,
+                    |reader: &mut ::rpc_core::__private::ArgumentReader<'_>| {
+                        ::rpc_core::__private::Result::Ok((
+                            ::rpc_core::__private::ArgumentReader::take::<
+                                Vec<String>,
+                            >(reader)?,
+                        ))
+                    },
+                    move |(value_0,)| async move {
+                        ::rpc_core::__private::Result::Ok(
+                            <__Implementation as Chat>::logs(&*implementation, value_0)
+                                .await,
+                        )
+                    },
+                )
+            }
+            #[cfg(unix)]
+            6u32 => ::rpc_core::__private::Incoming::batch_of_one(incoming, self, method),
+            #[cfg(unix)]
+            candidate if candidate
+                == {
+                    let number = 6u32;
+                    #[cfg(unix)]
+                    let number = number + 1u32;
+                    number
+                } => {
+                ::rpc_core::__private::Incoming::run::<
+                    _,
+                    Vec<Result<u64, ChatError>>,
+                    ChatError,
+                    _,
+                >(
+                    incoming,
+                    |reader: &mut ::rpc_core::__private::ArgumentReader<'_>| {
+                        ::rpc_core::__private::Result::Ok((
+                            ::rpc_core::__private::ArgumentReader::take::<
+                                Vec<String>,
+                            >(reader)?,
+                        ))
+                    },
+                    move |(value_0,)| async move {
+                        <__Implementation as Chat>::stats(&*implementation, value_0)
+                            .await
+                    },
+                )
+            }
+            _ => ::rpc_core::__private::Incoming::unknown_method(incoming),
+        }
+    }
+    fn dispatch_many(
+        &self,
+        method: ::rpc_core::__private::u32,
+        incoming: ::rpc_core::__private::Vec<::rpc_core::__private::Incoming>,
+    ) -> ::rpc_core::__private::Vec<::rpc_core::__private::Reply> {
+        let implementation = ::rpc_core::__private::Arc::clone(&self.0);
+        match method {
+            0u32 => {
+                ::rpc_core::__private::Incoming::run_batch::<
+                    _,
+                    User,
+                    ChatError,
+                    _,
+                >(
+                    incoming,
+                    |reader: &mut ::rpc_core::__private::ArgumentReader<'_>| ::rpc_core::__private::ArgumentReader::take::<
+                        UserId,
+                    >(reader),
+                    move |values| async move {
+                        ::rpc_core::__private::Result::Ok(
+                            <__Implementation as Chat>::profiles(
+                                    &*implementation,
+                                    values,
+                                )
+                                .await,
+                        )
+                    },
+                )
+            }
+            2u32 => {
+                ::rpc_core::__private::Incoming::run_batch_with_context::<
+                    _,
+                    u64,
+                    ::rpc_core::Never,
+                    _,
+                >(
+                    incoming,
+                    |reader: &mut ::rpc_core::__private::ArgumentReader<'_>| ::rpc_core::__private::Result::Ok((
+                        ::rpc_core::__private::ArgumentReader::take::<u64>(reader)?,
+                        ::rpc_core::__private::ArgumentReader::take::<u64>(reader)?,
+                    )),
+                    move |values, context| async move {
+                        ::rpc_core::__private::Result::Ok(
+                            ::rpc_core::__private::succeeded(
+                                <__Implementation as Chat>::sums(
+                                        &*implementation,
+                                        values,
+                                        &context,
+                                    )
+                                    .await,
+                            ),
+                        )
+                    },
+                )
+            }
+            4u32 => {
+                ::rpc_core::__private::Incoming::run_batch::<
+                    _,
+                    (),
+                    ::rpc_core::Never,
+                    _,
+                >(
+                    incoming,
+                    |reader: &mut ::rpc_core::__private::ArgumentReader<'_>| ::rpc_core::__private::ArgumentReader::take::<
+                        String,
+                    >(reader),
+                    move |values| async move {
+                        let calls = ::rpc_core::__private::Vec::len(&values);
+                        <__Implementation as Chat>::logs(&*implementation, values).await;
+                        ::rpc_core::__private::Result::Ok(
+                            ::rpc_core::__private::nothing(calls),
+                        )
+                    },
+                )
+            }
+            #[cfg(unix)]
+            6u32 => {
+                ::rpc_core::__private::Incoming::run_batch::<
+                    _,
+                    u64,
+                    ChatError,
+                    _,
+                >(
+                    incoming,
+                    |reader: &mut ::rpc_core::__private::ArgumentReader<'_>| ::rpc_core::__private::ArgumentReader::take::<
+                        String,
+                    >(reader),
+                    move |values| async move {
+                        <__Implementation as Chat>::stats(&*implementation, values).await
+                    },
+                )
+            }
+            _ => ::rpc_core::__private::Incoming::one_by_one(self, method, incoming),
+        }
+    }
+}
