@@ -14,6 +14,8 @@ use serde::de::DeserializeOwned;
 use crate::{descriptor::ServiceDescriptor, path::Step};
 
 mod trace;
+#[cfg_attr(not(test), expect(dead_code, reason = "results as bytes are built on it"))]
+pub(crate) mod walk;
 
 /// How deep a fingerprint looks into a recursive layout. Two layouts that differ only below that are taken as equal;
 /// tracing stops at half that depth. Part of what a fingerprint is: both sides must use the same number.

@@ -1,0 +1,324 @@
+//! Finds parts of an encoded value by its layout, without decoding it.
+//!
+//! What `select` does to a typed value, this does to its bytes: the bytes found are those that `select` would write.
+//! Used where a result is held, or handed on, as bytes. The bytes need not be trusted: every length is checked against
+//! what is there, nothing is allocated, and what a walk costs is bounded by the bytes walked over, times the size of a
+//! type that takes none.
+//!
+//! A part whose layout is not known ends the walk with [`WalkError::Unknown`]: an opaque type, and an enum variant that
+//! tracing could not enter. Bounded by [`WALK_DEPTH_MAX`].
+
+use std::ops::Range;
+
+use super::{Field, Layout, Leaf, Node};
+use crate::path::Step;
+
+/// The deepest nesting that is walked over. Above what a payload may have to be decoded.
+const WALK_DEPTH_MAX: usize = 256;
+
+/// Why a part of an encoded value was not found.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum WalkError {
+    /// The path fits the type, but the value has nothing there: `None`, another variant, past the end.
+    #[error("the value has nothing there")]
+    Missed,
+    /// The path does not fit the type.
+    #[error("the path does not fit the type")]
+    NotThere,
+    /// How many bytes this type takes cannot be said.
+    #[error("the bytes of `{0}` cannot be told apart: its layout is not known")]
+    Unknown(String),
+    /// The bytes are not a value of the layout.
+    #[error("the bytes are not a value of the type: {0}")]
+    Malformed(&'static str),
+    /// The value is nested deeper than is walked.
+    #[error("the value is nested deeper than {WALK_DEPTH_MAX} levels")]
+    TooDeep,
+}
+
+/// How many bytes the value at the start of `bytes` takes.
+pub(crate) fn skip(layout: &Layout, bytes: &[u8]) -> Result<usize, WalkError> {
+    let mut walk = Walk::new(layout, bytes);
+    walk.skip(layout.root, WALK_DEPTH_MAX)?;
+    Ok(walk.at)
+}
+
+/// Where the part at `path` lies in the value at the start of `bytes`.
+pub(crate) fn locate(layout: &Layout, bytes: &[u8], path: &[Step]) -> Result<Range<usize>, WalkError> {
+    let mut walk = Walk::new(layout, bytes);
+    let node = walk.enter(layout.root, path)?;
+    let start = walk.at;
+    walk.skip(node, WALK_DEPTH_MAX)?;
+    Ok(start..walk.at)
+}
+
+/// The parts of an encoded sequence or option, one after the other: each is the range of an element in the bytes.
+///
+/// The count is what the bytes claim. Elements that take no bytes may be more than there are bytes.
+#[derive(Debug)]
+pub(crate) struct Elements<'a> {
+    walk: Walk<'a>,
+    element: usize,
+    left: u64,
+}
+
+impl<'a> Elements<'a> {
+    /// The elements of a `Seq`, or what an `Optional` holds: none or one. `None` for any other layout.
+    pub(crate) fn of(layout: &'a Layout, bytes: &'a [u8]) -> Option<Result<Self, WalkError>> {
+        let mut walk = Walk::new(layout, bytes);
+        let (element, left) = match &walk.nodes[walk.below_newtypes(layout.root)] {
+            Node::Seq(element) => (*element, walk.length()),
+            Node::Optional(inner) => (*inner, walk.option().map(u64::from)),
+            _ => return None,
+        };
+        Some(left.map(|left| Self { walk, element, left }))
+    }
+
+    /// How many are left.
+    pub(crate) fn left(&self) -> u64 {
+        self.left
+    }
+}
+
+impl Iterator for Elements<'_> {
+    type Item = Result<Range<usize>, WalkError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        let start = self.walk.at;
+        let walked = self.walk.skip(self.element, WALK_DEPTH_MAX);
+        if walked.is_err() {
+            self.left = 0;
+        }
+        Some(walked.map(|()| start..self.walk.at))
+    }
+}
+
+#[derive(Debug)]
+struct Walk<'a> {
+    nodes: &'a [Node<usize>],
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Walk<'a> {
+    fn new(layout: &'a Layout, bytes: &'a [u8]) -> Self {
+        Self { nodes: &layout.graph.nodes, bytes, at: 0 }
+    }
+
+    // ---- along a path ----
+
+    /// Moves to the part at `path`; gives its node.
+    fn enter(&mut self, root: usize, path: &[Step]) -> Result<usize, WalkError> {
+        let nodes = self.nodes;
+        let mut root = root;
+        let mut steps = path.iter().copied();
+        while let Some(step) = steps.next() {
+            root = match (&nodes[root], step) {
+                (Node::Newtype { inner, .. }, Step::Field(0)) => *inner,
+                (Node::Optional(inner), Step::Some) => match self.option()? {
+                    true => *inner,
+                    false => return Err(WalkError::Missed),
+                },
+                (Node::Seq(element), Step::Index(index)) => {
+                    if self.length()? <= u64::from(index) {
+                        return Err(WalkError::Missed);
+                    }
+                    self.skip_many(*element, u64::from(index), WALK_DEPTH_MAX)?;
+                    *element
+                }
+                (Node::Array(element, len), Step::Field(ordinal)) if (ordinal as usize) < *len => {
+                    self.skip_many(*element, u64::from(ordinal), WALK_DEPTH_MAX)?;
+                    *element
+                }
+                (Node::Product { fields, .. }, Step::Field(ordinal)) => self.enter_field(fields, ordinal)?,
+                (Node::Enum { name, variants }, Step::Variant(wanted)) => {
+                    if self.variant()? != wanted {
+                        return Err(WalkError::Missed);
+                    }
+                    let variant = variants.get(wanted as usize).ok_or(WalkError::NotThere)?;
+                    let fields = variant.fields.as_ref().ok_or_else(|| unknown(name, variant.name))?;
+                    let Some(Step::Field(ordinal)) = steps.next() else { return Err(WalkError::NotThere) };
+                    self.enter_field(fields, ordinal)?
+                }
+                _ => return Err(WalkError::NotThere),
+            };
+        }
+        Ok(root)
+    }
+
+    fn enter_field(&mut self, fields: &[Field<usize>], ordinal: u32) -> Result<usize, WalkError> {
+        let ordinal = ordinal as usize;
+        let entered = fields.get(ordinal).ok_or(WalkError::NotThere)?.layout;
+        fields[..ordinal].iter().try_for_each(|field| self.skip(field.layout, WALK_DEPTH_MAX))?;
+        Ok(entered)
+    }
+
+    fn below_newtypes(&self, root: usize) -> usize {
+        super::below_newtypes(self.nodes, root)
+    }
+
+    // ---- over a value ----
+
+    fn skip(&mut self, root: usize, depth: usize) -> Result<(), WalkError> {
+        let nodes = self.nodes;
+        let depth = depth.checked_sub(1).ok_or(WalkError::TooDeep)?;
+        match &nodes[root] {
+            Node::Leaf(leaf) | Node::Opaque { base: Some(leaf), .. } => self.skip_leaf(*leaf),
+            Node::Opaque { name, base: None } => Err(WalkError::Unknown(name.clone())),
+            Node::Unsupported { reads } => Err(WalkError::Unknown((*reads).into())),
+            Node::Newtype { inner, .. } => self.skip(*inner, depth),
+            Node::Optional(inner) => match self.option()? {
+                true => self.skip(*inner, depth),
+                false => Ok(()),
+            },
+            Node::Seq(element) => {
+                let count = self.length()?;
+                self.skip_many(*element, count, depth)
+            }
+            Node::Map(key, value) => {
+                let count = self.length()?;
+                self.skip_entries(*key, *value, count, depth)
+            }
+            Node::Array(element, len) => self.skip_many(*element, *len as u64, depth),
+            Node::Product { fields, .. } => {
+                fields.iter().try_for_each(|field| self.skip(field.layout, depth))
+            }
+            Node::Enum { name, variants } => {
+                let index = self.variant()?;
+                let variant = variants.get(index as usize).ok_or(WalkError::Malformed("no such variant"))?;
+                let fields = variant.fields.as_ref().ok_or_else(|| unknown(name, variant.name))?;
+                fields.iter().try_for_each(|field| self.skip(field.layout, depth))
+            }
+        }
+    }
+
+    /// Ends early where elements take no bytes: the rest take none either, however many the bytes claim.
+    fn skip_many(&mut self, element: usize, count: u64, depth: usize) -> Result<(), WalkError> {
+        if let Node::Leaf(leaf) = &self.nodes[element]
+            && let Some(width) = fixed_width(*leaf)
+        {
+            let bytes = usize::try_from(count).ok().and_then(|count| count.checked_mul(width));
+            return self.pass(bytes.unwrap_or(usize::MAX));
+        }
+        for _ in 0..count {
+            let before = self.at;
+            self.skip(element, depth)?;
+            if self.at == before {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn skip_entries(&mut self, key: usize, value: usize, count: u64, depth: usize) -> Result<(), WalkError> {
+        for _ in 0..count {
+            let before = self.at;
+            self.skip(key, depth)?;
+            self.skip(value, depth)?;
+            if self.at == before {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn skip_leaf(&mut self, leaf: Leaf) -> Result<(), WalkError> {
+        match leaf {
+            Leaf::Unit | Leaf::Bool | Leaf::U8 | Leaf::I8 | Leaf::F32 | Leaf::F64 => {
+                self.pass(fixed_width(leaf).unwrap_or_default())
+            }
+            Leaf::U16 | Leaf::I16 => self.varint(2).map(drop),
+            Leaf::U32 | Leaf::I32 => self.varint(4).map(drop),
+            Leaf::U64 | Leaf::I64 => self.varint(8).map(drop),
+            Leaf::U128 | Leaf::I128 => self.varint(16).map(drop),
+            Leaf::Char => self.character(),
+            Leaf::Text | Leaf::Bytes => {
+                let length = self.length()?;
+                self.pass(usize::try_from(length).unwrap_or(usize::MAX))
+            }
+        }
+    }
+
+    // ---- over the pieces of the format; see the table in `codec.rs` ----
+
+    fn pass(&mut self, count: usize) -> Result<(), WalkError> {
+        if count > self.bytes.len() - self.at {
+            return Err(WalkError::Malformed("they end too early"));
+        }
+        self.at += count;
+        Ok(())
+    }
+
+    fn byte(&mut self) -> Result<u8, WalkError> {
+        let byte = *self.bytes.get(self.at).ok_or(WalkError::Malformed("they end too early"))?;
+        self.at += 1;
+        Ok(byte)
+    }
+
+    fn option(&mut self) -> Result<bool, WalkError> {
+        match self.byte()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(WalkError::Malformed("an option has 0 or 1")),
+        }
+    }
+
+    fn variant(&mut self) -> Result<u32, WalkError> {
+        u32::try_from(self.varint(4)?).map_err(|_| WalkError::Malformed("no such variant"))
+    }
+
+    fn length(&mut self) -> Result<u64, WalkError> {
+        self.varint(8)
+    }
+
+    /// An integer of at most `width` bytes; what is above 64 bits is passed over.
+    fn varint(&mut self, width: usize) -> Result<u64, WalkError> {
+        let first = self.byte()?;
+        let following = match first {
+            0..=250 => return Ok(u64::from(first)),
+            251 => 2,
+            252 => 4,
+            253 => 8,
+            254 => 16,
+            255 => return Err(WalkError::Malformed("no integer begins with 255")),
+        };
+        if following > width {
+            return Err(WalkError::Malformed("an integer is too wide"));
+        }
+        let start = self.at;
+        self.pass(following)?;
+        let low = self.bytes[start..self.at].iter().take(8).rev();
+        Ok(low.fold(0, |value, byte| (value << 8) | u64::from(*byte)))
+    }
+
+    fn character(&mut self) -> Result<(), WalkError> {
+        let first = self.byte()?;
+        match first {
+            0..=0x7f => Ok(()),
+            0xc0..=0xdf => self.pass(1),
+            0xe0..=0xef => self.pass(2),
+            0xf0..=0xf7 => self.pass(3),
+            0x80..=0xbf | 0xf8.. => Err(WalkError::Malformed("not a character")),
+        }
+    }
+}
+
+fn fixed_width(leaf: Leaf) -> Option<usize> {
+    match leaf {
+        Leaf::Unit => Some(0),
+        Leaf::Bool | Leaf::U8 | Leaf::I8 => Some(1),
+        Leaf::F32 => Some(4),
+        Leaf::F64 => Some(8),
+        Leaf::U16 | Leaf::U32 | Leaf::U64 | Leaf::U128 => None,
+        Leaf::I16 | Leaf::I32 | Leaf::I64 | Leaf::I128 => None,
+        Leaf::Char | Leaf::Text | Leaf::Bytes => None,
+    }
+}
+
+fn unknown(name: &str, variant: &str) -> WalkError {
+    WalkError::Unknown(format!("{name}::{variant}"))
+}
+
+#[cfg(test)]
+mod tests; // layout/walk/tests.rs: editing tests does not rebuild the library
