@@ -8,7 +8,11 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use crate::{
     codec::{self, DecodeBudget},
     dispatch::{Held, Incoming, Outcome, ReplyInner},
-    layout::Layout,
+    error::EncodeError,
+    layout::{
+        Layout,
+        walk::{self, WalkError},
+    },
     link::{CallCell, Handle, Link, OriginCause, Returned},
     object::{Behaviour, Capabilities, Capability, LocalObject, Passing},
     path::Step,
@@ -133,11 +137,19 @@ impl Held for HeldBytes {
         out: &mut Vec<u8>,
         objects: &mut Vec<Capability>,
     ) -> Result<(), SelectError> {
-        let _ = &self.layout;
-        if !path.is_empty() {
-            return Err(SelectError::Missed);
-        }
-        out.extend_from_slice(&self.bytes);
+        // The whole needs no looking into, whatever its layout.
+        let range = if path.is_empty() {
+            Ok(0..self.bytes.len())
+        } else {
+            walk::locate(&self.layout, &self.bytes, path)
+        };
+        let range = range.map_err(|error| match error {
+            WalkError::Missed => SelectError::Missed,
+            other => SelectError::Encode(EncodeError(other.to_string())),
+        })?;
+        let part = self.bytes.get(range).ok_or(SelectError::Missed)?;
+        out.extend_from_slice(part);
+        // The part names them by their places in the table of the whole.
         objects.extend(self.objects.iter().cloned());
         Ok(())
     }

@@ -421,6 +421,9 @@ async fn a_promised_reference_to_an_own_object_goes_through_the_peer() {
     let home = promised.own_room().title();
     assert_eq!(first.await.unwrap(), 1);
     assert_eq!(home.await.unwrap(), "the listener's");
+    // A part of what was passed on is selected out of its bytes.
+    let part = hall.log_in(promised.own_room().history(2).index(1)).enter("x").title();
+    assert_eq!(part.await.unwrap(), "x");
     let settled = promised.await.unwrap();
     assert_eq!(settled.heard("here").await.unwrap(), 2);
     assert_eq!(*ear.heard.lock().unwrap(), ["over there and back", "here"]);

@@ -60,37 +60,51 @@ pub enum ChatError {
     /// The id names no message.
     #[error("there is no message {0:?}")]
     NoSuchMessage(MessageId),
-    /// Who talks has to be in a room.
-    #[error("{0:?} is in no room")]
-    InNoRoom(UserId),
 }
 
 /// Users, rooms and what is said in them.
 #[rpc]
 pub trait Chat {
-    /// The user of this name, made on first use.
-    async fn sign_in(&self, name: String) -> Result<User, ChatError>;
+    /// Logs in under a name; the user is made on first use.
+    async fn log_in(&self, name: String) -> Result<MemberClient, ChatError>;
 
     /// What is known about a user.
     async fn profile(&self, user: UserId) -> Result<User, ChatError>;
 
-    /// Makes `friend` the best friend of `user`.
-    async fn befriend(&self, user: UserId, friend: UserId) -> Result<(), ChatError>;
-
-    /// Brings a user to a room.
-    async fn enter(&self, user: UserId, room: RoomId) -> Result<(), ChatError>;
-
-    /// Says something in the room where the author is.
-    async fn say(
-        &self,
-        from: UserId,
-        text: String,
-        reply_to: Option<MessageId>,
-    ) -> Result<Message, ChatError>;
-
     /// One message.
     async fn message(&self, message: MessageId) -> Result<Message, ChatError>;
+}
 
-    /// The last messages of a room, oldest first.
-    async fn history(&self, room: RoomId, last: u32) -> Result<Vec<Message>, ChatError>;
+/// Somebody who has logged in: who holds it may act as this user.
+#[rpc]
+pub trait Member {
+    /// What is known about the user.
+    async fn profile(&self) -> Result<User, ChatError>;
+
+    /// Makes somebody the best friend.
+    async fn befriend(&self, friend: UserId) -> Result<(), ChatError>;
+
+    /// Goes to a room.
+    async fn enter(&self, room: RoomId) -> Result<RoomClient, ChatError>;
+}
+
+/// A room, as the member who entered it has it.
+#[rpc]
+pub trait Room {
+    /// Says something.
+    async fn say(&self, text: String, reply_to: Option<MessageId>) -> Result<Message, ChatError>;
+
+    /// The last messages, oldest first.
+    async fn history(&self, last: u32) -> Result<Vec<Message>, ChatError>;
+
+    /// Tells the listener what is said from now on, until it is gone.
+    async fn listen(&self, listener: ListenerClient) -> Result<(), ChatError>;
+}
+
+/// What a client lets a room call.
+#[rpc]
+pub trait Listener {
+    /// Something was said.
+    #[rpc(oneway)]
+    async fn heard(&self, message: Message);
 }

@@ -2,33 +2,44 @@
 
 use rpc_client::{CallError, try_join};
 
-use super::api::{ChatClient, ChatError, Message, User};
+use super::api::{ChatClient, ChatError, ListenerClient, Message, RoomClient, User};
 
 /// What the first screen shows.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Overview {
-    /// Who signed in.
+    /// Who logged in.
     pub user: User,
     /// Their best friend.
     pub friend: User,
-    /// What was last said in the room where the friend is.
+    /// The room where the friend is.
+    pub room: RoomClient,
+    /// What was last said there.
     pub history: Vec<Message>,
     /// Who said the first of it.
     pub first_author: User,
 }
 
-/// Signs a user in and loads their overview: four calls, three of which need results of others, in one round trip.
+/// Logs a user in, follows their best friend to a room, loads what was said there and listens to what is said next: seven
+/// calls, on objects and with results that do not exist yet, in one round trip.
 ///
 /// # Errors
 /// Also when the user has no friend, or is in no room, or nothing was said there.
 ///
 /// # Cancel safety
-/// Dropping the future cancels the calls; the user may be signed in.
-pub async fn overview(chat: &ChatClient, name: &str) -> Result<Overview, CallError<ChatError>> {
-    let user = chat.sign_in(name);
+/// Dropping the future cancels the calls; the user may be logged in.
+pub async fn overview(
+    chat: &ChatClient,
+    name: &str,
+    listener: ListenerClient,
+) -> Result<Overview, CallError<ChatError>> {
+    let member = chat.log_in(name);
+    let user = member.profile();
     let friend = chat.profile(user.friends().index(0));
-    let history = chat.history(friend.presence().some(), 20);
+    let room = member.enter(friend.presence().some());
+    let history = room.history(20);
+    let listening = room.listen(listener);
     let first_author = chat.profile(history.index(0).author());
-    let (user, friend, history, first_author) = try_join!(user, friend, history, first_author)?;
-    Ok(Overview { user, friend, history, first_author })
+    let (user, friend, room, history, (), first_author) =
+        try_join!(user, friend, room, history, listening, first_author)?;
+    Ok(Overview { user, friend, room, history, first_author })
 }

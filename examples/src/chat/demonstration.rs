@@ -10,7 +10,7 @@ use rpc_client::{CallError, Client, try_join};
 use rpc_server::Server;
 
 use super::{
-    api::{ChatClient, ChatError, ChatServer, Message, MessageId, RoomId},
+    api::{ChatClient, ChatError, ChatServer, Listener, ListenerClient, Message, MessageId, RoomId},
     client,
     server::Rooms,
 };
@@ -96,7 +96,7 @@ impl Stage {
         progress("a single call");
         let round_trip = self.cost(|| thread_awaited(chat, *newest, 1)).await?.time;
         progress("a user's overview");
-        let overview = self.cost(|| client::overview(chat, "ann")).await?;
+        let overview = self.cost(|| client::overview(chat, "ann", ListenerClient::local(Deaf))).await?;
         let mut rows = Vec::new();
         for depth in DEPTHS {
             progress(&format!("a conversation of depth {depth}"));
@@ -131,19 +131,25 @@ impl Stage {
     }
 }
 
+/// Hears and forgets.
+struct Deaf;
+
+impl Listener for Deaf {
+    async fn heard(&self, _: Message) {}
+}
+
 /// Two friends in a room, and replies to replies as deep as the deepest conversation; all in one round trip.
 async fn populate(chat: &ChatClient) -> Result<MessageId, CallError<ChatError>> {
-    let (ann, bob) = (chat.sign_in("ann"), chat.sign_in("bob"));
-    let friends = chat.befriend(ann.id(), bob.id());
+    let (ann, bob) = (chat.log_in("ann"), chat.log_in("bob"));
+    let friends = ann.befriend(bob.profile().id());
     let room = RoomId("tea".into());
-    let present = chat.enter(bob.id(), room.clone());
-    let both_present = chat.enter(ann.id(), room);
-    let mut said = chat.say(bob.id(), "who is there?", None);
+    let rooms = (ann.enter(room.clone()), bob.enter(room));
+    let mut said = rooms.1.say("who is there?", None);
     for count in 2..=DEPTHS[DEPTHS.len() - 1] {
-        let author = if count % 2 == 0 { &ann } else { &bob };
-        said = chat.say(author.id(), format!("this is line {count}"), said.id());
+        let room = if count % 2 == 0 { &rooms.0 } else { &rooms.1 };
+        said = room.say(format!("this is line {count}"), said.id());
     }
-    let ((), (), (), newest) = try_join!(friends, present, both_present, said.id())?;
+    let ((), newest) = try_join!(friends, said.id())?;
     Ok(newest)
 }
 
@@ -242,7 +248,7 @@ impl fmt::Display for Report {
         let Cost { traffic, .. } = &self.overview;
         write!(
             f,
-            "\nA user's overview, four calls of which three need results of others: {:.1} ms, {} out, {} back.",
+            "\nLogging in, a room, its history and a listener, seven calls of which six need others: {:.1} ms, {} out, {} back.",
             milliseconds(self.overview.time),
             traffic.out.messages,
             traffic.back.messages

@@ -1,18 +1,28 @@
 //! The chat's server: keeps everything in memory.
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::api::{Chat, ChatError, Message, MessageId, RoomId, User, UserId};
+use super::api::{
+    Chat, ChatError, ListenerClient, Member, MemberClient, Message, MessageId, Room, RoomClient, RoomId,
+    User, UserId,
+};
 
 /// Users, the rooms they are in and what was said there.
-#[derive(Default)]
-pub struct Rooms(Mutex<State>);
+#[derive(Clone, Default)]
+pub struct Rooms(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
     users: Vec<User>,
     messages: Vec<Message>,
+    listeners: Vec<(RoomId, ListenerClient)>,
 }
+
+/// A user who has logged in.
+struct LoggedIn(Rooms, UserId);
+
+/// A user in a room.
+struct Entered(Rooms, UserId, RoomId);
 
 impl Rooms {
     fn state(&self) -> MutexGuard<'_, State> {
@@ -27,52 +37,21 @@ impl State {
 }
 
 impl Chat for Rooms {
-    async fn sign_in(&self, name: String) -> Result<User, ChatError> {
+    async fn log_in(&self, name: String) -> Result<MemberClient, ChatError> {
         if name.trim().is_empty() {
             return Err(ChatError::BadName(name));
         }
         let mut state = self.state();
-        if let Some(user) = state.users.iter().find(|user| user.name == name) {
-            return Ok(user.clone());
+        let known = state.users.iter().find(|user| user.name == name).map(|user| user.id);
+        let id = known.unwrap_or(UserId(state.users.len() as u64));
+        if known.is_none() {
+            state.users.push(User { id, name, friends: Vec::new(), presence: None });
         }
-        let id = UserId(state.users.len() as u64);
-        let user = User { id, name, friends: Vec::new(), presence: None };
-        state.users.push(user.clone());
-        Ok(user)
+        Ok(MemberClient::local(LoggedIn(self.clone(), id)))
     }
 
     async fn profile(&self, user: UserId) -> Result<User, ChatError> {
         self.state().user(user).cloned()
-    }
-
-    async fn befriend(&self, user: UserId, friend: UserId) -> Result<(), ChatError> {
-        let mut state = self.state();
-        state.user(friend)?;
-        let friends = &mut state.user(user)?.friends;
-        friends.retain(|known| *known != friend);
-        friends.insert(0, friend);
-        Ok(())
-    }
-
-    async fn enter(&self, user: UserId, room: RoomId) -> Result<(), ChatError> {
-        self.state().user(user)?.presence = Some(room);
-        Ok(())
-    }
-
-    async fn say(
-        &self,
-        from: UserId,
-        text: String,
-        reply_to: Option<MessageId>,
-    ) -> Result<Message, ChatError> {
-        let mut state = self.state();
-        let Some(room) = state.user(from)?.presence.clone() else {
-            return Err(ChatError::InNoRoom(from));
-        };
-        let id = MessageId(state.messages.len() as u64);
-        let message = Message { id, room, author: from, text, reply_to };
-        state.messages.push(message.clone());
-        Ok(message)
     }
 
     async fn message(&self, message: MessageId) -> Result<Message, ChatError> {
@@ -80,12 +59,50 @@ impl Chat for Rooms {
         let said = state.messages.iter().find(|said| said.id == message);
         said.cloned().ok_or(ChatError::NoSuchMessage(message))
     }
+}
 
-    async fn history(&self, room: RoomId, last: u32) -> Result<Vec<Message>, ChatError> {
-        let state = self.state();
-        let said: Vec<_> = state.messages.iter().filter(|message| message.room == room).collect();
+impl Member for LoggedIn {
+    async fn profile(&self) -> Result<User, ChatError> {
+        self.0.profile(self.1).await
+    }
+
+    async fn befriend(&self, friend: UserId) -> Result<(), ChatError> {
+        let mut state = self.0.state();
+        state.user(friend)?;
+        let friends = &mut state.user(self.1)?.friends;
+        friends.retain(|known| *known != friend);
+        friends.insert(0, friend);
+        Ok(())
+    }
+
+    async fn enter(&self, room: RoomId) -> Result<RoomClient, ChatError> {
+        self.0.state().user(self.1)?.presence = Some(room.clone());
+        Ok(RoomClient::local(Entered(self.0.clone(), self.1, room)))
+    }
+}
+
+impl Room for Entered {
+    async fn say(&self, text: String, reply_to: Option<MessageId>) -> Result<Message, ChatError> {
+        let Self(rooms, author, room) = self;
+        let mut state = rooms.state();
+        let id = MessageId(state.messages.len() as u64);
+        let message = Message { id, room: room.clone(), author: *author, text, reply_to };
+        state.messages.push(message.clone());
+        // Who cannot be told any more is gone.
+        state.listeners.retain(|(at, listener)| at != room || listener.heard(message.clone()).is_ok());
+        Ok(message)
+    }
+
+    async fn history(&self, last: u32) -> Result<Vec<Message>, ChatError> {
+        let state = self.0.state();
+        let said: Vec<_> = state.messages.iter().filter(|message| message.room == self.2).collect();
         let skipped = said.len().saturating_sub(last as usize);
         Ok(said.into_iter().skip(skipped).cloned().collect())
+    }
+
+    async fn listen(&self, listener: ListenerClient) -> Result<(), ChatError> {
+        self.0.state().listeners.push((self.2.clone(), listener));
+        Ok(())
     }
 }
 

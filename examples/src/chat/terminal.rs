@@ -2,14 +2,27 @@
 
 #![allow(clippy::print_stdout, reason = "it is a program's face")]
 
-use std::{error::Error, time::Duration};
+use std::error::Error;
 
-use rpc_client::{Client, join_all, try_join};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use rpc_client::{Client, try_join};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    sync::mpsc::{UnboundedSender, unbounded_channel},
+};
 
-use super::api::{ChatClient, RoomId};
+use super::api::{ChatClient, Listener, ListenerClient, Message, RoomId};
 
-/// Enters a room and talks in it: sends the lines of standard input, shows what others say.
+/// Hands on what is said.
+struct Ear(UnboundedSender<Message>);
+
+impl Listener for Ear {
+    async fn heard(&self, message: Message) {
+        // Nobody reads it any more when the conversation is over.
+        let _ = self.0.send(message);
+    }
+}
+
+/// Enters a room and talks in it: sends the lines of standard input, shows what is said.
 ///
 /// # Errors
 /// That the server cannot be reached, or went away.
@@ -17,28 +30,30 @@ use super::api::{ChatClient, RoomId};
 /// # Cancel safety
 /// Dropping the future leaves the conversation; a line that is being sent may be lost.
 pub async fn talk(address: &str, name: &str, room: RoomId) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let chat: ChatClient = Client::connect(address).await?.service();
-    let user = chat.sign_in(name);
-    let present = chat.enter(user.id(), room.clone());
-    let (user, ()) = try_join!(user, present)?;
+    let client = Client::connect(address).await?;
+    let chat: ChatClient = client.service();
+    let (ear, mut heard) = unbounded_channel();
+    let room = chat.log_in(name).enter(room);
+    let history = room.history(20);
+    let listening = room.listen(ListenerClient::local(Ear(ear)));
+    let (room, history, ()) = try_join!(room, history, listening)?;
+    for message in &history {
+        show(&chat, message).await?;
+    }
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    let mut look = tokio::time::interval(Duration::from_secs(1));
-    let mut seen = None;
     loop {
         tokio::select! {
             line = lines.next_line() => match line? {
-                Some(text) => drop(chat.say(user.id, text, None).await?),
+                Some(text) => drop(room.say(text, None).await?),
                 None => return Ok(()),
             },
-            _ = look.tick() => {
-                let mut messages = chat.history(room.clone(), 20).await?;
-                messages.retain(|message| Some(message.id) > seen);
-                let authors = join_all(messages.iter().map(|message| chat.profile(message.author))).await;
-                for (message, author) in messages.iter().zip(authors) {
-                    println!("{}: {}", author?.name, message.text);
-                    seen = Some(message.id);
-                }
-            }
+            Some(message) = heard.recv() => show(&chat, &message).await?,
+            reason = client.closed() => return Err(reason.into()),
         }
     }
+}
+
+async fn show(chat: &ChatClient, message: &Message) -> Result<(), Box<dyn Error + Send + Sync>> {
+    println!("{}: {}", chat.profile(message.author).await?.name, message.text);
+    Ok(())
 }

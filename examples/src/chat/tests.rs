@@ -11,7 +11,7 @@ fn the_chat_stays_small() {
     let (api, server, client) =
         (include_str!("api.rs"), include_str!("server.rs"), include_str!("client.rs"));
     let (api, server, client) = (lines(api), lines(server), lines(client));
-    assert!(api + server + client < 150, "{api} + {server} + {client} lines");
+    assert!(api + server + client < 180, "{api} + {server} + {client} lines");
     assert!(client < 40, "{client} lines");
 }
 

@@ -229,7 +229,8 @@ impl<'a> Walk<'a> {
                 self.pass(fixed_width(leaf).unwrap_or_default())
             }
             Leaf::U16 | Leaf::I16 => self.varint(2).map(drop),
-            Leaf::U32 | Leaf::I32 => self.varint(4).map(drop),
+            // An object is its place in a table.
+            Leaf::U32 | Leaf::I32 | Leaf::Object(_) => self.varint(4).map(drop),
             Leaf::U64 | Leaf::I64 => self.varint(8).map(drop),
             Leaf::U128 | Leaf::I128 => self.varint(16).map(drop),
             Leaf::Char => self.character(),
@@ -312,7 +313,7 @@ fn fixed_width(leaf: Leaf) -> Option<usize> {
         Leaf::F64 => Some(8),
         Leaf::U16 | Leaf::U32 | Leaf::U64 | Leaf::U128 => None,
         Leaf::I16 | Leaf::I32 | Leaf::I64 | Leaf::I128 => None,
-        Leaf::Char | Leaf::Text | Leaf::Bytes => None,
+        Leaf::Char | Leaf::Text | Leaf::Bytes | Leaf::Object(_) => None,
     }
 }
 

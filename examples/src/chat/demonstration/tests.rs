@@ -36,13 +36,25 @@ async fn both_conversations_end_at_the_same_message() -> Outcome {
     Ok(())
 }
 
+/// Hands on what it hears.
+struct Ear(tokio::sync::mpsc::UnboundedSender<Message>);
+
+impl Listener for Ear {
+    async fn heard(&self, message: Message) {
+        let _ = self.0.send(message);
+    }
+}
+
 #[tokio::test]
 async fn an_overview_is_one_message_out_and_one_back() -> Outcome {
     let stage = stage().await?;
-    let overview = client::overview(&stage.chat, "ann").await?;
+    let (ear, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let overview = client::overview(&stage.chat, "ann", ListenerClient::local(Ear(ear))).await?;
     assert_eq!((overview.friend.name.as_str(), overview.history.len()), ("bob", 16));
     assert_eq!(overview.first_author, overview.friend);
-    let cost = stage.count(client::overview(&stage.chat, "ann")).await?;
+    let said = overview.room.say("hello", None).await?;
+    assert_eq!(heard.recv().await, Some(said));
+    let cost = stage.count(client::overview(&stage.chat, "ann", ListenerClient::local(Deaf))).await?;
     assert_eq!((cost.traffic.out.messages, cost.traffic.back.messages), (1, 1));
     Ok(())
 }
@@ -50,12 +62,13 @@ async fn an_overview_is_one_message_out_and_one_back() -> Outcome {
 #[tokio::test]
 async fn an_overview_fails_with_the_error_of_the_call_that_failed() -> Outcome {
     let stage = stage().await?;
-    let error = client::overview(&stage.chat, " ").await.err();
-    assert!(matches!(error, Some(CallError::Method(ChatError::BadName(_)))), "{error:?}");
-    // Eva has no friend yet: her profile is there, its first friend is not.
-    let error = client::overview(&stage.chat, "eva").await.err();
+    let error = client::overview(&stage.chat, " ", ListenerClient::local(Deaf)).await.err();
     let Some(CallError::Upstream(upstream)) = error else { panic!("{error:?}") };
-    assert_eq!((upstream.method(), upstream.missed().is_some()), ("sign_in", true));
+    assert!(matches!(upstream.downcast(), Some(ChatError::BadName(_))), "{upstream}");
+    // Eva has no friend yet: her profile is there, its first friend is not.
+    let error = client::overview(&stage.chat, "eva", ListenerClient::local(Deaf)).await.err();
+    let Some(CallError::Upstream(upstream)) = error else { panic!("{error:?}") };
+    assert_eq!((upstream.method(), upstream.missed().is_some()), ("profile", true));
     Ok(())
 }
 
