@@ -32,6 +32,13 @@ trait Hall {
     async fn back(&self, listener: ListenerClient) -> ListenerClient;
     async fn never(&self) -> RoomClient;
     async fn number(&self) -> u64;
+    async fn label(&self, room: RoomClient, label: String) -> Labelled;
+}
+
+#[rpc_core::data]
+struct Labelled {
+    label: String,
+    room: RoomClient,
 }
 
 #[rpc]
@@ -212,6 +219,10 @@ impl Hall for House {
 
     async fn number(&self) -> u64 {
         7
+    }
+
+    async fn label(&self, room: RoomClient, label: String) -> Labelled {
+        Labelled { label, room }
     }
 }
 
@@ -482,6 +493,36 @@ async fn what_the_peer_holds_is_dropped_when_the_session_ends() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     panic!("{} listeners and {} rooms are alive", alive.count(), house.alive.count());
+}
+
+#[tokio::test]
+async fn the_server_is_told_when_a_listener_is_gone() {
+    let house = House::default();
+    let (session, hall) = hall(&house);
+    hall.listen(ListenerClient::local(Ear::default())).await.unwrap();
+    let gone = house.listeners.lock().unwrap()[0].closed();
+    tokio::pin!(gone);
+    assert!(futures::poll!(&mut gone).is_pending());
+    session.close().await;
+    gone.await;
+    let listener = house.listeners.lock().unwrap()[0].clone();
+    assert!(matches!(listener.heard("?").await, Err(CallError::Disconnected { .. })));
+}
+
+#[tokio::test]
+async fn a_large_payload_carries_references_too() {
+    let house = House::default();
+    let (session, hall) = hall(&house);
+    // A label long enough to be sent in chunks, both ways.
+    let label = "l".repeat(300_000);
+    let ours = hall.label(house.room("ours"), &label);
+    let theirs = hall.label((*hall.log_in("ann").enter("theirs")).clone(), &label);
+    let title = theirs.room().title();
+    let (ours, title) = rpc_core::try_join!(ours, title).unwrap();
+    assert_eq!((ours.label.len(), title.as_str()), (300_000, "theirs"));
+    assert_eq!(ours.room.title().await.unwrap(), "ours");
+    drop((ours, theirs));
+    settle(&session, 0, 0).await;
 }
 
 #[tokio::test]
