@@ -271,9 +271,10 @@ thread_local! {
     static TRACED: Cell<Option<&'static ServiceDescriptor>> = const { Cell::new(None) };
 }
 
+#[derive(Clone)]
 struct Reading {
-    capabilities: Capabilities,
-    handle: Option<Arc<Handle>>,
+    capabilities: Arc<[Capability]>,
+    handle: Arc<Handle>,
 }
 
 /// Runs `encode`; clients that it serializes are appended to `stubs` and written as their places in it.
@@ -300,18 +301,21 @@ pub(crate) fn reading<R>(capabilities: &Capabilities, handle: &Arc<Handle>, deco
             READING.replace(self.0.take());
         }
     }
-    let handle = capabilities.is_some().then(|| Arc::clone(handle));
-    let outer = READING.replace(Some(Reading { capabilities: capabilities.clone(), handle }));
-    let _scope = Scope(outer);
+    let reading = capabilities
+        .as_ref()
+        .map(|table| Reading { capabilities: Arc::clone(table), handle: Arc::clone(handle) });
+    // Most payloads name no objects and are decoded outside of any other.
+    if reading.is_none() && READING.with_borrow(Option::is_none) {
+        return decode();
+    }
+    let _scope = Scope(READING.replace(reading));
     decode()
 }
 
 /// Writes a client as its place in the table of the payload being encoded.
 pub fn serialize<S: Serializer>(stub: &Stub, serializer: S) -> Result<S::Ok, S::Error> {
     let Some(mut stubs) = WRITING.take() else {
-        return Err(S::Error::custom(
-            "a client can be serialized only inside the arguments or results of a call",
-        ));
+        return Err(S::Error::custom("clients travel only inside the arguments and results of calls"));
     };
     let place = u32::try_from(stubs.len());
     stubs.push(stub.clone());
@@ -346,15 +350,14 @@ impl<'de> Visitor<'de> for ObjectVisitor {
     fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Stub, D::Error> {
         let place = u32::deserialize(deserializer)?;
         READING.with_borrow(|reading| {
-            let reading = reading.as_ref().ok_or_else(|| {
-                D::Error::custom(
-                    "a client can be deserialized only inside the arguments or results of a call",
-                )
+            let entry = reading
+                .as_ref()
+                .and_then(|reading| Some((reading.capabilities.get(place as usize)?, &reading.handle)));
+            let (capability, handle) = entry.ok_or_else(|| {
+                D::Error::custom(format!(
+                    "there is no object {place} here: clients travel only inside the arguments and results of calls"
+                ))
             })?;
-            let entry = reading.capabilities.as_ref().and_then(|table| table.get(place as usize));
-            let (Some(capability), Some(handle)) = (entry, &reading.handle) else {
-                return Err(D::Error::custom(format!("there is no object {place} beside the payload")));
-            };
             capability.to_stub(handle, self.0).map_err(D::Error::custom)
         })
     }

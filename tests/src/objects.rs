@@ -578,9 +578,9 @@ async fn references_are_bounded_on_both_sides() {
 async fn a_client_does_not_travel_outside_calls() {
     let house = House::default();
     let error = serde_json::to_string(&house.room("x")).unwrap_err();
-    assert!(error.to_string().contains("inside the arguments or results of a call"), "{error}");
+    assert!(error.to_string().contains("inside the arguments and results of calls"), "{error}");
     let error = serde_json::from_str::<RoomClient>("0").unwrap_err();
-    assert!(error.to_string().contains("inside the arguments or results of a call"), "{error}");
+    assert!(error.to_string().contains("inside the arguments and results of calls"), "{error}");
 }
 
 #[tokio::test]
