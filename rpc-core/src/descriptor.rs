@@ -173,6 +173,23 @@ impl MethodDescriptor {
     }
 }
 
+/// What stands for the built-in call that runs a map where a method is named.
+pub(crate) static MAP: MethodDescriptor = MethodDescriptor {
+    name: "map",
+    docs: "",
+    arguments: &[],
+    result: ValueDescriptor::new::<()>("()"),
+    error: None,
+    attributes: MethodAttributes {
+        idempotent: false,
+        oneway: false,
+        blocking: false,
+        no_cancel: false,
+        deprecated: None,
+    },
+    cache: SignatureCache::new(),
+};
+
 impl ServiceDescriptor {
     /// The method with this wire name and its number.
     pub(crate) fn method_named(&self, name: &str) -> Option<usize> {

@@ -15,12 +15,16 @@ use crate::{
     codec::{self, DecodeBudget},
     context::{CancelSignal, Context, ContextInner, Peer},
     descriptor::{MethodDescriptor, ServiceDescriptor},
+    layout::{
+        Layout,
+        walk::{self, WalkError},
+    },
     path::Step,
     select::{self, SelectError},
     session_handle::SessionHandle,
     small_bytes::SmallBytes,
     time::Time,
-    wire::{Failure, Want},
+    wire::{Failure, Want, program::ElementFailure},
 };
 
 /// Something that answers calls: what `#[rpc]` generates as `…Server` around an implementation of the trait.
@@ -144,6 +148,27 @@ impl<T> Drop for HeldValue<T> {
     }
 }
 
+/// A result kept as bytes.
+pub(crate) struct HeldBytes {
+    pub(crate) bytes: SmallBytes,
+    pub(crate) layout: Layout,
+}
+
+impl Held for HeldBytes {
+    fn select(&self, path: &[Step], out: &mut Vec<u8>) -> Result<(), SelectError> {
+        if path.is_empty() {
+            out.extend_from_slice(&self.bytes);
+            return Ok(());
+        }
+        let range = walk::locate(&self.layout, &self.bytes, path).map_err(|error| match error {
+            WalkError::Missed => SelectError::Missed,
+            other => SelectError::Encode(crate::error::EncodeError(other.to_string())),
+        })?;
+        out.extend_from_slice(&self.bytes[range]);
+        Ok(())
+    }
+}
+
 /// How a handler ended.
 pub(crate) enum Outcome {
     Value {
@@ -153,6 +178,8 @@ pub(crate) enum Outcome {
         held: Option<(Box<dyn Held>, usize)>,
     },
     Error(SmallBytes),
+    /// An element of a map failed.
+    Element(ElementFailure),
     Failed(Failure),
 }
 

@@ -16,6 +16,9 @@ use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use tokio::{runtime::RuntimeFlavor, task::AbortHandle, time::Sleep};
 
+mod elements;
+mod maps;
+
 pub use crate::session::Side;
 use crate::{
     close_codes,
@@ -86,6 +89,7 @@ pub fn start<T: Transport>(
         limits,
         submissions: Vec::new(),
         running: FxHashMap::default(),
+        map_bytes: maps::MapBytes::default(),
         wakers: Vec::new(),
         handler_started: Instant::now(),
         sealing: Sealing::Idle,
@@ -108,6 +112,8 @@ struct Driver<T> {
     limits: Limits,
     submissions: Vec<Submission>,
     running: FxHashMap<CallId, RunningTask>,
+    /// What its maps hold.
+    map_bytes: maps::MapBytes,
     /// Callers whose results are here; woken together at the end of the turn.
     wakers: Vec<Waker>,
     handler_started: Instant,
@@ -263,6 +269,7 @@ impl<T: Transport> Driver<T> {
                 method: call.cell.method,
                 payload: call.payload,
                 bases: call.bases,
+                methods: call.methods,
                 deadline: call.deadline,
                 metadata: call.metadata,
                 waiter: call.cell,
@@ -343,6 +350,7 @@ impl<T: Transport> Driver<T> {
                     }
                 }
                 Event::Begin(begin) => self.begin(begin),
+                Event::Map(begin) => self.begin_map(begin),
                 Event::Cancel(answer) => self.cancel(answer),
                 Event::PeerClosing { code, reason } => {
                     self.link.begin_draining(CloseReason::Peer { code, text: reason });
@@ -619,6 +627,7 @@ fn returned(cell: &Arc<CallCell>, outcome: CallOutcome<Arc<CallCell>>) -> Return
         }
         CallOutcome::Value(bytes) => Returned::Value(bytes),
         CallOutcome::Error(bytes) => Returned::Error(bytes),
+        CallOutcome::Element(failure) => elements::element_returned(cell, &failure),
         CallOutcome::Upstream { origin, cause } => {
             let cause = match cause {
                 UpstreamOutcome::Missed(path) => OriginCause::Missed(path),

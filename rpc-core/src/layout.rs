@@ -13,8 +13,8 @@ use serde::de::DeserializeOwned;
 
 use crate::path::Step;
 
+mod compose;
 mod trace;
-#[cfg_attr(not(test), expect(dead_code, reason = "results as bytes are built on it"))]
 pub(crate) mod walk;
 
 /// How deep a fingerprint looks into a recursive layout. Two layouts that differ only below that are taken as equal;

@@ -37,6 +37,7 @@ mod never;
 mod path;
 mod pipeline;
 mod promise;
+mod record;
 #[cfg(test)]
 mod seeded;
 mod select;
@@ -56,7 +57,8 @@ pub use descriptor::{
 pub use dispatch::log_problems;
 pub use dispatch::{Service, Services};
 pub use error::{
-    CallError, CloseReason, DecodeError, Delivery, EncodeError, Refusal, SocketError, Upstream, Violation,
+    CallError, CloseReason, DecodeError, Delivery, ElementError, EncodeError, EncodedError, Refusal,
+    SocketError, Upstream, Violation,
 };
 pub use layout::{Field, Layout, Leaf, Node, Variant};
 pub use limits::Limits;

@@ -192,6 +192,10 @@ fn call_error<E: DeserializeOwned>(
             }
             OriginCause::Missed(path) => CallError::Upstream(upstream(&origin, UpstreamCause::Missed(path))),
         },
+        Returned::Element { index, error } => {
+            CallError::Element { index, error: Box::new(call_error(*error, None, budget)) }
+        }
+        Returned::BadAnswer(what) => CallError::BadAnswer(crate::error::DecodeError::Invalid(what.into())),
         Returned::Refused(refusal) => CallError::Refused(refusal),
         Returned::DeadlineExceeded => CallError::DeadlineExceeded,
         Returned::Cancelled => CallError::Cancelled,

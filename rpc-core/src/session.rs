@@ -24,10 +24,11 @@ use bytes::Bytes;
 use self::{
     answers::{Answers, NextStep},
     assembly::Assembly,
-    calls::Calls,
+    calls::{Assembled, Calls},
     handshake::{Handshake, INITIAL_CALLS},
     methods::{OwnMethods, PeerMethods},
     outgoing::Outgoing,
+    plan::Plan,
 };
 use crate::{
     descriptor::{MethodDescriptor, ServiceDescriptor},
@@ -40,6 +41,7 @@ use crate::{
     time::Time,
     wire::{
         Call, CallId, Chunk, Failure, Frame, FrameReader, MethodNumber, Offer, Payload, Return, Status, Want,
+        program::ElementFailure,
     },
 };
 
@@ -53,6 +55,7 @@ mod model;
 mod outgoing;
 #[cfg(test)]
 pub(crate) mod pair;
+pub(crate) mod plan;
 #[cfg(test)]
 mod tests;
 
@@ -85,9 +88,19 @@ pub(crate) struct NewCall<W> {
     pub(crate) method: &'static MethodDescriptor,
     pub(crate) payload: SmallBytes,
     pub(crate) bases: Vec<CallId>,
+    /// Methods that the call's program names.
+    pub(crate) methods: Vec<MethodName>,
     pub(crate) deadline: Option<Time>,
     pub(crate) metadata: Vec<(String, String)>,
     pub(crate) waiter: W,
+}
+
+/// A method by this side's number for it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MethodName {
+    pub(crate) number: MethodNumber,
+    pub(crate) service: &'static str,
+    pub(crate) method: &'static MethodDescriptor,
 }
 
 /// How a call of this side came back.
@@ -97,6 +110,8 @@ pub(crate) enum CallOutcome<W> {
     Done,
     Value(SmallBytes),
     Error(SmallBytes),
+    /// An element of a map failed.
+    Element(ElementFailure),
     Upstream {
         origin: W,
         cause: UpstreamOutcome<W>,
@@ -116,6 +131,8 @@ pub(crate) enum Event<W> {
     Returned { waiter: W, outcome: CallOutcome<W> },
     /// A call of the peer is to start.
     Begin(Begin),
+    /// A map of the peer is to start.
+    Map(BeginMap),
     /// Nobody waits for this answer any more; its handler may stop. `finish` is due when it has.
     Cancel(CallId),
     /// The peer takes no new calls.
@@ -132,6 +149,19 @@ pub(crate) struct Begin {
     pub(crate) want: Want,
     pub(crate) deadline: Option<Time>,
     pub(crate) metadata: Vec<(String, String)>,
+}
+
+/// A map of the peer that may start: what it is given is here, and its program was checked.
+pub(crate) struct BeginMap {
+    pub(crate) answer: CallId,
+    pub(crate) plan: Plan,
+    pub(crate) source: SmallBytes,
+    pub(crate) captures: Vec<SmallBytes>,
+    pub(crate) want: Want,
+    pub(crate) deadline: Option<Time>,
+    pub(crate) metadata: Vec<(String, String)>,
+    /// The longest result that the caller takes.
+    pub(crate) payload_bytes_max: usize,
 }
 
 /// How much a session holds at the moment.
@@ -158,7 +188,6 @@ pub(crate) struct Session<W> {
     limits: Arc<Limits>,
     handshake: Handshake,
     own_methods: OwnMethods,
-    peer_methods: PeerMethods,
     calls: Calls<W>,
     answers: Answers,
     arguments: Assembly,
@@ -206,9 +235,8 @@ impl<W: Waiter> Session<W> {
         Self {
             handshake,
             own_methods: OwnMethods::default(),
-            peer_methods: PeerMethods::new(services, limits.methods_max),
             calls: Calls::new(),
-            answers: Answers::new(Arc::clone(&limits)),
+            answers: Answers::new(Arc::clone(&limits), PeerMethods::new(services, limits.methods_max)),
             arguments: Assembly::default(),
             results: Assembly::default(),
             outgoing,
@@ -298,7 +326,7 @@ impl<W: Waiter> Session<W> {
                 self.heard_offer();
                 Ok(())
             }
-            Frame::Define(define) => self.peer_methods.define(define),
+            Frame::Define(define) => self.answers.define(define),
             Frame::Call(call) => self.handle_call(now, call),
             Frame::Return(answer) => self.handle_return(answer),
             Frame::Cancel(id) => self.answers.cancel(id, &mut self.outgoing),
@@ -322,7 +350,7 @@ impl<W: Waiter> Session<W> {
 
     fn handle_call(&mut self, now: Time, mut call: Call) -> Result<(), Violation> {
         let outgoing_full = self.outgoing.bytes() > self.limits.outgoing_bytes_max;
-        let method = self.peer_methods.resolve(call.method)?;
+        let method = self.answers.resolve(call.method)?;
         let payload = std::mem::replace(&mut call.payload, Payload::Chunked { total: 0 });
         let length = match &payload {
             Payload::Inline(bytes) => bytes.len(),
@@ -359,17 +387,24 @@ impl<W: Waiter> Session<W> {
             Status::Done => CallOutcome::Done,
             Status::Value(Payload::Inline(bytes)) => CallOutcome::Value(bytes),
             Status::Error(Payload::Inline(bytes)) => CallOutcome::Error(bytes),
-            Status::Value(Payload::Chunked { total }) | Status::Error(Payload::Chunked { total })
+            Status::Element(Payload::Inline(bytes)) => CallOutcome::Element(ElementFailure::parse(bytes)?),
+            Status::Value(Payload::Chunked { total })
+            | Status::Error(Payload::Chunked { total })
+            | Status::Element(Payload::Chunked { total })
                 if total > payload_max =>
             {
                 return Err(Violation::Limit("payload_bytes_max"));
             }
             Status::Value(Payload::Chunked { total }) => {
-                self.calls.expect_chunks(id, false)?;
+                self.calls.expect_chunks(id, Assembled::Value)?;
                 return self.results.expect(id, total, true);
             }
             Status::Error(Payload::Chunked { total }) => {
-                self.calls.expect_chunks(id, true)?;
+                self.calls.expect_chunks(id, Assembled::Error)?;
+                return self.results.expect(id, total, true);
+            }
+            Status::Element(Payload::Chunked { total }) => {
+                self.calls.expect_chunks(id, Assembled::Element)?;
                 return self.results.expect(id, total, true);
             }
             Status::Upstream { origin, missed } => {
@@ -480,6 +515,7 @@ impl<W: Waiter> Session<W> {
         }
         Some(match self.answers.pop_step()? {
             NextStep::Begin(begin) => Event::Begin(begin),
+            NextStep::Map(begin) => Event::Map(begin),
             NextStep::Cancel(answer) => Event::Cancel(answer),
         })
     }

@@ -11,8 +11,12 @@ use crate::{
     descriptor::{MethodDescriptor, ServiceDescriptor},
     error::{CloseReason, Delivery, Refusal},
     limits::metadata_bytes,
-    link::{CallCell, CallRejected, Handle, Link, OriginCause, OutgoingCall, Referable, Returned},
+    link::{
+        CallCell, CallRejected, ErrorDecoder, Handle, Link, OriginCause, OutgoingCall, Referable, Returned,
+    },
     promise::{Place, Promise, decode_error},
+    record::{self, RecordedCall, Recorder},
+    session::MethodName,
     small_bytes::SmallBytes,
     time::{self, Time},
     wire::{CallId, METHOD_GET, MethodNumber, slots},
@@ -110,6 +114,9 @@ impl CallBuilder<'_> {
 
     /// Queues a call nobody waits for.
     pub fn send_oneway(self) -> Result<(), NotSent> {
+        if !self.arguments.recorders.is_empty() {
+            return self.record(|_, _| (Arc::new(()), String::new())).map(drop).map_err(NotSent::from);
+        }
         let Self { stub, method, number, arguments } = self;
         let Ready { payload, bases, deadline, metadata } =
             arguments.finish(stub, method).map_err(NotSent::from)?;
@@ -118,6 +125,7 @@ impl CallBuilder<'_> {
             number,
             payload,
             bases: ids(&bases),
+            methods: Vec::new(),
             deadline,
             metadata,
             cell: CallCell::oneway(id, Arc::clone(&stub.handle), stub.service.name, method),
@@ -126,10 +134,16 @@ impl CallBuilder<'_> {
     }
 
     /// The part of `send` that does not depend on the method's types.
-    fn queue(self, decode_error: crate::link::ErrorDecoder) -> Arc<CallCell> {
-        let Self { stub, method, number, arguments } = self;
+    fn queue(self, decode_error: ErrorDecoder) -> Arc<CallCell> {
+        let (stub, method) = (self.stub, self.method);
         let new_cell =
             |id| CallCell::new(id, Arc::clone(&stub.handle), stub.service.name, method, decode_error);
+        if !self.arguments.recorders.is_empty() {
+            return self
+                .record(decode_error)
+                .unwrap_or_else(|failed| born_failed(new_cell(BORN_FAILED), failed));
+        }
+        let Self { number, arguments, .. } = self;
         let ready = match arguments.finish(stub, method) {
             Ok(ready) => ready,
             Err(failed) => return born_failed(new_cell(BORN_FAILED), failed),
@@ -138,7 +152,8 @@ impl CallBuilder<'_> {
         let Ready { payload, bases, deadline, metadata } = ready;
         let queued = stub.handle.link.call(false, |id| {
             let cell = new_cell(id);
-            OutgoingCall { id, number, payload, bases: ids(&bases), deadline, metadata, cell }
+            let (bases, methods) = (ids(&bases), Vec::new());
+            OutgoingCall { id, number, payload, bases, methods, deadline, metadata, cell }
         });
         queued.unwrap_or_else(|CallRejected(reason)| {
             born_failed(new_cell(BORN_FAILED), Returned::Disconnected { delivery: Delivery::NotSent, reason })
@@ -146,10 +161,21 @@ impl CallBuilder<'_> {
     }
 }
 
+impl CallBuilder<'_> {
+    /// Makes the call a step of the `map` that its arguments belong to.
+    fn record(self, decode_error: ErrorDecoder) -> Result<Arc<CallCell>, Returned> {
+        let Self { stub, method, number, mut arguments } = self;
+        let recorders = std::mem::take(&mut arguments.recorders);
+        let ready = arguments.finish(stub, method).inspect_err(|failed| record::fail(&recorders, failed))?;
+        let name = MethodName { number, service: stub.service.name, method };
+        RecordedCall { handle: &stub.handle, name, decode_error }.record(&recorders, ready)
+    }
+}
+
 /// The id of a call that failed before it could get one.
 pub(crate) const BORN_FAILED: CallId = CallId(0);
 
-fn born_failed(cell: Arc<CallCell>, failed: Returned) -> Arc<CallCell> {
+pub(crate) fn born_failed(cell: Arc<CallCell>, failed: Returned) -> Arc<CallCell> {
     cell.complete(failed);
     cell
 }
@@ -172,6 +198,7 @@ pub(crate) fn call_for_part(place: &Place) -> Arc<CallCell> {
         number: METHOD_GET,
         payload: payload.into(),
         bases: vec![whole.id],
+        methods: Vec::new(),
         deadline: None,
         metadata: Vec::new(),
         cell: new_cell(id),
@@ -214,6 +241,8 @@ pub struct Arguments<'a> {
     /// The count, then the slots.
     payload: Vec<u8>,
     bases: Vec<Referable>,
+    /// The maps whose closures the call is made in, as far as its arguments say.
+    recorders: Vec<Arc<Recorder>>,
     failed: Option<ArgumentFault>,
 }
 
@@ -223,18 +252,19 @@ enum ArgumentFault {
     Misuse(&'static str),
 }
 
-struct Ready {
-    payload: SmallBytes,
-    bases: Vec<Referable>,
-    deadline: Option<Time>,
-    metadata: Vec<(String, String)>,
+/// What is sent of a call's arguments.
+pub(crate) struct Ready {
+    pub(crate) payload: SmallBytes,
+    pub(crate) bases: Vec<Referable>,
+    pub(crate) deadline: Option<Time>,
+    pub(crate) metadata: Vec<(String, String)>,
 }
 
 impl<'a> Arguments<'a> {
     fn new(link: &'a Arc<Link>) -> Self {
         let mut payload = SmallBytes::scratch();
         payload.push(0);
-        Self { link, payload, bases: Vec::new(), failed: None }
+        Self { link, payload, bases: Vec::new(), recorders: Vec::new(), failed: None }
     }
 
     pub(crate) fn push_value<T: Serialize + ?Sized>(&mut self, value: &T) {
@@ -267,6 +297,10 @@ impl<'a> Arguments<'a> {
         let base = place.base.cell();
         if !Arc::ptr_eq(&base.handle.link, self.link) {
             self.fail(ArgumentFault::Misuse("it belongs to another session; await it first"));
+        } else if let Some(recorded) = &base.recorded {
+            self.recorders.push(Arc::clone(&recorded.recorder));
+            slots::put_reference(&mut self.payload, record::RECORDED, &place.path, as_some);
+            self.bases.push(place.base.clone());
         } else if base.id == BORN_FAILED {
             let cause = OriginCause::Failed(Box::new(base.failure()));
             self.fail(ArgumentFault::Upstream(Returned::Upstream { origin: Arc::clone(base), cause }));

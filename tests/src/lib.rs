@@ -6,6 +6,7 @@
 mod attacks;
 mod calls;
 mod generated;
+mod map;
 mod pipelining;
 mod services;
 mod sockets;

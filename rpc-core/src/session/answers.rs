@@ -20,12 +20,13 @@ use std::{
 use rustc_hash::FxHashMap;
 
 use super::{
-    Begin,
+    Begin, BeginMap,
     calls::{DEADLINES_KEPT, RELEASES_MAX},
     exhausted,
     handshake::INITIAL_CALLS,
-    methods::{KnownMethod, Method},
+    methods::{KnownMethod, Method, PeerMethods},
     outgoing::Outgoing,
+    plan::Plan,
 };
 use crate::{
     codec,
@@ -37,11 +38,15 @@ use crate::{
     select::SelectError,
     small_bytes::SmallBytes,
     time::Time,
-    wire::{ArgumentList, CHUNK_BYTES, Call, CallId, Failure, Reference, Return, Slot, Status, Want},
+    wire::{
+        ArgumentList, CHUNK_BYTES, Call, CallId, Define, Failure, MethodNumber, Reference, Return, Slot,
+        Status, Want,
+    },
 };
 
 pub(crate) struct Answers {
     limits: Arc<Limits>,
+    methods: PeerMethods,
     table: FxHashMap<CallId, Answer>,
     last: CallId,
     unfinished: usize,
@@ -63,6 +68,7 @@ pub(crate) struct Answers {
 /// What is to happen to a handler.
 pub(crate) enum NextStep {
     Begin(Begin),
+    Map(BeginMap),
     Cancel(CallId),
 }
 
@@ -78,6 +84,10 @@ struct Answer {
     deadline: Option<Time>,
     metadata: Vec<(String, String)>,
     stage: Stage,
+    /// What a map returns, known from when it may start.
+    returns: Option<Layout>,
+    /// A map that may start and has not.
+    plan: Option<Box<Plan>>,
     /// The longest chain of unfinished calls that ends here.
     depth: usize,
     uses: Vec<Use>,
@@ -107,6 +117,8 @@ struct Waiting {
     arguments: Vec<Argument>,
     missing: usize,
     bases: Vec<CallId>,
+    /// What the references of a map were resolved to, and which argument each is.
+    layouts: Vec<(usize, Layout)>,
 }
 
 enum Argument {
@@ -132,14 +144,20 @@ struct ArgumentPlace {
 /// Why an answer has no value.
 enum NoValue {
     Error(SmallBytes),
+    /// How an element failed, encoded.
+    Element(SmallBytes),
     Failed(Failure),
-    Upstream { origin: CallId, missed: Option<Path> },
+    Upstream {
+        origin: CallId,
+        missed: Option<Path>,
+    },
 }
 
 impl Answers {
-    pub(crate) fn new(limits: Arc<Limits>) -> Self {
+    pub(crate) fn new(limits: Arc<Limits>, methods: PeerMethods) -> Self {
         Self {
             limits,
+            methods,
             table: FxHashMap::default(),
             last: CallId(0),
             unfinished: 0,
@@ -158,6 +176,16 @@ impl Answers {
     /// The caller said how long a result it takes.
     pub(crate) fn caller_takes(&mut self, payload_bytes_max: usize) {
         self.caller_payload_bytes_max = payload_bytes_max;
+    }
+
+    /// The peer names a method.
+    pub(crate) fn define(&mut self, define: Define) -> Result<(), Violation> {
+        self.methods.define(define)
+    }
+
+    /// The method that the peer's number stands for.
+    pub(crate) fn resolve(&self, number: MethodNumber) -> Result<Method, Violation> {
+        self.methods.resolve(number)
     }
 
     /// From here on new calls are refused; they have not run.
@@ -216,6 +244,8 @@ impl Answers {
                 deadline: None,
                 metadata: call.metadata,
                 stage: Stage::Arguments,
+                returns: None,
+                plan: None,
                 depth: 1,
                 uses: Vec::new(),
                 cancelled: false,
@@ -301,10 +331,17 @@ impl Answers {
     fn enter_arguments(&mut self, id: CallId, list: ArgumentList) -> Result<(), NoValue> {
         let method = self.table.get(&id).map(|answer| answer.method.clone());
         if matches!(method, Some(Method::Get)) && !matches!(list.slots[..], [Slot::Reference(_)]) {
-            return Err(invalid_argument("(arguments)", "the built-in call takes one reference"));
+            return Err(invalid_argument("(arguments)", GET_ARGUMENTS));
         }
-        let mut waiting =
-            Waiting { arguments: Vec::with_capacity(list.slots.len()), missing: 0, bases: Vec::new() };
+        if matches!(method, Some(Method::Map)) && !are_map_arguments(&list.slots) {
+            return Err(invalid_argument("(arguments)", MAP_ARGUMENTS));
+        }
+        let mut waiting = Waiting {
+            arguments: Vec::with_capacity(list.slots.len()),
+            missing: 0,
+            bases: Vec::new(),
+            layouts: Vec::new(),
+        };
         let mut references = Vec::new();
         for (index, slot) in list.slots.into_iter().enumerate() {
             waiting.arguments.push(match slot {
@@ -358,7 +395,8 @@ impl Answers {
         let Some(source) = self.table.get(&base).filter(|source| base != id && source.want.keep) else {
             return Err(refuse(&format!("the result of call {} is not held", base.0)));
         };
-        self.check_layout(id, place, source, &path, as_some).map_err(|reason| refuse(&reason))?;
+        let layout =
+            self.check_layout(id, place, source, &path, as_some).map_err(|reason| refuse(&reason))?;
         let deadline = source.deadline.filter(|_| !source.returned);
         match &source.stage {
             Stage::Failed { origin } => return Err(NoValue::Upstream { origin: *origin, missed: None }),
@@ -367,7 +405,7 @@ impl Answers {
                 let selected = self.select(value.as_ref(), base, &path, as_some, name);
                 self.searched_bytes = self.searched_bytes.saturating_add(length);
                 let bytes = selected?;
-                self.put(id, place, bytes);
+                self.put(id, place, bytes, layout);
                 return Ok(());
             }
             Stage::Arguments | Stage::Waiting(_) | Stage::Ready(_) | Stage::Running => {}
@@ -393,11 +431,14 @@ impl Answers {
                 .arguments
                 .get(place.index)
                 .map_or("(after the last)", |argument| argument.name),
-            _ => "(part)",
+            Some(Method::Map) if place.index == 0 => "(source)",
+            Some(Method::Map) => "(capture)",
+            Some(Method::Get | Method::Refused(_)) | None => "(part)",
         }
     }
 
-    /// A reference fits when the part it names has the same bytes as the argument it stands for.
+    /// A reference fits when the part it names has the same bytes as the argument it stands for. Gives the part's layout,
+    /// or `None` as long as that of the source is not known: a map's is when it starts.
     fn check_layout(
         &self,
         id: CallId,
@@ -405,15 +446,21 @@ impl Answers {
         source: &Answer,
         path: &Path,
         as_some: bool,
-    ) -> Result<(), String> {
-        let Method::Known(from) = &source.method else {
-            return Err("it refers to no method's result".into());
+    ) -> Result<Option<Layout>, String> {
+        let (from, result) = match &source.method {
+            Method::Known(from) => (from.descriptor.name, &from.descriptor.signature().result),
+            Method::Map => match &source.returns {
+                Some(returns) => ("map", returns),
+                None => return Ok(None),
+            },
+            Method::Get | Method::Refused(_) => return Err("it refers to no method's result".into()),
         };
-        let result = &from.descriptor.signature().result;
         let Some(found) = result.at(path.steps()) else {
-            return Err(format!("`{}` returns {result}, which has no part at {path}", from.descriptor.name));
+            return Err(format!("`{}` returns {result}, which has no part at {path}", from));
         };
-        let Some(Method::Known(to)) = self.table.get(&id).map(|answer| &answer.method) else { return Ok(()) };
+        let Some(Method::Known(to)) = self.table.get(&id).map(|answer| &answer.method) else {
+            return Ok(Some(found));
+        };
         let wanted = to.descriptor.signature().arguments.get(place.index).and_then(|layout| {
             let layout = match place.part {
                 Some(part) => layout.at(&[Step::Field(u32::try_from(part).ok()?)])?,
@@ -422,7 +469,7 @@ impl Answers {
             if as_some { layout.at(&[Step::Some]) } else { Some(layout) }
         });
         match wanted {
-            Some(wanted) if wanted.fingerprint() == found.fingerprint() => Ok(()),
+            Some(wanted) if wanted.fingerprint() == found.fingerprint() => Ok(Some(found)),
             Some(wanted) => Err(misfit(from, path, &found, &wanted)),
             None => Err("the method takes nothing of the kind there".into()),
         }
@@ -453,8 +500,13 @@ impl Answers {
         Ok(bytes)
     }
 
-    fn put(&mut self, id: CallId, place: ArgumentPlace, bytes: SmallBytes) {
-        let Some(Answer { stage: Stage::Waiting(waiting), .. }) = self.table.get_mut(&id) else { return };
+    fn put(&mut self, id: CallId, place: ArgumentPlace, bytes: SmallBytes, layout: Option<Layout>) {
+        let Some(Answer { stage: Stage::Waiting(waiting), method, .. }) = self.table.get_mut(&id) else {
+            return;
+        };
+        if *method == Method::Map {
+            waiting.layouts.extend(layout.map(|layout| (place.index, layout)));
+        }
         self.pending_bytes += bytes.len();
         waiting.missing -= 1;
         match (&mut waiting.arguments[place.index], place.part) {
@@ -488,34 +540,56 @@ impl Answers {
 
     /// A call that refers to nothing, as most do.
     fn start_with_values(&mut self, id: CallId, arguments: Vec<SmallBytes>, outgoing: &mut Outgoing) {
-        if self.table.get(&id).is_some_and(|answer| answer.method == Method::Get) {
-            return self.fail(
-                id,
-                invalid_argument("(arguments)", "the built-in call takes one reference"),
-                outgoing,
-            );
+        let takes = match self.table.get(&id).map(|answer| &answer.method) {
+            Some(Method::Get) => Some(GET_ARGUMENTS),
+            Some(Method::Map) => Some(MAP_ARGUMENTS),
+            Some(Method::Known(_) | Method::Refused(_)) | None => None,
+        };
+        if let Some(takes) = takes {
+            return self.fail(id, invalid_argument("(arguments)", takes), outgoing);
         }
         self.pending_bytes += encoded_bytes(&arguments);
-        self.start(id, arguments, outgoing);
+        self.start(id, arguments, Vec::new(), outgoing);
     }
 
     fn make_ready(&mut self, id: CallId, outgoing: &mut Outgoing) {
         let Some(answer) = self.table.get_mut(&id) else { return };
-        let Stage::Waiting(waiting) = std::mem::replace(&mut answer.stage, Stage::Running) else { return };
+        let Stage::Waiting(mut waiting) = std::mem::replace(&mut answer.stage, Stage::Running) else {
+            return;
+        };
+        let layouts = std::mem::take(&mut waiting.layouts);
         self.pending_bytes -= waiting.bytes();
         let arguments: Vec<SmallBytes> = waiting.arguments.into_iter().map(Argument::into_bytes).collect();
         self.pending_bytes += encoded_bytes(&arguments);
-        self.start(id, arguments, outgoing);
+        self.start(id, arguments, layouts, outgoing);
     }
 
     /// Lets a call start whose arguments are all here, when it is its turn.
-    fn start(&mut self, id: CallId, mut arguments: Vec<SmallBytes>, outgoing: &mut Outgoing) {
+    fn start(
+        &mut self,
+        id: CallId,
+        mut arguments: Vec<SmallBytes>,
+        layouts: Vec<(usize, Layout)>,
+        outgoing: &mut Outgoing,
+    ) {
         let Some(answer) = self.table.get_mut(&id) else { return };
         match &answer.method {
             Method::Get => {
                 let value = arguments.into_iter().next().unwrap_or_default();
                 self.pending_bytes -= value.len();
                 self.finish(id, Outcome::Value { payload: Some(value), held: None }, outgoing);
+            }
+            Method::Map => {
+                let plan = plan(&arguments, layouts, &self.methods, &self.limits);
+                answer.stage = Stage::Ready(arguments);
+                match plan {
+                    Ok(plan) => {
+                        answer.returns = Some(plan.returns.clone());
+                        answer.plan = Some(Box::new(plan));
+                        self.steps.push_back(HandlerStep::Begin(id));
+                    }
+                    Err(failure) => self.fail(id, NoValue::Failed(failure), outgoing),
+                }
             }
             Method::Known(known) => {
                 let (service, ordered) = (known.service, known.ordered);
@@ -569,7 +643,6 @@ impl Answers {
                 HandlerStep::Begin(id) => id,
             };
             let Some(answer) = self.table.get_mut(&id) else { continue };
-            let Method::Known(known) = &answer.method else { continue };
             if !matches!(answer.stage, Stage::Ready(_)) {
                 continue;
             }
@@ -580,6 +653,22 @@ impl Answers {
             };
             answer.running = true;
             self.pending_bytes -= encoded_bytes(&arguments);
+            if let Some(plan) = answer.plan.take() {
+                let mut arguments = arguments.into_iter();
+                let source = arguments.next().unwrap_or_default();
+                return Some(NextStep::Map(BeginMap {
+                    answer: id,
+                    plan: *plan,
+                    source,
+                    // Behind the program.
+                    captures: arguments.skip(1).collect(),
+                    want,
+                    deadline: answer.deadline,
+                    metadata: std::mem::take(&mut answer.metadata),
+                    payload_bytes_max: self.caller_payload_bytes_max,
+                }));
+            }
+            let Method::Known(known) = &answer.method else { continue };
             return Some(NextStep::Begin(Begin {
                 answer: id,
                 service: known.service,
@@ -610,6 +699,16 @@ impl Answers {
                 return self.fail(id, NoValue::Failed(exhausted("payload_bytes_max")), outgoing);
             }
             Outcome::Error(bytes) => return self.fail(id, NoValue::Error(bytes), outgoing),
+            Outcome::Element(failure) => {
+                let mut bytes = Vec::new();
+                failure.put(&mut bytes);
+                let bytes = SmallBytes::from(bytes);
+                let no_value = match too_large(&bytes) {
+                    true => NoValue::Failed(exhausted("payload_bytes_max")),
+                    false => NoValue::Element(bytes),
+                };
+                return self.fail(id, no_value, outgoing);
+            }
             Outcome::Failed(failure) => return self.fail(id, NoValue::Failed(failure), outgoing),
         };
         if payload.as_ref().is_some_and(too_large) {
@@ -653,9 +752,9 @@ impl Answers {
         uses.sort_by_key(|used| used.call);
         for Use { call, place, path, as_some } in uses {
             let Some(Answer { stage: Stage::Waiting(_), .. }) = self.table.get(&call) else { continue };
-            let name = self.argument_name(call, place);
-            match self.select(value, base, &path, as_some, name) {
-                Ok(bytes) => self.put(call, place, bytes),
+            let selected = self.resolve_late(base, value, call, place, &path, as_some);
+            match selected {
+                Ok((bytes, layout)) => self.put(call, place, bytes, layout),
                 Err(no_value) => {
                     self.fail(call, no_value, outgoing);
                     continue;
@@ -668,6 +767,27 @@ impl Answers {
         }
     }
 
+    /// The part of a finished result that a call waits for. What could not be checked when the call arrived is now.
+    fn resolve_late(
+        &self,
+        base: CallId,
+        value: &dyn Held,
+        call: CallId,
+        place: ArgumentPlace,
+        path: &Path,
+        as_some: bool,
+    ) -> Result<(SmallBytes, Option<Layout>), NoValue> {
+        let name = self.argument_name(call, place);
+        let is_map = |id| self.table.get(id).is_some_and(|answer| answer.method == Method::Map);
+        let layout = match self.table.get(&base).filter(|_| is_map(&base) || is_map(&call)) {
+            Some(source) => self
+                .check_layout(call, place, source, path, as_some)
+                .map_err(|reason| NoValue::Failed(invalid_reference(name, &reason)))?,
+            None => None,
+        };
+        Ok((self.select(value, base, path, as_some, name)?, layout))
+    }
+
     /// Answers a call without a value; then the calls that were built on it.
     fn fail(&mut self, id: CallId, no_value: NoValue, outgoing: &mut Outgoing) {
         let mut failing = VecDeque::from([(id, no_value)]);
@@ -676,17 +796,19 @@ impl Answers {
             answer.returned = true;
             let origin = match &no_value {
                 NoValue::Upstream { origin, missed: None } => *origin,
-                NoValue::Upstream { .. } | NoValue::Error(_) | NoValue::Failed(_) => id,
+                NoValue::Upstream { .. } | NoValue::Error(_) | NoValue::Element(_) | NoValue::Failed(_) => id,
             };
             let uses = std::mem::take(&mut answer.uses);
             let stage = std::mem::replace(&mut answer.stage, Stage::Failed { origin });
             let oneway = answer.oneway;
             // It would stay with the marker until that is released.
             answer.metadata = Vec::new();
+            answer.plan = None;
             self.drop_arguments(id, stage, outgoing);
             let status = match no_value {
                 _ if oneway => Status::Done,
                 NoValue::Error(bytes) => Status::Error(outgoing.payload(id, true, bytes)),
+                NoValue::Element(bytes) => Status::Element(outgoing.payload(id, true, bytes)),
                 NoValue::Failed(failure) => Status::Failed(failure),
                 NoValue::Upstream { origin, missed } => Status::Upstream { origin, missed },
             };
@@ -860,6 +982,33 @@ impl Answers {
     }
 }
 
+const GET_ARGUMENTS: &str = "the built-in call takes one reference";
+const MAP_ARGUMENTS: &str = "a map takes a reference, a program and references";
+
+fn are_map_arguments(slots: &[Slot]) -> bool {
+    let is_reference = |slot: &Slot| matches!(slot, Slot::Reference(Reference { as_some: false, .. }));
+    matches!(slots, [source, Slot::Inline(_), captures @ ..] if is_reference(source) && captures.iter().all(is_reference))
+}
+
+/// Checks a map whose references are all resolved.
+fn plan(
+    arguments: &[SmallBytes],
+    mut layouts: Vec<(usize, Layout)>,
+    methods: &PeerMethods,
+    limits: &Limits,
+) -> Result<Plan, Failure> {
+    layouts.sort_by_key(|(index, _)| *index);
+    let mut layouts = layouts.into_iter().map(|(_, layout)| layout);
+    let (Some(source), [_, program, captures @ ..]) = (layouts.next(), arguments) else {
+        return Err(invalid_reference("(source)", "it is not known what it is"));
+    };
+    let given: Vec<Layout> = layouts.collect();
+    if given.len() != captures.len() {
+        return Err(invalid_reference("(capture)", "it is not known what it is"));
+    }
+    Plan::new(program, &source, given, methods, limits)
+}
+
 /// An argument that waits keeps its own bytes, not all of the message they came in. A long one is most of its message.
 fn leave_message(argument: &mut SmallBytes) {
     argument.leave_message(CHUNK_BYTES);
@@ -918,6 +1067,6 @@ fn invalid_argument(argument: &str, reason: &str) -> NoValue {
     NoValue::Failed(Failure::InvalidArgument { argument: argument.into(), reason: reason.into() })
 }
 
-fn misfit(from: &KnownMethod, path: &Path, found: &Layout, wanted: &Layout) -> String {
-    format!("`{}` has {found} at {path}, but {wanted} is due", from.descriptor.name)
+fn misfit(from: &str, path: &Path, found: &Layout, wanted: &Layout) -> String {
+    format!("`{from}` has {found} at {path}, but {wanted} is due")
 }

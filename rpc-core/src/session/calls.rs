@@ -19,15 +19,15 @@ use std::{
 use rustc_hash::FxHashMap;
 
 use super::{
-    CallOutcome, NewCall, UpstreamOutcome, Waiter, exhausted, handshake::Allowance, methods::OwnMethods,
-    outgoing::Outgoing,
+    CallOutcome, MethodName, NewCall, UpstreamOutcome, Waiter, exhausted, handshake::Allowance,
+    methods::OwnMethods, outgoing::Outgoing,
 };
 use crate::{
     error::Violation,
     path::Path,
     small_bytes::SmallBytes,
     time::Time,
-    wire::{self, Call, CallId, Failure, Frame, MethodNumber, Payload, Want},
+    wire::{self, Call, CallId, Failure, Frame, MethodNumber, Payload, Want, program::ElementFailure},
 };
 
 /// How long a release waits for a message to ride on.
@@ -87,10 +87,16 @@ enum Stage {
     Queued,
     Sent,
     /// Its return is being assembled from chunks.
-    Assembling {
-        is_error: bool,
-    },
+    Assembling(Assembled),
     Returned,
+}
+
+/// What a return that comes in chunks will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Assembled {
+    Value,
+    Error,
+    Element,
 }
 
 /// What is sent of a call. Its place in the queue is kept when the call is refused or withdrawn, and passed over.
@@ -100,6 +106,7 @@ struct Queued {
     service: &'static str,
     method: &'static crate::descriptor::MethodDescriptor,
     payload: SmallBytes,
+    methods: Vec<MethodName>,
     metadata: Vec<(String, String)>,
 }
 
@@ -166,7 +173,8 @@ impl<W: Waiter> Calls<W> {
 
     /// Queues a call. One the peer would not take, or that is built on a failed one, fails here.
     pub(crate) fn queue(&mut self, call: NewCall<W>, payload_bytes_max: usize, outgoing: &mut Outgoing) {
-        let NewCall { id, number, service, method, payload, bases, deadline, metadata, waiter } = call;
+        let NewCall { id, number, service, method, payload, bases, methods, deadline, metadata, waiter } =
+            call;
         let mut deadline = deadline;
         let mut failure =
             (payload.len() > payload_bytes_max).then(|| CallOutcome::Failed(exhausted("payload_bytes_max")));
@@ -206,7 +214,7 @@ impl<W: Waiter> Calls<W> {
                 parked: Vec::new(),
             },
         );
-        self.queue.push_back(Queued { id, number, service, method, payload, metadata });
+        self.queue.push_back(Queued { id, number, service, method, payload, methods, metadata });
         if let Some(failure) = failure {
             self.refuse(id, failure, outgoing);
         }
@@ -316,10 +324,17 @@ impl<W: Waiter> Calls<W> {
     }
 
     fn send(&mut self, queued: Queued, now: Time, methods: &mut OwnMethods, outgoing: &mut Outgoing) {
-        let Queued { id, number, service, method, payload, metadata } = queued;
+        let Queued { id, number, service, method, payload, methods: named, metadata } = queued;
         let Some(entry) = self.table.get_mut(&id) else { return };
         entry.stage = Stage::Sent;
         entry.kept = entry.reference || entry.unsent_dependents > 0;
+        // Before the payload, whose chunks count batches from here.
+        for MethodName { number, service, method } in named {
+            if methods.define(number) {
+                let fingerprint = method.signature().fingerprint;
+                outgoing.append(|out| wire::put_define(out, number, service, method.name, fingerprint));
+            }
+        }
         let payload = outgoing.payload(id, false, payload);
         let in_chunks = matches!(payload, Payload::Chunked { .. });
         let call = Call {
@@ -500,8 +515,8 @@ impl<W: Waiter> Calls<W> {
         self.returned(id, outcome, outgoing)
     }
 
-    pub(crate) fn expect_chunks(&mut self, id: CallId, is_error: bool) -> Result<(), Violation> {
-        sent_entry(&mut self.table, self.last_sent, id)?.stage = Stage::Assembling { is_error };
+    pub(crate) fn expect_chunks(&mut self, id: CallId, what: Assembled) -> Result<(), Violation> {
+        sent_entry(&mut self.table, self.last_sent, id)?.stage = Stage::Assembling(what);
         Ok(())
     }
 
@@ -512,9 +527,13 @@ impl<W: Waiter> Calls<W> {
         outgoing: &mut Outgoing,
     ) -> Result<(), Violation> {
         let Some(entry) = self.table.get_mut(&id) else { return Err(Violation::UnknownCall(id.0)) };
-        let Stage::Assembling { is_error } = entry.stage else { return Err(Violation::UnknownCall(id.0)) };
+        let Stage::Assembling(what) = entry.stage else { return Err(Violation::UnknownCall(id.0)) };
         entry.stage = Stage::Sent;
-        let outcome = if is_error { CallOutcome::Error(bytes) } else { CallOutcome::Value(bytes) };
+        let outcome = match what {
+            Assembled::Value => CallOutcome::Value(bytes),
+            Assembled::Error => CallOutcome::Error(bytes),
+            Assembled::Element => CallOutcome::Element(ElementFailure::parse(bytes)?),
+        };
         self.returned(id, outcome, outgoing)
     }
 

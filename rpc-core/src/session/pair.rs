@@ -71,20 +71,20 @@ pub(crate) static ORDERED: ServiceDescriptor =
     ServiceDescriptor { name: "Ordered", docs: "", ordered: true, methods: &ORDERED_METHODS };
 static ORDERED_METHODS: [MethodDescriptor; 1] = [method!("add", ["a": u64, "b": u64] -> u64, PLAIN)];
 
-pub(crate) const ADD: u32 = 1;
-pub(crate) const STRUCTURED: u32 = 2;
-pub(crate) const MAYBE: u32 = 3;
-pub(crate) const BOTH: u32 = 4;
-pub(crate) const TEXT: u32 = 5;
-pub(crate) const NOTE: u32 = 6;
-pub(crate) const LABEL: u32 = 7;
-pub(crate) const ORDERED_ADD: u32 = 8;
+pub(crate) const ADD: u32 = 2;
+pub(crate) const STRUCTURED: u32 = 3;
+pub(crate) const MAYBE: u32 = 4;
+pub(crate) const BOTH: u32 = 5;
+pub(crate) const TEXT: u32 = 6;
+pub(crate) const NOTE: u32 = 7;
+pub(crate) const LABEL: u32 = 8;
+pub(crate) const ORDERED_ADD: u32 = 9;
 
 /// The service and method behind a number of the constants above.
 pub(crate) fn method(number: u32) -> (&'static str, &'static MethodDescriptor) {
     match number.checked_sub(ORDERED_ADD) {
         Some(index) => (ORDERED.name, &ORDERED.methods[index as usize]),
-        None => (TEST.name, &TEST.methods[number.saturating_sub(1) as usize]),
+        None => (TEST.name, &TEST.methods[number.saturating_sub(ADD) as usize]),
     }
 }
 
@@ -357,7 +357,7 @@ impl TestPeer {
             sealed: Rc::default(),
             outcome: Rc::default(),
         };
-        let (service, descriptor) = method(number.0.max(1));
+        let (service, descriptor) = method(number.0.max(ADD));
         self.session.call(NewCall {
             id,
             number,
@@ -365,6 +365,7 @@ impl TestPeer {
             method: descriptor,
             payload: payload.into(),
             bases,
+            methods: Vec::new(),
             deadline,
             metadata: Vec::new(),
             waiter: call.clone(),
@@ -466,6 +467,7 @@ impl TestPeer {
                     assert!(before.is_none(), "call {} returned twice", waiter.id.0);
                 }
                 Event::Begin(begin) => self.begin(begin),
+                Event::Map(_) => unreachable!("maps are run by the driver"),
                 Event::Cancel(answer) => self.cancelled.push(answer),
                 Event::PeerClosing { .. } => self.peer_closing = true,
             }

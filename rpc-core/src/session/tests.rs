@@ -1336,7 +1336,7 @@ fn a_peer_that_calls_and_reads_no_answers_is_cut_off() {
     let mut pair = Pair::with_limits(Limits::default(), Limits::public());
     pair.run();
     let define = Frame::Define(wire::Define {
-        number: MethodNumber(1),
+        number: MethodNumber(ADD),
         service: "Test".into(),
         method: "add".into(),
         fingerprint: 0,
