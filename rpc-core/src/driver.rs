@@ -350,7 +350,10 @@ impl<T: Transport> Driver<T> {
                     }
                 }
                 Event::Begin(begin) => self.begin(begin),
-                Event::Map(begin) => self.begin_map(begin),
+                Event::Map(begin) => {
+                    self.begin_map(begin);
+                    *steps = 0;
+                }
                 Event::Cancel(answer) => self.cancel(answer),
                 Event::PeerClosing { code, reason } => {
                     self.link.begin_draining(CloseReason::Peer { code, text: reason });

@@ -17,13 +17,17 @@ use crate::{
     },
     dispatch::{Held, Outcome},
     error::Violation,
+    layout::{Layout, walk},
     limits::Limits,
     link::Interest,
     path::Step,
     select::{self, SelectError},
     session::{Begin, Event, Identity, Session, SessionStats, Side, Waiter},
     time::Time,
-    wire::{self, ArgumentList, CallId, Failure, Frame, FrameReader, Payload},
+    wire::{
+        self, ArgumentList, CallId, Failure, Frame, FrameReader, Payload,
+        program::{ElementFailure, Program},
+    },
 };
 
 #[cfg(test)]
@@ -46,6 +50,13 @@ pub fn frames(message: &[u8]) {
         assert_eq!(decoded, Ok(Some(frame)), "a frame changed when it was written again");
     }
     let _ = ArgumentList::parse(Bytes::copy_from_slice(message));
+    let bytes = SmallBytes::copy_from_slice(message);
+    if let Ok(program) = Program::parse(&bytes, 3, 64, 4) {
+        let mut again = Vec::new();
+        program.put(&mut again);
+        assert_eq!(Program::parse(&again.into(), 3, 64, 4), Ok(program), "a program changed");
+    }
+    let _ = ElementFailure::parse(bytes);
 }
 
 // ---- payloads ----
@@ -92,7 +103,10 @@ pub fn payload(bytes: &[u8]) {
 /// Compared as bytes, because a NaN is not equal to itself.
 fn decode<T: Serialize + DeserializeOwned + Debug>(bytes: &[u8]) {
     let budget = DecodeBudget::from(&Limits::public());
+    let layout = Layout::of::<T>();
+    let walked = walk::skip(&layout, bytes);
     let Ok(value) = codec::decode::<T>(bytes, budget) else { return };
+    assert_eq!(walked, Ok(bytes.len()), "the walk and the decoder disagree about {value:?}");
     let mut once = Vec::new();
     codec::encode(&value, &mut once).expect("what was decoded encodes");
     let again: T = codec::decode(&once, budget).expect("what was encoded decodes");
@@ -229,6 +243,7 @@ impl Victim {
             match event {
                 Event::Begin(begin) if begin.answer.0 % 3 == 0 => self.running.push(begin),
                 Event::Begin(begin) => self.session.finish(begin.answer, outcome(&begin)),
+                Event::Map(begin) => self.session.finish(begin.answer, Outcome::Failed(Failure::Unavailable)),
                 Event::Cancel(answer) => self.stop(answer),
                 Event::PeerClosing { .. } | Event::Returned { .. } => {}
             }

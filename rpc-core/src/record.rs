@@ -316,18 +316,14 @@ struct Map<'a> {
 
 impl Map<'_> {
     fn finish(self, recorder: &Arc<Recorder>, result: &Place) -> Result<Arc<CallCell>, Returned> {
-        let result = self.result(recorder, result).inspect_err(|failed| {
-            if let Ok(Some(outer)) = recorder.with(|recording| recording.outer.clone()) {
+        let result = self.result(recorder, result);
+        let Some(mut recording) = recorder.close() else { return Err(misuse(ESCAPED)) };
+        // What failed first is why; a result built on it only says so.
+        let result = recording.failed.take().map_or(result, Err).inspect_err(|failed| {
+            if let Some(outer) = &recording.outer {
                 outer.fail(failed);
             }
         })?;
-        let Some(mut recording) = recorder.close() else { return Err(misuse(ESCAPED)) };
-        if let Some(failed) = recording.failed {
-            if let Some(outer) = &recording.outer {
-                outer.fail(&failed);
-            }
-            return Err(failed);
-        }
         if recording.captures.len() > CAPTURES_MAX {
             return Err(misuse("the closure uses more than 62 promises from outside of it"));
         }

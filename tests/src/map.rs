@@ -9,8 +9,8 @@ use std::{
 };
 
 use rpc_core::{
-    CallError, Context, ElementError, Limits, Never, Promise, Refusal, ServiceClient, Services,
-    driver::SessionConfig, memory, rpc,
+    CallError, Context, ElementError, Limits, Never, Promise, Refusal, Services, driver::SessionConfig,
+    memory, rpc,
 };
 
 #[rpc_core::data]
@@ -124,7 +124,7 @@ impl Crowd for Town {
 
     async fn balance(&self, name: String) -> Result<u64, NoAccount> {
         self.log(format!("balance {name}"));
-        match name.strip_prefix('p').and_then(|number| number.parse().ok()) {
+        match name.strip_prefix('p').and_then(|number| number.parse::<u64>().ok()) {
             Some(number) if number != 3 => Ok(number * 10),
             _ => Err(NoAccount(name)),
         }
@@ -256,7 +256,7 @@ async fn several_calls_are_made_for_each_element_also_unused_ones() {
             let also_unused = crowd.maybe(person.boss());
             drop(also_unused);
             crowd.note(&id).unwrap();
-            crowd.join(person.name(), crowd.both((&id, person.name())))
+            crowd.join(person.name(), crowd.both((&id, &person.name())))
         })
         .await
         .unwrap();
@@ -301,7 +301,7 @@ async fn maps_nest_and_see_the_elements_around_them() {
         .map(|id| {
             let person = crowd.profile(&id);
             let name = person.name();
-            person.friends().map(|friend| crowd.join(&name, crowd.both((&id, crowd.profile(friend).name()))))
+            person.friends().map(|friend| crowd.join(&name, crowd.both((&id, &crowd.profile(friend).name()))))
         })
         .await
         .unwrap();
@@ -315,7 +315,7 @@ async fn a_nested_map_may_run_over_what_lies_outside() {
     let outside = crowd.ids(2);
     let result = crowd
         .ids(2)
-        .map(|id| outside.map(|other| crowd.both((&id, crowd.profile(other).name()))))
+        .map(|id| outside.map(|other| crowd.both((&id, &crowd.profile(other).name()))))
         .await
         .unwrap();
     assert_eq!(result, [["0:p0", "0:p1"], ["1:p0", "1:p1"]]);
@@ -330,7 +330,7 @@ async fn three_levels_use_the_outermost_element() {
         .map(|group| {
             group.map(|id| {
                 let person = crowd.profile(&id);
-                group.map(|other| crowd.both((&id, crowd.join(person.name(), crowd.profile(other).name()))))
+                group.map(|other| crowd.both((&id, &crowd.join(person.name(), crowd.profile(other).name()))))
             })
         })
         .await
@@ -636,7 +636,10 @@ async fn programs_are_bounded_in_steps_and_depth() {
     });
     check_exhausted(long.await, "map_steps_max");
     let groups = crowd.groups(vec![1]);
-    check_exhausted(groups.map(|a| a.map(|_| a.map(|id| id))).await, "map_depth_max");
+    check_exhausted(
+        groups.map(|a| a.map(|x| a.map(|y| crowd.both((&x, &crowd.profile(y).name()))))).await,
+        "map_depth_max",
+    );
     assert_eq!(groups.map(|a| a.map(|id| id)).await.unwrap(), [[Id(0)]]);
     assert_eq!(town.lines(), [""; 0]);
 }

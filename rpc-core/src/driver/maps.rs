@@ -11,12 +11,13 @@
 use std::{
     future::{Future, poll_fn},
     ops::Range,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
+    time::Instant,
 };
 
 use tokio::task::{JoinHandle, yield_now};
@@ -25,7 +26,7 @@ use super::{Driver, RunningTask};
 use crate::{
     codec::{self, DecodeBudget},
     context::{CancelSignal, with_deadline},
-    descriptor::MethodDescriptor,
+    descriptor::{MAP, MethodDescriptor},
     dispatch::{
         self, Held, HeldBytes, Incoming, Outcome, ReplyInner, RunningHandler, Services, SessionScope,
     },
@@ -49,7 +50,8 @@ use crate::{
 };
 
 impl<T> Driver<T> {
-    /// Starts a map on a task of its own: unlike a handler it may have much to do before it first waits.
+    /// Starts a map and polls it once, as a handler: one whose handlers finish at once answers with the results it was
+    /// built on. It stops for others after [`TURN_CALLS`]. The driver's turn ends with it.
     pub(super) fn begin_map(&mut self, begin: BeginMap) {
         let report = Arc::new(MapReport {
             answer: begin.answer,
@@ -69,15 +71,29 @@ impl<T> Driver<T> {
             bytes: Arc::clone(&self.map_bytes),
             bytes_max: self.limits.held_bytes_max,
             payload_bytes_max: begin.payload_bytes_max.min(self.limits.payload_bytes_max),
+            since_yield: AtomicU64::new(0),
             report: Arc::clone(&report),
         };
         let (plan, want) = (begin.plan, begin.want);
         let future = Box::pin(async move { run.outcome(&plan, begin.source, begin.captures, want).await });
-        let task = tokio::spawn(MapTask { future, deadline, report });
+        let mut task = MapTask { future, deadline, report };
+        let polled = {
+            let mut unconstrained = pin!(tokio::task::unconstrained(poll_fn(|cx| task.poll_outcome(cx))));
+            unconstrained.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        };
+        self.handler_started = Instant::now();
+        if let Poll::Ready(outcome) = polled {
+            task.report.finished.store(true, Ordering::Release);
+            return self.session.finish(answer, outcome);
+        }
+        let task = tokio::spawn(task);
         self.running
             .insert(answer, RunningTask { abort: task.abort_handle(), cancelled: None, no_cancel: false });
     }
 }
+
+/// So many calls are made before other tasks get their turn.
+const TURN_CALLS: u64 = 256;
 
 /// What the maps of a session hold, in bytes.
 pub(super) type MapBytes = Arc<AtomicUsize>;
@@ -89,16 +105,18 @@ struct MapTask {
     report: Arc<MapReport>,
 }
 
+impl MapTask {
+    fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        with_deadline(self.deadline, || dispatch::poll_handler(&mut self.future, &MAP, cx))
+    }
+}
+
 impl Future for MapTask {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let task = self.get_mut();
-        let outcome = ready!(with_deadline(task.deadline, || dispatch::poll_handler(
-            &mut task.future,
-            &crate::descriptor::MAP,
-            cx
-        )));
+        let outcome = ready!(task.poll_outcome(cx));
         task.report.finish(outcome);
         Poll::Ready(())
     }
@@ -138,6 +156,8 @@ struct MapRun {
     bytes: MapBytes,
     bytes_max: usize,
     payload_bytes_max: usize,
+    /// Calls made since other tasks had their turn.
+    since_yield: AtomicU64,
     report: Arc<MapReport>,
 }
 
@@ -259,10 +279,17 @@ impl MapRun {
                 window.step(number).await;
             }
             window.collect_into(&mut collected)?;
-            // Handlers that finish at once never wait: other tasks get their turn here.
-            yield_now().await;
+            self.yield_after(ranges.len() as u64 * plan.cost()).await;
         }
         Ok((collected.out.into(), collected.charge))
+    }
+
+    /// Handlers that finish at once never wait: other tasks get their turn here.
+    async fn yield_after(&self, calls: u64) {
+        if self.since_yield.fetch_add(calls, Ordering::Relaxed) + calls >= TURN_CALLS {
+            self.since_yield.store(0, Ordering::Relaxed);
+            yield_now().await;
+        }
     }
 
     /// Where the elements lie, if the program may run for so many.

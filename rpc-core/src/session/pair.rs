@@ -14,7 +14,10 @@ use bytes::Bytes;
 
 use crate::small_bytes::SmallBytes;
 
-use super::{Begin, CallOutcome, Event, Identity, NewCall, Session, Side, UpstreamOutcome, Waiter};
+use super::{
+    Begin, BeginMap, CallOutcome, Event, Identity, MethodName, NewCall, Session, Side, UpstreamOutcome,
+    Waiter,
+};
 use crate::{
     codec::{self, DecodeBudget},
     descriptor::{
@@ -28,7 +31,7 @@ use crate::{
     path::{Path, Step},
     select::{self, SelectError},
     time::Time,
-    wire::{CallId, Failure, Frame, FrameReader, METHOD_GET, MethodNumber, slots},
+    wire::{CallId, Failure, Frame, FrameReader, METHOD_GET, METHOD_MAP, MethodNumber, slots},
 };
 
 /// What `structured` returns.
@@ -224,6 +227,8 @@ pub(crate) struct TestPeer {
     next_id: i64,
     /// Calls whose handler has not been told what to do.
     pub(crate) open: Vec<Begin>,
+    /// Maps that may start; the driver would run them.
+    pub(crate) maps: Vec<BeginMap>,
     /// What handlers saw, in start order: `add(1, 2)`.
     pub(crate) log: Vec<String>,
     pub(crate) cancelled: Vec<CallId>,
@@ -311,6 +316,7 @@ impl TestPeer {
             session,
             next_id: 1,
             open: Vec::new(),
+            maps: Vec::new(),
             log: Vec::new(),
             cancelled: Vec::new(),
             automatic: true,
@@ -348,6 +354,36 @@ impl TestPeer {
         bases: Vec<CallId>,
         deadline: Option<Time>,
     ) -> TestCall {
+        self.call_with_methods(number, payload, bases, deadline, &[])
+    }
+
+    /// Maps a program over a part of a result; the methods it names are defined before.
+    pub(crate) fn map(
+        &mut self,
+        base: &TestCall,
+        steps: &[Step],
+        program: &[u8],
+        methods: &[u32],
+    ) -> TestCall {
+        let mut payload = vec![2];
+        let mut bases = Vec::new();
+        Arg::part(base, steps).put(&mut payload, &mut bases);
+        Arg::Bytes(program.to_vec()).put(&mut payload, &mut bases);
+        self.call_with_methods(METHOD_MAP, payload, bases, None, methods)
+    }
+
+    fn call_with_methods(
+        &mut self,
+        number: MethodNumber,
+        payload: Vec<u8>,
+        bases: Vec<CallId>,
+        deadline: Option<Time>,
+        methods: &[u32],
+    ) -> TestCall {
+        let named = |number: &u32| {
+            let (service, descriptor) = method(*number);
+            MethodName { number: MethodNumber(*number), service, method: descriptor }
+        };
         let id = CallId(self.next_id);
         self.next_id += 1;
         let detached = number.0 == NOTE;
@@ -365,7 +401,7 @@ impl TestPeer {
             method: descriptor,
             payload: payload.into(),
             bases,
-            methods: Vec::new(),
+            methods: methods.iter().map(named).collect(),
             deadline,
             metadata: Vec::new(),
             waiter: call.clone(),
@@ -467,7 +503,10 @@ impl TestPeer {
                     assert!(before.is_none(), "call {} returned twice", waiter.id.0);
                 }
                 Event::Begin(begin) => self.begin(begin),
-                Event::Map(_) => unreachable!("maps are run by the driver"),
+                Event::Map(begin) => {
+                    self.log.push(format!("map({} steps)", begin.plan.steps.len()));
+                    self.maps.push(begin);
+                }
                 Event::Cancel(answer) => self.cancelled.push(answer),
                 Event::PeerClosing { .. } => self.peer_closing = true,
             }
