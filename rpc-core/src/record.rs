@@ -47,7 +47,7 @@ pub(crate) struct Recorder {
 }
 
 enum State {
-    Open(Recording),
+    Open(Box<Recording>),
     Closed,
 }
 
@@ -82,7 +82,7 @@ impl Recorder {
     fn new() -> Arc<Self> {
         static OPENED: AtomicU64 = AtomicU64::new(0);
         let opened = OPENED.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Self { opened, state: Mutex::new(State::Open(Recording::default())) })
+        Arc::new(Self { opened, state: Mutex::new(State::Open(Box::default())) })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -97,7 +97,7 @@ impl Recorder {
         }
     }
 
-    fn close(&self) -> Option<Recording> {
+    fn close(&self) -> Option<Box<Recording>> {
         match std::mem::replace(&mut *self.state(), State::Closed) {
             State::Open(recording) => Some(recording),
             State::Closed => None,
@@ -337,8 +337,8 @@ impl Map<'_> {
         });
         let program = Program { policy: self.policy, steps: std::mem::take(&mut recording.steps), result };
         match recording.outer.take() {
-            Some(outer) => self.nested(&outer, program, recording, steps),
-            None => self.queued(&program, recording, steps),
+            Some(outer) => self.nested(&outer, program, *recording, steps),
+            None => self.queued(&program, *recording, steps),
         }
     }
 

@@ -118,7 +118,7 @@ impl Crowd for Town {
             id,
             name: format!("p{}", id.0),
             friends: (0..id.0 % 4).map(Id).collect(),
-            boss: (id.0 % 3 == 0).then_some(Id(id.0 + 1)),
+            boss: id.0.is_multiple_of(3).then_some(Id(id.0 + 1)),
         })
     }
 

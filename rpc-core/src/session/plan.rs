@@ -237,3 +237,6 @@ fn refused(number: usize, failure: &Failure) -> Failure {
     };
     invalid("(program)", format!("step {number} calls {what}"))
 }
+
+#[cfg(test)]
+mod tests; // session/plan/tests.rs: editing tests does not rebuild the library

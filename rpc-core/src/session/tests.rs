@@ -1016,7 +1016,7 @@ fn too_much_metadata_and_too_many_methods_are_violations() {
             fingerprint: 0,
         })
     };
-    let frames: Vec<Frame> = (1..=4_097).map(define).collect();
+    let frames: Vec<Frame> = (2..=4_098).map(define).collect();
     check_server_violation(&frames, &Violation::Limit("methods_max"));
 }
 
