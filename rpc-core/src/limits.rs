@@ -43,7 +43,8 @@ pub struct Limits {
     /// Calls and maps that the program of one `map` may consist of. Default 64. A longer one is refused with
     /// `ResourceExhausted` before it starts.
     pub map_steps_max: usize,
-    /// Elements of one `map` that are worked on at once. Default 16; public 4. The others wait.
+    /// Elements of one `map` that are worked on at once, those of maps within it included. Default 16; public 4. The
+    /// others wait.
     pub map_concurrency: usize,
     /// Distinct methods a peer may name in one session. Default 4,096. More breaks the protocol.
     pub methods_max: usize,

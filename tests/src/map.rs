@@ -38,8 +38,26 @@ enum CrowdError {
 #[error("`{0}` has no account")]
 struct NoAccount(String);
 
+/// Its layout cannot be found out: it accepts nothing that tracing tries.
+#[derive(Debug, Clone, PartialEq)]
+struct Secret;
+
+impl serde::Serialize for Secret {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(7)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Secret {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(serde::de::Error::custom("it is secret"))
+    }
+}
+
 #[rpc]
 trait Crowd {
+    async fn secrets(&self) -> Vec<Secret>;
+    async fn keep(&self, secret: Secret) -> u64;
     async fn ids(&self, count: u64) -> Result<Vec<Id>, CrowdError>;
     async fn groups(&self, sizes: Vec<u64>) -> Vec<Vec<Id>>;
     async fn profile(&self, id: Id) -> Result<Person, CrowdError>;
@@ -94,6 +112,15 @@ impl Town {
 }
 
 impl Crowd for Town {
+    async fn secrets(&self) -> Vec<Secret> {
+        vec![Secret, Secret]
+    }
+
+    async fn keep(&self, _secret: Secret) -> u64 {
+        self.log("keep".into());
+        0
+    }
+
     async fn ids(&self, count: u64) -> Result<Vec<Id>, CrowdError> {
         Ok((0..count).map(Id).collect())
     }
@@ -180,6 +207,7 @@ impl Crowd for Town {
     }
 
     async fn stubborn(&self, id: Id) -> u64 {
+        self.log(format!("begun {}", id.0));
         for _ in 0..20 {
             tokio::task::yield_now().await;
         }
@@ -380,6 +408,32 @@ async fn no_more_elements_are_worked_on_than_the_limit_says() {
     let (crowd, town) = crowd_with(Limits { map_concurrency: 3, ..Limits::default() });
     crowd.ids(20).map(|id| crowd.profile(id)).await.unwrap();
     assert_eq!(town.most_running.load(Ordering::SeqCst), 3);
+    crowd.groups(vec![5; 5]).map(|ids| ids.map(|id| crowd.profile(id))).await.unwrap();
+    crowd.groups(vec![5]).map(|ids| ids.map(|id| crowd.profile(id))).await.unwrap();
+    assert_eq!(town.most_running.load(Ordering::SeqCst), 3, "maps within maps share it");
+}
+
+#[tokio::test]
+async fn a_method_that_is_not_cancelled_outlives_its_map() {
+    let (crowd, town) = crowd();
+    let map = crowd.ids(3).map(|id| crowd.stubborn(id));
+    let waiting = tokio::spawn(async move { map.await.map(drop) });
+    while town.calls("begun") < 3 {
+        tokio::task::yield_now().await;
+    }
+    waiting.abort();
+    while town.calls("stubborn") < 3 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_sequence_of_what_cannot_be_told_apart_is_refused_by_name() {
+    let (crowd, town) = crowd();
+    let error = crowd.secrets().map(|secret| crowd.keep(secret)).await.unwrap_err();
+    let CallError::Refused(Refusal::InvalidReference { reason, .. }) = &error else { panic!("{error}") };
+    assert!(reason.contains("Secret"), "{reason}");
+    assert_eq!(town.lines(), [""; 0]);
 }
 
 #[tokio::test]

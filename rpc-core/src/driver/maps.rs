@@ -244,7 +244,7 @@ impl MapRun {
             Err(failure) => return Outcome::Failed(failure),
         };
         let bytes_max = if want.value { self.payload_bytes_max } else { usize::MAX };
-        match self.run(plan, source, captures, bytes_max).await {
+        match self.run(plan, source, captures, bytes_max, self.concurrency).await {
             Ok((bytes, _charge)) => {
                 let layout = plan.returns.clone();
                 let length = bytes.len();
@@ -265,16 +265,25 @@ impl MapRun {
         source: SmallBytes,
         captures: Vec<SmallBytes>,
         bytes_max: usize,
+        concurrency: usize,
     ) -> Result<(SmallBytes, Charge), NoResult> {
         let ranges = self.elements(plan, &source)?;
         let mut collected = Collected::new(self, plan, ranges.len(), bytes_max)?;
         let mut first = 0;
-        for ranges in ranges.chunks(self.concurrency) {
+        for ranges in ranges.chunks(concurrency) {
             let elements =
                 (first..).zip(ranges).map(|(index, range)| ElementRun::new(index, range.clone())).collect();
             first += ranges.len() as u64;
-            let mut window =
-                Window { run: self, plan, source: &source, captures: &captures, elements, failed: None };
+            let mut window = Window {
+                run: self,
+                plan,
+                source: &source,
+                captures: &captures,
+                // The maps within these elements share what is left of it.
+                concurrency_within: (concurrency / ranges.len()).max(1),
+                elements,
+                failed: None,
+            };
             for number in 0..plan.steps.len() {
                 window.step(number).await;
             }
@@ -373,6 +382,7 @@ struct Window<'a> {
     plan: &'a Plan,
     source: &'a SmallBytes,
     captures: &'a [SmallBytes],
+    concurrency_within: usize,
     /// In order; those behind one that failed the map are gone.
     elements: Vec<ElementRun>,
     /// The first element that failed the map.
@@ -463,14 +473,14 @@ impl<'a> Window<'a> {
         captures: &[Operand],
         plan: &'a Plan,
     ) -> Result<StepTask<'a>, StepFailure> {
-        let run = self.run;
+        let (run, concurrency) = (self.run, self.concurrency_within);
         let source = self.select(element, source)?;
         let captures =
             captures.iter().map(|capture| self.select(element, capture)).collect::<Result<Vec<_>, _>>()?;
         let given = run.charge(source.len() + captures.iter().map(|capture| capture.len()).sum::<usize>())?;
         Ok(StepTask::Map(Box::pin(async move {
             let _given = given;
-            let (bytes, charge) = run.run(plan, source, captures, usize::MAX).await?;
+            let (bytes, charge) = run.run(plan, source, captures, usize::MAX, concurrency).await?;
             Ok(if step.parts_used {
                 StepResult::Held(Box::new(HeldBytes { bytes, layout: plan.returns.clone() }), charge)
             } else {
