@@ -2,7 +2,7 @@
 //!
 //! The parts are taken over as they were traced; the bytes are those of the standard library's types.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::{Field, Layout, Node, Variant};
 use crate::error::ElementError;
@@ -41,24 +41,17 @@ impl Layout {
         let value = self.append_to(&mut nodes);
         let own = error.append_to(&mut nodes);
         // The variants but the first do not depend on `E`.
-        let (other, other_root) = Layout::of::<ElementError<()>>().into_variants();
-        let shift = nodes.len();
-        nodes.extend(other.iter().map(|node| node.map(|part| part + shift)));
-        if let Node::Enum { variants, .. } = &mut nodes[other_root + shift]
+        static TRACED: OnceLock<Layout> = OnceLock::new();
+        let other = TRACED.get_or_init(Layout::of::<ElementError<()>>).append_to(&mut nodes);
+        if let Node::Enum { variants, .. } = &mut nodes[other]
             && let Some(method) = variants.first_mut()
         {
             method.fields = Some(vec![Field { name: "", layout: own }]);
         }
         let variant = |name, layout| Variant { name, fields: Some(vec![Field { name: "", layout }]) };
-        nodes.push(Node::Enum {
-            name: "Result",
-            variants: vec![variant("Ok", value), variant("Err", other_root + shift)],
-        });
+        nodes
+            .push(Node::Enum { name: "Result", variants: vec![variant("Ok", value), variant("Err", other)] });
         Self::with_last_as_root(nodes)
-    }
-
-    fn into_variants(self) -> (Vec<Node<usize>>, usize) {
-        (self.graph.nodes.iter().map(|node| node.map(|part| *part)).collect(), self.root)
     }
 
     /// Copies this layout's nodes behind others; gives where its root then is.
