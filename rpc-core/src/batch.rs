@@ -264,7 +264,7 @@ fn same_for_all(calls: usize, answer: &Outcome) -> Vec<Outcome> {
     let outcome = || match answer {
         Outcome::Error(error, objects) => Outcome::Error(error.clone(), objects.clone()),
         Outcome::Failed(failure) => Outcome::Failed(failure.clone()),
-        Outcome::Value { .. } => Outcome::Failed(Failure::Panicked),
+        Outcome::Value { .. } | Outcome::Element(_) => Outcome::Failed(Failure::Panicked),
     };
     (0..calls).map(|_| outcome()).collect()
 }

@@ -196,6 +196,24 @@ impl MethodDescriptor {
     }
 }
 
+/// What stands for the built-in call that runs a map where a method is named.
+pub(crate) static MAP: MethodDescriptor = MethodDescriptor {
+    name: "map",
+    docs: "",
+    arguments: &[],
+    result: ValueDescriptor::new::<()>("()"),
+    error: None,
+    attributes: MethodAttributes {
+        idempotent: false,
+        oneway: false,
+        blocking: false,
+        no_cancel: false,
+        deprecated: None,
+        batch: None,
+    },
+    cache: SignatureCache::new(),
+};
+
 impl ServiceDescriptor {
     /// The services whose objects its methods take and return; traced on first use.
     pub(crate) fn objects(&self) -> &[&'static ServiceDescriptor] {

@@ -19,15 +19,19 @@ use crate::{
     descriptor::{MethodDescriptor, ServiceDescriptor},
     error::EncodeError,
     forward,
+    layout::{
+        Layout,
+        walk::{self, WalkError},
+    },
     link::Link,
-    object::{self, Behaviour, Capability, LocalObject},
+    object::{self, Behaviour, Capabilities, Capability, LocalObject},
     path::Step,
     select::{self, SelectError},
     session::Arguments,
     session_handle::SessionHandle,
     small_bytes::SmallBytes,
     time::Time,
-    wire::{Failure, Want},
+    wire::{Failure, Want, program::ElementFailure},
 };
 
 /// Something that answers calls: what `#[rpc]` generates as `…Server` around an implementation of the trait.
@@ -171,6 +175,36 @@ impl<T> Drop for HeldValue<T> {
     }
 }
 
+/// A result kept as bytes.
+pub(crate) struct HeldBytes {
+    pub(crate) bytes: SmallBytes,
+    pub(crate) objects: Capabilities,
+    pub(crate) layout: Layout,
+}
+
+impl Held for HeldBytes {
+    fn select(
+        &self,
+        path: &[Step],
+        out: &mut Vec<u8>,
+        objects: &mut Vec<Capability>,
+    ) -> Result<(), SelectError> {
+        // A part names them by their places in the table of the whole.
+        objects.extend(self.objects.iter().flat_map(|table| table.iter().cloned()));
+        // The whole needs no looking into, whatever its layout.
+        if path.is_empty() {
+            out.extend_from_slice(&self.bytes);
+            return Ok(());
+        }
+        let range = walk::locate(&self.layout, &self.bytes, path).map_err(|error| match error {
+            WalkError::Missed => SelectError::Missed,
+            other => SelectError::Encode(crate::error::EncodeError(other.to_string())),
+        })?;
+        out.extend_from_slice(&self.bytes[range]);
+        Ok(())
+    }
+}
+
 /// How a handler ended.
 pub(crate) enum Outcome {
     Value {
@@ -182,6 +216,8 @@ pub(crate) enum Outcome {
         held: Option<(Box<dyn Held>, usize)>,
     },
     Error(SmallBytes, Vec<Capability>),
+    /// An element of a map failed.
+    Element(ElementFailure),
     Failed(Failure),
 }
 

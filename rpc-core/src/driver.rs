@@ -16,6 +16,9 @@ use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use tokio::{runtime::RuntimeFlavor, task::AbortHandle, time::Sleep};
 
+mod elements;
+mod maps;
+
 pub use crate::session::Side;
 use crate::{
     close_codes,
@@ -87,6 +90,7 @@ pub fn start<T: Transport>(
         limits,
         submissions: Vec::new(),
         running: FxHashMap::default(),
+        map_bytes: maps::MapBytes::default(),
         wakers: Vec::new(),
         handler_started: Instant::now(),
         sealing: Sealing::Idle,
@@ -109,6 +113,8 @@ struct Driver<T> {
     limits: Limits,
     submissions: Vec<Submission>,
     running: FxHashMap<CallId, RunningTask>,
+    /// What its maps hold.
+    map_bytes: maps::MapBytes,
     /// Callers whose results are here; woken together at the end of the turn.
     wakers: Vec<Waker>,
     handler_started: Instant,
@@ -266,6 +272,7 @@ impl<T: Transport> Driver<T> {
                 objects: call.objects,
                 payload: call.payload,
                 bases: call.bases,
+                methods: call.methods,
                 deadline: call.deadline,
                 metadata: call.metadata,
                 waiter: call.cell,
@@ -351,6 +358,10 @@ impl<T: Transport> Driver<T> {
                     *steps = steps.saturating_sub(calls - 1);
                 }
                 Event::Begin(begin) => self.begin(begin),
+                Event::Map(begin) => {
+                    self.begin_map(begin);
+                    *steps = 0;
+                }
                 Event::Cancel(answer) => self.cancel(answer),
                 Event::PeerClosing { code, reason } => {
                     self.link.begin_draining(CloseReason::Peer { code, text: reason });
@@ -689,6 +700,7 @@ fn returned(cell: &Arc<CallCell>, outcome: CallOutcome<Arc<CallCell>>) -> Return
         }
         CallOutcome::Value(bytes) => Returned::Value(bytes),
         CallOutcome::Error(bytes) => Returned::Error(bytes),
+        CallOutcome::Element(failure) => elements::element_returned(cell, &failure),
         CallOutcome::Upstream { origin, cause } => {
             let cause = match cause {
                 UpstreamOutcome::Missed(path) => OriginCause::Missed(path),

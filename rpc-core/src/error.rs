@@ -2,7 +2,14 @@
 
 use std::{any::Any, fmt, sync::Arc, time::Duration};
 
-use crate::path::Path;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{
+    codec::{self, DecodeBudget},
+    layout::Layout,
+    limits::Limits,
+    path::Path,
+};
 
 /// Why a call did not produce a value.
 ///
@@ -16,6 +23,15 @@ pub enum CallError<E> {
     /// A promise this call was built on failed, so this call never ran.
     #[error(transparent)]
     Upstream(Upstream),
+    /// An element of a `map` failed, and with it the map.
+    #[error("element {index} of the map failed: {}", text_of(.error))]
+    Element {
+        /// Which one: the first of those that failed, counted from 0.
+        index: u64,
+        /// How the closure's promise would have failed outside of a map, for this element: `Method` if the call whose
+        /// result it returned failed by its own error, `Upstream` if another call of the closure did.
+        error: Box<CallError<E>>,
+    },
     /// The deadline passed. The handler was told to stop; it may have run in part.
     #[error("the deadline passed before the call returned")]
     DeadlineExceeded,
@@ -40,6 +56,67 @@ pub enum CallError<E> {
         #[source]
         reason: CloseReason,
     },
+}
+
+impl<E> CallError<E> {
+    /// The error that the method itself returned, also where it did for an element of a map.
+    pub fn own(&self) -> Option<&E> {
+        match self {
+            Self::Method(error) => Some(error),
+            Self::Element { error, .. } => error.own(),
+            _ => None,
+        }
+    }
+}
+
+/// The text without a bound on `E`, which `Display` does not need.
+fn text_of<E>(error: &CallError<E>) -> String {
+    error.to_string()
+}
+
+/// Why an element of a [`map_each`](crate::SequencePipe::map_each) has no value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum ElementError<E> {
+    /// The call whose result the closure returned failed by its own error.
+    #[error("the method failed")]
+    Method(#[source] E),
+    /// Another call of the closure failed by its own error.
+    #[error("`{method}`, which was called for the element, failed")]
+    Upstream {
+        /// The wire name of that method.
+        method: String,
+        /// What it returned.
+        error: EncodedError,
+    },
+    /// Something else stopped the element: a panic, a deadline, a limit, a part that its values do not have.
+    #[error("`{method}` did not run to its end: {reason}")]
+    Failed {
+        /// The wire name of the method that was called, or was to be.
+        method: String,
+        /// What happened.
+        reason: String,
+    },
+}
+
+/// The error of a method whose type is known to who asks for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EncodedError {
+    bytes: Vec<u8>,
+    layout: u64,
+}
+
+impl EncodedError {
+    pub(crate) fn new(bytes: &[u8], layout: Option<&Layout>) -> Self {
+        Self { bytes: bytes.to_vec(), layout: layout.map_or(0, Layout::fingerprint) }
+    }
+
+    /// The error, if the method's error type has the layout of `E`.
+    pub fn downcast<E: DeserializeOwned>(&self) -> Option<E> {
+        if Layout::of::<E>().fingerprint() != self.layout {
+            return None;
+        }
+        codec::decode(&self.bytes, DecodeBudget::from(&Limits::default())).ok()
+    }
 }
 
 /// A promise that a call was built on failed: which one, and with what.
@@ -79,10 +156,7 @@ impl Upstream {
 
     /// The typed error that the failed method returned, if it returned one and its type is `E`.
     pub fn downcast<E: 'static>(&self) -> Option<&E> {
-        match self.call_error::<E>()? {
-            CallError::Method(error) => Some(error),
-            _ => None,
-        }
+        self.call_error::<E>()?.own()
     }
 
     /// The path at which the value had nothing (`None`, another variant, an index past the end), if that is why.

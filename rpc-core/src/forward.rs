@@ -6,18 +6,9 @@
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use crate::{
-    codec::{self, DecodeBudget},
-    dispatch::{Held, Incoming, Outcome, ReplyInner},
-    error::EncodeError,
-    layout::{
-        Layout,
-        walk::{self, WalkError},
-    },
+    dispatch::{Held, HeldBytes, Incoming, Outcome, ReplyInner},
     link::{CallCell, Handle, Link, OriginCause, Returned},
-    object::{Behaviour, Capabilities, Capability, LocalObject, Passing},
-    path::Step,
-    select::SelectError,
-    small_bytes::SmallBytes,
+    object::{self, Behaviour, Capabilities, Capability, LocalObject, Passing},
     stub::{Remote, RemoteTarget, Stub},
     wire::Failure,
 };
@@ -44,7 +35,8 @@ pub(crate) fn start(remote: &Remote, method: u32, incoming: Incoming) -> ReplyIn
                 let held = want.keep.then(|| {
                     let layout = descriptor.signature().result.clone();
                     let length = value.bytes.len();
-                    let held = HeldBytes { bytes: value.bytes.clone(), objects: objects.clone(), layout };
+                    let table = object::capabilities(objects.clone());
+                    let held = HeldBytes { bytes: value.bytes.clone(), objects: table, layout };
                     (Box::new(held) as Box<dyn Held>, length)
                 });
                 Outcome::Value { payload: want.value.then_some(value.bytes), objects, held }
@@ -117,46 +109,9 @@ fn failure(returned: &Returned, cell: &CallCell) -> Failure {
             Refusal::Unavailable => Failure::Unavailable,
             other => unreachable(other.to_string()),
         },
-        Returned::Value(_) | Returned::Error(_) => {
+        Returned::BadAnswer(what) => unreachable((*what).into()),
+        Returned::Value(_) | Returned::Error(_) | Returned::Element { .. } => {
             unreachable(format!("`{}` returned twice", cell.method.name))
         }
     }
-}
-
-/// A result that was passed on and is kept for later calls.
-struct HeldBytes {
-    bytes: SmallBytes,
-    objects: Vec<Capability>,
-    layout: Layout,
-}
-
-impl Held for HeldBytes {
-    fn select(
-        &self,
-        path: &[Step],
-        out: &mut Vec<u8>,
-        objects: &mut Vec<Capability>,
-    ) -> Result<(), SelectError> {
-        // The whole needs no looking into, whatever its layout.
-        let range = if path.is_empty() {
-            Ok(0..self.bytes.len())
-        } else {
-            walk::locate(&self.layout, &self.bytes, path)
-        };
-        let range = range.map_err(|error| match error {
-            WalkError::Missed => SelectError::Missed,
-            other => SelectError::Encode(EncodeError(other.to_string())),
-        })?;
-        let part = self.bytes.get(range).ok_or(SelectError::Missed)?;
-        out.extend_from_slice(part);
-        // The part names them by their places in the table of the whole.
-        objects.extend(self.objects.iter().cloned());
-        Ok(())
-    }
-}
-
-/// The place in a table that an encoded object is.
-pub(crate) fn place_of_object(bytes: &[u8]) -> Option<usize> {
-    let budget = DecodeBudget { depth_max: 1, factor: 1, zero_sized_max: 0 };
-    codec::decode::<u32>(bytes, budget).ok().map(|place| place as usize)
 }

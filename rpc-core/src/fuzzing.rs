@@ -17,6 +17,7 @@ use crate::{
     },
     dispatch::{Held, Outcome},
     error::Violation,
+    layout::{Layout, walk},
     limits::Limits,
     link::{Handle, Interest},
     object::{Behaviour, Capability, Home, Import, LocalObject},
@@ -25,7 +26,10 @@ use crate::{
     session::{Begin, Event, Identity, Session, SessionStats, Side, Waiter},
     stub::{Remote, RemoteTarget},
     time::Time,
-    wire::{self, ArgumentList, CallId, Failure, Frame, FrameReader, ObjectId, Payload},
+    wire::{
+        self, ArgumentList, CallId, Failure, Frame, FrameReader, ObjectId, Payload,
+        program::{ElementFailure, Program},
+    },
 };
 
 #[cfg(test)]
@@ -48,6 +52,13 @@ pub fn frames(message: &[u8]) {
         assert_eq!(decoded, Ok(Some(frame)), "a frame changed when it was written again");
     }
     let _ = ArgumentList::parse(Bytes::copy_from_slice(message));
+    let bytes = SmallBytes::copy_from_slice(message);
+    if let Ok(program) = Program::parse(&bytes, 3, 2, 64, 4) {
+        let mut again = Vec::new();
+        program.put(&mut again);
+        assert_eq!(Program::parse(&again.into(), 3, 2, 64, 4), Ok(program), "a program changed");
+    }
+    let _ = ElementFailure::parse(bytes);
 }
 
 // ---- payloads ----
@@ -94,7 +105,10 @@ pub fn payload(bytes: &[u8]) {
 /// Compared as bytes, because a NaN is not equal to itself.
 fn decode<T: Serialize + DeserializeOwned + Debug>(bytes: &[u8]) {
     let budget = DecodeBudget::from(&Limits::public());
+    let layout = Layout::of::<T>();
+    let walked = walk::skip(&layout, bytes);
     let Ok(value) = codec::decode::<T>(bytes, budget) else { return };
+    assert_eq!(walked, Ok(bytes.len()), "the walk and the decoder disagree about {value:?}");
     let mut once = Vec::new();
     codec::encode(&value, &mut once).expect("what was decoded encodes");
     let again: T = codec::decode(&once, budget).expect("what was encoded decodes");
@@ -260,6 +274,7 @@ impl Victim {
             match event {
                 Event::Begin(begin) if begin.answer.0 % 3 == 0 => self.running.push(begin),
                 Event::Begin(begin) => self.session.finish(begin.answer, outcome(&begin)),
+                Event::Map(begin) => self.session.finish(begin.answer, Outcome::Failed(Failure::Unavailable)),
                 Event::Cancel(answer) => self.stop(answer),
                 Event::PeerClosing { .. } | Event::Returned { .. } => {}
             }

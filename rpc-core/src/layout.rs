@@ -13,8 +13,8 @@ use serde::de::DeserializeOwned;
 
 use crate::{descriptor::ServiceDescriptor, path::Step};
 
+mod compose;
 mod trace;
-#[cfg_attr(not(test), expect(dead_code, reason = "results as bytes are built on it"))]
 pub(crate) mod walk;
 
 /// How deep a fingerprint looks into a recursive layout. Two layouts that differ only below that are taken as equal;
@@ -271,6 +271,23 @@ impl Layout {
             Node::Leaf(Leaf::Object(service)) => Some(service.0),
             _ => None,
         })
+    }
+
+    /// Whether a value of it can name objects.
+    pub(crate) fn has_objects(&self) -> bool {
+        let mut seen = vec![false; self.graph.nodes.len()];
+        let mut open = vec![self.root];
+        while let Some(root) = open.pop() {
+            if std::mem::replace(&mut seen[root], true) {
+                continue;
+            }
+            let node = &self.graph.nodes[root];
+            if matches!(node, Node::Leaf(Leaf::Object(_))) {
+                return true;
+            }
+            open.extend(node.parts().into_iter().map(|(part, _)| part));
+        }
+        false
     }
 
     /// The service of the object that this is a reference to.

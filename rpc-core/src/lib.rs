@@ -40,6 +40,7 @@ mod object;
 mod path;
 mod pipeline;
 mod promise;
+mod record;
 #[cfg(test)]
 mod seeded;
 mod select;
@@ -59,7 +60,8 @@ pub use descriptor::{
 pub use dispatch::log_problems;
 pub use dispatch::{Service, Services};
 pub use error::{
-    CallError, CloseReason, DecodeError, Delivery, EncodeError, Refusal, SocketError, Upstream, Violation,
+    CallError, CloseReason, DecodeError, Delivery, ElementError, EncodeError, EncodedError, Refusal,
+    SocketError, Upstream, Violation,
 };
 pub use layout::{Field, Layout, Leaf, Node, ObjectService, Variant};
 pub use limits::Limits;

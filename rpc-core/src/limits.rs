@@ -43,6 +43,18 @@ pub struct Limits {
     /// Calls of a method with `#[rpc(batch = "…")]` that one call of its batch method answers. Default 1,000. More calls
     /// that are ready are answered by further calls of it; zero counts as one.
     pub batch_max: usize,
+    /// Calls that one `map` may make: elements times steps of the program, and what maps within it make. Default 10,000;
+    /// public 1,000. A map above it is refused with `ResourceExhausted` before it starts; where a map within it is one
+    /// too many, the element fails with it.
+    pub map_calls_max: usize,
+    /// How deep maps may be nested. Default 4. A deeper one is refused with `ResourceExhausted` before it starts.
+    pub map_depth_max: usize,
+    /// Calls and maps that the program of one `map` may consist of. Default 64. A longer one is refused with
+    /// `ResourceExhausted` before it starts.
+    pub map_steps_max: usize,
+    /// Elements of one `map` that are worked on at once, those of maps within it included. Default 16; public 4. The
+    /// others wait.
+    pub map_concurrency: usize,
     /// Distinct methods a peer may name in one session. Default 4,096. More breaks the protocol.
     pub methods_max: usize,
     /// Key and value bytes of one call's metadata, and 48 more for each entry. Default 8 KiB. More breaks the protocol;
@@ -93,6 +105,10 @@ impl Default for Limits {
             exports_max: 16_384,
             imports_max: 16_384,
             batch_max: 1_000,
+            map_calls_max: 10_000,
+            map_depth_max: 4,
+            map_steps_max: 64,
+            map_concurrency: 16,
             methods_max: 4_096,
             metadata_bytes_max: 8 << 10,
             decode_depth_max: 64,
@@ -125,6 +141,8 @@ impl Limits {
             chain_depth_max: 32,
             exports_max: 1_024,
             imports_max: 1_024,
+            map_calls_max: 1_000,
+            map_concurrency: 4,
             control_frames_burst: 20,
             ..Self::default()
         }

@@ -19,17 +19,18 @@ use futures::{channel::oneshot, task::AtomicWaker};
 
 use crate::{
     codec::DecodeBudget,
-    descriptor::{MethodDescriptor, ServiceDescriptor},
+    descriptor::{MAP, MethodDescriptor, ServiceDescriptor},
     dispatch::Outcome,
     error::{CloseReason, Delivery, Refusal},
     limits::Limits,
     object::{Behaviour, Encoded, Home, Import, LocalObject, Passing},
     path::Path,
-    session::{CallTarget, SessionStats},
+    record::{MapSteps, Recorded},
+    session::{CallTarget, MethodName, SessionStats},
     small_bytes::SmallBytes,
-    stub::{Remote, RemoteTarget},
+    stub::{BORN_FAILED, Remote, RemoteTarget},
     time::Time,
-    wire::{CallId, MethodNumber, ObjectId},
+    wire::{CallId, METHOD_FIRST, MethodNumber, ObjectId},
 };
 
 /// What a caller, a handler or a handle asks of the session.
@@ -62,6 +63,8 @@ pub(crate) struct OutgoingCall {
     pub(crate) payload: SmallBytes,
     /// The calls whose results the slots refer to.
     pub(crate) bases: Vec<CallId>,
+    /// The methods that a map's program names.
+    pub(crate) methods: Vec<MethodName>,
     pub(crate) deadline: Option<Time>,
     pub(crate) metadata: Vec<(String, String)>,
     pub(crate) cell: Arc<CallCell>,
@@ -117,7 +120,7 @@ impl Link {
                 woken: false,
                 state: OutboxState::Open,
                 services: Vec::new(),
-                next_method: 1,
+                next_method: METHOD_FIRST.0,
             }),
             driver: AtomicWaker::new(),
             flushing: AtomicBool::new(false),
@@ -319,6 +322,13 @@ pub(crate) enum Returned {
         origin: Arc<CallCell>,
         cause: OriginCause,
     },
+    /// An element of a map failed.
+    Element {
+        index: u64,
+        error: Box<Returned>,
+    },
+    /// The peer answered with what cannot be.
+    BadAnswer(&'static str),
     Refused(Refusal),
     DeadlineExceeded,
     Cancelled,
@@ -347,6 +357,10 @@ pub(crate) struct CallCell {
     pub(crate) decode_error: ErrorDecoder,
     /// The call whose result this is a part of, when this is the built-in call for a part.
     pub(crate) part_of: Option<Arc<CallCell>>,
+    /// It is not a call but stands for one in the program of a map.
+    pub(crate) recorded: Option<Recorded>,
+    /// It is a map, or stands for one; these are its steps.
+    pub(crate) steps: Option<Arc<MapSteps>>,
     interest: AtomicU32,
     state: Mutex<CellState>,
 }
@@ -396,6 +410,32 @@ impl CallCell {
         Self::with(id, handle, service, method, no_promise, None, DETACHED)
     }
 
+    /// What stands for a call in the program of a map. Nobody waits for it, and it is never queued.
+    pub(crate) fn recorded(
+        handle: Arc<Handle>,
+        service: &'static str,
+        method: &'static MethodDescriptor,
+        decode_error: ErrorDecoder,
+        recorded: Recorded,
+        steps: Option<Arc<MapSteps>>,
+    ) -> Arc<Self> {
+        let interest = WANTED | REFERENCE;
+        let cell = Self::build(BORN_FAILED, handle, service, method, decode_error, None, interest);
+        Arc::new(Self { recorded: Some(recorded), steps, ..cell })
+    }
+
+    /// The built-in call that runs a program for each element of a result.
+    pub(crate) fn map(
+        id: CallId,
+        handle: Arc<Handle>,
+        service: &'static str,
+        decode_error: ErrorDecoder,
+        steps: Arc<MapSteps>,
+    ) -> Arc<Self> {
+        let cell = Self::build(id, handle, service, &MAP, decode_error, None, WANTED | REFERENCE);
+        Arc::new(Self { steps: Some(steps), ..cell })
+    }
+
     /// The built-in call for a part of what `whole` returns. Later calls refer to the whole, never to it.
     pub(crate) fn part(id: CallId, whole: &Arc<CallCell>) -> Arc<Self> {
         let handle = Arc::clone(&whole.handle);
@@ -419,17 +459,31 @@ impl CallCell {
         part_of: Option<Arc<CallCell>>,
         interest: u32,
     ) -> Arc<Self> {
+        Arc::new(Self::build(id, handle, service, method, decode_error, part_of, interest))
+    }
+
+    fn build(
+        id: CallId,
+        handle: Arc<Handle>,
+        service: &'static str,
+        method: &'static MethodDescriptor,
+        decode_error: ErrorDecoder,
+        part_of: Option<Arc<CallCell>>,
+        interest: u32,
+    ) -> Self {
         let state = Mutex::new(CellState::Pending(None));
-        Arc::new(Self {
+        Self {
             id,
             handle,
             service,
             method,
             decode_error,
             part_of,
+            recorded: None,
+            steps: None,
             interest: AtomicU32::new(interest),
             state,
-        })
+        }
     }
 
     /// Why a call that was born failed did; for calls built on it.

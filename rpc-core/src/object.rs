@@ -389,6 +389,17 @@ impl PartialEq for Encoded {
 }
 
 impl Encoded {
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The object that this is, if it is one and nothing else.
+    pub(crate) fn only_object(&self) -> Option<Capability> {
+        let budget = crate::codec::DecodeBudget { depth_max: 1, factor: 1, zero_sized_max: 0 };
+        let place = crate::codec::decode::<u32>(&self.bytes, budget).ok()?;
+        self.capabilities.as_ref()?.get(place as usize).cloned()
+    }
+
     /// Decodes the value; clients in it call through `handle`.
     pub(crate) fn decode<T: serde::de::DeserializeOwned>(
         &self,

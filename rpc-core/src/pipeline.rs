@@ -2,9 +2,15 @@
 
 use std::{marker::PhantomData, sync::Arc};
 
+use serde::de::DeserializeOwned;
+
 use crate::{
+    error::ElementError,
+    never::Never,
     path::Step,
-    promise::{Place, Promise},
+    promise::{Place, Promise, decode_error},
+    record,
+    wire::program::Policy,
 };
 
 /// A type whose parts can be named before a value of it exists.
@@ -77,6 +83,16 @@ impl<T, E: Send + Sync + 'static> OptionPipe<T, E> {
     pub fn some(&self) -> Promise<T, E> {
         Promise::part(self.at.place.then(Step::Some))
     }
+
+    /// What the calls of `each` make of the value inside; `None` stays `None`. The peer makes the calls.
+    ///
+    /// Everything that [`SequencePipe::map`] says holds here too, for a sequence of one element or none.
+    pub fn map<U, E2>(&self, each: impl FnOnce(Promise<T, E>) -> Promise<U, E2>) -> Promise<Option<U>, E2>
+    where
+        E2: DeserializeOwned + Send + Sync + 'static,
+    {
+        Promise::of_call(record::map(&self.at.place, Policy::Fail, decode_error::<E2>, each))
+    }
 }
 
 impl<T: 'static> Pipelined for Option<T> {
@@ -96,6 +112,68 @@ impl<T, E: Send + Sync + 'static> SequencePipe<T, E> {
     /// The element at `index`. A call that uses it fails with `Upstream` when the sequence is shorter.
     pub fn index(&self, index: u32) -> Promise<T, E> {
         Promise::part(self.at.place.then(Step::Index(index)))
+    }
+
+    /// What the calls of `each` make of every element, in the order of the elements. The peer makes the calls: however
+    /// many elements there are, the map is one call and one result.
+    ///
+    /// `each` runs once, here and now, with a promise that stands for an element. A call that uses it, or the result of
+    /// one that does, is not made but recorded, and the peer makes all recorded calls for each element, also those whose
+    /// results are not returned. A call that uses nothing of the kind is made once, as usual, and its promise may be used by
+    /// the recorded ones. `each` may map in turn, also over what it was given, and use promises of the closures around it.
+    ///
+    /// The peer works on several elements at once (`Limits::map_concurrency`), and takes each through the calls in the
+    /// order in which they were recorded. A one-way call is recorded too; what becomes of it does not matter to its
+    /// element. All recorded calls share the earliest of their deadlines and the metadata of their stubs.
+    ///
+    /// # Errors
+    /// The first element that fails ends the map with [`CallError::Element`](crate::CallError::Element), which holds its
+    /// index and how the promise that `each` returned would have failed for it. Elements before it have run to their end,
+    /// those behind it are stopped. [`map_each`](Self::map_each) goes on instead. If what is mapped over
+    /// fails, the map fails as other calls that are built on it do.
+    ///
+    /// The promise fails with [`Refusal::Misuse`](crate::Refusal::Misuse) if `each` used what belongs to another closure or
+    /// session, as does whatever else a promise was used for that stands for an element and has left its closure. It fails
+    /// with [`Refusal::ResourceExhausted`](crate::Refusal::ResourceExhausted) before any call is made if the program, or
+    /// its length times the number of elements, exceeds the peer's `map_steps_max`, `map_depth_max` or `map_calls_max`.
+    ///
+    /// # Example
+    /// ```
+    /// # use rpc_core::{Services, memory, rpc};
+    /// #[rpc]
+    /// trait Numbers {
+    ///     async fn upto(&self, end: u64) -> Vec<u64>;
+    ///     async fn next(&self, number: u64) -> u64;
+    /// }
+    /// # struct Counting;
+    /// # impl Numbers for Counting {
+    /// #     async fn upto(&self, end: u64) -> Vec<u64> { (0..end).collect() }
+    /// #     async fn next(&self, number: u64) -> u64 { number + 1 }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let numbers: NumbersClient = memory::connect(Services::new().with(NumbersServer::new(Counting))).service();
+    /// let next = numbers.upto(3).map(|number| numbers.next(number));   // not one call was answered yet
+    /// assert_eq!(next.await?, [1, 2, 3]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn map<U, E2>(&self, each: impl FnOnce(Promise<T, E>) -> Promise<U, E2>) -> Promise<Vec<U>, E2>
+    where
+        E2: DeserializeOwned + Send + Sync + 'static,
+    {
+        Promise::of_call(record::map(&self.at.place, Policy::Fail, decode_error::<E2>, each))
+    }
+
+    /// Like [`map`](Self::map), but an element that fails takes its error's place in the result and the others go on.
+    ///
+    /// # Errors
+    /// Only if the map as a whole cannot be run; see [`map`](Self::map). [`Promise::widen`] gives it another error type.
+    pub fn map_each<U, E2>(
+        &self,
+        each: impl FnOnce(Promise<T, E>) -> Promise<U, E2>,
+    ) -> Promise<Vec<Result<U, ElementError<E2>>>, Never> {
+        Promise::of_call(record::map(&self.at.place, Policy::Collect, decode_error::<Never>, each))
     }
 }
 

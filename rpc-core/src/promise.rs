@@ -221,6 +221,10 @@ fn call_error<E: DeserializeOwned>(returned: Returned, cell: &CallCell) -> CallE
             }
             OriginCause::Missed(path) => CallError::Upstream(upstream(&origin, UpstreamCause::Missed(path))),
         },
+        Returned::Element { index, error } => {
+            CallError::Element { index, error: Box::new(call_error(*error, cell)) }
+        }
+        Returned::BadAnswer(what) => CallError::BadAnswer(crate::error::DecodeError::Invalid(what.into())),
         Returned::Refused(refusal) => CallError::Refused(refusal),
         Returned::DeadlineExceeded => CallError::DeadlineExceeded,
         Returned::Cancelled => CallError::Cancelled,

@@ -24,11 +24,12 @@ use bytes::Bytes;
 use self::{
     answers::{AnswerTarget, Answers, Arriving, NextStep, ObjectSlot},
     assembly::Assembly,
-    calls::Calls,
+    calls::{Assembled, Calls},
     handshake::{Handshake, INITIAL_CALLS},
     methods::{Method, OwnMethods, PeerMethods},
     objects::Objects,
     outgoing::Outgoing,
+    plan::Plan,
 };
 use crate::{
     descriptor::{MethodDescriptor, ServiceDescriptor},
@@ -42,7 +43,7 @@ use crate::{
     time::Time,
     wire::{
         Call, CallId, Chunk, Failure, Frame, FrameReader, MethodNumber, ObjectId, Offer, PassedObject,
-        Payload, Return, Status, Target, Want,
+        Payload, Return, Status, Target, Want, program::ElementFailure,
     },
 };
 
@@ -50,13 +51,14 @@ mod answers;
 mod assembly;
 mod calls;
 mod handshake;
-mod methods;
+pub(crate) mod methods;
 #[cfg(test)]
 mod model;
 mod objects;
 mod outgoing;
 #[cfg(test)]
 pub(crate) mod pair;
+pub(crate) mod plan;
 #[cfg(test)]
 mod tests;
 
@@ -92,6 +94,8 @@ pub(crate) struct NewCall<W> {
     pub(crate) objects: Vec<Passing>,
     pub(crate) payload: SmallBytes,
     pub(crate) bases: Vec<CallId>,
+    /// Methods that the call's program names.
+    pub(crate) methods: Vec<MethodName>,
     pub(crate) deadline: Option<Time>,
     pub(crate) metadata: Vec<(String, String)>,
     pub(crate) waiter: W,
@@ -107,6 +111,14 @@ pub(crate) enum CallTarget {
     Result(CallId, Path),
 }
 
+/// A method by this side's number for it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MethodName {
+    pub(crate) number: MethodNumber,
+    pub(crate) service: &'static str,
+    pub(crate) method: &'static MethodDescriptor,
+}
+
 /// How a call of this side came back.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum CallOutcome<W> {
@@ -114,6 +126,8 @@ pub(crate) enum CallOutcome<W> {
     Done,
     Value(Encoded),
     Error(Encoded),
+    /// An element of a map failed.
+    Element(ElementFailure),
     Upstream {
         origin: W,
         cause: UpstreamOutcome<W>,
@@ -133,6 +147,8 @@ pub(crate) enum Event<W> {
     Returned { waiter: W, outcome: CallOutcome<W> },
     /// A call of the peer is to start.
     Begin(Begin),
+    /// A map of the peer is to start.
+    Map(BeginMap),
     /// Nobody waits for this answer any more; its handler may stop. `finish` is due when it has.
     Cancel(CallId),
     /// The peer takes no new calls.
@@ -176,6 +192,16 @@ impl Arguments {
         self.selected.iter().find(|(known, _)| *known == index).map_or(&self.beside, |(_, table)| table)
     }
 
+    /// Each value with the objects that it names.
+    pub(crate) fn into_encoded(self) -> impl Iterator<Item = Encoded> {
+        let Self { values, beside, selected } = self;
+        values.into_iter().enumerate().map(move |(index, bytes)| {
+            let found = selected.iter().find(|(known, _)| *known == index);
+            let capabilities = found.map_or_else(|| beside.clone(), |(_, table)| table.clone());
+            Encoded { bytes, capabilities }
+        })
+    }
+
     /// Bytes of the values, and what the objects take.
     pub(crate) fn bytes(&self) -> usize {
         let objects = |table: &Capabilities| table.as_ref().map_or(0, |table| size_of_val(&**table));
@@ -183,6 +209,21 @@ impl Arguments {
             + objects(&self.beside)
             + self.selected.iter().map(|(_, table)| objects(table)).sum::<usize>()
     }
+}
+
+/// A map of the peer that may start: what it is given is here, and its program was checked.
+pub(crate) struct BeginMap {
+    pub(crate) answer: CallId,
+    pub(crate) plan: Plan,
+    pub(crate) source: Encoded,
+    pub(crate) captures: Vec<Encoded>,
+    /// The objects that came with the call.
+    pub(crate) passed: Capabilities,
+    pub(crate) want: Want,
+    pub(crate) deadline: Option<Time>,
+    pub(crate) metadata: Vec<(String, String)>,
+    /// The longest result that the caller takes.
+    pub(crate) payload_bytes_max: usize,
 }
 
 /// How much a session holds at the moment.
@@ -213,7 +254,6 @@ pub(crate) struct Session<W> {
     limits: Arc<Limits>,
     handshake: Handshake,
     own_methods: OwnMethods,
-    peer_methods: PeerMethods,
     calls: Calls<W>,
     answers: Answers,
     arguments: Assembly,
@@ -262,9 +302,8 @@ impl<W: Waiter> Session<W> {
         Self {
             handshake,
             own_methods: OwnMethods::default(),
-            peer_methods: PeerMethods::new(services, limits.methods_max),
             calls: Calls::new(),
-            answers: Answers::new(Arc::clone(&limits)),
+            answers: Answers::new(Arc::clone(&limits), PeerMethods::new(services, limits.methods_max)),
             arguments: Assembly::default(),
             results: Assembly::default(),
             outgoing,
@@ -360,7 +399,7 @@ impl<W: Waiter> Session<W> {
                 self.heard_offer();
                 Ok(())
             }
-            Frame::Define(define) => self.peer_methods.define(define),
+            Frame::Define(define) => self.answers.define(define),
             Frame::Call(call) => self.handle_call(now, call),
             Frame::Return(answer) => self.handle_return(answer),
             Frame::Cancel(id) => self.answers.cancel(id, &mut self.outgoing),
@@ -387,7 +426,7 @@ impl<W: Waiter> Session<W> {
 
     fn handle_call(&mut self, now: Time, mut call: Call) -> Result<(), Violation> {
         let outgoing_full = self.outgoing.bytes() > self.limits.outgoing_bytes_max;
-        let method = self.peer_methods.resolve(call.method)?;
+        let method = self.answers.resolve(call.method)?;
         let payload = std::mem::replace(&mut call.payload, Payload::Chunked { total: 0 });
         let length = match &payload {
             Payload::Inline(bytes) => bytes.len(),
@@ -449,13 +488,13 @@ impl<W: Waiter> Session<W> {
         let known = match method {
             Method::Known(known) => known,
             Method::Refused(failure) => return Err(failure),
-            Method::Get if *target == Target::Root => return Ok((AnswerTarget::Root, Method::Get)),
-            Method::Get => return Err(answers::no_such_object("(target)")),
+            method @ (Method::Get | Method::Map) if *target == Target::Root => {
+                return Ok((AnswerTarget::Root, method));
+            }
+            Method::Get | Method::Map => return Err(answers::no_such_object("(target)")),
         };
         match target {
-            Target::Root if self.peer_methods.is_at_root(&known) => {
-                Ok((AnswerTarget::Root, Method::Known(known)))
-            }
+            Target::Root if self.answers.is_at_root(&known) => Ok((AnswerTarget::Root, Method::Known(known))),
             Target::Root => Err(Failure::UnknownService),
             Target::Object(id) => {
                 let object =
@@ -507,17 +546,24 @@ impl<W: Waiter> Session<W> {
                 Ok(capabilities) => CallOutcome::Error(Encoded { bytes, capabilities }),
                 Err(failure) => CallOutcome::Failed(failure),
             },
-            Status::Value(Payload::Chunked { total }) | Status::Error(Payload::Chunked { total })
+            Status::Element(Payload::Inline(bytes)) => CallOutcome::Element(ElementFailure::parse(bytes)?),
+            Status::Value(Payload::Chunked { total })
+            | Status::Error(Payload::Chunked { total })
+            | Status::Element(Payload::Chunked { total })
                 if total > payload_max =>
             {
                 return Err(Violation::Limit("payload_bytes_max"));
             }
             Status::Value(Payload::Chunked { total }) => {
-                self.calls.expect_chunks(id, false, capabilities.unwrap_or_default())?;
+                self.calls.expect_chunks(id, Assembled::Value(capabilities.unwrap_or_default()))?;
                 return self.results.expect(id, total, true);
             }
             Status::Error(Payload::Chunked { total }) => {
-                self.calls.expect_chunks(id, true, capabilities.unwrap_or_default())?;
+                self.calls.expect_chunks(id, Assembled::Error(capabilities.unwrap_or_default()))?;
+                return self.results.expect(id, total, true);
+            }
+            Status::Element(Payload::Chunked { total }) => {
+                self.calls.expect_chunks(id, Assembled::Element)?;
                 return self.results.expect(id, total, true);
             }
             Status::Upstream { origin, missed } => {
@@ -640,6 +686,7 @@ impl<W: Waiter> Session<W> {
         }
         Some(match self.answers.pop_step()? {
             NextStep::Begin(begin) => Event::Begin(begin),
+            NextStep::Map(begin) => Event::Map(begin),
             NextStep::Cancel(answer) => Event::Cancel(answer),
         })
     }
@@ -704,7 +751,7 @@ impl<W: Waiter> Session<W> {
     /// Lets the peer call what it was given: services it may not have known before.
     fn learn_exports(&mut self) {
         for service in self.outgoing.objects.take_new_services() {
-            self.peer_methods.learn(service);
+            self.answers.learn(service);
         }
     }
 

@@ -16,11 +16,14 @@ use crate::{
     dispatch::Service,
     error::{CloseReason, Delivery, Refusal},
     limits::metadata_bytes,
-    link::{CallCell, CallRejected, Handle, Link, OriginCause, OutgoingCall, Referable, Returned},
+    link::{
+        CallCell, CallRejected, ErrorDecoder, Handle, Link, OriginCause, OutgoingCall, Referable, Returned,
+    },
     object::{self, Behaviour, Capability, Import, LocalObject, Passing},
     pipeline::PipeAt,
     promise::{Place, Promise, RawCall, decode_error},
-    session::CallTarget,
+    record::{self, RecordedCall, RecordedTarget, Recorder},
+    session::{CallTarget, MethodName},
     small_bytes::SmallBytes,
     time::{self, Time},
     wire::{CallId, METHOD_GET, MethodNumber, slots},
@@ -220,7 +223,7 @@ impl Stub {
             arguments.fail(ArgumentFault::Misuse(reason));
         }
         if let Kind::Remote(Remote { target: RemoteTarget::Promised(place), .. }) = &self.kind {
-            arguments.refer(place);
+            arguments.address(place);
         }
         CallBuilder {
             stub: self,
@@ -257,8 +260,11 @@ impl CallBuilder<'_> {
 
     /// Queues a call nobody waits for.
     pub fn send_oneway(self) -> Result<(), NotSent> {
+        if !self.arguments.recorders.is_empty() {
+            return self.record(|_, _| (Arc::new(()), String::new())).map(drop).map_err(NotSent::from);
+        }
         let Self { stub, handle, method, number, arguments } = self;
-        let Ready { payload, objects, bases, deadline, metadata } =
+        let Ready { payload, objects, target, bases, deadline, metadata } =
             arguments.finish(stub, method).map_err(NotSent::from)?;
         let queued = handle.link.call(true, |id| OutgoingCall {
             id,
@@ -266,7 +272,8 @@ impl CallBuilder<'_> {
             target: stub.target(),
             objects,
             payload,
-            bases: ids(&bases),
+            bases: ids(bases.iter().chain(&target)),
+            methods: Vec::new(),
             deadline,
             metadata,
             cell: CallCell::oneway(id, Arc::clone(handle), stub.service.name, method),
@@ -295,22 +302,29 @@ impl CallBuilder<'_> {
     }
 
     /// The part of `send` that does not depend on the method's types.
-    fn queue(self, decode_error: crate::link::ErrorDecoder) -> Arc<CallCell> {
-        let Self { stub, handle, method, number, arguments } = self;
+    fn queue(self, decode_error: ErrorDecoder) -> Arc<CallCell> {
+        let (stub, handle, method) = (self.stub, self.handle, self.method);
         let new_cell = |id| CallCell::new(id, Arc::clone(handle), stub.service.name, method, decode_error);
+        if !self.arguments.recorders.is_empty() {
+            return self
+                .record(decode_error)
+                .unwrap_or_else(|failed| born_failed(new_cell(BORN_FAILED), failed));
+        }
+        let Self { number, arguments, .. } = self;
         let ready = match arguments.finish(stub, method) {
             Ok(ready) => ready,
             Err(failed) => return born_failed(new_cell(BORN_FAILED), failed),
         };
         // The bases are dropped after the call is queued: until then nothing may take them for unneeded.
-        let Ready { payload, objects, bases, deadline, metadata } = ready;
+        let Ready { payload, objects, target, bases, deadline, metadata } = ready;
         let queued = handle.link.call(false, |id| OutgoingCall {
             id,
             number,
             target: stub.target(),
             objects,
             payload,
-            bases: ids(&bases),
+            bases: ids(bases.iter().chain(&target)),
+            methods: Vec::new(),
             deadline,
             metadata,
             cell: new_cell(id),
@@ -321,16 +335,36 @@ impl CallBuilder<'_> {
     }
 }
 
+impl CallBuilder<'_> {
+    /// Makes the call a step of the `map` that its arguments belong to.
+    fn record(self, decode_error: ErrorDecoder) -> Result<Arc<CallCell>, Returned> {
+        let Self { stub, handle, method, number, mut arguments } = self;
+        let recorders = std::mem::take(&mut arguments.recorders);
+        let ready = arguments.finish(stub, method).inspect_err(|failed| record::fail(&recorders, failed))?;
+        let name = MethodName { number, service: stub.service.name, method };
+        let target = match &stub.kind {
+            Kind::Local(_) | Kind::Remote(Remote { target: RemoteTarget::Root, .. }) => RecordedTarget::Root,
+            Kind::Remote(Remote { target: RemoteTarget::Import(import), .. }) => {
+                RecordedTarget::Settled(Capability::Import(Arc::clone(import)))
+            }
+            Kind::Remote(Remote { target: RemoteTarget::Promised(place), .. }) => {
+                RecordedTarget::Promised(place.clone())
+            }
+        };
+        RecordedCall { handle, name, decode_error, target }.record(&recorders, ready)
+    }
+}
+
 /// The id of a call that failed before it could get one.
 pub(crate) const BORN_FAILED: CallId = CallId(0);
 
-fn born_failed(cell: Arc<CallCell>, failed: Returned) -> Arc<CallCell> {
+pub(crate) fn born_failed(cell: Arc<CallCell>, failed: Returned) -> Arc<CallCell> {
     cell.complete(failed);
     cell
 }
 
-fn ids(bases: &[Referable]) -> Vec<CallId> {
-    bases.iter().map(|base| base.cell().id).collect()
+fn ids<'a>(bases: impl Iterator<Item = &'a Referable>) -> Vec<CallId> {
+    bases.map(|base| base.cell().id).collect()
 }
 
 /// Queues the built-in call for the part of a result at `place`. Withdrawn before it is sent if nobody wants its value.
@@ -349,6 +383,7 @@ pub(crate) fn call_for_part(place: &Place) -> Arc<CallCell> {
         objects: Vec::new(),
         payload: payload.into(),
         bases: vec![whole.id],
+        methods: Vec::new(),
         deadline: None,
         metadata: Vec::new(),
         cell: new_cell(id),
@@ -391,10 +426,14 @@ pub struct Arguments<'a> {
     /// The count, then the slots.
     payload: Vec<u8>,
     bases: Vec<Referable>,
+    /// The result that has the object which the call addresses.
+    target: Option<Referable>,
     /// Clients in the values, in the order of their places.
     stubs: Vec<Stub>,
     /// Those of values that came encoded.
     objects: Vec<Passing>,
+    /// The maps whose closures the call is made in, as far as its arguments say.
+    recorders: Vec<Arc<Recorder>>,
     failed: Option<ArgumentFault>,
 }
 
@@ -404,19 +443,31 @@ enum ArgumentFault {
     Misuse(&'static str),
 }
 
-struct Ready {
-    payload: SmallBytes,
-    objects: Vec<Passing>,
-    bases: Vec<Referable>,
-    deadline: Option<Time>,
-    metadata: Vec<(String, String)>,
+/// What is sent of a call's arguments.
+pub(crate) struct Ready {
+    pub(crate) payload: SmallBytes,
+    pub(crate) objects: Vec<Passing>,
+    /// The result that has the object which the call addresses.
+    pub(crate) target: Option<Referable>,
+    pub(crate) bases: Vec<Referable>,
+    pub(crate) deadline: Option<Time>,
+    pub(crate) metadata: Vec<(String, String)>,
 }
 
 impl<'a> Arguments<'a> {
     fn new(link: &'a Arc<Link>) -> Self {
         let mut payload = SmallBytes::scratch();
         payload.push(0);
-        Self { link, payload, bases: Vec::new(), stubs: Vec::new(), objects: Vec::new(), failed: None }
+        Self {
+            link,
+            payload,
+            bases: Vec::new(),
+            target: None,
+            stubs: Vec::new(),
+            objects: Vec::new(),
+            recorders: Vec::new(),
+            failed: None,
+        }
     }
 
     pub(crate) fn push_value<T: Serialize + ?Sized>(&mut self, value: &T) {
@@ -459,23 +510,35 @@ impl<'a> Arguments<'a> {
     }
 
     fn push_reference(&mut self, place: &Place, as_some: bool) {
-        if self.refer(place) {
-            slots::put_reference(&mut self.payload, place.base.cell().id, &place.path, as_some);
+        if self.can_use(place) {
+            let base = place.base.cell();
+            let id = if base.recorded.is_some() { record::RECORDED } else { base.id };
+            slots::put_reference(&mut self.payload, id, &place.path, as_some);
+            self.bases.push(place.base.clone());
         }
     }
 
-    /// Makes the call one that is built on this result; whether it can be.
-    fn refer(&mut self, place: &Place) -> bool {
+    /// Addresses the object in this result.
+    fn address(&mut self, place: &Place) {
+        if self.can_use(place) {
+            self.target = Some(place.base.clone());
+        }
+    }
+
+    /// Whether the call can be built on this result; it fails if not. What is recorded makes the call recorded too.
+    fn can_use(&mut self, place: &Place) -> bool {
         let base = place.base.cell();
         if !Arc::ptr_eq(&base.handle.link, self.link) {
             self.fail(ArgumentFault::Misuse("it belongs to another session; await it first"));
+        } else if let Some(recorded) = &base.recorded {
+            self.recorders.push(Arc::clone(&recorded.recorder));
+            return true;
         } else if base.id == BORN_FAILED {
             let cause = OriginCause::Failed(Box::new(base.failure()));
             self.fail(ArgumentFault::Upstream(Returned::Upstream { origin: Arc::clone(base), cause }));
         } else if place.path.steps().len() > crate::path::PATH_STEPS_MAX {
             self.fail(ArgumentFault::Misuse("it lies deeper inside a result than paths may reach"));
         } else {
-            self.bases.push(place.base.clone());
             return true;
         }
         false
@@ -489,8 +552,11 @@ impl<'a> Arguments<'a> {
                 Kind::Remote(Remote { handle, target: RemoteTarget::Promised(place) })
                     if Arc::ptr_eq(&handle.link, self.link) =>
                 {
-                    if self.refer(place) {
+                    if place.base.cell().recorded.is_some() {
+                        self.fail(ArgumentFault::Misuse(record::PROMISED_INSIDE));
+                    } else if self.can_use(place) {
                         objects.push(Passing::Result(place.base.cell().id, place.path.clone()));
+                        self.bases.push(place.base.clone());
                     }
                 }
                 _ => objects.push(Passing::Settled(Capability::of(&stub, self.link))),
@@ -530,6 +596,7 @@ impl<'a> Arguments<'a> {
         Ok(Ready {
             payload: SmallBytes::from_scratch(self.payload),
             objects,
+            target: self.target,
             bases: self.bases,
             deadline,
             metadata,

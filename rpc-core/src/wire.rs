@@ -45,8 +45,10 @@
 //! Frames `03`–`08` and the kept ranges are *sequenced*: both ends count them, so that an Ack can name them.
 //!
 //! A call id is 1 to 2^53 - 1, chosen by the caller and above all it chose before. Method numbers have 32 bits; a
-//! Define gives one its meaning before the first Call that uses it, once. Number 0 is built in and not defined: it
-//! takes one argument, a Reference, and returns what that selects.
+//! Define gives one its meaning before the first Call that uses it, once. Two are built in and not defined. Number 0
+//! takes one argument, a Reference, and returns what that selects. Number 1 is a map: its arguments are the Reference to
+//! a sequence or an option, an Inline program, and up to 62 captures, which are References; it returns a sequence or an
+//! option of what the program makes of each element. Methods that the program names are defined before it.
 //! Call flags: `01` value wanted · `02` keep the result for later references · `04` one-way · `08` deadline follows ·
 //! `10` metadata follows · `20` payload follows in chunks · `40` a table of objects follows.
 //! A target is zigzag: `0` for the services at the root, negative for the receiver's object of that id without its sign,
@@ -60,7 +62,9 @@
 //! | `11` | value in chunks | total length |
 //! | `02` | the method's error | payload |
 //! | `12` | the method's error in chunks | total length |
-//! | + `20` | on those four: a table of objects comes before | |
+//! | `05` | an element of a map failed | payload |
+//! | `15` | an element of a map failed, in chunks | total length |
+//! | + `20` | on the first four of value and error: a table of objects comes before | |
 //! | `03` | not run: a call it was built on failed, or has nothing at the path | id of that call · `00`, or `01` and path |
 //! | `04` | failed | code · what the code says |
 //!
@@ -91,12 +95,31 @@
 //!
 //! A path is a count, at most 32, and as many steps: `00` field n · `01` index n · `02` some · `03` variant n, where
 //! n has 32 bits. No steps are the whole result.
+//!
+//! A program is a policy, `00` if an element that fails fails the map, `01` if its error takes its place in the result ·
+//! a count and as many steps · an operand, which is what becomes of the element. How many steps and how deep a nesting
+//! are taken are limits of the side that runs it; all steps together have at most 1,024 slots.
+//!
+//! | tag | step | fields |
+//! |---|---|---|
+//! | `00` | Call | target `00`, the services at the root · method number · count, at most 64 · slots |
+//! | `01` | Map | operand, the sequence or option · count, at most 64 · operands, the captures · program |
+//!
+//! The slots are those of a call, with an operand in the place of call id and path. An operand is `00` the element, `01`
+//! and the number of an earlier step, its result, or `02` and the number of a capture; then the path of the part.
+//!
+//! With the policy `01`, each element becomes a `Result` whose error is an `ElementError` (`error.rs`), as the codec
+//! encodes them. How an element failed the map is a count, at most 64, and as many pairs of element and step, from the
+//! outermost map inwards, where the number behind the last step stands for the result; then `00` and the `bytes` of the
+//! error that the call returned, `01` and the operand that has nothing at its path, or `02`, code and what that says.
 
 use crate::{
     error::Violation,
     path::{PATH_STEPS_MAX, Path, Step},
     small_bytes::SmallBytes,
 };
+
+pub(crate) mod program;
 
 /// The version of this file's tables.
 pub(crate) const WIRE_VERSION: u32 = 1;
@@ -167,6 +190,10 @@ pub(crate) struct MethodNumber(pub(crate) u32);
 
 /// Method number of the built-in call that returns the value of its one reference.
 pub(crate) const METHOD_GET: MethodNumber = MethodNumber(0);
+/// Method number of the built-in call that runs a program for each element of its reference.
+pub(crate) const METHOD_MAP: MethodNumber = MethodNumber(1);
+/// The first number that a Define may give a meaning.
+pub(crate) const METHOD_FIRST: MethodNumber = MethodNumber(2);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hello {
@@ -245,7 +272,12 @@ pub(crate) enum Status {
     Done,
     Value(Payload),
     Error(Payload),
-    Upstream { origin: CallId, missed: Option<Path> },
+    /// An `ElementFailure`.
+    Element(Payload),
+    Upstream {
+        origin: CallId,
+        missed: Option<Path>,
+    },
     Failed(Failure),
 }
 
@@ -287,6 +319,29 @@ pub(crate) enum Failure {
     Cancelled,
     Panicked,
     Unreachable { reason: String },
+}
+
+/// In words, for errors that are told as text.
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::UnknownService => f.write_str("there is no such service"),
+            Self::UnknownMethod => f.write_str("there is no such method"),
+            Self::SchemaMismatch { theirs } => write!(f, "the method differs: {theirs}"),
+            Self::InvalidArgument { argument, reason } => write!(f, "`{argument}` is not valid: {reason}"),
+            Self::InvalidReference { argument, reason } => {
+                write!(f, "the reference in `{argument}` is not valid: {reason}")
+            }
+            Self::ResourceExhausted { limit, .. } => write!(f, "the limit `{limit}` is reached"),
+            Self::Unavailable => f.write_str("no new calls are taken"),
+            Self::Unauthenticated => f.write_str("the caller is not authenticated"),
+            Self::PermissionDenied => f.write_str("the caller may not do this"),
+            Self::DeadlineExceeded => f.write_str("the deadline passed"),
+            Self::Cancelled => f.write_str("it was cancelled"),
+            Self::Unreachable { reason } => write!(f, "the object cannot be reached: {reason}"),
+            Self::Panicked => f.write_str("the handler panicked"),
+        }
+    }
 }
 
 // ---- writing ----
@@ -497,6 +552,7 @@ pub(crate) fn put_return(out: &mut Vec<u8>, answer: &Return) {
         Status::Done => out.push(0),
         Status::Value(payload) => put_status(1, payload),
         Status::Error(payload) => put_status(2, payload),
+        Status::Element(payload) => put_status(5, payload),
         Status::Upstream { origin, missed } => {
             out.push(3);
             put_id(out, *origin);
@@ -911,6 +967,7 @@ impl FrameReader {
                 },
             },
             (4, false) => Status::Failed(self.failure()?),
+            (5, _) => Status::Element(self.payload(chunked)?),
             _ => return Err(self.malformed("an unknown return status")),
         };
         Ok(Return { id, objects, status })
@@ -999,7 +1056,7 @@ pub(crate) struct Reference {
 }
 
 /// The most slots a tuple may have; the macro's arguments stop there too.
-const SLOTS_MAX: usize = 64;
+pub(crate) const SLOTS_MAX: usize = 64;
 
 /// A call's arguments.
 pub(crate) struct ArgumentList {

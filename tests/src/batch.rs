@@ -6,11 +6,15 @@ use std::{
     time::Duration,
 };
 
+use rpc_client::Client;
 use rpc_core::{
     CallError, Context, Limits, MethodAttributes, Refusal, ServiceClient, Services, SessionHandle,
     driver::SessionConfig, memory, rpc,
 };
+use rpc_server::Server;
 use tokio::sync::Semaphore;
+
+use crate::support::relay::Relay;
 
 #[rpc_core::data]
 #[derive(Debug, Clone, PartialEq)]
@@ -92,6 +96,7 @@ pub(crate) trait Directory {
     /// One that is not batched.
     async fn plain(&self, id: u64) -> u64;
     async fn later(&self, id: u64) -> u64;
+    async fn friends(&self, count: u64) -> Vec<u64>;
 }
 
 /// The same calls in an ordered trait.
@@ -248,6 +253,10 @@ impl Directory for House {
     async fn plain(&self, id: u64) -> u64 {
         self.log.push(format!("plain {id}"));
         id
+    }
+
+    async fn friends(&self, count: u64) -> Vec<u64> {
+        (0..count).collect()
     }
 
     async fn later(&self, id: u64) -> u64 {
@@ -670,4 +679,32 @@ fn the_description_names_the_batch_method() {
     let attributes = method("profile").unwrap().attributes;
     assert_eq!(attributes, MethodAttributes { batch: Some("profiles"), ..MethodAttributes::default() });
     assert_eq!(method("profiles").unwrap().attributes.batch, None);
+}
+
+#[tokio::test]
+async fn a_map_over_a_hundred_friends_is_one_message_each_way_and_one_call_of_the_batch_method() {
+    let log = Log::default();
+    let house = House { log: log.clone(), gate: Arc::new(Semaphore::new(0)) };
+    let server = Server::builder().service(DirectoryServer::new(house)).bind("127.0.0.1:0").await.unwrap();
+    let relay = Relay::start(server.local_addr().unwrap()).await;
+    let serving = tokio::spawn(server.serve());
+    let client = Client::connect(&relay.url()).await.unwrap();
+    let directory: DirectoryClient = client.service();
+    // The hellos are exchanged; what is counted is the conversation.
+    directory.plain(0).await.unwrap();
+    log.take();
+    relay.reset();
+
+    let names = directory.friends(100).map(|id| directory.profile(id).name()).await.unwrap();
+    assert_eq!((names.len(), names[99].as_str()), (100, "user 99"));
+    assert_eq!(relay.messages(), (1, 1));
+    let log = log.take();
+    assert_eq!(log.len(), 1, "{log:?}");
+    assert!(log[0].starts_with("profiles [0, 1, 2,"), "{log:?}");
+
+    // One that fails is told by its index, the others' calls are still one.
+    let failed = directory.friends(103).map(|id| directory.profile(id).name()).await;
+    let Err(CallError::Element { index, .. }) = failed else { panic!("{failed:?}") };
+    assert_eq!(index, 100);
+    serving.abort();
 }

@@ -7,6 +7,7 @@ mod attacks;
 mod batch;
 mod calls;
 mod generated;
+mod map;
 mod objects;
 mod pipelining;
 mod services;

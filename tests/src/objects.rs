@@ -32,6 +32,7 @@ trait Hall {
     async fn back(&self, listener: ListenerClient) -> ListenerClient;
     async fn never(&self) -> RoomClient;
     async fn number(&self) -> u64;
+    async fn names(&self, names: Vec<String>) -> Vec<String>;
     async fn label(&self, room: RoomClient, label: String) -> Labelled;
 }
 
@@ -219,6 +220,10 @@ impl Hall for House {
 
     async fn number(&self) -> u64 {
         7
+    }
+
+    async fn names(&self, names: Vec<String>) -> Vec<String> {
+        names
     }
 
     async fn label(&self, room: RoomClient, label: String) -> Labelled {
@@ -522,6 +527,69 @@ async fn a_large_payload_carries_references_too() {
     assert_eq!((ours.label.len(), title.as_str()), (300_000, "theirs"));
     assert_eq!(ours.room.title().await.unwrap(), "ours");
     drop((ours, theirs));
+    settle(&session, 0, 0).await;
+}
+
+#[tokio::test]
+async fn maps_call_objects_and_return_them() {
+    let house = House::default();
+    let services = Services::new().with(HallServer::new(house.clone()));
+    let served = SessionConfig { services, ..SessionConfig::default() };
+    let (session, serving) = memory::connect_with(SessionConfig::default(), served);
+    let hall: HallClient = session.service();
+    let names = || vec!["a".to_owned(), "b".to_owned(), "c".to_owned()];
+    // Each element is an object.
+    let titles = hall.rooms(names()).map(|room| room.title());
+    // A captured object is called: settled, only promised, and one that a step returns.
+    let seat = hall.log_in("ann").await.unwrap();
+    let settled = hall.names(names()).map(|name| seat.enter(name).title());
+    let bob = hall.log_in("bob");
+    let promised = hall.names(names()).map(|name| bob.enter(name).twin().title());
+    // Objects are arguments, as elements, as captures and as clients.
+    let room = hall.find("captured").await.unwrap().unwrap();
+    let passed = hall.rooms(names()).map(|room| hall.title_of(room));
+    let captured = hall.names(names()).map(|name| hall.label(&room, name).label());
+    let (titles, settled, promised) = rpc_core::join!(titles, settled, promised);
+    assert_eq!(titles.unwrap(), names());
+    assert_eq!(settled.unwrap(), names());
+    assert_eq!(promised.unwrap(), ["a's twin", "b's twin", "c's twin"]);
+    assert_eq!(passed.await.unwrap(), names());
+    assert_eq!(captured.await.unwrap(), names());
+    // Objects are results: called before they are here, and after.
+    let rooms = hall.names(names()).map(|name| seat.enter(name));
+    let second = rooms.index(1).title();
+    let (rooms, second) = rpc_core::join!(rooms, second);
+    assert_eq!(second.unwrap(), "b");
+    let rooms = rooms.unwrap();
+    assert_eq!(rooms[2].title().await.unwrap(), "c");
+    // A map within, and one over an option.
+    let nested = hall.rooms(names()).map(|room| room.history(2).map(|line| seat.enter(line).title()));
+    assert_eq!(nested.await.unwrap()[1], ["b 0", "b 1"]);
+    assert_eq!(hall.find("x").map(|room| room.title()).await.unwrap(), Some("x".into()));
+    assert_eq!(hall.find("nowhere").map(|room| room.title()).await.unwrap(), None);
+    drop((room, rooms, seat, bob));
+    settle(&serving, 0, 0).await;
+    assert_eq!(house.alive.count(), 0);
+}
+
+#[tokio::test]
+async fn what_maps_cannot_do_with_objects_is_refused() {
+    let (session, hall) = hall(&House::default());
+    let names = || vec!["a".to_owned()];
+    // Objects inside of what an element becomes.
+    let visits = hall.names(names()).map(|name| hall.visit(name)).await;
+    let Err(CallError::Refused(Refusal::InvalidReference { reason, .. })) = visits else { panic!("it ran") };
+    assert!(reason.contains("cannot have objects inside"), "{reason}");
+    // A client inside a value that is only promised.
+    let inside = hall.rooms(names()).map(|room| hall.title_of_any(vec![Some((*room).clone())])).await;
+    let Err(CallError::Refused(Refusal::Misuse { reason })) = inside else { panic!("it ran") };
+    assert!(reason.contains("inside a value"), "{reason}");
+    // Another session's object.
+    let other = memory::connect(Services::new().with(HallServer::new(House::default())));
+    let other: HallClient = other.service();
+    let seat = other.log_in("ann").await.unwrap();
+    let foreign = hall.names(names()).map(|name| seat.enter(name).title()).await;
+    assert!(matches!(foreign, Err(CallError::Refused(Refusal::Misuse { .. }))), "{foreign:?}");
     settle(&session, 0, 0).await;
 }
 

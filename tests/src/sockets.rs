@@ -90,6 +90,19 @@ async fn a_whole_graph_is_one_message_out_and_one_back() {
     assert!(relay.messages().1 <= 2, "handlers that wait answer in a message of their own");
 }
 
+#[tokio::test]
+async fn a_map_over_a_hundred_elements_is_one_message_out_and_one_back() {
+    let server = TestServer::start().await;
+    let relay = Relay::start(server.address).await;
+    let client = Client::connect(&relay.url()).await.unwrap();
+    let people: PeopleClient = client.service();
+    people.add(0, 0).await.unwrap();
+    relay.reset();
+    let sums = people.upto(100).map(|number| people.add(people.add(number, 1), 1));
+    assert_eq!(sums.await.unwrap(), (2..102).collect::<Vec<u64>>());
+    assert_eq!(relay.messages(), (1, 1));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_graph_made_on_another_thread_than_the_drivers_is_one_message_too() {
     let server = TestServer::start().await;

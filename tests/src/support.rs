@@ -54,6 +54,7 @@ pub(crate) trait People {
     async fn find(&self, name: String) -> Result<User, PeopleError>;
     async fn profile(&self, id: UserId) -> Result<User, PeopleError>;
     async fn add(&self, a: u64, b: u64) -> u64;
+    async fn upto(&self, end: u64) -> Vec<u64>;
     async fn greet(&self, name: String, title: Option<String>) -> Result<String, PeopleError>;
     async fn shape(&self, kind: u32) -> Shape;
     async fn distance(&self, between: (i32, i32)) -> i32;
@@ -117,6 +118,10 @@ impl People for Village {
     async fn add(&self, a: u64, b: u64) -> u64 {
         self.calls.fetch_add(1, Ordering::SeqCst);
         a + b
+    }
+
+    async fn upto(&self, end: u64) -> Vec<u64> {
+        (0..end).collect()
     }
 
     async fn greet(&self, name: String, title: Option<String>) -> Result<String, PeopleError> {

@@ -37,6 +37,10 @@ pub(crate) enum WalkError {
 }
 
 /// How many bytes the value at the start of `bytes` takes.
+#[cfg_attr(
+    not(any(test, feature = "fuzzing")),
+    expect(dead_code, reason = "for results that are handed on as bytes")
+)]
 pub(crate) fn skip(layout: &Layout, bytes: &[u8]) -> Result<usize, WalkError> {
     let mut walk = Walk::new(layout, bytes);
     walk.skip(layout.root, WALK_DEPTH_MAX)?;

@@ -20,18 +20,19 @@ use std::{
 use rustc_hash::FxHashMap;
 
 use super::{
-    Arguments, Begin, BeginTarget,
+    Arguments, Begin, BeginMap, BeginTarget,
     calls::{DEADLINES_KEPT, RELEASES_MAX, pass_settled},
     exhausted,
     handshake::INITIAL_CALLS,
-    methods::{KnownMethod, Method},
+    methods::{KnownMethod, Method, PeerMethods},
     outgoing::Outgoing,
+    plan::Plan,
 };
 use crate::{
     codec,
+    descriptor::ServiceDescriptor,
     dispatch::{Held, Outcome},
     error::Violation,
-    forward::place_of_object,
     layout::Layout,
     limits::{Limits, metadata_bytes},
     object::{self, Capability, Encoded, LocalObject},
@@ -40,13 +41,14 @@ use crate::{
     small_bytes::SmallBytes,
     time::Time,
     wire::{
-        self, ArgumentList, CHUNK_BYTES, Call, CallId, Failure, PassedObject, Reference, Return, Slot,
-        Status, Want,
+        self, ArgumentList, CHUNK_BYTES, Call, CallId, Define, Failure, MethodNumber, PassedObject,
+        Reference, Return, Slot, Status, Want,
     },
 };
 
 pub(crate) struct Answers {
     limits: Arc<Limits>,
+    methods: PeerMethods,
     table: FxHashMap<CallId, Answer>,
     last: CallId,
     unfinished: usize,
@@ -68,6 +70,7 @@ pub(crate) struct Answers {
 /// What is to happen to a handler.
 pub(crate) enum NextStep {
     Begin(Begin),
+    Map(BeginMap),
     Cancel(CallId),
 }
 
@@ -126,6 +129,10 @@ struct Answer {
     deadline: Option<Time>,
     metadata: Vec<(String, String)>,
     stage: Stage,
+    /// What a map returns, known from when it may start.
+    returns: Option<Layout>,
+    /// A map that may start and has not.
+    plan: Option<Box<Plan>>,
     /// The longest chain of unfinished calls that ends here.
     depth: usize,
     uses: Vec<Use>,
@@ -156,6 +163,8 @@ struct Waiting {
     objects: Vec<ObjectSlot>,
     missing: usize,
     bases: Vec<CallId>,
+    /// What the references of a map were resolved to, and which argument each is.
+    layouts: Vec<(usize, Layout)>,
 }
 
 enum Argument {
@@ -187,14 +196,20 @@ enum Place {
 /// Why an answer has no value.
 enum NoValue {
     Error(SmallBytes, Vec<PassedObject>),
+    /// How an element failed, encoded.
+    Element(SmallBytes),
     Failed(Failure),
-    Upstream { origin: CallId, missed: Option<Path> },
+    Upstream {
+        origin: CallId,
+        missed: Option<Path>,
+    },
 }
 
 impl Answers {
-    pub(crate) fn new(limits: Arc<Limits>) -> Self {
+    pub(crate) fn new(limits: Arc<Limits>, methods: PeerMethods) -> Self {
         Self {
             limits,
+            methods,
             table: FxHashMap::default(),
             last: CallId(0),
             unfinished: 0,
@@ -213,6 +228,16 @@ impl Answers {
     /// The caller said how long a result it takes.
     pub(crate) fn caller_takes(&mut self, payload_bytes_max: usize) {
         self.caller_payload_bytes_max = payload_bytes_max;
+    }
+
+    /// The peer names a method.
+    pub(crate) fn define(&mut self, define: Define) -> Result<(), Violation> {
+        self.methods.define(define)
+    }
+
+    /// The method that the peer's number stands for.
+    pub(crate) fn resolve(&self, number: MethodNumber) -> Result<Method, Violation> {
+        self.methods.resolve(number)
     }
 
     /// From here on new calls are refused; they have not run.
@@ -271,6 +296,8 @@ impl Answers {
                 deadline: None,
                 metadata: call.metadata,
                 stage: Stage::Arguments,
+                returns: None,
+                plan: None,
                 depth: 1,
                 uses: Vec::new(),
                 cancelled: false,
@@ -319,6 +346,16 @@ impl Answers {
         outgoing_full.then(|| exhausted("outgoing_bytes_max"))
     }
 
+    /// Whether the method is of a service at the root.
+    pub(crate) fn is_at_root(&self, method: &KnownMethod) -> bool {
+        self.methods.is_at_root(method)
+    }
+
+    /// The peer may come to call objects of this service.
+    pub(crate) fn learn(&mut self, service: &'static ServiceDescriptor) {
+        self.methods.learn(service);
+    }
+
     /// Whether the call's payload is wanted.
     pub(crate) fn is_waiting_for_arguments(&self, id: CallId) -> bool {
         self.table.get(&id).is_some_and(|answer| matches!(answer.stage, Stage::Arguments))
@@ -356,7 +393,10 @@ impl Answers {
         let Some(answer) = self.table.get_mut(&id) else { return Ok(()) };
         let objects = std::mem::take(&mut answer.objects);
         if answer.method == Method::Get && !matches!(list.slots[..], [Slot::Reference(_)]) {
-            return Err(invalid_argument("(arguments)", "the built-in call takes one reference"));
+            return Err(invalid_argument("(arguments)", GET_ARGUMENTS));
+        }
+        if answer.method == Method::Map && !are_map_arguments(&list.slots) {
+            return Err(invalid_argument("(arguments)", MAP_ARGUMENTS));
         }
         let mut references = Vec::new();
         if let AnswerTarget::Awaited(base, path) = &answer.target {
@@ -369,7 +409,7 @@ impl Answers {
             }
         }
         let arguments = Vec::with_capacity(list.slots.len());
-        let mut waiting = Waiting { arguments, objects, missing: 0, bases: Vec::new() };
+        let mut waiting = Waiting { arguments, objects, missing: 0, bases: Vec::new(), layouts: Vec::new() };
         for (index, slot) in list.slots.into_iter().enumerate() {
             waiting.arguments.push(match slot {
                 Slot::Inline(bytes) => Argument::One(Some(bytes.into())),
@@ -422,7 +462,8 @@ impl Answers {
         let Some(source) = self.table.get(&base).filter(|source| base != id && source.want.keep) else {
             return Err(refuse(&format!("the result of call {} is not held", base.0)));
         };
-        self.check_layout(id, place, source, &path, as_some).map_err(|reason| refuse(&reason))?;
+        let layout =
+            self.check_layout(id, place, source, &path, as_some).map_err(|reason| refuse(&reason))?;
         let deadline = source.deadline.filter(|_| !source.returned);
         match &source.stage {
             Stage::Failed { origin } => return Err(NoValue::Upstream { origin: *origin, missed: None }),
@@ -430,7 +471,7 @@ impl Answers {
                 let length = *length;
                 let selected = self.select(value.as_ref(), base, &path, as_some, name);
                 self.searched_bytes = self.searched_bytes.saturating_add(length);
-                return self.put(id, place, selected?);
+                return self.put(id, place, selected?, layout);
             }
             Stage::Arguments | Stage::Waiting(_) | Stage::Ready(_) | Stage::Running => {}
         }
@@ -455,11 +496,14 @@ impl Answers {
             (Place::Argument { index, .. }, Some(Method::Known(known))) => {
                 known.descriptor.arguments.get(index).map_or("(after the last)", |argument| argument.name)
             }
-            _ => "(part)",
+            (Place::Argument { index: 0, .. }, Some(Method::Map)) => "(source)",
+            (Place::Argument { .. }, Some(Method::Map)) => "(capture)",
+            (Place::Argument { .. }, Some(Method::Get | Method::Refused(_)) | None) => "(part)",
         }
     }
 
-    /// A reference fits when the part it names has the same bytes as the argument it stands for.
+    /// A reference fits when the part it names has the same bytes as the argument it stands for. Gives the part's layout,
+    /// or `None` as long as that of the source is not known: a map's is when it starts.
     fn check_layout(
         &self,
         id: CallId,
@@ -467,26 +511,31 @@ impl Answers {
         source: &Answer,
         path: &Path,
         as_some: bool,
-    ) -> Result<(), String> {
-        let Method::Known(from) = &source.method else {
-            return Err("it refers to no method's result".into());
+    ) -> Result<Option<Layout>, String> {
+        let (from, result) = match &source.method {
+            Method::Known(from) => (from.descriptor.name, &from.descriptor.signature().result),
+            Method::Map => match &source.returns {
+                Some(returns) => ("map", returns),
+                None => return Ok(None),
+            },
+            Method::Get | Method::Refused(_) => return Err("it refers to no method's result".into()),
         };
-        let result = &from.descriptor.signature().result;
         let Some(found) = result.at(path.steps()) else {
-            return Err(format!("`{}` returns {result}, which has no part at {path}", from.descriptor.name));
+            return Err(format!("`{}` returns {result}, which has no part at {path}", from));
         };
-        let Some(Method::Known(to)) = self.table.get(&id).map(|answer| &answer.method) else { return Ok(()) };
+        let Some(Method::Known(to)) = self.table.get(&id).map(|answer| &answer.method) else {
+            return Ok(Some(found));
+        };
         let (index, part) = match place {
             Place::Argument { index, part } => (index, part),
             Place::Object(_) | Place::Target => {
                 let service = to.descriptor_of_service.name;
                 return match found.object() {
                     // Which service the payload wants there is seen when it is decoded.
-                    Some(object) if matches!(place, Place::Object(_)) || object.name == service => Ok(()),
-                    _ => Err(format!(
-                        "`{}` has {found} at {path}, not an object of `{service}`",
-                        from.descriptor.name
-                    )),
+                    Some(object) if matches!(place, Place::Object(_)) || object.name == service => {
+                        Ok(Some(found))
+                    }
+                    _ => Err(format!("`{from}` has {found} at {path}, not an object of `{service}`")),
                 };
             }
         };
@@ -498,7 +547,7 @@ impl Answers {
             if as_some { layout.at(&[Step::Some]) } else { Some(layout) }
         });
         match wanted {
-            Some(wanted) if wanted.fingerprint() == found.fingerprint() => Ok(()),
+            Some(wanted) if wanted.fingerprint() == found.fingerprint() => Ok(Some(found)),
             Some(wanted) => Err(misfit(from, path, &found, &wanted)),
             None => Err("the method takes nothing of the kind there".into()),
         }
@@ -531,9 +580,20 @@ impl Answers {
     }
 
     /// Puts what was selected out of a result in its place.
-    fn put(&mut self, id: CallId, place: Place, selected: Encoded) -> Result<(), NoValue> {
+    fn put(
+        &mut self,
+        id: CallId,
+        place: Place,
+        selected: Encoded,
+        layout: Option<Layout>,
+    ) -> Result<(), NoValue> {
         let Some(answer) = self.table.get_mut(&id) else { return Ok(()) };
         let Stage::Waiting(waiting) = &mut answer.stage else { return Ok(()) };
+        if answer.method == Method::Map
+            && let Place::Argument { index, .. } = place
+        {
+            waiting.layouts.extend(layout.map(|layout| (index, layout)));
+        }
         waiting.missing -= 1;
         let (index, part) = match place {
             Place::Argument { index, part } => (index, part),
@@ -589,20 +649,24 @@ impl Answers {
 
     /// A call that refers to nothing, as most do.
     fn start_with_values(&mut self, id: CallId, arguments: Arguments, outgoing: &mut Outgoing) {
-        if self.table.get(&id).is_some_and(|answer| answer.method == Method::Get) {
-            return self.fail(
-                id,
-                invalid_argument("(arguments)", "the built-in call takes one reference"),
-                outgoing,
-            );
+        let takes = match self.table.get(&id).map(|answer| &answer.method) {
+            Some(Method::Get) => Some(GET_ARGUMENTS),
+            Some(Method::Map) => Some(MAP_ARGUMENTS),
+            Some(Method::Known(_) | Method::Refused(_)) | None => None,
+        };
+        if let Some(takes) = takes {
+            return self.fail(id, invalid_argument("(arguments)", takes), outgoing);
         }
         self.pending_bytes += arguments.bytes();
-        self.start(id, arguments, outgoing);
+        self.start(id, arguments, Vec::new(), outgoing);
     }
 
     fn make_ready(&mut self, id: CallId, outgoing: &mut Outgoing) {
         let Some(answer) = self.table.get_mut(&id) else { return };
-        let Stage::Waiting(waiting) = std::mem::replace(&mut answer.stage, Stage::Running) else { return };
+        let Stage::Waiting(mut waiting) = std::mem::replace(&mut answer.stage, Stage::Running) else {
+            return;
+        };
+        let layouts = std::mem::take(&mut waiting.layouts);
         self.pending_bytes -= waiting.bytes();
         let mut arguments = Arguments { beside: settled(waiting.objects), ..Arguments::default() };
         for (index, argument) in waiting.arguments.into_iter().enumerate() {
@@ -613,11 +677,17 @@ impl Answers {
             }
         }
         self.pending_bytes += arguments.bytes();
-        self.start(id, arguments, outgoing);
+        self.start(id, arguments, layouts, outgoing);
     }
 
     /// Lets a call start whose arguments are all here, when it is its turn.
-    fn start(&mut self, id: CallId, mut arguments: Arguments, outgoing: &mut Outgoing) {
+    fn start(
+        &mut self,
+        id: CallId,
+        mut arguments: Arguments,
+        layouts: Vec<(usize, Layout)>,
+        outgoing: &mut Outgoing,
+    ) {
         let Some(answer) = self.table.get_mut(&id) else { return };
         match &answer.method {
             Method::Get => {
@@ -625,6 +695,18 @@ impl Answers {
                 let objects = arguments.capabilities(0).as_deref().unwrap_or_default().to_vec();
                 let payload = arguments.values.into_iter().next();
                 self.finish(id, Outcome::Value { payload, objects, held: None }, outgoing);
+            }
+            Method::Map => {
+                let plan = plan(&arguments, layouts, &self.methods, &self.limits);
+                answer.stage = Stage::Ready(arguments);
+                match plan {
+                    Ok(plan) => {
+                        answer.returns = Some(plan.returns.clone());
+                        answer.plan = Some(Box::new(plan));
+                        self.steps.push_back(HandlerStep::Begin(id));
+                    }
+                    Err(failure) => self.fail(id, NoValue::Failed(failure), outgoing),
+                }
             }
             Method::Known(known) => {
                 let (service, ordered) = (known.service, known.ordered);
@@ -677,6 +759,9 @@ impl Answers {
                 HandlerStep::Cancel(id) => return Some(NextStep::Cancel(id)),
                 HandlerStep::Begin(id) => id,
             };
+            if let Some(map) = self.begin_map(id) {
+                return Some(NextStep::Map(map));
+            }
             if let Some(begin) = self.begin(id) {
                 return Some(NextStep::Begin(begin));
             }
@@ -716,6 +801,36 @@ impl Answers {
             self.steps.push_front(step);
         }
         alike
+    }
+
+    /// Starts a map, if the call is one and may still start.
+    fn begin_map(&mut self, id: CallId) -> Option<BeginMap> {
+        let answer = self.table.get_mut(&id)?;
+        if !matches!(answer.stage, Stage::Ready(_)) {
+            return None;
+        }
+        let plan = answer.plan.take()?;
+        let want = Want { keep: answer.want.keep || !answer.uses.is_empty(), ..answer.want };
+        let Stage::Ready(arguments) = std::mem::replace(&mut answer.stage, Stage::Running) else {
+            return None;
+        };
+        answer.running = true;
+        self.pending_bytes -= arguments.bytes();
+        let passed = arguments.beside.clone();
+        let mut given = arguments.into_encoded();
+        let source = given.next().unwrap_or_default();
+        Some(BeginMap {
+            answer: id,
+            plan: *plan,
+            source,
+            // Behind the program.
+            captures: given.skip(1).collect(),
+            passed,
+            want,
+            deadline: answer.deadline,
+            metadata: std::mem::take(&mut answer.metadata),
+            payload_bytes_max: self.caller_payload_bytes_max,
+        })
     }
 
     /// Gives the call to a handler, if it may still start.
@@ -765,6 +880,16 @@ impl Answers {
             Outcome::Value { payload, objects, held } => (payload, objects, held),
             Outcome::Error(bytes, _) if too_large(&bytes) => {
                 return self.fail(id, NoValue::Failed(exhausted("payload_bytes_max")), outgoing);
+            }
+            Outcome::Element(failure) => {
+                let mut bytes = Vec::new();
+                failure.put(&mut bytes);
+                let bytes = SmallBytes::from(bytes);
+                let no_value = match too_large(&bytes) {
+                    true => NoValue::Failed(exhausted("payload_bytes_max")),
+                    false => NoValue::Element(bytes),
+                };
+                return self.fail(id, no_value, outgoing);
             }
             Outcome::Error(bytes, objects) => {
                 let no_value = match pass_settled(&objects, &mut outgoing.objects) {
@@ -825,9 +950,10 @@ impl Answers {
         uses.sort_by_key(|used| used.call);
         for Use { call, place, path, as_some } in uses {
             let Some(Answer { stage: Stage::Waiting(_), .. }) = self.table.get(&call) else { continue };
-            let name = self.argument_name(call, place);
-            let selected = self.select(value, base, &path, as_some, name);
-            if let Err(no_value) = selected.and_then(|selected| self.put(call, place, selected)) {
+            let selected = self.resolve_late(base, value, call, place, &path, as_some);
+            if let Err(no_value) =
+                selected.and_then(|(selected, layout)| self.put(call, place, selected, layout))
+            {
                 self.fail(call, no_value, outgoing);
                 continue;
             }
@@ -838,6 +964,27 @@ impl Answers {
         }
     }
 
+    /// The part of a finished result that a call waits for. What could not be checked when the call arrived is now.
+    fn resolve_late(
+        &self,
+        base: CallId,
+        value: &dyn Held,
+        call: CallId,
+        place: Place,
+        path: &Path,
+        as_some: bool,
+    ) -> Result<(Encoded, Option<Layout>), NoValue> {
+        let name = self.argument_name(call, place);
+        let is_map = |id| self.table.get(id).is_some_and(|answer| answer.method == Method::Map);
+        let layout = match self.table.get(&base).filter(|_| is_map(&base) || is_map(&call)) {
+            Some(source) => self
+                .check_layout(call, place, source, path, as_some)
+                .map_err(|reason| NoValue::Failed(invalid_reference(name, &reason)))?,
+            None => None,
+        };
+        Ok((self.select(value, base, path, as_some, name)?, layout))
+    }
+
     /// Answers a call without a value; then the calls that were built on it.
     fn fail(&mut self, id: CallId, no_value: NoValue, outgoing: &mut Outgoing) {
         let mut failing = VecDeque::from([(id, no_value)]);
@@ -846,13 +993,16 @@ impl Answers {
             answer.returned = true;
             let origin = match &no_value {
                 NoValue::Upstream { origin, missed: None } => *origin,
-                NoValue::Upstream { .. } | NoValue::Error(..) | NoValue::Failed(_) => id,
+                NoValue::Upstream { .. } | NoValue::Error(..) | NoValue::Element(_) | NoValue::Failed(_) => {
+                    id
+                }
             };
             let uses = std::mem::take(&mut answer.uses);
             let stage = std::mem::replace(&mut answer.stage, Stage::Failed { origin });
             let oneway = answer.oneway;
             // They would stay with the marker until that is released.
             answer.metadata = Vec::new();
+            answer.plan = None;
             answer.objects = Vec::new();
             answer.target = AnswerTarget::Root;
             self.drop_arguments(id, stage, outgoing);
@@ -861,6 +1011,9 @@ impl Answers {
                 NoValue::Error(bytes, objects) => {
                     let payload = outgoing.payload(id, true, bytes, wire::objects_bytes(&objects));
                     (objects, Status::Error(payload))
+                }
+                NoValue::Element(bytes) => {
+                    (Vec::new(), Status::Element(outgoing.payload(id, true, bytes, 0)))
                 }
                 NoValue::Failed(failure) => (Vec::new(), Status::Failed(failure)),
                 NoValue::Upstream { origin, missed } => (Vec::new(), Status::Upstream { origin, missed }),
@@ -1035,6 +1188,34 @@ impl Answers {
     }
 }
 
+const GET_ARGUMENTS: &str = "the built-in call takes one reference";
+const MAP_ARGUMENTS: &str = "a map takes a reference, a program and references";
+
+fn are_map_arguments(slots: &[Slot]) -> bool {
+    let is_reference = |slot: &Slot| matches!(slot, Slot::Reference(Reference { as_some: false, .. }));
+    matches!(slots, [source, Slot::Inline(_), captures @ ..] if is_reference(source) && captures.iter().all(is_reference))
+}
+
+/// Checks a map whose references are all resolved.
+fn plan(
+    arguments: &Arguments,
+    mut layouts: Vec<(usize, Layout)>,
+    methods: &PeerMethods,
+    limits: &Limits,
+) -> Result<Plan, Failure> {
+    layouts.sort_by_key(|(index, _)| *index);
+    let mut layouts = layouts.into_iter().map(|(_, layout)| layout);
+    let (Some(source), [_, program, captures @ ..]) = (layouts.next(), &arguments.values[..]) else {
+        return Err(invalid_reference("(source)", "it is not known what it is"));
+    };
+    let given: Vec<Layout> = layouts.collect();
+    if given.len() != captures.len() {
+        return Err(invalid_reference("(capture)", "it is not known what it is"));
+    }
+    let passed = arguments.beside.as_ref().map_or(0, |table| table.len());
+    Plan::new(program, &source, given, passed, methods, limits)
+}
+
 /// An argument that waits keeps its own bytes, not all of the message they came in. A long one is most of its message.
 fn leave_message(argument: &mut SmallBytes) {
     argument.leave_message(CHUNK_BYTES);
@@ -1090,10 +1271,7 @@ fn settled(objects: Vec<ObjectSlot>) -> object::Capabilities {
 
 /// The object that a selected part is, as its layout says.
 fn only_object(selected: &Encoded) -> Result<Capability, NoValue> {
-    let table = selected.capabilities.as_deref().unwrap_or_default();
-    place_of_object(&selected.bytes)
-        .and_then(|place| table.get(place).cloned())
-        .ok_or_else(|| NoValue::Failed(invalid_reference("(target)", "there is no object")))
+    selected.only_object().ok_or_else(|| NoValue::Failed(invalid_reference("(target)", "there is no object")))
 }
 
 pub(super) fn no_such_object(place: &str) -> Failure {
@@ -1112,6 +1290,6 @@ fn invalid_argument(argument: &str, reason: &str) -> NoValue {
     NoValue::Failed(Failure::InvalidArgument { argument: argument.into(), reason: reason.into() })
 }
 
-fn misfit(from: &KnownMethod, path: &Path, found: &Layout, wanted: &Layout) -> String {
-    format!("`{}` has {found} at {path}, but {wanted} is due", from.descriptor.name)
+fn misfit(from: &str, path: &Path, found: &Layout, wanted: &Layout) -> String {
+    format!("`{from}` has {found} at {path}, but {wanted} is due")
 }

@@ -19,7 +19,7 @@ use std::{
 use rustc_hash::FxHashMap;
 
 use super::{
-    CallOutcome, CallTarget, NewCall, UpstreamOutcome, Waiter, exhausted, handshake::Allowance,
+    CallOutcome, CallTarget, MethodName, NewCall, UpstreamOutcome, Waiter, exhausted, handshake::Allowance,
     methods::OwnMethods, objects::Objects, outgoing::Outgoing,
 };
 use crate::{
@@ -30,7 +30,7 @@ use crate::{
     time::Time,
     wire::{
         self, Call, CallId, Failure, Frame, MethodNumber, OBJECTS_BYTES_MAX, PassedObject, Payload, Target,
-        Want,
+        Want, program::ElementFailure,
     },
 };
 
@@ -94,11 +94,17 @@ enum Stage {
     Queued,
     Sent,
     /// Its return is being assembled from chunks.
-    Assembling {
-        is_error: bool,
-        capabilities: Capabilities,
-    },
+    Assembling(Assembled),
     Returned,
+}
+
+/// What a return that comes in chunks will be.
+/// With the objects that came with it.
+#[derive(Debug)]
+pub(crate) enum Assembled {
+    Value(Capabilities),
+    Error(Capabilities),
+    Element,
 }
 
 /// What is sent of a call. Its place in the queue is kept when the call is refused or withdrawn, and passed over.
@@ -110,6 +116,7 @@ struct Queued {
     target: CallTarget,
     objects: Vec<Passing>,
     payload: SmallBytes,
+    methods: Vec<MethodName>,
     metadata: Vec<(String, String)>,
 }
 
@@ -185,6 +192,7 @@ impl<W: Waiter> Calls<W> {
             objects,
             payload,
             bases,
+            methods,
             deadline,
             metadata,
             waiter,
@@ -228,7 +236,17 @@ impl<W: Waiter> Calls<W> {
                 parked: Vec::new(),
             },
         );
-        self.queue.push_back(Queued { id, number, service, method, target, objects, payload, metadata });
+        self.queue.push_back(Queued {
+            id,
+            number,
+            service,
+            method,
+            target,
+            objects,
+            payload,
+            methods,
+            metadata,
+        });
         if let Some(failure) = failure {
             self.refuse(id, failure, outgoing);
         }
@@ -338,7 +356,8 @@ impl<W: Waiter> Calls<W> {
     }
 
     fn send(&mut self, queued: Queued, now: Time, methods: &mut OwnMethods, outgoing: &mut Outgoing) {
-        let Queued { id, number, service, method, target, objects, payload, metadata } = queued;
+        let Queued { id, number, service, method, target, objects, payload, methods: named, metadata } =
+            queued;
         let passed = match pass(&objects, &mut outgoing.objects) {
             Ok(passed) => passed,
             Err(failure) => return self.refuse(id, CallOutcome::Failed(failure), outgoing),
@@ -346,6 +365,14 @@ impl<W: Waiter> Calls<W> {
         let Some(entry) = self.table.get_mut(&id) else { return };
         entry.stage = Stage::Sent;
         entry.kept = entry.reference || entry.unsent_dependents > 0;
+        // Before the payload, whose chunks count batches from here.
+        for MethodName { number, service, method } in named {
+            if methods.define(number) {
+                outgoing.objects.learn(method.objects());
+                let fingerprint = method.signature().fingerprint;
+                outgoing.append(|out| wire::put_define(out, number, service, method.name, fingerprint));
+            }
+        }
         let payload = outgoing.payload(id, false, payload, wire::objects_bytes(&passed));
         let in_chunks = matches!(payload, Payload::Chunked { .. });
         let call = Call {
@@ -531,13 +558,8 @@ impl<W: Waiter> Calls<W> {
         self.returned(id, outcome, outgoing)
     }
 
-    pub(crate) fn expect_chunks(
-        &mut self,
-        id: CallId,
-        is_error: bool,
-        capabilities: Capabilities,
-    ) -> Result<(), Violation> {
-        sent_entry(&mut self.table, self.last_sent, id)?.stage = Stage::Assembling { is_error, capabilities };
+    pub(crate) fn expect_chunks(&mut self, id: CallId, what: Assembled) -> Result<(), Violation> {
+        sent_entry(&mut self.table, self.last_sent, id)?.stage = Stage::Assembling(what);
         Ok(())
     }
 
@@ -548,12 +570,14 @@ impl<W: Waiter> Calls<W> {
         outgoing: &mut Outgoing,
     ) -> Result<(), Violation> {
         let Some(entry) = self.table.get_mut(&id) else { return Err(Violation::UnknownCall(id.0)) };
-        let Stage::Assembling { is_error, capabilities } = std::mem::replace(&mut entry.stage, Stage::Sent)
-        else {
+        let Stage::Assembling(what) = std::mem::replace(&mut entry.stage, Stage::Sent) else {
             return Err(Violation::UnknownCall(id.0));
         };
-        let encoded = Encoded { bytes, capabilities };
-        let outcome = if is_error { CallOutcome::Error(encoded) } else { CallOutcome::Value(encoded) };
+        let outcome = match what {
+            Assembled::Value(capabilities) => CallOutcome::Value(Encoded { bytes, capabilities }),
+            Assembled::Error(capabilities) => CallOutcome::Error(Encoded { bytes, capabilities }),
+            Assembled::Element => CallOutcome::Element(ElementFailure::parse(bytes)?),
+        };
         self.returned(id, outcome, outgoing)
     }
 

@@ -5,7 +5,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::{
     descriptor::{MethodDescriptor, ServiceDescriptor},
     error::Violation,
-    wire::{Define, Failure, METHOD_GET, MethodNumber},
+    wire::{Define, Failure, METHOD_FIRST, METHOD_GET, METHOD_MAP, MethodNumber},
 };
 
 /// The methods this side has named to the peer.
@@ -17,7 +17,7 @@ pub(crate) struct OwnMethods {
 impl OwnMethods {
     /// Whether the peer has yet to hear this method's name; it counts as said from here on.
     pub(crate) fn define(&mut self, number: MethodNumber) -> bool {
-        number != METHOD_GET && self.defined.insert(number.0)
+        number.0 >= METHOD_FIRST.0 && self.defined.insert(number.0)
     }
 }
 
@@ -26,12 +26,15 @@ impl OwnMethods {
 pub(crate) enum Method {
     /// The built-in call for the value of a reference.
     Get,
+    /// The built-in call that runs a program for each element of its reference.
+    Map,
     /// A method this side has.
     Known(KnownMethod),
     /// One it does not have, or not with this signature.
     Refused(Failure),
 }
 
+/// A method that this side has.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KnownMethod {
     /// Among the services at the root, or after them among those of objects.
@@ -111,7 +114,7 @@ impl PeerMethods {
         }
         let number = define.number;
         let method = self.find(&define);
-        if number == METHOD_GET || self.named.insert(number.0, method).is_some() {
+        if number.0 < METHOD_FIRST.0 || self.named.insert(number.0, method).is_some() {
             return Err(Violation::MethodRedefined(number.0));
         }
         Ok(())
@@ -135,9 +138,17 @@ impl PeerMethods {
         Method::Known(KnownMethod { service, descriptor_of_service, method, ordered, descriptor })
     }
 
+    /// What a number stands for that a program names; `None` for those that were not defined.
+    pub(crate) fn find_number(&self, number: MethodNumber) -> Option<&Method> {
+        self.named.get(&number.0)
+    }
+
     pub(crate) fn resolve(&self, number: MethodNumber) -> Result<Method, Violation> {
         if number == METHOD_GET {
             return Ok(Method::Get);
+        }
+        if number == METHOD_MAP {
+            return Ok(Method::Map);
         }
         self.named.get(&number.0).cloned().ok_or(Violation::UnknownMethodNumber(number.0))
     }

@@ -684,7 +684,7 @@ impl Talk {
     fn may_be(&self, side: usize, id: usize, outcome: &CallOutcome<TestCall>) -> bool {
         let made = &self.made[side][id - 1];
         match outcome {
-            CallOutcome::Done => false,
+            CallOutcome::Done | CallOutcome::Element(_) => false,
             CallOutcome::Value(bytes) => {
                 made.forced.is_none()
                     && matches!(&made.natural, Natural::Value(value) if value.bytes() == bytes.bytes)

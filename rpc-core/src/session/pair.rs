@@ -13,7 +13,8 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Begin, CallOutcome, CallTarget, Event, Identity, NewCall, Session, Side, UpstreamOutcome, Waiter,
+    Begin, BeginMap, CallOutcome, CallTarget, Event, Identity, MethodName, NewCall, Session, Side,
+    UpstreamOutcome, Waiter,
 };
 use crate::{
     codec::{self, DecodeBudget},
@@ -31,7 +32,7 @@ use crate::{
     small_bytes::SmallBytes,
     stub::{Remote, RemoteTarget},
     time::Time,
-    wire::{CallId, Failure, Frame, FrameReader, METHOD_GET, MethodNumber, ObjectId, slots},
+    wire::{CallId, Failure, Frame, FrameReader, METHOD_GET, METHOD_MAP, MethodNumber, ObjectId, slots},
 };
 
 /// What `structured` returns.
@@ -85,20 +86,20 @@ pub(crate) static ORDERED: ServiceDescriptor = ServiceDescriptor {
 };
 static ORDERED_METHODS: [MethodDescriptor; 1] = [method!("add", ["a": u64, "b": u64] -> u64, PLAIN)];
 
-pub(crate) const ADD: u32 = 1;
-pub(crate) const STRUCTURED: u32 = 2;
-pub(crate) const MAYBE: u32 = 3;
-pub(crate) const BOTH: u32 = 4;
-pub(crate) const TEXT: u32 = 5;
-pub(crate) const NOTE: u32 = 6;
-pub(crate) const LABEL: u32 = 7;
-pub(crate) const ORDERED_ADD: u32 = 8;
+pub(crate) const ADD: u32 = 2;
+pub(crate) const STRUCTURED: u32 = 3;
+pub(crate) const MAYBE: u32 = 4;
+pub(crate) const BOTH: u32 = 5;
+pub(crate) const TEXT: u32 = 6;
+pub(crate) const NOTE: u32 = 7;
+pub(crate) const LABEL: u32 = 8;
+pub(crate) const ORDERED_ADD: u32 = 9;
 
 /// The service and method behind a number of the constants above.
 pub(crate) fn method(number: u32) -> (&'static str, &'static MethodDescriptor) {
     match number.checked_sub(ORDERED_ADD) {
         Some(index) => (ORDERED.name, &ORDERED.methods[index as usize]),
-        None => (TEST.name, &TEST.methods[number.saturating_sub(1) as usize]),
+        None => (TEST.name, &TEST.methods[number.saturating_sub(ADD) as usize]),
     }
 }
 
@@ -239,6 +240,8 @@ pub(crate) struct TestPeer {
     next_id: i64,
     /// Calls whose handler has not been told what to do.
     pub(crate) open: Vec<Begin>,
+    /// Maps that may start; the driver would run them.
+    pub(crate) maps: Vec<BeginMap>,
     /// What handlers saw, in start order: `add(1, 2)`.
     pub(crate) log: Vec<String>,
     pub(crate) cancelled: Vec<CallId>,
@@ -352,6 +355,7 @@ impl TestPeer {
             home,
             next_id: 1,
             open: Vec::new(),
+            maps: Vec::new(),
             log: Vec::new(),
             cancelled: Vec::new(),
             automatic: true,
@@ -389,6 +393,36 @@ impl TestPeer {
         bases: Vec<CallId>,
         deadline: Option<Time>,
     ) -> TestCall {
+        self.call_with_methods(number, payload, bases, deadline, &[])
+    }
+
+    /// Maps a program over a part of a result; the methods it names are defined before.
+    pub(crate) fn map(
+        &mut self,
+        base: &TestCall,
+        steps: &[Step],
+        program: &[u8],
+        methods: &[u32],
+    ) -> TestCall {
+        let mut payload = vec![2];
+        let mut bases = Vec::new();
+        Arg::part(base, steps).put(&mut payload, &mut bases);
+        Arg::Bytes(program.to_vec()).put(&mut payload, &mut bases);
+        self.call_with_methods(METHOD_MAP, payload, bases, None, methods)
+    }
+
+    fn call_with_methods(
+        &mut self,
+        number: MethodNumber,
+        payload: Vec<u8>,
+        bases: Vec<CallId>,
+        deadline: Option<Time>,
+        methods: &[u32],
+    ) -> TestCall {
+        let named = |number: &u32| {
+            let (service, descriptor) = method(*number);
+            MethodName { number: MethodNumber(*number), service, method: descriptor }
+        };
         let id = CallId(self.next_id);
         self.next_id += 1;
         let detached = number.0 == NOTE;
@@ -398,7 +432,7 @@ impl TestPeer {
             sealed: Rc::default(),
             outcome: Rc::default(),
         };
-        let (service, descriptor) = method(number.0.max(1));
+        let (service, descriptor) = method(number.0.max(ADD));
         self.session.call(NewCall {
             id,
             number,
@@ -408,6 +442,7 @@ impl TestPeer {
             objects: Vec::new(),
             payload: payload.into(),
             bases,
+            methods: methods.iter().map(named).collect(),
             deadline,
             metadata: Vec::new(),
             waiter: call.clone(),
@@ -509,6 +544,10 @@ impl TestPeer {
                     assert!(before.is_none(), "call {} returned twice", waiter.id.0);
                 }
                 Event::Begin(begin) => self.begin(begin),
+                Event::Map(begin) => {
+                    self.log.push(format!("map({} steps)", begin.plan.steps.len()));
+                    self.maps.push(begin);
+                }
                 Event::Cancel(answer) => self.cancelled.push(answer),
                 Event::PeerClosing { .. } => self.peer_closing = true,
             }

@@ -1018,7 +1018,7 @@ fn too_much_metadata_and_too_many_methods_are_violations() {
             fingerprint: 0,
         })
     };
-    let frames: Vec<Frame> = (1..=4_097).map(define).collect();
+    let frames: Vec<Frame> = (2..=4_098).map(define).collect();
     check_server_violation(&frames, &Violation::Limit("methods_max"));
 }
 
@@ -1338,7 +1338,7 @@ fn a_peer_that_calls_and_reads_no_answers_is_cut_off() {
     let mut pair = Pair::with_limits(Limits::default(), Limits::public());
     pair.run();
     let define = Frame::Define(wire::Define {
-        number: MethodNumber(1),
+        number: MethodNumber(ADD),
         service: "Test".into(),
         method: "add".into(),
         fingerprint: 0,

@@ -186,6 +186,8 @@ pub(crate) fn golden() -> Vec<(Frame, Vec<u8>)> {
         (answer(Status::Value(Payload::Chunked { total: 128 })), vec![0x05, 1, 0x11, 0x80, 0x01]),
         (answer(Status::Error(inline(&[9]))), vec![0x05, 1, 2, 1, 9]),
         (answer(Status::Error(Payload::Chunked { total: 1 })), vec![0x05, 1, 0x12, 1]),
+        (answer(Status::Element(inline(&[9]))), vec![0x05, 1, 5, 1, 9]),
+        (answer(Status::Element(Payload::Chunked { total: 1 })), vec![0x05, 1, 0x15, 1]),
         (missed(None), vec![0x05, 1, 3, 5, 0]),
         (missed(Some(Path::whole())), vec![0x05, 1, 3, 5, 1, 0]),
         (
@@ -614,8 +616,8 @@ fn unknown_flags_statuses_and_codes_are_violations() {
     for flag in [0x80, 0xc1] {
         check_malformed(&[0x04, 1, flag, 0, 2, 1, 0], "unknown call flags");
     }
-    // In chunks are only a value and an error; no other bit is known.
-    for status in [0x10, 0x13, 0x14, 0x05, 0x15, 0x20, 0x23, 0x34, 0x81, 0xff] {
+    // In chunks are only a value, an error and an element; no other bit is known.
+    for status in [0x10, 0x13, 0x14, 0x06, 0x16, 0x20, 0x23, 0x25, 0x34, 0x81, 0xff] {
         check_malformed(&[0x05, 1, status, 1, 0], "an unknown return status");
     }
     for code in [0, 14, 0xff] {

@@ -183,7 +183,7 @@ impl Batch {
     }
 }
 
-const PEOPLE: u32 = 1;
+const PEOPLE: u32 = 2;
 const TRAP: u32 = 100;
 const QUEUE: u32 = 200;
 

@@ -1,0 +1,227 @@
+//! One step of one element: a handler, or a map within.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use tokio::task::JoinHandle;
+
+use super::{Charge, MapBytes, MapRun, StepFailure};
+use crate::{
+    context::{CancelSignal, with_deadline},
+    descriptor::MethodDescriptor,
+    dispatch::{self, Held, Incoming, Outcome, ReplyInner, RunningHandler},
+    object::{self, Encoded},
+    session::{Arguments, methods::KnownMethod, plan::PlannedStep},
+    wire::{Failure, Want, program::ElementCause},
+};
+
+/// What a step left for later ones.
+#[expect(dead_code, reason = "a charge is held to be dropped")]
+pub(super) enum StepResult {
+    Nothing,
+    Bytes(Encoded, Charge),
+    Held(Box<dyn Held>, Charge),
+}
+
+pub(super) type StepOutcome = Result<StepResult, StepFailure>;
+
+pub(super) enum StepTask<'a> {
+    Done(Option<StepOutcome>),
+    Call(RunningCall),
+    Map(Pin<Box<dyn Future<Output = StepOutcome> + Send + 'a>>),
+}
+
+/// Polls what runs. Gives all outcomes when they are there; those behind the first failure are left out if it stops them.
+pub(super) fn poll_tasks(
+    tasks: &mut Vec<StepTask<'_>>,
+    stops: bool,
+    cx: &mut Context<'_>,
+) -> Poll<Vec<Option<StepOutcome>>> {
+    let mut pending = false;
+    let mut last = None;
+    for (position, task) in tasks.iter_mut().enumerate() {
+        if last.is_some() {
+            pending |= task.stop(cx).is_pending();
+            continue;
+        }
+        pending |= task.poll(cx).is_pending();
+        if stops && matches!(task, StepTask::Done(Some(Err(_)))) {
+            last = Some(position);
+        }
+    }
+    if pending {
+        return Poll::Pending;
+    }
+    let left = last.map_or(tasks.len(), |last| last + 1);
+    Poll::Ready(
+        tasks
+            .drain(..)
+            .take(left)
+            .map(|task| match task {
+                StepTask::Done(outcome) => outcome,
+                StepTask::Call(_) | StepTask::Map(_) => None,
+            })
+            .collect(),
+    )
+}
+
+impl StepTask<'_> {
+    /// Becomes `Done` when it is.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let outcome = match self {
+            Self::Done(_) => return Poll::Ready(()),
+            Self::Call(call) => ready!(call.poll(cx)),
+            Self::Map(map) => ready!(map.as_mut().poll(cx)),
+        };
+        *self = Self::Done(Some(outcome));
+        Poll::Ready(())
+    }
+
+    /// Ends it; a handler that cannot be dropped is told and waited for.
+    fn stop(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Self::Call(RunningCall { place: CallPlace::Task { .. }, cancelled, .. }) = self {
+            if let Some(cancelled) = cancelled {
+                cancelled.set();
+            }
+            ready!(self.poll(cx));
+        }
+        *self = Self::Done(None);
+        Poll::Ready(())
+    }
+}
+
+/// The handler of one element's step.
+pub(super) struct RunningCall {
+    place: CallPlace,
+    /// Tells the handler that it is cancelled, if it can know; gone when it is over.
+    cancelled: Option<Arc<CancelSignal>>,
+    descriptor: &'static MethodDescriptor,
+    run: CallRun,
+}
+
+enum CallPlace {
+    /// On the map's own task: dropped with it.
+    Here(RunningHandler),
+    /// On a task of its own: it blocks its thread, or is to run to its end.
+    Task(JoinHandle<Outcome>),
+}
+
+/// What a finished call's outcome is turned into a result with.
+struct CallRun {
+    bytes: MapBytes,
+    bytes_max: usize,
+}
+
+impl MapRun {
+    /// What one element's call is started with.
+    pub(super) fn incoming(&self, step: &PlannedStep, method: KnownMethod, arguments: Arguments) -> Incoming {
+        let descriptor = method.descriptor;
+        Incoming {
+            service: method.descriptor_of_service,
+            method: descriptor,
+            arguments,
+            want: Want { value: step.whole_used && !step.parts_used, keep: step.parts_used },
+            budget: self.budget,
+            deadline: self.deadline,
+            metadata: self.metadata.clone(),
+            scope: Arc::clone(&self.scope),
+        }
+    }
+
+    /// Runs what a call was answered with.
+    pub(super) fn task<'a>(&self, descriptor: &'static MethodDescriptor, reply: ReplyInner) -> StepTask<'a> {
+        let run = CallRun { bytes: Arc::clone(&self.bytes), bytes_max: self.bytes_max };
+        match reply {
+            ReplyInner::Done(outcome) => StepTask::Done(Some(run.result(descriptor, outcome))),
+            ReplyInner::Running { handler, cancelled } => {
+                let place = self.place(descriptor, handler);
+                StepTask::Call(RunningCall { place, cancelled, descriptor, run })
+            }
+        }
+    }
+
+    fn place(&self, descriptor: &'static MethodDescriptor, handler: RunningHandler) -> CallPlace {
+        let attributes = &descriptor.attributes;
+        if !attributes.blocking && !attributes.no_cancel {
+            return CallPlace::Here(handler);
+        }
+        let (deadline, report) = (self.deadline, Arc::clone(&self.report));
+        let mut handler = handler;
+        let task = async move {
+            let _report = report;
+            poll_fn(|cx| with_deadline(deadline, || dispatch::poll_handler(&mut handler, descriptor, cx)))
+                .await
+        };
+        CallPlace::Task(if attributes.blocking {
+            let runtime = tokio::runtime::Handle::current();
+            tokio::task::spawn_blocking(move || runtime.block_on(task))
+        } else {
+            tokio::spawn(task)
+        })
+    }
+}
+
+impl RunningCall {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<StepOutcome> {
+        let outcome = match &mut self.place {
+            CallPlace::Here(handler) => ready!(dispatch::poll_handler(handler, self.descriptor, cx)),
+            CallPlace::Task(task) => {
+                ready!(Pin::new(task).poll(cx)).unwrap_or(Outcome::Failed(Failure::Cancelled))
+            }
+        };
+        self.cancelled = None;
+        Poll::Ready(self.run.result(self.descriptor, outcome))
+    }
+}
+
+impl Drop for RunningCall {
+    fn drop(&mut self) {
+        if let Some(cancelled) = &self.cancelled {
+            cancelled.set();
+        }
+        if let CallPlace::Task(task) = &self.place
+            && !self.descriptor.attributes.no_cancel
+        {
+            task.abort();
+        }
+    }
+}
+
+impl CallRun {
+    fn charge(&self, count: usize) -> Result<Charge, Failure> {
+        let mut charge = Charge { bytes: Arc::clone(&self.bytes), count: 0 };
+        charge.add(count, self.bytes_max)?;
+        Ok(charge)
+    }
+
+    fn result(&self, descriptor: &MethodDescriptor, outcome: Outcome) -> StepOutcome {
+        let cause = match outcome {
+            Outcome::Value { held: Some((value, length)), .. } => {
+                return Ok(StepResult::Held(value, self.charge(length)?));
+            }
+            Outcome::Value { payload: Some(bytes), objects, held: None } => {
+                let charge = self.charge(bytes.len())?;
+                let encoded = Encoded { bytes, capabilities: object::capabilities(objects) };
+                return Ok(StepResult::Bytes(encoded, charge));
+            }
+            Outcome::Value { payload: None, held: None, .. } => return Ok(StepResult::Nothing),
+            // Its caller gets no error outside of a map either.
+            _ if descriptor.attributes.oneway => return Ok(StepResult::Nothing),
+            Outcome::Error(bytes, objects) if objects.is_empty() => ElementCause::Error(bytes),
+            // Only an error of the call itself has a table beside it.
+            Outcome::Error(..) => ElementCause::Failed(Failure::InvalidReference {
+                argument: "(error)".into(),
+                reason: "it has objects inside, which the error of an element cannot carry".into(),
+            }),
+            Outcome::Failed(failure) => ElementCause::Failed(failure),
+            Outcome::Element(failure) => {
+                return Err(StepFailure { trail: failure.trail, cause: failure.cause });
+            }
+        };
+        Err(cause.into())
+    }
+}

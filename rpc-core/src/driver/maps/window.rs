@@ -1,0 +1,457 @@
+//! Elements of a map that are worked on at the same time, and what becomes of them.
+
+use std::{future::poll_fn, ops::Range, sync::Arc};
+
+use super::{
+    Charge, MapRun, NoResult, StepFailure, exhausted,
+    tasks::{StepResult, StepTask, poll_tasks},
+    unencodable, unselectable,
+};
+use crate::{
+    codec,
+    dispatch::{self, HeldBytes, Incoming},
+    error::{ElementError, EncodedError},
+    layout::{
+        Layout,
+        walk::{self, WalkError},
+    },
+    object::{self, Capability, Encoded, LocalObject},
+    select::SelectError,
+    session::{
+        Arguments,
+        methods::KnownMethod,
+        plan::{Plan, PlannedStep, Work},
+    },
+    small_bytes::SmallBytes,
+    wire::{
+        Failure,
+        program::{Base, ElementCause, ElementFailure, Operand, Policy, Slot, Target},
+    },
+};
+
+/// What becomes of the elements, encoded as the map returns it.
+pub(super) struct Collected<'a> {
+    run: &'a MapRun,
+    out: Vec<u8>,
+    /// The objects that the results are.
+    objects: Vec<Capability>,
+    charge: Charge,
+    bytes_max: usize,
+}
+
+impl<'a> Collected<'a> {
+    pub(super) fn new(run: &'a MapRun, plan: &Plan, count: usize, bytes_max: usize) -> Result<Self, Failure> {
+        let mut collected =
+            Self { run, out: Vec::new(), objects: Vec::new(), charge: run.charge(0)?, bytes_max };
+        let encoded = match (plan.is_option, count) {
+            (true, 0) => codec::encode(&None::<()>, &mut collected.out),
+            (true, _) => codec::encode(&Some(()), &mut collected.out),
+            (false, count) => codec::encode(&(count as u64), &mut collected.out),
+        };
+        encoded.map_err(unencodable)?;
+        Ok(collected)
+    }
+
+    pub(super) fn finish(self) -> (Encoded, Charge) {
+        let Self { out, objects, charge, .. } = self;
+        (Encoded { bytes: out.into(), capabilities: object::capabilities(objects) }, charge)
+    }
+
+    /// What becomes of an element. An object gets a place in the table of the whole.
+    fn append_value(&mut self, value: &Encoded, is_object: bool) -> Result<(), StepFailure> {
+        if is_object {
+            let object = value.only_object().ok_or_else(|| unselectable("there is no object".into()))?;
+            let place = self.objects.len() as u64;
+            self.objects.push(object);
+            return self.append(|out| Ok(codec::encode(&place, out).map_err(unencodable)?));
+        }
+        self.append(|out| {
+            out.extend_from_slice(&value.bytes);
+            Ok(())
+        })
+    }
+
+    fn append(
+        &mut self,
+        append: impl FnOnce(&mut Vec<u8>) -> Result<(), StepFailure>,
+    ) -> Result<(), StepFailure> {
+        let before = self.out.len();
+        append(&mut self.out)?;
+        self.charge.add(self.out.len() - before, self.run.bytes_max)?;
+        if self.out.len() > self.bytes_max {
+            return Err(exhausted("payload_bytes_max").into());
+        }
+        Ok(())
+    }
+}
+
+pub(super) struct ElementRun {
+    index: u64,
+    range: Range<usize>,
+    results: Vec<StepResult>,
+    /// The step that failed, where errors are collected.
+    failed: Option<(u32, StepFailure)>,
+}
+
+impl ElementRun {
+    pub(super) fn new(index: u64, range: Range<usize>) -> Self {
+        Self { index, range, results: Vec::new(), failed: None }
+    }
+}
+
+/// Elements that are worked on at the same time.
+pub(super) struct Window<'a> {
+    pub(super) run: &'a MapRun,
+    pub(super) plan: &'a Plan,
+    pub(super) source: &'a Encoded,
+    pub(super) captures: &'a [Encoded],
+    /// Elements that a map within one of these works on at once.
+    pub(super) concurrency_within: usize,
+    /// In order; those behind one that failed the map are gone.
+    pub(super) elements: Vec<ElementRun>,
+    /// The first element that failed the map.
+    pub(super) failed: Option<ElementFailure>,
+}
+
+impl<'a> Window<'a> {
+    /// Takes all elements through one step. Where an element fails the map, those behind it are stopped, and those
+    /// before it go on: the first one that fails is told, whichever fails first.
+    pub(super) async fn step(&mut self, number: usize) {
+        let mut tasks = self.start_step(number);
+        let stops = self.plan.policy == Policy::Fail;
+        let outcomes = poll_fn(|cx| poll_tasks(&mut tasks, stops, cx)).await;
+        for (position, outcome) in outcomes.into_iter().enumerate() {
+            let Some(element) = self.elements.get_mut(position) else { break };
+            match outcome {
+                Some(Ok(result)) => element.results.push(result),
+                // It failed in an earlier step.
+                None => element.results.push(StepResult::Nothing),
+                Some(Err(failure)) => {
+                    element.results.push(StepResult::Nothing);
+                    self.fail(position, number, failure);
+                }
+            }
+        }
+        self.let_go_after(number);
+    }
+
+    fn fail(&mut self, position: usize, number: usize, failure: StepFailure) {
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        let Some(element) = self.elements.get_mut(position) else { return };
+        match self.plan.policy {
+            Policy::Collect => element.failed = Some((number, failure)),
+            Policy::Fail => {
+                let mut trail = vec![(element.index, number)];
+                trail.extend(failure.trail);
+                self.failed = Some(ElementFailure { trail, cause: failure.cause });
+                self.elements.truncate(position);
+            }
+        }
+    }
+
+    fn let_go_after(&mut self, number: usize) {
+        let over = |step: &PlannedStep| step.last_use <= number;
+        for element in &mut self.elements {
+            for (result, _) in element.results.iter_mut().zip(&self.plan.steps).filter(|(_, step)| over(step))
+            {
+                *result = StepResult::Nothing;
+            }
+        }
+    }
+
+    /// Starts one step for every element. Calls of one service go to it together: it may answer them with a batch method.
+    fn start_step(&mut self, number: usize) -> Vec<StepTask<'a>> {
+        let step = &self.plan.steps[number];
+        let mut tasks: Vec<StepTask<'a>> = Vec::with_capacity(self.elements.len());
+        let mut together = Vec::new();
+        for (position, element) in self.elements.iter().enumerate() {
+            let started = match &step.work {
+                _ if element.failed.is_some() => Ok(StepTask::Done(None)),
+                Work::Call { target, method, arguments, objects } => {
+                    self.call(element, target, arguments, objects).and_then(|(object, arguments)| {
+                        let incoming = self.run.incoming(step, *method, arguments);
+                        match object {
+                            None => together.push((position, incoming)),
+                            Some(object) => return self.start_on(&object, *method, incoming),
+                        }
+                        Ok(StepTask::Done(None))
+                    })
+                }
+                Work::Map { source, captures, plan } => self.start_map(element, step, source, captures, plan),
+            };
+            tasks.push(started.unwrap_or_else(|failure| StepTask::Done(Some(Err(failure)))));
+        }
+        if let Work::Call { method, .. } = &step.work {
+            let (positions, incoming): (Vec<usize>, Vec<Incoming>) = together.into_iter().unzip();
+            let number = u32::try_from(method.method).unwrap_or(u32::MAX);
+            let replies = match self.run.services.get(method.service) {
+                Some(service) => dispatch::start_many(service.as_ref(), number, incoming),
+                None => Vec::new(),
+            };
+            for (position, reply) in positions.into_iter().zip(replies) {
+                tasks[position] = self.run.task(method.descriptor, reply);
+            }
+        }
+        tasks
+    }
+
+    fn call(
+        &self,
+        element: &ElementRun,
+        target: &Target,
+        arguments: &[Slot],
+        objects: &[u32],
+    ) -> Result<(Option<Arc<LocalObject>>, Arguments), StepFailure> {
+        Ok((self.target(element, target)?, self.arguments(element, arguments, objects)?))
+    }
+
+    fn start_on(
+        &self,
+        object: &LocalObject,
+        method: KnownMethod,
+        mut incoming: Incoming,
+    ) -> Result<StepTask<'a>, StepFailure> {
+        let method = method.of(object.descriptor())?;
+        (incoming.service, incoming.method) = (method.descriptor_of_service, method.descriptor);
+        let number = u32::try_from(method.method).unwrap_or(u32::MAX);
+        let reply = dispatch::start_on(object, number, incoming)
+            .ok_or_else(|| unselectable("the object is gone".into()))?;
+        Ok(self.run.task(method.descriptor, reply))
+    }
+
+    fn start_map(
+        &self,
+        element: &ElementRun,
+        step: &'a PlannedStep,
+        source: &Operand,
+        captures: &[Operand],
+        plan: &'a Plan,
+    ) -> Result<StepTask<'a>, StepFailure> {
+        let (run, concurrency) = (self.run, self.concurrency_within);
+        let source = self.select(element, source)?;
+        let captures =
+            captures.iter().map(|capture| self.select(element, capture)).collect::<Result<Vec<_>, _>>()?;
+        let given = run.charge(source.len() + captures.iter().map(Encoded::len).sum::<usize>())?;
+        Ok(StepTask::Map(Box::pin(async move {
+            let _given = given;
+            let (encoded, charge) = run.run(plan, source, captures, usize::MAX, concurrency).await?;
+            Ok(if step.parts_used {
+                let Encoded { bytes, capabilities: objects } = encoded;
+                StepResult::Held(Box::new(HeldBytes { bytes, objects, layout: plan.returns.clone() }), charge)
+            } else {
+                StepResult::Bytes(encoded, charge)
+            })
+        })))
+    }
+
+    fn arguments(
+        &self,
+        element: &ElementRun,
+        slots: &[Slot],
+        objects: &[u32],
+    ) -> Result<Arguments, StepFailure> {
+        let mut arguments = Arguments::default();
+        let passed = |place: &u32| self.run.passed.as_ref()?.get(*place as usize).cloned();
+        arguments.beside = object::capabilities(objects.iter().filter_map(passed).collect());
+        for (index, slot) in slots.iter().enumerate() {
+            let value = match slot {
+                Slot::Inline(bytes) => bytes.clone(),
+                Slot::Operand { operand, as_some } => {
+                    let Encoded { bytes, capabilities } = self.select(element, operand)?;
+                    arguments.selected.extend(capabilities.map(|table| (index, Some(table))));
+                    if *as_some { some(&bytes) } else { bytes }
+                }
+                Slot::Tuple(parts) => self.tuple(element, parts)?,
+            };
+            arguments.values.push(value);
+        }
+        Ok(arguments)
+    }
+
+    /// A tuple encodes as its parts do, one behind the other.
+    fn tuple(&self, element: &ElementRun, parts: &[Slot]) -> Result<SmallBytes, StepFailure> {
+        let mut out = Vec::new();
+        for part in parts {
+            match part {
+                Slot::Inline(bytes) => out.extend_from_slice(bytes),
+                Slot::Operand { operand, as_some } => {
+                    let Encoded { bytes, capabilities } = self.select(element, operand)?;
+                    if capabilities.is_some() {
+                        let reason = "a tuple of promises cannot have objects in it";
+                        return Err(unselectable(reason.into()).into());
+                    }
+                    if *as_some {
+                        out.push(codec::SOME);
+                    }
+                    out.extend_from_slice(&bytes);
+                }
+                Slot::Tuple(parts) => out.extend_from_slice(&self.tuple(element, parts)?),
+            }
+        }
+        Ok(out.into())
+    }
+
+    /// The part that an operand names, and the objects that it names itself.
+    fn select(&self, element: &ElementRun, operand: &Operand) -> Result<Encoded, StepFailure> {
+        let path = operand.steps();
+        let located = |layout: &Layout, bytes: &SmallBytes| {
+            if path.is_empty() {
+                return Ok(bytes.clone());
+            }
+            let range = walk::locate(layout, bytes, path).map_err(|error| match error {
+                WalkError::Missed => ElementCause::Missed(operand.clone()),
+                other => ElementCause::Failed(unselectable(other.to_string())),
+            })?;
+            Ok::<_, StepFailure>(bytes.part(range))
+        };
+        let whole_or_part = |layout: &Layout, whole: &Encoded| {
+            Ok(Encoded { bytes: located(layout, &whole.bytes)?, capabilities: whole.capabilities.clone() })
+        };
+        match operand.base {
+            Base::Element => {
+                let bytes = self.source.bytes.part(element.range.clone());
+                let capabilities = self.source.capabilities.clone();
+                whole_or_part(&self.plan.element, &Encoded { bytes, capabilities })
+            }
+            Base::Capture(capture) => {
+                let capture = capture as usize;
+                whole_or_part(&self.plan.captures[capture], &self.captures[capture])
+            }
+            Base::Step(step) => match &element.results[step as usize] {
+                StepResult::Held(held, _) => {
+                    let mut objects = Vec::new();
+                    let selected = SmallBytes::encode(|out| held.select(path, out, &mut objects));
+                    let bytes = selected.map_err(|error| match error {
+                        SelectError::Missed => StepFailure::from(ElementCause::Missed(operand.clone())),
+                        other => unselectable(other.to_string()).into(),
+                    })?;
+                    Ok(Encoded { bytes, capabilities: object::capabilities(objects) })
+                }
+                StepResult::Bytes(encoded, _) => Ok(encoded.clone()),
+                StepResult::Nothing => Err(unselectable("it was not kept".into()).into()),
+            },
+        }
+    }
+
+    /// What answers an element's call.
+    fn target(&self, element: &ElementRun, target: &Target) -> Result<Option<Arc<LocalObject>>, StepFailure> {
+        let object = match target {
+            Target::Root => return Ok(None),
+            Target::Object(operand) => self.select(element, operand)?.only_object(),
+            Target::Passed(place) => {
+                self.run.passed.as_ref().and_then(|table| table.get(*place as usize).cloned())
+            }
+        };
+        let object = object.ok_or_else(|| unselectable("there is no object".into()))?;
+        Ok(Some(match object {
+            Capability::Local(object) => object,
+            Capability::Import(import) => import.forward(),
+        }))
+    }
+
+    /// Appends what became of the elements to the result, or gives the first one that failed the map.
+    pub(super) fn collect_into(mut self, collected: &mut Collected<'_>) -> Result<(), NoResult> {
+        let elements = std::mem::take(&mut self.elements);
+        for mut element in elements {
+            let failed = element.failed.take();
+            let appended = match (failed, self.plan.policy) {
+                (Some((step, failure)), _) => self.append_error(collected, step, &failure),
+                (None, Policy::Fail) => self
+                    .select(&element, &self.plan.result)
+                    .and_then(|value| collected.append_value(&value, self.plan.result_is_object)),
+                (None, Policy::Collect) => self.append_value_or_error(collected, &element),
+            };
+            if let Err(StepFailure { trail: within, cause }) = appended {
+                let mut trail = vec![(element.index, self.result_number())];
+                trail.extend(within);
+                return Err(NoResult::Element(ElementFailure { trail, cause }));
+            }
+        }
+        match self.failed {
+            Some(failure) => Err(NoResult::Element(failure)),
+            None => Ok(()),
+        }
+    }
+
+    /// What stands for the result where steps are counted.
+    fn result_number(&self) -> u32 {
+        u32::try_from(self.plan.steps.len()).unwrap_or(u32::MAX)
+    }
+
+    fn append_value_or_error(
+        &self,
+        collected: &mut Collected<'_>,
+        element: &ElementRun,
+    ) -> Result<(), StepFailure> {
+        match self.select(element, &self.plan.result) {
+            Ok(value) => {
+                collected.append(|out| Ok(codec::encode(&Ok::<(), ()>(()), out).map_err(unencodable)?))?;
+                collected.append_value(&value, self.plan.result_is_object)
+            }
+            Err(failure) => self.append_error(collected, self.result_number(), &failure),
+        }
+    }
+
+    fn append_error(
+        &self,
+        collected: &mut Collected<'_>,
+        step: u32,
+        failure: &StepFailure,
+    ) -> Result<(), StepFailure> {
+        let culprit = Culprit::find(self.plan, step, &failure.trail);
+        let method = culprit.method.to_owned();
+        let (error, own): (ElementError<()>, &[u8]) = match &failure.cause {
+            ElementCause::Error(bytes) if culprit.gives_result => (ElementError::Method(()), bytes),
+            ElementCause::Error(bytes) => {
+                let error = EncodedError::new(bytes, culprit.error);
+                (ElementError::Upstream { method, error }, &[])
+            }
+            ElementCause::Missed(operand) => {
+                let reason = format!("what it takes has nothing at {}", operand.path);
+                (ElementError::Failed { method, reason }, &[])
+            }
+            ElementCause::Failed(failure) => {
+                (ElementError::Failed { method, reason: failure.to_string() }, &[])
+            }
+        };
+        collected.append(|out| {
+            // An error of the method itself stands where the unit does.
+            codec::encode(&Err::<(), _>(error), out).map_err(unencodable)?;
+            out.extend_from_slice(own);
+            Ok(())
+        })
+    }
+}
+
+/// The call that failed an element.
+struct Culprit<'a> {
+    method: &'a str,
+    /// The element's result is what the call returns.
+    gives_result: bool,
+    error: Option<&'a Layout>,
+}
+
+impl<'a> Culprit<'a> {
+    fn find(plan: &'a Plan, step: u32, trail: &[(u64, u32)]) -> Self {
+        let gives_result = plan.result.base == Base::Step(step);
+        match plan.steps.get(step as usize).map(|step| &step.work) {
+            Some(Work::Call { method, .. }) => {
+                let error = method.descriptor.signature().error.as_ref();
+                Self { method: method.descriptor.name, gives_result, error }
+            }
+            Some(Work::Map { plan, .. }) => match trail.split_first() {
+                Some(((_, step), rest)) => {
+                    let within = Self::find(plan, *step, rest);
+                    Self { gives_result: gives_result && within.gives_result, ..within }
+                }
+                None => Self { method: "map", gives_result: false, error: None },
+            },
+            None => Self { method: "(result)", gives_result: false, error: None },
+        }
+    }
+}
+
+/// The bytes inside a `Some`.
+fn some(bytes: &[u8]) -> SmallBytes {
+    [&[codec::SOME], bytes].concat().into()
+}

@@ -1,0 +1,477 @@
+//! The closure of a `map`, run once here with a placeholder and written down as a program that the peer runs.
+//!
+//! The placeholder's call is recorded: its cell names the [`Recorder`] of its map. So does that of every call whose
+//! arguments carry such a cell, because the call is not made but becomes a step of the program. What a step uses from
+//! outside of its closure becomes a capture. No thread-local is involved: a call that carries nothing recorded knows of no
+//! map and is made at once.
+//!
+//! Maps nest when a call carries placeholders of several open closures: the one opened last is the innermost. An inner
+//! program is a step of the next outer one. When its closure has returned, a recorder is closed for good.
+//!
+//! Recorded cells were born failed with a `Misuse`, which is what awaiting one gives.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use crate::{
+    descriptor::{MAP, MethodDescriptor},
+    error::{Delivery, Refusal},
+    link::{CallCell, CallRejected, ErrorDecoder, Handle, OriginCause, OutgoingCall, Referable, Returned},
+    object::{Capability, Passing},
+    path::{PATH_STEPS_MAX, Path},
+    promise::{Place, Promise},
+    session::{CallTarget, MethodName},
+    small_bytes::SmallBytes,
+    stub::{BORN_FAILED, Ready, born_failed},
+    time::Time,
+    wire::{
+        self, ArgumentList, CallId, METHOD_MAP,
+        program::{Base, Operand, Policy, Program, Slot, Step, Target},
+        slots,
+    },
+};
+
+/// Captures of a map whose source and program are arguments too.
+const CAPTURES_MAX: usize = wire::SLOTS_MAX - 2;
+
+const ESCAPED: &str = "it stands for something inside the closure of a `map`, and can be used by calls made in that closure alone";
+const TOO_DEEP: &str = "it lies deeper inside a result than paths may reach";
+pub(crate) const PROMISED_INSIDE: &str = "a client that is only promised cannot lie inside a value in a `map`; pass its promise as an argument of its own";
+const FOREIGN: &str = "it belongs to another session; await it first";
+
+/// What one closure recorded so far.
+pub(crate) struct Recorder {
+    /// Rises with every map of the process: of nested closures, the inner one's is higher.
+    opened: u64,
+    state: Mutex<State>,
+}
+
+enum State {
+    Open(Box<Recording>),
+    Closed,
+}
+
+#[derive(Default)]
+struct Recording {
+    outer: Option<Arc<Recorder>>,
+    steps: Vec<Step>,
+    cells: Vec<Arc<CallCell>>,
+    captures: Vec<Place>,
+    /// Objects that are settled, for the table of the map's call.
+    passed: Vec<Capability>,
+    methods: Vec<MethodName>,
+    deadline: Option<Time>,
+    metadata: Vec<(String, String)>,
+    /// Why a call of the closure could not be recorded; the map fails with it.
+    failed: Option<Returned>,
+}
+
+/// The place of a recorded call in its program.
+pub(crate) struct Recorded {
+    pub(crate) recorder: Arc<Recorder>,
+    base: Base,
+}
+
+/// What a sent map remembers of its program, to tell which of its calls failed.
+pub(crate) struct MapSteps {
+    pub(crate) placeholder: Arc<CallCell>,
+    pub(crate) steps: Vec<Arc<CallCell>>,
+    /// The step whose result, or a part of it, is the element's.
+    pub(crate) result: Option<u32>,
+}
+
+impl Recorder {
+    fn new() -> Arc<Self> {
+        static OPENED: AtomicU64 = AtomicU64::new(0);
+        let opened = OPENED.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Self { opened, state: Mutex::new(State::Open(Box::default())) })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing that can panic runs under the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with<R>(&self, change: impl FnOnce(&mut Recording) -> R) -> Result<R, &'static str> {
+        match &mut *self.state() {
+            State::Open(recording) => Ok(change(recording)),
+            State::Closed => Err(ESCAPED),
+        }
+    }
+
+    fn close(&self) -> Option<Box<Recording>> {
+        match std::mem::replace(&mut *self.state(), State::Closed) {
+            State::Open(recording) => Some(recording),
+            State::Closed => None,
+        }
+    }
+
+    fn fail(&self, failed: &Returned) {
+        let _ = self.with(|recording| recording.failed.get_or_insert_with(|| failed.clone()).clone());
+    }
+
+    /// How the program names a part of a result: its own, or one that it captures.
+    fn operand(self: &Arc<Self>, place: &Place) -> Result<Operand, &'static str> {
+        if place.path.steps().len() > PATH_STEPS_MAX {
+            return Err(TOO_DEEP);
+        }
+        match &place.base.cell().recorded {
+            Some(recorded) if Arc::ptr_eq(&recorded.recorder, self) => {
+                Ok(Operand { base: recorded.base, path: place.path.clone() })
+            }
+            _ => self.with(|recording| recording.capture(place)),
+        }
+    }
+}
+
+impl Recording {
+    fn capture(&mut self, place: &Place) -> Operand {
+        let same =
+            |known: &Place| Arc::ptr_eq(known.base.cell(), place.base.cell()) && known.path == place.path;
+        let index = self.captures.iter().position(same).unwrap_or_else(|| {
+            self.captures.push(place.clone());
+            self.captures.len() - 1
+        });
+        Operand { base: Base::Capture(u32::try_from(index).unwrap_or(u32::MAX)), path: Path::whole() }
+    }
+
+    /// The object's place in the table of the map's call.
+    fn pass(&mut self, object: Capability) -> u32 {
+        self.passed.push(object);
+        u32::try_from(self.passed.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    fn needs(&mut self, method: MethodName) {
+        if self.methods.iter().all(|known| known.number != method.number) {
+            self.methods.push(method);
+        }
+    }
+
+    /// All calls of a map travel as one, so they share what is said beside the arguments.
+    fn carry(&mut self, deadline: Option<Time>, metadata: Vec<(String, String)>) -> Result<(), &'static str> {
+        self.deadline = self.deadline.into_iter().chain(deadline).min();
+        if self.metadata.is_empty() {
+            self.metadata = metadata;
+        } else if !metadata.is_empty() && metadata != self.metadata {
+            return Err("the calls of one `map` carry different metadata");
+        }
+        Ok(())
+    }
+
+    /// Adds a step and gives what stands for its result.
+    fn push(
+        &mut self,
+        recorder: &Arc<Recorder>,
+        step: Step,
+        cell: impl FnOnce(Recorded) -> Arc<CallCell>,
+    ) -> Arc<CallCell> {
+        let number = u32::try_from(self.steps.len()).unwrap_or(u32::MAX);
+        let cell = cell(Recorded { recorder: Arc::clone(recorder), base: Base::Step(number) });
+        self.steps.push(step);
+        self.cells.push(Arc::clone(&cell));
+        cell
+    }
+}
+
+/// Closes the recorder also when the closure panics; what it holds refers back to it.
+struct Closing<'a>(&'a Recorder);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// Puts the closures of these recorders into each other and gives the innermost.
+fn nest(recorders: &[Arc<Recorder>]) -> Result<Arc<Recorder>, &'static str> {
+    let mut all: Vec<Arc<Recorder>> = Vec::new();
+    for recorder in recorders {
+        let mut next = Some(Arc::clone(recorder));
+        while let Some(recorder) =
+            next.take().filter(|next| all.iter().all(|known| !Arc::ptr_eq(known, next)))
+        {
+            next = recorder.with(|recording| recording.outer.clone())?;
+            all.push(recorder);
+        }
+    }
+    all.sort_by_key(|recorder| std::cmp::Reverse(recorder.opened));
+    for (inner, outer) in all.iter().zip(all.iter().skip(1)) {
+        inner.with(|recording| recording.outer = Some(Arc::clone(outer)))?;
+    }
+    all.into_iter().next().ok_or(ESCAPED)
+}
+
+fn misuse(reason: &str) -> Returned {
+    Returned::Refused(Refusal::Misuse { reason: reason.into() })
+}
+
+// ---- calls of the closure ----
+
+/// A call that carries something recorded.
+pub(crate) struct RecordedCall<'a> {
+    pub(crate) handle: &'a Arc<Handle>,
+    pub(crate) name: MethodName,
+    pub(crate) decode_error: ErrorDecoder,
+    pub(crate) target: RecordedTarget,
+}
+
+/// What a recorded call addresses.
+pub(crate) enum RecordedTarget {
+    Root,
+    Settled(Capability),
+    Promised(Place),
+}
+
+impl RecordedCall<'_> {
+    /// Makes the call a step of the innermost program that its arguments belong to.
+    pub(crate) fn record(self, recorders: &[Arc<Recorder>], ready: Ready) -> Result<Arc<CallCell>, Returned> {
+        let recorder = nest(recorders).map_err(misuse)?;
+        self.step(&recorder, ready).inspect_err(|failed| recorder.fail(failed))
+    }
+
+    fn step(self, recorder: &Arc<Recorder>, ready: Ready) -> Result<Arc<CallCell>, Returned> {
+        let Ready { payload, objects, bases, deadline, metadata, .. } = ready;
+        let list = ArgumentList::parse(payload).map_err(|violation| misuse(&violation.to_string()))?;
+        let mut bases = bases.into_iter();
+        let arguments = list
+            .slots
+            .into_iter()
+            .map(|slot| program_slot(slot, &mut bases, recorder))
+            .collect::<Result<_, _>>()
+            .map_err(misuse)?;
+        let Self { handle, name, decode_error, target } = self;
+        let settled = |object| match object {
+            Passing::Settled(capability) => Ok(capability),
+            Passing::Result(..) => Err(misuse(PROMISED_INSIDE)),
+        };
+        let objects = objects.into_iter().map(settled).collect::<Result<Vec<_>, _>>()?;
+        let promised = match &target {
+            RecordedTarget::Promised(place) => Some(recorder.operand(place).map_err(misuse)?),
+            RecordedTarget::Root | RecordedTarget::Settled(_) => None,
+        };
+        let pushed = recorder.with(|recording| {
+            recording.carry(deadline, metadata)?;
+            let target = match (target, promised) {
+                (RecordedTarget::Settled(object), _) => Target::Passed(recording.pass(object)),
+                (_, Some(operand)) => Target::Object(operand),
+                (RecordedTarget::Root | RecordedTarget::Promised(_), None) => Target::Root,
+            };
+            let objects = objects.into_iter().map(|object| recording.pass(object)).collect();
+            let step = Step::Call { target, method: name.number, arguments, objects };
+            recording.needs(name);
+            Ok(recording.push(recorder, step, |recorded| {
+                cell(handle, name.service, name.method, decode_error, recorded, None)
+            }))
+        });
+        pushed.and_then(|pushed| pushed).map_err(misuse)
+    }
+}
+
+/// A call that carries something recorded and cannot be made fails the map.
+pub(crate) fn fail(recorders: &[Arc<Recorder>], failed: &Returned) {
+    if let Ok(recorder) = nest(recorders) {
+        recorder.fail(failed);
+    }
+}
+
+/// References stand in the arguments in the order of their bases.
+fn program_slot(
+    slot: wire::Slot,
+    bases: &mut impl Iterator<Item = Referable>,
+    recorder: &Arc<Recorder>,
+) -> Result<Slot, &'static str> {
+    Ok(match slot {
+        wire::Slot::Inline(bytes) => Slot::Inline(bytes),
+        wire::Slot::Reference(reference) => {
+            let base = bases.next().ok_or(ESCAPED)?;
+            let place = Place { base, path: reference.path };
+            Slot::Operand { operand: recorder.operand(&place)?, as_some: reference.as_some }
+        }
+        wire::Slot::Tuple(parts) => Slot::Tuple(
+            parts.into_iter().map(|part| program_slot(part, bases, recorder)).collect::<Result<_, _>>()?,
+        ),
+    })
+}
+
+/// What stands for a result that no call of this side will bring.
+fn cell(
+    handle: &Arc<Handle>,
+    service: &'static str,
+    method: &'static MethodDescriptor,
+    decode_error: ErrorDecoder,
+    recorded: Recorded,
+    steps: Option<Arc<MapSteps>>,
+) -> Arc<CallCell> {
+    let cell = CallCell::recorded(Arc::clone(handle), service, method, decode_error, recorded, steps);
+    born_failed(cell, misuse(ESCAPED))
+}
+
+// ---- maps ----
+
+/// Runs the closure of a map over the sequence or option at `place` and queues the map, or adds it to the closure that it
+/// is in itself.
+pub(crate) fn map<T, E, U, E2>(
+    place: &Place,
+    policy: Policy,
+    decode_error: ErrorDecoder,
+    each: impl FnOnce(Promise<T, E>) -> Promise<U, E2>,
+) -> Arc<CallCell> {
+    let source = place.base.cell();
+    let recorder = Recorder::new();
+    let _closing = Closing(&recorder);
+    if let Some(recorded) = &source.recorded
+        && let Err(reason) = nest(&[Arc::clone(&recorder), Arc::clone(&recorded.recorder)])
+    {
+        recorder.fail(&misuse(reason));
+    }
+    let recorded = Recorded { recorder: Arc::clone(&recorder), base: Base::Element };
+    let placeholder =
+        cell(&source.handle, source.service, source.method, source.decode_error, recorded, None);
+    let result = each(Promise::of_call(Arc::clone(&placeholder)));
+    // The result is dropped after the map is queued: until then nothing may take it for unneeded.
+    let map = Map { place, policy, decode_error, placeholder };
+    map.finish(&recorder, result.place()).unwrap_or_else(|failed| {
+        let id = BORN_FAILED;
+        let cell = CallCell::new(id, Arc::clone(&source.handle), source.service, &MAP, decode_error);
+        born_failed(cell, failed)
+    })
+}
+
+/// A map whose closure has returned.
+struct Map<'a> {
+    place: &'a Place,
+    policy: Policy,
+    decode_error: ErrorDecoder,
+    placeholder: Arc<CallCell>,
+}
+
+impl Map<'_> {
+    fn finish(self, recorder: &Arc<Recorder>, result: &Place) -> Result<Arc<CallCell>, Returned> {
+        let result = self.result(recorder, result);
+        let Some(mut recording) = recorder.close() else { return Err(misuse(ESCAPED)) };
+        // What failed first is why; a result built on it only says so.
+        let result = recording.failed.take().map_or(result, Err).inspect_err(|failed| {
+            if let Some(outer) = &recording.outer {
+                outer.fail(failed);
+            }
+        })?;
+        if recording.captures.len() > CAPTURES_MAX {
+            return Err(misuse("the closure uses more than 62 promises from outside of it"));
+        }
+        let steps = Arc::new(MapSteps {
+            placeholder: Arc::clone(&self.placeholder),
+            steps: std::mem::take(&mut recording.cells),
+            result: match result.base {
+                Base::Step(step) => Some(step),
+                Base::Element | Base::Capture(_) => None,
+            },
+        });
+        let program = Program { policy: self.policy, steps: std::mem::take(&mut recording.steps), result };
+        match recording.outer.take() {
+            Some(outer) => self.nested(&outer, program, *recording, steps),
+            None => self.queued(&program, *recording, steps),
+        }
+    }
+
+    /// What the closure returned, as its program names it.
+    fn result(&self, recorder: &Arc<Recorder>, place: &Place) -> Result<Operand, Returned> {
+        let cell = place.base.cell();
+        if !Arc::ptr_eq(&cell.handle.link, &self.placeholder.handle.link) {
+            return Err(misuse(FOREIGN));
+        }
+        match &cell.recorded {
+            Some(recorded) => {
+                nest(&[Arc::clone(recorder), Arc::clone(&recorded.recorder)]).map_err(misuse)?;
+            }
+            None if cell.id == BORN_FAILED => return Err(cell.failure()),
+            None => {}
+        }
+        recorder.operand(place).map_err(misuse)
+    }
+
+    /// Makes the map a step of the closure around it.
+    fn nested(
+        self,
+        outer: &Arc<Recorder>,
+        program: Program,
+        recording: Recording,
+        steps: Arc<MapSteps>,
+    ) -> Result<Arc<CallCell>, Returned> {
+        let source = outer.operand(self.place).map_err(misuse)?;
+        let captures = recording
+            .captures
+            .iter()
+            .map(|place| outer.operand(place))
+            .collect::<Result<_, _>>()
+            .map_err(misuse)?;
+        let mut program = program;
+        let handle = &self.placeholder.handle;
+        let pushed = outer.with(|around| {
+            around.carry(recording.deadline, recording.metadata)?;
+            program.shift_passed(u32::try_from(around.passed.len()).unwrap_or(u32::MAX));
+            around.passed.extend(recording.passed);
+            let step = Step::Map { source, captures, program };
+            recording.methods.into_iter().for_each(|method| around.needs(method));
+            Ok(around.push(outer, step, |recorded| {
+                cell(handle, self.placeholder.service, &MAP, self.decode_error, recorded, Some(steps))
+            }))
+        });
+        pushed.and_then(|pushed| pushed).map_err(misuse)
+    }
+
+    /// Queues the map as one call.
+    fn queued(
+        self,
+        program: &Program,
+        recording: Recording,
+        steps: Arc<MapSteps>,
+    ) -> Result<Arc<CallCell>, Returned> {
+        let source = self.place.base.cell();
+        if source.id == BORN_FAILED {
+            let cause = OriginCause::Failed(Box::new(source.failure()));
+            return Err(Returned::Upstream { origin: Arc::clone(source), cause });
+        }
+        if self.place.path.steps().len() > PATH_STEPS_MAX {
+            return Err(misuse(TOO_DEEP));
+        }
+        let Recording { captures, passed, methods, deadline, metadata, .. } = recording;
+        let deadline = deadline.into_iter().chain(crate::context::ambient_deadline()).min();
+        let payload = payload(self.place, program, &captures);
+        let bases = std::iter::once(self.place).chain(&captures).map(|place| place.base.cell().id).collect();
+        let handle = &source.handle;
+        let queued = handle.link.call(false, |id| OutgoingCall {
+            id,
+            number: METHOD_MAP,
+            target: CallTarget::Root,
+            objects: passed.into_iter().map(Passing::Settled).collect(),
+            payload,
+            bases,
+            methods,
+            deadline,
+            metadata,
+            cell: CallCell::map(id, Arc::clone(handle), source.service, self.decode_error, steps),
+        });
+        queued.map_err(|CallRejected(reason)| Returned::Disconnected { delivery: Delivery::NotSent, reason })
+    }
+}
+
+/// The arguments of a map: what it runs over, what it runs, and what that captures.
+fn payload(source: &Place, program: &Program, captures: &[Place]) -> SmallBytes {
+    let reference = |out: &mut Vec<u8>, place: &Place| {
+        slots::put_reference(out, place.base.cell().id, &place.path, false)
+    };
+    let mut payload = SmallBytes::scratch();
+    payload.push(u8::try_from(captures.len() + 2).unwrap_or(u8::MAX));
+    reference(&mut payload, source);
+    let Ok(()) = slots::put_inline(&mut payload, |out| {
+        program.put(out);
+        Ok::<(), std::convert::Infallible>(())
+    });
+    captures.iter().for_each(|capture| reference(&mut payload, capture));
+    SmallBytes::from_scratch(payload)
+}
+
+/// What a reference to something recorded has in the place of a call until it becomes an operand.
+pub(crate) const RECORDED: CallId = CallId(1);

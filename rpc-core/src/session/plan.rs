@@ -1,0 +1,284 @@
+//! A program that was checked and may run: its methods are known and every part it uses fits where it is used.
+//!
+//! Made of what arrived before anything of it runs, so that a program that cannot work costs no call. What the checks
+//! cannot see, because it depends on values, is bounded while it runs: see `driver/maps.rs`.
+
+use super::{
+    exhausted,
+    methods::{KnownMethod, Method, PeerMethods},
+};
+use crate::{
+    layout::Layout,
+    limits::Limits,
+    never::Never,
+    path::Step as PathStep,
+    small_bytes::SmallBytes,
+    wire::{
+        Failure,
+        program::{Base, Operand, Policy, Program, ProgramError, Slot, Step, Target},
+    },
+};
+
+pub(crate) struct Plan {
+    pub(crate) policy: Policy,
+    /// What it runs over.
+    pub(crate) source: Layout,
+    pub(crate) is_option: bool,
+    pub(crate) element: Layout,
+    pub(crate) captures: Vec<Layout>,
+    pub(crate) steps: Vec<PlannedStep>,
+    pub(crate) result: Operand,
+    /// An element becomes an object and nothing else.
+    pub(crate) result_is_object: bool,
+    /// What the whole map returns.
+    pub(crate) returns: Layout,
+    /// The error type of the call whose result becomes the element's.
+    pub(crate) error: Option<Layout>,
+}
+
+pub(crate) struct PlannedStep {
+    pub(crate) work: Work,
+    pub(crate) returns: Layout,
+    /// Something uses the whole result, or parts of it.
+    pub(crate) whole_used: bool,
+    pub(crate) parts_used: bool,
+    /// The last step that uses it; the number of steps stands for the result.
+    pub(crate) last_use: usize,
+}
+
+pub(crate) enum Work {
+    Call { target: Target, method: KnownMethod, arguments: Vec<Slot>, objects: Vec<u32> },
+    Map { source: Operand, captures: Vec<Operand>, plan: Box<Plan> },
+}
+
+impl Plan {
+    /// Reads and checks a program. `source` and `captures` are the layouts of what it is given.
+    pub(crate) fn new(
+        program: &SmallBytes,
+        source: &Layout,
+        captures: Vec<Layout>,
+        passed: usize,
+        methods: &PeerMethods,
+        limits: &Limits,
+    ) -> Result<Self, Failure> {
+        let (steps_max, depth_max) = (limits.map_steps_max, limits.map_depth_max);
+        let program = Program::parse(program, captures.len(), passed, steps_max, depth_max).map_err(
+            |error| match error {
+                ProgramError::Malformed(violation) => invalid("(program)", violation.to_string()),
+                ProgramError::Steps => exhausted("map_steps_max"),
+                ProgramError::Depth => exhausted("map_depth_max"),
+            },
+        )?;
+        Self::check(program, source, captures, methods)
+    }
+
+    fn check(
+        program: Program,
+        source: &Layout,
+        captures: Vec<Layout>,
+        methods: &PeerMethods,
+    ) -> Result<Self, Failure> {
+        let Some((element, is_option)) = source.element() else {
+            return Err(misfit(
+                "(source)",
+                format!("it is {source}, and a map runs over a sequence or an option"),
+            ));
+        };
+        let mut plan = Self {
+            policy: program.policy,
+            source: source.clone(),
+            is_option,
+            element,
+            captures,
+            steps: Vec::with_capacity(program.steps.len()),
+            returns: source.clone(),
+            result: program.result,
+            result_is_object: false,
+            error: None,
+        };
+        for step in program.steps {
+            let step = plan.planned(step, methods)?;
+            plan.steps.push(step);
+        }
+        plan.finish()
+    }
+
+    fn planned(&mut self, step: Step, methods: &PeerMethods) -> Result<PlannedStep, Failure> {
+        let number = self.steps.len();
+        let (work, returns) = match step {
+            Step::Call { target, method, arguments, objects } => {
+                let method = match methods.find_number(method) {
+                    Some(Method::Known(known)) => *known,
+                    Some(Method::Refused(failure)) => return Err(refused(number, failure)),
+                    Some(Method::Get | Method::Map) | None => {
+                        return Err(invalid(
+                            "(program)",
+                            format!("step {number} calls a method that was not defined"),
+                        ));
+                    }
+                };
+                self.check_target(number, &target, method, methods)?;
+                self.check_arguments(number, method, &arguments)?;
+                (
+                    Work::Call { target, method, arguments, objects },
+                    method.descriptor.signature().result.clone(),
+                )
+            }
+            Step::Map { source, captures, program } => {
+                let layout = self.used(&source, number, "(source)")?;
+                let given = captures
+                    .iter()
+                    .map(|capture| self.used(capture, number, "(capture)"))
+                    .collect::<Result<_, _>>()?;
+                let plan = Self::check(program, &layout, given, methods)?;
+                let returns = plan.returns.clone();
+                (Work::Map { source, captures, plan: Box::new(plan) }, returns)
+            }
+        };
+        Ok(PlannedStep { work, returns, whole_used: false, parts_used: false, last_use: number })
+    }
+
+    fn check_target(
+        &mut self,
+        number: usize,
+        target: &Target,
+        method: KnownMethod,
+        methods: &PeerMethods,
+    ) -> Result<(), Failure> {
+        let service = method.descriptor_of_service.name;
+        match target {
+            Target::Root if methods.is_at_root(&method) => Ok(()),
+            Target::Root => Err(refused(number, &Failure::UnknownService)),
+            Target::Object(operand) => {
+                let found = self.used(operand, number, "(target)")?;
+                match found.object() {
+                    Some(object) if object.name == service => Ok(()),
+                    _ => Err(misfit("(target)", format!("it is {found}, not an object of `{service}`"))),
+                }
+            }
+            // What it is, is seen when it is called.
+            Target::Passed(_) => Ok(()),
+        }
+    }
+
+    fn check_arguments(
+        &mut self,
+        number: usize,
+        method: KnownMethod,
+        arguments: &[Slot],
+    ) -> Result<(), Failure> {
+        let descriptor = method.descriptor;
+        let wanted = &descriptor.signature().arguments;
+        if wanted.len() != arguments.len() {
+            let text = format!("`{}` takes {} arguments", descriptor.name, wanted.len());
+            return Err(invalid("(program)", text));
+        }
+        for ((slot, wanted), argument) in arguments.iter().zip(wanted).zip(descriptor.arguments) {
+            match slot {
+                Slot::Inline(_) => {}
+                Slot::Operand { .. } => self.check_slot(number, slot, Some(wanted.clone()), argument.name)?,
+                Slot::Tuple(parts) => {
+                    for (ordinal, part) in (0..).zip(parts) {
+                        self.check_slot(number, part, wanted.at(&[PathStep::Field(ordinal)]), argument.name)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A part fits when it has the same bytes as the argument it stands for.
+    fn check_slot(
+        &mut self,
+        number: usize,
+        slot: &Slot,
+        wanted: Option<Layout>,
+        argument: &str,
+    ) -> Result<(), Failure> {
+        let Slot::Operand { operand, as_some } = slot else { return Ok(()) };
+        let found = self.used(operand, number, argument)?;
+        let wanted =
+            wanted.and_then(|layout| if *as_some { layout.at(&[PathStep::Some]) } else { Some(layout) });
+        match wanted {
+            Some(wanted) if wanted.fingerprint() == found.fingerprint() => Ok(()),
+            Some(wanted) => Err(misfit(argument, format!("it is {found}, but {wanted} is due"))),
+            None => Err(misfit(argument, "the method takes nothing of the kind there".into())),
+        }
+    }
+
+    /// The layout of what an operand names, and that this step uses it.
+    fn used(&mut self, operand: &Operand, by: usize, place: &str) -> Result<Layout, Failure> {
+        let whole = match operand.base {
+            Base::Element => &self.element,
+            Base::Step(step) => {
+                let step = &mut self.steps[step as usize];
+                step.last_use = by;
+                step.whole_used |= operand.steps().is_empty();
+                step.parts_used |= !operand.steps().is_empty();
+                &step.returns
+            }
+            Base::Capture(capture) => &self.captures[capture as usize],
+        };
+        whole
+            .at(operand.steps())
+            .ok_or_else(|| misfit(place, format!("{whole} has no part at {}", operand.path)))
+    }
+
+    fn finish(mut self) -> Result<Self, Failure> {
+        let result = self.result.clone();
+        let value = self.used(&result, self.steps.len(), "(result)")?;
+        self.error = match result.base {
+            Base::Step(step) => match &self.steps[step as usize].work {
+                Work::Call { method, .. } => method.descriptor.signature().error.clone(),
+                Work::Map { plan, .. } if plan.policy == Policy::Fail => plan.error.clone(),
+                Work::Map { .. } => None,
+            },
+            Base::Element | Base::Capture(_) => None,
+        };
+        // The results of elements have tables of their own, which one table can stand for only where it is known where
+        // they are named.
+        let is_within = value.has_objects() && value.object().is_none();
+        if is_within {
+            let reason =
+                "the results of a map cannot have objects inside them; return the objects, or parts without";
+            return Err(misfit("(result)", reason.into()));
+        }
+        self.result_is_object = value.object().is_some();
+        let each = match self.policy {
+            Policy::Fail => value,
+            Policy::Collect => {
+                let error = self.error.clone().unwrap_or_else(Layout::of::<Never>);
+                value.or_element_error(&error)
+            }
+        };
+        self.returns = if self.is_option { each.optional() } else { each.sequence() };
+        Ok(self)
+    }
+
+    /// Calls and maps that one element makes, as far as they are known beforehand; at least one, for its own sake.
+    pub(crate) fn cost(&self) -> u64 {
+        self.steps.len().max(1) as u64
+    }
+}
+
+fn invalid(argument: &str, reason: String) -> Failure {
+    Failure::InvalidArgument { argument: argument.into(), reason }
+}
+
+fn misfit(argument: &str, reason: String) -> Failure {
+    Failure::InvalidReference { argument: argument.into(), reason }
+}
+
+/// The caller knows which method the step calls; this side may not.
+fn refused(number: usize, failure: &Failure) -> Failure {
+    let what = match failure {
+        Failure::UnknownService => "a service that is not here".to_owned(),
+        Failure::UnknownMethod => "a method that is not here".to_owned(),
+        Failure::SchemaMismatch { theirs } => format!("a method that differs on the peer's side: {theirs}"),
+        other => return other.clone(),
+    };
+    invalid("(program)", format!("step {number} calls {what}"))
+}
+
+#[cfg(test)]
+mod tests; // session/plan/tests.rs: editing tests does not rebuild the library
