@@ -767,7 +767,12 @@ impl Answers {
                 return self.fail(id, NoValue::Failed(exhausted("payload_bytes_max")), outgoing);
             }
             Outcome::Error(bytes, objects) => {
-                let no_value = match pass_settled(&objects, &mut outgoing.objects) {
+                // The caller of a one-way call hears of no error: objects in it would be introduced to nobody.
+                let passed = match answer.oneway {
+                    true => Ok(Vec::new()),
+                    false => pass_settled(&objects, &mut outgoing.objects),
+                };
+                let no_value = match passed {
                     Ok(passed) => NoValue::Error(bytes, passed),
                     Err(failure) => NoValue::Failed(failure),
                 };
