@@ -53,12 +53,16 @@ mod handshake;
 mod methods;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod object_model;
 mod objects;
 mod outgoing;
 #[cfg(test)]
 pub(crate) mod pair;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod things;
 
 /// So many bytes of kept results are searched for parts before others get their turn: a few bytes of a call may ask for
 /// the last part of a long list.
@@ -513,11 +517,11 @@ impl<W: Waiter> Session<W> {
                 return Err(Violation::Limit("payload_bytes_max"));
             }
             Status::Value(Payload::Chunked { total }) => {
-                self.calls.expect_chunks(id, false, capabilities.unwrap_or_default())?;
+                self.calls.expect_chunks(id, false, capabilities)?;
                 return self.results.expect(id, total, true);
             }
             Status::Error(Payload::Chunked { total }) => {
-                self.calls.expect_chunks(id, true, capabilities.unwrap_or_default())?;
+                self.calls.expect_chunks(id, true, capabilities)?;
                 return self.results.expect(id, total, true);
             }
             Status::Upstream { origin, missed } => {

@@ -96,7 +96,8 @@ enum Stage {
     /// Its return is being assembled from chunks.
     Assembling {
         is_error: bool,
-        capabilities: Capabilities,
+        /// A failure if this side does not take them; then the bytes mean nothing.
+        capabilities: Result<Capabilities, Failure>,
     },
     Returned,
 }
@@ -535,7 +536,7 @@ impl<W: Waiter> Calls<W> {
         &mut self,
         id: CallId,
         is_error: bool,
-        capabilities: Capabilities,
+        capabilities: Result<Capabilities, Failure>,
     ) -> Result<(), Violation> {
         sent_entry(&mut self.table, self.last_sent, id)?.stage = Stage::Assembling { is_error, capabilities };
         Ok(())
@@ -552,8 +553,11 @@ impl<W: Waiter> Calls<W> {
         else {
             return Err(Violation::UnknownCall(id.0));
         };
-        let encoded = Encoded { bytes, capabilities };
-        let outcome = if is_error { CallOutcome::Error(encoded) } else { CallOutcome::Value(encoded) };
+        let outcome = match capabilities {
+            Err(failure) => CallOutcome::Failed(failure),
+            Ok(capabilities) if is_error => CallOutcome::Error(Encoded { bytes, capabilities }),
+            Ok(capabilities) => CallOutcome::Value(Encoded { bytes, capabilities }),
+        };
         self.returned(id, outcome, outgoing)
     }
 

@@ -14,6 +14,7 @@ use bytes::Bytes;
 
 use super::{
     Begin, CallOutcome, CallTarget, Event, Identity, NewCall, Session, Side, UpstreamOutcome, Waiter,
+    things::{OTHER, THING},
 };
 use crate::{
     codec::{self, DecodeBudget},
@@ -25,7 +26,7 @@ use crate::{
     error::Violation,
     limits::Limits,
     link::{Handle, Interest},
-    object::{Behaviour, Capability, Home, Import, LocalObject},
+    object::{Behaviour, Capability, Home, Import, LocalObject, Passing},
     path::{Path, Step},
     select::{self, SelectError},
     small_bytes::SmallBytes,
@@ -93,13 +94,22 @@ pub(crate) const TEXT: u32 = 5;
 pub(crate) const NOTE: u32 = 6;
 pub(crate) const LABEL: u32 = 7;
 pub(crate) const ORDERED_ADD: u32 = 8;
+pub(crate) const WORK: u32 = 9;
+pub(crate) const ONE: u32 = 10;
+pub(crate) const COUNT: u32 = 11;
+pub(crate) const THING_NOTE: u32 = 12;
+pub(crate) const GIVE_OTHER: u32 = 13;
+pub(crate) const PING: u32 = 14;
 
 /// The service and method behind a number of the constants above.
 pub(crate) fn method(number: u32) -> (&'static str, &'static MethodDescriptor) {
-    match number.checked_sub(ORDERED_ADD) {
-        Some(index) => (ORDERED.name, &ORDERED.methods[index as usize]),
-        None => (TEST.name, &TEST.methods[number.saturating_sub(1) as usize]),
-    }
+    let (service, first) = match number {
+        PING.. => (&OTHER, PING),
+        WORK.. => (&THING, WORK),
+        ORDERED_ADD => (&ORDERED, ORDERED_ADD),
+        _ => (&TEST, ADD),
+    };
+    (service.name, &service.methods[number.saturating_sub(first) as usize])
 }
 
 /// A promise as the tests hold it.
@@ -128,6 +138,11 @@ impl TestCall {
     /// The outcome, if it has returned.
     pub(crate) fn outcome(&self) -> Option<CallOutcome<TestCall>> {
         self.outcome.borrow().clone()
+    }
+
+    /// The outcome, taken out of the promise together with the objects in it.
+    pub(crate) fn take_outcome(&self) -> Option<CallOutcome<TestCall>> {
+        self.outcome.take()
     }
 
     /// The returned number.
@@ -286,6 +301,8 @@ impl Pair {
 
     pub(crate) fn try_run(&mut self) -> Result<(), Violation> {
         loop {
+            self.client.feed_drops();
+            self.server.feed_drops();
             let up = self.client.poll_message(self.now);
             if let Some(message) = &up {
                 self.server.receive(self.now, message)?;
@@ -320,9 +337,10 @@ impl Pair {
 }
 
 /// Remembers which handles to imports are gone, until the session is told.
-#[derive(Default)]
 pub(crate) struct TestHome {
     pub(crate) dropped: Mutex<Vec<ObjectId>>,
+    /// What stubs of this side go through; nothing leaves by it.
+    pub(crate) handle: Arc<Handle>,
 }
 
 impl Home for TestHome {
@@ -331,19 +349,19 @@ impl Home for TestHome {
     }
 
     fn forward(&self, import: Arc<Import>) -> Arc<LocalObject> {
-        let handle = Arc::new(Handle::closed());
+        let handle = Arc::clone(&self.handle);
         LocalObject::new(Behaviour::Forward(Remote { handle, target: RemoteTarget::Import(import) }))
     }
 }
 
 impl TestPeer {
     fn new(now: Time, side: Side, limits: Limits) -> Self {
-        let home = Arc::new(TestHome::default());
+        let home = Arc::new(TestHome { dropped: Mutex::default(), handle: Arc::new(Handle::closed()) });
         let session = Session::new(
             now,
             side,
             Arc::new(limits),
-            vec![&TEST, &ORDERED],
+            vec![&TEST, &ORDERED, &THING],
             Identity::default(),
             Arc::clone(&home) as Arc<dyn Home>,
         );
@@ -389,23 +407,36 @@ impl TestPeer {
         bases: Vec<CallId>,
         deadline: Option<Time>,
     ) -> TestCall {
+        self.call_with(number, CallTarget::Root, Vec::new(), payload, bases, deadline)
+    }
+
+    /// Makes a call on any target, with objects in its arguments.
+    pub(crate) fn call_with(
+        &mut self,
+        number: MethodNumber,
+        target: CallTarget,
+        objects: Vec<Passing>,
+        payload: Vec<u8>,
+        bases: Vec<CallId>,
+        deadline: Option<Time>,
+    ) -> TestCall {
         let id = CallId(self.next_id);
         self.next_id += 1;
-        let detached = number.0 == NOTE;
+        let (service, descriptor) = method(number.0.max(1));
+        let detached = descriptor.attributes.oneway;
         let call = TestCall {
             id,
             interest: Rc::new(Cell::new(Interest { value: !detached, reference: !detached, detached })),
             sealed: Rc::default(),
             outcome: Rc::default(),
         };
-        let (service, descriptor) = method(number.0.max(1));
         self.session.call(NewCall {
             id,
             number,
             service,
             method: descriptor,
-            target: CallTarget::Root,
-            objects: Vec::new(),
+            target,
+            objects,
             payload: payload.into(),
             bases,
             deadline,
@@ -468,6 +499,13 @@ impl TestPeer {
         self.take_events();
     }
 
+    /// Tells the session which handles to imports are gone.
+    pub(crate) fn feed_drops(&mut self) {
+        let dropped =
+            std::mem::take(&mut *self.home.dropped.lock().expect("no test panics while it holds it"));
+        dropped.into_iter().for_each(|id| self.session.import_dropped(id));
+    }
+
     pub(crate) fn poll_message(&mut self, now: Time) -> Option<Vec<u8>> {
         let message = self.session.poll_message(now, true);
         self.take_events();
@@ -516,6 +554,10 @@ impl TestPeer {
     }
 
     fn begin(&mut self, begin: Begin) {
+        if [THING.name, OTHER.name].contains(&begin.service.name) {
+            self.open.push(begin);
+            return;
+        }
         let arguments: Vec<String> =
             begin.arguments.values.iter().map(|bytes| text_of(begin.descriptor.name, bytes)).collect();
         self.log.push(format!("{}({})", begin.descriptor.name, arguments.join(", ")));
