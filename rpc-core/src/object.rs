@@ -203,6 +203,11 @@ pub(crate) fn capabilities(list: Vec<Capability>) -> Capabilities {
     (!list.is_empty()).then(|| list.into())
 }
 
+/// What the table takes.
+pub(crate) fn capabilities_bytes(table: &Capabilities) -> usize {
+    table.as_ref().map_or(0, |table| size_of_val(&**table))
+}
+
 impl Capability {
     /// A stub for it, whose calls go through `handle` where they leave this side.
     pub(crate) fn to_stub(
@@ -386,6 +391,11 @@ impl PartialEq for Encoded {
 }
 
 impl Encoded {
+    /// Bytes of the value, and what its objects take.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len() + capabilities_bytes(&self.capabilities)
+    }
+
     /// Decodes the value; clients in it call through `handle`.
     pub(crate) fn decode<T: serde::de::DeserializeOwned>(
         &self,

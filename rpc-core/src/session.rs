@@ -54,6 +54,8 @@ mod methods;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod object_attacks;
+#[cfg(test)]
 mod object_model;
 mod objects;
 mod outgoing;
@@ -182,10 +184,9 @@ impl Arguments {
 
     /// Bytes of the values, and what the objects take.
     pub(crate) fn bytes(&self) -> usize {
-        let objects = |table: &Capabilities| table.as_ref().map_or(0, |table| size_of_val(&**table));
         self.values.iter().map(|value| value.len()).sum::<usize>()
-            + objects(&self.beside)
-            + self.selected.iter().map(|(_, table)| objects(table)).sum::<usize>()
+            + object::capabilities_bytes(&self.beside)
+            + self.selected.iter().map(|(_, table)| object::capabilities_bytes(table)).sum::<usize>()
     }
 }
 
