@@ -19,8 +19,8 @@ pub struct Limits {
     /// The largest argument list or result. Default 8 MiB. A larger one is refused with `ResourceExhausted`; a peer
     /// that announces a larger one anyway breaks the protocol.
     pub payload_bytes_max: usize,
-    /// Bytes of the peer's payloads that are being assembled from chunks or wait to run, and some for each argument that
-    /// waits. Default 64 MiB; public 16 MiB. A call above it is refused with `ResourceExhausted`.
+    /// Bytes of the peer's payloads that are being assembled from chunks or wait to run, and some for each argument and
+    /// each object that waits. Default 64 MiB; public 16 MiB. A call above it is refused with `ResourceExhausted`.
     pub pending_bytes_max: usize,
     /// Results kept for pipelining at once. Default 4,096; public 512. A call whose result would be one too many is
     /// refused with `ResourceExhausted`.

@@ -203,6 +203,11 @@ pub(crate) fn capabilities(list: Vec<Capability>) -> Capabilities {
     (!list.is_empty()).then(|| list.into())
 }
 
+/// What the table takes.
+pub(crate) fn capabilities_bytes(table: &Capabilities) -> usize {
+    table.as_ref().map_or(0, |table| size_of_val(&**table))
+}
+
 impl Capability {
     /// A stub for it, whose calls go through `handle` where they leave this side.
     pub(crate) fn to_stub(
@@ -398,6 +403,11 @@ impl Encoded {
         let budget = crate::codec::DecodeBudget { depth_max: 1, factor: 1, zero_sized_max: 0 };
         let place = crate::codec::decode::<u32>(&self.bytes, budget).ok()?;
         self.capabilities.as_ref()?.get(place as usize).cloned()
+    }
+
+    /// Bytes of the value, and what its objects take.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len() + capabilities_bytes(&self.capabilities)
     }
 
     /// Decodes the value; clients in it call through `handle`.

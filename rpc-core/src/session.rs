@@ -54,6 +54,10 @@ mod handshake;
 pub(crate) mod methods;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod object_attacks;
+#[cfg(test)]
+mod object_model;
 mod objects;
 mod outgoing;
 #[cfg(test)]
@@ -61,6 +65,8 @@ pub(crate) mod pair;
 pub(crate) mod plan;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod things;
 
 /// So many bytes of kept results are searched for parts before others get their turn: a few bytes of a call may ask for
 /// the last part of a long list.
@@ -204,10 +210,9 @@ impl Arguments {
 
     /// Bytes of the values, and what the objects take.
     pub(crate) fn bytes(&self) -> usize {
-        let objects = |table: &Capabilities| table.as_ref().map_or(0, |table| size_of_val(&**table));
         self.values.iter().map(|value| value.len()).sum::<usize>()
-            + objects(&self.beside)
-            + self.selected.iter().map(|(_, table)| objects(table)).sum::<usize>()
+            + object::capabilities_bytes(&self.beside)
+            + self.selected.iter().map(|(_, table)| object::capabilities_bytes(table)).sum::<usize>()
     }
 }
 
@@ -555,11 +560,11 @@ impl<W: Waiter> Session<W> {
                 return Err(Violation::Limit("payload_bytes_max"));
             }
             Status::Value(Payload::Chunked { total }) => {
-                self.calls.expect_chunks(id, Assembled::Value(capabilities.unwrap_or_default()))?;
+                self.calls.expect_chunks(id, Assembled::Value(capabilities))?;
                 return self.results.expect(id, total, true);
             }
             Status::Error(Payload::Chunked { total }) => {
-                self.calls.expect_chunks(id, Assembled::Error(capabilities.unwrap_or_default()))?;
+                self.calls.expect_chunks(id, Assembled::Error(capabilities))?;
                 return self.results.expect(id, total, true);
             }
             Status::Element(Payload::Chunked { total }) => {

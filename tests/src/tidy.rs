@@ -33,7 +33,17 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
 fn product_sources(folder: &str) -> Vec<(PathBuf, String)> {
     let is_test = |path: &Path| {
         path.components().any(|part| part.as_os_str() == "tests")
-            || ["tests.rs", "pair.rs", "model.rs", "fuzzing.rs"].iter().any(|name| path.ends_with(name))
+            || [
+                "tests.rs",
+                "pair.rs",
+                "model.rs",
+                "object_model.rs",
+                "things.rs",
+                "object_attacks.rs",
+                "fuzzing.rs",
+            ]
+            .iter()
+            .any(|name| path.ends_with(name))
     };
     sources(folder).into_iter().filter(|(path, _)| !is_test(path)).collect()
 }

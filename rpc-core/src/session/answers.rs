@@ -280,8 +280,10 @@ impl Answers {
             addressed.unwrap_or_else(|failure| (AnswerTarget::Root, Method::Refused(failure)));
         let deadline =
             call.deadline_us.map(|us| now + Duration::from_micros(us).min(self.limits.deadline_max));
+        let objects = objects.unwrap_or_default();
         self.unfinished += 1;
         self.keeping += usize::from(call.want.keep);
+        self.pending_bytes += slots_bytes(&objects);
         if let Method::Known(KnownMethod { ordered: true, service, .. }) = method {
             self.in_order.entry(service).or_default().push_back(id);
         }
@@ -290,7 +292,7 @@ impl Answers {
             Answer {
                 method,
                 target,
-                objects: objects.unwrap_or_default(),
+                objects,
                 want: call.want,
                 oneway: call.oneway,
                 deadline: None,
@@ -322,9 +324,10 @@ impl Answers {
             Ok((_, method)) => method,
             Err(failure) => return Some(failure.clone()),
         };
-        if let Err(failure) = objects {
-            return Some(failure.clone());
-        }
+        let objects = match objects {
+            Ok(objects) => objects,
+            Err(failure) => return Some(failure.clone()),
+        };
         if *method == Method::Get && call.want.keep {
             return Some(invalid_reference("(result)", "a part is not kept; refer to the whole"));
         }
@@ -338,7 +341,8 @@ impl Answers {
         if call.want.keep && self.keeping >= limits.held_answers_max {
             return Some(exhausted("held_answers_max"));
         }
-        if self.pending_bytes.saturating_add(*length).saturating_add(*pending_elsewhere)
+        let brought = length.saturating_add(slots_bytes(objects));
+        if self.pending_bytes.saturating_add(brought).saturating_add(*pending_elsewhere)
             > limits.pending_bytes_max
         {
             return Some(exhausted("pending_bytes_max"));
@@ -370,7 +374,7 @@ impl Answers {
         let awaits = matches!(answer.target, AnswerTarget::Awaited(..))
             || answer.objects.iter().any(|object| matches!(object, ObjectSlot::Awaited(..)));
         if !awaits && let Some(values) = ArgumentList::values(&payload) {
-            let beside = settled(std::mem::take(&mut answer.objects));
+            let beside = settled(take_objects(answer, &mut self.pending_bytes));
             return self.start_with_values(id, Arguments { values, beside, selected: Vec::new() }, outgoing);
         }
         let list = match ArgumentList::parse(payload) {
@@ -391,7 +395,7 @@ impl Answers {
 
     fn enter_arguments(&mut self, id: CallId, list: ArgumentList) -> Result<(), NoValue> {
         let Some(answer) = self.table.get_mut(&id) else { return Ok(()) };
-        let objects = std::mem::take(&mut answer.objects);
+        let objects = take_objects(answer, &mut self.pending_bytes);
         if answer.method == Method::Get && !matches!(list.slots[..], [Slot::Reference(_)]) {
             return Err(invalid_argument("(arguments)", GET_ARGUMENTS));
         }
@@ -573,10 +577,11 @@ impl Answers {
             SelectError::Missed => NoValue::Upstream { origin: base, missed: Some(path.clone()) },
             other => NoValue::Failed(invalid_reference(argument, &other.to_string())),
         })?;
-        if self.pending_bytes.saturating_add(bytes.len()) > self.limits.pending_bytes_max {
+        let selected = Encoded { bytes, capabilities: object::capabilities(capabilities) };
+        if self.pending_bytes.saturating_add(selected.size()) > self.limits.pending_bytes_max {
             return Err(NoValue::Failed(exhausted("pending_bytes_max")));
         }
-        Ok(Encoded { bytes, capabilities: object::capabilities(capabilities) })
+        Ok(selected)
     }
 
     /// Puts what was selected out of a result in its place.
@@ -602,14 +607,19 @@ impl Answers {
                 return Ok(());
             }
             Place::Target => {
-                answer.target = AnswerTarget::Object(match only_object(&selected)? {
+                let object = match only_object(&selected)? {
                     Capability::Local(object) => object,
                     Capability::Import(import) => import.forward(),
-                });
+                };
+                // The result's layout says what it should be; one that was passed on for a peer may be something else.
+                if let Method::Known(known) = answer.method {
+                    answer.method = Method::Known(known.of(object.descriptor()).map_err(NoValue::Failed)?);
+                }
+                answer.target = AnswerTarget::Object(object);
                 return Ok(());
             }
         };
-        let length = selected.bytes.len();
+        let length = selected.size();
         match (&mut waiting.arguments[index], part) {
             (Argument::One(slot), None) => *slot = Some(selected),
             (Argument::Tuple(_), Some(_)) if selected.capabilities.is_some() => {
@@ -892,7 +902,12 @@ impl Answers {
                 return self.fail(id, no_value, outgoing);
             }
             Outcome::Error(bytes, objects) => {
-                let no_value = match pass_settled(&objects, &mut outgoing.objects) {
+                // The caller of a one-way call hears of no error: objects in it would be introduced to nobody.
+                let passed = match answer.oneway {
+                    true => Ok(Vec::new()),
+                    false => pass_settled(&objects, &mut outgoing.objects),
+                };
+                let no_value = match passed {
                     Ok(passed) => NoValue::Error(bytes, passed),
                     Err(failure) => NoValue::Failed(failure),
                 };
@@ -1003,7 +1018,7 @@ impl Answers {
             // They would stay with the marker until that is released.
             answer.metadata = Vec::new();
             answer.plan = None;
-            answer.objects = Vec::new();
+            drop(take_objects(answer, &mut self.pending_bytes));
             answer.target = AnswerTarget::Root;
             self.drop_arguments(id, stage, outgoing);
             let (objects, status) = match no_value {
@@ -1235,16 +1250,18 @@ impl Waiting {
 
     /// What the arguments take: their bytes, and their places, of which there may be more than bytes.
     fn bytes(&self) -> usize {
-        let one = |bytes: Option<&SmallBytes>| size_of::<Argument>() + bytes.map_or(0, |bytes| bytes.len());
+        let one = |length: Option<usize>| size_of::<Argument>() + length.unwrap_or(0);
         let arguments: usize = self
             .arguments
             .iter()
             .map(|argument| match argument {
-                Argument::One(encoded) => one(encoded.as_ref().map(|encoded| &encoded.bytes)),
-                Argument::Tuple(parts) => parts.iter().map(|part| one(part.as_ref())).sum(),
+                Argument::One(encoded) => one(encoded.as_ref().map(Encoded::size)),
+                Argument::Tuple(parts) => {
+                    parts.iter().map(|part| one(part.as_ref().map(|part| part.len()))).sum()
+                }
             })
             .sum();
-        arguments + self.objects.len() * size_of::<ObjectSlot>()
+        arguments + slots_bytes(&self.objects)
     }
 }
 
@@ -1258,6 +1275,18 @@ impl Argument {
             }
         }
     }
+}
+
+/// What a table takes that came with a call.
+fn slots_bytes(objects: &[ObjectSlot]) -> usize {
+    size_of_val(objects)
+}
+
+/// The table that came with a call, which counts as pending until it is taken.
+fn take_objects(answer: &mut Answer, pending_bytes: &mut usize) -> Vec<ObjectSlot> {
+    let objects = std::mem::take(&mut answer.objects);
+    *pending_bytes -= slots_bytes(&objects);
+    objects
 }
 
 /// The table that came with a call, once all its entries are here.

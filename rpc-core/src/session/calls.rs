@@ -99,11 +99,11 @@ enum Stage {
 }
 
 /// What a return that comes in chunks will be.
-/// With the objects that came with it.
+/// With the objects that came with it, or a failure if this side does not take them; then the bytes mean nothing.
 #[derive(Debug)]
 pub(crate) enum Assembled {
-    Value(Capabilities),
-    Error(Capabilities),
+    Value(Result<Capabilities, Failure>),
+    Error(Result<Capabilities, Failure>),
     Element,
 }
 
@@ -296,7 +296,7 @@ impl<W: Waiter> Calls<W> {
             let unsent = self.table.get(&queued.id).is_some_and(Entry::is_unsent);
             let left = allowance.bytes.saturating_sub(outgoing.sent_bytes() - sent_before);
             let full = self.in_flight.max(outgoing.arguments_in_chunks()) >= allowance.calls
-                || left <= queued.payload.len();
+                || left <= queued.payload.len() + objects_bytes_max(&queued.objects);
             if unsent && full {
                 break;
             }
@@ -574,8 +574,9 @@ impl<W: Waiter> Calls<W> {
             return Err(Violation::UnknownCall(id.0));
         };
         let outcome = match what {
-            Assembled::Value(capabilities) => CallOutcome::Value(Encoded { bytes, capabilities }),
-            Assembled::Error(capabilities) => CallOutcome::Error(Encoded { bytes, capabilities }),
+            Assembled::Value(Ok(capabilities)) => CallOutcome::Value(Encoded { bytes, capabilities }),
+            Assembled::Error(Ok(capabilities)) => CallOutcome::Error(Encoded { bytes, capabilities }),
+            Assembled::Value(Err(failure)) | Assembled::Error(Err(failure)) => CallOutcome::Failed(failure),
             Assembled::Element => CallOutcome::Element(ElementFailure::parse(bytes)?),
         };
         self.returned(id, outcome, outgoing)
@@ -720,16 +721,25 @@ impl CallTarget {
     }
 }
 
-/// Introduces the objects that a call passes; all of them or none.
-fn pass(objects: &[Passing], table: &mut Objects) -> Result<Vec<PassedObject>, Failure> {
-    let bytes_at_most = |object: &Passing| match object {
+/// The most bytes that a table of these takes in its frame.
+fn objects_bytes_max(objects: &[Passing]) -> usize {
+    let bytes_max = |object: &Passing| match object {
         Passing::Settled(_) => OBJECT_BYTES_MAX,
         Passing::Result(_, path) => OBJECT_BYTES_MAX + STEP_BYTES_MAX * path.steps().len(),
     };
-    if objects.iter().map(bytes_at_most).sum::<usize>() > OBJECTS_BYTES_MAX {
+    objects.iter().map(bytes_max).sum()
+}
+
+/// Introduces the objects that a call passes; all of them or none.
+fn pass(objects: &[Passing], table: &mut Objects) -> Result<Vec<PassedObject>, Failure> {
+    if objects_bytes_max(objects) > OBJECTS_BYTES_MAX {
         return Err(too_many_objects("(arguments)"));
     }
-    if !table.has_room_for(objects.len()) {
+    let settled = objects.iter().filter_map(|object| match object {
+        Passing::Settled(capability) => Some(capability),
+        Passing::Result(..) => None,
+    });
+    if !table.has_room_for(settled) {
         return Err(exhausted("exports_max"));
     }
     let pass = |object: &Passing| match object {
@@ -747,7 +757,7 @@ pub(super) fn pass_settled(
     if objects.len() * OBJECT_BYTES_MAX > OBJECTS_BYTES_MAX {
         return Err(too_many_objects("(result)"));
     }
-    if !table.has_room_for(objects.len()) {
+    if !table.has_room_for(objects.iter()) {
         return Err(exhausted("exports_max"));
     }
     Ok(objects.iter().map(|capability| pass_one(capability, table)).collect())

@@ -12,7 +12,7 @@ use crate::{
     descriptor::ServiceDescriptor,
     error::Violation,
     limits::Limits,
-    object::{Home, Import, LocalObject},
+    object::{Capability, Home, Import, LocalObject},
     time::Time,
     wire::{Frame, ObjectId},
 };
@@ -65,9 +65,13 @@ impl Objects {
 
     // ---- exports ----
 
-    /// Whether so many objects could be introduced, were none of them known.
-    pub(crate) fn has_room_for(&self, count: usize) -> bool {
-        self.exports.len().saturating_add(count) <= self.limits.exports_max
+    /// Whether these can be passed. What the peer has already, or has itself, takes no room.
+    pub(crate) fn has_room_for<'a>(&self, objects: impl Iterator<Item = &'a Capability>) -> bool {
+        let is_new = |object: &&Capability| match object {
+            Capability::Local(object) => !self.ids.contains_key(&address(object)),
+            Capability::Import(_) => false,
+        };
+        self.exports.len().saturating_add(objects.filter(is_new).count()) <= self.limits.exports_max
     }
 
     /// Introduces an object to the peer, once more if it has it already.

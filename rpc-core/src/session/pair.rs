@@ -15,6 +15,7 @@ use bytes::Bytes;
 use super::{
     Begin, BeginMap, CallOutcome, CallTarget, Event, Identity, MethodName, NewCall, Session, Side,
     UpstreamOutcome, Waiter,
+    things::{OTHER, THING},
 };
 use crate::{
     codec::{self, DecodeBudget},
@@ -26,7 +27,7 @@ use crate::{
     error::Violation,
     limits::Limits,
     link::{Handle, Interest},
-    object::{Behaviour, Capability, Home, Import, LocalObject},
+    object::{Behaviour, Capability, Home, Import, LocalObject, Passing},
     path::{Path, Step},
     select::{self, SelectError},
     small_bytes::SmallBytes,
@@ -94,13 +95,22 @@ pub(crate) const TEXT: u32 = 6;
 pub(crate) const NOTE: u32 = 7;
 pub(crate) const LABEL: u32 = 8;
 pub(crate) const ORDERED_ADD: u32 = 9;
+pub(crate) const WORK: u32 = 10;
+pub(crate) const ONE: u32 = 11;
+pub(crate) const COUNT: u32 = 12;
+pub(crate) const THING_NOTE: u32 = 13;
+pub(crate) const GIVE_OTHER: u32 = 14;
+pub(crate) const PING: u32 = 15;
 
 /// The service and method behind a number of the constants above.
 pub(crate) fn method(number: u32) -> (&'static str, &'static MethodDescriptor) {
-    match number.checked_sub(ORDERED_ADD) {
-        Some(index) => (ORDERED.name, &ORDERED.methods[index as usize]),
-        None => (TEST.name, &TEST.methods[number.saturating_sub(ADD) as usize]),
-    }
+    let (service, first) = match number {
+        PING.. => (&OTHER, PING),
+        WORK.. => (&THING, WORK),
+        ORDERED_ADD => (&ORDERED, ORDERED_ADD),
+        _ => (&TEST, ADD),
+    };
+    (service.name, &service.methods[number.saturating_sub(first) as usize])
 }
 
 /// A promise as the tests hold it.
@@ -129,6 +139,11 @@ impl TestCall {
     /// The outcome, if it has returned.
     pub(crate) fn outcome(&self) -> Option<CallOutcome<TestCall>> {
         self.outcome.borrow().clone()
+    }
+
+    /// The outcome, taken out of the promise together with the objects in it.
+    pub(crate) fn take_outcome(&self) -> Option<CallOutcome<TestCall>> {
+        self.outcome.take()
     }
 
     /// The returned number.
@@ -289,6 +304,8 @@ impl Pair {
 
     pub(crate) fn try_run(&mut self) -> Result<(), Violation> {
         loop {
+            self.client.feed_drops();
+            self.server.feed_drops();
             let up = self.client.poll_message(self.now);
             if let Some(message) = &up {
                 self.server.receive(self.now, message)?;
@@ -323,9 +340,10 @@ impl Pair {
 }
 
 /// Remembers which handles to imports are gone, until the session is told.
-#[derive(Default)]
 pub(crate) struct TestHome {
     pub(crate) dropped: Mutex<Vec<ObjectId>>,
+    /// What stubs of this side go through; nothing leaves by it.
+    pub(crate) handle: Arc<Handle>,
 }
 
 impl Home for TestHome {
@@ -334,19 +352,19 @@ impl Home for TestHome {
     }
 
     fn forward(&self, import: Arc<Import>) -> Arc<LocalObject> {
-        let handle = Arc::new(Handle::closed());
+        let handle = Arc::clone(&self.handle);
         LocalObject::new(Behaviour::Forward(Remote { handle, target: RemoteTarget::Import(import) }))
     }
 }
 
 impl TestPeer {
     fn new(now: Time, side: Side, limits: Limits) -> Self {
-        let home = Arc::new(TestHome::default());
+        let home = Arc::new(TestHome { dropped: Mutex::default(), handle: Arc::new(Handle::closed()) });
         let session = Session::new(
             now,
             side,
             Arc::new(limits),
-            vec![&TEST, &ORDERED],
+            vec![&TEST, &ORDERED, &THING],
             Identity::default(),
             Arc::clone(&home) as Arc<dyn Home>,
         );
@@ -393,7 +411,7 @@ impl TestPeer {
         bases: Vec<CallId>,
         deadline: Option<Time>,
     ) -> TestCall {
-        self.call_with_methods(number, payload, bases, deadline, &[])
+        self.call_with(number, CallTarget::Root, Vec::new(), payload, bases, deadline)
     }
 
     /// Maps a program over a part of a result; the methods it names are defined before.
@@ -408,12 +426,28 @@ impl TestPeer {
         let mut bases = Vec::new();
         Arg::part(base, steps).put(&mut payload, &mut bases);
         Arg::Bytes(program.to_vec()).put(&mut payload, &mut bases);
-        self.call_with_methods(METHOD_MAP, payload, bases, None, methods)
+        self.call_naming(METHOD_MAP, CallTarget::Root, Vec::new(), payload, bases, None, methods)
     }
 
-    fn call_with_methods(
+    /// Makes a call on any target, with objects in its arguments.
+    pub(crate) fn call_with(
         &mut self,
         number: MethodNumber,
+        target: CallTarget,
+        objects: Vec<Passing>,
+        payload: Vec<u8>,
+        bases: Vec<CallId>,
+        deadline: Option<Time>,
+    ) -> TestCall {
+        self.call_naming(number, target, objects, payload, bases, deadline, &[])
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "each is one fact about the call")]
+    fn call_naming(
+        &mut self,
+        number: MethodNumber,
+        target: CallTarget,
+        objects: Vec<Passing>,
         payload: Vec<u8>,
         bases: Vec<CallId>,
         deadline: Option<Time>,
@@ -425,21 +459,21 @@ impl TestPeer {
         };
         let id = CallId(self.next_id);
         self.next_id += 1;
-        let detached = number.0 == NOTE;
+        let (service, descriptor) = method(number.0.max(ADD));
+        let detached = descriptor.attributes.oneway;
         let call = TestCall {
             id,
             interest: Rc::new(Cell::new(Interest { value: !detached, reference: !detached, detached })),
             sealed: Rc::default(),
             outcome: Rc::default(),
         };
-        let (service, descriptor) = method(number.0.max(ADD));
         self.session.call(NewCall {
             id,
             number,
             service,
             method: descriptor,
-            target: CallTarget::Root,
-            objects: Vec::new(),
+            target,
+            objects,
             payload: payload.into(),
             bases,
             methods: methods.iter().map(named).collect(),
@@ -503,6 +537,13 @@ impl TestPeer {
         self.take_events();
     }
 
+    /// Tells the session which handles to imports are gone.
+    pub(crate) fn feed_drops(&mut self) {
+        let dropped =
+            std::mem::take(&mut *self.home.dropped.lock().expect("no test panics while it holds it"));
+        dropped.into_iter().for_each(|id| self.session.import_dropped(id));
+    }
+
     pub(crate) fn poll_message(&mut self, now: Time) -> Option<Vec<u8>> {
         let message = self.session.poll_message(now, true);
         self.take_events();
@@ -555,6 +596,10 @@ impl TestPeer {
     }
 
     fn begin(&mut self, begin: Begin) {
+        if [THING.name, OTHER.name].contains(&begin.service.name) {
+            self.open.push(begin);
+            return;
+        }
         let arguments: Vec<String> =
             begin.arguments.values.iter().map(|bytes| text_of(begin.descriptor.name, bytes)).collect();
         self.log.push(format!("{}({})", begin.descriptor.name, arguments.join(", ")));

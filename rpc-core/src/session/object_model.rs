@@ -1,0 +1,998 @@
+//! Random conversations about objects, checked against a model that only knows who was given which object.
+//!
+//! The model follows identities: which object a handle, an argument, a target or a part of a result stands for. The
+//! sessions know ids, introductions and handles instead. Every handle that is found must lead to the object that the
+//! model says, which must be alive; and when nobody holds anything, nothing is left and every object was dropped once.
+//! Both peers are honest, so a violation is a failure whatever the seed.
+
+#![expect(clippy::cast_possible_truncation, reason = "the numbers of a test are small or meant to be cut")]
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    time::Duration,
+};
+
+use super::{
+    Begin, CallOutcome, CallTarget, SessionStats, UpstreamOutcome,
+    pair::{COUNT, ONE, Pair, THING_NOTE, TestCall, TestPeer, WORK, encoded},
+    things::{Gift, Item, THING, Things, Trouble, argument, places},
+};
+use crate::dispatch::Outcome;
+use crate::{
+    codec::DecodeBudget,
+    dispatch,
+    limits::Limits,
+    object::{Encoded, Passing},
+    path::{Path, Step},
+    seeded::Seeded,
+    stub::{Kind, Remote, RemoteTarget, Stub},
+    time::Time,
+    wire::{CallId, Failure, METHOD_GET, MethodNumber, slots},
+};
+
+/// Conversations of an ordinary test run, and steps of each; raise the first for a longer search.
+const CONVERSATIONS: u64 = 500;
+const STEPS: usize = 250;
+/// A side that holds more handles drops some.
+const HOLDS_MAX: usize = 24;
+/// Calls wait on each other no deeper than this where refusals are not expected.
+const DEPTH_MAX: usize = 40;
+const GET: u32 = 0;
+
+#[test]
+fn handles_lead_to_the_objects_they_were_made_for_and_nothing_is_left() {
+    let limits = Limits::default();
+    (1..=CONVERSATIONS).for_each(|seed| converse(seed, &limits, Expect::NoRefusals));
+}
+
+#[test]
+fn tight_limits_refuse_objects_but_never_lose_or_leak_them() {
+    let limits = |seed: u64| Limits {
+        exports_max: 1 + (seed % 9) as usize,
+        imports_max: 1 + (seed % 7) as usize,
+        calls_max: 1 + (seed % 6) as usize,
+        held_answers_max: 2 + (seed % 5) as usize,
+        pending_bytes_max: 3_000 + (seed % 7) as usize * 60_000,
+        payload_bytes_max: 1_000 + (seed % 4) as usize * 60_000,
+        outgoing_bytes_max: 3_000 + (seed % 3) as usize * 60_000,
+        chain_depth_max: 2 + (seed % 4) as usize,
+        ..Limits::default()
+    };
+    (1..=CONVERSATIONS / 2).for_each(|seed| converse(seed, &limits(seed), Expect::Refusals));
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expect {
+    Refusals,
+    NoRefusals,
+}
+
+/// Runs one conversation; a failure names its seed and steps.
+fn converse(seed: u64, limits: &Limits, expect: Expect) {
+    let mut talk = Talk::new(seed, limits, expect);
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        (0..STEPS).for_each(|_| talk.step());
+        talk.finish();
+    }));
+    if let Err(panic) = outcome {
+        #[expect(clippy::print_stderr, reason = "what a failing test has to say")]
+        {
+            eprintln!("seed {seed}, step {}:\n{}", talk.taken, talk.steps.join("\n"));
+        }
+        resume_unwind(panic);
+    }
+}
+
+// ---- the model: what was given to whom ----
+
+/// What a handler ended with; objects by their serial numbers.
+#[derive(Clone, Debug)]
+enum Ended {
+    Gift { item: usize, list: Vec<usize>, maybe: Option<usize> },
+    Item(usize),
+    Number,
+    Nothing,
+    Trouble(Vec<usize>),
+    Failed(Failure),
+}
+
+/// A part of a result.
+#[derive(Debug, PartialEq)]
+enum Part {
+    Item(usize),
+    List(Vec<usize>),
+}
+
+impl Ended {
+    fn part(&self, path: &Path) -> Option<Part> {
+        match (self, path.steps()) {
+            (Self::Item(item), []) | (Self::Gift { item, .. }, [Step::Field(1)]) => Some(Part::Item(*item)),
+            (Self::Gift { list, .. }, [Step::Field(2)]) => Some(Part::List(list.clone())),
+            (Self::Gift { list, .. }, [Step::Field(2), Step::Index(at)]) => {
+                list.get(*at as usize).copied().map(Part::Item)
+            }
+            (Self::Gift { maybe, .. }, [Step::Field(3), Step::Some]) => maybe.map(Part::Item),
+            _ => None,
+        }
+    }
+
+    fn is_value(&self) -> bool {
+        matches!(self, Self::Gift { .. } | Self::Item(_) | Self::Number | Self::Nothing)
+    }
+}
+
+/// An object in a call.
+#[derive(Clone, Debug)]
+enum Named {
+    Settled(usize),
+    Promised(usize, Path),
+}
+
+/// What a call was told about its arguments.
+enum Given {
+    Nothing,
+    List(Vec<Named>),
+    /// One argument that is a part of a result.
+    Part(usize, Path),
+}
+
+struct Made {
+    call: TestCall,
+    method: u32,
+    target: Option<Named>,
+    given: Given,
+    uses: Vec<(usize, Path)>,
+    misfit: bool,
+    ended: Option<Ended>,
+    deadline: Option<Time>,
+    depth: usize,
+    value: bool,
+    reference: bool,
+    abandoned: bool,
+    checked: bool,
+    begun: bool,
+}
+
+/// A handle that a side holds.
+struct Hold {
+    what: usize,
+    stub: Stub,
+}
+
+/// A handler at work.
+struct Opened {
+    begin: Begin,
+    target: Option<usize>,
+    items: Vec<Hold>,
+}
+
+struct Talk {
+    seeded: Seeded,
+    limits: [Limits; 2],
+    pair: Pair,
+    things: Things,
+    /// Messages on their way from the client, and from the server.
+    ways: [VecDeque<Vec<u8>>; 2],
+    made: [Vec<Made>; 2],
+    holds: [Vec<Hold>; 2],
+    /// By the side that answers.
+    opened: [Vec<Opened>; 2],
+    expect: Expect,
+    steps: Vec<String>,
+    taken: usize,
+}
+
+impl Talk {
+    fn new(seed: u64, limits: &Limits, expect: Expect) -> Self {
+        let mut seeded = Seeded::new(seed);
+        let client = if seeded.chance(50) { limits.clone() } else { Limits::default() };
+        let limits = [client, limits.clone()];
+        let pair = Pair::with_limits(limits[0].clone(), limits[1].clone());
+        Self {
+            seeded,
+            limits,
+            pair,
+            things: Things::default(),
+            ways: Default::default(),
+            made: Default::default(),
+            holds: Default::default(),
+            opened: Default::default(),
+            expect,
+            steps: Vec::new(),
+            taken: 0,
+        }
+    }
+
+    fn peer(&mut self, side: usize) -> &mut TestPeer {
+        if side == 0 { &mut self.pair.client } else { &mut self.pair.server }
+    }
+
+    fn there(&self, side: usize) -> &TestPeer {
+        if side == 0 { &self.pair.server } else { &self.pair.client }
+    }
+
+    // ---- one random step ----
+
+    fn step(&mut self) {
+        self.taken += 1;
+        let side = usize::from(self.seeded.chance(40));
+        match self.seeded.below(1_000) {
+            0..=259 => self.call(side),
+            260..=359 => self.change_interest(side),
+            360..=459 => self.change_holds(side),
+            460..=599 => {
+                self.send(side);
+            }
+            600..=779 => {
+                let from = if self.ways[side].is_empty() { 1 - side } else { side };
+                self.deliver(from);
+            }
+            780..=919 => self.finish_handler(side),
+            920..=949 => self.pass_time(),
+            950..=996 => {
+                self.send(side);
+                self.deliver(side);
+            }
+            _ => self.cut(),
+        }
+        // Handles may be dropped on any thread; the session hears of it when its driver gets to it.
+        for side in [0, 1] {
+            if self.seeded.chance(60) {
+                self.peer(side).feed_drops();
+            }
+        }
+        self.observe();
+    }
+
+    fn call(&mut self, side: usize) {
+        let method = *self.seeded.pick(&[WORK, WORK, WORK, WORK, ONE, ONE, ONE, COUNT, THING_NOTE, GET]);
+        let mut made = Making::default();
+        let (target, target_named) =
+            if method == GET { (CallTarget::Root, None) } else { self.target(side, &mut made) };
+        let given = match method {
+            WORK => {
+                let pad = match self.seeded.below(40) {
+                    0 => 74_000 + self.seeded.below(120_000),
+                    1 => 60_000 + self.seeded.below(13_000),
+                    _ => self.seeded.below(300),
+                };
+                made.inline(&"p".repeat(pad));
+                match self.list_place(side) {
+                    Some((base, path)) if self.seeded.chance(25) => made.refer(base, path),
+                    _ => self.inline_list(side, &mut made),
+                }
+            }
+            ONE => match self.object_place(side) {
+                Some((base, path)) if self.seeded.chance(30) => made.refer(base, path),
+                _ => {
+                    let named = self.named(side, &mut made);
+                    made.inline(&0_u32);
+                    Given::List(vec![named])
+                }
+            },
+            COUNT => {
+                made.inline(&self.seeded.next());
+                Given::Nothing
+            }
+            GET => {
+                let list = self.seeded.chance(30);
+                let place = if list { self.list_place(side) } else { self.object_place(side) };
+                let Some((base, path)) = place else { return };
+                made.refer(base, path)
+            }
+            _ => self.inline_list(side, &mut made),
+        };
+        let own_deadline = self.seeded.chance(5).then(|| self.pair.now + self.milliseconds(40));
+        self.make(side, method, made, target, target_named, given, own_deadline);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a call in its parts")]
+    fn make(
+        &mut self,
+        side: usize,
+        number: u32,
+        making: Making,
+        target: CallTarget,
+        target_named: Option<Named>,
+        given: Given,
+        own_deadline: Option<Time>,
+    ) {
+        let id = self.made[side].len() + 1;
+        let Making { slots, payload: body, objects, uses, misfit } = making;
+        let mut payload = vec![slots];
+        payload.extend(body);
+        let bases: Vec<CallId> = uses.iter().map(|(base, _)| CallId(*base as i64)).collect();
+        self.steps.push(format!(
+            "{side} call {id} method {number} on {target_named:?} with {} objects, {} bytes, built on {uses:?} until {own_deadline:?}",
+            objects.len(),
+            payload.len(),
+        ));
+        let of = |base: &usize| &self.made[side][base - 1];
+        let deadline = uses.iter().filter_map(|(base, _)| of(base).deadline).chain(own_deadline).min();
+        let depth = 1 + uses.iter().map(|(base, _)| of(base).depth).max().unwrap_or(0);
+        let wire_number = if number == GET { METHOD_GET } else { MethodNumber(number) };
+        let peer = self.peer(side);
+        let call = peer.call_with(wire_number, target, objects, payload, bases, own_deadline);
+        if number == GET {
+            peer.release(&call);
+        }
+        assert_eq!(call.id, CallId(id as i64));
+        let is_oneway = number == THING_NOTE;
+        self.made[side].push(Made {
+            call,
+            method: number,
+            target: target_named,
+            given,
+            uses,
+            misfit,
+            ended: None,
+            deadline,
+            depth,
+            value: !is_oneway,
+            reference: !is_oneway && number != GET,
+            abandoned: is_oneway,
+            checked: false,
+            begun: false,
+        });
+    }
+
+    /// An earlier call of this side whose result can be referred to.
+    fn base(&mut self, side: usize, fits: impl Fn(&Made) -> bool) -> Option<usize> {
+        let made = &self.made[side];
+        let recent = made.len().saturating_sub(30);
+        let depth_max = if self.expect == Expect::Refusals { usize::MAX } else { DEPTH_MAX };
+        let candidates: Vec<usize> = (recent..made.len())
+            .filter(|at| made[*at].reference && made[*at].depth < depth_max && fits(&made[*at]))
+            .map(|at| at + 1)
+            .collect();
+        if candidates.is_empty() { None } else { Some(*self.seeded.pick(&candidates)) }
+    }
+
+    /// Where an object will be in a result.
+    fn object_place(&mut self, side: usize) -> Option<(usize, Path)> {
+        let base = self.base(side, |made| matches!(made.method, WORK | ONE))?;
+        let path = match self.made[side][base - 1].method {
+            ONE => Vec::new(),
+            _ => match self.seeded.below(4) {
+                0 => vec![Step::Field(3), Step::Some],
+                1 => vec![Step::Field(2), Step::Index(self.seeded.below(3) as u32)],
+                _ => vec![Step::Field(1)],
+            },
+        };
+        Some((base, Path(path)))
+    }
+
+    fn list_place(&mut self, side: usize) -> Option<(usize, Path)> {
+        Some((self.base(side, |made| made.method == WORK)?, Path(vec![Step::Field(2)])))
+    }
+
+    fn target(&mut self, side: usize, making: &mut Making) -> (CallTarget, Option<Named>) {
+        if self.seeded.chance(2)
+            && let Some(base) = self.base(side, |made| made.method == COUNT)
+        {
+            making.misfit = true;
+            making.uses.push((base, Path::whole()));
+            return (
+                CallTarget::Result(CallId(base as i64), Path::whole()),
+                Some(Named::Promised(base, Path::whole())),
+            );
+        }
+        let promised = if self.seeded.chance(45) { self.object_place(side) } else { None };
+        if let Some((base, path)) = promised {
+            making.uses.push((base, path.clone()));
+            return (
+                CallTarget::Result(CallId(base as i64), path.clone()),
+                Some(Named::Promised(base, path)),
+            );
+        }
+        let imports: Vec<usize> = (0..self.holds[side].len())
+            .filter(|at| import_of(&self.holds[side][*at].stub).is_some())
+            .collect();
+        if imports.is_empty() || self.seeded.chance(20) {
+            return (CallTarget::Root, None);
+        }
+        let hold = &self.holds[side][*self.seeded.pick(&imports)];
+        match import_of(&hold.stub) {
+            Some(import) => (CallTarget::Import(import), Some(Named::Settled(hold.what))),
+            None => (CallTarget::Root, None),
+        }
+    }
+
+    fn inline_list(&mut self, side: usize, making: &mut Making) -> Given {
+        let count = self.seeded.below(4);
+        let mut named = Vec::new();
+        let before = making.objects.len();
+        for _ in 0..count {
+            if let Some(Named::Settled(what)) = named.last().cloned()
+                && self.seeded.chance(20)
+            {
+                // The same once more in the same table.
+                making.objects.extend(making.objects.last().cloned());
+                named.push(Named::Settled(what));
+            } else {
+                named.push(self.named(side, making));
+            }
+        }
+        let list = making.objects.split_off(before);
+        let places = places(&mut making.objects, list);
+        making.inline(&places);
+        Given::List(named)
+    }
+
+    /// An object for an argument; its entry is appended to the table.
+    fn named(&mut self, side: usize, making: &mut Making) -> Named {
+        let promised = if self.seeded.chance(30) { self.object_place(side) } else { None };
+        if let Some((base, path)) = promised {
+            making.uses.push((base, path.clone()));
+            making.objects.push(Passing::Result(CallId(base as i64), path.clone()));
+            return Named::Promised(base, path);
+        }
+        let Hold { what, stub } = self.some_object(side);
+        let passing = self.peer(side).passing(&stub);
+        making.objects.push(passing);
+        Named::Settled(what)
+    }
+
+    /// A handle that the side holds, or a new object.
+    fn some_object(&mut self, side: usize) -> Hold {
+        let held = self.holds[side].len();
+        if held > 0 && self.seeded.chance(60) {
+            let Hold { what, stub } = &self.holds[side][self.seeded.below(held)];
+            return Hold { what: *what, stub: stub.clone() };
+        }
+        let (what, stub) = self.things.make(&THING);
+        if self.seeded.chance(50) {
+            self.hold(side, Hold { what, stub: stub.clone() });
+        }
+        Hold { what, stub }
+    }
+
+    fn hold(&mut self, side: usize, hold: Hold) {
+        if self.holds[side].len() >= HOLDS_MAX {
+            let at = self.seeded.below(HOLDS_MAX);
+            self.holds[side].swap_remove(at);
+        }
+        self.holds[side].push(hold);
+    }
+
+    fn change_holds(&mut self, side: usize) {
+        let held = self.holds[side].len();
+        if held == 0 {
+            return;
+        }
+        let at = self.seeded.below(held);
+        if self.seeded.chance(30) {
+            let Hold { what, stub } = &self.holds[side][at];
+            let (what, stub) = (*what, stub.clone());
+            self.steps.push(format!("{side} clones {what}"));
+            self.hold(side, Hold { what, stub });
+        } else {
+            let hold = self.holds[side].swap_remove(at);
+            self.steps.push(format!("{side} drops {}", hold.what));
+        }
+    }
+
+    /// A promise is awaited, given up or dropped.
+    fn change_interest(&mut self, side: usize) {
+        let made = &self.made[side];
+        let recent = made.len().saturating_sub(60);
+        let live: Vec<usize> =
+            (recent..made.len()).filter(|at| made[*at].value || made[*at].reference).collect();
+        if live.is_empty() {
+            return;
+        }
+        let at = *self.seeded.pick(&live);
+        let how = self.seeded.below(10);
+        self.steps.push(format!("{side} interest {} way {how}", at + 1));
+        let call = self.made[side][at].call.clone();
+        let made = &mut self.made[side][at];
+        let undecided = made.value && !made.checked;
+        match how {
+            0..=3 => {
+                made.reference = false;
+                self.peer(side).consume(&call);
+            }
+            4..=5 => {
+                made.value = false;
+                made.abandoned |= undecided;
+                self.peer(side).drop_value(&call);
+            }
+            _ => {
+                made.value = false;
+                made.reference = false;
+                made.abandoned |= undecided;
+                self.peer(side).drop_promise(&call);
+            }
+        }
+    }
+
+    fn send(&mut self, side: usize) -> bool {
+        let now = self.pair.now;
+        let Some(message) = self.peer(side).poll_message(now) else { return false };
+        self.steps.push(format!("{side} sends {} bytes", message.len()));
+        self.ways[side].push_back(message);
+        true
+    }
+
+    /// Delivers what `from` sent first.
+    fn deliver(&mut self, from: usize) -> bool {
+        let Some(message) = self.ways[from].pop_front() else { return false };
+        self.steps.push(format!("{from} is heard"));
+        let now = self.pair.now;
+        let heard = self.peer(1 - from).receive(now, &message);
+        assert_eq!(heard, Ok(()), "an honest peer broke the protocol");
+        self.observe();
+        true
+    }
+
+    fn milliseconds(&mut self, end: usize) -> Duration {
+        Duration::from_millis(self.seeded.below(end) as u64)
+    }
+
+    fn pass_time(&mut self) {
+        let by = self.milliseconds(30);
+        self.steps.push(format!("{by:?} pass"));
+        let now = self.pair.now + by;
+        self.pair.now = now;
+        for side in [0, 1] {
+            // A timer may come late.
+            if self.seeded.chance(80) {
+                self.peer(side).handle_timeout(now);
+            }
+        }
+    }
+
+    // ---- handlers ----
+
+    fn finish_handler(&mut self, side: usize) {
+        let open = self.opened[side].len();
+        if open > 0 {
+            let at = self.seeded.below(open);
+            self.finish_open(side, at);
+        }
+    }
+
+    fn finish_open(&mut self, side: usize, at: usize) {
+        let Opened { begin, items, target } = self.opened[side].remove(at);
+        let answer = begin.answer;
+        let is_cancelled = self.peer(side).cancelled.contains(&answer);
+        let (ended, outcome) = match self.seeded.below(20) {
+            _ if is_cancelled && self.seeded.chance(50) => failed(Failure::Cancelled),
+            0 => failed(Failure::Panicked),
+            1..=2 => self.trouble(side, &begin, &items),
+            _ => self.natural(side, &begin, &items),
+        };
+        self.steps.push(format!("{side} finishes {} with {ended:?}", answer.0));
+        self.made[1 - side][answer.0 as usize - 1].ended = Some(ended);
+        // Some of what came in the arguments stays, the rest goes with the handler; before or after it finishes.
+        for item in items {
+            if self.seeded.chance(40) {
+                self.hold(side, item);
+            }
+        }
+        if self.seeded.chance(50) {
+            drop(begin);
+            self.peer(side).finish_with(answer, outcome);
+        } else {
+            self.peer(side).finish_with(answer, outcome);
+            drop(begin);
+        }
+        let _ = target;
+    }
+
+    fn pad(&mut self) -> String {
+        let length = if self.seeded.chance(2) { 74_000 + self.seeded.below(80_000) } else { 3 };
+        "r".repeat(length)
+    }
+
+    /// Something to return: what came in the arguments, what is held, or something new.
+    fn returned(&mut self, side: usize, items: &[Hold]) -> Hold {
+        if !items.is_empty() && self.seeded.chance(40) {
+            let Hold { what, stub } = self.seeded.pick(items);
+            return Hold { what: *what, stub: stub.clone() };
+        }
+        self.some_object(side)
+    }
+
+    fn returned_list(&mut self, side: usize, items: &[Hold]) -> (Vec<usize>, Vec<Item>) {
+        let count = self.seeded.below(4);
+        let list = (0..count).map(|_| self.returned(side, items));
+        list.map(|hold| (hold.what, Item(hold.stub))).unzip()
+    }
+
+    fn natural(&mut self, side: usize, begin: &Begin, items: &[Hold]) -> (Ended, Outcome) {
+        match begin.descriptor.name {
+            "work" => {
+                let item = self.returned(side, items);
+                let (what, list) = self.returned_list(side, items);
+                let maybe = if self.seeded.chance(60) { Some(self.returned(side, items)) } else { None };
+                let ended =
+                    Ended::Gift { item: item.what, list: what, maybe: maybe.as_ref().map(|hold| hold.what) };
+                let gift = Gift {
+                    tag: 7,
+                    item: Item(item.stub),
+                    list,
+                    maybe: maybe.map(|hold| Item(hold.stub)),
+                    pad: self.pad(),
+                };
+                (ended, self.outcome::<Gift>(side, begin, Ok(gift)))
+            }
+            "one" => {
+                let item = self.returned(side, items);
+                (Ended::Item(item.what), self.outcome(side, begin, Ok(Item(item.stub))))
+            }
+            "count" => (Ended::Number, self.outcome(side, begin, Ok(5_u64))),
+            _ => (Ended::Nothing, self.outcome(side, begin, Ok(()))),
+        }
+    }
+
+    fn trouble(&mut self, side: usize, begin: &Begin, items: &[Hold]) -> (Ended, Outcome) {
+        let (what, items) = self.returned_list(side, items);
+        let trouble = Trouble { items, pad: self.pad() };
+        (Ended::Trouble(what), self.outcome::<()>(side, begin, Err(trouble)))
+    }
+
+    fn outcome<T: serde::Serialize + Send + 'static>(
+        &mut self,
+        side: usize,
+        begin: &Begin,
+        result: Result<T, Trouble>,
+    ) -> Outcome {
+        dispatch::outcome(result, begin.want, &self.peer(side).home.handle.link)
+    }
+
+    // ---- what is seen ----
+
+    /// Checks what happened to handlers and results since the last time, and every handle there is.
+    fn observe(&mut self) {
+        for side in [0, 1] {
+            for begin in std::mem::take(&mut self.peer(side).open) {
+                self.check_start(side, begin);
+            }
+            self.peer(side).history.clear();
+            self.peer(side).log.clear();
+        }
+        for side in [0, 1] {
+            self.check_outcomes(side);
+        }
+        for side in [0, 1] {
+            for Hold { what, stub } in &self.holds[side] {
+                self.things.check_identity(*what, stub, self.there(side));
+            }
+            for Opened { items, target, begin } in &self.opened[side] {
+                self.things.check_target(*target, &begin.target, self.there(side));
+                for Hold { what, stub } in items {
+                    self.things.check_identity(*what, stub, self.there(side));
+                }
+            }
+        }
+    }
+
+    /// The object that the model expects in a place of a call of `caller`.
+    fn expected(&self, caller: usize, named: &Named) -> usize {
+        match named {
+            Named::Settled(what) => *what,
+            Named::Promised(base, path) => match self.part(caller, *base, path) {
+                Part::Item(what) => what,
+                Part::List(_) => panic!("a list is no object"),
+            },
+        }
+    }
+
+    fn part(&self, caller: usize, base: usize, path: &Path) -> Part {
+        let ended = self.made[caller][base - 1].ended.as_ref();
+        let ended = ended.unwrap_or_else(|| panic!("call {base} of {caller} has not ended"));
+        ended.part(path).unwrap_or_else(|| panic!("call {base} of {caller} has nothing at {path}"))
+    }
+
+    fn check_start(&mut self, side: usize, begin: Begin) {
+        let caller = 1 - side;
+        let id = begin.answer.0 as usize;
+        let made = &self.made[caller][id - 1];
+        assert!(!made.begun, "call {id} of {caller} started twice");
+        let target = made.target.as_ref().map(|named| self.expected(caller, named));
+        let expected = match &made.given {
+            Given::Nothing => Vec::new(),
+            Given::List(list) => list.iter().map(|named| self.expected(caller, named)).collect(),
+            Given::Part(base, path) => match self.part(caller, *base, path) {
+                Part::Item(what) => vec![what],
+                Part::List(list) => list,
+            },
+        };
+        let peer = if side == 0 { &self.pair.client } else { &self.pair.server };
+        let found = match begin.descriptor.name {
+            "work" => argument::<Vec<Item>>(peer, &begin, 1),
+            "one" => argument::<Item>(peer, &begin, 0).map(|item| vec![item]),
+            "note" => argument::<Vec<Item>>(peer, &begin, 0),
+            _ => Ok(Vec::new()),
+        };
+        let found = found.unwrap_or_else(|error| panic!("arguments of call {id} of {caller}: {error}"));
+        assert_eq!(found.len(), expected.len(), "objects in call {id} of {caller}");
+        let items = found.into_iter().zip(expected).map(|(item, what)| Hold { what, stub: item.0 }).collect();
+        self.opened[side].push(Opened { begin, target, items });
+        self.made[caller][id - 1].begun = true;
+    }
+
+    fn check_outcomes(&mut self, side: usize) {
+        let recent = self.made[side].len().saturating_sub(400);
+        for at in recent..self.made[side].len() {
+            let made = &self.made[side][at];
+            let Some(outcome) = made.call.take_outcome() else { continue };
+            assert!(!made.checked, "call {} of {side} returned twice", at + 1);
+            assert!(!made.abandoned, "call {} of {side} was given up and returned {outcome:?}", at + 1);
+            assert!(self.may_be(side, at + 1, &outcome), "call {} of {side} returned {outcome:?}", at + 1);
+            self.made[side][at].checked = true;
+            self.take(side, at + 1, outcome);
+        }
+    }
+
+    /// Decodes what came, checks what it is, and keeps some of it.
+    fn take(&mut self, side: usize, id: usize, outcome: CallOutcome<TestCall>) {
+        let made = &self.made[side][id - 1];
+        let ended = if made.method == GET {
+            let (base, path) = made.uses[0].clone();
+            if let CallOutcome::Value(_) = outcome {
+                match self.part(side, base, &path) {
+                    Part::Item(what) => Some(Ended::Item(what)),
+                    Part::List(list) => Some(Ended::Trouble(list)),
+                }
+            } else {
+                None
+            }
+        } else {
+            made.ended.clone()
+        };
+        let (expected, found): (Vec<usize>, Vec<Item>) = match (outcome, ended) {
+            (CallOutcome::Value(value), Some(Ended::Gift { item, list, maybe })) => {
+                let gift: Gift = self.decode(side, &value);
+                assert_eq!(gift.maybe.is_some(), maybe.is_some());
+                let expected = [item].into_iter().chain(list).chain(maybe).collect();
+                (expected, [gift.item].into_iter().chain(gift.list).chain(gift.maybe).collect())
+            }
+            (CallOutcome::Value(value), Some(Ended::Item(item))) => {
+                (vec![item], vec![self.decode(side, &value)])
+            }
+            // A list that was asked for.
+            (CallOutcome::Value(value), Some(Ended::Trouble(list))) => (list, self.decode(side, &value)),
+            (CallOutcome::Error(error), Some(Ended::Trouble(list))) => {
+                let trouble: Trouble = self.decode(side, &error);
+                (list, trouble.items)
+            }
+            _ => return,
+        };
+        assert_eq!(found.len(), expected.len(), "objects in the result of call {id} of {side}");
+        for (item, what) in found.into_iter().zip(expected) {
+            self.things.check_identity(what, &item.0, self.there(side));
+            if self.seeded.chance(50) {
+                self.hold(side, Hold { what, stub: item.0 });
+            }
+        }
+    }
+
+    fn decode<T: serde::de::DeserializeOwned>(&mut self, side: usize, encoded: &Encoded) -> T {
+        let budget = DecodeBudget::from(&Limits::default());
+        let handle = std::sync::Arc::clone(&self.peer(side).home.handle);
+        encoded.decode(&handle, budget).unwrap_or_else(|error| panic!("a result of {side}: {error}"))
+    }
+
+    /// Whether the model has an explanation for this outcome.
+    fn may_be(&self, side: usize, id: usize, outcome: &CallOutcome<TestCall>) -> bool {
+        let made = &self.made[side][id - 1];
+        let ended = made.ended.as_ref();
+        match outcome {
+            CallOutcome::Done | CallOutcome::Element(_) => false,
+            CallOutcome::Value(_) if made.method == GET => {
+                let (base, path) = &made.uses[0];
+                self.made[side][base - 1].ended.as_ref().is_some_and(|ended| ended.part(path).is_some())
+            }
+            CallOutcome::Value(_) => ended.is_some_and(Ended::is_value),
+            CallOutcome::Error(_) => matches!(ended, Some(Ended::Trouble(_))),
+            CallOutcome::Failed(Failure::DeadlineExceeded) => {
+                made.deadline.is_some_and(|deadline| deadline <= self.pair.now)
+            }
+            CallOutcome::Failed(Failure::ResourceExhausted { .. }) => self.expect == Expect::Refusals,
+            CallOutcome::Failed(Failure::InvalidReference { argument, .. }) => {
+                made.misfit && argument == "(target)"
+            }
+            CallOutcome::Failed(failure) => {
+                matches!(ended, Some(Ended::Failed(forced)) if forced == failure)
+                    && *failure != Failure::Cancelled
+            }
+            CallOutcome::Upstream { origin, cause: UpstreamOutcome::Missed(path) } => {
+                let origin = origin.id.0 as usize;
+                let ended = self.made[side][origin - 1].ended.as_ref();
+                made.uses.iter().any(|(base, used)| *base == origin && used == path)
+                    && ended.is_some_and(|ended| ended.is_value() && ended.part(path).is_none())
+            }
+            CallOutcome::Upstream { origin, cause: UpstreamOutcome::Failed(failure) } => {
+                let direct =
+                    !matches!(&**failure, CallOutcome::Upstream { cause: UpstreamOutcome::Failed(_), .. });
+                let origin = origin.id.0 as usize;
+                direct && self.is_built_on(side, id, origin) && self.may_be(side, origin, failure)
+            }
+        }
+    }
+
+    fn is_built_on(&self, side: usize, id: usize, origin: usize) -> bool {
+        let mut open = vec![id];
+        let mut seen = BTreeSet::new();
+        while let Some(id) = open.pop() {
+            for (base, _) in &self.made[side][id - 1].uses {
+                if *base == origin {
+                    return true;
+                }
+                if seen.insert(*base) {
+                    open.push(*base);
+                }
+            }
+        }
+        false
+    }
+
+    // ---- the end ----
+
+    /// The socket breaks: both sides abandon everything. Objects that somebody holds live on, in the next session too.
+    fn cut(&mut self) {
+        self.steps.push("the session is cut".into());
+        for side in [0, 1] {
+            self.peer(side).session.abandon_calls();
+            self.peer(side).session.abandon_objects();
+            let stats = self.peer(side).session.stats();
+            assert_eq!(stats.exports, 0, "{side} still exports");
+        }
+        for side in [0, 1] {
+            self.opened[side].clear();
+            self.made[side].clear();
+            self.ways[side].clear();
+            self.holds[side].retain(|hold| import_of(&hold.stub).is_none());
+        }
+        self.pair = Pair::with_limits(self.limits[0].clone(), self.limits[1].clone());
+        self.check_who_lives();
+    }
+
+    /// Who is held on its own side is alive and released; all others were dropped, once.
+    fn check_who_lives(&self) {
+        let held: BTreeSet<usize> = self.holds.iter().flatten().map(|hold| hold.what).collect();
+        for what in 0..self.things.len() {
+            let drops = usize::from(!held.contains(&what));
+            assert_eq!(self.things.drops(what), drops, "drops of object {what}");
+            assert!(self.things.is_released(what), "object {what} counts as exported");
+        }
+    }
+
+    fn finish(&mut self) {
+        self.steps.push("the end".into());
+        if self.seeded.chance(40) {
+            self.drop_promises();
+        }
+        if self.seeded.chance(40) {
+            self.drop_handles();
+        }
+        self.settle();
+        for side in [0, 1] {
+            for (at, made) in self.made[side].iter().enumerate() {
+                assert!(!made.value || made.checked, "call {} of {side} never returned", at + 1);
+            }
+        }
+        self.drop_promises();
+        self.drop_handles();
+        self.settle();
+        // Handlers that finished meanwhile have kept something.
+        self.drop_handles();
+        self.settle();
+        for side in [0, 1] {
+            let stats = self.peer(side).session.stats();
+            assert_eq!(stats, SessionStats::default(), "{side} still holds something");
+            self.peer(side).session.check_empty();
+        }
+        self.check_who_lives();
+        self.holds = Default::default();
+        self.check_who_lives();
+    }
+
+    /// All but some local objects.
+    fn drop_handles(&mut self) {
+        for side in [0, 1] {
+            let mut left = 2;
+            self.holds[side].retain(|hold| {
+                left -= usize::from(left > 0 && import_of(&hold.stub).is_none());
+                left > 0 && import_of(&hold.stub).is_none()
+            });
+        }
+    }
+
+    fn drop_promises(&mut self) {
+        for side in [0, 1] {
+            for at in 0..self.made[side].len() {
+                let made = &mut self.made[side][at];
+                let call = made.call.clone();
+                made.abandoned |= made.value && !made.checked;
+                if made.value || made.reference {
+                    made.value = false;
+                    made.reference = false;
+                    self.peer(side).drop_promise(&call);
+                }
+            }
+        }
+    }
+
+    /// Lets everything happen that can: messages, handlers, time.
+    fn settle(&mut self) {
+        for round in 0.. {
+            assert!(round < 10_000, "the conversation does not come to an end");
+            let mut moved = false;
+            for side in [0, 1] {
+                self.peer(side).feed_drops();
+                while self.send(side) {
+                    moved = true;
+                }
+                while self.deliver(side) {
+                    moved = true;
+                }
+                self.observe();
+                if !self.opened[side].is_empty() {
+                    self.finish_open(side, 0);
+                    self.observe();
+                    moved = true;
+                }
+            }
+            let due = [self.pair.client.session.poll_timeout(), self.pair.server.session.poll_timeout()];
+            if let Some(next) = due.into_iter().flatten().min()
+                && !moved
+            {
+                self.pair.now = self.pair.now.max(next);
+                for side in [0, 1] {
+                    let now = self.pair.now;
+                    self.peer(side).handle_timeout(now);
+                }
+                moved = true;
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+}
+
+/// A call that is being put together.
+#[derive(Default)]
+struct Making {
+    slots: u8,
+    payload: Vec<u8>,
+    objects: Vec<Passing>,
+    uses: Vec<(usize, Path)>,
+    misfit: bool,
+}
+
+impl Making {
+    fn inline<T: serde::Serialize>(&mut self, value: &T) {
+        let bytes = encoded(value);
+        let put = slots::put_inline(&mut self.payload, |out| {
+            out.extend_from_slice(&bytes);
+            Ok::<_, ()>(())
+        });
+        put.expect("bytes are copied");
+        self.slots += 1;
+    }
+
+    fn refer(&mut self, base: usize, path: Path) -> Given {
+        slots::put_reference(&mut self.payload, CallId(base as i64), &path, false);
+        self.slots += 1;
+        self.uses.push((base, path.clone()));
+        Given::Part(base, path)
+    }
+}
+
+fn import_of(stub: &Stub) -> Option<std::sync::Arc<crate::object::Import>> {
+    match stub.kind() {
+        Kind::Remote(Remote { target: RemoteTarget::Import(import), .. }) => {
+            Some(std::sync::Arc::clone(import))
+        }
+        Kind::Remote(_) | Kind::Local(_) => None,
+    }
+}
+
+fn failed(failure: Failure) -> (Ended, Outcome) {
+    (Ended::Failed(failure.clone()), Outcome::Failed(failure))
+}
