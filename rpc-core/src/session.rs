@@ -64,7 +64,7 @@ pub(crate) mod pair;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-mod things;
+pub(crate) mod things;
 
 /// So many bytes of kept results are searched for parts before others get their turn: a few bytes of a call may ask for
 /// the last part of a long list.

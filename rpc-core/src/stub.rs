@@ -266,7 +266,7 @@ impl CallBuilder<'_> {
             target: stub.target(),
             objects,
             payload,
-            bases: ids(&bases),
+            bases,
             deadline,
             metadata,
             cell: CallCell::oneway(id, Arc::clone(handle), stub.service.name, method),
@@ -302,7 +302,6 @@ impl CallBuilder<'_> {
             Ok(ready) => ready,
             Err(failed) => return born_failed(new_cell(BORN_FAILED), failed),
         };
-        // The bases are dropped after the call is queued: until then nothing may take them for unneeded.
         let Ready { payload, objects, bases, deadline, metadata } = ready;
         let queued = handle.link.call(false, |id| OutgoingCall {
             id,
@@ -310,7 +309,7 @@ impl CallBuilder<'_> {
             target: stub.target(),
             objects,
             payload,
-            bases: ids(&bases),
+            bases,
             deadline,
             metadata,
             cell: new_cell(id),
@@ -329,10 +328,6 @@ fn born_failed(cell: Arc<CallCell>, failed: Returned) -> Arc<CallCell> {
     cell
 }
 
-fn ids(bases: &[Referable]) -> Vec<CallId> {
-    bases.iter().map(|base| base.cell().id).collect()
-}
-
 /// Queues the built-in call for the part of a result at `place`. Withdrawn before it is sent if nobody wants its value.
 pub(crate) fn call_for_part(place: &Place) -> Arc<CallCell> {
     let whole = place.base.cell();
@@ -348,7 +343,7 @@ pub(crate) fn call_for_part(place: &Place) -> Arc<CallCell> {
         target: CallTarget::Root,
         objects: Vec::new(),
         payload: payload.into(),
-        bases: vec![whole.id],
+        bases: vec![place.base.clone()],
         deadline: None,
         metadata: Vec::new(),
         cell: new_cell(id),
