@@ -8,6 +8,7 @@ mod batch;
 mod calls;
 mod generated;
 mod objects;
+mod objects_attacks;
 mod pipelining;
 mod services;
 mod sockets;
