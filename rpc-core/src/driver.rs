@@ -271,7 +271,7 @@ impl<T: Transport> Driver<T> {
                 target: call.target,
                 objects: call.objects,
                 payload: call.payload,
-                bases: call.bases,
+                bases: call.bases.iter().map(|base| base.cell().id).collect(),
                 methods: call.methods,
                 deadline: call.deadline,
                 metadata: call.metadata,

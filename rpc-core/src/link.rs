@@ -33,6 +33,9 @@ use crate::{
     wire::{CallId, METHOD_FIRST, MethodNumber, ObjectId},
 };
 
+#[cfg(test)]
+mod tests;
+
 /// What a caller, a handler or a handle asks of the session.
 pub(crate) enum Submission {
     Call(OutgoingCall),
@@ -61,8 +64,9 @@ pub(crate) struct OutgoingCall {
     pub(crate) target: CallTarget,
     pub(crate) objects: Vec<Passing>,
     pub(crate) payload: SmallBytes,
-    /// The calls whose results the slots refer to.
-    pub(crate) bases: Vec<CallId>,
+    /// The calls that it is built on. Held until the session knows of this call: it may be asked what is wanted of them
+    /// before.
+    pub(crate) bases: Vec<Referable>,
     /// The methods that a map's program names.
     pub(crate) methods: Vec<MethodName>,
     pub(crate) deadline: Option<Time>,

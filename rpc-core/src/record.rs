@@ -232,7 +232,7 @@ impl RecordedCall<'_> {
     }
 
     fn step(self, recorder: &Arc<Recorder>, ready: Ready) -> Result<Arc<CallCell>, Returned> {
-        let Ready { payload, objects, bases, deadline, metadata, .. } = ready;
+        let Ready { payload, objects, bases, deadline, metadata } = ready;
         let list = ArgumentList::parse(payload).map_err(|violation| misuse(&violation.to_string()))?;
         let mut bases = bases.into_iter();
         let arguments = list
@@ -439,7 +439,7 @@ impl Map<'_> {
         let Recording { captures, passed, methods, deadline, metadata, .. } = recording;
         let deadline = deadline.into_iter().chain(crate::context::ambient_deadline()).min();
         let payload = payload(self.place, program, &captures);
-        let bases = std::iter::once(self.place).chain(&captures).map(|place| place.base.cell().id).collect();
+        let bases = std::iter::once(self.place).chain(&captures).map(|place| place.base.clone()).collect();
         let handle = &source.handle;
         let queued = handle.link.call(false, |id| OutgoingCall {
             id,

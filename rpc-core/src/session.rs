@@ -66,7 +66,7 @@ pub(crate) mod plan;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-mod things;
+pub(crate) mod things;
 
 /// So many bytes of kept results are searched for parts before others get their turn: a few bytes of a call may ask for
 /// the last part of a long list.

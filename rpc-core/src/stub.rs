@@ -264,7 +264,7 @@ impl CallBuilder<'_> {
             return self.record(|_, _| (Arc::new(()), String::new())).map(drop).map_err(NotSent::from);
         }
         let Self { stub, handle, method, number, arguments } = self;
-        let Ready { payload, objects, target, bases, deadline, metadata } =
+        let Ready { payload, objects, bases, deadline, metadata } =
             arguments.finish(stub, method).map_err(NotSent::from)?;
         let queued = handle.link.call(true, |id| OutgoingCall {
             id,
@@ -272,7 +272,7 @@ impl CallBuilder<'_> {
             target: stub.target(),
             objects,
             payload,
-            bases: ids(bases.iter().chain(&target)),
+            bases,
             methods: Vec::new(),
             deadline,
             metadata,
@@ -315,15 +315,14 @@ impl CallBuilder<'_> {
             Ok(ready) => ready,
             Err(failed) => return born_failed(new_cell(BORN_FAILED), failed),
         };
-        // The bases are dropped after the call is queued: until then nothing may take them for unneeded.
-        let Ready { payload, objects, target, bases, deadline, metadata } = ready;
+        let Ready { payload, objects, bases, deadline, metadata } = ready;
         let queued = handle.link.call(false, |id| OutgoingCall {
             id,
             number,
             target: stub.target(),
             objects,
             payload,
-            bases: ids(bases.iter().chain(&target)),
+            bases,
             methods: Vec::new(),
             deadline,
             metadata,
@@ -340,6 +339,8 @@ impl CallBuilder<'_> {
     fn record(self, decode_error: ErrorDecoder) -> Result<Arc<CallCell>, Returned> {
         let Self { stub, handle, method, number, mut arguments } = self;
         let recorders = std::mem::take(&mut arguments.recorders);
+        // A recorded call pairs its bases with the references among its arguments; its target is told beside them.
+        arguments.target = None;
         let ready = arguments.finish(stub, method).inspect_err(|failed| record::fail(&recorders, failed))?;
         let name = MethodName { number, service: stub.service.name, method };
         let target = match &stub.kind {
@@ -363,10 +364,6 @@ pub(crate) fn born_failed(cell: Arc<CallCell>, failed: Returned) -> Arc<CallCell
     cell
 }
 
-fn ids<'a>(bases: impl Iterator<Item = &'a Referable>) -> Vec<CallId> {
-    bases.map(|base| base.cell().id).collect()
-}
-
 /// Queues the built-in call for the part of a result at `place`. Withdrawn before it is sent if nobody wants its value.
 pub(crate) fn call_for_part(place: &Place) -> Arc<CallCell> {
     let whole = place.base.cell();
@@ -382,7 +379,7 @@ pub(crate) fn call_for_part(place: &Place) -> Arc<CallCell> {
         target: CallTarget::Root,
         objects: Vec::new(),
         payload: payload.into(),
-        bases: vec![whole.id],
+        bases: vec![place.base.clone()],
         methods: Vec::new(),
         deadline: None,
         metadata: Vec::new(),
@@ -447,8 +444,6 @@ enum ArgumentFault {
 pub(crate) struct Ready {
     pub(crate) payload: SmallBytes,
     pub(crate) objects: Vec<Passing>,
-    /// The result that has the object which the call addresses.
-    pub(crate) target: Option<Referable>,
     pub(crate) bases: Vec<Referable>,
     pub(crate) deadline: Option<Time>,
     pub(crate) metadata: Vec<(String, String)>,
@@ -571,6 +566,7 @@ impl<'a> Arguments<'a> {
 
     fn finish(mut self, stub: &Stub, method: &'static MethodDescriptor) -> Result<Ready, Returned> {
         let objects = self.pass();
+        self.bases.extend(self.target.take());
         match self.failed {
             None => {}
             Some(ArgumentFault::Upstream(returned)) => return Err(returned),
@@ -596,7 +592,6 @@ impl<'a> Arguments<'a> {
         Ok(Ready {
             payload: SmallBytes::from_scratch(self.payload),
             objects,
-            target: self.target,
             bases: self.bases,
             deadline,
             metadata,

@@ -9,6 +9,7 @@ mod calls;
 mod generated;
 mod map;
 mod objects;
+mod objects_attacks;
 mod pipelining;
 mod services;
 mod sockets;

@@ -29,21 +29,15 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     files
 }
 
+/// Sources that hold tests, or what only tests use.
+const TEST_FILES: [&str; 7] =
+    ["tests.rs", "pair.rs", "things.rs", "model.rs", "object_model.rs", "object_attacks.rs", "fuzzing.rs"];
+
 /// Product code alone: no tests.
 fn product_sources(folder: &str) -> Vec<(PathBuf, String)> {
     let is_test = |path: &Path| {
         path.components().any(|part| part.as_os_str() == "tests")
-            || [
-                "tests.rs",
-                "pair.rs",
-                "model.rs",
-                "object_model.rs",
-                "things.rs",
-                "object_attacks.rs",
-                "fuzzing.rs",
-            ]
-            .iter()
-            .any(|name| path.ends_with(name))
+            || TEST_FILES.iter().any(|name| path.ends_with(name))
     };
     sources(folder).into_iter().filter(|(path, _)| !is_test(path)).collect()
 }

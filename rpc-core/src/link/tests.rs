@@ -1,0 +1,45 @@
+//! What callers and the driver do at the same time, step by step on one thread.
+
+use futures::task::noop_waker_ref;
+
+use super::*;
+use crate::{
+    promise::Promise,
+    session::things::{THING, Trouble},
+    stub::Stub,
+};
+
+/// The place of `count` among the methods of `Thing`.
+const COUNT: u32 = 2;
+
+fn taken(link: &Link) -> Vec<Submission> {
+    let mut submissions = Vec::new();
+    link.drain(&mut Context::from_waker(noop_waker_ref()), &mut submissions);
+    submissions
+}
+
+#[test]
+fn a_call_keeps_what_it_is_built_on_until_the_driver_has_taken_it() {
+    let link = Arc::new(Link::new(Limits::default()));
+    let handle = Arc::new(Handle { link: Arc::clone(&link), closes_on_drop: false });
+    let stub = Stub::root(handle, &THING);
+    let mut base = stub.begin(COUNT);
+    base.argument::<u64>(3);
+    let base: Promise<u64, Trouble> = base.send();
+    let first = taken(&link);
+    let [Submission::Call(first)] = &first[..] else { panic!("the first call is queued") };
+    // The driver has taken the first call and not sealed it; meanwhile its promise goes into another call and away.
+    let mut built = stub.begin(COUNT);
+    built.argument::<u64>(base);
+    let built: Promise<u64, Trouble> = built.send();
+    assert_eq!(
+        first.cell.seal(),
+        Interest { value: false, reference: true, detached: false },
+        "the second call needs the first, which has to be kept for it"
+    );
+    let second = taken(&link);
+    assert!(matches!(&second[..], [.., Submission::Call(call)] if call.bases[0].cell().id == first.id));
+    drop(second);
+    assert!(matches!(&taken(&link)[..], [Submission::Released(id)] if *id == first.id));
+    drop(built);
+}
