@@ -23,10 +23,10 @@ use crate::{
     dispatch::Outcome,
     error::{CloseReason, Delivery, Refusal},
     limits::Limits,
-    object::{Behaviour, Encoded, Home, Import, LocalObject, Passing},
+    object::{Behaviour, Encoded, Home, Import, LocalObject},
     path::Path,
     record::{MapSteps, Recorded},
-    session::{CallTarget, MethodName, SessionStats},
+    session::{CallExtras, SessionStats},
     small_bytes::SmallBytes,
     stub::{BORN_FAILED, Remote, RemoteTarget},
     time::Time,
@@ -61,16 +61,12 @@ pub(crate) struct OutgoingCall {
     pub(crate) id: CallId,
     pub(crate) number: MethodNumber,
     /// Encoded slots, preceded by their count.
-    pub(crate) target: CallTarget,
-    pub(crate) objects: Vec<Passing>,
     pub(crate) payload: SmallBytes,
     /// The calls that it is built on. Held until the session knows of this call: it may be asked what is wanted of them
     /// before.
     pub(crate) bases: Vec<Referable>,
-    /// The methods that a map's program names.
-    pub(crate) methods: Vec<MethodName>,
     pub(crate) deadline: Option<Time>,
-    pub(crate) metadata: Vec<(String, String)>,
+    pub(crate) extras: Option<Box<CallExtras>>,
     pub(crate) cell: Arc<CallCell>,
 }
 

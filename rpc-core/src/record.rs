@@ -22,7 +22,7 @@ use crate::{
     object::{Capability, Passing},
     path::{PATH_STEPS_MAX, Path},
     promise::{Place, Promise},
-    session::{CallTarget, MethodName},
+    session::{CallExtras, CallTarget, MethodName},
     small_bytes::SmallBytes,
     stub::{BORN_FAILED, Ready, born_failed},
     time::Time,
@@ -444,13 +444,16 @@ impl Map<'_> {
         let queued = handle.link.call(false, |id| OutgoingCall {
             id,
             number: METHOD_MAP,
-            target: CallTarget::Root,
-            objects: passed.into_iter().map(Passing::Settled).collect(),
             payload,
             bases,
-            methods,
             deadline,
-            metadata,
+            extras: CallExtras {
+                target: CallTarget::Root,
+                objects: passed.into_iter().map(Passing::Settled).collect(),
+                methods,
+                metadata,
+            }
+            .boxed(),
             cell: CallCell::map(id, Arc::clone(handle), source.service, self.decode_error, steps),
         });
         queued.map_err(|CallRejected(reason)| Returned::Disconnected { delivery: Delivery::NotSent, reason })

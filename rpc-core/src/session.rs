@@ -95,21 +95,40 @@ pub(crate) struct NewCall<W> {
     /// The service's name and the method; unused for the built-in call.
     pub(crate) service: &'static str,
     pub(crate) method: &'static MethodDescriptor,
-    pub(crate) target: CallTarget,
-    /// What the payload's places in a table of objects stand for.
-    pub(crate) objects: Vec<Passing>,
     pub(crate) payload: SmallBytes,
     pub(crate) bases: Vec<CallId>,
-    /// Methods that the call's program names.
-    pub(crate) methods: Vec<MethodName>,
     pub(crate) deadline: Option<Time>,
-    pub(crate) metadata: Vec<(String, String)>,
+    pub(crate) extras: Option<Box<CallExtras>>,
     pub(crate) waiter: W,
 }
 
+/// What most calls do not have; apart, because calls are passed from hand to hand.
+#[derive(Default)]
+pub(crate) struct CallExtras {
+    pub(crate) target: CallTarget,
+    /// What the payload's places in a table of objects stand for.
+    pub(crate) objects: Vec<Passing>,
+    /// Methods that the call's program names.
+    pub(crate) methods: Vec<MethodName>,
+    pub(crate) metadata: Vec<(String, String)>,
+}
+
+impl CallExtras {
+    /// Nothing if there are none.
+    pub(crate) fn boxed(self) -> Option<Box<Self>> {
+        let Self { target, objects, methods, metadata } = &self;
+        let is_plain = matches!(target, CallTarget::Root)
+            && objects.is_empty()
+            && methods.is_empty()
+            && metadata.is_empty();
+        (!is_plain).then(|| Box::new(self))
+    }
+}
+
 /// What a call of this side addresses.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) enum CallTarget {
+    #[default]
     Root,
     /// Its handle lives until the call is sent.
     Import(Arc<Import>),

@@ -23,7 +23,7 @@ use crate::{
     pipeline::PipeAt,
     promise::{Place, Promise, RawCall, decode_error},
     record::{self, RecordedCall, RecordedTarget, Recorder},
-    session::{CallTarget, MethodName},
+    session::{CallExtras, CallTarget, MethodName},
     small_bytes::SmallBytes,
     time::{self, Time},
     wire::{CallId, METHOD_GET, MethodNumber, slots},
@@ -269,13 +269,10 @@ impl CallBuilder<'_> {
         let queued = handle.link.call(true, |id| OutgoingCall {
             id,
             number,
-            target: stub.target(),
-            objects,
             payload,
             bases,
-            methods: Vec::new(),
             deadline,
-            metadata,
+            extras: CallExtras { target: stub.target(), objects, methods: Vec::new(), metadata }.boxed(),
             cell: CallCell::oneway(id, Arc::clone(handle), stub.service.name, method),
         });
         queued.map(drop).map_err(|CallRejected(reason)| NotSent::Disconnected(reason))
@@ -319,13 +316,10 @@ impl CallBuilder<'_> {
         let queued = handle.link.call(false, |id| OutgoingCall {
             id,
             number,
-            target: stub.target(),
-            objects,
             payload,
             bases,
-            methods: Vec::new(),
             deadline,
-            metadata,
+            extras: CallExtras { target: stub.target(), objects, methods: Vec::new(), metadata }.boxed(),
             cell: new_cell(id),
         });
         queued.unwrap_or_else(|CallRejected(reason)| {
@@ -376,13 +370,10 @@ pub(crate) fn call_for_part(place: &Place) -> Arc<CallCell> {
     let queued = whole.handle.link.call(false, |id| OutgoingCall {
         id,
         number: METHOD_GET,
-        target: CallTarget::Root,
-        objects: Vec::new(),
         payload: payload.into(),
         bases: vec![place.base.clone()],
-        methods: Vec::new(),
         deadline: None,
-        metadata: Vec::new(),
+        extras: None,
         cell: new_cell(id),
     });
     queued.unwrap_or_else(|CallRejected(reason)| {

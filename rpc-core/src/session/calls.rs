@@ -19,8 +19,8 @@ use std::{
 use rustc_hash::FxHashMap;
 
 use super::{
-    CallOutcome, CallTarget, MethodName, NewCall, UpstreamOutcome, Waiter, exhausted, handshake::Allowance,
-    methods::OwnMethods, objects::Objects, outgoing::Outgoing,
+    CallExtras, CallOutcome, CallTarget, MethodName, NewCall, UpstreamOutcome, Waiter, exhausted,
+    handshake::Allowance, methods::OwnMethods, objects::Objects, outgoing::Outgoing,
 };
 use crate::{
     error::Violation,
@@ -113,11 +113,8 @@ struct Queued {
     number: MethodNumber,
     service: &'static str,
     method: &'static crate::descriptor::MethodDescriptor,
-    target: CallTarget,
-    objects: Vec<Passing>,
     payload: SmallBytes,
-    methods: Vec<MethodName>,
-    metadata: Vec<(String, String)>,
+    extras: Option<Box<CallExtras>>,
 }
 
 impl<W> Entry<W> {
@@ -183,20 +180,7 @@ impl<W: Waiter> Calls<W> {
 
     /// Queues a call. One the peer would not take, or that is built on a failed one, fails here.
     pub(crate) fn queue(&mut self, call: NewCall<W>, payload_bytes_max: usize, outgoing: &mut Outgoing) {
-        let NewCall {
-            id,
-            number,
-            service,
-            method,
-            target,
-            objects,
-            payload,
-            bases,
-            methods,
-            deadline,
-            metadata,
-            waiter,
-        } = call;
+        let NewCall { id, number, service, method, payload, bases, deadline, extras, waiter } = call;
         let mut deadline = deadline;
         let mut failure =
             (payload.len() > payload_bytes_max).then(|| CallOutcome::Failed(exhausted("payload_bytes_max")));
@@ -236,17 +220,7 @@ impl<W: Waiter> Calls<W> {
                 parked: Vec::new(),
             },
         );
-        self.queue.push_back(Queued {
-            id,
-            number,
-            service,
-            method,
-            target,
-            objects,
-            payload,
-            methods,
-            metadata,
-        });
+        self.queue.push_back(Queued { id, number, service, method, payload, extras });
         if let Some(failure) = failure {
             self.refuse(id, failure, outgoing);
         }
@@ -296,7 +270,9 @@ impl<W: Waiter> Calls<W> {
             let unsent = self.table.get(&queued.id).is_some_and(Entry::is_unsent);
             let left = allowance.bytes.saturating_sub(outgoing.sent_bytes() - sent_before);
             let full = self.in_flight.max(outgoing.arguments_in_chunks()) >= allowance.calls
-                || left <= queued.payload.len() + objects_bytes_max(&queued.objects);
+                || left
+                    <= queued.payload.len()
+                        + queued.extras.as_ref().map_or(0, |extras| objects_bytes_max(&extras.objects));
             if unsent && full {
                 break;
             }
@@ -356,8 +332,9 @@ impl<W: Waiter> Calls<W> {
     }
 
     fn send(&mut self, queued: Queued, now: Time, methods: &mut OwnMethods, outgoing: &mut Outgoing) {
-        let Queued { id, number, service, method, target, objects, payload, methods: named, metadata } =
-            queued;
+        let Queued { id, number, service, method, payload, extras } = queued;
+        let CallExtras { target, objects, methods: named, metadata } =
+            extras.map_or_else(CallExtras::default, |extras| *extras);
         let passed = match pass(&objects, &mut outgoing.objects) {
             Ok(passed) => passed,
             Err(failure) => return self.refuse(id, CallOutcome::Failed(failure), outgoing),

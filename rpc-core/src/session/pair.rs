@@ -13,8 +13,8 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Begin, BeginMap, CallOutcome, CallTarget, Event, Identity, MethodName, NewCall, Session, Side,
-    UpstreamOutcome, Waiter,
+    Begin, BeginMap, CallExtras, CallOutcome, CallTarget, Event, Identity, MethodName, NewCall, Session,
+    Side, UpstreamOutcome, Waiter,
     things::{OTHER, THING},
 };
 use crate::{
@@ -472,13 +472,16 @@ impl TestPeer {
             number,
             service,
             method: descriptor,
-            target,
-            objects,
             payload: payload.into(),
             bases,
-            methods: methods.iter().map(named).collect(),
             deadline,
-            metadata: Vec::new(),
+            extras: CallExtras {
+                target,
+                objects,
+                methods: methods.iter().map(named).collect(),
+                metadata: Vec::new(),
+            }
+            .boxed(),
             waiter: call.clone(),
         });
         self.take_events();
