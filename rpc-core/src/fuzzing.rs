@@ -2,7 +2,11 @@
 //!
 //! An ordinary test replays the committed corpus through the same functions.
 
-use std::{collections::BTreeMap, fmt::Debug, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt::Debug,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use bytes::Bytes;
 
@@ -15,16 +19,16 @@ use crate::{
         ArgumentDescriptor, MethodAttributes, MethodDescriptor, ObjectsCache, ServiceDescriptor,
         SignatureCache, ValueDescriptor,
     },
-    dispatch::{Held, Outcome},
+    dispatch::{Held, Incoming, Outcome, Reply, Service},
     error::Violation,
     layout::{Layout, walk},
     limits::Limits,
     link::{Handle, Interest},
-    object::{Behaviour, Capability, Home, Import, LocalObject},
+    object::{self, Behaviour, Capability, Home, Import, LocalObject},
     path::Step,
     select::{self, SelectError},
     session::{Begin, Event, Identity, Session, SessionStats, Side, Waiter},
-    stub::{Remote, RemoteTarget},
+    stub::{Remote, RemoteTarget, Stub},
     time::Time,
     wire::{
         self, ArgumentList, CallId, Failure, Frame, FrameReader, ObjectId, Payload,
@@ -169,6 +173,38 @@ static ORDERED: ServiceDescriptor = ServiceDescriptor {
 };
 static ORDERED_METHODS: [MethodDescriptor; 1] = [method!("add", ["a": u64, "b": u64] -> u64)];
 
+/// At the root, and what its objects are.
+static THING: ServiceDescriptor = ServiceDescriptor {
+    name: "Thing",
+    docs: "",
+    ordered: false,
+    methods: &THING_METHODS,
+    objects: ObjectsCache::new(),
+};
+static THING_METHODS: [MethodDescriptor; 1] = [method!("one", ["item": Item] -> Item)];
+
+/// A client of a `Thing`, for its layout: values are taken apart by hand.
+struct Item;
+
+impl<'de> serde::Deserialize<'de> for Item {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        object::deserialize(&THING, deserializer).map(|_: Stub| Self)
+    }
+}
+
+/// What answers for the victim's objects; the victim begins their calls itself.
+struct Thing;
+
+impl Service for Thing {
+    fn descriptor(&self) -> &'static ServiceDescriptor {
+        &THING
+    }
+
+    fn dispatch(&self, _: u32, incoming: Incoming) -> Reply {
+        incoming.unknown_method()
+    }
+}
+
 /// Nobody: the victim makes no calls of its own.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Nobody;
@@ -179,11 +215,20 @@ impl Waiter for Nobody {
     }
 }
 
-/// Nobody holds what the peer introduces; released at once.
-struct Nowhere;
+/// Remembers which handles to imports are gone, until the session is told.
+#[derive(Default)]
+struct Dropped(Mutex<Vec<ObjectId>>);
 
-impl Home for Nowhere {
-    fn import_dropped(&self, _: ObjectId) {}
+impl Dropped {
+    fn take(&self) -> Vec<ObjectId> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Home for Dropped {
+    fn import_dropped(&self, id: ObjectId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+    }
 
     fn forward(&self, import: Arc<Import>) -> Arc<LocalObject> {
         let handle = Arc::new(Handle::closed());
@@ -199,10 +244,29 @@ impl<T: Serialize + Send> Held for HeldValue<T> {
     }
 }
 
+struct HeldObject(Capability);
+
+impl Held for HeldObject {
+    fn select(
+        &self,
+        path: &[Step],
+        out: &mut Vec<u8>,
+        objects: &mut Vec<Capability>,
+    ) -> Result<(), SelectError> {
+        if !path.is_empty() {
+            return Err(SelectError::Missed);
+        }
+        out.push(0);
+        objects.push(self.0.clone());
+        Ok(())
+    }
+}
+
 /// A server session at the mercy of its peer, with handlers that finish at once, later, or in failure, as their
 /// arguments say.
 pub(crate) struct Victim {
     session: Session<Nobody>,
+    dropped: Arc<Dropped>,
     limits: Limits,
     now: Time,
     running: Vec<Begin>,
@@ -220,20 +284,23 @@ impl Victim {
             held_bytes_max: 30_000,
             outgoing_bytes_max: 50_000,
             chain_depth_max: 8,
+            exports_max: 6,
+            imports_max: 6,
             methods_max: 32,
             metadata_bytes_max: 500,
             ..Limits::public()
         };
         let shared = Arc::new(limits.clone());
+        let dropped = Arc::new(Dropped::default());
         let session = Session::new(
             Time::ZERO,
             Side::Server,
             shared,
-            vec![&TEST, &ORDERED],
+            vec![&TEST, &ORDERED, &THING],
             Identity::default(),
-            Arc::new(Nowhere),
+            Arc::clone(&dropped) as Arc<dyn Home>,
         );
-        Self { session, limits, now: Time::ZERO, running: Vec::new(), said: Vec::new() }
+        Self { session, dropped, limits, now: Time::ZERO, running: Vec::new(), said: Vec::new() }
     }
 
     /// Takes one message and does everything a driver would.
@@ -279,6 +346,7 @@ impl Victim {
                 Event::PeerClosing { .. } | Event::Returned { .. } => {}
             }
         }
+        self.dropped.take().into_iter().for_each(|id| self.session.import_dropped(id));
     }
 
     fn stop(&mut self, answer: CallId) {
@@ -291,7 +359,14 @@ impl Victim {
     /// Nothing is held beyond the limits.
     fn check(&self) {
         let SessionStats {
-            answers_unfinished, answers_held, held_bytes, pending_bytes, calls_in_flight, ..
+            answers_unfinished,
+            answers_held,
+            held_bytes,
+            pending_bytes,
+            calls_in_flight,
+            exports,
+            imports,
+            ..
         } = self.session.stats();
         let limits = &self.limits;
         assert!(answers_unfinished <= limits.calls_max, "{answers_unfinished} unfinished answers");
@@ -301,6 +376,8 @@ impl Victim {
         );
         assert!(held_bytes <= limits.held_bytes_max, "{held_bytes} held bytes");
         assert!(pending_bytes <= limits.pending_bytes_max, "{pending_bytes} pending bytes");
+        assert!(exports <= limits.exports_max, "{exports} exports");
+        assert!(imports <= limits.imports_max, "{imports} imports");
         assert_eq!(calls_in_flight, 0);
     }
 }
@@ -321,6 +398,7 @@ fn outcome(begin: &Begin) -> Outcome {
             let seed = first % 1_000;
             value::<Structured>(begin, (seed, (seed % 2 == 1).then_some(seed), (0..seed).collect()))
         }
+        "one" => one(begin),
         "text" => value(begin, "t".repeat(usize::try_from(first % 30_000).unwrap_or(0))),
         _ => value(begin, first.wrapping_add(second.unwrap_or(0))),
     }
@@ -334,6 +412,20 @@ fn value<T: Serialize + Send + 'static>(begin: &Begin, value: T) -> Outcome {
         payload: begin.want.value.then_some(bytes.into()),
         objects: Vec::new(),
         held: begin.want.keep.then(|| (Box::new(HeldValue(value)) as Box<dyn Held>, length)),
+    }
+}
+
+/// The object that came, or a new one.
+fn one(begin: &Begin) -> Outcome {
+    let came = begin.arguments.clone().into_encoded().next().and_then(|first| first.only_object());
+    let object = match came {
+        Some(object) if begin.answer.0 % 2 == 0 => object,
+        _ => Capability::Local(LocalObject::new(Behaviour::Service(Arc::new(Thing)))),
+    };
+    Outcome::Value {
+        payload: begin.want.value.then(|| SmallBytes::copy_from_slice(&[0])),
+        objects: if begin.want.value { vec![object.clone()] } else { Vec::new() },
+        held: begin.want.keep.then(|| (Box::new(HeldObject(object)) as Box<dyn Held>, 1)),
     }
 }
 

@@ -12,7 +12,7 @@ use super::*;
 use crate::{
     seeded::Seeded,
     session::pair::{self, Arg, Pair},
-    wire::{Call, MethodNumber, ObjectId, Return, Status, Target, Want},
+    wire::{Call, Define, MethodNumber, ObjectId, PassedObject, Return, Status, Target, Want},
 };
 
 fn corpus(target: &str) -> PathBuf {
@@ -114,6 +114,55 @@ fn chunked_call() -> Vec<Vec<u8>> {
     messages
 }
 
+/// The number that hostile peers give the method of objects.
+const ONE: u32 = 50;
+
+fn define_one() -> Vec<u8> {
+    let define = Define {
+        number: MethodNumber(ONE),
+        service: THING.name.into(),
+        method: "one".into(),
+        fingerprint: THING.methods[0].signature().fingerprint,
+    };
+    let mut message = Vec::new();
+    wire::put_frame(&mut message, &Frame::Define(define));
+    message
+}
+
+/// Objects that come, are promised, called, passed home and released, written by hand.
+fn objects_passed() -> Vec<Vec<u8>> {
+    let mut messages = vec![conversations().swap_remove(0).swap_remove(0), define_one()];
+    let result = |id| PassedObject::Result(CallId(id), crate::Path::whole());
+    let own = PassedObject::Receivers(ObjectId(1));
+    let its = PassedObject::Senders(ObjectId(1));
+    for (id, target, objects) in [
+        (100, Target::Root, vec![its.clone(), its.clone()]),
+        (101, Target::Result(CallId(100), crate::Path::whole()), vec![result(100), its]),
+        (103, Target::Root, vec![result(101)]),
+        (106, Target::Object(ObjectId(1)), vec![own]),
+    ] {
+        let call = Call {
+            id: CallId(id),
+            want: Want { value: true, keep: true },
+            oneway: false,
+            target,
+            objects,
+            method: MethodNumber(ONE),
+            deadline_us: None,
+            metadata: Vec::new(),
+            payload: Payload::Inline(SmallBytes::copy_from_slice(&[1, 0, 1, 0])),
+        };
+        let mut message = Vec::new();
+        wire::put_frame(&mut message, &Frame::Call(call));
+        messages.push(message);
+    }
+    let mut message = Vec::new();
+    wire::put_frame(&mut message, &Frame::Release([100, 101, 103, 106].map(CallId).to_vec()));
+    wire::put_frame(&mut message, &Frame::ReleaseObjects(vec![(ObjectId(1), 1)]));
+    messages.push(message);
+    messages
+}
+
 fn script(messages: &[Vec<u8>]) -> Vec<u8> {
     let mut script = Vec::new();
     for message in messages {
@@ -138,7 +187,8 @@ fn write_the_corpus() {
     for (at, (_, bytes)) in wire::tests::golden_arguments().into_iter().enumerate() {
         write("frames", format!("arguments-{at:02}"), &bytes);
     }
-    for (at, messages) in conversations().into_iter().chain([chunked_call()]).enumerate() {
+    let talks = conversations().into_iter().chain([chunked_call(), objects_passed()]);
+    for (at, messages) in talks.enumerate() {
         write("frames", format!("conversation-{at}"), &messages.concat());
         write("session", format!("conversation-{at}"), &script(&messages));
         let backwards: Vec<Vec<u8>> = messages.iter().rev().cloned().collect();
@@ -188,21 +238,29 @@ const ATTACKS: u64 = 3_000;
 
 #[test]
 fn a_hostile_peer_breaks_the_protocol_or_is_served() {
-    let honest: Vec<Vec<Vec<u8>>> = conversations().into_iter().chain([chunked_call()]).collect();
-    let (mut ended, mut served) = (0, 0);
+    let honest: Vec<Vec<Vec<u8>>> =
+        conversations().into_iter().chain([chunked_call(), objects_passed()]).collect();
+    let (mut ended, mut served, mut passed) = (0, 0, 0);
     for seed in 1..=ATTACKS {
         match attack(seed, &honest) {
             Attack::Ended => ended += 1,
-            Attack::Served => served += 1,
+            Attack::Served { objects } => {
+                served += 1;
+                passed += objects;
+            }
         }
     }
     // Both happen, or the attacks are not what they should be.
     assert!(ended > 100 && served > 100, "{ended} ended, {served} served");
+    assert!(passed > 100, "{passed} objects were returned");
 }
 
 enum Attack {
     Ended,
-    Served,
+    Served {
+        /// That the victim returned.
+        objects: usize,
+    },
 }
 
 fn attack(seed: u64, honest: &[Vec<Vec<u8>>]) -> Attack {
@@ -212,7 +270,7 @@ fn attack(seed: u64, honest: &[Vec<Vec<u8>>]) -> Attack {
     // Half of them keep to the letter of the protocol and only ask for too much, in odd ways.
     let rude = seeded.chance(50);
     let talk = seeded.pick(honest);
-    let mut messages = vec![talk[0].clone()];
+    let mut messages = vec![talk[0].clone(), define_one()];
     last_id = call_ids(&talk[0]).into_iter().max().unwrap_or(last_id);
     for _ in 0..1 + seeded.below(12) {
         messages.push(hostile_message(&mut seeded, talk, last_id, rude));
@@ -230,7 +288,18 @@ fn attack(seed: u64, honest: &[Vec<Vec<u8>>]) -> Attack {
         }
     }
     check_service(&mut victim, &messages, last_id);
-    Attack::Served
+    Attack::Served { objects: victim.said.iter().map(|message| returned_objects(message)).sum() }
+}
+
+fn returned_objects(message: &[u8]) -> usize {
+    let mut reader = FrameReader::new(Bytes::copy_from_slice(message));
+    let mut objects = 0;
+    while let Ok(Some(frame)) = reader.next_frame() {
+        if let Frame::Return(answer) = frame {
+            objects += answer.objects.len();
+        }
+    }
+    objects
 }
 
 fn call_ids(message: &[u8]) -> Vec<i64> {
@@ -280,6 +349,9 @@ fn plausible_frame(seeded: &mut Seeded, last_id: &mut i64, rude: bool, message: 
         0 if *last_id > 0 => Frame::Cancel(known(seeded, *last_id)),
         1 if rude && *last_id > 0 && seeded.chance(20) => Frame::Release(vec![known(seeded, *last_id)]),
         2 if seeded.chance(10) => Frame::Goodbye { code: 1, reason: String::new() },
+        4 if rude && seeded.chance(50) => {
+            Frame::ReleaseObjects(vec![(ObjectId(1 + seeded.below(4) as i64), 1)])
+        }
         3 if rude && seeded.chance(10) => {
             Frame::Return(Return { id: known(seeded, *last_id), objects: Vec::new(), status: Status::Done })
         }
@@ -313,14 +385,29 @@ fn plausible_frame(seeded: &mut Seeded, last_id: &mut i64, rude: bool, message: 
             if seeded.chance(20) {
                 payload[0] = seeded.below(4) as u8;
             }
+            // One argument, as calls of objects have it.
+            if seeded.chance(30) {
+                payload = vec![1, 0, 1, seeded.below(3) as u8];
+            }
             let chunked = seeded.chance(10);
+            let some_object = |seeded: &mut Seeded| ObjectId(1 + seeded.below(6) as i64);
             let call = Call {
                 id: CallId(*last_id),
                 want: Want { value: seeded.chance(70), keep: seeded.chance(50) },
                 oneway: seeded.chance(5),
-                target: if seeded.chance(3) { Target::Object(ObjectId(1)) } else { Target::Root },
-                objects: Vec::new(),
-                method: MethodNumber(u32::from(seeded.chance(90))),
+                target: match seeded.below(20) {
+                    0 => Target::Object(some_object(seeded)),
+                    1 => Target::Result(known(seeded, *last_id), crate::Path::whole()),
+                    _ => Target::Root,
+                },
+                objects: (0..seeded.below(4))
+                    .map(|_| match seeded.below(4) {
+                        0 => PassedObject::Receivers(some_object(seeded)),
+                        1 => PassedObject::Result(known(seeded, *last_id), crate::Path::whole()),
+                        _ => PassedObject::Senders(ObjectId(1 + seeded.below(10) as i64)),
+                    })
+                    .collect(),
+                method: MethodNumber(*seeded.pick(&[0, 1, 1, 1, ONE, ONE])),
                 deadline_us: seeded.chance(20).then(|| seeded.magnitude(64)),
                 metadata: Vec::new(),
                 payload: if chunked {
