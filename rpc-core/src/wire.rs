@@ -21,7 +21,7 @@
 //! | `0a` | Ack | number of sequenced frames accepted so far (only where the resume feature was agreed) |
 //! | `10`–`1f` | | kept for streams |
 //! | `20` | ReleaseObjects | count · that many: object id, as its difference to the one before (zigzag); the first to 0 · how often it was introduced |
-//! | `21`–`2f` | | kept for object references and recorded programs |
+//! | `21`–`2f` | | kept |
 //! | `80`–`ff` | | optional: `bytes` follow; a receiver that does not know the kind skips them |
 //!
 //! An object id is 1 to 2^53 - 1, chosen by the side that has the object, above all it chose before. A table of objects is
@@ -62,9 +62,9 @@
 //! | `11` | value in chunks | total length |
 //! | `02` | the method's error | payload |
 //! | `12` | the method's error in chunks | total length |
+//! | + `20` | on these four: a table of objects comes before | |
 //! | `05` | an element of a map failed | payload |
 //! | `15` | an element of a map failed, in chunks | total length |
-//! | + `20` | on the first four of value and error: a table of objects comes before | |
 //! | `03` | not run: a call it was built on failed, or has nothing at the path | id of that call · `00`, or `01` and path |
 //! | `04` | failed | code · what the code says |
 //!
@@ -102,9 +102,11 @@
 //!
 //! | tag | step | fields |
 //! |---|---|---|
-//! | `00` | Call | target `00`, the services at the root · method number · count, at most 64 · slots |
+//! | `00` | Call | target · method number · count, at most 64 · slots · \[count · that many places in the table of the map's call\] |
 //! | `01` | Map | operand, the sequence or option · count, at most 64 · operands, the captures · program |
 //!
+//! A target is `00` the services at the root, `01` and an operand that is an object, or `02` and the place of an object in
+//! the table of the map's call. With `10` in it, the places follow that the slots' inline values name.
 //! The slots are those of a call, with an operand in the place of call id and path. An operand is `00` the element, `01`
 //! and the number of an earlier step, its result, or `02` and the number of a capture; then the path of the part.
 //!

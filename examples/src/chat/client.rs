@@ -11,6 +11,8 @@ pub struct Overview {
     pub user: User,
     /// Their best friend.
     pub friend: User,
+    /// What all friends are called.
+    pub friends: Vec<String>,
     /// The room where the friend is.
     pub room: RoomClient,
     /// What was last said there.
@@ -19,8 +21,8 @@ pub struct Overview {
     pub first_author: User,
 }
 
-/// Logs a user in, follows their best friend to a room, loads what was said there and listens to what is said next: seven
-/// calls, on objects and with results that do not exist yet, in one round trip.
+/// Logs a user in, follows their best friend to a room, loads the names of all friends and what was said in the room, and
+/// listens to what is said next: eight calls, on objects and with results that do not exist yet, in one round trip.
 ///
 /// # Errors
 /// Also when the user has no friend, or is in no room, or nothing was said there.
@@ -35,11 +37,12 @@ pub async fn overview(
     let member = chat.log_in(name);
     let user = member.profile();
     let friend = chat.profile(user.friends().index(0));
+    let friends = user.friends().map(|id| chat.profile(id).name());
     let room = member.enter(friend.presence().some());
-    let history = room.history(20);
+    let history = room.history(10);
     let listening = room.listen(listener);
     let first_author = chat.profile(history.index(0).author());
-    let (user, friend, room, history, (), first_author) =
-        try_join!(user, friend, room, history, listening, first_author)?;
-    Ok(Overview { user, friend, room, history, first_author })
+    let (user, friend, friends, room, history, (), first_author) =
+        try_join!(user, friend, friends, room, history, listening, first_author)?;
+    Ok(Overview { user, friend, friends, room, history, first_author })
 }

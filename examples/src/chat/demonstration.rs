@@ -248,7 +248,7 @@ impl fmt::Display for Report {
         let Cost { traffic, .. } = &self.overview;
         write!(
             f,
-            "\nLogging in, a room, its history and a listener, seven calls of which six need others: {:.1} ms, {} out, {} back.",
+            "\nLogging in, friends' names, a room, its history and a listener, eight calls of which seven need others: {:.1} ms, {} out, {} back.",
             milliseconds(self.overview.time),
             traffic.out.messages,
             traffic.back.messages

@@ -50,8 +50,9 @@ async fn an_overview_is_one_message_out_and_one_back() -> Outcome {
     let stage = stage().await?;
     let (ear, mut heard) = tokio::sync::mpsc::unbounded_channel();
     let overview = client::overview(&stage.chat, "ann", ListenerClient::local(Ear(ear))).await?;
-    assert_eq!((overview.friend.name.as_str(), overview.history.len()), ("bob", 16));
+    assert_eq!((overview.friend.name.as_str(), overview.history.len()), ("bob", 10));
     assert_eq!(overview.first_author, overview.friend);
+    assert_eq!(overview.friends, ["bob"]);
     let said = overview.room.say("hello", None).await?;
     assert_eq!(heard.recv().await, Some(said));
     let cost = stage.count(client::overview(&stage.chat, "ann", ListenerClient::local(Deaf))).await?;
