@@ -356,8 +356,8 @@ impl<T: Transport> Driver<T> {
                 }
                 Event::Begin(begin) => self.begin(begin),
                 Event::Map(begin) => {
-                    self.begin_map(begin);
-                    *steps = 0;
+                    let calls = self.begin_map(begin);
+                    *steps = steps.saturating_sub(calls);
                 }
                 Event::Cancel(answer) => self.cancel(answer),
                 Event::PeerClosing { code, reason } => {

@@ -49,8 +49,8 @@ mod window;
 
 impl<T> Driver<T> {
     /// Starts a map and polls it once, as a handler: one whose handlers finish at once answers with the results it was
-    /// built on. It stops for others after [`TURN_CALLS`]. The driver's turn ends with it.
-    pub(super) fn begin_map(&mut self, begin: BeginMap) {
+    /// built on. It stops for others after [`TURN_CALLS`]. Gives the calls it may have made, for the driver's turn to count.
+    pub(super) fn begin_map(&mut self, begin: BeginMap) -> usize {
         let report = Arc::new(MapReport {
             answer: begin.answer,
             link: Arc::clone(&self.link),
@@ -58,6 +58,8 @@ impl<T> Driver<T> {
         });
         let answer = begin.answer;
         let deadline = begin.deadline;
+        let calls_max = self.limits.map_calls_max as u64;
+        let calls_left = Arc::new(AtomicU64::new(calls_max));
         let run = MapRun {
             services: self.services.clone(),
             scope: Arc::clone(&self.scope),
@@ -65,7 +67,7 @@ impl<T> Driver<T> {
             deadline,
             metadata: begin.metadata,
             concurrency: self.limits.map_concurrency.max(1),
-            calls_left: AtomicU64::new(self.limits.map_calls_max as u64),
+            calls_left: Arc::clone(&calls_left),
             bytes: Arc::clone(&self.map_bytes),
             bytes_max: self.limits.held_bytes_max,
             payload_bytes_max: begin.payload_bytes_max.min(self.limits.payload_bytes_max),
@@ -81,13 +83,16 @@ impl<T> Driver<T> {
             unconstrained.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         };
         self.handler_started = Instant::now();
+        let calls = usize::try_from(calls_max - calls_left.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
         if let Poll::Ready(outcome) = polled {
             task.report.finished.store(true, Ordering::Release);
-            return self.session.finish(answer, outcome);
+            self.session.finish(answer, outcome);
+            return calls;
         }
         let task = tokio::spawn(task);
         self.running
             .insert(answer, RunningTask { abort: task.abort_handle(), cancelled: None, no_cancel: false });
+        calls
     }
 }
 
@@ -151,7 +156,7 @@ struct MapRun {
     deadline: Option<Time>,
     metadata: Vec<(String, String)>,
     concurrency: usize,
-    calls_left: AtomicU64,
+    calls_left: Arc<AtomicU64>,
     bytes: MapBytes,
     bytes_max: usize,
     payload_bytes_max: usize,
