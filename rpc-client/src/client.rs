@@ -19,7 +19,8 @@ use crate::tls::{TlsConnector, TlsError};
 /// A connection to a server. Cheap to clone, `Send` and `Sync`: one is enough for a whole application.
 ///
 /// The connection closes in good order when the last clone, client and promise of it is dropped, or by
-/// [`close`](Self::close).
+/// [`close`](Self::close). Objects that the server was given, like listeners, do not keep it open: keep the `Client` for
+/// as long as they are to be called.
 ///
 /// # Example
 /// ```no_run

@@ -356,7 +356,7 @@ impl<T: Transport> Driver<T> {
                 }
                 Event::Begin(begin) => self.begin(begin),
                 Event::Map(begin) => {
-                    let calls = self.begin_map(begin);
+                    let calls = self.begin_map(*begin);
                     *steps = steps.saturating_sub(calls);
                 }
                 Event::Cancel(answer) => self.cancel(answer),

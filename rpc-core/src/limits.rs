@@ -53,7 +53,7 @@ pub struct Limits {
     /// `ResourceExhausted` before it starts.
     pub map_steps_max: usize,
     /// Elements of one `map` that are worked on at once, those of maps within it included. Default 16; public 4. The
-    /// others wait.
+    /// others wait. A `map` whose calls all have batch methods works on up to `batch_max` instead.
     pub map_concurrency: usize,
     /// Distinct methods a peer may name in one session. Default 4,096. More breaks the protocol.
     pub methods_max: usize,

@@ -126,6 +126,9 @@ impl<T, E: Send + Sync + 'static> SequencePipe<T, E> {
     /// order in which they were recorded. A one-way call is recorded too; what becomes of it does not matter to its
     /// element. All recorded calls share the earliest of their deadlines and the metadata of their stubs.
     ///
+    /// `each` runs once, here, and cannot await: what it would wait for, it passes to the next call. It returns one promise; for
+    /// several values of an element, map several times over the same promise.
+    ///
     /// # Errors
     /// The first element that fails ends the map with [`CallError::Element`](crate::CallError::Element), which holds its
     /// index and how the promise that `each` returned would have failed for it. Elements before it have run to their end,
@@ -134,6 +137,8 @@ impl<T, E: Send + Sync + 'static> SequencePipe<T, E> {
     ///
     /// The promise fails with [`Refusal::Misuse`](crate::Refusal::Misuse) if `each` used what belongs to another closure or
     /// session, as does whatever else a promise was used for that stands for an element and has left its closure. It fails
+    /// with [`Refusal::InvalidReference`](crate::Refusal::InvalidReference), also before any call, if an element would become a
+    /// value with objects inside: return the object itself (`.board()`, not the struct it lies in). It fails
     /// with [`Refusal::ResourceExhausted`](crate::Refusal::ResourceExhausted) before any call is made if the program, or
     /// its length times the number of elements, exceeds the peer's `map_steps_max`, `map_depth_max` or `map_calls_max`.
     ///

@@ -173,7 +173,7 @@ pub(crate) enum Event<W> {
     /// A call of the peer is to start.
     Begin(Begin),
     /// A map of the peer is to start.
-    Map(BeginMap),
+    Map(Box<BeginMap>),
     /// Nobody waits for this answer any more; its handler may stop. `finish` is due when it has.
     Cancel(CallId),
     /// The peer takes no new calls.

@@ -66,7 +66,8 @@ pub trait ServiceClient: Sized + Clone + Send + Sync + 'static {
         async move { stub.released().await }
     }
 
-    /// The same client, whose calls carry this key and value beside their arguments.
+    /// The same client, whose calls carry this key and value beside their arguments. Unlike a deadline, they are not
+    /// inherited: not by calls built on the results, nor by calls that handlers make.
     fn metadata(&self, key: impl Into<String>, value: impl Into<String>) -> Self {
         Self::from_stub(self.stub().with_options(|options| options.metadata.push((key.into(), value.into()))))
     }
@@ -163,6 +164,9 @@ impl Stub {
             Kind::Local(object) => {
                 let session =
                     object.in_process().ok_or("a local object can be called only inside a tokio runtime")?;
+                if session.is_closed() {
+                    return Err("the runtime in which this local object was first called is over");
+                }
                 Ok((&session.handle, session.handle.link.register(self.service)))
             }
             #[cfg(not(feature = "driver"))]

@@ -66,6 +66,70 @@ mod tests;
 /// }
 /// ```
 ///
+/// # Objects
+///
+/// A client is a value: `ChatClient` may be an argument or a result, a field of a struct, lie in a `Vec`, an `Option`, a map
+/// or an error. `RoomClient::local(room)` makes one from an implementation of `Room` (from an `Arc` of one:
+/// `RoomServer::from_arc(room).into_client()`); whoever gets it can call it, over the wire or in the same process.
+///
+/// ```
+/// # use rpc_core::rpc;
+/// #[rpc]
+/// trait Chat {
+///     async fn enter(&self, room: String) -> RoomClient;                   // hands out an object
+/// }
+/// #[rpc]
+/// trait Room {
+///     async fn listen(&self, listener: ListenerClient);                    // takes one, to call it back
+///     async fn title(&self) -> String;
+/// }
+/// #[rpc]
+/// trait Listener {
+///     async fn heard(&self, text: String);
+/// }
+///
+/// struct House;
+/// impl Chat for House {
+///     async fn enter(&self, room: String) -> RoomClient {
+///         RoomClient::local(Chamber(room))
+///     }
+/// }
+/// struct Chamber(String);
+/// impl Room for Chamber {
+///     async fn listen(&self, listener: ListenerClient) {
+///         let _ = listener.heard("welcome").await;
+///     }
+///     async fn title(&self) -> String {
+///         self.0.clone()
+///     }
+/// }
+/// struct Ear;
+/// impl Listener for Ear {
+///     async fn heard(&self, text: String) {
+///         assert_eq!(text, "welcome");
+///     }
+/// }
+///
+/// # async fn visit(chat: ChatClient) -> Result<(), Box<dyn std::error::Error>> {
+/// let room = chat.enter("kitchen");                                        // a promise of an object
+/// let listening = room.listen(ListenerClient::local(Ear));                 // called before it exists
+/// let (title, ()) = rpc_core::try_join!(room.title(), listening)?;
+/// assert_eq!(title, "kitchen");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// - An implementation is dropped when nobody holds a client of it any more, here or at the peer, or when the session that
+///   it was passed in ends. `client.released()` waits until no peer holds it, `client.closed()` until its session is over.
+/// - Clients that the peer holds do not keep a connection open: that is the part of the client, session and promises on this
+///   side. Objects that hold clients of each other across the wire live until the session ends.
+/// - A client that comes back to where its object is, is the object: calls on it do not cross the wire. One of another
+///   session is passed on: calls go through this process. A *promise* belongs to its session; await it first.
+/// - Calls on a local object in its own process go through a session of its own, in the runtime of the first such call.
+///
+/// `clone`, `local`, `deadline`, `metadata`, `closed` and `released` are methods of every client. A method of the trait with
+/// such a name takes its place; use `ServiceClient` for the last four and `…Server::new(…).into_client()` for `local`.
+///
 /// # Batches
 /// A thousand calls of a method that travel together still make a thousand queries. `batch` names a method of the same
 /// trait that takes the arguments of many calls and returns their results, and so makes one.

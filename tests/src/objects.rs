@@ -573,6 +573,55 @@ async fn maps_call_objects_and_return_them() {
 }
 
 #[tokio::test]
+async fn calls_of_one_object_in_a_map_are_one_call_of_its_batch_method() {
+    #[rpc]
+    trait Names {
+        async fn ids(&self) -> Vec<u64>;
+        async fn own(&self) -> NamesClient;
+        #[rpc(batch = "names")]
+        async fn name(&self, id: u64) -> String;
+        async fn names(&self, ids: Vec<u64>) -> Vec<String>;
+    }
+    #[derive(Clone, Default)]
+    struct Book(Arc<Mutex<Vec<usize>>>);
+    impl Names for Book {
+        async fn ids(&self) -> Vec<u64> {
+            (0..50).collect()
+        }
+        async fn own(&self) -> NamesClient {
+            NamesClient::local(self.clone())
+        }
+        async fn name(&self, id: u64) -> String {
+            id.to_string()
+        }
+        async fn names(&self, ids: Vec<u64>) -> Vec<String> {
+            self.0.lock().unwrap().push(ids.len());
+            ids.iter().map(u64::to_string).collect()
+        }
+    }
+    let book = Book::default();
+    let session = memory::connect(Services::new().with(NamesServer::new(book.clone())));
+    let names: NamesClient = session.service();
+    let (settled, promised) = (names.own().await.unwrap(), names.own());
+    assert_eq!(names.ids().map(|id| settled.name(id)).await.unwrap()[49], "49");
+    assert_eq!(names.ids().map(|id| promised.name(id)).await.unwrap().len(), 50);
+    assert_eq!(*book.0.lock().unwrap(), [50, 50]);
+}
+
+#[test]
+fn a_local_object_says_that_its_runtime_is_gone() {
+    let room = House::default().room("here");
+    let in_runtime = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async { room.title().await })
+    };
+    assert_eq!(in_runtime().unwrap(), "here");
+    let again = in_runtime();
+    let Err(CallError::Refused(Refusal::Misuse { reason })) = again else { panic!("{again:?}") };
+    assert!(reason.contains("first called is over"), "{reason}");
+}
+
+#[tokio::test]
 async fn what_maps_cannot_do_with_objects_is_refused() {
     let (session, hall) = hall(&House::default());
     let names = || vec!["a".to_owned()];

@@ -70,7 +70,7 @@ pub(crate) struct Answers {
 /// What is to happen to a handler.
 pub(crate) enum NextStep {
     Begin(Begin),
-    Map(BeginMap),
+    Map(Box<BeginMap>),
     Cancel(CallId),
 }
 
@@ -770,7 +770,7 @@ impl Answers {
                 HandlerStep::Begin(id) => id,
             };
             if let Some(map) = self.begin_map(id) {
-                return Some(NextStep::Map(map));
+                return Some(NextStep::Map(Box::new(map)));
             }
             if let Some(begin) = self.begin(id) {
                 return Some(NextStep::Begin(begin));

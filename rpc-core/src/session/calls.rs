@@ -84,7 +84,7 @@ struct Entry<W> {
     /// The peer was asked to keep the result and has not been told to let it go.
     kept: bool,
     /// The failure, kept for calls built on this one.
-    failure: Option<CallOutcome<W>>,
+    failure: Option<Box<CallOutcome<W>>>,
     /// Answers that name this call as their origin and overtook its own.
     parked: Vec<CallId>,
 }
@@ -94,7 +94,7 @@ enum Stage {
     Queued,
     Sent,
     /// Its return is being assembled from chunks.
-    Assembling(Assembled),
+    Assembling(Box<Assembled>),
     Returned,
 }
 
@@ -146,7 +146,7 @@ impl<W> Entry<W> {
     where
         W: Clone,
     {
-        Some(match self.failure.as_ref()? {
+        Some(match self.failure.as_deref()? {
             upstream @ CallOutcome::Upstream { cause: UpstreamOutcome::Failed(_), .. } => upstream.clone(),
             other => CallOutcome::Upstream {
                 origin: self.waiter.clone(),
@@ -242,7 +242,7 @@ impl<W: Waiter> Calls<W> {
             let Some(entry) = self.table.get_mut(&id).filter(|entry| entry.is_unsent()) else { continue };
             entry.seal();
             entry.stage = Stage::Returned;
-            entry.failure = Some(outcome.clone());
+            entry.failure = Some(Box::new(outcome.clone()));
             if std::mem::take(&mut entry.value) {
                 self.finished.push_back((entry.waiter.clone(), outcome));
             }
@@ -492,7 +492,7 @@ impl<W: Waiter> Calls<W> {
         self.in_flight -= 1;
         let failed = !matches!(outcome, CallOutcome::Done | CallOutcome::Value(_));
         if failed && (entry.reference || entry.dependents > 0) {
-            entry.failure = Some(outcome.clone());
+            entry.failure = Some(Box::new(outcome.clone()));
         }
         let cause = entry.as_cause();
         let parked = std::mem::take(&mut entry.parked);
@@ -536,7 +536,7 @@ impl<W: Waiter> Calls<W> {
     }
 
     pub(crate) fn expect_chunks(&mut self, id: CallId, what: Assembled) -> Result<(), Violation> {
-        sent_entry(&mut self.table, self.last_sent, id)?.stage = Stage::Assembling(what);
+        sent_entry(&mut self.table, self.last_sent, id)?.stage = Stage::Assembling(Box::new(what));
         Ok(())
     }
 
@@ -550,7 +550,7 @@ impl<W: Waiter> Calls<W> {
         let Stage::Assembling(what) = std::mem::replace(&mut entry.stage, Stage::Sent) else {
             return Err(Violation::UnknownCall(id.0));
         };
-        let outcome = match what {
+        let outcome = match *what {
             Assembled::Value(Ok(capabilities)) => CallOutcome::Value(Encoded { bytes, capabilities }),
             Assembled::Error(Ok(capabilities)) => CallOutcome::Error(Encoded { bytes, capabilities }),
             Assembled::Value(Err(failure)) | Assembled::Error(Err(failure)) => CallOutcome::Failed(failure),

@@ -590,7 +590,7 @@ impl TestPeer {
                 Event::Begin(begin) => self.begin(begin),
                 Event::Map(begin) => {
                     self.log.push(format!("map({} steps)", begin.plan.steps.len()));
-                    self.maps.push(begin);
+                    self.maps.push(*begin);
                 }
                 Event::Cancel(answer) => self.cancelled.push(answer),
                 Event::PeerClosing { .. } => self.peer_closing = true,

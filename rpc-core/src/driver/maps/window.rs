@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     codec,
-    dispatch::{self, HeldBytes, Incoming},
+    dispatch::{self, HeldBytes, Incoming, ReplyInner},
     error::{ElementError, EncodedError},
     layout::{
         Layout,
@@ -159,22 +159,20 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// Starts one step for every element. Calls of one service go to it together: it may answer them with a batch method.
+    /// Starts one step for every element. Calls of one service or object go to it together: it may answer them with a
+    /// batch method.
     fn start_step(&mut self, number: usize) -> Vec<StepTask<'a>> {
         let step = &self.plan.steps[number];
         let mut tasks: Vec<StepTask<'a>> = Vec::with_capacity(self.elements.len());
-        let mut together = Vec::new();
+        let mut groups: Vec<Together> = Vec::new();
         for (position, element) in self.elements.iter().enumerate() {
             let started = match &step.work {
                 _ if element.failed.is_some() => Ok(StepTask::Done(None)),
                 Work::Call { target, method, arguments, objects } => {
-                    self.call(element, target, arguments, objects).and_then(|(object, arguments)| {
+                    self.call(element, target, arguments, objects).map(|(object, arguments)| {
                         let incoming = self.run.incoming(step, *method, arguments);
-                        match object {
-                            None => together.push((position, incoming)),
-                            Some(object) => return self.start_on(&object, *method, incoming),
-                        }
-                        Ok(StepTask::Done(None))
+                        Together::add(&mut groups, object, position, incoming);
+                        StepTask::Done(None)
                     })
                 }
                 Work::Map { source, captures, plan } => self.start_map(element, step, source, captures, plan),
@@ -182,17 +180,57 @@ impl<'a> Window<'a> {
             tasks.push(started.unwrap_or_else(|failure| StepTask::Done(Some(Err(failure)))));
         }
         if let Work::Call { method, .. } = &step.work {
-            let (positions, incoming): (Vec<usize>, Vec<Incoming>) = together.into_iter().unzip();
-            let number = u32::try_from(method.method).unwrap_or(u32::MAX);
-            let replies = match self.run.services.get(method.service) {
-                Some(service) => dispatch::start_many(service.as_ref(), number, incoming),
-                None => Vec::new(),
-            };
-            for (position, reply) in positions.into_iter().zip(replies) {
-                tasks[position] = self.run.task(method.descriptor, reply);
+            for Together { object, positions, incoming } in groups {
+                let started = match &object {
+                    None => Ok(self.start_at_root(*method, incoming)),
+                    Some(object) => self.start_on(object, *method, incoming),
+                };
+                match started {
+                    Ok(started) => {
+                        positions
+                            .into_iter()
+                            .zip(started)
+                            .for_each(|(position, task)| tasks[position] = task);
+                    }
+                    Err(failure) => {
+                        for position in positions {
+                            tasks[position] = StepTask::Done(Some(Err(failure.clone().into())));
+                        }
+                    }
+                }
             }
         }
         tasks
+    }
+
+    fn start_at_root(&self, method: KnownMethod, incoming: Vec<Incoming>) -> Vec<StepTask<'a>> {
+        let Some(service) = self.run.services.get(method.service) else { return Vec::new() };
+        self.tasks(method, dispatch::start_many(service.as_ref(), number_of(method), incoming))
+    }
+
+    fn start_on(
+        &self,
+        object: &LocalObject,
+        method: KnownMethod,
+        mut incoming: Vec<Incoming>,
+    ) -> Result<Vec<StepTask<'a>>, Failure> {
+        let method = method.of(object.descriptor())?;
+        for incoming in &mut incoming {
+            (incoming.service, incoming.method) = (method.descriptor_of_service, method.descriptor);
+        }
+        let replies = match object.service() {
+            Some(service) => dispatch::start_many(service.as_ref(), number_of(method), incoming),
+            // One that passes calls on; its peer gathers them again.
+            None => incoming
+                .into_iter()
+                .filter_map(|incoming| dispatch::start_on(object, number_of(method), incoming))
+                .collect(),
+        };
+        Ok(self.tasks(method, replies))
+    }
+
+    fn tasks(&self, method: KnownMethod, replies: Vec<ReplyInner>) -> Vec<StepTask<'a>> {
+        replies.into_iter().map(|reply| self.run.task(method.descriptor, reply)).collect()
     }
 
     fn call(
@@ -203,20 +241,6 @@ impl<'a> Window<'a> {
         objects: &[u32],
     ) -> Result<(Option<Arc<LocalObject>>, Arguments), StepFailure> {
         Ok((self.target(element, target)?, self.arguments(element, arguments, objects)?))
-    }
-
-    fn start_on(
-        &self,
-        object: &LocalObject,
-        method: KnownMethod,
-        mut incoming: Incoming,
-    ) -> Result<StepTask<'a>, StepFailure> {
-        let method = method.of(object.descriptor())?;
-        (incoming.service, incoming.method) = (method.descriptor_of_service, method.descriptor);
-        let number = u32::try_from(method.method).unwrap_or(u32::MAX);
-        let reply = dispatch::start_on(object, number, incoming)
-            .ok_or_else(|| unselectable("the object is gone".into()))?;
-        Ok(self.run.task(method.descriptor, reply))
     }
 
     fn start_map(
@@ -454,4 +478,33 @@ impl<'a> Culprit<'a> {
 /// The bytes inside a `Some`.
 fn some(bytes: &[u8]) -> SmallBytes {
     [&[codec::SOME], bytes].concat().into()
+}
+
+/// Calls of elements that the same service or object answers.
+struct Together {
+    /// `None` for the service at the root.
+    object: Option<Arc<LocalObject>>,
+    positions: Vec<usize>,
+    incoming: Vec<Incoming>,
+}
+
+impl Together {
+    fn add(groups: &mut Vec<Self>, object: Option<Arc<LocalObject>>, position: usize, incoming: Incoming) {
+        let is_same = |group: &&mut Self| match (&group.object, &object) {
+            (None, None) => true,
+            (Some(known), Some(object)) => Arc::ptr_eq(known, object),
+            (None, Some(_)) | (Some(_), None) => false,
+        };
+        // Elements that are objects have each its own, so the last is looked at before a new group is made.
+        if let Some(group) = groups.last_mut().filter(is_same) {
+            group.positions.push(position);
+            group.incoming.push(incoming);
+            return;
+        }
+        groups.push(Self { object, positions: vec![position], incoming: vec![incoming] });
+    }
+}
+
+fn number_of(method: KnownMethod) -> u32 {
+    u32::try_from(method.method).unwrap_or(u32::MAX)
 }
