@@ -122,7 +122,8 @@ mod tests;
 /// - An implementation is dropped when nobody holds a client of it any more, here or at the peer, or when the session that
 ///   it was passed in ends. `client.released()` waits until no peer holds it, `client.closed()` until its session is over.
 /// - Clients that the peer holds do not keep a connection open: that is the part of the client, session and promises on this
-///   side. Objects that hold clients of each other across the wire live until the session ends.
+///   side. Objects that hold clients of each other across the wire live until the session ends; and an object that holds a
+///   client of the session which it was passed in keeps that session open, a circle as `Arc`s make them, until it is closed.
 /// - A client that comes back to where its object is, is the object: calls on it do not cross the wire. One of another
 ///   session is passed on: calls go through this process. A *promise* belongs to its session; await it first.
 /// - Calls on a local object in its own process go through a session of its own, in the runtime of the first such call.
