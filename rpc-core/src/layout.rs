@@ -118,7 +118,7 @@ pub struct Variant<L = Layout> {
 /// A value without parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-#[allow(missing_docs, reason = "the names are those of the Rust types")]
+#[expect(missing_docs, reason = "the names are those of the Rust types")]
 pub enum Leaf {
     Bool,
     I8,

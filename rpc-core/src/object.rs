@@ -23,15 +23,18 @@ use std::{
 
 use serde::{
     Deserialize, Deserializer, Serializer,
-    de::{Error as _, Visitor},
+    de::{DeserializeOwned, Error as _, Visitor},
     ser::Error as _,
 };
 
 use crate::{
+    codec::{self, DecodeBudget},
     descriptor::ServiceDescriptor,
     dispatch::{Service, panic_text},
+    error::DecodeError,
     link::{Handle, Link},
     path::Path,
+    small_bytes::SmallBytes,
     stub::{Kind, Remote, RemoteTarget, Stub},
     wire::{CallId, ObjectId},
 };
@@ -176,10 +179,7 @@ impl LocalObject {
 /// A user's `Drop` may panic; it must not take the session with it.
 impl Drop for LocalObject {
     fn drop(&mut self) {
-        let behaviour = self.behaviour.take();
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(behaviour))) {
-            tracing::error!("an object panicked when it was dropped: {}", panic_text(&*panic));
-        }
+        drop_quietly(self.behaviour.take(), "an object");
     }
 }
 
@@ -230,19 +230,7 @@ impl Capability {
         };
         Err(format!("the object is a `{found}`, and a `{}` is due", service.name))
     }
-}
 
-/// An object on its way to the peer, in a call.
-#[derive(Debug, Clone)]
-pub(crate) enum Passing {
-    /// This side's, which gets its id when it is sent, or the peer's own, whose handle lives until it is sent, so that its
-    /// release comes after.
-    Settled(Capability),
-    /// In the result of a call of this side that goes to the same peer.
-    Result(CallId, Path),
-}
-
-impl Capability {
     /// How a stub is passed to the peer of `link`. One that leads anywhere else is passed as an object of this side, which
     /// passes calls on.
     pub(crate) fn of(stub: &Stub, link: &Arc<Link>) -> Self {
@@ -266,6 +254,16 @@ impl Capability {
     pub(crate) fn of_all(stubs: &[Stub], link: &Arc<Link>) -> Vec<Self> {
         stubs.iter().map(|stub| Self::of(stub, link)).collect()
     }
+}
+
+/// An object on its way to the peer, in a call.
+#[derive(Debug, Clone)]
+pub(crate) enum Passing {
+    /// This side's, which gets its id when it is sent, or the peer's own, whose handle lives until it is sent, so that its
+    /// release comes after.
+    Settled(Capability),
+    /// In the result of a call of this side that goes to the same peer.
+    Result(CallId, Path),
 }
 
 // ---- the scopes of encoding and decoding ----
@@ -376,11 +374,11 @@ impl<'de> Visitor<'de> for ObjectVisitor {
 /// A value and the objects it names, encoded: what calls and results are until somebody decodes them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Encoded {
-    pub(crate) bytes: crate::small_bytes::SmallBytes,
+    pub(crate) bytes: SmallBytes,
     pub(crate) capabilities: Capabilities,
 }
 
-impl<B: Into<crate::small_bytes::SmallBytes>> From<B> for Encoded {
+impl<B: Into<SmallBytes>> From<B> for Encoded {
     fn from(bytes: B) -> Self {
         Self { bytes: bytes.into(), capabilities: None }
     }
@@ -400,8 +398,8 @@ impl Encoded {
 
     /// The object that this is, if it is one and nothing else.
     pub(crate) fn only_object(&self) -> Option<Capability> {
-        let budget = crate::codec::DecodeBudget { depth_max: 1, factor: 1, zero_sized_max: 0 };
-        let place = crate::codec::decode::<u32>(&self.bytes, budget).ok()?;
+        let budget = DecodeBudget { depth_max: 1, factor: 1, zero_sized_max: 0 };
+        let place = codec::decode::<u32>(&self.bytes, budget).ok()?;
         self.capabilities.as_ref()?.get(place as usize).cloned()
     }
 
@@ -411,12 +409,12 @@ impl Encoded {
     }
 
     /// Decodes the value; clients in it call through `handle`.
-    pub(crate) fn decode<T: serde::de::DeserializeOwned>(
+    pub(crate) fn decode<T: DeserializeOwned>(
         &self,
         handle: &Arc<Handle>,
-        budget: crate::codec::DecodeBudget,
-    ) -> Result<T, crate::error::DecodeError> {
-        reading(&self.capabilities, handle, || crate::codec::decode(&self.bytes, budget))
+        budget: DecodeBudget,
+    ) -> Result<T, DecodeError> {
+        reading(&self.capabilities, handle, || codec::decode(&self.bytes, budget))
     }
 }
 

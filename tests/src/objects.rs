@@ -303,7 +303,7 @@ async fn logging_in_and_reading_a_rooms_history_is_one_message_each_way() {
     serving.abort();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn references_travel_inside_values() {
     let house = House::default();
     let services = Services::new().with(HallServer::new(house.clone()));
@@ -333,7 +333,7 @@ async fn references_travel_inside_values() {
     assert_eq!(house.alive.count(), 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn promised_references_are_called_wherever_they_will_be() {
     let (_session, hall) = hall(&House::default());
     let visit = hall.visit("attic");
@@ -356,7 +356,7 @@ async fn promised_references_are_called_wherever_they_will_be() {
     assert!(matches!(upstream.downcast::<HallError>(), Some(HallError::Nobody)));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_promised_reference_is_passed_before_it_exists() {
     let (_session, hall) = hall(&House::default());
     let room = hall.log_in("ann").enter("kitchen");
@@ -371,7 +371,7 @@ async fn a_promised_reference_is_passed_before_it_exists() {
     assert!(matches!(failed, Err(CallError::Upstream(_))), "{failed:?}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_server_calls_back_and_lets_go() {
     let (alive, house) = (Alive::default(), House::default());
     let (session, hall) = hall(&house);
@@ -389,7 +389,7 @@ async fn the_server_calls_back_and_lets_go() {
     assert_eq!(alive.count(), 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_server_builds_on_what_a_callback_promises() {
     #[rpc]
     trait Curious {
@@ -407,7 +407,7 @@ async fn the_server_builds_on_what_a_callback_promises() {
     assert_eq!(title, "the listener's's twin");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_settled_reference_that_comes_home_is_the_object_itself() {
     let alive = Alive::default();
     let (session, hall) = hall(&House::default());
@@ -428,7 +428,7 @@ async fn a_settled_reference_that_comes_home_is_the_object_itself() {
     panic!("it is still alive");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_promised_reference_to_an_own_object_goes_through_the_peer() {
     let ear = Ear::default();
     let (_session, hall) = hall(&House::default());
@@ -445,7 +445,7 @@ async fn a_promised_reference_to_an_own_object_goes_through_the_peer() {
     assert_eq!(*ear.heard.lock().unwrap(), ["over there and back", "here"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_local_object_is_called_as_a_remote_one_is() {
     let house = House::default();
     let room = house.room("here");
@@ -460,7 +460,7 @@ async fn a_local_object_is_called_as_a_remote_one_is() {
     assert_eq!(local.same(&remote).title().await.unwrap(), "remote");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_reference_of_one_session_is_passed_on_in_another() {
     let (far, near) = (House::default(), House::default());
     let (_far_session, far_hall) = hall(&far);
@@ -479,7 +479,7 @@ async fn a_reference_of_one_session_is_passed_on_in_another() {
     assert!(matches!(near_hall.log_in("nobody").await, Err(CallError::Method(HallError::Nobody))));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_the_peer_holds_is_dropped_when_the_session_ends() {
     let (alive, house) = (Alive::default(), House::default());
     let (session, hall) = hall(&house);
@@ -500,7 +500,7 @@ async fn what_the_peer_holds_is_dropped_when_the_session_ends() {
     panic!("{} listeners and {} rooms are alive", alive.count(), house.alive.count());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_server_is_told_when_a_listener_is_gone() {
     let house = House::default();
     let (session, hall) = hall(&house);
@@ -514,7 +514,7 @@ async fn the_server_is_told_when_a_listener_is_gone() {
     assert!(matches!(listener.heard("?").await, Err(CallError::Disconnected { .. })));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_large_payload_carries_references_too() {
     let house = House::default();
     let (session, hall) = hall(&house);
@@ -530,7 +530,7 @@ async fn a_large_payload_carries_references_too() {
     settle(&session, 0, 0).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn maps_call_objects_and_return_them() {
     let house = House::default();
     let services = Services::new().with(HallServer::new(house.clone()));
@@ -572,7 +572,7 @@ async fn maps_call_objects_and_return_them() {
     assert_eq!(house.alive.count(), 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn calls_of_one_object_in_a_map_are_one_call_of_its_batch_method() {
     #[rpc]
     trait Names {
@@ -621,7 +621,7 @@ fn a_local_object_says_that_its_runtime_is_gone() {
     assert!(reason.contains("first called is over"), "{reason}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_maps_cannot_do_with_objects_is_refused() {
     let (session, hall) = hall(&House::default());
     let names = || vec!["a".to_owned()];
@@ -642,7 +642,7 @@ async fn what_maps_cannot_do_with_objects_is_refused() {
     settle(&session, 0, 0).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn references_are_bounded_on_both_sides() {
     let bounded = |exports_max, imports_max| SessionConfig {
         limits: Limits { exports_max, imports_max, ..Limits::default() },
@@ -691,7 +691,7 @@ async fn references_are_bounded_on_both_sides() {
     settle(&session, 0, 0).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_client_does_not_travel_outside_calls() {
     let house = House::default();
     let error = serde_json::to_string(&house.room("x")).unwrap_err();
@@ -700,7 +700,7 @@ async fn a_client_does_not_travel_outside_calls() {
     assert!(error.to_string().contains("inside the arguments and results of calls"), "{error}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn both_sides_call_each_other_while_they_wait() {
     /// Calls back into the caller, which is waiting for this very call.
     struct Echoing(Arc<Mutex<Option<HallClient>>>);

@@ -495,7 +495,8 @@ impl Together {
             (Some(known), Some(object)) => Arc::ptr_eq(known, object),
             (None, Some(_)) | (Some(_), None) => false,
         };
-        // Elements that are objects have each its own, so the last is looked at before a new group is made.
+        // Neighbours mostly address the same. With the last group alone compared, elements that are objects, of which each
+        // is a group of its own, do not cost the square of their number.
         if let Some(group) = groups.last_mut().filter(is_same) {
             group.positions.push(position);
             group.incoming.push(incoming);
