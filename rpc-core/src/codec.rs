@@ -22,7 +22,7 @@
 //! | enum | variant index, then the variant's fields |
 //! | unit, unit struct | nothing |
 
-use std::fmt;
+use std::{fmt, ops::Range};
 
 use bincode::{
     config::{self, Configuration},
@@ -33,6 +33,7 @@ use bincode::{
     enc::write::{SizeWriter, Writer},
     error::{DecodeError as BincodeDecodeError, EncodeError as BincodeEncodeError},
 };
+use bytes::Bytes;
 use serde::{
     Serialize,
     de::{
@@ -44,6 +45,7 @@ use serde::{
 use crate::{
     Limits,
     error::{DecodeError, EncodeError},
+    small_bytes::SmallBytes,
 };
 
 /// Memory every payload may take whatever its length, so that a short one may hold a value with many defaults.
@@ -130,6 +132,33 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8], budget: DecodeBudget) ->
     match source.unread() {
         0 => Ok(value),
         trailing => Err(DecodeError::Trailing(trailing)),
+    }
+}
+
+/// The byte string that fills a range exactly, without looking at its bytes. It shares them if it is `shared_min` long.
+pub(crate) fn byte_string(
+    bytes: &SmallBytes,
+    range: Range<usize>,
+    shared_min: usize,
+) -> Result<Bytes, DecodeError> {
+    let budget = DecodeBudget { depth_max: 1, factor: 0, zero_sized_max: 0 };
+    let head = &bytes[range.clone()];
+    let head_length = match head.first() {
+        None => return Err(DecodeError::Truncated),
+        Some(0..=250) => 1,
+        Some(251) => 3,
+        Some(252) => 5,
+        Some(_) => 9,
+    };
+    let length = decode::<u64>(head.get(..head_length).ok_or(DecodeError::Truncated)?, budget)?;
+    let start = range.start + head_length;
+    match usize::try_from(length).ok().and_then(|length| start.checked_add(length)) {
+        Some(end) if end == range.end && end - start >= shared_min => {
+            Ok(bytes.part(start..end).into_bytes())
+        }
+        Some(end) if end == range.end => Ok(Bytes::copy_from_slice(&bytes[start..end])),
+        Some(end) if end < range.end => Err(DecodeError::Trailing(range.end - end)),
+        _ => Err(DecodeError::Truncated),
     }
 }
 

@@ -157,12 +157,12 @@ impl<T: Serialize + Send> Held for HeldValue<T> {
         objects: &mut Vec<Capability>,
     ) -> Result<(), SelectError> {
         let Some(value) = &self.value else { return Err(SelectError::Missed) };
-        let mut stubs = Vec::new();
+        let mut passed = Vec::new();
         // A user's `Serialize` may panic; it must not take the session with it.
         let selected = catch_unwind(AssertUnwindSafe(|| {
-            object::writing(&mut stubs, || select::select(value, path, out))
+            object::writing(&mut passed, || select::select(value, path, out))
         }));
-        objects.extend(Capability::of_all(&stubs, &self.link));
+        objects.extend(Capability::of_all(&passed, &self.link));
         selected.unwrap_or_else(|_| Err(SelectError::Encode(EncodeError("its Serialize panicked".into()))))
     }
 }
@@ -428,9 +428,9 @@ pub(crate) fn encode<T: Serialize>(
     value: &T,
     link: &Arc<Link>,
 ) -> Result<(SmallBytes, Vec<Capability>), EncodeError> {
-    let mut stubs = Vec::new();
-    let bytes = object::writing(&mut stubs, || SmallBytes::encode(|out| codec::encode(value, out)))?;
-    Ok((bytes, Capability::of_all(&stubs, link)))
+    let mut passed = Vec::new();
+    let bytes = object::writing(&mut passed, || SmallBytes::encode(|out| codec::encode(value, out)))?;
+    Ok((bytes, Capability::of_all(&passed, link)))
 }
 
 /// Polls user code; a panic becomes the call's outcome.

@@ -18,6 +18,7 @@ use tokio::{runtime::RuntimeFlavor, task::AbortHandle, time::Sleep};
 
 mod elements;
 mod maps;
+mod streams;
 
 pub use crate::session::Side;
 use crate::{
@@ -32,7 +33,7 @@ use crate::{
     session_handle::SessionHandle,
     time::{self, Time},
     transport::Transport,
-    wire::{CallId, Failure},
+    wire::{CallId, Failure, StreamId},
 };
 
 /// How long calls that nobody awaits are held back for others to join their message.
@@ -90,6 +91,7 @@ pub fn start<T: Transport>(
         limits,
         submissions: Vec::new(),
         running: FxHashMap::default(),
+        producers: FxHashMap::default(),
         map_bytes: maps::MapBytes::default(),
         wakers: Vec::new(),
         handler_started: Instant::now(),
@@ -113,6 +115,8 @@ struct Driver<T> {
     limits: Limits,
     submissions: Vec<Submission>,
     running: FxHashMap<CallId, RunningTask>,
+    /// Of the streams that this side sends.
+    producers: FxHashMap<StreamId, Arc<streams::Producer>>,
     /// What its maps hold.
     map_bytes: maps::MapBytes,
     /// Callers whose results are here; woken together at the end of the turn.
@@ -227,6 +231,10 @@ impl<T: Transport> Driver<T> {
             self.wakers.drain(..).for_each(Waker::wake);
             received?;
             self.check_end(now)?;
+            // What was sent opened streams, or made room for more of them.
+            if steps > 0 && self.session.has_stream_events() {
+                continue;
+            }
             if steps == 0 {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -281,6 +289,11 @@ impl<T: Transport> Driver<T> {
                 self.session.finish(answer, outcome);
             }
             Submission::ImportDropped(id) => self.session.import_dropped(id),
+            Submission::Stream(stream, pieces) => self.send_stream(stream, pieces),
+            Submission::StreamConsumed { stream, bytes, awaited } => {
+                self.session.stream_consumed(now, stream, bytes, awaited);
+            }
+            Submission::StreamDropped(stream, reason) => self.session.stream_dropped(now, stream, reason),
             Submission::Stats(reply) => {
                 let _ = reply.send(self.session.stats());
             }
@@ -360,6 +373,7 @@ impl<T: Transport> Driver<T> {
                     *steps = steps.saturating_sub(calls);
                 }
                 Event::Cancel(answer) => self.cancel(answer),
+                Event::Stream(event) => self.stream_event(event, now),
                 Event::PeerClosing { code, reason } => {
                     self.link.begin_draining(CloseReason::Peer { code, text: reason });
                 }
@@ -615,6 +629,7 @@ impl<T> Driver<T> {
             let delivery = if sent { Delivery::Unacknowledged } else { Delivery::NotSent };
             self.wakers.extend(cell.complete(Returned::Disconnected { delivery, reason: reason.clone() }));
         }
+        self.end_streams(reason);
         self.wakers.drain(..).for_each(Waker::wake);
         for (_, mut task) in self.running.drain() {
             task.cancel();

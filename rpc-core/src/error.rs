@@ -264,6 +264,80 @@ pub enum Refusal {
     },
 }
 
+/// Why a stream gave something else than its next item.
+///
+/// All but [`Missed`](Self::Missed) end it. `E` is the error type of its producer.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum StreamError<E = crate::Never> {
+    /// The producer ended it with its own error.
+    #[error("the stream failed")]
+    Failed(#[source] E),
+    /// The producer left items out here, because this reader was too slow for it; see [`Slow`](crate::Slow). The stream goes
+    /// on.
+    #[error("{count} items were left out")]
+    Missed {
+        /// How many.
+        count: u64,
+    },
+    /// The producer was dropped before it said that the stream is complete.
+    #[error("the stream was abandoned by its producer")]
+    Abandoned,
+    /// The producer panicked.
+    #[error("the producer of the stream panicked")]
+    Panicked,
+    /// An item's bytes are not a value of its type.
+    #[error("an item could not be decoded")]
+    BadItem(#[source] DecodeError),
+    /// The stream could not go on: a limit, an item that cannot be encoded, a subscriber that fell behind, a third party
+    /// that cannot be reached.
+    #[error("the stream broke off: {reason}")]
+    Broken {
+        /// What happened.
+        reason: String,
+    },
+    /// Somebody else reads it, or passed it on.
+    #[error("the stream was taken by another reader")]
+    Taken,
+    /// Its session ended first.
+    #[error("the session closed before the stream was complete")]
+    Disconnected(#[source] CloseReason),
+}
+
+/// Why nobody reads a stream on, as its producer sees it.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum StopReason {
+    /// The reader let go of it.
+    #[error("nobody reads it")]
+    NotWanted,
+    /// The reader, or a limit on the way to it, would not take more.
+    #[error("it was refused: {reason}")]
+    Refused {
+        /// What it said.
+        reason: String,
+    },
+    /// The session to the reader ended.
+    #[error("the session to its reader closed")]
+    Disconnected(#[source] CloseReason),
+}
+
+impl StopReason {
+    pub(crate) fn refused(reason: &str) -> Self {
+        Self::Refused { reason: reason.into() }
+    }
+}
+
+/// An item was not sent, because its stream is over.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the stream was stopped")]
+#[non_exhaustive]
+pub struct StreamStopped {
+    /// Why.
+    #[source]
+    pub reason: StopReason,
+}
+
 /// How far a call got before its session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -418,6 +492,21 @@ pub enum Violation {
     /// A chunk that belongs to no payload being assembled.
     #[error("a chunk for {0}, which expects none")]
     UnexpectedChunk(i64),
+    /// A stream id that is not above all earlier ones.
+    #[error("stream id {0} was used before")]
+    StreamReused(i64),
+    /// A frame about a stream that was never opened, or is over.
+    #[error("a frame of stream {0}, which is not open")]
+    UnknownStream(i64),
+    /// An item inside of another, a chunk of none, or an end in the middle of one.
+    #[error("a frame of stream {0} that cannot be where it is")]
+    StreamOrder(i64),
+    /// More of a stream than there was credit for.
+    #[error("stream {0} exceeded its credit")]
+    CreditExceeded(i64),
+    /// More credit for a stream than it may have.
+    #[error("more credit for stream {0} than a stream may have")]
+    CreditOverflow(i64),
     /// More than the negotiated limits allow.
     #[error("the peer exceeded `{0}`")]
     Limit(&'static str),

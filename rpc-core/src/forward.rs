@@ -22,7 +22,7 @@ pub(crate) fn start(remote: &Remote, method: u32, incoming: Incoming) -> ReplyIn
     }
     let home = &scope.session.handle;
     let stub = Stub::remote(remote.clone(), service).with_metadata(metadata);
-    let objects = onto(&arguments.beside, home, &remote.handle.link);
+    let objects = onto_table(&arguments.beside, home, &remote.handle.link);
     let call = stub.begin(method).pass_on(&arguments.values, objects.into_iter().map(Passing::Settled));
     let home = Arc::clone(home);
     let handler: Pin<Box<dyn Future<Output = Outcome> + Send>> = Box::pin(async move {
@@ -31,7 +31,7 @@ pub(crate) fn start(remote: &Remote, method: u32, incoming: Incoming) -> ReplyIn
         let cell = call.cell();
         match returned {
             Returned::Value(value) => {
-                let objects = onto(&value.capabilities, &cell.handle, &home.link);
+                let objects = onto_table(&value.capabilities, &cell.handle, &home.link);
                 let held = want.keep.then(|| {
                     let layout = descriptor.signature().result.clone();
                     let length = value.bytes.len();
@@ -42,7 +42,7 @@ pub(crate) fn start(remote: &Remote, method: u32, incoming: Incoming) -> ReplyIn
                 Outcome::Value { payload: want.value.then_some(value.bytes), objects, held }
             }
             Returned::Error(error) => {
-                let objects = onto(&error.capabilities, &cell.handle, &home.link);
+                let objects = onto_table(&error.capabilities, &cell.handle, &home.link);
                 Outcome::Error(error.bytes, objects)
             }
             failed => Outcome::Failed(failure(&failed, cell)),
@@ -51,23 +51,33 @@ pub(crate) fn start(remote: &Remote, method: u32, incoming: Incoming) -> ReplyIn
     ReplyInner::Running { handler, cancelled: None }
 }
 
+fn onto_table(table: &Capabilities, home: &Arc<Handle>, link: &Arc<Link>) -> Vec<Capability> {
+    onto(table.as_deref().unwrap_or_default(), Some(home), link)
+}
+
 fn refuse(failure: Failure) -> ReplyInner {
     ReplyInner::Done(Outcome::Failed(failure))
 }
 
-/// Objects that are known in the session of `home`, as they are passed to the peer of `link`.
-fn onto(table: &Capabilities, home: &Arc<Handle>, link: &Arc<Link>) -> Vec<Capability> {
-    table.as_deref().unwrap_or_default().iter().map(|object| onto_one(object, home, link)).collect()
+/// Objects that are known in the session of `home`, if that is known, as they are passed to the peer of `link`.
+pub(crate) fn onto(
+    table: &[Capability],
+    home: Option<&Arc<Handle>>,
+    link: &Arc<Link>,
+) -> Vec<Capability> {
+    table.iter().map(|object| onto_one(object, home, link)).collect()
 }
 
-fn onto_one(object: &Capability, home: &Arc<Handle>, link: &Arc<Link>) -> Capability {
+fn onto_one(object: &Capability, home: Option<&Arc<Handle>>, link: &Arc<Link>) -> Capability {
     match object {
-        Capability::Import(import) if Arc::ptr_eq(&home.link, link) => Capability::Import(Arc::clone(import)),
-        Capability::Import(import) => {
-            let target = RemoteTarget::Import(Arc::clone(import));
-            let remote = Remote { handle: Arc::clone(home), target };
-            Capability::Local(LocalObject::new(Behaviour::Forward(remote)))
-        }
+        Capability::Import(import) if import.is_of(link) => Capability::Import(Arc::clone(import)),
+        Capability::Import(import) => Capability::Local(match home {
+            Some(home) => {
+                let target = RemoteTarget::Import(Arc::clone(import));
+                LocalObject::new(Behaviour::Forward(Remote { handle: Arc::clone(home), target }))
+            }
+            None => Arc::clone(import).forward(),
+        }),
         Capability::Local(object) => match object.behaviour() {
             Some(Behaviour::Forward(Remote { handle, target: RemoteTarget::Import(import) }))
                 if Arc::ptr_eq(&handle.link, link) =>
@@ -76,6 +86,12 @@ fn onto_one(object: &Capability, home: &Arc<Handle>, link: &Arc<Link>) -> Capabi
             }
             _ => Capability::Local(Arc::clone(object)),
         },
+        Capability::Stream(slot) => {
+            if let Some(home) = home {
+                slot.belongs_to(home);
+            }
+            Capability::Stream(Arc::clone(slot))
+        }
     }
 }
 

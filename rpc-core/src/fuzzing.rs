@@ -5,7 +5,7 @@
 use std::{
     collections::BTreeMap,
     fmt::Debug,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
@@ -23,15 +23,18 @@ use crate::{
     error::Violation,
     layout::{Layout, walk},
     limits::Limits,
-    link::{Handle, Interest},
+    link::{Handle, Interest, Link},
     object::{self, Behaviour, Capability, Home, Import, LocalObject},
     path::Step,
     select::{self, SelectError},
-    session::{Begin, Event, Identity, Session, SessionStats, Side, Waiter},
+    session::{
+        Begin, Event, Identity, Session, SessionStats, Side, Waiter, streams::StreamEvent,
+    },
+    stream::{Ending, Piece},
     stub::{Remote, RemoteTarget, Stub},
     time::Time,
     wire::{
-        self, ArgumentList, CallId, Failure, Frame, FrameReader, ObjectId, Payload,
+        self, StreamId, ArgumentList, CallId, Failure, Frame, FrameReader, ObjectId, Payload,
         program::{ElementFailure, Program},
     },
 };
@@ -215,24 +218,46 @@ impl Waiter for Nobody {
     }
 }
 
-/// Remembers which handles to imports are gone, until the session is told.
+/// Remembers which handles to imports are gone, and what was read of streams, until the session is told.
 #[derive(Default)]
-struct Dropped(Mutex<Vec<ObjectId>>);
+struct Dropped {
+    imports: Mutex<Vec<ObjectId>>,
+    streams: Mutex<Vec<Read>>,
+}
 
-impl Dropped {
-    fn take(&self) -> Vec<ObjectId> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
+enum Read {
+    Consumed(StreamId, u64, bool),
+    Dropped(StreamId),
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Home for Dropped {
     fn import_dropped(&self, id: ObjectId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+        lock(&self.imports).push(id);
     }
 
     fn forward(&self, import: Arc<Import>) -> Arc<LocalObject> {
         let handle = Arc::new(Handle::closed());
         LocalObject::new(Behaviour::Forward(Remote { handle, target: RemoteTarget::Import(import) }))
+    }
+
+    fn is_of(&self, _: &Arc<Link>) -> bool {
+        false
+    }
+
+    fn stream_consumed(&self, stream: StreamId, bytes: u64) {
+        lock(&self.streams).push(Read::Consumed(stream, bytes, false));
+    }
+
+    fn stream_awaited(&self, stream: StreamId, bytes: u64) {
+        lock(&self.streams).push(Read::Consumed(stream, bytes, true));
+    }
+
+    fn stream_dropped(&self, stream: StreamId, _: Option<String>) {
+        lock(&self.streams).push(Read::Dropped(stream));
     }
 }
 
@@ -288,6 +313,10 @@ impl Victim {
             imports_max: 6,
             methods_max: 32,
             metadata_bytes_max: 500,
+            streams_max: 6,
+            stream_window_bytes: 1_000,
+            stream_window_bytes_max: 4_000,
+            stream_buffer_bytes_max: 8_000,
             ..Limits::public()
         };
         let shared = Arc::new(limits.clone());
@@ -343,10 +372,42 @@ impl Victim {
                 Event::Begin(begin) => self.session.finish(begin.answer, outcome(&begin)),
                 Event::Map(begin) => self.session.finish(begin.answer, Outcome::Failed(Failure::Unavailable)),
                 Event::Cancel(answer) => self.stop(answer),
+                Event::Stream(event) => self.stream_event(event),
                 Event::PeerClosing { .. } | Event::Returned { .. } => {}
             }
         }
-        self.dropped.take().into_iter().for_each(|id| self.session.import_dropped(id));
+        let imports = std::mem::take(&mut *lock(&self.dropped.imports));
+        imports.into_iter().for_each(|id| self.session.import_dropped(id));
+        let streams = std::mem::take(&mut *lock(&self.dropped.streams));
+        for read in streams {
+            match read {
+                Read::Consumed(stream, bytes, awaited) => {
+                    self.session.stream_consumed(self.now, stream, bytes, awaited);
+                }
+                Read::Dropped(stream) => self.session.stream_dropped(self.now, stream, None),
+            }
+        }
+    }
+
+    /// Producers answer room with items and, every fourth time, their end. Every other stream is read as it arrives.
+    fn stream_event(&mut self, event: StreamEvent) {
+        match event {
+            StreamEvent::Opened { .. } | StreamEvent::Stopped { .. } => {}
+            StreamEvent::Room { stream, bytes } if bytes % 4 == 0 => {
+                self.session.send_stream(stream, Piece::End(Ending::Complete));
+            }
+            StreamEvent::Room { stream, .. } => {
+                let items = SmallBytes::copy_from_slice(b"\x01a").into();
+                self.session.send_stream(stream, Piece::Items { count: 1, items });
+            }
+            StreamEvent::Arrived { inlet, piece } if inlet.stream.0 % 2 == 0 => {
+                self.session.stream_consumed(self.now, inlet.stream, piece.charge(), true);
+            }
+            StreamEvent::Arrived { inlet, piece } => drop(inlet.push(piece)),
+            StreamEvent::Awaited { inlet } => {
+                self.session.stream_consumed(self.now, inlet.stream, 0, true);
+            }
+        }
     }
 
     fn stop(&mut self, answer: CallId) {
@@ -366,6 +427,7 @@ impl Victim {
             calls_in_flight,
             exports,
             imports,
+            stream_bytes_unread,
             ..
         } = self.session.stats();
         let limits = &self.limits;
@@ -378,6 +440,8 @@ impl Victim {
         assert!(pending_bytes <= limits.pending_bytes_max, "{pending_bytes} pending bytes");
         assert!(exports <= limits.exports_max, "{exports} exports");
         assert!(imports <= limits.imports_max, "{imports} imports");
+        let windows = 64 * (limits.stream_window_bytes + (128 << 10)) + limits.stream_buffer_bytes_max;
+        assert!(stream_bytes_unread <= windows, "{stream_bytes_unread} bytes of streams are unread");
         assert_eq!(calls_in_flight, 0);
     }
 }

@@ -88,6 +88,8 @@ pub enum Node<L = Layout> {
         /// The fields in their order.
         fields: Vec<Field<L>>,
     },
+    /// A stream: its items, and the error that may end it.
+    Stream(L, L),
     /// One of several variants.
     Enum {
         /// The enum's name.
@@ -273,7 +275,7 @@ impl Layout {
         })
     }
 
-    /// Whether a value of it can name objects.
+    /// Whether a value of it can name objects or streams.
     pub(crate) fn has_objects(&self) -> bool {
         let mut seen = vec![false; self.graph.nodes.len()];
         let mut open = vec![self.root];
@@ -282,7 +284,7 @@ impl Layout {
                 continue;
             }
             let node = &self.graph.nodes[root];
-            if matches!(node, Node::Leaf(Leaf::Object(_))) {
+            if matches!(node, Node::Leaf(Leaf::Object(_)) | Node::Stream(..)) {
                 return true;
             }
             open.extend(node.parts().into_iter().map(|(part, _)| part));
@@ -355,6 +357,7 @@ impl<L> Node<L> {
             Node::Seq(element) => Node::Seq(to(element)),
             Node::Map(key, value) => Node::Map(to(key), to(value)),
             Node::Array(element, len) => Node::Array(to(element), *len),
+            Node::Stream(item, error) => Node::Stream(to(item), to(error)),
             Node::Product { name, fields: parts } => Node::Product { name, fields: fields(parts, &mut to) },
             Node::Enum { name, variants } => Node::Enum {
                 name,
@@ -389,6 +392,7 @@ impl Node<usize> {
             Node::Optional(inner) => vec![(*inner, "?".to_owned())],
             Node::Seq(element) | Node::Array(element, _) => vec![(*element, "[..]".to_owned())],
             Node::Map(key, value) => vec![(*key, ".keys".to_owned()), (*value, ".values".to_owned())],
+            Node::Stream(item, error) => vec![(*item, ".items".to_owned()), (*error, ".error".to_owned())],
             Node::Product { fields, .. } => named(fields, ""),
             Node::Enum { variants, .. } => variants
                 .iter()
@@ -445,6 +449,7 @@ fn node_hash(node: &Node<usize>, part: impl Fn(usize) -> u64) -> u64 {
         Node::Seq(element) => hash.numbers([6, part(*element)]),
         Node::Map(key, value) => hash.numbers([7, part(*key), part(*value)]),
         Node::Array(element, len) => hash.runs([(part(*element), *len as u64)].into_iter()),
+        Node::Stream(item, error) => hash.numbers([12, part(*item), part(*error)]),
         Node::Product { fields, .. } => hash.runs(fields.iter().map(|field| (part(field.layout), 1))),
         Node::Enum { variants, .. } => {
             hash.numbers([8, variants.len() as u64]);
@@ -585,6 +590,12 @@ impl Writer<'_> {
                 f.write_str("[")?;
                 self.node(f, *element)?;
                 write!(f, "; {len}]")?;
+            }
+            Node::Stream(item, error) if matches!(&self.nodes[*error], Node::Leaf(Leaf::Unit)) => {
+                self.list(f, "stream", ["<", ">"], &[("", *item)])?;
+            }
+            Node::Stream(item, error) => {
+                self.list(f, "stream", ["<", ">"], &[("", *item), ("", *error)])?;
             }
             Node::Product { fields, .. } => self.fields(f, label, fields)?,
             Node::Enum { variants, .. } => {

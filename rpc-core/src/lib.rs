@@ -47,6 +47,7 @@ mod select;
 mod session;
 mod session_handle;
 mod small_bytes;
+mod stream;
 mod stub;
 mod time;
 mod wire;
@@ -61,7 +62,7 @@ pub use dispatch::log_problems;
 pub use dispatch::{Service, Services};
 pub use error::{
     CallError, CloseReason, DecodeError, Delivery, ElementError, EncodeError, EncodedError, Refusal,
-    SocketError, Upstream, Violation,
+    SocketError, StopReason, StreamError, StreamStopped, Upstream, Violation,
 };
 pub use layout::{Field, Layout, Leaf, Node, ObjectService, Variant};
 pub use limits::Limits;
@@ -72,6 +73,7 @@ pub use promise::{CallFuture, Promise};
 pub use rpc_macros::{Pipeline, data, rpc};
 pub use session::SessionStats;
 pub use session_handle::SessionHandle;
+pub use stream::{Broadcast, Slow, StreamSender, Streaming};
 pub use stub::{NotSent, ServiceClient, join_all};
 
 /// Waits for all of several promises or futures at once and gives a tuple of their results.

@@ -40,6 +40,19 @@ pub struct Limits {
     /// Objects of the peer that this side holds at once. Default 16,384; public 1,024. A call that brings one more is
     /// refused with `ResourceExhausted`, and so is a result.
     pub imports_max: usize,
+    /// Streams of the peer that may be open at once, and at least 64. Default 1,024; public 128. A call of the peer that
+    /// would open one more fails there with `ResourceExhausted`, and so does one of this side whose result would. More
+    /// break the protocol.
+    pub streams_max: usize,
+    /// What may be on its way or wait to be read of one stream, to begin with: its items' bytes and 64 more for each.
+    /// Default 64 KiB. The producer waits while it is reached.
+    pub stream_window_bytes: usize,
+    /// What that may grow to while the reader is limited by it. Default 8 MiB, which fills 80 MB/s over a round trip of
+    /// 100 ms; public 1 MiB, for 10 MB/s.
+    pub stream_window_bytes_max: usize,
+    /// What all streams' windows may grow by together, with items longer than their windows. Default 64 MiB; public 16 MiB.
+    /// While it is reached, windows do not grow and such items wait.
+    pub stream_buffer_bytes_max: usize,
     /// Calls of a method with `#[rpc(batch = "…")]` that one call of its batch method answers. Default 1,000. More calls
     /// that are ready are answered by further calls of it; zero counts as one.
     pub batch_max: usize,
@@ -104,6 +117,10 @@ impl Default for Limits {
             chain_depth_max: 64,
             exports_max: 16_384,
             imports_max: 16_384,
+            streams_max: 1_024,
+            stream_window_bytes: 64 << 10,
+            stream_window_bytes_max: 8 << 20,
+            stream_buffer_bytes_max: 64 << 20,
             batch_max: 1_000,
             map_calls_max: 10_000,
             map_depth_max: 4,
@@ -141,6 +158,9 @@ impl Limits {
             chain_depth_max: 32,
             exports_max: 1_024,
             imports_max: 1_024,
+            streams_max: 128,
+            stream_window_bytes_max: 1 << 20,
+            stream_buffer_bytes_max: 16 << 20,
             map_calls_max: 1_000,
             map_concurrency: 4,
             control_frames_burst: 20,

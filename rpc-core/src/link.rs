@@ -28,9 +28,10 @@ use crate::{
     record::{MapSteps, Recorded},
     session::{CallExtras, SessionStats},
     small_bytes::SmallBytes,
+    stream::Piece,
     stub::{BORN_FAILED, Remote, RemoteTarget},
     time::Time,
-    wire::{CallId, METHOD_FIRST, MethodNumber, ObjectId},
+    wire::{CallId, METHOD_FIRST, MethodNumber, ObjectId, StreamId},
 };
 
 #[cfg(test)]
@@ -50,6 +51,16 @@ pub(crate) enum Submission {
     },
     /// A handle to an object of the peer is gone.
     ImportDropped(ObjectId),
+    /// Items of a stream of this side, or its end.
+    Stream(StreamId, Vec<Piece>),
+    /// So much was read of a stream of the peer; whether the reader waits for more.
+    StreamConsumed {
+        stream: StreamId,
+        bytes: u64,
+        awaited: bool,
+    },
+    /// Nobody reads a stream of the peer any more.
+    StreamDropped(StreamId, Option<String>),
     /// Tell how much the session holds.
     Stats(oneshot::Sender<SessionStats>),
     /// Close in good order once the calls in flight are done.
@@ -274,6 +285,22 @@ impl Home for LinkHome {
         let handle = Arc::new(Handle { link: Arc::clone(&self.0), closes_on_drop: false });
         let target = RemoteTarget::Import(import);
         LocalObject::new(Behaviour::Forward(Remote { handle, target }))
+    }
+
+    fn is_of(&self, link: &Arc<Link>) -> bool {
+        Arc::ptr_eq(&self.0, link)
+    }
+
+    fn stream_consumed(&self, stream: StreamId, bytes: u64) {
+        self.0.submit(Submission::StreamConsumed { stream, bytes, awaited: false });
+    }
+
+    fn stream_awaited(&self, stream: StreamId, bytes: u64) {
+        self.0.submit(Submission::StreamConsumed { stream, bytes, awaited: true });
+    }
+
+    fn stream_dropped(&self, stream: StreamId, reason: Option<String>) {
+        self.0.submit(Submission::StreamDropped(stream, reason));
     }
 }
 

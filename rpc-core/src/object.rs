@@ -24,7 +24,6 @@ use std::{
 use serde::{
     Deserialize, Deserializer, Serializer,
     de::{DeserializeOwned, Error as _, Visitor},
-    ser::Error as _,
 };
 
 use crate::{
@@ -35,8 +34,9 @@ use crate::{
     link::{Handle, Link},
     path::Path,
     small_bytes::SmallBytes,
+    stream::{STREAM, StreamSlot},
     stub::{Kind, Remote, RemoteTarget, Stub},
-    wire::{CallId, ObjectId},
+    wire::{CallId, ObjectId, StreamId},
 };
 
 /// The newtype that a client is to serde. Tracing knows it by this name.
@@ -57,6 +57,18 @@ pub(crate) trait Home: Send + Sync {
 
     /// An object of this side that passes calls on to one of the peer.
     fn forward(&self, import: Arc<Import>) -> Arc<LocalObject>;
+
+    /// Whether calls through this link reach the same peer.
+    fn is_of(&self, link: &Arc<Link>) -> bool;
+
+    /// So much was read of a stream of the peer.
+    fn stream_consumed(&self, stream: StreamId, bytes: u64);
+
+    /// So much was read, and the reader waits for more.
+    fn stream_awaited(&self, stream: StreamId, bytes: u64);
+
+    /// Nobody reads the stream any more.
+    fn stream_dropped(&self, stream: StreamId, reason: Option<String>);
 }
 
 impl Import {
@@ -68,6 +80,11 @@ impl Import {
     pub(crate) fn forward(self: Arc<Self>) -> Arc<LocalObject> {
         let home = Arc::clone(&self.home);
         home.forward(self)
+    }
+
+    /// Whether it is an object of the peer that calls through this link reach.
+    pub(crate) fn is_of(&self, link: &Arc<Link>) -> bool {
+        self.home.is_of(link)
     }
 }
 
@@ -194,6 +211,15 @@ impl fmt::Debug for LocalObject {
 pub(crate) enum Capability {
     Import(Arc<Import>),
     Local(Arc<LocalObject>),
+    /// For the first who takes it.
+    Stream(Arc<StreamSlot>),
+}
+
+/// What a value that is encoded names beside its bytes.
+#[derive(Clone)]
+pub(crate) enum Passed {
+    Stub(Stub),
+    Stream(Arc<StreamSlot>),
 }
 
 /// A table as it is shared by the values that name its entries; `None` where there is none.
@@ -227,6 +253,7 @@ impl Capability {
                 }
                 _ => object.descriptor().map_or("?", |known| known.name),
             },
+            Self::Stream(_) => return Err(format!("it is a stream, and a `{}` is due", service.name)),
         };
         Err(format!("the object is a `{found}`, and a `{}` is due", service.name))
     }
@@ -251,10 +278,25 @@ impl Capability {
     }
 
     /// The same for all stubs of a value.
-    pub(crate) fn of_all(stubs: &[Stub], link: &Arc<Link>) -> Vec<Self> {
-        stubs.iter().map(|stub| Self::of(stub, link)).collect()
+    pub(crate) fn of_all(passed: &[Passed], link: &Arc<Link>) -> Vec<Self> {
+        let one = |passed: &Passed| match passed {
+            Passed::Stub(stub) => Self::of(stub, link),
+            Passed::Stream(slot) => Self::Stream(Arc::clone(slot)),
+        };
+        passed.iter().map(one).collect()
+    }
+
+    /// The same for who passes it on alone: of a stream, nobody else can take it any more. `None` if somebody has.
+    pub(crate) fn claimed(&self) -> Option<Self> {
+        match self {
+            Self::Stream(slot) => slot.claim().map(Self::Stream),
+            Self::Import(_) | Self::Local(_) => Some(self.clone()),
+        }
     }
 }
+
+/// What is wrong with passing a stream on that somebody else has taken.
+pub(crate) const STREAM_TAKEN: &str = "a stream in it was taken by another reader or call";
 
 /// An object on its way to the peer, in a call.
 #[derive(Debug, Clone)]
@@ -269,7 +311,7 @@ pub(crate) enum Passing {
 // ---- the scopes of encoding and decoding ----
 
 thread_local! {
-    static WRITING: Cell<Option<Vec<Stub>>> = const { Cell::new(None) };
+    static WRITING: Cell<Option<Vec<Passed>>> = const { Cell::new(None) };
     static READING: RefCell<Option<Reading>> = const { RefCell::new(None) };
     static TRACED: Cell<Option<&'static ServiceDescriptor>> = const { Cell::new(None) };
 }
@@ -280,19 +322,19 @@ struct Reading {
     handle: Arc<Handle>,
 }
 
-/// Runs `encode`; clients that it serializes are appended to `stubs` and written as their places in it.
-pub(crate) fn writing<R>(stubs: &mut Vec<Stub>, encode: impl FnOnce() -> R) -> R {
+/// Runs `encode`; clients and streams that it serializes are appended to `passed` and written as their places in it.
+pub(crate) fn writing<R>(passed: &mut Vec<Passed>, encode: impl FnOnce() -> R) -> R {
     struct Scope<'a> {
-        stubs: &'a mut Vec<Stub>,
-        outer: Option<Vec<Stub>>,
+        passed: &'a mut Vec<Passed>,
+        outer: Option<Vec<Passed>>,
     }
     impl Drop for Scope<'_> {
         fn drop(&mut self) {
-            *self.stubs = WRITING.replace(self.outer.take()).unwrap_or_default();
+            *self.passed = WRITING.replace(self.outer.take()).unwrap_or_default();
         }
     }
-    let outer = WRITING.replace(Some(std::mem::take(stubs)));
-    let _scope = Scope { stubs, outer };
+    let outer = WRITING.replace(Some(std::mem::take(passed)));
+    let _scope = Scope { passed, outer };
     encode()
 }
 
@@ -317,14 +359,29 @@ pub(crate) fn reading<R>(capabilities: &Capabilities, handle: &Arc<Handle>, deco
 
 /// Writes a client as its place in the table of the payload being encoded.
 pub fn serialize<S: Serializer>(stub: &Stub, serializer: S) -> Result<S::Ok, S::Error> {
-    let Some(mut stubs) = WRITING.take() else {
-        return Err(S::Error::custom("clients travel only inside the arguments and results of calls"));
-    };
-    let place = u32::try_from(stubs.len());
-    stubs.push(stub.clone());
-    WRITING.set(Some(stubs));
-    let place = place.map_err(|_| S::Error::custom("too many clients in one payload"))?;
+    let place = put_into_table(Passed::Stub(stub.clone()))?;
     serializer.serialize_newtype_struct(OBJECT, &place)
+}
+
+/// Writes a stream as its place in the table of the payload being encoded. It stays where it is until it is sent.
+pub(crate) fn serialize_stream<S: Serializer>(
+    slot: &Arc<StreamSlot>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let place = put_into_table(Passed::Stream(Arc::clone(slot)))?;
+    serializer.serialize_newtype_struct(STREAM, &place)
+}
+
+fn put_into_table<E: serde::ser::Error>(passed: Passed) -> Result<u32, E> {
+    let Some(mut table) = WRITING.take() else {
+        return Err(E::custom(
+            "clients and streams travel only inside the arguments and results of calls, and items of streams",
+        ));
+    };
+    let place = u32::try_from(table.len());
+    table.push(passed);
+    WRITING.set(Some(table));
+    place.map_err(|_| E::custom("too many clients and streams in one payload"))
 }
 
 /// Reads a client of this service out of the table of the payload being decoded.
@@ -351,24 +408,45 @@ impl<'de> Visitor<'de> for ObjectVisitor {
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Stub, D::Error> {
-        let place = u32::deserialize(deserializer)?;
-        READING.with_borrow(|reading| {
-            let entry = reading
-                .as_ref()
-                .and_then(|reading| Some((reading.capabilities.get(place as usize)?, &reading.handle)));
-            let (capability, handle) = entry.ok_or_else(|| {
-                D::Error::custom(format!(
-                    "there is no object {place} here: clients travel only inside the arguments and results of calls"
-                ))
-            })?;
-            capability.to_stub(handle, self.0).map_err(D::Error::custom)
-        })
+        let (capability, handle) = take_from_table(deserializer)?;
+        capability.to_stub(&handle, self.0).map_err(D::Error::custom)
     }
 
     /// How tracing makes one that nobody calls.
     fn visit_unit<E: serde::de::Error>(self) -> Result<Stub, E> {
         Ok(Stub::unreachable(self.0))
     }
+}
+
+/// Reads a stream out of the table of the payload being decoded, which keeps it until somebody takes it.
+pub(crate) fn deserialize_stream<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Arc<StreamSlot>, D::Error> {
+    match take_from_table(deserializer)? {
+        (Capability::Stream(slot), handle) => {
+            slot.belongs_to(&handle);
+            Ok(slot)
+        }
+        (Capability::Import(_) | Capability::Local(_), _) => {
+            Err(D::Error::custom("it is a client, and a stream is due"))
+        }
+    }
+}
+
+fn take_from_table<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<(Capability, Arc<Handle>), D::Error> {
+    let place = u32::deserialize(deserializer)?;
+    let entry = READING.with_borrow(|reading| {
+        let reading = reading.as_ref()?;
+        Some((reading.capabilities.get(place as usize)?.clone(), Arc::clone(&reading.handle)))
+    });
+    entry.ok_or_else(|| {
+        D::Error::custom(format!(
+            "there is no object {place} here: clients and streams travel only inside the arguments and results of calls, \
+             and items of streams"
+        ))
+    })
 }
 
 /// A value and the objects it names, encoded: what calls and results are until somebody decodes them.

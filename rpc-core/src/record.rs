@@ -38,6 +38,7 @@ const CAPTURES_MAX: usize = wire::SLOTS_MAX - 2;
 
 const ESCAPED: &str = "it stands for something inside the closure of a `map`, and can be used by calls made in that closure alone";
 const TOO_DEEP: &str = "it lies deeper inside a result than paths may reach";
+pub(crate) const STREAM_INSIDE: &str = "a stream can be read once, so the calls of a closure cannot take one";
 pub(crate) const PROMISED_INSIDE: &str = "a client that is only promised cannot lie inside a value in a `map`; pass its promise as an argument of its own";
 const FOREIGN: &str = "it belongs to another session; await it first";
 

@@ -7,6 +7,8 @@
 //! |---|---|
 //! | [`call`](Session::call), [`unwanted`](Session::unwanted), [`released`](Session::released) | stubs and promises |
 //! | [`finish`](Session::finish) | handlers |
+//! | [`send_stream`](Session::send_stream) | producers of streams |
+//! | [`stream_consumed`](Session::stream_consumed), [`stream_dropped`](Session::stream_dropped) | readers of streams |
 //! | [`handle_message`](Session::handle_message) | the peer |
 //! | [`handle_timeout`](Session::handle_timeout) | the clock, at [`poll_timeout`](Session::poll_timeout) |
 //!
@@ -30,6 +32,7 @@ use self::{
     objects::Objects,
     outgoing::Outgoing,
     plan::Plan,
+    streams::{StreamEvent, Streams},
 };
 use crate::{
     descriptor::{MethodDescriptor, ServiceDescriptor},
@@ -40,10 +43,11 @@ use crate::{
     object::{self, Capabilities, Capability, Encoded, Home, Import, LocalObject, Passing},
     path::Path,
     small_bytes::SmallBytes,
+    stream::{Ending, Inlet, Piece},
     time::Time,
     wire::{
         Call, CallId, Chunk, Failure, Frame, FrameReader, MethodNumber, ObjectId, Offer, PassedObject,
-        Payload, Return, Status, Target, Want, program::ElementFailure,
+        Payload, Return, Status, StreamEnd, StreamId, Target, Want, program::ElementFailure,
     },
 };
 
@@ -60,6 +64,7 @@ mod object_attacks;
 mod object_model;
 mod objects;
 mod outgoing;
+pub(crate) mod streams;
 #[cfg(test)]
 pub(crate) mod pair;
 pub(crate) mod plan;
@@ -176,6 +181,7 @@ pub(crate) enum Event<W> {
     Map(Box<BeginMap>),
     /// Nobody waits for this answer any more; its handler may stop. `finish` is due when it has.
     Cancel(CallId),
+    Stream(StreamEvent),
     /// The peer takes no new calls.
     PeerClosing { code: u16, reason: String },
 }
@@ -272,6 +278,12 @@ pub struct SessionStats {
     pub exports: usize,
     /// Objects of the peer that this side holds.
     pub imports: usize,
+    /// Streams that this side sends.
+    pub streams_sent: usize,
+    /// Streams that this side receives.
+    pub streams_received: usize,
+    /// What has arrived of those and waits to be read, counted as [`Limits::stream_window_bytes`] does.
+    pub stream_bytes_unread: usize,
 }
 
 pub(crate) struct Session<W> {
@@ -316,11 +328,16 @@ impl<W: Waiter> Session<W> {
         identity: Identity,
         home: Arc<dyn Home>,
     ) -> Self {
-        let mut outgoing = Outgoing::new(Objects::new(Arc::clone(&limits), home));
+        let mut outgoing = Outgoing::new(
+            Objects::new(Arc::clone(&limits), Arc::clone(&home)),
+            Streams::new(Arc::clone(&limits), home),
+        );
         let offer = Offer {
             calls_max: limits.calls_max as u64,
             payload_bytes_max: limits.payload_bytes_max as u64,
             window_bytes: limits.pending_bytes_max as u64,
+            streams_max: limits.streams_max as u64,
+            stream_window_bytes: limits.stream_window_bytes as u64,
         };
         let handshake = Handshake::new(now, side, &limits, offer, identity, &mut outgoing);
         Self {
@@ -367,6 +384,27 @@ impl<W: Waiter> Session<W> {
     /// This side holds one handle to an object of the peer less.
     pub(crate) fn import_dropped(&mut self, id: ObjectId) {
         self.outgoing.objects.import_dropped(id);
+    }
+
+    /// The producer of a stream of this side has more, or its end.
+    pub(crate) fn send_stream(&mut self, stream: StreamId, piece: Piece) {
+        self.outgoing.streams.send(stream, piece);
+    }
+
+    /// So much was read of a stream of the peer; whether its reader waits for more.
+    pub(crate) fn stream_consumed(&mut self, now: Time, stream: StreamId, bytes: u64, awaited: bool) {
+        let streams = &mut self.outgoing.streams;
+        match awaited {
+            true => streams.awaited(now, stream, bytes),
+            false => streams.consumed(now, stream, bytes),
+        }
+        streams.share_buffer(now);
+    }
+
+    /// Nobody reads a stream of the peer any more.
+    pub(crate) fn stream_dropped(&mut self, now: Time, stream: StreamId, reason: Option<String>) {
+        self.outgoing.streams.dropped(stream, reason);
+        self.outgoing.streams.share_buffer(now);
     }
 
     /// Says goodbye: no new calls either way. What is in flight goes on until `until`.
@@ -432,6 +470,19 @@ impl<W: Waiter> Session<W> {
                 .into_iter()
                 .try_for_each(|(id, introductions)| self.outgoing.objects.release(id, introductions)),
             Frame::Chunk(chunk) => self.handle_chunk(chunk),
+            Frame::Items(items) => {
+                let capabilities = self.read_returned_objects(&items.objects)?;
+                self.outgoing.streams.items(now, items, capabilities)
+            }
+            Frame::LargeItem(item) => {
+                let capabilities = self.read_returned_objects(&item.objects)?;
+                self.outgoing.streams.large_item(now, item, capabilities)
+            }
+            Frame::ItemChunk { stream, bytes } => self.outgoing.streams.item_chunk(now, stream, &bytes),
+            Frame::Missed { stream, count } => self.outgoing.streams.missed(stream, count),
+            Frame::StreamEnd { stream, end } => self.handle_stream_end(now, stream, end),
+            Frame::Credit { stream, bytes } => self.outgoing.streams.credit(stream, bytes),
+            Frame::Stop { stream, reason } => self.outgoing.streams.stop(stream, reason),
             Frame::Goodbye { code, reason } => {
                 self.handle_goodbye(code, reason);
                 Ok(())
@@ -446,10 +497,13 @@ impl<W: Waiter> Session<W> {
         let payload_bytes_max = self.handshake.peer_payload_bytes_max();
         self.calls.refuse_larger_than(payload_bytes_max, &mut self.outgoing);
         self.answers.caller_takes(payload_bytes_max);
+        if let Some(offer) = self.handshake.peer() {
+            self.outgoing.streams.heard(offer);
+        }
     }
 
     fn handle_call(&mut self, now: Time, mut call: Call) -> Result<(), Violation> {
-        let outgoing_full = self.outgoing.bytes() > self.limits.outgoing_bytes_max;
+        let outgoing_full = self.outgoing.all_bytes() > self.limits.outgoing_bytes_max;
         let method = self.answers.resolve(call.method)?;
         let payload = std::mem::replace(&mut call.payload, Payload::Chunked { total: 0 });
         let length = match &payload {
@@ -462,7 +516,7 @@ impl<W: Waiter> Session<W> {
         let id = call.id;
         let pending = self.arguments.bytes_announced();
         // Read in any case: also of a call that is refused, the objects were introduced and have to be released.
-        let objects = self.read_objects(std::mem::take(&mut call.objects));
+        let objects = self.read_objects(std::mem::take(&mut call.objects))?;
         let addressed = self.address(&call.target, method);
         self.answers.announce(
             now,
@@ -488,7 +542,10 @@ impl<W: Waiter> Session<W> {
     }
 
     /// What a call's table of objects stands for here; a failure if it cannot be.
-    fn read_objects(&mut self, objects: Vec<PassedObject>) -> Result<Vec<ObjectSlot>, Failure> {
+    fn read_objects(
+        &mut self,
+        objects: Vec<PassedObject>,
+    ) -> Result<Result<Vec<ObjectSlot>, Failure>, Violation> {
         let mut failure = None;
         let mut slots = Vec::with_capacity(objects.len());
         for object in objects {
@@ -502,9 +559,12 @@ impl<W: Waiter> Session<W> {
                     None => failure = Some(answers::no_such_object("(arguments)")),
                 },
                 PassedObject::Result(base, path) => slots.push(ObjectSlot::Awaited(base, path)),
+                PassedObject::Stream(id) => {
+                    slots.push(ObjectSlot::Here(self.outgoing.streams.receive(id)?));
+                }
             }
         }
-        failure.map_or(Ok(slots), Err)
+        Ok(failure.map_or(Ok(slots), Err))
     }
 
     /// Finds what a call addresses.
@@ -535,21 +595,22 @@ impl<W: Waiter> Session<W> {
     /// The objects beside a result. What is refused is given back at once.
     fn read_returned_objects(
         &mut self,
-        objects: Vec<PassedObject>,
+        objects: &[PassedObject],
     ) -> Result<Result<Capabilities, Failure>, Violation> {
         let mut is_full = false;
         let mut list = Vec::with_capacity(objects.len());
         for object in objects {
             match object {
-                PassedObject::Senders(id) => match self.outgoing.objects.introduced(id) {
+                PassedObject::Senders(id) => match self.outgoing.objects.introduced(*id) {
                     Some(import) => list.push(Capability::Import(import)),
                     None => is_full = true,
                 },
                 PassedObject::Receivers(id) => {
-                    let object = self.outgoing.objects.exported(id).ok_or(Violation::UnknownObject(id.0))?;
+                    let object = self.outgoing.objects.exported(*id).ok_or(Violation::UnknownObject(id.0))?;
                     list.push(Capability::Local(Arc::clone(object)));
                 }
-                // `wire` reads none in a Return.
+                PassedObject::Stream(id) => list.push(self.outgoing.streams.receive(*id)?),
+                // `wire` reads none outside of a Call.
                 PassedObject::Result(base, _) => return Err(Violation::UnknownCall(base.0)),
             }
         }
@@ -559,7 +620,7 @@ impl<W: Waiter> Session<W> {
     fn handle_return(&mut self, answer: Return) -> Result<(), Violation> {
         let Return { id, objects, status } = answer;
         let payload_max = self.limits.payload_bytes_max;
-        let capabilities = self.read_returned_objects(objects)?;
+        let capabilities = self.read_returned_objects(&objects)?;
         let outcome = match status {
             Status::Done => CallOutcome::Done,
             Status::Value(Payload::Inline(bytes)) => match capabilities {
@@ -613,6 +674,22 @@ impl<W: Waiter> Session<W> {
         Ok(())
     }
 
+    fn handle_stream_end(&mut self, now: Time, stream: StreamId, end: StreamEnd) -> Result<(), Violation> {
+        let ending = match end {
+            StreamEnd::Complete => Ending::Complete,
+            StreamEnd::Error { objects, bytes } => match self.read_returned_objects(&objects)? {
+                Ok(capabilities) => Ending::Error(Encoded { bytes, capabilities }),
+                Err(failure) => Ending::Failed(failure),
+            },
+            StreamEnd::Abandoned => Ending::Abandoned,
+            StreamEnd::Stopped => Ending::Stopped,
+            StreamEnd::Failed(failure) => Ending::Failed(failure),
+        };
+        self.outgoing.streams.ended(stream, ending)?;
+        self.outgoing.streams.share_buffer(now);
+        Ok(())
+    }
+
     fn handle_goodbye(&mut self, code: u16, reason: String) {
         match self.closing {
             Closing::Open => self.closing = Closing::Peer,
@@ -659,6 +736,7 @@ impl<W: Waiter> Session<W> {
         let idle = self.calls.is_idle()
             && self.goodbye.is_none()
             && self.answers.unfinished() == 0
+            && self.outgoing.streams.is_idle()
             && self.outgoing.is_empty();
         self.closing == Closing::Both && idle
     }
@@ -708,11 +786,19 @@ impl<W: Waiter> Session<W> {
         if let Some((waiter, outcome)) = self.calls.pop_finished() {
             return Some(Event::Returned { waiter, outcome });
         }
+        if let Some(event) = self.outgoing.streams.pop_event() {
+            return Some(Event::Stream(event));
+        }
         Some(match self.answers.pop_step()? {
             NextStep::Begin(begin) => Event::Begin(begin),
             NextStep::Map(begin) => Event::Map(begin),
             NextStep::Cancel(answer) => Event::Cancel(answer),
         })
+    }
+
+    /// Whether sending has left something for [`poll_event`](Self::poll_event).
+    pub(crate) fn has_stream_events(&self) -> bool {
+        self.outgoing.streams.has_events()
     }
 
     /// At most `many` more calls of the peer that may start and are of the same method as `first`, which has just been
@@ -749,9 +835,12 @@ impl<W: Waiter> Session<W> {
             answers_held: self.answers.held(),
             held_bytes: self.answers.held_bytes(),
             pending_bytes: self.answers.pending_bytes() + self.arguments.bytes_announced(),
-            outgoing_bytes: self.outgoing.bytes(),
+            outgoing_bytes: self.outgoing.all_bytes(),
             exports: self.outgoing.objects.exports(),
             imports: self.outgoing.objects.imports(),
+            streams_sent: self.outgoing.streams.sent(),
+            streams_received: self.outgoing.streams.received(),
+            stream_bytes_unread: self.outgoing.streams.unread_bytes(),
         }
     }
 
@@ -769,6 +858,7 @@ impl<W: Waiter> Session<W> {
         assert!(self.answers.is_empty(), "answers are left");
         assert!(self.calls.is_empty(), "calls are left");
         assert!(self.outgoing.objects.is_empty(), "objects are left");
+        assert!(self.outgoing.streams.is_empty(), "streams are left");
         assert!(self.outgoing.is_empty() && self.events.is_empty(), "something waits to be told");
     }
 
@@ -782,6 +872,11 @@ impl<W: Waiter> Session<W> {
     /// Drops the objects of this side: nobody can call them any more.
     pub(crate) fn abandon_objects(&mut self) {
         self.outgoing.objects.abandon();
+    }
+
+    /// Readers and producers of streams, who are to learn that the session is over.
+    pub(crate) fn abandon_streams(&mut self) -> (Vec<Arc<Inlet>>, Vec<StreamId>) {
+        self.outgoing.streams.abandon()
     }
 
     /// The calls that can no longer return, and whether each was sent.

@@ -19,7 +19,7 @@ use crate::{
     link::{
         CallCell, CallRejected, ErrorDecoder, Handle, Link, OriginCause, OutgoingCall, Referable, Returned,
     },
-    object::{self, Behaviour, Capability, Import, LocalObject, Passing},
+    object::{self, Behaviour, Capability, Import, LocalObject, Passed, Passing},
     pipeline::PipeAt,
     promise::{Place, Promise, RawCall, decode_error},
     record::{self, RecordedCall, RecordedTarget, Recorder},
@@ -339,7 +339,15 @@ impl CallBuilder<'_> {
         let recorders = std::mem::take(&mut arguments.recorders);
         // A recorded call pairs its bases with the references among its arguments; its target is told beside them.
         arguments.target = None;
-        let ready = arguments.finish(stub, method).inspect_err(|failed| record::fail(&recorders, failed))?;
+        let is_stream = |object: &Passing| matches!(object, Passing::Settled(Capability::Stream(_)));
+        let ready = arguments
+            .finish(stub, method)
+            .and_then(|ready| match ready.objects.iter().any(is_stream) {
+                // Every element would want it, and it can be read once.
+                true => Err(Returned::Refused(Refusal::Misuse { reason: record::STREAM_INSIDE.into() })),
+                false => Ok(ready),
+            })
+            .inspect_err(|failed| record::fail(&recorders, failed))?;
         let name = MethodName { number, service: stub.service.name, method };
         let target = match &stub.kind {
             Kind::Local(_) | Kind::Remote(Remote { target: RemoteTarget::Root, .. }) => RecordedTarget::Root,
@@ -420,8 +428,8 @@ pub struct Arguments<'a> {
     bases: Vec<Referable>,
     /// The result that has the object which the call addresses.
     target: Option<Referable>,
-    /// Clients in the values, in the order of their places.
-    stubs: Vec<Stub>,
+    /// Clients and streams in the values, in the order of their places.
+    passed: Vec<Passed>,
     /// Those of values that came encoded.
     objects: Vec<Passing>,
     /// The maps whose closures the call is made in, as far as its arguments say.
@@ -453,7 +461,7 @@ impl<'a> Arguments<'a> {
             payload,
             bases: Vec::new(),
             target: None,
-            stubs: Vec::new(),
+            passed: Vec::new(),
             objects: Vec::new(),
             recorders: Vec::new(),
             failed: None,
@@ -461,8 +469,8 @@ impl<'a> Arguments<'a> {
     }
 
     pub(crate) fn push_value<T: Serialize + ?Sized>(&mut self, value: &T) {
-        let Self { payload, stubs, .. } = self;
-        let encoded = object::writing(stubs, || slots::put_inline(payload, |out| codec::encode(value, out)));
+        let Self { payload, passed, .. } = self;
+        let encoded = object::writing(passed, || slots::put_inline(payload, |out| codec::encode(value, out)));
         if let Err(error) = encoded {
             self.fail(ArgumentFault::Encode { index: self.payload[0], reason: error.to_string() });
         }
@@ -537,7 +545,14 @@ impl<'a> Arguments<'a> {
     /// How the clients in the arguments are passed. One that this peer promises is named by the call that promises it.
     fn pass(&mut self) -> Vec<Passing> {
         let mut objects = std::mem::take(&mut self.objects);
-        for stub in std::mem::take(&mut self.stubs) {
+        for passed in std::mem::take(&mut self.passed) {
+            let stub = match passed {
+                Passed::Stub(stub) => stub,
+                Passed::Stream(slot) => {
+                    objects.push(Passing::Settled(Capability::Stream(slot)));
+                    continue;
+                }
+            };
             match &stub.kind {
                 Kind::Remote(Remote { handle, target: RemoteTarget::Promised(place) })
                     if Arc::ptr_eq(&handle.link, self.link) =>

@@ -19,7 +19,16 @@
 //! | `08` | Chunk | id × 2 + (1 if it belongs to a Return) · `bytes`, at least one |
 //! | `09` | Goodbye | code, at most 65,535 · reason `str` |
 //! | `0a` | Ack | number of sequenced frames accepted so far (only where the resume feature was agreed) |
-//! | `10`–`1f` | | kept for streams |
+//! | `10` | Items | stream id · count, at least 1 · `bytes` with that many `bytes` in them, one an item; at most 16 KiB + 8 |
+//! | `11` | ItemWithObjects | stream id · objects · `bytes` with one `bytes` in them, the item |
+//! | `12` | LargeItem | stream id · total length, above 0; ItemChunk frames bring it |
+//! | `13` | LargeItemWithObjects | stream id · objects · total length, above 0 |
+//! | `14` | ItemChunk | stream id · `bytes`, at least one |
+//! | `15` | Missed | stream id · count, at least 1, of items that its sender left out here |
+//! | `16` | StreamEnd | stream id · how |
+//! | `17` | Credit | stream id · bytes, at least 1 |
+//! | `18` | Stop | stream id · `00` its items are not wanted, or `01` and why, a `str` |
+//! | `19`–`1f` | | kept |
 //! | `20` | ReleaseObjects | count · that many: object id, as its difference to the one before (zigzag); the first to 0 · how often it was introduced |
 //! | `21`–`2f` | | kept |
 //! | `80`–`ff` | | optional: `bytes` follow; a receiver that does not know the kind skips them |
@@ -32,17 +41,35 @@
 //! | `00` | the sender's object, introduced once more | object id |
 //! | `01` | the receiver's own object | object id |
 //! | `02` | in a Call: the object in the result of another call of the sender | call id · path |
+//! | `03` | a stream of the sender, opened by this | stream id |
 //!
 //! Who was introduced to an object so and so often lets go of it with a ReleaseObjects that says how often, so that a
 //! release and an introduction that cross each other on the way neither lose the object nor leak it.
 //!
+//! A stream id is 1 to 2^53 - 1, chosen by the side that sends the items, above all it chose before, and opened by its one
+//! entry in a table. That side sends Items, Missed and a last StreamEnd; the other grants Credit and may Stop it, which
+//! the StreamEnd answers. A stream opens with the credit that the receiver's offer says. An item takes its bytes from it,
+//! those of its length included, and 64 more; each entry of its table takes 16, its chunks what they are long. One item alone, or
+//! a chunk of at most 16 KiB, may be sent while any credit is left, and leaves a debt; everything else only within it. An
+//! item in chunks is complete before the next begins. Credit that is not used is at most 2^31 - 1.
+//!
+//! | how | end of a stream | fields |
+//! |---|---|---|
+//! | `00` | it is complete | |
+//! | `01` | its sender's own error | `bytes` |
+//! | `21` | the same | objects · `bytes` |
+//! | `02` | its sender let go of it before it was complete | |
+//! | `03` | it was stopped | |
+//! | `04` | something else ended it | code · what the code says, as in a Return |
+//!
 //! Any other kind is a violation, the kept ones included until a version gives them a meaning.
 //! Version is `1`, codec `1` is bincode 2 (`codec.rs`), features are bits and `0`: none is defined.
-//! An offer is what its sender takes: calls max · payload bytes max · window bytes · extension `bytes`, to be skipped.
+//! An offer is what its sender takes: calls max · payload bytes max · window bytes · streams max · credit that a stream
+//! opens with · extension `bytes`, to be skipped.
 //! Attach is `00` for a new session; `01` is kept for a resume with epoch, counts and the time detached.
 //! The Hello comes first from the side that opened the socket, the Welcome first from the other, each once.
-//! Until the Welcome is here, the opener sends at most 256 calls and 64 KiB, and no chunks.
-//! Frames `03`–`08` and the kept ranges are *sequenced*: both ends count them, so that an Ack can name them.
+//! Until the Welcome is here, the opener sends at most 256 calls, 64 streams without items, and 64 KiB, and no chunks.
+//! Frames `03`–`08`, `10`–`18`, `20` and the kept ranges are *sequenced*: both ends count them, so that an Ack can name them.
 //!
 //! A call id is 1 to 2^53 - 1, chosen by the caller and above all it chose before. Method numbers have 32 bits; a
 //! Define gives one its meaning before the first Call that uses it, once. Two are built in and not defined. Number 0
@@ -133,6 +160,8 @@ pub(crate) const BATCH_BYTES: usize = 16 << 10;
 pub(crate) const INLINE_BYTES_MAX: usize = 72 << 10;
 /// The bytes of a chunk, except for the last.
 pub(crate) const CHUNK_BYTES: usize = 64 << 10;
+/// The most that a chunk frame has besides its bytes.
+pub(crate) const CHUNK_HEAD_BYTES: usize = 16;
 /// The longest message: a batch short of its seal and then the longest frame, with its metadata and names.
 #[cfg(feature = "websocket")]
 pub(crate) const MESSAGE_BYTES_MAX: usize = BATCH_BYTES + INLINE_BYTES_MAX + (24 << 10);
@@ -149,6 +178,19 @@ const CHUNKED: u8 = 0x20;
 const OBJECTS: u8 = 0x40;
 const CALL_FLAGS: u8 = WANTED | KEEP | ONEWAY | DEADLINE | METADATA | CHUNKED | OBJECTS;
 const RETURN_CHUNKED: u8 = 0x10;
+const END_OBJECTS: u8 = 0x20;
+/// Items that travel in one frame; a longer one travels in chunks.
+pub(crate) const ITEMS_BYTES: usize = 16 << 10;
+/// The length before the item that fills a frame.
+const ITEMS_HEAD_BYTES: usize = 8;
+/// A chunk of an item that may be sent while any credit is left.
+pub(crate) const ITEM_CHUNK_BYTES: usize = 16 << 10;
+/// What an item takes from its stream's credit beside its bytes: it bounds the items as well.
+pub(crate) const ITEM_OVERHEAD: usize = 64;
+/// What an entry of its table takes.
+const ITEM_OBJECT_OVERHEAD: usize = 16;
+/// The most credit that is not used.
+pub(crate) const CREDIT_MAX: u64 = (1 << 31) - 1;
 const RETURN_OBJECTS: u8 = 0x20;
 /// The longest table of objects.
 pub(crate) const OBJECTS_BYTES_MAX: usize = 48 << 10;
@@ -163,6 +205,10 @@ const CALL_ID_MAX: i64 = (1 << 53) - 1;
 /// An object's name on the wire: chosen by the side that has it, rising, never used twice in a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ObjectId(pub(crate) i64);
+
+/// A stream's name on the wire: chosen by the side that sends its items, rising, never used twice in a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct StreamId(pub(crate) i64);
 
 /// What a call addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -184,6 +230,8 @@ pub(crate) enum PassedObject {
     Receivers(ObjectId),
     /// In the result of a call of the sender.
     Result(CallId, Path),
+    /// A stream of the sender's.
+    Stream(StreamId),
 }
 
 /// The number a peer gave a method when it first named it.
@@ -222,6 +270,10 @@ pub(crate) struct Offer {
     pub(crate) payload_bytes_max: u64,
     /// Sequenced bytes that may be received and not yet acknowledged; used where resume was agreed.
     pub(crate) window_bytes: u64,
+    /// Streams of the peer that may be open at once.
+    pub(crate) streams_max: u64,
+    /// The credit that each of them opens with.
+    pub(crate) stream_window_bytes: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -290,6 +342,41 @@ pub(crate) struct Chunk {
     pub(crate) bytes: SmallBytes,
 }
 
+/// Items of a stream, one behind the other, each after its length.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Items {
+    pub(crate) stream: StreamId,
+    /// Those that the one item names.
+    pub(crate) objects: Vec<PassedObject>,
+    pub(crate) count: u64,
+    pub(crate) bytes: SmallBytes,
+}
+
+/// An item that follows in chunks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LargeItem {
+    pub(crate) stream: StreamId,
+    pub(crate) objects: Vec<PassedObject>,
+    pub(crate) total: usize,
+}
+
+/// How a stream ended, as its sender says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum StreamEnd {
+    Complete,
+    Error { objects: Vec<PassedObject>, bytes: SmallBytes },
+    Abandoned,
+    Stopped,
+    Failed(Failure),
+}
+
+/// What items take from their stream's credit.
+pub(crate) fn items_charge(count: u64, bytes: usize, objects: usize) -> u64 {
+    count
+        .saturating_mul(ITEM_OVERHEAD as u64)
+        .saturating_add((bytes + objects * ITEM_OBJECT_OVERHEAD) as u64)
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Frame {
     Hello(Box<Hello>),
@@ -301,6 +388,13 @@ pub(crate) enum Frame {
     Release(Vec<CallId>),
     ReleaseObjects(Vec<(ObjectId, u64)>),
     Chunk(Chunk),
+    Items(Items),
+    LargeItem(LargeItem),
+    ItemChunk { stream: StreamId, bytes: SmallBytes },
+    Missed { stream: StreamId, count: u64 },
+    StreamEnd { stream: StreamId, end: StreamEnd },
+    Credit { stream: StreamId, bytes: u64 },
+    Stop { stream: StreamId, reason: Option<String> },
     Goodbye { code: u16, reason: String },
     Ack { frames: u64 },
 }
@@ -382,6 +476,8 @@ fn put_offer(out: &mut Vec<u8>, offer: &Offer) {
     put_varint(out, offer.calls_max);
     put_varint(out, offer.payload_bytes_max);
     put_varint(out, offer.window_bytes);
+    put_varint(out, offer.streams_max);
+    put_varint(out, offer.stream_window_bytes);
     put_bytes(out, &[]);
 }
 
@@ -444,6 +540,25 @@ pub(crate) fn put_frame(out: &mut Vec<u8>, frame: &Frame) {
         Frame::Release(ids) => put_release(out, ids),
         Frame::ReleaseObjects(objects) => put_release_objects(out, objects),
         Frame::Chunk(chunk) => put_chunk(out, chunk.id, chunk.of_return, &chunk.bytes),
+        Frame::Items(items) => put_items(out, items.stream, &items.objects, items.count, &items.bytes),
+        Frame::LargeItem(item) => put_large_item(out, item.stream, &item.objects, item.total),
+        Frame::ItemChunk { stream, bytes } => put_item_chunk(out, *stream, &[bytes]),
+        Frame::Missed { stream, count } => {
+            put_stream_head(out, 0x15, *stream);
+            put_varint(out, *count);
+        }
+        Frame::StreamEnd { stream, end } => put_stream_end(out, *stream, end),
+        Frame::Credit { stream, bytes } => {
+            put_stream_head(out, 0x17, *stream);
+            put_varint(out, *bytes);
+        }
+        Frame::Stop { stream, reason } => {
+            put_stream_head(out, 0x18, *stream);
+            out.push(u8::from(reason.is_some()));
+            if let Some(reason) = reason {
+                put_text(out, reason);
+            }
+        }
         Frame::Goodbye { code, reason } => {
             out.push(0x09);
             put_varint(out, u64::from(*code));
@@ -519,6 +634,7 @@ pub(crate) fn put_objects(out: &mut Vec<u8>, objects: &[PassedObject]) {
             PassedObject::Senders(id) => (0, id.0),
             PassedObject::Receivers(id) => (1, id.0),
             PassedObject::Result(base, _) => (2, base.0),
+            PassedObject::Stream(stream) => (3, stream.0),
         };
         out.push(tag);
         put_varint(out, id as u64);
@@ -627,6 +743,86 @@ fn put_release_objects(out: &mut Vec<u8>, objects: &[(ObjectId, u64)]) {
     }
 }
 
+fn put_stream_head(out: &mut Vec<u8>, kind: u8, stream: StreamId) {
+    out.push(kind);
+    put_varint(out, stream.0 as u64);
+}
+
+pub(crate) fn put_items(
+    out: &mut Vec<u8>,
+    stream: StreamId,
+    objects: &[PassedObject],
+    count: u64,
+    bytes: &[u8],
+) {
+    put_stream_head(out, if objects.is_empty() { 0x10 } else { 0x11 }, stream);
+    if objects.is_empty() {
+        put_varint(out, count);
+    } else {
+        put_objects(out, objects);
+    }
+    put_bytes(out, bytes);
+}
+
+pub(crate) fn put_large_item(out: &mut Vec<u8>, stream: StreamId, objects: &[PassedObject], total: usize) {
+    put_stream_head(out, if objects.is_empty() { 0x12 } else { 0x13 }, stream);
+    if !objects.is_empty() {
+        put_objects(out, objects);
+    }
+    put_varint(out, total as u64);
+}
+
+/// The chunk's bytes may lie in several parts.
+pub(crate) fn put_item_chunk(out: &mut Vec<u8>, stream: StreamId, parts: &[&[u8]]) {
+    put_stream_head(out, 0x14, stream);
+    put_varint(out, parts.iter().map(|part| part.len() as u64).sum());
+    parts.iter().for_each(|part| out.extend_from_slice(part));
+}
+
+fn put_stream_end(out: &mut Vec<u8>, stream: StreamId, end: &StreamEnd) {
+    put_stream_head(out, 0x16, stream);
+    match end {
+        StreamEnd::Complete => out.push(0),
+        StreamEnd::Error { objects, bytes } => {
+            out.push(if objects.is_empty() { 1 } else { 1 | END_OBJECTS });
+            if !objects.is_empty() {
+                put_objects(out, objects);
+            }
+            put_bytes(out, bytes);
+        }
+        StreamEnd::Abandoned => out.push(2),
+        StreamEnd::Stopped => out.push(3),
+        StreamEnd::Failed(failure) => {
+            out.push(4);
+            put_failure(out, failure);
+        }
+    }
+}
+
+/// Appends what `encode` writes after its length. Gives that length.
+pub(crate) fn put_sized<E>(
+    out: &mut Vec<u8>,
+    encode: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+) -> Result<usize, E> {
+    let start = out.len();
+    // Most values are short: one byte is reserved for the length, and the value moves if that is too few.
+    out.push(0);
+    if let Err(error) = encode(out) {
+        out.truncate(start);
+        return Err(error);
+    }
+    let length = out.len() - start - 1;
+    match u8::try_from(length) {
+        Ok(short) if short < 0x80 => out[start] = short,
+        _ => {
+            let mut prefix = Vec::with_capacity(10);
+            put_varint(&mut prefix, length as u64);
+            out.splice(start..start + 1, prefix);
+        }
+    }
+    Ok(length)
+}
+
 pub(crate) fn put_chunk(out: &mut Vec<u8>, id: CallId, of_return: bool, bytes: &[u8]) {
     out.push(0x08);
     put_varint(out, ((id.0 as u64) << 1) | u64::from(of_return));
@@ -642,23 +838,8 @@ pub(crate) mod slots {
         out: &mut Vec<u8>,
         encode: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let start = out.len();
-        // Most values are short: one byte is reserved for the length, and the value moves if that is too few.
-        out.extend_from_slice(&[0, 0]);
-        if let Err(error) = encode(out) {
-            out.truncate(start);
-            return Err(error);
-        }
-        let length = out.len() - start - 2;
-        match u8::try_from(length) {
-            Ok(short) if short < 0x80 => out[start + 1] = short,
-            _ => {
-                let mut prefix = Vec::with_capacity(10);
-                put_varint(&mut prefix, length as u64);
-                out.splice(start + 1..start + 2, prefix);
-            }
-        }
-        Ok(())
+        out.push(0);
+        super::put_sized(out, encode).map(drop).inspect_err(|_| out.truncate(out.len() - 1))
     }
 
     /// Appends a slot that stands for the part at `path` of what `base` returns.
@@ -711,6 +892,7 @@ impl FrameReader {
                     Frame::Goodbye { code, reason: self.string(TEXT_BYTES_MAX)? }
                 }
                 0x0a => Frame::Ack { frames: self.varint()? },
+                0x10..=0x18 => self.stream_frame(kind)?,
                 0x20 => Frame::ReleaseObjects(self.release_objects()?),
                 0x80.. => {
                     self.bytes()?;
@@ -778,6 +960,90 @@ impl FrameReader {
         }
     }
 
+    fn stream_id(&self, raw: i64) -> Result<StreamId, Violation> {
+        if (1..=CALL_ID_MAX).contains(&raw) {
+            Ok(StreamId(raw))
+        } else {
+            Err(self.malformed("a stream id out of range"))
+        }
+    }
+
+    fn stream_frame(&mut self, kind: u8) -> Result<Frame, Violation> {
+        let raw = i64::try_from(self.varint()?).unwrap_or(i64::MAX);
+        let stream = self.stream_id(raw)?;
+        let objects = if matches!(kind, 0x11 | 0x13) { self.objects(false)? } else { Vec::new() };
+        Ok(match kind {
+            0x10 | 0x11 => {
+                let count = if kind == 0x10 { self.varint()? } else { 1 };
+                Frame::Items(Items { stream, objects, count, bytes: self.items(count)? })
+            }
+            0x12 | 0x13 => {
+                let total = self.length()?;
+                if total == 0 {
+                    return Err(self.malformed("a large item of no bytes"));
+                }
+                Frame::LargeItem(LargeItem { stream, objects, total })
+            }
+            0x14 => {
+                let bytes = self.bytes()?;
+                if bytes.is_empty() {
+                    return Err(self.malformed("an empty chunk of an item"));
+                }
+                Frame::ItemChunk { stream, bytes }
+            }
+            0x15 => Frame::Missed { stream, count: self.at_least_one()? },
+            0x16 => Frame::StreamEnd { stream, end: self.stream_end()? },
+            0x17 => Frame::Credit { stream, bytes: self.at_least_one()? },
+            _ => {
+                let reason = match self.byte()? {
+                    0 => None,
+                    1 => Some(self.string(TEXT_BYTES_MAX)?),
+                    _ => return Err(self.malformed("neither a reason nor none")),
+                };
+                Frame::Stop { stream, reason }
+            }
+        })
+    }
+
+    fn at_least_one(&mut self) -> Result<u64, Violation> {
+        match self.varint()? {
+            0 => Err(self.malformed("a count of none")),
+            count => Ok(count),
+        }
+    }
+
+    /// Items one behind the other, which must be as many as is said and fill their bytes.
+    fn items(&mut self, count: u64) -> Result<SmallBytes, Violation> {
+        let end = self.length()?.saturating_add(self.at);
+        let start = self.at;
+        if count == 0 || end > self.message.len() || end - start > ITEMS_BYTES + ITEMS_HEAD_BYTES {
+            return Err(self.malformed("items that cannot be"));
+        }
+        for _ in 0..count {
+            let length = self.length()?;
+            if length > end.saturating_sub(self.at) {
+                return Err(self.malformed("an item beyond the end of its frame"));
+            }
+            self.at += length;
+        }
+        if self.at != end {
+            return Err(self.malformed("bytes behind the last item of a frame"));
+        }
+        Ok(self.message.part(start..end))
+    }
+
+    fn stream_end(&mut self) -> Result<StreamEnd, Violation> {
+        Ok(match self.byte()? {
+            0 => StreamEnd::Complete,
+            1 => StreamEnd::Error { objects: Vec::new(), bytes: self.bytes()? },
+            0x21 => StreamEnd::Error { objects: self.objects(false)?, bytes: self.bytes()? },
+            2 => StreamEnd::Abandoned,
+            3 => StreamEnd::Stopped,
+            4 => StreamEnd::Failed(self.failure()?),
+            _ => return Err(self.malformed("an unknown end of a stream")),
+        })
+    }
+
     fn target(&mut self) -> Result<Target, Violation> {
         Ok(match self.signed()? {
             0 => Target::Root,
@@ -802,6 +1068,7 @@ impl FrameReader {
                 0 => PassedObject::Senders(self.object_id(id)?),
                 1 => PassedObject::Receivers(self.object_id(id)?),
                 2 if in_call => PassedObject::Result(self.checked_id(id)?, self.path()?),
+                3 => PassedObject::Stream(self.stream_id(id)?),
                 _ => return Err(self.malformed("an unknown object entry")),
             });
             if self.at - start > OBJECTS_BYTES_MAX {
@@ -862,6 +1129,8 @@ impl FrameReader {
             calls_max: self.varint()?,
             payload_bytes_max: self.varint()?,
             window_bytes: self.varint()?,
+            streams_max: self.varint()?,
+            stream_window_bytes: self.varint()?,
         };
         self.bytes()?;
         Ok(offer)
@@ -1038,6 +1307,39 @@ impl FrameReader {
             })
         });
         steps.collect::<Result<Vec<_>, _>>().map(Path)
+    }
+}
+
+/// Goes through items that lie one behind the other; the frame they came in was checked.
+#[derive(Debug, Default)]
+pub(crate) struct ItemReader {
+    bytes: SmallBytes,
+    at: usize,
+}
+
+impl ItemReader {
+    pub(crate) fn new(bytes: SmallBytes) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    /// Where the next item lies in [`bytes`](Self::bytes).
+    pub(crate) fn next_range(&mut self) -> Option<std::ops::Range<usize>> {
+        let mut length = 0_usize;
+        for shift in (0..64).step_by(7) {
+            let byte = *self.bytes.get(self.at)?;
+            self.at += 1;
+            length |= usize::from(byte & 0x7f).checked_shl(shift)?;
+            if byte & 0x80 == 0 {
+                let start = self.at;
+                self.at = start.checked_add(length).filter(|end| *end <= self.bytes.len())?;
+                return Some(start..self.at);
+            }
+        }
+        None
+    }
+
+    pub(crate) fn bytes(&self) -> &SmallBytes {
+        &self.bytes
     }
 }
 

@@ -13,5 +13,6 @@ mod objects_attacks;
 mod pipelining;
 mod services;
 mod sockets;
+mod streams;
 mod support;
 mod tidy;

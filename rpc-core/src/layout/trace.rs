@@ -30,7 +30,7 @@ use serde::de::{
 };
 
 use super::{Field, Leaf, Node, ObjectService, Variant};
-use crate::object;
+use crate::{object, stream};
 
 /// Runs of the whole `Deserialize`.
 const PASSES_MAX: usize = 4_096;
@@ -193,6 +193,8 @@ enum Kind {
     Seq(SlotId),
     Map(SlotId, SlotId),
     Array(SlotId, usize),
+    /// What its items and its error are.
+    Stream(SlotId, SlotId),
     Product { name: &'static str, fields: Fields },
     Enum { name: &'static str, variants: Vec<TracedVariant> },
 }
@@ -379,7 +381,7 @@ impl Tracer {
         let (explored, height) = match &self.shapes[id].kind {
             Kind::Newtype { inner, .. } => (done(inner), self.height(*inner).map(|inner| inner + 1)),
             Kind::Option(inner) | Kind::Seq(inner) => (done(inner), Some(0)),
-            Kind::Map(key, value) => (done(key) && done(value), Some(0)),
+            Kind::Map(key, value) | Kind::Stream(key, value) => (done(key) && done(value), Some(0)),
             Kind::Array(_, 0) => (true, Some(0)),
             Kind::Array(element, _) => (done(element), self.height(*element).map(|element| element + 1)),
             Kind::Product { fields, .. } => {
@@ -473,6 +475,7 @@ impl Tracer {
                 Kind::Seq(element) => Node::Seq(part(*element, "element")),
                 Kind::Map(key, value) => Node::Map(part(*key, "key"), part(*value, "value")),
                 Kind::Array(element, len) => Node::Array(part(*element, "element"), *len),
+                Kind::Stream(item, error) => Node::Stream(part(*item, "item"), part(*error, "error")),
                 Kind::Product { name, fields } => {
                     Node::Product { name, fields: fields.to_nodes("", &mut part) }
                 }
@@ -805,6 +808,14 @@ impl<'de> Deserializer<'de> for At<'_> {
         {
             return self.leaf::<V>(Leaf::Object(ObjectService(service)), |_| visitor.visit_unit());
         }
+        if name == stream::STREAM {
+            let make = |tracer: &mut Tracer| Kind::Stream(tracer.slot(""), tracer.slot(""));
+            return self.compound::<V>("stream", name, &[], 2, make, |at, id| {
+                let Kind::Stream(item, error) = at.tracer.shapes[id].kind else { return at.tracer.stop() };
+                let open = [item, error].into_iter().find(|slot| !at.tracer.is_done(*slot));
+                visitor.visit_seq(StreamParts { at, slots: [item, error], next: 0, open })
+            });
+        }
         let make = |tracer: &mut Tracer| Kind::Newtype { name, inner: tracer.slot("") };
         self.compound::<V>("newtype", name, &[], 1, make, |at, id| {
             let Kind::Newtype { inner, .. } = at.tracer.shapes[id].kind else { return at.tracer.stop() };
@@ -994,6 +1005,27 @@ impl<'de> SeqAccess<'de> for Elements<'_, '_> {
 
     fn size_hint(&self) -> Option<usize> {
         Some(self.left.min(TUPLE_MAX))
+    }
+}
+
+/// An item and an error of a stream: only what is not known yet is asked for, and an empty stream is as good.
+struct StreamParts<'a, 't> {
+    at: &'a mut At<'t>,
+    slots: [SlotId; 2],
+    next: usize,
+    open: Option<SlotId>,
+}
+
+impl<'de> SeqAccess<'de> for StreamParts<'_, '_> {
+    type Error = Ended;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Ended> {
+        let slot = self.slots.get(self.next).copied();
+        self.next += 1;
+        match slot {
+            Some(slot) if self.open == Some(slot) => read_part(self.at, slot, seed).map(Some),
+            _ => Ok(None),
+        }
     }
 }
 

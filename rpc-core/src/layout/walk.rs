@@ -185,6 +185,8 @@ impl<'a> Walk<'a> {
                 self.skip_entries(*key, *value, count, depth)
             }
             Node::Array(element, len) => self.skip_many(*element, *len as u64, depth),
+            // A stream is its place in a table, too.
+            Node::Stream(..) => self.varint(4).map(drop),
             Node::Product { fields, .. } => {
                 fields.iter().try_for_each(|field| self.skip(field.layout, depth))
             }

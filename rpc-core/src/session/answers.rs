@@ -35,7 +35,7 @@ use crate::{
     error::Violation,
     layout::Layout,
     limits::{Limits, metadata_bytes},
-    object::{self, Capability, Encoded, LocalObject},
+    object::{self, Capability, Encoded, LocalObject, STREAM_TAKEN},
     path::{Path, Step},
     select::SelectError,
     small_bytes::SmallBytes,
@@ -577,7 +577,12 @@ impl Answers {
             SelectError::Missed => NoValue::Upstream { origin: base, missed: Some(path.clone()) },
             other => NoValue::Failed(invalid_reference(argument, &other.to_string())),
         })?;
-        let selected = Encoded { bytes, capabilities: object::capabilities(capabilities) };
+        // Streams in it belong to the call that got here first.
+        let claimed: Option<Vec<Capability>> = capabilities.iter().map(Capability::claimed).collect();
+        let Some(claimed) = claimed else {
+            return Err(NoValue::Failed(invalid_reference(argument, STREAM_TAKEN)));
+        };
+        let selected = Encoded { bytes, capabilities: object::capabilities(claimed) };
         if self.pending_bytes.saturating_add(selected.size()) > self.limits.pending_bytes_max {
             return Err(NoValue::Failed(exhausted("pending_bytes_max")));
         }
@@ -610,6 +615,7 @@ impl Answers {
                 let object = match only_object(&selected)? {
                     Capability::Local(object) => object,
                     Capability::Import(import) => import.forward(),
+                    Capability::Stream(_) => return Err(no_object()),
                 };
                 // The result's layout says what it should be; one that was passed on for a peer may be something else.
                 if let Method::Known(known) = answer.method {
@@ -905,7 +911,7 @@ impl Answers {
                 // The caller of a one-way call hears of no error: objects in it would be introduced to nobody.
                 let passed = match answer.oneway {
                     true => Ok(Vec::new()),
-                    false => pass_settled(&objects, &mut outgoing.objects),
+                    false => pass_settled(&objects, outgoing, outgoing.position()),
                 };
                 let no_value = match passed {
                     Ok(passed) => NoValue::Error(bytes, passed),
@@ -926,14 +932,21 @@ impl Answers {
         }
         let oneway = answer.oneway;
         let payload = payload.filter(|_| !oneway);
+        let has_streams = objects.iter().any(|object| matches!(object, Capability::Stream(_)));
+        if let (Some((value, _)), true) = (&held, has_streams) {
+            // Calls that were built on it get its streams, not a caller who may never ask for them.
+            let uses = std::mem::take(&mut answer.uses);
+            self.resolve_uses(id, value.as_ref(), uses, outgoing);
+        }
         let passed = match &payload {
-            Some(_) => pass_settled(&objects, &mut outgoing.objects),
+            Some(_) => pass_settled(&objects, outgoing, outgoing.position()),
             None => Ok(Vec::new()),
         };
         let passed = match passed {
             Ok(passed) => passed,
             Err(failure) => return self.fail(id, NoValue::Failed(failure), outgoing),
         };
+        let Some(answer) = self.table.get_mut(&id) else { return };
         answer.returned = true;
         let uses = std::mem::take(&mut answer.uses);
         match payload {
@@ -1300,7 +1313,11 @@ fn settled(objects: Vec<ObjectSlot>) -> object::Capabilities {
 
 /// The object that a selected part is, as its layout says.
 fn only_object(selected: &Encoded) -> Result<Capability, NoValue> {
-    selected.only_object().ok_or_else(|| NoValue::Failed(invalid_reference("(target)", "there is no object")))
+    selected.only_object().ok_or_else(no_object)
+}
+
+fn no_object() -> NoValue {
+    NoValue::Failed(invalid_reference("(target)", "there is no object"))
 }
 
 pub(super) fn no_such_object(place: &str) -> Failure {

@@ -20,11 +20,11 @@ use rustc_hash::FxHashMap;
 
 use super::{
     CallExtras, CallOutcome, CallTarget, MethodName, NewCall, UpstreamOutcome, Waiter, exhausted,
-    handshake::Allowance, methods::OwnMethods, objects::Objects, outgoing::Outgoing,
+    handshake::Allowance, methods::OwnMethods, outgoing::Outgoing,
 };
 use crate::{
     error::Violation,
-    object::{Capabilities, Capability, Encoded, Passing},
+    object::{Capabilities, Capability, Encoded, Passing, STREAM_TAKEN},
     path::Path,
     small_bytes::SmallBytes,
     time::Time,
@@ -335,7 +335,7 @@ impl<W: Waiter> Calls<W> {
         let Queued { id, number, service, method, payload, extras } = queued;
         let CallExtras { target, objects, methods: named, metadata } =
             extras.map_or_else(CallExtras::default, |extras| *extras);
-        let passed = match pass(&objects, &mut outgoing.objects) {
+        let passed = match pass(&objects, outgoing) {
             Ok(passed) => passed,
             Err(failure) => return self.refuse(id, CallOutcome::Failed(failure), outgoing),
         };
@@ -707,8 +707,8 @@ fn objects_bytes_max(objects: &[Passing]) -> usize {
     objects.iter().map(bytes_max).sum()
 }
 
-/// Introduces the objects that a call passes; all of them or none.
-fn pass(objects: &[Passing], table: &mut Objects) -> Result<Vec<PassedObject>, Failure> {
+/// Introduces the objects that a call passes, and opens its streams; all of them or none.
+fn pass(objects: &[Passing], outgoing: &mut Outgoing) -> Result<Vec<PassedObject>, Failure> {
     if objects_bytes_max(objects) > OBJECTS_BYTES_MAX {
         return Err(too_many_objects("(arguments)"));
     }
@@ -716,35 +716,53 @@ fn pass(objects: &[Passing], table: &mut Objects) -> Result<Vec<PassedObject>, F
         Passing::Settled(capability) => Some(capability),
         Passing::Result(..) => None,
     });
-    if !table.has_room_for(settled) {
-        return Err(exhausted("exports_max"));
-    }
+    let opened_in = outgoing.position();
+    let mut settled = introduce(settled, outgoing, opened_in, "(arguments)")?.into_iter();
     let pass = |object: &Passing| match object {
-        Passing::Settled(capability) => pass_one(capability, table),
-        Passing::Result(base, path) => PassedObject::Result(*base, path.clone()),
+        Passing::Settled(_) => settled.next(),
+        Passing::Result(base, path) => Some(PassedObject::Result(*base, path.clone())),
     };
-    Ok(objects.iter().map(pass).collect())
+    Ok(objects.iter().filter_map(pass).collect())
 }
 
-/// The same for a result.
+/// The same for a result, and for an item of a stream. Streams are opened by the message of that number.
 pub(super) fn pass_settled(
     objects: &[Capability],
-    table: &mut Objects,
+    outgoing: &mut Outgoing,
+    opened_in: usize,
 ) -> Result<Vec<PassedObject>, Failure> {
+    if objects.is_empty() {
+        return Ok(Vec::new());
+    }
     if objects.len() * OBJECT_BYTES_MAX > OBJECTS_BYTES_MAX {
         return Err(too_many_objects("(result)"));
     }
-    if !table.has_room_for(objects.iter()) {
-        return Err(exhausted("exports_max"));
-    }
-    Ok(objects.iter().map(|capability| pass_one(capability, table)).collect())
+    introduce(objects.iter(), outgoing, opened_in, "(result)")
 }
 
-fn pass_one(capability: &Capability, table: &mut Objects) -> PassedObject {
-    match capability {
-        Capability::Import(import) => PassedObject::Receivers(import.id),
-        Capability::Local(object) => PassedObject::Senders(table.export(object)),
+fn introduce<'a>(
+    objects: impl Iterator<Item = &'a Capability> + Clone,
+    outgoing: &mut Outgoing,
+    opened_in: usize,
+    place: &str,
+) -> Result<Vec<PassedObject>, Failure> {
+    if !outgoing.objects.has_room_for(objects.clone()) {
+        return Err(exhausted("exports_max"));
     }
+    let streams = objects.clone().filter(|object| matches!(object, Capability::Stream(_))).count();
+    if streams > 0 && !outgoing.streams.has_room_for(streams) {
+        return Err(exhausted("streams_max"));
+    }
+    let taken = || Failure::InvalidReference { argument: place.into(), reason: STREAM_TAKEN.into() };
+    // Each stream is taken before anything is introduced.
+    let claimed: Vec<Capability> =
+        objects.map(Capability::claimed).collect::<Option<_>>().ok_or_else(taken)?;
+    let one = |capability| match capability {
+        Capability::Import(import) => PassedObject::Receivers(import.id),
+        Capability::Local(object) => PassedObject::Senders(outgoing.objects.export(&object)),
+        Capability::Stream(slot) => PassedObject::Stream(outgoing.streams.open(slot, opened_in)),
+    };
+    Ok(claimed.into_iter().map(one).collect())
 }
 
 fn too_many_objects(place: &str) -> Failure {

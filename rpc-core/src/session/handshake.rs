@@ -137,6 +137,11 @@ impl Handshake {
         }
     }
 
+    /// What the peer takes, once it said so.
+    pub(crate) fn peer(&self) -> Option<Offer> {
+        self.peer
+    }
+
     /// The longest payload the peer takes; before it said so, what this side itself would take.
     pub(crate) fn peer_payload_bytes_max(&self) -> usize {
         usize::try_from(self.peer.unwrap_or(self.offer).payload_bytes_max).unwrap_or(usize::MAX)

@@ -69,7 +69,7 @@ impl Objects {
     pub(crate) fn has_room_for<'a>(&self, objects: impl Iterator<Item = &'a Capability>) -> bool {
         let is_new = |object: &&Capability| match object {
             Capability::Local(object) => !self.ids.contains_key(&address(object)),
-            Capability::Import(_) => false,
+            Capability::Import(_) | Capability::Stream(_) => false,
         };
         self.exports.len().saturating_add(objects.filter(is_new).count()) <= self.limits.exports_max
     }

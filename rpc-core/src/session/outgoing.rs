@@ -7,21 +7,23 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::objects::Objects;
+use super::{objects::Objects, streams::Streams};
 use crate::{
     small_bytes::SmallBytes,
     time::Time,
-    wire::{self, BATCH_BYTES, CHUNK_BYTES, CallId, Frame, INLINE_BYTES_MAX, Payload, Return},
+    wire::{self, BATCH_BYTES, CHUNK_BYTES, CHUNK_HEAD_BYTES, CallId, Frame, INLINE_BYTES_MAX, Payload, Return},
 };
 
 /// No message is longer: what receivers take by default.
 const MESSAGE_BYTES: usize = 128 << 10;
-/// The most that a chunk frame has besides its bytes.
-const CHUNK_HEAD_BYTES: usize = 16;
+/// Streams fill a message up to this. A chunk, which may be the last that is added, is at most twice as long.
+const STREAM_BYTES: usize = 32 << 10;
 
 pub(crate) struct Outgoing {
     /// Objects are introduced as what names them is sent.
     pub(crate) objects: Objects,
+    /// Streams are opened so too.
+    pub(crate) streams: Streams,
     full: VecDeque<Batch>,
     open: Batch,
     /// Returns in all batches.
@@ -35,6 +37,8 @@ pub(crate) struct Outgoing {
     popped: usize,
     queued_bytes: usize,
     sent_bytes: usize,
+    /// Whose turn it is where both wait: streams or large payloads.
+    streams_first: bool,
 }
 
 #[derive(Default)]
@@ -52,9 +56,10 @@ struct Large {
 }
 
 impl Outgoing {
-    pub(crate) fn new(objects: Objects) -> Self {
+    pub(crate) fn new(objects: Objects, streams: Streams) -> Self {
         Self {
             objects,
+            streams,
             full: VecDeque::new(),
             open: Batch::default(),
             returns: 0,
@@ -64,6 +69,7 @@ impl Outgoing {
             popped: 0,
             queued_bytes: 0,
             sent_bytes: 0,
+            streams_first: false,
         }
     }
 
@@ -117,7 +123,7 @@ impl Outgoing {
         }
         let total = bytes.len();
         self.queued_bytes += total;
-        let announced_in = self.popped + self.full.len();
+        let announced_in = self.position();
         self.arguments_in_chunks += usize::from(!of_return);
         self.large.push_back(Large { id, of_return, announced_in, rest: bytes.into_bytes() });
         Payload::Chunked { total }
@@ -129,9 +135,24 @@ impl Outgoing {
         std::mem::replace(&mut self.open, Batch { bytes: Vec::with_capacity(room), returns: 0 })
     }
 
-    /// Bytes that wait to be sent.
+    /// The number of the message that has what is appended now.
+    pub(crate) fn position(&self) -> usize {
+        self.popped + self.full.len()
+    }
+
+    /// The number of the message that is being handed out.
+    pub(super) fn position_of_message(&self) -> usize {
+        self.popped
+    }
+
+    /// Bytes that wait to be sent, those of streams left out, which wait for credit as well.
     pub(crate) fn bytes(&self) -> usize {
         self.queued_bytes
+    }
+
+    /// All bytes that wait to be sent.
+    pub(crate) fn all_bytes(&self) -> usize {
+        self.queued_bytes + self.streams.queued_bytes()
     }
 
     /// Calls whose arguments are leaving in chunks.
@@ -154,7 +175,10 @@ impl Outgoing {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.full.is_empty() && self.open.bytes.is_empty() && self.large.is_empty()
+        self.full.is_empty()
+            && self.open.bytes.is_empty()
+            && self.large.is_empty()
+            && self.streams.is_silent()
     }
 
     /// Bytes handed out or ready to be.
@@ -164,8 +188,11 @@ impl Outgoing {
             + self.full.iter().map(|batch| batch.bytes.len()).sum::<usize>()
     }
 
-    /// The next message. With `large`, one chunk rides along.
+    /// The next message. With `large`, items of streams and one chunk ride along.
     pub(crate) fn pop_message(&mut self, large: bool) -> Option<Vec<u8>> {
+        for frame in self.streams.take_control() {
+            self.push(&frame);
+        }
         let batch = match self.full.pop_front() {
             Some(batch) => batch,
             None => self.take_open(),
@@ -173,9 +200,18 @@ impl Outgoing {
         let Batch { bytes: mut message, returns } = batch;
         self.returns -= returns;
         self.queued_bytes -= message.len();
-        // A batch that a large frame has filled is long enough.
-        if large && message.len() <= 2 * BATCH_BYTES {
-            self.append_chunk(&mut message);
+        if large {
+            self.streams_first = !self.streams_first;
+            if self.streams_first {
+                self.append_streams(&mut message, STREAM_BYTES);
+            }
+            // A batch that a large frame has filled is long enough.
+            if message.len() <= 2 * BATCH_BYTES {
+                self.append_chunk(&mut message);
+            }
+            if !self.streams_first {
+                self.append_streams(&mut message, STREAM_BYTES);
+            }
         }
         if message.is_empty() {
             return None;

@@ -5,6 +5,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::BTreeMap,
     rc::Rc,
     sync::{Arc, Mutex},
     time::Duration,
@@ -15,6 +16,7 @@ use bytes::Bytes;
 use super::{
     Begin, BeginMap, CallExtras, CallOutcome, CallTarget, Event, Identity, MethodName, NewCall, Session,
     Side, UpstreamOutcome, Waiter,
+    streams::StreamEvent,
     things::{OTHER, THING},
 };
 use crate::{
@@ -24,16 +26,17 @@ use crate::{
         SignatureCache, ValueDescriptor,
     },
     dispatch::{Held, Outcome},
-    error::Violation,
+    error::{StopReason, Violation},
     limits::Limits,
-    link::{Handle, Interest},
+    link::{Handle, Interest, Link},
     object::{Behaviour, Capability, Home, Import, LocalObject, Passing},
     path::{Path, Step},
     select::{self, SelectError},
     small_bytes::SmallBytes,
+    stream::{Piece, StreamSlot},
     stub::{Remote, RemoteTarget},
     time::Time,
-    wire::{CallId, Failure, Frame, FrameReader, METHOD_GET, METHOD_MAP, MethodNumber, ObjectId, slots},
+    wire::{CallId, Failure, Frame, FrameReader, METHOD_GET, METHOD_MAP, MethodNumber, ObjectId, StreamId, slots},
 };
 
 /// What `structured` returns.
@@ -252,6 +255,10 @@ impl Arg {
 pub(crate) struct TestPeer {
     pub(crate) session: Session<TestCall>,
     pub(crate) home: Arc<TestHome>,
+    /// The time of what this side was last told.
+    now: Time,
+    /// The streams that it sends.
+    pub(crate) producers: BTreeMap<StreamId, Producer>,
     next_id: i64,
     /// Calls whose handler has not been told what to do.
     pub(crate) open: Vec<Begin>,
@@ -273,6 +280,14 @@ pub(crate) struct TestPeer {
 pub(crate) enum Happened {
     Begun { answer: CallId, method: &'static str, arguments: Vec<SmallBytes> },
     Finished { answer: CallId },
+}
+
+/// The producer of a stream, as the driver would run it.
+pub(crate) struct Producer {
+    pub(crate) slot: Arc<StreamSlot>,
+    /// What it may still send.
+    pub(crate) room: i64,
+    pub(crate) stopped: Option<StopReason>,
 }
 
 /// A client and a server with nothing but virtual time between them.
@@ -339,9 +354,17 @@ impl Pair {
     }
 }
 
+/// What the reader of a stream did.
+enum Read {
+    Consumed(StreamId, u64, bool),
+    Dropped(StreamId, Option<String>),
+}
+
 /// Remembers which handles to imports are gone, until the session is told.
 pub(crate) struct TestHome {
     pub(crate) dropped: Mutex<Vec<ObjectId>>,
+    /// What readers of streams did, until the session is told.
+    read: Mutex<Vec<Read>>,
     /// What stubs of this side go through; nothing leaves by it.
     pub(crate) handle: Arc<Handle>,
 }
@@ -355,11 +378,27 @@ impl Home for TestHome {
         let handle = Arc::clone(&self.handle);
         LocalObject::new(Behaviour::Forward(Remote { handle, target: RemoteTarget::Import(import) }))
     }
+
+    fn is_of(&self, link: &Arc<Link>) -> bool {
+        Arc::ptr_eq(&self.handle.link, link)
+    }
+
+    fn stream_consumed(&self, stream: StreamId, bytes: u64) {
+        self.read.lock().expect("no test panics while it holds it").push(Read::Consumed(stream, bytes, false));
+    }
+
+    fn stream_awaited(&self, stream: StreamId, bytes: u64) {
+        self.read.lock().expect("no test panics while it holds it").push(Read::Consumed(stream, bytes, true));
+    }
+
+    fn stream_dropped(&self, stream: StreamId, reason: Option<String>) {
+        self.read.lock().expect("no test panics while it holds it").push(Read::Dropped(stream, reason));
+    }
 }
 
 impl TestPeer {
     fn new(now: Time, side: Side, limits: Limits) -> Self {
-        let home = Arc::new(TestHome { dropped: Mutex::default(), handle: Arc::new(Handle::closed()) });
+        let home = Arc::new(TestHome { dropped: Mutex::default(), read: Mutex::default(), handle: Arc::new(Handle::closed()) });
         let session = Session::new(
             now,
             side,
@@ -371,6 +410,8 @@ impl TestPeer {
         Self {
             session,
             home,
+            now,
+            producers: BTreeMap::new(),
             next_id: 1,
             open: Vec::new(),
             maps: Vec::new(),
@@ -545,9 +586,20 @@ impl TestPeer {
         let dropped =
             std::mem::take(&mut *self.home.dropped.lock().expect("no test panics while it holds it"));
         dropped.into_iter().for_each(|id| self.session.import_dropped(id));
+        let read = std::mem::take(&mut *self.home.read.lock().expect("no test panics while it holds it"));
+        for read in read {
+            match read {
+                Read::Consumed(stream, bytes, awaited) => {
+                    self.session.stream_consumed(self.now, stream, bytes, awaited);
+                }
+                Read::Dropped(stream, reason) => self.session.stream_dropped(self.now, stream, reason),
+            }
+        }
+        self.take_events();
     }
 
     pub(crate) fn poll_message(&mut self, now: Time) -> Option<Vec<u8>> {
+        self.now = now;
         let message = self.session.poll_message(now, true);
         self.take_events();
         if let Some(message) = &message {
@@ -557,6 +609,7 @@ impl TestPeer {
     }
 
     pub(crate) fn receive(&mut self, now: Time, message: &[u8]) -> Result<(), Violation> {
+        self.now = now;
         self.session.handle_message(now, Bytes::copy_from_slice(message))?;
         self.take_events();
         while self.session.is_reading() {
@@ -593,9 +646,39 @@ impl TestPeer {
                     self.maps.push(*begin);
                 }
                 Event::Cancel(answer) => self.cancelled.push(answer),
+                Event::Stream(event) => self.stream_event(event),
                 Event::PeerClosing { .. } => self.peer_closing = true,
             }
         }
+    }
+
+    fn stream_event(&mut self, event: StreamEvent) {
+        match event {
+            StreamEvent::Opened { stream, slot } => {
+                self.producers.insert(stream, Producer { slot, room: 0, stopped: None });
+            }
+            StreamEvent::Room { stream, bytes } => {
+                self.producers.get_mut(&stream).expect("it was opened").room += bytes;
+            }
+            StreamEvent::Stopped { stream, reason } => {
+                let producer = self.producers.get_mut(&stream).expect("it was opened");
+                assert!(producer.stopped.replace(reason).is_none(), "stream {} is stopped once", stream.0);
+            }
+            StreamEvent::Arrived { inlet, piece } => drop(inlet.push(piece)),
+            StreamEvent::Awaited { inlet } => {
+                if inlet.is_awaited() {
+                    self.session.stream_consumed(self.now, inlet.stream, 0, true);
+                }
+            }
+        }
+    }
+
+    /// Sends a piece of a stream, as a producer does whose room it takes.
+    pub(crate) fn send(&mut self, stream: StreamId, piece: Piece) {
+        if let Some(producer) = self.producers.get_mut(&stream) {
+            producer.room -= i64::try_from(piece.charge()).expect("pieces are small");
+        }
+        self.session.send_stream(stream, piece);
     }
 
     fn begin(&mut self, begin: Begin) {

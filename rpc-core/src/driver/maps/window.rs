@@ -370,6 +370,7 @@ impl<'a> Window<'a> {
         Ok(Some(match object {
             Capability::Local(object) => object,
             Capability::Import(import) => import.forward(),
+            Capability::Stream(_) => return Err(unselectable("there is no object".into()).into()),
         }))
     }
 

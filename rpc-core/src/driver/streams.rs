@@ -1,0 +1,166 @@
+//! Runs the producers of streams: each is a task that fills as much as there is credit and room for.
+
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicI64, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use futures::task::AtomicWaker;
+
+use super::Driver;
+use crate::{
+    dispatch::panic_text,
+    error::{CloseReason, StopReason},
+    link::{Link, Submission},
+    object::drop_quietly,
+    session::streams::StreamEvent,
+    stream::{Ending, Fill, Piece, Reading, Source},
+    time::Time,
+    wire::{Failure, StreamId},
+};
+
+/// What a producer adds at once: what takes longer to make lets the first of it leave.
+const FILL_BYTES: i64 = 32 << 10;
+
+/// What a producer's task shares with the driver.
+pub(super) struct Producer {
+    /// What it may add; below zero after an item that took more than there was.
+    room: AtomicI64,
+    stopped: OnceLock<StopReason>,
+    waker: AtomicWaker,
+}
+
+impl Producer {
+    pub(super) fn stop(&self, reason: StopReason) {
+        let _ = self.stopped.set(reason);
+        self.waker.wake();
+    }
+}
+
+impl<T> Driver<T> {
+    pub(super) fn stream_event(&mut self, event: StreamEvent, now: Time) {
+        match event {
+            StreamEvent::Opened { stream, slot } => {
+                let Some(reading) = slot.take() else { return };
+                let producer = Arc::new(Producer {
+                    room: AtomicI64::new(0),
+                    stopped: OnceLock::new(),
+                    waker: AtomicWaker::new(),
+                });
+                self.producers.insert(stream, Arc::clone(&producer));
+                tokio::spawn(Pump { stream, source: Some(reading), producer, link: Arc::clone(&self.link) });
+            }
+            StreamEvent::Room { stream, bytes } => {
+                if let Some(producer) = self.producers.get(&stream) {
+                    producer.room.fetch_add(bytes, Ordering::AcqRel);
+                    producer.waker.wake();
+                }
+            }
+            StreamEvent::Stopped { stream, reason } => {
+                if let Some(producer) = self.producers.remove(&stream) {
+                    producer.stop(reason);
+                }
+            }
+            StreamEvent::Arrived { inlet, piece } => self.wakers.extend(inlet.push(piece)),
+            StreamEvent::Awaited { inlet } => {
+                if inlet.is_awaited() {
+                    self.session.stream_consumed(now, inlet.stream, 0, true);
+                }
+            }
+        }
+    }
+
+    /// What a producer has filled.
+    pub(super) fn send_stream(&mut self, stream: StreamId, pieces: Vec<Piece>) {
+        for piece in pieces {
+            if matches!(piece, Piece::End(_)) {
+                self.producers.remove(&stream);
+            }
+            self.session.send_stream(stream, piece);
+        }
+    }
+
+    /// The session is over: readers and producers learn why.
+    pub(super) fn end_streams(&mut self, reason: &CloseReason) {
+        let (inlets, _) = self.session.abandon_streams();
+        for inlet in inlets {
+            self.wakers.extend(inlet.push(Piece::End(Ending::Disconnected(reason.clone()))));
+        }
+        for (_, producer) in self.producers.drain() {
+            producer.stop(StopReason::Disconnected(reason.clone()));
+        }
+    }
+}
+
+/// The task of one producer.
+struct Pump {
+    stream: StreamId,
+    /// Gone when the stream is over.
+    source: Option<Reading>,
+    producer: Arc<Producer>,
+    link: Arc<Link>,
+}
+
+impl Future for Pump {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let pump = self.get_mut();
+        loop {
+            pump.producer.waker.register(cx.waker());
+            if let Some(reason) = pump.producer.stopped.get() {
+                if let Some(source) = &mut pump.source {
+                    source.stopped(reason);
+                }
+                return pump.over();
+            }
+            let room = pump.producer.room.load(Ordering::Acquire);
+            if room <= 0 {
+                return Poll::Pending;
+            }
+            let Some(source) = &mut pump.source else { return Poll::Ready(()) };
+            let mut fill = Fill::new(&pump.link, room.min(FILL_BYTES), Vec::new());
+            let polled = catch_unwind(AssertUnwindSafe(|| source.poll_fill(cx, &mut fill)));
+            let mut pieces = fill.finish();
+            if let Err(panic) = &polled {
+                tracing::error!("the producer of a stream panicked: {}", panic_text(&**panic));
+                pieces.push(Piece::End(Ending::Failed(Failure::Panicked)));
+            }
+            let charge: u64 = pieces.iter().map(Piece::charge).sum();
+            pump.producer.room.fetch_sub(i64::try_from(charge).unwrap_or(i64::MAX), Ordering::AcqRel);
+            let has_ended = matches!(pieces.last(), Some(Piece::End(_)));
+            if !pieces.is_empty() {
+                pump.link.submit(Submission::Stream(pump.stream, pieces));
+            }
+            if has_ended {
+                return pump.over();
+            }
+            if matches!(polled, Ok(Poll::Pending)) {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl Pump {
+    /// A user's `Drop` may panic; here nobody needs to know.
+    fn over(&mut self) -> Poll<()> {
+        drop_quietly(self.source.take(), "the producer of a stream");
+        Poll::Ready(())
+    }
+}
+
+/// Dropped by a runtime that shuts down, it has nothing more to say: its reader learns of it with the session.
+impl Drop for Pump {
+    fn drop(&mut self) {
+        if self.source.is_some() {
+            drop_quietly(self.source.take(), "the producer of a stream");
+        }
+    }
+}

@@ -1,0 +1,498 @@
+//! Streams as values: made of any producer on one side, read as a `futures::Stream` on the other.
+//!
+//! Like a client, a stream inside an argument, a result or another stream's item is written as its place in the table that
+//! travels beside the payload (`object.rs`). What it stands for lies in a slot that the value and the tables share; who
+//! reads it, or sends it, takes it out, and whoever comes later finds it taken.
+//!
+//! ```text
+//! user's Stream ─▶ Source ─▶ pump, a task (driver/streams.rs) ─▶ session/streams.rs ═▶ peer
+//! peer ═▶ session/streams.rs ─▶ Inlet ─▶ Streaming<T> ─▶ user
+//!                                   └──▶ as a Source again, for a third party
+//! ```
+
+use std::{
+    any::{Any, TypeId, type_name},
+    collections::VecDeque,
+    fmt,
+    marker::PhantomData,
+    ops::Range,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt, stream};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{DeserializeOwned, SeqAccess, Visitor},
+};
+
+pub use self::{
+    broadcast::{Broadcast, Slow},
+    channel::StreamSender,
+};
+pub(crate) use self::{
+    inlet::{Inlet, InletReader},
+    source::{Fill, Source},
+};
+use self::source::FromStream;
+use crate::{
+    codec,
+    error::{CloseReason, DecodeError, StopReason, StreamError},
+    link::Handle,
+    never::Never,
+    object::{self, Encoded, drop_quietly},
+    small_bytes::SmallBytes,
+    wire::{Failure, ItemReader, items_charge},
+};
+
+mod broadcast;
+mod channel;
+mod inlet;
+mod source;
+
+/// The newtype that a stream is to serde. Tracing knows it by this name.
+pub(crate) const STREAM: &str = "rpc_core::Stream";
+
+/// Local streams are read in portions of this.
+const LOCAL_BYTES: i64 = 16 << 10;
+/// Shorter byte strings are copied out of the message they came in, which they would keep whole.
+const SHARED_BYTES: usize = 4 << 10;
+
+/// A stream of `T`, as an argument, a result, or anywhere inside of one.
+///
+/// It is made of a producer — [`new`](Self::new) of any `Stream`, [`from_iter`](Self::from_iter),
+/// [`channel`](Self::channel), a [`Broadcast`] — and given away like any other value; who gets it reads it as a
+/// `futures::Stream` of `Result<T, StreamError<E>>`. So a method that takes one is uploaded to, one that returns one can be
+/// subscribed to, and one that does both talks both ways.
+///
+/// * **Bounded.** The producer is polled only when the reader has room: a reader that stops stops it, wherever the two
+///   are, and nothing is dropped in between. What may be on its way is
+///   [`Limits::stream_window_bytes`](crate::Limits::stream_window_bytes) and adapts to the link. Other calls and streams
+///   of the session do not notice.
+/// * **Once.** It can be read, or passed on, by one: the second finds [`StreamError::Taken`], or has its call refused. A
+///   value that could not be encoded takes nothing.
+/// * **Ends as its producer does**: completely, with a typed error of its own (`E`; see [`try_new`](Self::try_new)), or
+///   with another [`StreamError`], exactly once; after that there is `None`.
+/// * **Dropped, it stops the producer**, which is dropped in turn and can know why ([`StreamSender`]). It keeps its session
+///   open until then; nothing else that is dropped ends it.
+/// * **Passed on**, also when a part was read, its items flow through this side without being decoded or piled up. A
+///   promise of one can be an argument of a later call, which then runs next to the producer.
+/// * Items can be anything that arguments can, clients and further streams included. [`bytes::Bytes`] travel without being
+///   looked at, and long ones without being copied before they are sent.
+///
+/// # Cancel safety
+/// `next()` and what else polls it hold nothing: dropped, the item is still there for the next.
+///
+/// # Example
+/// ```
+/// use futures::StreamExt;
+/// use rpc_core::{Services, Streaming, memory, rpc};
+///
+/// #[rpc]
+/// trait Numbers {
+///     async fn upto(&self, end: u64) -> Streaming<u64>;
+///     async fn sum(&self, numbers: Streaming<u64>) -> u64;
+/// }
+/// struct Counting;
+/// impl Numbers for Counting {
+///     async fn upto(&self, end: u64) -> Streaming<u64> {
+///         Streaming::from_iter(0..end)
+///     }
+///     async fn sum(&self, numbers: Streaming<u64>) -> u64 {
+///         numbers.filter_map(async |number| number.ok()).fold(0, async |sum, number| sum + number).await
+///     }
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let numbers: NumbersClient = memory::connect(Services::new().with(NumbersServer::new(Counting))).service();
+/// let mut three = numbers.upto(3).await?;
+/// while let Some(number) = three.next().await {
+///     println!("{}", number?);
+/// }
+/// assert_eq!(numbers.sum(Streaming::from_iter([1, 2, 3])).await?, 6);
+/// assert_eq!(numbers.sum(numbers.upto(4)).await?, 6); // never came by here
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a stream that is dropped stops its producer"]
+pub struct Streaming<T, E = Never> {
+    slot: Arc<StreamSlot>,
+    /// Taken out of the slot by the first poll.
+    reading: Mutex<Option<Reading>>,
+    state: State,
+    _types: PhantomData<fn() -> (T, E)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    Over,
+}
+
+/// What a stream stands for, until somebody takes it.
+pub(crate) struct StreamSlot(Mutex<Option<Reading>>);
+
+/// A stream that is being read, or can be.
+pub(crate) struct Reading {
+    content: Content,
+    /// Items that are handed out one by one.
+    open: Option<Open>,
+    /// What comes behind them.
+    pieces: VecDeque<Piece>,
+    /// Of the session that its items call through; keeps it open.
+    handle: Option<Arc<Handle>>,
+}
+
+pub(crate) enum Content {
+    /// Made in this process.
+    Source(Box<dyn Source>),
+    /// Of a peer.
+    Inlet(InletReader),
+}
+
+/// A part of a stream on its way.
+pub(crate) enum Piece {
+    /// So many items, one behind the other, each after its length.
+    Items { count: u64, items: Encoded },
+    /// A long item. While it is to be sent, its first bytes may lie apart.
+    Large { head: SmallBytes, item: Encoded },
+    /// So many items were left out by their producer.
+    Missed(u64),
+    /// Nothing comes behind it.
+    End(Ending),
+}
+
+/// How a stream ended.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    Complete,
+    Error(Encoded),
+    /// Its producer was dropped first.
+    Abandoned,
+    /// The reader let go of it.
+    Stopped,
+    Failed(Failure),
+    Disconnected(CloseReason),
+}
+
+impl Piece {
+    /// What it takes of its stream's credit.
+    pub(crate) fn charge(&self) -> u64 {
+        let objects = |encoded: &Encoded| encoded.capabilities.as_ref().map_or(0, |table| table.len());
+        match self {
+            Self::Items { count, items } => items_charge(*count, items.len(), objects(items)),
+            Self::Large { head, item } => items_charge(1, head.len() + item.len(), objects(item)),
+            Self::Missed(_) | Self::End(_) => 0,
+        }
+    }
+}
+
+// ---- making ----
+
+impl<T: Serialize + Send + 'static> Streaming<T> {
+    /// Of the items of any stream.
+    ///
+    /// It is polled on a task of its own, when the reader has room for more.
+    pub fn new(stream: impl Stream<Item = T> + Send + 'static) -> Self {
+        Self::try_new(stream.map(Ok))
+    }
+
+    /// Of the items of an iterator, which must not block.
+    #[expect(clippy::should_implement_trait, reason = "`collect` would hide that the iterator is not run here")]
+    pub fn from_iter(items: impl IntoIterator<Item = T, IntoIter: Send + 'static>) -> Self {
+        Self::new(stream::iter(items))
+    }
+}
+
+impl<T: Serialize + Send + 'static, E: Serialize + Send + 'static> Streaming<T, E> {
+    /// Of the items of a stream that may fail: its first error ends it, and reaches the reader as
+    /// [`StreamError::Failed`].
+    pub fn try_new(stream: impl Stream<Item = Result<T, E>> + Send + 'static) -> Self {
+        Self::of(Content::Source(Box::new(FromStream::new(stream))))
+    }
+
+    /// A stream and what puts items in it. `capacity` items, and one a sender, wait here for credit; more make the senders
+    /// wait.
+    pub fn channel(capacity: usize) -> (StreamSender<T, E>, Self) {
+        let (sender, source) = channel::channel(capacity);
+        (sender, Self::of(Content::Source(Box::new(source))))
+    }
+}
+
+impl<T> Streaming<T> {
+    /// The same stream where one with an error of its own is due.
+    pub fn widen<E>(self) -> Streaming<T, E> {
+        let Self { slot, reading, state, .. } = self;
+        Streaming { slot, reading, state, _types: PhantomData }
+    }
+}
+
+impl<T, E> Streaming<T, E> {
+    fn of(content: Content) -> Self {
+        Self::at(StreamSlot::of(content))
+    }
+
+    fn at(slot: Arc<StreamSlot>) -> Self {
+        Self { slot, reading: Mutex::default(), state: State::Open, _types: PhantomData }
+    }
+
+    pub(crate) fn of_source(source: impl Source + 'static) -> Self {
+        Self::of(Content::Source(Box::new(source)))
+    }
+
+    /// Stops the producer and says why, in words that it sees as [`StopReason::Refused`]. Merely dropped, it sees
+    /// [`StopReason::NotWanted`].
+    pub fn refuse(mut self, reason: impl Into<String>) {
+        self.stop_for(reason.into());
+    }
+
+    fn stop_for(&mut self, reason: String) {
+        let own = self.reading.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut reading) = own.or_else(|| self.slot.lock().take()) {
+            reading.stopped(&StopReason::Refused { reason });
+        }
+        self.state = State::Over;
+    }
+}
+
+// ---- reading ----
+
+impl<T: DeserializeOwned + 'static, E: DeserializeOwned + 'static> Stream for Streaming<T, E> {
+    type Item = Result<T, StreamError<E>>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let stream = self.get_mut();
+        if stream.state == State::Over {
+            return Poll::Ready(None);
+        }
+        let reading = stream.reading.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if reading.is_none() {
+            *reading = stream.slot.lock().take();
+        }
+        let Some(reading) = reading else {
+            stream.state = State::Over;
+            return Poll::Ready(Some(Err(StreamError::Taken)));
+        };
+        let error = match ready!(reading.poll_item::<T, E>(cx)) {
+            Next::Item(item) => return Poll::Ready(Some(Ok(item))),
+            Next::Missed(count) => return Poll::Ready(Some(Err(StreamError::Missed { count }))),
+            Next::End(error) => error,
+        };
+        if let Some(StreamError::BadItem(reason)) = &error {
+            let reason = format!("an item could not be decoded: {reason}");
+            stream.stop_for(reason);
+        }
+        stream.state = State::Over;
+        *stream.reading.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
+        Poll::Ready(error.map(Err))
+    }
+}
+
+enum Next<T, E> {
+    Item(T),
+    Missed(u64),
+    End(Option<StreamError<E>>),
+}
+
+impl Reading {
+    fn poll_item<T, E>(&mut self, cx: &mut Context<'_>) -> Poll<Next<T, E>>
+    where
+        T: DeserializeOwned + 'static,
+        E: DeserializeOwned,
+    {
+        loop {
+            if let Some(open) = &mut self.open {
+                if let Some(range) = open.reader.next_range() {
+                    let bytes = open.reader.bytes();
+                    let item = decode::<T>(bytes, range, &open.capabilities, self.handle.as_ref());
+                    return Poll::Ready(item.map_or_else(|error| Next::End(Some(StreamError::BadItem(error))), Next::Item));
+                }
+                self.open = None;
+            }
+            match ready!(self.poll_piece(cx)) {
+                Piece::Items { items, .. } => self.open = Some(Open::new(items)),
+                Piece::Large { head, item } => {
+                    let bytes = match head.is_empty() {
+                        true => item.bytes,
+                        false => [&head[..], &item.bytes].concat().into(),
+                    };
+                    let whole = 0..bytes.len();
+                    let item = decode::<T>(&bytes, whole, &item.capabilities, self.handle.as_ref());
+                    return Poll::Ready(item.map_or_else(|error| Next::End(Some(StreamError::BadItem(error))), Next::Item));
+                }
+                Piece::Missed(count) => return Poll::Ready(Next::Missed(count)),
+                Piece::End(ending) => return Poll::Ready(Next::End(self.error(ending))),
+            }
+        }
+    }
+
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Piece> {
+        loop {
+            if let Some(piece) = self.pieces.pop_front() {
+                return Poll::Ready(piece);
+            }
+            match &mut self.content {
+                Content::Inlet(reader) => return reader.poll(cx),
+                Content::Source(source) => {
+                    let handle = self.handle.as_ref().unwrap_or(Handle::never_open());
+                    let mut fill = Fill::new(&handle.link, LOCAL_BYTES, Vec::new());
+                    let polled = source.poll_fill(cx, &mut fill);
+                    self.pieces.extend(fill.finish());
+                    if polled.is_pending() && self.pieces.is_empty() {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
+
+    /// How the reader learns of an end; `None` if it is complete.
+    fn error<E: DeserializeOwned>(&self, ending: Ending) -> Option<StreamError<E>> {
+        let handle = self.handle.as_ref().unwrap_or(Handle::never_open());
+        Some(match ending {
+            Ending::Complete => return None,
+            Ending::Error(error) => {
+                error.decode(handle, handle.link.budget).map_or_else(StreamError::BadItem, StreamError::Failed)
+            }
+            Ending::Abandoned | Ending::Stopped => StreamError::Abandoned,
+            Ending::Failed(Failure::Panicked) => StreamError::Panicked,
+            Ending::Failed(failure) => StreamError::Broken { reason: failure.to_string() },
+            Ending::Disconnected(reason) => StreamError::Disconnected(reason),
+        })
+    }
+}
+
+/// Items that lie one behind the other.
+pub(crate) struct Open {
+    reader: ItemReader,
+    capabilities: object::Capabilities,
+}
+
+impl Open {
+    fn new(items: Encoded) -> Self {
+        Self { reader: ItemReader::new(items.bytes), capabilities: items.capabilities }
+    }
+
+    fn next_encoded(&mut self) -> Option<Encoded> {
+        let range = self.reader.next_range()?;
+        Some(Encoded { bytes: self.reader.bytes().part(range), capabilities: self.capabilities.clone() })
+    }
+}
+
+fn decode<T: DeserializeOwned + 'static>(
+    bytes: &SmallBytes,
+    range: Range<usize>,
+    capabilities: &object::Capabilities,
+    handle: Option<&Arc<Handle>>,
+) -> Result<T, DecodeError> {
+    let handle = handle.unwrap_or(Handle::never_open());
+    if TypeId::of::<T>() == TypeId::of::<Bytes>() {
+        let mut whole = Some(codec::byte_string(bytes, range, SHARED_BYTES)?);
+        if let Some(whole) = (&mut whole as &mut dyn Any).downcast_mut::<Option<T>>()
+            && let Some(whole) = whole.take()
+        {
+            return Ok(whole);
+        }
+        return Err(DecodeError::Truncated);
+    }
+    object::reading(capabilities, handle, || codec::decode(&bytes[range], handle.link.budget))
+}
+
+// ---- travelling ----
+
+impl StreamSlot {
+    fn of(content: Content) -> Arc<Self> {
+        let reading = Reading { content, open: None, pieces: VecDeque::new(), handle: None };
+        Arc::new(Self(Mutex::new(Some(reading))))
+    }
+
+    /// Of a stream that a peer opened.
+    pub(crate) fn arrived(reader: InletReader) -> Arc<Self> {
+        Self::of(Content::Inlet(reader))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Reading>> {
+        // Only moves happen under this lock, so a poisoned one is still consistent.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the stream, if nobody has.
+    pub(crate) fn take(&self) -> Option<Reading> {
+        self.lock().take()
+    }
+
+    /// Takes the stream for who passes it on.
+    pub(crate) fn claim(&self) -> Option<Arc<Self>> {
+        let reading = self.take()?;
+        Some(Arc::new(Self(Mutex::new(Some(reading)))))
+    }
+
+    /// Its items call through this session, unless it is known already through which.
+    pub(crate) fn belongs_to(&self, handle: &Arc<Handle>) {
+        if let Some(reading) = &mut *self.lock() {
+            reading.handle.get_or_insert_with(|| Arc::clone(handle));
+        }
+    }
+}
+
+/// The producer is user code, whose `Drop` may panic; it must not take the session with it.
+impl Drop for StreamSlot {
+    fn drop(&mut self) {
+        drop_quietly(self.take(), "a stream");
+    }
+}
+
+impl fmt::Debug for StreamSlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.lock().is_some() { "StreamSlot(open)" } else { "StreamSlot(taken)" })
+    }
+}
+
+impl<T, E> Serialize for Streaming<T, E> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // What was read in part goes on from there.
+        if let Some(reading) = self.reading.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            *self.slot.lock() = Some(reading);
+        }
+        object::serialize_stream(&self.slot, serializer)
+    }
+}
+
+impl<'de, T: DeserializeOwned, E: DeserializeOwned> Deserialize<'de> for Streaming<T, E> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(STREAM, StreamVisitor(PhantomData))
+    }
+}
+
+struct StreamVisitor<T, E>(PhantomData<fn() -> (T, E)>);
+
+impl<'de, T: DeserializeOwned, E: DeserializeOwned> Visitor<'de> for StreamVisitor<T, E> {
+    type Value = Streaming<T, E>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a stream")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        object::deserialize_stream(deserializer).map(Streaming::at)
+    }
+
+    /// How tracing learns what items and errors are made of: it hands out one of each.
+    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Self::Value, A::Error> {
+        let _ = parts.next_element::<T>()?;
+        // A stream that has no error of its own is not told apart by what it does not have.
+        match type_name::<E>() == type_name::<Never>() {
+            true => drop(parts.next_element::<()>()?),
+            false => drop(parts.next_element::<E>()?),
+        }
+        Ok(Streaming::at(Arc::new(StreamSlot(Mutex::default()))))
+    }
+}
+
+impl<T, E> fmt::Debug for Streaming<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Streaming").finish_non_exhaustive()
+    }
+}

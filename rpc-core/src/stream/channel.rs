@@ -1,0 +1,179 @@
+//! Streams that are written to, item by item.
+
+use std::{
+    fmt,
+    future::poll_fn,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker, ready},
+};
+
+use futures::{
+    Stream,
+    channel::mpsc::{self, Receiver, Sender},
+};
+use serde::Serialize;
+
+use super::{
+    Ending,
+    source::{Fill, Source, put_item},
+};
+use crate::error::{StopReason, StreamStopped};
+
+/// Puts items into a [`Streaming`](crate::Streaming); made with [`Streaming::channel`](crate::Streaming::channel).
+///
+/// Clones write to the same stream. Unless one of them says [`finish`](Self::finish) or [`fail`](Self::fail), the reader
+/// learns that the stream is not complete ([`StreamError::Abandoned`](crate::StreamError::Abandoned)) when the last one
+/// is dropped: a task that panics or returns early does not make half a file look like a whole one.
+///
+/// # Example
+/// ```
+/// use futures::StreamExt;
+/// use rpc_core::Streaming;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let (mut lines, stream) = Streaming::<String>::channel(16);
+/// tokio::spawn(async move {
+///     for line in ["one", "two"] {
+///         if lines.send(line.into()).await.is_err() {
+///             return; // nobody reads on
+///         }
+///     }
+///     lines.finish();
+/// });
+/// let lines: Vec<_> = stream.map(|line| line.unwrap_or_default()).collect().await;
+/// assert_eq!(lines, ["one", "two"]);
+/// # }
+/// ```
+pub struct StreamSender<T, E = crate::Never> {
+    items: Sender<T>,
+    shared: Arc<Shared<E>>,
+}
+
+struct Shared<E>(Mutex<State<E>>);
+
+struct State<E> {
+    /// How it ends when the last sender is gone; not at all, if nobody has said.
+    ending: Option<Result<(), E>>,
+    stopped: Option<StopReason>,
+    waiting: Vec<Waker>,
+}
+
+impl<E> Shared<E> {
+    fn lock(&self) -> MutexGuard<'_, State<E>> {
+        // No code that can panic runs under the lock, so a poisoned one is still consistent.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stop(&self, reason: &StopReason) {
+        let mut state = self.lock();
+        state.stopped.get_or_insert_with(|| reason.clone());
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
+        waiting.into_iter().for_each(Waker::wake);
+    }
+}
+
+pub(super) fn channel<T, E>(capacity: usize) -> (StreamSender<T, E>, ChannelSource<T, E>) {
+    let (sender, items) = mpsc::channel(capacity);
+    let state = State { ending: None, stopped: None, waiting: Vec::new() };
+    let shared = Arc::new(Shared(Mutex::new(state)));
+    (StreamSender { items: sender, shared: Arc::clone(&shared) }, ChannelSource { items, shared })
+}
+
+impl<T, E> StreamSender<T, E> {
+    /// Waits until there is room for an item and puts it in.
+    ///
+    /// # Cancel safety
+    /// Dropped before it completes, the item is not sent, and lost.
+    ///
+    /// # Errors
+    /// When the stream is over, which is the reader's doing: see [`StopReason`].
+    pub async fn send(&mut self, item: T) -> Result<(), StreamStopped> {
+        let ready = poll_fn(|cx| self.items.poll_ready(cx)).await;
+        ready.and_then(|()| self.items.start_send(item)).map_err(|_| self.reason())
+    }
+
+    /// Completes with the reason when nobody wants more items.
+    ///
+    /// # Cancel safety
+    /// Holds nothing; may be dropped and called again at any time.
+    pub async fn stopped(&self) -> StopReason {
+        poll_fn(|cx| {
+            let mut state = self.shared.lock();
+            if let Some(reason) = &state.stopped {
+                return Poll::Ready(reason.clone());
+            }
+            if !state.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+                state.waiting.push(cx.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// The stream is complete behind what was sent, once all other senders are gone.
+    pub fn finish(self) {
+        self.shared.lock().ending.get_or_insert(Ok(()));
+    }
+
+    /// The stream ends with this error behind what was sent, once all other senders are gone.
+    pub fn fail(self, error: E) {
+        self.shared.lock().ending = Some(Err(error));
+    }
+
+    fn reason(&self) -> StreamStopped {
+        StreamStopped { reason: self.shared.lock().stopped.clone().unwrap_or(StopReason::NotWanted) }
+    }
+}
+
+impl<T, E> Clone for StreamSender<T, E> {
+    fn clone(&self) -> Self {
+        Self { items: self.items.clone(), shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<T, E> fmt::Debug for StreamSender<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamSender").field("stopped", &self.shared.lock().stopped).finish_non_exhaustive()
+    }
+}
+
+pub(super) struct ChannelSource<T, E> {
+    items: Receiver<T>,
+    shared: Arc<Shared<E>>,
+}
+
+impl<T, E> Source for ChannelSource<T, E>
+where
+    T: Serialize + Send + 'static,
+    E: Serialize + Send,
+{
+    fn poll_fill(&mut self, cx: &mut Context<'_>, fill: &mut Fill<'_>) -> Poll<()> {
+        while fill.has_room() {
+            match ready!(Pin::new(&mut self.items).poll_next(cx)) {
+                Some(item) => put_item::<T, E>(fill, Ok(item)),
+                None => {
+                    let ending = self.shared.lock().ending.take();
+                    match ending {
+                        Some(Ok(())) => fill.end(Ending::Complete),
+                        Some(Err(error)) => put_item::<T, E>(fill, Err(error)),
+                        None => fill.end(Ending::Abandoned),
+                    }
+                }
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn stopped(&mut self, reason: &StopReason) {
+        self.shared.stop(reason);
+    }
+}
+
+impl<T, E> Drop for ChannelSource<T, E> {
+    fn drop(&mut self) {
+        self.shared.stop(&StopReason::NotWanted);
+    }
+}

@@ -1,0 +1,124 @@
+//! What has arrived of a stream, between the session and its reader.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+
+use super::Piece;
+use crate::{object::Home, wire::StreamId};
+
+/// Shared by the session, which puts in what arrives, and the one reader.
+pub(crate) struct Inlet {
+    pub(crate) stream: StreamId,
+    /// So much that was read is worth telling the session.
+    report_at: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Piece>,
+    waker: Option<Waker>,
+    /// The session wants to know when the reader waits for more.
+    is_awaited: bool,
+}
+
+/// The right to read a stream of the peer. Dropped before its end, the peer is told to stop.
+pub(crate) struct InletReader {
+    inlet: Arc<Inlet>,
+    home: Arc<dyn Home>,
+    /// Read, and not told to the session.
+    unreported: u64,
+    ended: bool,
+    /// Why nobody reads on, if somebody said so.
+    refusal: Option<String>,
+}
+
+impl Inlet {
+    pub(crate) fn new(stream: StreamId, report_at: u64) -> Self {
+        Self { stream, report_at: AtomicU64::new(report_at), state: Mutex::default() }
+    }
+
+    pub(crate) fn reader(inlet: &Arc<Self>, home: Arc<dyn Home>) -> InletReader {
+        InletReader { inlet: Arc::clone(inlet), home, unreported: 0, ended: false, refusal: None }
+    }
+
+    pub(crate) fn report_at(&self, bytes: u64) {
+        self.report_at.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Something arrived. Gives the waker of the reader, if it waits.
+    pub(crate) fn push(&self, piece: Piece) -> Option<Waker> {
+        let mut state = self.lock();
+        state.queue.push_back(piece);
+        state.waker.take()
+    }
+
+    /// Whether the reader waits for more. If not, the session is told when it does.
+    pub(crate) fn is_awaited(&self) -> bool {
+        let mut state = self.lock();
+        let waits = state.queue.is_empty() && state.waker.is_some();
+        state.is_awaited = !waits;
+        waits
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code that can panic runs under the lock, so a poisoned one is still consistent.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl InletReader {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Piece> {
+        let mut state = self.inlet.lock();
+        let Some(piece) = state.queue.pop_front() else {
+            match &state.waker {
+                Some(waker) if waker.will_wake(cx.waker()) => {}
+                _ => state.waker = Some(cx.waker().clone()),
+            }
+            if std::mem::take(&mut state.is_awaited) {
+                drop(state);
+                let unreported = std::mem::take(&mut self.unreported);
+                self.home.stream_awaited(self.inlet.stream, unreported);
+            }
+            return Poll::Pending;
+        };
+        drop(state);
+        self.ended = matches!(piece, Piece::End(_));
+        self.unreported += piece.charge();
+        if self.unreported >= self.inlet.report_at.load(Ordering::Relaxed).max(1) && !self.ended {
+            let unreported = std::mem::take(&mut self.unreported);
+            self.home.stream_consumed(self.inlet.stream, unreported);
+        }
+        Poll::Ready(piece)
+    }
+
+    /// Says what the peer is told when this is dropped.
+    pub(crate) fn refuse(&mut self, reason: String) {
+        self.refusal = Some(reason);
+    }
+}
+
+impl Drop for InletReader {
+    fn drop(&mut self) {
+        // What has arrived is dropped here and not with the session's own handle, because it may refer to the session.
+        let queue = std::mem::take(&mut self.inlet.lock().queue);
+        let has_ended = self.ended || queue.iter().any(|piece| matches!(piece, Piece::End(_)));
+        drop(queue);
+        if !has_ended {
+            self.home.stream_dropped(self.inlet.stream, self.refusal.take());
+        }
+    }
+}
+
+impl fmt::Debug for Inlet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Inlet({})", self.stream.0)
+    }
+}

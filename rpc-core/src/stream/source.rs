@@ -1,0 +1,290 @@
+//! Where the items of a stream come from, and how they become what travels.
+
+use std::{
+    any::{Any, TypeId},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use futures::Stream;
+use serde::Serialize;
+
+use super::{Content, Ending, Open, Piece, Reading};
+use crate::{
+    codec, dispatch,
+    error::{EncodeError, StopReason},
+    forward,
+    link::Link,
+    object::{self, Capability, Encoded, Passed},
+    small_bytes::SmallBytes,
+    wire::{Failure, ITEMS_BYTES, items_charge, put_sized, put_varint},
+};
+
+/// Shorter byte strings are copied to where they are packed.
+const PACKED_BYTES: usize = 4 << 10;
+
+/// A producer of encoded items.
+pub(crate) trait Source: Send {
+    /// Adds items as long as there are some and there is room. Ready when there is no more room, or with the end; pending
+    /// with what was there.
+    fn poll_fill(&mut self, cx: &mut Context<'_>, fill: &mut Fill<'_>) -> Poll<()>;
+
+    /// Its items are not wanted any more. It is dropped next.
+    fn stopped(&mut self, _reason: &StopReason) {}
+}
+
+/// What a producer fills: items packed one behind the other, as far as there is credit for them.
+pub(crate) struct Fill<'a> {
+    /// The session that they are for.
+    link: &'a Arc<Link>,
+    /// What may still be added; below zero after an item that took more than there was.
+    room: i64,
+    packed: Vec<u8>,
+    /// Where the last whole item ends in them: an encoder that panics leaves half of one.
+    whole: usize,
+    count: u64,
+    pieces: Vec<Piece>,
+    has_ended: bool,
+}
+
+impl<'a> Fill<'a> {
+    /// Takes items that take up to `room` and one more; `scratch` is what they are packed into first.
+    pub(crate) fn new(link: &'a Arc<Link>, room: i64, scratch: Vec<u8>) -> Self {
+        Self { link, room, packed: scratch, whole: 0, count: 0, pieces: Vec::new(), has_ended: false }
+    }
+
+    pub(crate) fn has_room(&self) -> bool {
+        self.room > 0 && !self.has_ended
+    }
+
+    /// What was added.
+    pub(crate) fn finish(mut self) -> Vec<Piece> {
+        self.flush();
+        self.pieces
+    }
+
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        self.link
+    }
+
+    /// Encodes and adds an item.
+    pub(crate) fn value<T: Serialize + 'static>(&mut self, value: &T) -> Result<(), EncodeError> {
+        if TypeId::of::<T>() == TypeId::of::<Bytes>()
+            && let Some(bytes) = (value as &dyn Any).downcast_ref::<Bytes>()
+            && bytes.len() > PACKED_BYTES
+        {
+            self.bytes(bytes.clone());
+            return Ok(());
+        }
+        let start = self.packed.len();
+        let mut passed = Vec::new();
+        let Self { packed, .. } = self;
+        let length = object::writing(&mut passed, || put_sized(packed, |out| codec::encode(value, out)))?;
+        if passed.is_empty() && length <= ITEMS_BYTES {
+            self.packed_item(start);
+            return Ok(());
+        }
+        let item = self.packed.split_off(self.packed.len() - length);
+        self.packed.truncate(start);
+        let capabilities = object::capabilities(Capability::of_all(&passed, self.link));
+        self.encoded(Encoded { bytes: item.into(), capabilities });
+        Ok(())
+    }
+
+    /// Adds an item that is encoded already.
+    pub(crate) fn encoded(&mut self, item: Encoded) {
+        let objects = item.capabilities.as_ref().map_or(0, |table| table.len());
+        if item.len() > ITEMS_BYTES {
+            return self.alone(Piece::Large { head: SmallBytes::default(), item });
+        }
+        let start = self.packed.len();
+        put_varint(&mut self.packed, item.len() as u64);
+        self.packed.extend_from_slice(&item.bytes);
+        if objects == 0 {
+            return self.packed_item(start);
+        }
+        let bytes = self.packed.split_off(start).into();
+        let items = Encoded { bytes, capabilities: item.capabilities };
+        self.alone(Piece::Items { count: 1, items });
+    }
+
+    /// Adds a byte string, without looking at its bytes.
+    fn bytes(&mut self, bytes: Bytes) {
+        let mut head = Vec::with_capacity(10);
+        // Its length, as the codec writes it; a length always encodes.
+        let _ = codec::encode(&(bytes.len() as u64), &mut head);
+        if head.len() + bytes.len() > ITEMS_BYTES {
+            let item = Encoded { bytes: SmallBytes::from(bytes), capabilities: None };
+            return self.alone(Piece::Large { head: head.into(), item });
+        }
+        let start = self.packed.len();
+        put_varint(&mut self.packed, (head.len() + bytes.len()) as u64);
+        self.packed.extend_from_slice(&head);
+        self.packed.extend_from_slice(&bytes);
+        self.packed_item(start);
+    }
+
+    /// Items were left out here.
+    pub(crate) fn missed(&mut self, count: u64) {
+        self.flush();
+        self.pieces.push(Piece::Missed(count));
+    }
+
+    pub(crate) fn end(&mut self, ending: Ending) {
+        self.flush();
+        self.has_ended = true;
+        self.pieces.push(Piece::End(ending));
+    }
+
+    /// What was packed from `start` on is an item. With others before it, it must fit.
+    fn packed_item(&mut self, start: usize) {
+        let charge = i64::try_from(items_charge(1, self.packed.len() - start, 0)).unwrap_or(i64::MAX);
+        if start > 0 && (charge > self.room || self.packed.len() > ITEMS_BYTES) {
+            let item = self.packed.split_off(start);
+            debug_assert_eq!(self.whole, start, "items lie one behind the other");
+            self.flush();
+            self.packed = item;
+        }
+        self.count += 1;
+        self.whole = self.packed.len();
+        self.room -= charge;
+        // One that took more than there was stays alone.
+        if self.room <= 0 {
+            self.flush();
+        }
+    }
+
+    fn alone(&mut self, piece: Piece) {
+        self.flush();
+        self.room -= i64::try_from(piece.charge()).unwrap_or(i64::MAX);
+        self.pieces.push(piece);
+    }
+
+    fn flush(&mut self) {
+        if self.count > 0 {
+            self.packed.truncate(std::mem::take(&mut self.whole));
+            let next = Vec::with_capacity(if self.room > 0 { self.packed.len() } else { 0 });
+            let bytes = std::mem::replace(&mut self.packed, next).into();
+            let count = std::mem::take(&mut self.count);
+            self.pieces.push(Piece::Items { count, items: Encoded { bytes, capabilities: None } });
+        }
+    }
+}
+
+/// The items of any `Stream`.
+pub(super) struct FromStream<S>(Pin<Box<S>>);
+
+impl<S> FromStream<S> {
+    pub(super) fn new(stream: S) -> Self {
+        Self(Box::pin(stream))
+    }
+}
+
+impl<S, T, E> Source for FromStream<S>
+where
+    S: Stream<Item = Result<T, E>> + Send,
+    T: Serialize + 'static,
+    E: Serialize,
+{
+    fn poll_fill(&mut self, cx: &mut Context<'_>, fill: &mut Fill<'_>) -> Poll<()> {
+        while fill.has_room() {
+            match ready!(self.0.as_mut().poll_next(cx)) {
+                Some(item) => put_item(fill, item),
+                None => fill.end(Ending::Complete),
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+/// Adds an item, or the error that ends its stream.
+pub(super) fn put_item<T: Serialize + 'static, E: Serialize>(fill: &mut Fill<'_>, item: Result<T, E>) {
+    match item {
+        Ok(item) => {
+            if let Err(error) = fill.value(&item) {
+                fill.end(unencodable(&error));
+            }
+        }
+        Err(error) => {
+            let encoded = dispatch::encode(&error, fill.link());
+            fill.end(match encoded {
+                Ok((bytes, objects)) => {
+                    Ending::Error(Encoded { bytes, capabilities: object::capabilities(objects) })
+                }
+                Err(error) => unencodable(&error),
+            });
+        }
+    }
+}
+
+fn unencodable(error: &EncodeError) -> Ending {
+    Ending::Failed(Failure::InvalidArgument { argument: "(item)".into(), reason: error.to_string() })
+}
+
+/// Items that were encoded once for many streams.
+pub(super) fn put_passed(fill: &mut Fill<'_>, bytes: &SmallBytes, passed: &[Passed]) {
+    let capabilities = object::capabilities(Capability::of_all(passed, fill.link()));
+    fill.encoded(Encoded { bytes: bytes.clone(), capabilities });
+}
+
+/// A stream of another session, or of this one, that goes on to a peer. Its items stay encoded.
+impl Source for Reading {
+    fn poll_fill(&mut self, cx: &mut Context<'_>, fill: &mut Fill<'_>) -> Poll<()> {
+        // What was not begun to be read is filled by where it comes from.
+        if let (Content::Source(source), None, true) = (&mut self.content, &self.open, self.pieces.is_empty()) {
+            return source.poll_fill(cx, fill);
+        }
+        while fill.has_room() {
+            let piece = match &mut self.open {
+                Some(open) => match open.next_encoded() {
+                    Some(mut item) => {
+                        self.onto(&mut item, fill.link());
+                        fill.encoded(item);
+                        continue;
+                    }
+                    None => {
+                        self.open = None;
+                        continue;
+                    }
+                },
+                None => ready!(self.poll_piece(cx)),
+            };
+            match piece {
+                Piece::Items { count: _, items } => self.open = Some(Open::new(items)),
+                Piece::Large { head, mut item } => {
+                    self.onto(&mut item, fill.link());
+                    fill.alone(Piece::Large { head, item });
+                }
+                Piece::Missed(count) => fill.missed(count),
+                Piece::End(Ending::Error(mut error)) => {
+                    self.onto(&mut error, fill.link());
+                    fill.end(Ending::Error(error));
+                }
+                Piece::End(ending) => fill.end(ending),
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn stopped(&mut self, reason: &StopReason) {
+        match &mut self.content {
+            Content::Source(source) => source.stopped(reason),
+            Content::Inlet(reader) => {
+                if let StopReason::Refused { reason } = reason {
+                    reader.refuse(reason.clone());
+                }
+            }
+        }
+    }
+}
+
+impl Reading {
+    /// The objects of an item, as they are passed to the peer of `link`.
+    fn onto(&self, item: &mut Encoded, link: &Arc<Link>) {
+        if let Some(table) = &item.capabilities {
+            item.capabilities = object::capabilities(forward::onto(table, self.handle.as_ref(), link));
+        }
+    }
+}
