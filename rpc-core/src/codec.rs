@@ -153,9 +153,7 @@ pub(crate) fn byte_string(
     let length = decode::<u64>(head.get(..head_length).ok_or(DecodeError::Truncated)?, budget)?;
     let start = range.start + head_length;
     match usize::try_from(length).ok().and_then(|length| start.checked_add(length)) {
-        Some(end) if end == range.end && end - start >= shared_min => {
-            Ok(bytes.part(start..end).into_bytes())
-        }
+        Some(end) if end == range.end && end - start >= shared_min => Ok(bytes.part(start..end).into_bytes()),
         Some(end) if end == range.end => Ok(Bytes::copy_from_slice(&bytes[start..end])),
         Some(end) if end < range.end => Err(DecodeError::Trailing(range.end - end)),
         _ => Err(DecodeError::Truncated),

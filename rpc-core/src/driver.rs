@@ -100,6 +100,7 @@ pub fn start<T: Transport>(
         unflushed: false,
         blocked_since: None,
         timer: None,
+        is_left: false,
         phase: Phase::Running,
     };
     (handle(side == Side::Client), driver)
@@ -130,6 +131,8 @@ struct Driver<T> {
     /// Since when the peer has taken nothing though something waits for it.
     blocked_since: Option<Time>,
     timer: Option<(Time, Pin<Box<Sleep>>)>,
+    /// Nobody holds the session any more: it closes when the streams that it sends are over.
+    is_left: bool,
     phase: Phase,
 }
 
@@ -231,8 +234,8 @@ impl<T: Transport> Driver<T> {
             self.wakers.drain(..).for_each(Waker::wake);
             received?;
             self.check_end(now)?;
-            // What was sent opened streams, or made room for more of them.
-            if steps > 0 && self.session.has_stream_events() {
+            // What was sent opened streams or made room in them, and what could not be sent is refused.
+            if steps > 0 && self.session.has_events_of_sending() {
                 continue;
             }
             if steps == 0 {
@@ -259,6 +262,10 @@ impl<T: Transport> Driver<T> {
             self.take(submission, now);
         }
         self.submissions = submissions;
+        if self.is_left && self.session.streams_sent() == 0 {
+            self.is_left = false;
+            self.close(now);
+        }
         self.sealing = match self.sealing {
             _ if !self.session.has_queued_calls() => Sealing::Idle,
             _ if flush => Sealing::Now,
@@ -297,15 +304,20 @@ impl<T: Transport> Driver<T> {
             Submission::Stats(reply) => {
                 let _ = reply.send(self.session.stats());
             }
-            Submission::Close => {
-                self.link.begin_draining(CloseReason::Local);
-                let (code, text) = match self.side {
-                    Side::Client => (close_codes::NORMAL, ""),
-                    Side::Server => (close_codes::GOING_AWAY, "the server is shutting down"),
-                };
-                self.session.close(now + self.limits.close_timeout, code, text);
-            }
+            Submission::Close => self.close(now),
+            Submission::Left => self.is_left = true,
         }
+    }
+
+    fn close(&mut self, now: Time) {
+        self.link.begin_draining(CloseReason::Local);
+        let (code, text) = match self.side {
+            Side::Client => (close_codes::NORMAL, ""),
+            Side::Server => (close_codes::GOING_AWAY, "the server is shutting down"),
+        };
+        // A server lets its clients read on for a while; a client that closes has read enough.
+        let cuts_streams = self.side == Side::Client;
+        self.session.close(now + self.limits.close_timeout, code, text, cuts_streams);
     }
 
     // ---- from the peer ----

@@ -60,11 +60,7 @@ fn refuse(failure: Failure) -> ReplyInner {
 }
 
 /// Objects that are known in the session of `home`, if that is known, as they are passed to the peer of `link`.
-pub(crate) fn onto(
-    table: &[Capability],
-    home: Option<&Arc<Handle>>,
-    link: &Arc<Link>,
-) -> Vec<Capability> {
+pub(crate) fn onto(table: &[Capability], home: Option<&Arc<Handle>>, link: &Arc<Link>) -> Vec<Capability> {
     table.iter().map(|object| onto_one(object, home, link)).collect()
 }
 

@@ -27,14 +27,12 @@ use crate::{
     object::{self, Behaviour, Capability, Home, Import, LocalObject},
     path::Step,
     select::{self, SelectError},
-    session::{
-        Begin, Event, Identity, Session, SessionStats, Side, Waiter, streams::StreamEvent,
-    },
+    session::{Begin, Event, Identity, Session, SessionStats, Side, Waiter, streams::StreamEvent},
     stream::{Ending, Piece},
     stub::{Remote, RemoteTarget, Stub},
     time::Time,
     wire::{
-        self, StreamId, ArgumentList, CallId, Failure, Frame, FrameReader, ObjectId, Payload,
+        self, ArgumentList, CallId, Failure, Frame, FrameReader, ObjectId, Payload, StreamId,
         program::{ElementFailure, Program},
     },
 };

@@ -65,6 +65,8 @@ pub(crate) enum Submission {
     Stats(oneshot::Sender<SessionStats>),
     /// Close in good order once the calls in flight are done.
     Close,
+    /// Nobody holds the session any more: close when the streams that it sends are over too.
+    Left,
 }
 
 /// A call on its way to the session.
@@ -332,7 +334,7 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         if self.closes_on_drop {
-            self.link.submit(Submission::Close);
+            self.link.submit(Submission::Left);
         }
     }
 }

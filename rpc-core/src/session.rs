@@ -64,10 +64,10 @@ mod object_attacks;
 mod object_model;
 mod objects;
 mod outgoing;
-pub(crate) mod streams;
 #[cfg(test)]
 pub(crate) mod pair;
 pub(crate) mod plan;
+pub(crate) mod streams;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -174,7 +174,10 @@ pub(crate) enum UpstreamOutcome<W> {
 /// What the driver has to act on.
 pub(crate) enum Event<W> {
     /// A call of this side is over.
-    Returned { waiter: W, outcome: CallOutcome<W> },
+    Returned {
+        waiter: W,
+        outcome: CallOutcome<W>,
+    },
     /// A call of the peer is to start.
     Begin(Begin),
     /// A map of the peer is to start.
@@ -183,7 +186,10 @@ pub(crate) enum Event<W> {
     Cancel(CallId),
     Stream(StreamEvent),
     /// The peer takes no new calls.
-    PeerClosing { code: u16, reason: String },
+    PeerClosing {
+        code: u16,
+        reason: String,
+    },
 }
 
 /// A call of the peer that may start: all its references are resolved.
@@ -303,6 +309,8 @@ pub(crate) struct Session<W> {
     goodbye: Option<(u16, String)>,
     /// How long a close that this side asked for may take, whatever the peer says meanwhile.
     close_until: Option<Time>,
+    /// That close does not wait for open streams.
+    cuts_streams: bool,
 }
 
 /// ```text
@@ -353,6 +361,7 @@ impl<W: Waiter> Session<W> {
             closing: Closing::Open,
             goodbye: None,
             close_until: None,
+            cuts_streams: false,
             limits,
         }
     }
@@ -407,8 +416,10 @@ impl<W: Waiter> Session<W> {
         self.outgoing.streams.share_buffer(now);
     }
 
-    /// Says goodbye: no new calls either way. What is in flight goes on until `until`.
-    pub(crate) fn close(&mut self, until: Time, code: u16, reason: &str) {
+    /// Says goodbye: no new calls either way. What is in flight goes on until `until`, open streams only without
+    /// `cuts_streams`; of those that their producers have ended, all is delivered.
+    pub(crate) fn close(&mut self, until: Time, code: u16, reason: &str, cuts_streams: bool) {
+        self.cuts_streams |= cuts_streams;
         self.close_until = Some(self.close_until.map_or(until, |earlier| earlier.min(until)));
         match self.closing {
             Closing::Open => self.closing = Closing::Local,
@@ -736,7 +747,7 @@ impl<W: Waiter> Session<W> {
         let idle = self.calls.is_idle()
             && self.goodbye.is_none()
             && self.answers.unfinished() == 0
-            && self.outgoing.streams.is_idle()
+            && self.outgoing.streams.may_close(self.cuts_streams)
             && self.outgoing.is_empty();
         self.closing == Closing::Both && idle
     }
@@ -797,8 +808,8 @@ impl<W: Waiter> Session<W> {
     }
 
     /// Whether sending has left something for [`poll_event`](Self::poll_event).
-    pub(crate) fn has_stream_events(&self) -> bool {
-        self.outgoing.streams.has_events()
+    pub(crate) fn has_events_of_sending(&self) -> bool {
+        self.outgoing.streams.has_events() || self.calls.has_finished()
     }
 
     /// At most `many` more calls of the peer that may start and are of the same method as `first`, which has just been
@@ -810,6 +821,11 @@ impl<W: Waiter> Session<W> {
     /// Whether calls wait to be sealed.
     pub(crate) fn has_queued_calls(&self) -> bool {
         self.calls.has_queued()
+    }
+
+    /// Streams that this side sends.
+    pub(crate) fn streams_sent(&self) -> usize {
+        self.outgoing.streams.sent()
     }
 
     /// Bytes that wait to be sent.

@@ -28,6 +28,7 @@ use serde::{
     de::{DeserializeOwned, SeqAccess, Visitor},
 };
 
+use self::source::FromStream;
 pub use self::{
     broadcast::{Broadcast, Slow},
     channel::StreamSender,
@@ -36,7 +37,6 @@ pub(crate) use self::{
     inlet::{Inlet, InletReader},
     source::{Fill, Source},
 };
-use self::source::FromStream;
 use crate::{
     codec,
     error::{CloseReason, DecodeError, StopReason, StreamError},
@@ -200,7 +200,10 @@ impl<T: Serialize + Send + 'static> Streaming<T> {
     }
 
     /// Of the items of an iterator, which must not block.
-    #[expect(clippy::should_implement_trait, reason = "`collect` would hide that the iterator is not run here")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "`collect` would hide that the iterator is not run here"
+    )]
     pub fn from_iter(items: impl IntoIterator<Item = T, IntoIter: Send + 'static>) -> Self {
         Self::new(stream::iter(items))
     }
@@ -307,7 +310,9 @@ impl Reading {
                 if let Some(range) = open.reader.next_range() {
                     let bytes = open.reader.bytes();
                     let item = decode::<T>(bytes, range, &open.capabilities, self.handle.as_ref());
-                    return Poll::Ready(item.map_or_else(|error| Next::End(Some(StreamError::BadItem(error))), Next::Item));
+                    return Poll::Ready(
+                        item.map_or_else(|error| Next::End(Some(StreamError::BadItem(error))), Next::Item),
+                    );
                 }
                 self.open = None;
             }
@@ -320,7 +325,9 @@ impl Reading {
                     };
                     let whole = 0..bytes.len();
                     let item = decode::<T>(&bytes, whole, &item.capabilities, self.handle.as_ref());
-                    return Poll::Ready(item.map_or_else(|error| Next::End(Some(StreamError::BadItem(error))), Next::Item));
+                    return Poll::Ready(
+                        item.map_or_else(|error| Next::End(Some(StreamError::BadItem(error))), Next::Item),
+                    );
                 }
                 Piece::Missed(count) => return Poll::Ready(Next::Missed(count)),
                 Piece::End(ending) => return Poll::Ready(Next::End(self.error(ending))),
@@ -353,9 +360,9 @@ impl Reading {
         let handle = self.handle.as_ref().unwrap_or(Handle::never_open());
         Some(match ending {
             Ending::Complete => return None,
-            Ending::Error(error) => {
-                error.decode(handle, handle.link.budget).map_or_else(StreamError::BadItem, StreamError::Failed)
-            }
+            Ending::Error(error) => error
+                .decode(handle, handle.link.budget)
+                .map_or_else(StreamError::BadItem, StreamError::Failed),
             Ending::Abandoned | Ending::Stopped => StreamError::Abandoned,
             Ending::Failed(Failure::Panicked) => StreamError::Panicked,
             Ending::Failed(failure) => StreamError::Broken { reason: failure.to_string() },

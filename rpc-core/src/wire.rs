@@ -372,9 +372,7 @@ pub(crate) enum StreamEnd {
 
 /// What items take from their stream's credit.
 pub(crate) fn items_charge(count: u64, bytes: usize, objects: usize) -> u64 {
-    count
-        .saturating_mul(ITEM_OVERHEAD as u64)
-        .saturating_add((bytes + objects * ITEM_OBJECT_OVERHEAD) as u64)
+    count.saturating_mul(ITEM_OVERHEAD as u64).saturating_add((bytes + objects * ITEM_OBJECT_OVERHEAD) as u64)
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

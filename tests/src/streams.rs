@@ -12,8 +12,8 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use rpc_client::Client;
 use rpc_core::{
-    Broadcast, CallError, CloseReason, Limits, Refusal, Services, SessionHandle, Slow, StopReason, StreamError,
-    StreamSender, Streaming, driver::SessionConfig, memory, rpc,
+    Broadcast, CallError, CloseReason, Limits, Refusal, Services, SessionHandle, Slow, StopReason,
+    StreamError, StreamSender, Streaming, driver::SessionConfig, memory, rpc,
 };
 use rpc_server::Server;
 
@@ -75,12 +75,7 @@ struct Source {
 
 impl Default for Source {
     fn default() -> Self {
-        Self {
-            made: Arc::default(),
-            dropped: Arc::default(),
-            held: Arc::default(),
-            news: Broadcast::new(),
-        }
+        Self { made: Arc::default(), dropped: Arc::default(), held: Arc::default(), news: Broadcast::new() }
     }
 }
 
@@ -178,7 +173,9 @@ impl Spring for Source {
         a + b
     }
     async fn words(&self) -> Streaming<String> {
-        Streaming::from_iter((0..100_u64).map(|index| "w".repeat(usize::try_from(index * index * 4).unwrap())))
+        Streaming::from_iter(
+            (0..100_u64).map(|index| "w".repeat(usize::try_from(index * index * 4).unwrap())),
+        )
     }
 }
 
@@ -449,9 +446,7 @@ async fn too_many_streams_are_refused_and_nothing_is_lost() {
         held.push(spring.endless().await.unwrap());
     }
     let refused = spring.endless().await;
-    let is_limit = |refused: &Result<_, CallError<rpc_core::Never>>| {
-        matches!(refused, Err(CallError::Refused(Refusal::ResourceExhausted { limit, .. })) if limit == "streams_max")
-    };
+    let is_limit = |refused: &Result<_, CallError<rpc_core::Never>>| matches!(refused, Err(CallError::Refused(Refusal::ResourceExhausted { limit, .. })) if limit == "streams_max");
     assert!(is_limit(&refused), "{refused:?}");
     held.pop();
     until_ready(&client, 63).await;
@@ -525,7 +520,8 @@ async fn slow_subscribers_get_what_they_chose() {
 #[tokio::test]
 async fn streams_run_over_real_sockets() {
     let source = Source::default();
-    let server = Server::builder().service(SpringServer::new(source.clone())).bind("127.0.0.1:0").await.unwrap();
+    let server =
+        Server::builder().service(SpringServer::new(source.clone())).bind("127.0.0.1:0").await.unwrap();
     let address = server.local_addr().unwrap();
     tokio::spawn(server.serve());
     let client = Client::connect(&format!("ws://{address}")).await.unwrap();

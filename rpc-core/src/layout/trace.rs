@@ -188,15 +188,24 @@ struct Shape {
 }
 
 enum Kind {
-    Newtype { name: &'static str, inner: SlotId },
+    Newtype {
+        name: &'static str,
+        inner: SlotId,
+    },
     Option(SlotId),
     Seq(SlotId),
     Map(SlotId, SlotId),
     Array(SlotId, usize),
     /// What its items and its error are.
     Stream(SlotId, SlotId),
-    Product { name: &'static str, fields: Fields },
-    Enum { name: &'static str, variants: Vec<TracedVariant> },
+    Product {
+        name: &'static str,
+        fields: Fields,
+    },
+    Enum {
+        name: &'static str,
+        variants: Vec<TracedVariant>,
+    },
 }
 
 #[derive(Clone)]

@@ -641,6 +641,10 @@ impl<W: Waiter> Calls<W> {
         self.finished.pop_front()
     }
 
+    pub(crate) fn has_finished(&self) -> bool {
+        !self.finished.is_empty()
+    }
+
     pub(crate) fn has_queued(&self) -> bool {
         !self.queue.is_empty()
     }

@@ -838,7 +838,7 @@ impl Talk {
     fn close(&mut self) {
         let until = self.pair.now + Duration::from_secs(30);
         let first = self.seeded.below(2);
-        self.peer(first).session.close(until, 1000, "");
+        self.peer(first).session.close(until, 1000, "", false);
         self.settle(Handlers::Finished);
         for side in [0, 1] {
             assert!(self.peer(side).session.close_complete(), "{side} does not close");

@@ -11,7 +11,9 @@ use super::{objects::Objects, streams::Streams};
 use crate::{
     small_bytes::SmallBytes,
     time::Time,
-    wire::{self, BATCH_BYTES, CHUNK_BYTES, CHUNK_HEAD_BYTES, CallId, Frame, INLINE_BYTES_MAX, Payload, Return},
+    wire::{
+        self, BATCH_BYTES, CHUNK_BYTES, CHUNK_HEAD_BYTES, CallId, Frame, INLINE_BYTES_MAX, Payload, Return,
+    },
 };
 
 /// No message is longer: what receivers take by default.

@@ -36,7 +36,9 @@ use crate::{
     stream::{Piece, StreamSlot},
     stub::{Remote, RemoteTarget},
     time::Time,
-    wire::{CallId, Failure, Frame, FrameReader, METHOD_GET, METHOD_MAP, MethodNumber, ObjectId, StreamId, slots},
+    wire::{
+        CallId, Failure, Frame, FrameReader, METHOD_GET, METHOD_MAP, MethodNumber, ObjectId, StreamId, slots,
+    },
 };
 
 /// What `structured` returns.
@@ -384,7 +386,10 @@ impl Home for TestHome {
     }
 
     fn stream_consumed(&self, stream: StreamId, bytes: u64) {
-        self.read.lock().expect("no test panics while it holds it").push(Read::Consumed(stream, bytes, false));
+        self.read
+            .lock()
+            .expect("no test panics while it holds it")
+            .push(Read::Consumed(stream, bytes, false));
     }
 
     fn stream_awaited(&self, stream: StreamId, bytes: u64) {
@@ -398,7 +403,11 @@ impl Home for TestHome {
 
 impl TestPeer {
     fn new(now: Time, side: Side, limits: Limits) -> Self {
-        let home = Arc::new(TestHome { dropped: Mutex::default(), read: Mutex::default(), handle: Arc::new(Handle::closed()) });
+        let home = Arc::new(TestHome {
+            dropped: Mutex::default(),
+            read: Mutex::default(),
+            handle: Arc::new(Handle::closed()),
+        });
         let session = Session::new(
             now,
             side,

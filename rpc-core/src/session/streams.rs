@@ -15,11 +15,7 @@
 //! What is to be sent waits in a queue a stream, which is short: its producer is told how much it may add. Streams that
 //! have something to send take turns.
 
-use std::{
-    collections::VecDeque,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use rustc_hash::FxHashMap;
 
@@ -392,7 +388,8 @@ impl Streams {
         if !entry.stopped {
             entry.unread += head;
         }
-        entry.assembling = Some(Assembling { total, bytes: Vec::new(), capabilities, charge, reserved: false });
+        entry.assembling =
+            Some(Assembling { total, bytes: Vec::new(), capabilities, charge, reserved: false });
         if charge > entry.window && !entry.stopped {
             self.events.push_back(StreamEvent::Awaited { inlet: Arc::clone(&entry.inlet) });
         }
@@ -578,9 +575,12 @@ impl Streams {
         self.control.is_empty() && self.turns.is_empty()
     }
 
-    /// Whether none is open.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.outlets.is_empty() && self.inlets.is_empty()
+    /// Whether the session may end without losing more of them than it has to.
+    pub(crate) fn may_close(&self, cuts_streams: bool) -> bool {
+        match cuts_streams {
+            true => !self.outlets.values().any(|outlet| outlet.ended),
+            false => self.outlets.is_empty() && self.inlets.is_empty(),
+        }
     }
 
     pub(crate) fn sent(&self) -> usize {
@@ -616,7 +616,7 @@ impl Streams {
 
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.is_idle()
+        self.may_close(false)
             && self.is_silent()
             && self.queued == 0
             && self.events.is_empty()

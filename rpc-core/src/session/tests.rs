@@ -85,6 +85,13 @@ fn kinds(frames: &[Frame]) -> Vec<&'static str> {
             Frame::Release(_) => "release",
             Frame::ReleaseObjects(_) => "release-objects",
             Frame::Chunk(_) => "chunk",
+            Frame::Items(_) => "items",
+            Frame::LargeItem(_) => "large-item",
+            Frame::ItemChunk { .. } => "item-chunk",
+            Frame::Missed { .. } => "missed",
+            Frame::StreamEnd { .. } => "stream-end",
+            Frame::Credit { .. } => "credit",
+            Frame::Stop { .. } => "stop",
             Frame::Goodbye { .. } => "goodbye",
             Frame::Ack { .. } => "ack",
         })
@@ -845,7 +852,7 @@ fn a_close_lets_calls_in_flight_finish_and_refuses_new_ones() {
     let running = add(&mut pair, 1, 2);
     pair.run();
     let until = pair.now + Duration::from_secs(30);
-    pair.server.session.close(until, 1000, "going home");
+    pair.server.session.close(until, 1000, "going home", false);
     let crossing = add(&mut pair, 3, 4);
     let up = pair.client.poll_message(pair.now).expect("a call");
     pair.server.receive(pair.now, &up).expect("well formed");
@@ -865,7 +872,7 @@ fn calls_made_before_a_close_are_sent_before_the_goodbye() {
     pair.run();
     let sum = add(&mut pair, 1, 2);
     let until = pair.now + Duration::from_secs(30);
-    pair.client.session.close(until, 1000, "");
+    pair.client.session.close(until, 1000, "", false);
     pair.run();
     assert_eq!(sum.value(), 3);
     assert!(pair.client.session.close_complete());
@@ -876,7 +883,7 @@ fn a_close_that_nobody_answers_ends_in_time() {
     let mut pair = Pair::new();
     pair.run();
     let until = pair.now + Duration::from_secs(30);
-    pair.client.session.close(until, 1000, "");
+    pair.client.session.close(until, 1000, "", false);
     assert_eq!(pair.client.session.poll_timeout(), Some(until));
     assert!(!pair.client.session.close_complete());
     assert!(pair.client.session.close_overdue(until));
@@ -896,9 +903,9 @@ fn a_close_ends_in_time_whatever_the_peer_says_and_keeps_running() {
         if peer_first {
             pair.server.receive(pair.now, &goodbye).expect("well formed");
             pair.server.poll_message(pair.now);
-            pair.server.session.close(until, 1000, "");
+            pair.server.session.close(until, 1000, "", false);
         } else {
-            pair.server.session.close(until, 1000, "");
+            pair.server.session.close(until, 1000, "", false);
             pair.server.receive(pair.now, &goodbye).expect("well formed");
         }
         assert_eq!(pair.server.session.poll_timeout(), Some(until));
@@ -919,7 +926,8 @@ fn only_a_hello_may_come_first() {
 
 #[test]
 fn a_second_hello_is_a_violation() {
-    let offer = Offer { calls_max: 1, payload_bytes_max: 1, window_bytes: 1 };
+    let offer =
+        Offer { calls_max: 1, payload_bytes_max: 1, window_bytes: 1, streams_max: 1, stream_window_bytes: 1 };
     let hello = Hello { version: 1, features: 0, codec: 1, session: [0; 16], secret: [0; 32], offer };
     check_server_violation(&[Frame::Hello(Box::new(hello))], &Violation::HelloRepeated);
     let welcome = Welcome { version: 1, features: 0, codec: 1, offer };
@@ -931,7 +939,8 @@ fn a_second_hello_is_a_violation() {
 
 #[test]
 fn another_version_or_codec_is_named() {
-    let offer = Offer { calls_max: 1, payload_bytes_max: 1, window_bytes: 1 };
+    let offer =
+        Offer { calls_max: 1, payload_bytes_max: 1, window_bytes: 1, streams_max: 1, stream_window_bytes: 1 };
     let hello = Hello { version: 7, features: 0, codec: 1, session: [0; 16], secret: [0; 32], offer };
     let mut message = Vec::new();
     wire::put_frame(&mut message, &Frame::Hello(Box::new(hello.clone())));
@@ -1208,7 +1217,7 @@ fn a_server_may_call_and_close_before_it_is_greeted() {
     let early = pair.server.call(ADD, &[1.into(), 2.into()]);
     assert!(pair.server.poll_message(pair.now).is_none());
     let until = pair.now + Duration::from_secs(30);
-    pair.server.session.close(until, 1000, "");
+    pair.server.session.close(until, 1000, "", false);
     pair.run();
     assert_eq!(early.value(), 3);
     assert!(pair.client.peer_closing);
@@ -1312,7 +1321,8 @@ fn a_call_cannot_fail_because_of_itself() {
     let call = add(&mut pair, 1, 2);
     pair.client.poll_message(pair.now).expect("a call");
     let mut message = Vec::new();
-    let offer = Offer { calls_max: 1, payload_bytes_max: 1, window_bytes: 1 };
+    let offer =
+        Offer { calls_max: 1, payload_bytes_max: 1, window_bytes: 1, streams_max: 1, stream_window_bytes: 1 };
     wire::put_frame(&mut message, &Frame::Welcome(Welcome { version: 1, features: 0, codec: 1, offer }));
     let status = Status::Upstream { origin: call.id, missed: None };
     wire::put_frame(&mut message, &Frame::Return(Return { id: call.id, objects: Vec::new(), status }));
@@ -1397,7 +1407,7 @@ fn a_close_that_both_agreed_on_waits_for_calls_in_flight() {
     pair.client.consume(&running);
     pair.run();
     let until = pair.now + Duration::from_secs(30);
-    pair.client.session.close(until, 1000, "");
+    pair.client.session.close(until, 1000, "", false);
     pair.run();
     assert!(pair.server.peer_closing && pair.client.peer_closing);
     assert!(!pair.client.session.close_complete());

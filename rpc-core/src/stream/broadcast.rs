@@ -291,7 +291,8 @@ impl Subscriber {
     fn end(&self, end: End) {
         let mut queue = lock(&self.queue);
         queue.end.get_or_insert(end);
-        let wakers: Vec<Waker> = std::mem::take(&mut queue.writers).into_iter().chain(queue.reader.take()).collect();
+        let wakers: Vec<Waker> =
+            std::mem::take(&mut queue.writers).into_iter().chain(queue.reader.take()).collect();
         drop(queue);
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -348,7 +349,8 @@ impl Drop for Subscription {
         subscribers.gone += 1;
         // One by one would cost the square of their number when many leave.
         if 2 * subscribers.gone >= subscribers.list.len() {
-            let is_here = |subscriber: &Arc<Subscriber>| !matches!(lock(&subscriber.queue).end, Some(End::Dropped));
+            let is_here =
+                |subscriber: &Arc<Subscriber>| !matches!(lock(&subscriber.queue).end, Some(End::Dropped));
             subscribers.list.retain(is_here);
             subscribers.gone = 0;
         }

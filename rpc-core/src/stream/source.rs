@@ -233,7 +233,8 @@ pub(super) fn put_passed(fill: &mut Fill<'_>, bytes: &SmallBytes, passed: &[Pass
 impl Source for Reading {
     fn poll_fill(&mut self, cx: &mut Context<'_>, fill: &mut Fill<'_>) -> Poll<()> {
         // What was not begun to be read is filled by where it comes from.
-        if let (Content::Source(source), None, true) = (&mut self.content, &self.open, self.pieces.is_empty()) {
+        if let (Content::Source(source), None, true) = (&mut self.content, &self.open, self.pieces.is_empty())
+        {
             return source.poll_fill(cx, fill);
         }
         while fill.has_room() {

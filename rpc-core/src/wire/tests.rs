@@ -71,7 +71,13 @@ fn hello() -> Hello {
         codec: 1,
         session: [0xaa; 16],
         secret: [0xbb; 32],
-        offer: Offer { calls_max: 256, payload_bytes_max: 1 << 20, window_bytes: 0 },
+        offer: Offer {
+            calls_max: 256,
+            payload_bytes_max: 1 << 20,
+            window_bytes: 0,
+            streams_max: 5,
+            stream_window_bytes: 6,
+        },
     }
 }
 
@@ -84,7 +90,8 @@ const HELLO: &[u8] = &[
     0xbb, // secret
     0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, //
     0x00, // attach: new session
-    0x80, 0x02, 0x80, 0x80, 0x40, 0x00, 0x00, // calls 256, payload 2^20, window 0, no extension
+    0x80, 0x02, 0x80, 0x80, 0x40, 0x00, // calls 256, payload 2^20, window 0
+    0x05, 0x06, 0x00, // streams 5 that open with 6, no extension
 ];
 
 /// Every kind, status, failure, path step and flag, and its bytes.
@@ -94,7 +101,13 @@ pub(crate) fn golden() -> Vec<(Frame, Vec<u8>)> {
         version: 1,
         features: 0,
         codec: 1,
-        offer: Offer { calls_max: 1, payload_bytes_max: 127, window_bytes: 128 },
+        offer: Offer {
+            calls_max: 1,
+            payload_bytes_max: 127,
+            window_bytes: 128,
+            streams_max: 5,
+            stream_window_bytes: 129,
+        },
     };
     let define = Define {
         number: MethodNumber(200),
@@ -125,7 +138,69 @@ pub(crate) fn golden() -> Vec<(Frame, Vec<u8>)> {
     let inline = |bytes: &'static [u8]| Payload::Inline(SmallBytes::copy_from_slice(bytes));
     vec![
         (Frame::Hello(Box::new(hello())), HELLO.to_vec()),
-        (Frame::Welcome(welcome), vec![0x02, 1, 0, 1, 1, 0x7f, 0x80, 0x01, 0]),
+        (Frame::Welcome(welcome), vec![0x02, 1, 0, 1, 1, 0x7f, 0x80, 0x01, 5, 0x81, 0x01, 0]),
+        (
+            Frame::Items(Items {
+                stream: StreamId(300),
+                objects: Vec::new(),
+                count: 2,
+                bytes: SmallBytes::copy_from_slice(b"\x03abc\x00"),
+            }),
+            vec![0x10, 0xac, 0x02, 2, 5, 3, b'a', b'b', b'c', 0],
+        ),
+        (
+            Frame::Items(Items {
+                stream: StreamId(1),
+                objects: vec![PassedObject::Senders(ObjectId(5)), PassedObject::Stream(StreamId(2))],
+                count: 1,
+                bytes: SmallBytes::copy_from_slice(b"\x01z"),
+            }),
+            vec![0x11, 1, 2, 0, 5, 3, 2, 2, 1, b'z'],
+        ),
+        (
+            Frame::LargeItem(LargeItem { stream: StreamId(1), objects: Vec::new(), total: 300 }),
+            vec![0x12, 1, 0xac, 0x02],
+        ),
+        (
+            Frame::LargeItem(LargeItem {
+                stream: StreamId(1),
+                objects: vec![PassedObject::Receivers(ObjectId(6))],
+                total: 1,
+            }),
+            vec![0x13, 1, 1, 1, 6, 1],
+        ),
+        (
+            Frame::ItemChunk { stream: StreamId(2), bytes: SmallBytes::copy_from_slice(b"xyz") },
+            vec![0x14, 2, 3, b'x', b'y', b'z'],
+        ),
+        (Frame::Missed { stream: StreamId(2), count: 128 }, vec![0x15, 2, 0x80, 1]),
+        (Frame::StreamEnd { stream: StreamId(2), end: StreamEnd::Complete }, vec![0x16, 2, 0]),
+        (
+            Frame::StreamEnd {
+                stream: StreamId(2),
+                end: StreamEnd::Error { objects: Vec::new(), bytes: SmallBytes::copy_from_slice(b"e") },
+            },
+            vec![0x16, 2, 1, 1, b'e'],
+        ),
+        (
+            Frame::StreamEnd {
+                stream: StreamId(2),
+                end: StreamEnd::Error {
+                    objects: vec![PassedObject::Senders(ObjectId(9))],
+                    bytes: SmallBytes::copy_from_slice(b"e"),
+                },
+            },
+            vec![0x16, 2, 0x21, 1, 0, 9, 1, b'e'],
+        ),
+        (Frame::StreamEnd { stream: StreamId(2), end: StreamEnd::Abandoned }, vec![0x16, 2, 2]),
+        (Frame::StreamEnd { stream: StreamId(2), end: StreamEnd::Stopped }, vec![0x16, 2, 3]),
+        (
+            Frame::StreamEnd { stream: StreamId(2), end: StreamEnd::Failed(Failure::Panicked) },
+            vec![0x16, 2, 4, 12],
+        ),
+        (Frame::Credit { stream: StreamId(2), bytes: 1 << 14 }, vec![0x17, 2, 0x80, 0x80, 1]),
+        (Frame::Stop { stream: StreamId(2), reason: None }, vec![0x18, 2, 0]),
+        (Frame::Stop { stream: StreamId(2), reason: Some("no".into()) }, vec![0x18, 2, 1, 2, b'n', b'o']),
         (
             Frame::Define(define),
             vec![
@@ -320,7 +395,7 @@ fn random_arguments_survive_the_way_there_and_back() {
 
 pub(crate) fn random_frame(seeded: &mut Seeded) -> Frame {
     let id = |seeded: &mut Seeded| CallId(seeded.magnitude(53).clamp(1, CALL_ID_MAX as u64) as i64);
-    match seeded.below(11) {
+    match seeded.below(18) {
         0 => Frame::Hello(Box::new(Hello {
             version: 1,
             features: seeded.magnitude(64),
@@ -369,7 +444,54 @@ pub(crate) fn random_frame(seeded: &mut Seeded) -> Frame {
             (0..seeded.below(5)).map(|_| (ObjectId(id(seeded).0), seeded.magnitude(64))).collect(),
         ),
         8 => Frame::Goodbye { code: seeded.magnitude(16) as u16, reason: random_text(seeded) },
+        10 => random_items(seeded),
+        11 => Frame::LargeItem(LargeItem {
+            stream: random_stream(seeded),
+            objects: random_objects(seeded, false),
+            total: 1 + seeded.magnitude(53) as usize,
+        }),
+        12 => {
+            let mut bytes = seeded.bytes(300);
+            bytes.push(1);
+            Frame::ItemChunk { stream: random_stream(seeded), bytes: bytes.into() }
+        }
+        13 => Frame::Missed { stream: random_stream(seeded), count: seeded.magnitude(64).max(1) },
+        14 => Frame::StreamEnd { stream: random_stream(seeded), end: random_end(seeded) },
+        15 => Frame::Credit { stream: random_stream(seeded), bytes: seeded.magnitude(64).max(1) },
+        16 => Frame::Stop {
+            stream: random_stream(seeded),
+            reason: seeded.chance(50).then(|| random_text(seeded)),
+        },
         _ => Frame::Ack { frames: seeded.magnitude(64) },
+    }
+}
+
+fn random_stream(seeded: &mut Seeded) -> StreamId {
+    StreamId(seeded.magnitude(53).clamp(1, CALL_ID_MAX as u64) as i64)
+}
+
+fn random_items(seeded: &mut Seeded) -> Frame {
+    let objects = random_objects(seeded, false);
+    let count = if objects.is_empty() { 1 + seeded.below(5) } else { 1 };
+    let mut bytes = Vec::new();
+    for _ in 0..count {
+        let item = seeded.bytes(200);
+        put_sized(&mut bytes, |out| {
+            out.extend_from_slice(&item);
+            Ok::<_, ()>(())
+        })
+        .expect("it only copies");
+    }
+    Frame::Items(Items { stream: random_stream(seeded), objects, count: count as u64, bytes: bytes.into() })
+}
+
+fn random_end(seeded: &mut Seeded) -> StreamEnd {
+    match seeded.below(5) {
+        0 => StreamEnd::Complete,
+        1 => StreamEnd::Error { objects: random_objects(seeded, false), bytes: seeded.bytes(50).into() },
+        2 => StreamEnd::Abandoned,
+        3 => StreamEnd::Stopped,
+        _ => StreamEnd::Failed(Failure::Unreachable { reason: random_text(seeded) }),
     }
 }
 
@@ -385,9 +507,10 @@ fn random_target(seeded: &mut Seeded) -> Target {
 fn random_objects(seeded: &mut Seeded, in_call: bool) -> Vec<PassedObject> {
     let one = |seeded: &mut Seeded| {
         let id = (seeded.magnitude(53) as i64).clamp(1, CALL_ID_MAX);
-        match seeded.below(if in_call { 3 } else { 2 }) {
+        match seeded.below(if in_call { 4 } else { 3 }) {
             0 => PassedObject::Senders(ObjectId(id)),
             1 => PassedObject::Receivers(ObjectId(id)),
+            2 => PassedObject::Stream(StreamId(id)),
             _ => PassedObject::Result(CallId(id), random_path(seeded)),
         }
     };
@@ -399,6 +522,8 @@ fn random_offer(seeded: &mut Seeded) -> Offer {
         calls_max: seeded.magnitude(64),
         payload_bytes_max: seeded.magnitude(64),
         window_bytes: seeded.magnitude(64),
+        streams_max: seeded.magnitude(64),
+        stream_window_bytes: seeded.magnitude(64),
     }
 }
 
@@ -497,7 +622,7 @@ fn changed_and_random_bytes_never_panic() {
 
 #[test]
 fn unknown_mandatory_kinds_end_the_conversation_and_optional_ones_are_skipped() {
-    for kind in [0x00].into_iter().chain(0x0b..0x20).chain(0x21..0x80) {
+    for kind in [0x00].into_iter().chain(0x0b..0x10).chain(0x19..0x20).chain(0x21..0x80) {
         assert_eq!(frames_of(&[kind, 0]), Err(Violation::UnknownFrame(kind)));
     }
     for kind in 0x80..=0xff {
@@ -635,7 +760,8 @@ fn a_table_of_objects_is_bounded_and_of_known_entries() {
     for message in [call, answer] {
         check_malformed(&message(&[0]), "a table of objects that cannot be");
         check_malformed(&message(&[100, 0, 1]), "a table of objects that cannot be");
-        check_malformed(&message(&[1, 3, 1]), "an unknown object entry");
+        check_malformed(&message(&[1, 4, 1]), "an unknown object entry");
+        check_malformed(&message(&[1, 3, 0]), "a stream id out of range");
         check_malformed(&message(&[1, 0, 0]), "an object id out of range");
         check_malformed(&message(&[1, 1, 0]), "an object id out of range");
     }

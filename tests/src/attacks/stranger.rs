@@ -108,7 +108,7 @@ impl Batch {
         let mut out = vec![0x01];
         out.extend(b"RPCW\x01\x00\x01");
         out.extend([0; 16 + 32 + 1]);
-        for number in [1 << 20, 64 << 20, 64 << 20] {
+        for number in [1 << 20, 64 << 20, 64 << 20, 1 << 10, 1 << 20] {
             put_varint(&mut out, number);
         }
         out.push(0);
@@ -374,7 +374,7 @@ impl Stranger {
         while !reader.0.is_empty() {
             match reader.byte() {
                 0x02 => {
-                    for _ in 0..6 {
+                    for _ in 0..8 {
                         reader.varint();
                     }
                     reader.bytes();
