@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use crate::{descriptor::ServiceDescriptor, path::Step};
 
 mod compose;
+pub(crate) use compose::Over;
 mod trace;
 pub(crate) mod walk;
 

@@ -68,7 +68,7 @@ pub use layout::{Field, Layout, Leaf, Node, ObjectService, Variant};
 pub use limits::Limits;
 pub use never::Never;
 pub use path::{PATH_STEPS_MAX, Path, Step};
-pub use pipeline::{OptionPipe, Pipelined, SequencePipe};
+pub use pipeline::{OptionPipe, Pipelined, SequencePipe, StreamPipe};
 pub use promise::{CallFuture, Promise};
 pub use rpc_macros::{Pipeline, data, rpc};
 pub use session::SessionStats;

@@ -31,6 +31,7 @@ use crate::{
     descriptor::ServiceDescriptor,
     dispatch::{Service, panic_text},
     error::DecodeError,
+    forward,
     link::{Handle, Link},
     path::Path,
     small_bytes::SmallBytes,
@@ -493,6 +494,13 @@ impl Encoded {
         budget: DecodeBudget,
     ) -> Result<T, DecodeError> {
         reading(&self.capabilities, handle, || codec::decode(&self.bytes, budget))
+    }
+}
+
+/// Turns the objects of an item into those that are passed to the peer of `link`; they are known in the session of `home`.
+pub(crate) fn onto(item: &mut Encoded, home: Option<&Arc<Handle>>, link: &Arc<Link>) {
+    if let Some(table) = &item.capabilities {
+        item.capabilities = capabilities(forward::onto(table, home, link));
     }
 }
 

@@ -35,12 +35,12 @@ pub use self::{
 };
 pub(crate) use self::{
     inlet::{Inlet, InletReader},
-    source::{Fill, Source},
+    source::{Fill, Source, poll_fill},
 };
 use crate::{
     codec,
     error::{CloseReason, DecodeError, StopReason, StreamError},
-    link::Handle,
+    link::{Handle, Link},
     never::Never,
     object::{self, Encoded, drop_quietly},
     small_bytes::SmallBytes,
@@ -242,7 +242,7 @@ impl<T, E> Streaming<T, E> {
     }
 
     pub(crate) fn of_source(source: impl Source + 'static) -> Self {
-        Self::of(Content::Source(Box::new(source)))
+        Self::at(StreamSlot::of_source(source))
     }
 
     /// Stops the producer and says why, in words that it sees as [`StopReason::Refused`]. Merely dropped, it sees
@@ -335,6 +335,19 @@ impl Reading {
         }
     }
 
+    /// What comes next, items that were not handed out included.
+    pub(crate) fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Piece> {
+        match self.open.take() {
+            Some(open) => Poll::Ready(open.into_rest()),
+            None => self.poll_piece(cx),
+        }
+    }
+
+    /// The objects of an item, as they are passed to the peer of `link`.
+    pub(crate) fn onto(&self, item: &mut Encoded, link: &Arc<Link>) {
+        object::onto(item, self.handle.as_ref(), link);
+    }
+
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Piece> {
         loop {
             if let Some(piece) = self.pieces.pop_front() {
@@ -345,7 +358,7 @@ impl Reading {
                 Content::Source(source) => {
                     let handle = self.handle.as_ref().unwrap_or(Handle::never_open());
                     let mut fill = Fill::new(&handle.link, LOCAL_BYTES, Vec::new());
-                    let polled = source.poll_fill(cx, &mut fill);
+                    let polled = poll_fill(&mut **source, cx, &mut fill);
                     self.pieces.extend(fill.finish());
                     if polled.is_pending() && self.pieces.is_empty() {
                         return Poll::Pending;
@@ -382,6 +395,12 @@ impl Open {
         Self { reader: ItemReader::new(items.bytes), capabilities: items.capabilities }
     }
 
+    fn into_rest(self) -> Piece {
+        let Self { reader, capabilities } = self;
+        let bytes = reader.into_rest();
+        Piece::Items { count: 1, items: Encoded { bytes, capabilities } }
+    }
+
     fn next_encoded(&mut self) -> Option<Encoded> {
         let range = self.reader.next_range()?;
         Some(Encoded { bytes: self.reader.bytes().part(range), capabilities: self.capabilities.clone() })
@@ -413,6 +432,10 @@ impl StreamSlot {
     fn of(content: Content) -> Arc<Self> {
         let reading = Reading { content, open: None, pieces: VecDeque::new(), handle: None };
         Arc::new(Self(Mutex::new(Some(reading))))
+    }
+
+    pub(crate) fn of_source(source: impl Source + 'static) -> Arc<Self> {
+        Self::of(Content::Source(Box::new(source)))
     }
 
     /// Of a stream that a peer opened.

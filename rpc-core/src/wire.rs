@@ -1339,6 +1339,11 @@ impl ItemReader {
     pub(crate) fn bytes(&self) -> &SmallBytes {
         &self.bytes
     }
+
+    /// The items that were not passed.
+    pub(crate) fn into_rest(self) -> SmallBytes {
+        self.bytes.part(self.at..self.bytes.len())
+    }
 }
 
 /// One argument as it arrived.

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use rpc_client::Client;
 use rpc_core::{
-    Broadcast, CallError, CloseReason, Limits, Refusal, Services, SessionHandle, Slow, StopReason,
-    StreamError, StreamSender, Streaming, driver::SessionConfig, memory, rpc,
+    Broadcast, CallError, CloseReason, ElementError, Limits, Refusal, Services, SessionHandle, Slow,
+    StopReason, StreamError, StreamSender, Streaming, driver::SessionConfig, memory, rpc,
 };
 use rpc_server::Server;
 
@@ -40,6 +40,8 @@ trait Spring {
     async fn tell(&self, text: String) -> u64;
     async fn add(&self, a: u64, b: u64) -> u64;
     async fn words(&self) -> Streaming<String>;
+    async fn strict(&self, number: u64) -> Result<u64, Trouble>;
+    async fn both_of(&self, number: u64, numbers: Streaming<u64>) -> u64;
 }
 
 #[rpc]
@@ -171,6 +173,12 @@ impl Spring for Source {
     }
     async fn add(&self, a: u64, b: u64) -> u64 {
         a + b
+    }
+    async fn strict(&self, number: u64) -> Result<u64, Trouble> {
+        if number < 2 { Ok(number) } else { Err(Trouble::Dry(number)) }
+    }
+    async fn both_of(&self, number: u64, _: Streaming<u64>) -> u64 {
+        number
     }
     async fn words(&self) -> Streaming<String> {
         Streaming::from_iter(
@@ -542,4 +550,75 @@ async fn streams_run_over_real_sockets() {
     };
     client.close().await;
     assert!(matches!(first.stopped().await, StopReason::Disconnected(_)));
+}
+
+#[tokio::test]
+async fn a_map_over_a_stream_runs_next_to_it() {
+    let (spring, _) = spring();
+    let mapped = spring.upto(1_000).map(|number| spring.add(number, 1)).await.unwrap();
+    let mapped: Vec<_> = mapped.map(|number| number.unwrap()).collect().await;
+    assert!(mapped.into_iter().eq(1..=1_000));
+    // Its result is a stream like others: passed on before it is here.
+    let sum = spring.doubled(spring.upto(10)).map(|number| spring.add(&number, &number));
+    let all: Vec<_> = sum.await.unwrap().collect().await;
+    assert!(all.into_iter().map(|number| number.unwrap()).eq((0..10).map(|number| 4 * number)));
+    // Objects and streams of items work as they do elsewhere.
+    let depths = spring.wells(30).map(|well| well.depth()).await.unwrap();
+    assert!(depths.map(|depth| depth.unwrap()).collect::<Vec<_>>().await.into_iter().eq(0..30));
+    let rows = spring.upto(3).map(|number| spring.upto(number)).await.unwrap();
+    let rows: Vec<_> = rows.collect().await;
+    let mut lengths = Vec::new();
+    for row in rows {
+        lengths.push(numbers(row.unwrap()).await.len());
+    }
+    assert_eq!(lengths, [0, 1, 2]);
+}
+
+#[tokio::test]
+async fn an_item_that_fails_a_map_is_told_with_its_error() {
+    let (spring, _) = spring();
+    let mut mapped = spring.upto(5).map(|number| spring.strict(number)).await.unwrap();
+    assert_eq!(mapped.next().await.unwrap().unwrap(), 0);
+    assert_eq!(mapped.next().await.unwrap().unwrap(), 1);
+    let failed = mapped.next().await.unwrap().unwrap_err();
+    assert!(matches!(&failed, StreamError::Failed(ElementError::Method(Trouble::Dry(2)))), "{failed:?}");
+    assert!(mapped.next().await.is_none());
+
+    let each = spring.upto(4).map_each(|number| spring.strict(number)).await.unwrap();
+    let each: Vec<_> = each.map(|item| item.unwrap()).collect().await;
+    assert!(matches!(
+        each[..],
+        [
+            Ok(0),
+            Ok(1),
+            Err(ElementError::Method(Trouble::Dry(2))),
+            Err(ElementError::Method(Trouble::Dry(3)))
+        ]
+    ));
+    // As what it maps over fails, so does it.
+    let broken: Vec<_> = spring.failing(2).map(|number| spring.add(number, 1)).await.unwrap().collect().await;
+    assert!(matches!(broken[..], [Ok(1), Ok(2), Err(StreamError::Broken { .. })]), "{broken:?}");
+    let ends: Vec<_> = spring.panicking().map(|number| spring.add(number, 1)).await.unwrap().collect().await;
+    assert!(matches!(ends[..], [Ok(1), Ok(2), Ok(3), Err(StreamError::Panicked)]), "{ends:?}");
+}
+
+#[tokio::test]
+async fn a_map_over_an_endless_stream_goes_as_far_as_it_is_read() {
+    let (spring, source) = spring();
+    let mut mapped = spring.endless().map(|number| spring.add(number, 1)).await.unwrap();
+    for number in 1..5_000 {
+        assert_eq!(mapped.next().await.unwrap().unwrap(), number);
+    }
+    let made = source.made.load(Ordering::SeqCst);
+    assert!(made < 12_000, "{made} were made");
+    drop(mapped);
+    until(|| source.dropped.load(Ordering::SeqCst) == 1).await;
+}
+
+#[tokio::test]
+async fn a_stream_cannot_be_an_argument_of_every_element() {
+    let (spring, _) = spring();
+    let stream = std::cell::RefCell::new(Some(Streaming::from_iter([1_u64])));
+    let refused = spring.upto(3).map(|number| spring.both_of(number, stream.take().unwrap())).await;
+    assert!(matches!(refused, Err(CallError::Refused(Refusal::Misuse { .. }))), "{refused:?}");
 }

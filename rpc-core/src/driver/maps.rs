@@ -29,7 +29,10 @@ use crate::{
     context::with_deadline,
     descriptor::MAP,
     dispatch::{self, Held, HeldBytes, Outcome, RunningHandler, Services, SessionScope},
-    layout::walk::{Elements, WalkError},
+    layout::{
+        Over,
+        walk::{Elements, WalkError},
+    },
     link::{Link, Submission},
     object::{Capabilities, Encoded},
     session::{
@@ -44,6 +47,7 @@ use crate::{
     },
 };
 
+mod streamed;
 mod tasks;
 mod window;
 
@@ -67,6 +71,7 @@ impl<T> Driver<T> {
             deadline,
             metadata: begin.metadata,
             concurrency: self.limits.map_concurrency.max(1),
+            calls_max,
             calls_left: Arc::clone(&calls_left),
             bytes: Arc::clone(&self.map_bytes),
             bytes_max: self.limits.held_bytes_max,
@@ -76,7 +81,14 @@ impl<T> Driver<T> {
             report: Arc::clone(&report),
         };
         let (plan, want) = (begin.plan, begin.want);
-        let future = Box::pin(async move { run.outcome(&plan, begin.source, begin.captures, want).await });
+        let future: RunningHandler = if plan.over == Over::Stream {
+            // Its items outlive the call, and with it the deadline and the permit.
+            let run = Arc::new(MapRun { deadline: None, report: MapReport::of_nobody(&self.link), ..run });
+            let outcome = run.streamed(Arc::new(plan), &begin.source, begin.captures, want);
+            Box::pin(std::future::ready(outcome))
+        } else {
+            Box::pin(async move { run.outcome(&plan, begin.source, begin.captures, want).await })
+        };
         let mut task = MapTask { future, deadline, report };
         let polled = {
             let mut unconstrained = pin!(tokio::task::unconstrained(poll_fn(|cx| task.poll_outcome(cx))));
@@ -135,6 +147,12 @@ struct MapReport {
 }
 
 impl MapReport {
+    /// One that has nothing to report.
+    fn of_nobody(link: &Arc<Link>) -> Arc<Self> {
+        let finished = AtomicBool::new(true);
+        Arc::new(Self { answer: CallId(0), link: Arc::clone(link), finished })
+    }
+
     fn finish(&self, outcome: Outcome) {
         if !self.finished.swap(true, Ordering::AcqRel) {
             self.link.submit(Submission::Finish { answer: self.answer, outcome });
@@ -156,6 +174,7 @@ struct MapRun {
     deadline: Option<Time>,
     metadata: Vec<(String, String)>,
     concurrency: usize,
+    calls_max: u64,
     calls_left: Arc<AtomicU64>,
     bytes: MapBytes,
     bytes_max: usize,

@@ -2,7 +2,6 @@
 
 use std::{
     future::Future,
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{
         Arc, OnceLock,
@@ -15,14 +14,13 @@ use futures::task::AtomicWaker;
 
 use super::Driver;
 use crate::{
-    dispatch::panic_text,
     error::{CloseReason, StopReason},
     link::{Link, Submission},
     object::drop_quietly,
     session::streams::StreamEvent,
-    stream::{Ending, Fill, Piece, Reading, Source},
+    stream::{Ending, Fill, Piece, Reading, Source, poll_fill},
     time::Time,
-    wire::{Failure, StreamId},
+    wire::StreamId,
 };
 
 /// What a producer adds at once: what takes longer to make lets the first of it leave.
@@ -126,12 +124,8 @@ impl Future for Pump {
             }
             let Some(source) = &mut pump.source else { return Poll::Ready(()) };
             let mut fill = Fill::new(&pump.link, room.min(FILL_BYTES), Vec::new());
-            let polled = catch_unwind(AssertUnwindSafe(|| source.poll_fill(cx, &mut fill)));
-            let mut pieces = fill.finish();
-            if let Err(panic) = &polled {
-                tracing::error!("the producer of a stream panicked: {}", panic_text(&**panic));
-                pieces.push(Piece::End(Ending::Failed(Failure::Panicked)));
-            }
+            let polled = poll_fill(source, cx, &mut fill);
+            let pieces = fill.finish();
             let charge: u64 = pieces.iter().map(Piece::charge).sum();
             pump.producer.room.fetch_sub(i64::try_from(charge).unwrap_or(i64::MAX), Ordering::AcqRel);
             let has_ended = matches!(pieces.last(), Some(Piece::End(_)));
@@ -141,7 +135,7 @@ impl Future for Pump {
             if has_ended {
                 return pump.over();
             }
-            if matches!(polled, Ok(Poll::Pending)) {
+            if polled.is_pending() {
                 return Poll::Pending;
             }
         }

@@ -4,19 +4,43 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::{Field, Layout, Node, Variant};
+use super::{Field, Layout, Leaf, Node, Variant};
 use crate::error::ElementError;
 
+/// What a map runs over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Over {
+    Sequence,
+    Option,
+    Stream,
+}
+
 impl Layout {
-    /// What a sequence or an option, whatever wraps it, is made of, and whether it is an option.
-    pub(crate) fn element(&self) -> Option<(Layout, bool)> {
+    /// What a sequence, an option or a stream, whatever wraps it, is made of, and which of them it is.
+    pub(crate) fn element(&self) -> Option<(Layout, Over)> {
         let nodes = &self.graph.nodes;
-        let (root, is_option) = match &nodes[super::below_newtypes(nodes, self.root)] {
-            Node::Seq(element) => (*element, false),
-            Node::Optional(inner) => (*inner, true),
+        let (root, over) = match &nodes[super::below_newtypes(nodes, self.root)] {
+            Node::Seq(element) => (*element, Over::Sequence),
+            Node::Optional(inner) => (*inner, Over::Option),
+            Node::Stream(item, _) => (*item, Over::Stream),
             _ => return None,
         };
-        Some((Layout { graph: Arc::clone(&self.graph), root }, is_option))
+        Some((Layout { graph: Arc::clone(&self.graph), root }, over))
+    }
+
+    /// The layout of a stream of these, which ends with an `ElementError<E>` or with no error of its own.
+    pub(crate) fn streamed(&self, error: Option<&Layout>) -> Layout {
+        let mut nodes = Vec::new();
+        let item = self.append_to(&mut nodes);
+        let error = match error {
+            Some(error) => error.append_as_element_error(&mut nodes),
+            None => {
+                nodes.push(Node::Leaf(Leaf::Unit));
+                nodes.len() - 1
+            }
+        };
+        nodes.push(Node::Stream(item, error));
+        Self::with_last_as_root(nodes)
     }
 
     /// The layout of a sequence of these.
@@ -39,19 +63,25 @@ impl Layout {
     pub(crate) fn or_element_error(&self, error: &Layout) -> Layout {
         let mut nodes = Vec::new();
         let value = self.append_to(&mut nodes);
-        let own = error.append_to(&mut nodes);
-        // The variants but the first do not depend on `E`.
-        static TRACED: OnceLock<Layout> = OnceLock::new();
-        let other = TRACED.get_or_init(Layout::of::<ElementError<()>>).append_to(&mut nodes);
-        if let Node::Enum { variants, .. } = &mut nodes[other]
-            && let Some(method) = variants.first_mut()
-        {
-            method.fields = Some(vec![Field { name: "", layout: own }]);
-        }
+        let other = error.append_as_element_error(&mut nodes);
         let variant = |name, layout| Variant { name, fields: Some(vec![Field { name: "", layout }]) };
         nodes
             .push(Node::Enum { name: "Result", variants: vec![variant("Ok", value), variant("Err", other)] });
         Self::with_last_as_root(nodes)
+    }
+
+    /// The nodes of `ElementError<E>`, for the `E` of this layout.
+    fn append_as_element_error(&self, nodes: &mut Vec<Node<usize>>) -> usize {
+        let own = self.append_to(nodes);
+        // The variants but the first do not depend on `E`.
+        static TRACED: OnceLock<Layout> = OnceLock::new();
+        let error = TRACED.get_or_init(Layout::of::<ElementError<()>>).append_to(nodes);
+        if let Node::Enum { variants, .. } = &mut nodes[error]
+            && let Some(method) = variants.first_mut()
+        {
+            method.fields = Some(vec![Field { name: "", layout: own }]);
+        }
+        error
     }
 
     /// Copies this layout's nodes behind others; gives where its root then is.

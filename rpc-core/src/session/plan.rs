@@ -8,7 +8,7 @@ use super::{
     methods::{KnownMethod, Method, PeerMethods},
 };
 use crate::{
-    layout::Layout,
+    layout::{Layout, Over},
     limits::Limits,
     never::Never,
     path::Step as PathStep,
@@ -23,7 +23,7 @@ pub(crate) struct Plan {
     pub(crate) policy: Policy,
     /// What it runs over.
     pub(crate) source: Layout,
-    pub(crate) is_option: bool,
+    pub(crate) over: Over,
     pub(crate) element: Layout,
     pub(crate) captures: Vec<Layout>,
     pub(crate) steps: Vec<PlannedStep>,
@@ -78,16 +78,16 @@ impl Plan {
         captures: Vec<Layout>,
         methods: &PeerMethods,
     ) -> Result<Self, Failure> {
-        let Some((element, is_option)) = source.element() else {
+        let Some((element, over)) = source.element() else {
             return Err(misfit(
                 "(source)",
-                format!("it is {source}, and a map runs over a sequence or an option"),
+                format!("it is {source}, and a map runs over a sequence, an option or a stream"),
             ));
         };
         let mut plan = Self {
             policy: program.policy,
             source: source.clone(),
-            is_option,
+            over,
             element,
             captures,
             steps: Vec::with_capacity(program.steps.len()),
@@ -131,6 +131,10 @@ impl Plan {
                     .map(|capture| self.used(capture, number, "(capture)"))
                     .collect::<Result<_, _>>()?;
                 let plan = Self::check(program, &layout, given, methods)?;
+                if plan.over == Over::Stream {
+                    let reason = "a stream is mapped over by itself, not inside of another map";
+                    return Err(misfit("(source)", reason.into()));
+                }
                 let returns = plan.returns.clone();
                 (Work::Map { source, captures, plan: Box::new(plan) }, returns)
             }
@@ -238,20 +242,24 @@ impl Plan {
         // The results of elements have tables of their own, which one table can stand for only where it is known where
         // they are named.
         let is_within = value.has_objects() && value.object().is_none();
-        if is_within {
+        // Items of a stream keep their tables.
+        if is_within && self.over != Over::Stream {
             let reason =
                 "the results of a map cannot have objects inside them; return the objects, or parts without";
             return Err(misfit("(result)", reason.into()));
         }
         self.result_is_object = value.object().is_some();
+        let error = self.error.clone().unwrap_or_else(Layout::of::<Never>);
         let each = match self.policy {
             Policy::Fail => value,
-            Policy::Collect => {
-                let error = self.error.clone().unwrap_or_else(Layout::of::<Never>);
-                value.or_element_error(&error)
-            }
+            Policy::Collect => value.or_element_error(&error),
         };
-        self.returns = if self.is_option { each.optional() } else { each.sequence() };
+        self.returns = match (self.over, self.policy) {
+            (Over::Option, _) => each.optional(),
+            (Over::Sequence, _) => each.sequence(),
+            (Over::Stream, Policy::Fail) => each.streamed(Some(&error)),
+            (Over::Stream, Policy::Collect) => each.streamed(None),
+        };
         Ok(self)
     }
 

@@ -2,6 +2,7 @@
 
 use std::{
     any::{Any, TypeId},
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -15,7 +16,6 @@ use super::{Content, Ending, Open, Piece, Reading};
 use crate::{
     codec, dispatch,
     error::{EncodeError, StopReason},
-    forward,
     link::Link,
     object::{self, Capability, Encoded, Passed},
     small_bytes::SmallBytes,
@@ -33,6 +33,15 @@ pub(crate) trait Source: Send {
 
     /// Its items are not wanted any more. It is dropped next.
     fn stopped(&mut self, _reason: &StopReason) {}
+}
+
+/// Lets a producer fill. It is user code: a panic ends the stream, behind what was filled.
+pub(crate) fn poll_fill(source: &mut dyn Source, cx: &mut Context<'_>, fill: &mut Fill<'_>) -> Poll<()> {
+    catch_unwind(AssertUnwindSafe(|| source.poll_fill(cx, fill))).unwrap_or_else(|panic| {
+        tracing::error!("the producer of a stream panicked: {}", dispatch::panic_text(&*panic));
+        fill.end(Ending::Failed(Failure::Panicked));
+        Poll::Ready(())
+    })
 }
 
 /// What a producer fills: items packed one behind the other, as far as there is credit for them.
@@ -277,15 +286,6 @@ impl Source for Reading {
                     reader.refuse(reason.clone());
                 }
             }
-        }
-    }
-}
-
-impl Reading {
-    /// The objects of an item, as they are passed to the peer of `link`.
-    fn onto(&self, item: &mut Encoded, link: &Arc<Link>) {
-        if let Some(table) = &item.capabilities {
-            item.capabilities = object::capabilities(forward::onto(table, self.handle.as_ref(), link));
         }
     }
 }

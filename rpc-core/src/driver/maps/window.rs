@@ -12,7 +12,7 @@ use crate::{
     dispatch::{self, HeldBytes, Incoming, ReplyInner},
     error::{ElementError, EncodedError},
     layout::{
-        Layout,
+        Layout, Over,
         walk::{self, WalkError},
     },
     object::{self, Capability, Encoded, LocalObject},
@@ -43,10 +43,12 @@ impl<'a> Collected<'a> {
     pub(super) fn new(run: &'a MapRun, plan: &Plan, count: usize, bytes_max: usize) -> Result<Self, Failure> {
         let mut collected =
             Self { run, out: Vec::new(), objects: Vec::new(), charge: run.charge(0)?, bytes_max };
-        let encoded = match (plan.is_option, count) {
-            (true, 0) => codec::encode(&None::<()>, &mut collected.out),
-            (true, _) => codec::encode(&Some(()), &mut collected.out),
-            (false, count) => codec::encode(&(count as u64), &mut collected.out),
+        let encoded = match (plan.over, count) {
+            (Over::Option, 0) => codec::encode(&None::<()>, &mut collected.out),
+            (Over::Option, _) => codec::encode(&Some(()), &mut collected.out),
+            (Over::Sequence, count) => codec::encode(&(count as u64), &mut collected.out),
+            // Each of its items is by itself.
+            (Over::Stream, _) => Ok(()),
         };
         encoded.map_err(unencodable)?;
         Ok(collected)
@@ -423,9 +425,20 @@ impl<'a> Window<'a> {
         step: u32,
         failure: &StepFailure,
     ) -> Result<(), StepFailure> {
+        let (error, own) = self.element_error(step, failure);
+        collected.append(|out| {
+            // An error of the method itself stands where the unit does.
+            codec::encode(&Err::<(), _>(error), out).map_err(unencodable)?;
+            out.extend_from_slice(own);
+            Ok(())
+        })
+    }
+
+    /// An element's error, and the bytes of the error that the method itself returned.
+    fn element_error<'b>(&self, step: u32, failure: &'b StepFailure) -> (ElementError<()>, &'b [u8]) {
         let culprit = Culprit::find(self.plan, step, &failure.trail);
         let method = culprit.method.to_owned();
-        let (error, own): (ElementError<()>, &[u8]) = match &failure.cause {
+        match &failure.cause {
             ElementCause::Error(bytes) if culprit.gives_result => (ElementError::Method(()), bytes),
             ElementCause::Error(bytes) => {
                 let error = EncodedError::new(bytes, culprit.error);
@@ -438,13 +451,66 @@ impl<'a> Window<'a> {
             ElementCause::Failed(failure) => {
                 (ElementError::Failed { method, reason: failure.to_string() }, &[])
             }
+        }
+    }
+
+    /// What became of each element, as items of a stream; an error is the last, and ends it.
+    pub(super) fn each(mut self) -> Vec<Result<Encoded, Encoded>> {
+        let elements = std::mem::take(&mut self.elements);
+        let mut made = Vec::with_capacity(elements.len());
+        for mut element in elements {
+            let value = match element.failed.take() {
+                Some(failed) => Err(failed),
+                None => self
+                    .select(&element, &self.plan.result)
+                    .map_err(|failure| (self.result_number(), failure)),
+            };
+            let one = match (value, self.plan.policy) {
+                (Ok(value), Policy::Fail) => Ok(value),
+                (Ok(value), Policy::Collect) => {
+                    self.encoded(&Ok::<(), ()>(()), &value.bytes).map(|bytes| Encoded { bytes, ..value })
+                }
+                (Err((step, failure)), Policy::Collect) => {
+                    let (error, own) = self.element_error(step, &failure);
+                    self.encoded(&Err::<(), _>(error), own).map(Encoded::from)
+                }
+                (Err((step, failure)), Policy::Fail) => Err(self.ending_error(step, &failure)),
+            };
+            let is_last = one.is_err();
+            made.push(one);
+            if is_last {
+                return made;
+            }
+        }
+        if let Some(ElementFailure { mut trail, cause }) = self.failed.take() {
+            let (_, step) = trail.remove(0);
+            made.push(Err(self.ending_error(step, &StepFailure { trail, cause })));
+        }
+        made
+    }
+
+    /// The error that ends a stream of elements.
+    fn ending_error(&self, step: u32, failure: &StepFailure) -> Encoded {
+        let (error, own) = self.element_error(step, failure);
+        self.encoded(&error, own).map_or_else(|error| error, Encoded::from)
+    }
+
+    /// A value and bytes behind it. What cannot be encoded, or is too long, is told as an error that can.
+    fn encoded(&self, value: &impl serde::Serialize, own: &[u8]) -> Result<SmallBytes, Encoded> {
+        let mut bytes = Vec::new();
+        let failed = match codec::encode(value, &mut bytes) {
+            Ok(()) if bytes.len() + own.len() <= self.run.payload_bytes_max => {
+                bytes.extend_from_slice(own);
+                return Ok(bytes.into());
+            }
+            Ok(()) => exhausted("payload_bytes_max").to_string(),
+            Err(error) => error.to_string(),
         };
-        collected.append(|out| {
-            // An error of the method itself stands where the unit does.
-            codec::encode(&Err::<(), _>(error), out).map_err(unencodable)?;
-            out.extend_from_slice(own);
-            Ok(())
-        })
+        let error = ElementError::<()>::Failed { method: "(result)".into(), reason: failed };
+        let mut bytes = Vec::new();
+        // Two texts always encode.
+        let _ = codec::encode(&error, &mut bytes);
+        Err(bytes.into())
     }
 }
 

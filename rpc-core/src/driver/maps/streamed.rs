@@ -1,0 +1,207 @@
+//! Maps over streams: a stream whose items are what a program makes of another's.
+//!
+//! Items are taken as they come and as the reader of the result has room for what they become: those that are here, at most
+//! `Limits::map_concurrency`, go through the program together. What a map within the program may cost is counted anew
+//! for them, because nobody knows how many items there will be.
+
+use std::{
+    collections::VecDeque,
+    future::Future,
+    ops::Range,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll, ready},
+};
+
+use super::{ElementRun, MapRun, Window, unselectable};
+use crate::{
+    codec,
+    dispatch::{Held, HeldBytes, Outcome},
+    error::StopReason,
+    object::{self, Capability, Encoded},
+    session::plan::Plan,
+    small_bytes::SmallBytes,
+    stream::{Ending, Fill, Piece, Reading, Source, StreamSlot},
+    wire::{Failure, ItemReader, Want},
+};
+
+impl MapRun {
+    /// The result of a map over a stream, which is there before any of its items.
+    pub(super) fn streamed(
+        self: Arc<Self>,
+        plan: Arc<Plan>,
+        source: &Encoded,
+        captures: Vec<Encoded>,
+        want: Want,
+    ) -> Outcome {
+        let reading = match source.only_object() {
+            Some(Capability::Stream(slot)) => slot.take(),
+            Some(Capability::Import(_) | Capability::Local(_)) | None => None,
+        };
+        let Some(reading) = reading else {
+            return Outcome::Failed(unselectable(object::STREAM_TAKEN.into()));
+        };
+        let layout = plan.returns.clone();
+        let mapped = Mapped {
+            items: Items { reading, open: None },
+            run: self,
+            plan,
+            captures: captures.into(),
+            next: 0,
+            working: None,
+            made: VecDeque::new(),
+        };
+        let stream = Capability::Stream(StreamSlot::of_source(mapped));
+        // The stream is the first entry of its table.
+        let mut bytes = Vec::new();
+        if let Err(error) = codec::encode(&0_u32, &mut bytes) {
+            return Outcome::Failed(super::unencodable(error));
+        }
+        let (bytes, length) = (SmallBytes::from(bytes), size_of::<Capability>());
+        let held =
+            HeldBytes { bytes: bytes.clone(), objects: object::capabilities(vec![stream.clone()]), layout };
+        Outcome::Value {
+            payload: want.value.then_some(bytes),
+            objects: vec![stream],
+            held: want.keep.then(|| (Box::new(held) as Box<dyn Held>, length)),
+        }
+    }
+}
+
+/// What an item has become; or the error that ends the stream.
+type Made = Result<Encoded, Encoded>;
+
+struct Mapped {
+    items: Items,
+    run: Arc<MapRun>,
+    plan: Arc<Plan>,
+    captures: Arc<[Encoded]>,
+    /// The number of the next item.
+    next: u64,
+    working: Option<Pin<Box<dyn Future<Output = Vec<Made>> + Send>>>,
+    made: VecDeque<Made>,
+}
+
+/// The stream that is mapped over.
+struct Items {
+    reading: Reading,
+    /// What is here and has not gone through the program.
+    open: Option<(ItemReader, object::Capabilities)>,
+}
+
+/// Items that share a table.
+struct Portion {
+    source: Encoded,
+    ranges: Vec<Range<usize>>,
+}
+
+enum Next {
+    Portion(Portion),
+    Missed(u64),
+    End(Ending),
+}
+
+impl Source for Mapped {
+    fn poll_fill(&mut self, cx: &mut Context<'_>, fill: &mut Fill<'_>) -> Poll<()> {
+        while fill.has_room() {
+            match self.made.pop_front() {
+                Some(Ok(mut item)) => {
+                    object::onto(&mut item, None, fill.link());
+                    fill.encoded(item);
+                    continue;
+                }
+                Some(Err(mut error)) => {
+                    object::onto(&mut error, None, fill.link());
+                    fill.end(Ending::Error(error));
+                    continue;
+                }
+                None => {}
+            }
+            if let Some(working) = &mut self.working {
+                self.made = ready!(working.as_mut().poll(cx)).into();
+                self.working = None;
+                continue;
+            }
+            let window = self.run.window(&self.plan, self.run.concurrency);
+            match ready!(self.items.poll_next(cx, &self.run, window)) {
+                Next::Portion(portion) => self.work(portion),
+                Next::Missed(count) => fill.missed(count),
+                // Its type is that of what was mapped over, which the reader of the result does not know.
+                Next::End(Ending::Error(_)) => {
+                    let reason = "the stream that is mapped over ended with an error of its own".into();
+                    fill.end(Ending::Failed(Failure::Unreachable { reason }));
+                }
+                Next::End(ending) => fill.end(ending),
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn stopped(&mut self, reason: &StopReason) {
+        self.items.reading.stopped(reason);
+    }
+}
+
+impl Mapped {
+    fn work(&mut self, Portion { source, ranges }: Portion) {
+        let first = self.next;
+        self.next += ranges.len() as u64;
+        let (run, plan, captures) =
+            (Arc::clone(&self.run), Arc::clone(&self.plan), Arc::clone(&self.captures));
+        self.working = Some(Box::pin(async move {
+            run.calls_left.store(run.calls_max, Ordering::Relaxed);
+            let count = ranges.len();
+            let elements =
+                (first..).zip(ranges).map(|(index, range)| ElementRun::new(index, range)).collect();
+            let mut window = Window {
+                run: &run,
+                plan: &plan,
+                source: &source,
+                captures: &captures,
+                concurrency_within: (run.concurrency / count.max(1)).max(1),
+                elements,
+                failed: None,
+            };
+            for number in 0..plan.steps.len() {
+                window.step(number).await;
+            }
+            let made = window.each();
+            run.yield_after(count as u64 * plan.cost()).await;
+            made
+        }));
+    }
+}
+
+impl Items {
+    fn poll_next(&mut self, cx: &mut Context<'_>, run: &MapRun, window: usize) -> Poll<Next> {
+        loop {
+            if let Some((reader, capabilities)) = &mut self.open {
+                let ranges: Vec<Range<usize>> =
+                    std::iter::from_fn(|| reader.next_range()).take(window).collect();
+                if !ranges.is_empty() {
+                    let source =
+                        Encoded { bytes: reader.bytes().clone(), capabilities: capabilities.clone() };
+                    return Poll::Ready(Next::Portion(Portion { source, ranges }));
+                }
+                self.open = None;
+            }
+            let link = &run.scope.session.handle.link;
+            match ready!(self.reading.poll_rest(cx)) {
+                Piece::Items { mut items, .. } => {
+                    self.reading.onto(&mut items, link);
+                    self.open = Some((ItemReader::new(items.bytes), items.capabilities));
+                }
+                Piece::Large { head, item: mut source } => {
+                    self.reading.onto(&mut source, link);
+                    if !head.is_empty() {
+                        source.bytes = [&head[..], &source.bytes].concat().into();
+                    }
+                    let whole = 0..source.bytes.len();
+                    return Poll::Ready(Next::Portion(Portion { source, ranges: vec![whole] }));
+                }
+                Piece::Missed(count) => return Poll::Ready(Next::Missed(count)),
+                Piece::End(ending) => return Poll::Ready(Next::End(ending)),
+            }
+        }
+    }
+}
