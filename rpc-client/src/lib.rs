@@ -8,5 +8,6 @@ pub mod tls;
 pub use client::{Client, ClientBuilder, ConnectError};
 pub use rpc_core::{
     CallError, CloseReason, Delivery, Limits, Never, NotSent, Promise, Refusal, Service, ServiceClient,
-    SessionStats, SocketError, Upstream, Violation, join, join_all, try_join, websocket::HandshakeError,
+    SessionStats, SocketError, StopReason, StreamError, StreamSender, StreamStopped, Streaming, Upstream,
+    Violation, join, join_all, try_join, websocket::HandshakeError,
 };

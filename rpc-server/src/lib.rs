@@ -6,7 +6,8 @@ mod server;
 pub mod tls;
 
 pub use rpc_core::{
-    CloseReason, Context, Limits, Peer, Principal, Service, SocketError, Violation,
+    Broadcast, CloseReason, Context, Limits, Peer, Principal, Service, Slow, SocketError, StopReason,
+    StreamError, StreamSender, StreamStopped, Streaming, Violation,
     websocket::{HandshakeError, Rejection},
 };
 pub use server::{Listening, ServeError, Server, ServerBuilder, ServerHandle};

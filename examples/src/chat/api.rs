@@ -1,6 +1,6 @@
 //! What the chat offers: everything its server and its clients have to agree on.
 
-use rpc_core::{data, rpc};
+use rpc_core::{Streaming, data, rpc};
 
 /// Names a user.
 #[data]
@@ -97,7 +97,10 @@ pub trait Room {
     /// The last messages, oldest first.
     async fn history(&self, last: u32) -> Result<Vec<Message>, ChatError>;
 
-    /// Tells the listener what is said from now on, until it is gone.
+    /// What is said from now on.
+    async fn messages(&self) -> Result<Streaming<Message>, ChatError>;
+
+    /// Calls the listener for each message from now on, until it is gone.
     async fn listen(&self, listener: ListenerClient) -> Result<(), ChatError>;
 }
 

@@ -1,11 +1,11 @@
 //! The chat's client: what a program shows first.
 
-use rpc_client::{CallError, try_join};
+use rpc_client::{CallError, Streaming, try_join};
 
-use super::api::{ChatClient, ChatError, ListenerClient, Message, RoomClient, User};
+use super::api::{ChatClient, ChatError, Message, RoomClient, User};
 
 /// What the first screen shows.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Overview {
     /// Who logged in.
     pub user: User,
@@ -19,30 +19,28 @@ pub struct Overview {
     pub history: Vec<Message>,
     /// Who said the first of it.
     pub first_author: User,
+    /// What is said from now on.
+    pub news: Streaming<Message>,
 }
 
 /// Logs a user in, follows their best friend to a room, loads the names of all friends and what was said in the room, and
-/// listens to what is said next: eight calls, on objects and with results that do not exist yet, in one round trip.
+/// subscribes to what is said next: eight calls, on objects and with results that do not exist yet, in one round trip.
 ///
 /// # Errors
 /// Also when the user has no friend, or is in no room, or nothing was said there.
 ///
 /// # Cancel safety
 /// Dropping the future cancels the calls; the user may be logged in.
-pub async fn overview(
-    chat: &ChatClient,
-    name: &str,
-    listener: ListenerClient,
-) -> Result<Overview, CallError<ChatError>> {
+pub async fn overview(chat: &ChatClient, name: &str) -> Result<Overview, CallError<ChatError>> {
     let member = chat.log_in(name);
     let user = member.profile();
     let friend = chat.profile(user.friends().index(0));
     let friends = user.friends().map(|id| chat.profile(id).name());
     let room = member.enter(friend.presence().some());
     let history = room.history(10);
-    let listening = room.listen(listener);
+    let news = room.messages();
     let first_author = chat.profile(history.index(0).author());
-    let (user, friend, friends, room, history, (), first_author) =
-        try_join!(user, friend, friends, room, history, listening, first_author)?;
-    Ok(Overview { user, friend, friends, room, history, first_author })
+    let (user, friend, friends, room, history, first_author, news) =
+        try_join!(user, friend, friends, room, history, first_author, news)?;
+    Ok(Overview { user, friend, friends, room, history, first_author, news })
 }

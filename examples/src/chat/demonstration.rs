@@ -10,7 +10,7 @@ use rpc_client::{CallError, Client, try_join};
 use rpc_server::Server;
 
 use super::{
-    api::{ChatClient, ChatError, ChatServer, Listener, ListenerClient, Message, MessageId, RoomId},
+    api::{ChatClient, ChatError, ChatServer, Message, MessageId, RoomId},
     client,
     server::Rooms,
 };
@@ -96,7 +96,7 @@ impl Stage {
         progress("a single call");
         let round_trip = self.cost(|| thread_awaited(chat, *newest, 1)).await?.time;
         progress("a user's overview");
-        let overview = self.cost(|| client::overview(chat, "ann", ListenerClient::local(Deaf))).await?;
+        let overview = self.cost(|| client::overview(chat, "ann")).await?;
         let mut rows = Vec::new();
         for depth in DEPTHS {
             progress(&format!("a conversation of depth {depth}"));
@@ -129,13 +129,6 @@ impl Stage {
         conversation.await?;
         Ok(Cost { time: start.elapsed(), traffic: self.link.traffic() - before })
     }
-}
-
-/// Hears and forgets.
-struct Deaf;
-
-impl Listener for Deaf {
-    async fn heard(&self, _: Message) {}
 }
 
 /// Two friends in a room, and replies to replies as deep as the deepest conversation; all in one round trip.
@@ -248,7 +241,7 @@ impl fmt::Display for Report {
         let Cost { traffic, .. } = &self.overview;
         write!(
             f,
-            "\nLogging in, friends' names, a room, its history and a listener, eight calls of which seven need others: {:.1} ms, {} out, {} back.",
+            "\nLogging in, friends' names, a room, its history and its news, eight calls of which seven need others: {:.1} ms, {} out, {} back.",
             milliseconds(self.overview.time),
             traffic.out.messages,
             traffic.back.messages

@@ -1,6 +1,9 @@
 //! The chat's server: keeps everything in memory.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
+
+use rpc_core::{Broadcast, Slow, Streaming};
 
 use super::api::{
     Chat, ChatError, ListenerClient, Member, MemberClient, Message, MessageId, Room, RoomClient, RoomId,
@@ -15,6 +18,7 @@ pub struct Rooms(Arc<Mutex<State>>);
 struct State {
     users: Vec<User>,
     messages: Vec<Message>,
+    news: HashMap<String, Broadcast<Message>>,
     listeners: Vec<(RoomId, ListenerClient)>,
 }
 
@@ -88,6 +92,7 @@ impl Room for Entered {
         let id = MessageId(state.messages.len() as u64);
         let message = Message { id, room: room.clone(), author: *author, text, reply_to };
         state.messages.push(message.clone());
+        let _ = state.news.entry(room.0.clone()).or_default().try_send(&message);
         // Who cannot be told any more is gone.
         state.listeners.retain(|(at, listener)| at != room || listener.heard(message.clone()).is_ok());
         Ok(message)
@@ -98,6 +103,11 @@ impl Room for Entered {
         let said: Vec<_> = state.messages.iter().filter(|message| message.room == self.2).collect();
         let skipped = said.len().saturating_sub(last as usize);
         Ok(said.into_iter().skip(skipped).cloned().collect())
+    }
+
+    async fn messages(&self) -> Result<Streaming<Message>, ChatError> {
+        // Who reads too slowly is told how much was left out.
+        Ok(self.0.state().news.entry(self.2.0.clone()).or_default().subscribe(100, Slow::DropOldest))
     }
 
     async fn listen(&self, listener: ListenerClient) -> Result<(), ChatError> {

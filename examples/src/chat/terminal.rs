@@ -4,23 +4,11 @@
 
 use std::error::Error;
 
-use rpc_client::{Client, try_join};
-use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    sync::mpsc::{UnboundedSender, unbounded_channel},
-};
+use futures::StreamExt;
+use rpc_client::{Client, StreamError, try_join};
+use tokio::io::{AsyncBufReadExt, BufReader};
 
-use super::api::{ChatClient, Listener, ListenerClient, Message, RoomId};
-
-/// Hands on what is said.
-struct Ear(UnboundedSender<Message>);
-
-impl Listener for Ear {
-    async fn heard(&self, message: Message) {
-        // Nobody reads it any more when the conversation is over.
-        let _ = self.0.send(message);
-    }
-}
+use super::api::{ChatClient, Message, RoomId};
 
 /// Enters a room and talks in it: sends the lines of standard input, shows what is said.
 ///
@@ -30,13 +18,11 @@ impl Listener for Ear {
 /// # Cancel safety
 /// Dropping the future leaves the conversation; a line that is being sent may be lost.
 pub async fn talk(address: &str, name: &str, room: RoomId) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let client = Client::connect(address).await?;
-    let chat: ChatClient = client.service();
-    let (ear, mut heard) = unbounded_channel();
+    let chat: ChatClient = Client::connect(address).await?.service();
     let room = chat.log_in(name).enter(room);
     let history = room.history(20);
-    let listening = room.listen(ListenerClient::local(Ear(ear)));
-    let (room, history, ()) = try_join!(room, history, listening)?;
+    let news = room.messages();
+    let (room, history, mut news) = try_join!(room, history, news)?;
     for message in &history {
         show(&chat, message).await?;
     }
@@ -47,8 +33,12 @@ pub async fn talk(address: &str, name: &str, room: RoomId) -> Result<(), Box<dyn
                 Some(text) => drop(room.say(text, None).await?),
                 None => return Ok(()),
             },
-            Some(message) = heard.recv() => show(&chat, &message).await?,
-            reason = client.closed() => return Err(reason.into()),
+            message = news.next() => match message {
+                Some(Ok(message)) => show(&chat, &message).await?,
+                Some(Err(StreamError::Missed { count })) => println!("({count} messages were missed)"),
+                Some(Err(error)) => return Err(error.into()),
+                None => return Ok(()),
+            },
         }
     }
 }

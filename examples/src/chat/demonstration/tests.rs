@@ -1,6 +1,11 @@
 //! What is claimed of the conversations, counted at the socket. No time is involved.
 
+use std::cell::Cell;
+
+use futures::StreamExt;
+
 use super::*;
+use crate::chat::api::{Listener, ListenerClient};
 
 type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
 
@@ -36,6 +41,20 @@ async fn both_conversations_end_at_the_same_message() -> Outcome {
     Ok(())
 }
 
+#[tokio::test]
+async fn an_overview_is_one_message_out_and_one_back_and_then_news_come() -> Outcome {
+    let stage = stage().await?;
+    let mut overview = client::overview(&stage.chat, "ann").await?;
+    assert_eq!((overview.friend.name.as_str(), overview.history.len()), ("bob", 10));
+    assert_eq!(overview.first_author, overview.friend);
+    assert_eq!(overview.friends, ["bob"]);
+    let said = overview.room.say("hello", None).await?;
+    assert_eq!(overview.news.next().await.transpose()?, Some(said));
+    let cost = stage.count(client::overview(&stage.chat, "ann")).await?;
+    assert_eq!((cost.traffic.out.messages, cost.traffic.back.messages), (1, 1));
+    Ok(())
+}
+
 /// Hands on what it hears.
 struct Ear(tokio::sync::mpsc::UnboundedSender<Message>);
 
@@ -46,28 +65,33 @@ impl Listener for Ear {
 }
 
 #[tokio::test]
-async fn an_overview_is_one_message_out_and_one_back() -> Outcome {
+async fn a_listener_joins_in_the_same_round_trip_and_is_called_for_each_message() -> Outcome {
     let stage = stage().await?;
     let (ear, mut heard) = tokio::sync::mpsc::unbounded_channel();
-    let overview = client::overview(&stage.chat, "ann", ListenerClient::local(Ear(ear))).await?;
-    assert_eq!((overview.friend.name.as_str(), overview.history.len()), ("bob", 10));
-    assert_eq!(overview.first_author, overview.friend);
-    assert_eq!(overview.friends, ["bob"]);
-    let said = overview.room.say("hello", None).await?;
-    assert_eq!(heard.recv().await, Some(said));
-    let cost = stage.count(client::overview(&stage.chat, "ann", ListenerClient::local(Deaf))).await?;
+    let listener = ListenerClient::local(Ear(ear));
+    let joined = Cell::new(None);
+    let join = async {
+        let room = stage.chat.log_in("ann").enter(RoomId("tea".into()));
+        let listening = room.listen(listener);
+        joined.set(Some(try_join!(room, listening)?.0));
+        Ok::<_, CallError<ChatError>>(())
+    };
+    let cost = stage.count(join).await?;
     assert_eq!((cost.traffic.out.messages, cost.traffic.back.messages), (1, 1));
+    let Some(room) = joined.take() else { panic!("it joined") };
+    let said = room.say("hello", None).await?;
+    assert_eq!(heard.recv().await, Some(said));
     Ok(())
 }
 
 #[tokio::test]
 async fn an_overview_fails_with_the_error_of_the_call_that_failed() -> Outcome {
     let stage = stage().await?;
-    let error = client::overview(&stage.chat, " ", ListenerClient::local(Deaf)).await.err();
+    let error = client::overview(&stage.chat, " ").await.err();
     let Some(CallError::Upstream(upstream)) = error else { panic!("{error:?}") };
     assert!(matches!(upstream.downcast(), Some(ChatError::BadName(_))), "{upstream}");
     // Eva has no friend yet: her profile is there, its first friend is not.
-    let error = client::overview(&stage.chat, "eva", ListenerClient::local(Deaf)).await.err();
+    let error = client::overview(&stage.chat, "eva").await.err();
     let Some(CallError::Upstream(upstream)) = error else { panic!("{error:?}") };
     assert_eq!((upstream.method(), upstream.missed().is_some()), ("profile", true));
     Ok(())
