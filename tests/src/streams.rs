@@ -622,3 +622,77 @@ async fn a_stream_cannot_be_an_argument_of_every_element() {
     let refused = spring.upto(3).map(|number| spring.both_of(number, stream.take().unwrap())).await;
     assert!(matches!(refused, Err(CallError::Refused(Refusal::Misuse { .. }))), "{refused:?}");
 }
+
+#[tokio::test]
+async fn dropping_other_handles_ends_no_stream() {
+    let source = Source::default();
+    let session = memory::connect(Services::new().with(SpringServer::new(source.clone())));
+    let spring: SpringClient = session.service();
+    let upto = spring.upto(50_000).await.unwrap();
+    let (mut sender, stream) = Streaming::channel(1);
+    spring.hold(stream).await.unwrap();
+    drop((session, spring));
+    assert_eq!(numbers(upto).await.len(), 50_000);
+    // This side has no handle at all any more, and goes on sending.
+    let mut held = source.held.lock().unwrap().pop().unwrap();
+    for number in 0..5_000 {
+        sender.send(number).await.unwrap();
+        assert_eq!(held.next().await.unwrap().unwrap(), number);
+    }
+    sender.finish();
+    assert!(held.next().await.is_none());
+}
+
+#[tokio::test]
+async fn what_cannot_be_encoded_leaves_its_streams_where_they_are() {
+    /// Refuses to be encoded.
+    struct Unencodable;
+    impl serde::Serialize for Unencodable {
+        fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(serde::ser::Error::custom("not like this"))
+        }
+    }
+    let item = (Streaming::from_iter([1_u64, 2]), Unencodable);
+    let broadcast = Broadcast::new();
+    let subscriber = broadcast.subscribe(1, Slow::Block);
+    broadcast.send(&item).await.unwrap_err();
+    assert_eq!(numbers(item.0).await, [1, 2]);
+    drop(subscriber);
+    // A stream of what cannot be encoded breaks off behind what could, and says why.
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    struct Small(u64);
+    impl serde::Serialize for Small {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            if self.0 > 2 {
+                return Err(serde::ser::Error::custom("it is too large"));
+            }
+            serializer.serialize_newtype_struct("Small", &self.0)
+        }
+    }
+    let ends: Vec<_> = Streaming::from_iter((1..9).map(Small)).collect().await;
+    let [Ok(Small(1)), Ok(Small(2)), Err(StreamError::Broken { reason })] = &ends[..] else {
+        panic!("{ends:?}")
+    };
+    assert!(reason.contains("too large"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_client_and_a_stream_are_told_apart() {
+    let (spring, _) = spring();
+    // The layouts differ, so the call is refused by its signature before anything is decoded.
+    let descriptor = |name: &str| {
+        let service = <SpringClient as rpc_core::ServiceClient>::descriptor();
+        service.methods.iter().find(|method| method.name == name).unwrap()
+    };
+    assert_eq!(descriptor("wells").signature().result.to_string(), "stream<Well>");
+    assert_eq!(
+        descriptor("failing").signature().result.to_string(),
+        "stream<u64, enum{Dry(u64), Incomplete}>"
+    );
+    assert_eq!(descriptor("rows").signature().result.to_string(), "stream<stream<u64>>");
+    assert_ne!(
+        descriptor("upto").signature().result.fingerprint(),
+        descriptor("wells").signature().result.fingerprint()
+    );
+    assert_eq!(spring.add(1, 1).await.unwrap(), 2);
+}
