@@ -10,7 +10,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::StreamExt;
 use rpc_client::{Client, Streaming};
 use rpc_core::{data, rpc};
 use rpc_server::Server;

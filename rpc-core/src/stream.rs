@@ -14,6 +14,7 @@ use std::{
     any::{Any, TypeId, type_name},
     collections::VecDeque,
     fmt,
+    future::{Future, poll_fn},
     marker::PhantomData,
     ops::Range,
     pin::Pin,
@@ -261,6 +262,18 @@ impl<T, E> Streaming<T, E> {
 }
 
 // ---- reading ----
+
+impl<T: DeserializeOwned + 'static, E: DeserializeOwned + 'static> Streaming<T, E> {
+    /// The next item, why there is none, or `None` behind the end. `futures::StreamExt`, which has one as well, has what else
+    /// can be done with a stream.
+    ///
+    /// # Cancel safety
+    /// Dropped, the item is still there for the next.
+    #[expect(clippy::should_implement_trait, reason = "the asynchronous one; it is what users look for")]
+    pub fn next(&mut self) -> impl Future<Output = Option<Result<T, StreamError<E>>>> + Send + '_ {
+        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx))
+    }
+}
 
 impl<T: DeserializeOwned + 'static, E: DeserializeOwned + 'static> Stream for Streaming<T, E> {
     type Item = Result<T, StreamError<E>>;

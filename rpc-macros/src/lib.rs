@@ -131,6 +131,39 @@ mod tests;
 /// `clone`, `local`, `deadline`, `metadata`, `closed` and `released` are methods of every client. A method of the trait with
 /// such a name takes its place; use `ServiceClient` for the last four and `…Server::new(…).into_client()` for `local`.
 ///
+/// # Streams
+/// `Streaming<T>` is a value as clients are. As a result it is a subscription or a download, as an argument an upload; a
+/// method with both talks both ways. `Streaming<T, E>` may end with an error of its producer's own.
+/// ```
+/// # use rpc_core::{Streaming, rpc};
+/// #[rpc]
+/// trait Thermometer {
+///     async fn degrees(&self) -> Streaming<f64>;                             // the client reads
+///     async fn mean(&self, degrees: Streaming<f64>) -> f64;                  // the server reads
+/// }
+/// struct Lab;
+/// impl Thermometer for Lab {
+///     async fn degrees(&self) -> Streaming<f64> {
+///         Streaming::from_iter([20.0, 21.0, 22.0])                           // or `new` of any `futures::Stream`
+///     }
+///     async fn mean(&self, mut degrees: Streaming<f64>) -> f64 {
+///         let (mut sum, mut count) = (0.0, 0.0);
+///         while let Some(Ok(now)) = degrees.next().await {
+///             (sum, count) = (sum + now, count + 1.0);
+///         }
+///         sum / count
+///     }
+/// }
+/// # async fn read(lab: ThermometerClient) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut degrees = lab.degrees().await?;
+/// while let Some(now) = degrees.next().await {
+///     println!("{}", now?);
+/// }
+/// let mean = lab.mean(lab.degrees()).await?;                                 // stays at the server
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Batches
 /// A thousand calls of a method that travel together still make a thousand queries. `batch` names a method of the same
 /// trait that takes the arguments of many calls and returns their results, and so makes one.

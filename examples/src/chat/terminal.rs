@@ -4,7 +4,6 @@
 
 use std::error::Error;
 
-use futures::StreamExt;
 use rpc_client::{Client, StreamError, try_join};
 use tokio::io::{AsyncBufReadExt, BufReader};
 

@@ -854,10 +854,10 @@ impl Pace {
         }
         let read = std::mem::take(&mut self.read);
         self.since = now;
-        let share = round_trip.as_secs_f64() / taken.as_secs_f64();
-        let wanted = 2.0 * read as f64 * share;
+        let wanted = 2 * u128::from(read) * round_trip.as_micros() / taken.as_micros().max(1);
         // Twice at once is as fast as a round trip tells.
-        (wanted > window as f64).then(|| (wanted as u64).min(2 * window))
+        let wanted = u64::try_from(wanted).unwrap_or(u64::MAX).min(2 * window);
+        (wanted > window).then_some(wanted)
     }
 }
 

@@ -2,8 +2,6 @@
 
 use std::cell::Cell;
 
-use futures::StreamExt;
-
 use super::*;
 use crate::chat::api::{Listener, ListenerClient};
 
