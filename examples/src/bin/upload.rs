@@ -115,7 +115,7 @@ async fn show_progress(read: &AtomicU64, length: u64, started: Instant) {
         tokio::time::sleep(pause).await;
         let read = read.load(Ordering::Relaxed);
         let share = read as f64 / length.max(1) as f64;
-        let filled = ((share * WIDTH as f64) as usize).min(WIDTH);
+        let filled = usize::try_from(read * WIDTH as u64 / length.max(1)).unwrap_or(WIDTH).min(WIDTH);
         let rate = read as f64 / f64::from(1 << 20) / started.elapsed().as_secs_f64();
         let bar = format!("[{}{}]", "#".repeat(filled), "-".repeat(WIDTH - filled));
         let line = format!("{bar} {:3.0} %  {rate:.0} MiB/s", share * 100.0);
