@@ -56,7 +56,11 @@ impl Inlet {
     /// Something arrived. Gives the waker of the reader, if it waits.
     pub(crate) fn push(&self, piece: Piece) -> Option<Waker> {
         let mut state = self.lock();
-        state.queue.push_back(piece);
+        match (piece, state.queue.back_mut()) {
+            // They cost no credit, so that they must not pile up.
+            (Piece::Missed(more), Some(Piece::Missed(count))) => *count = count.saturating_add(more),
+            (piece, _) => state.queue.push_back(piece),
+        }
         state.waker.take()
     }
 
