@@ -335,14 +335,7 @@ impl<W: Waiter> Calls<W> {
         let Queued { id, number, service, method, payload, extras } = queued;
         let CallExtras { target, objects, methods: named, metadata } =
             extras.map_or_else(CallExtras::default, |extras| *extras);
-        let passed = match pass(&objects, outgoing) {
-            Ok(passed) => passed,
-            Err(failure) => return self.refuse(id, CallOutcome::Failed(failure), outgoing),
-        };
-        let Some(entry) = self.table.get_mut(&id) else { return };
-        entry.stage = Stage::Sent;
-        entry.kept = entry.reference || entry.unsent_dependents > 0;
-        // Before the payload, whose chunks count batches from here.
+        // Before the payload and the streams, whose chunks and items count batches from here.
         for MethodName { number, service, method } in named {
             if methods.define(number) {
                 outgoing.objects.learn(method.objects());
@@ -350,6 +343,13 @@ impl<W: Waiter> Calls<W> {
                 outgoing.append(|out| wire::put_define(out, number, service, method.name, fingerprint));
             }
         }
+        let passed = match pass(&objects, outgoing) {
+            Ok(passed) => passed,
+            Err(failure) => return self.refuse(id, CallOutcome::Failed(failure), outgoing),
+        };
+        let Some(entry) = self.table.get_mut(&id) else { return };
+        entry.stage = Stage::Sent;
+        entry.kept = entry.reference || entry.unsent_dependents > 0;
         let payload = outgoing.payload(id, false, payload, wire::objects_bytes(&passed));
         let in_chunks = matches!(payload, Payload::Chunked { .. });
         let call = Call {
