@@ -185,7 +185,9 @@ impl Streams {
         let peer_takes = self.peer.map_or(INITIAL_STREAMS, |peer| {
             usize::try_from(peer.streams_max).unwrap_or(usize::MAX).max(INITIAL_STREAMS)
         });
-        self.outlets.len().saturating_add(count) <= peer_takes
+        // Stopped ones are open for the peer until it reads that they ended, which a call may be written before.
+        let ending = self.control.iter().filter(|frame| matches!(frame, Frame::StreamEnd { .. })).count();
+        self.outlets.len().saturating_add(ending).saturating_add(count) <= peer_takes
     }
 
     /// Opens a stream with the message of that number.
