@@ -147,6 +147,12 @@ impl Outgoing {
         self.popped
     }
 
+    /// The number of the open batch, if that or another waits behind the message that is being handed out.
+    pub(super) fn position_behind_message(&self) -> Option<usize> {
+        let is_last = self.full.is_empty() && self.open.bytes.is_empty();
+        (!is_last).then_some(self.popped + 1 + self.full.len())
+    }
+
     /// Bytes that wait to be sent, those of streams left out, which wait for credit as well.
     pub(crate) fn bytes(&self) -> usize {
         self.queued_bytes

@@ -648,6 +648,7 @@ impl Outgoing {
             && let Some(stream) = self.streams.turns.pop_front()
         {
             let position = self.position_of_message();
+            let behind = self.position_behind_message();
             let Some(outlet) = self.streams.outlets.get_mut(&stream) else { continue };
             if outlet.opened_in > position {
                 self.streams.turns.push_back(stream);
@@ -656,7 +657,16 @@ impl Outgoing {
             }
             outlet.in_turns = false;
             let Some(queued) = outlet.queue.pop_front() else { continue };
-            self.append_queued(message, stream, queued);
+            match behind.filter(|_| queued.opens_streams()) {
+                // Streams open in the order of their ids: behind those of calls that are written and wait.
+                Some(last) => {
+                    outlet.opened_in = last;
+                    let mut frames = Vec::new();
+                    self.append_queued(&mut frames, stream, queued, last);
+                    self.append(|out| out.extend_from_slice(&frames));
+                }
+                None => self.append_queued(message, stream, queued, position),
+            }
             self.streams.make_room(stream);
             self.streams.take_turn(stream);
         }
@@ -670,12 +680,13 @@ impl Outgoing {
         }
     }
 
-    fn append_queued(&mut self, message: &mut Vec<u8>, stream: StreamId, queued: Queued) {
+    /// Writes what is next of a stream to the message of that number.
+    fn append_queued(&mut self, message: &mut Vec<u8>, stream: StreamId, queued: Queued, position: usize) {
         match queued {
             Queued::Whole(Piece::Items { count, items }) => {
                 let table = items.capabilities.as_deref().unwrap_or_default();
                 let charge = items_charge(count, items.len(), table.len());
-                match pass_settled(table, self, self.position_of_message()) {
+                match pass_settled(table, self, position) {
                     Ok(passed) => {
                         wire::put_items(message, stream, &passed, count, &items.bytes);
                         self.streams.was_sent(stream, charge);
@@ -686,7 +697,7 @@ impl Outgoing {
             Queued::Whole(Piece::Large { head, item }) => {
                 let table = item.capabilities.as_deref().unwrap_or_default();
                 let charge = items_charge(1, 0, table.len());
-                match pass_settled(table, self, self.position_of_message()) {
+                match pass_settled(table, self, position) {
                     Ok(passed) => {
                         wire::put_large_item(message, stream, &passed, head.len() + item.len());
                         self.streams.was_sent(stream, charge);
@@ -698,7 +709,7 @@ impl Outgoing {
             Queued::Rest(head, rest) => self.append_item_chunk(message, stream, head, rest),
             Queued::Whole(Piece::Missed(count)) => wire::put_frame(message, &Frame::Missed { stream, count }),
             Queued::Whole(Piece::End(ending)) => {
-                let end = self.end_to_wire(ending);
+                let end = self.end_to_wire(ending, position);
                 self.streams.forget(stream);
                 wire::put_frame(message, &Frame::StreamEnd { stream, end });
             }
@@ -738,7 +749,7 @@ impl Outgoing {
         wire::put_frame(message, &Frame::StreamEnd { stream, end: StreamEnd::Failed(failure) });
     }
 
-    fn end_to_wire(&mut self, ending: Ending) -> StreamEnd {
+    fn end_to_wire(&mut self, ending: Ending, position: usize) -> StreamEnd {
         match ending {
             Ending::Complete => StreamEnd::Complete,
             Ending::Error(Encoded { bytes, .. }) if bytes.len() > ITEM_CHUNK_BYTES => {
@@ -746,7 +757,7 @@ impl Outgoing {
             }
             Ending::Error(Encoded { bytes, capabilities }) => {
                 let table = capabilities.as_deref().unwrap_or_default();
-                match pass_settled(table, self, self.position_of_message()) {
+                match pass_settled(table, self, position) {
                     Ok(objects) => StreamEnd::Error { objects, bytes },
                     Err(failure) => StreamEnd::Failed(failure),
                 }
@@ -768,6 +779,17 @@ impl Streams {
             outlet.queued -= charge;
             self.queued -= charge;
         }
+    }
+}
+
+impl Queued {
+    fn opens_streams(&self) -> bool {
+        let table = match self {
+            Self::Whole(Piece::Items { items: encoded, .. } | Piece::Large { item: encoded, .. })
+            | Self::Whole(Piece::End(Ending::Error(encoded))) => encoded.capabilities.as_deref(),
+            Self::Whole(Piece::Missed(_) | Piece::End(_)) | Self::Rest(..) => None,
+        };
+        table.unwrap_or_default().iter().any(|object| matches!(object, Capability::Stream(_)))
     }
 }
 
