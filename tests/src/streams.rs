@@ -40,6 +40,7 @@ trait Spring {
     async fn tell(&self, text: String) -> u64;
     async fn add(&self, a: u64, b: u64) -> u64;
     async fn words(&self) -> Streaming<String>;
+    async fn through(&self, well: WellClient) -> u64;
     async fn strict(&self, number: u64) -> Result<u64, Trouble>;
     async fn both_of(&self, number: u64, numbers: Streaming<u64>) -> u64;
 }
@@ -47,6 +48,7 @@ trait Spring {
 #[rpc]
 trait Well {
     async fn depth(&self) -> u64;
+    async fn echo(&self, numbers: Streaming<u64>) -> Streaming<u64>;
 }
 
 #[rpc_core::data]
@@ -180,6 +182,9 @@ impl Spring for Source {
     async fn both_of(&self, number: u64, _: Streaming<u64>) -> u64 {
         number
     }
+    async fn through(&self, well: WellClient) -> u64 {
+        numbers(well.echo(Streaming::from_iter(0..3_000)).await.unwrap()).await.len() as u64
+    }
     async fn words(&self) -> Streaming<String> {
         Streaming::from_iter(
             (0..100_u64).map(|index| "w".repeat(usize::try_from(index * index * 4).unwrap())),
@@ -192,6 +197,9 @@ struct Hole(u64);
 impl Well for Hole {
     async fn depth(&self) -> u64 {
         self.0
+    }
+    async fn echo(&self, numbers: Streaming<u64>) -> Streaming<u64> {
+        numbers
     }
 }
 
@@ -695,4 +703,32 @@ async fn a_client_and_a_stream_are_told_apart() {
         descriptor("wells").signature().result.fingerprint()
     );
     assert_eq!(spring.add(1, 1).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn streams_go_through_objects_of_third_parties_and_call_backs() {
+    let (spring, _) = spring();
+    let (other, _) = self::spring();
+    let mut wells = spring.wells(2).await.unwrap();
+    let well = wells.next().await.unwrap().unwrap();
+    // The second server calls an object of the first, through here, both ways with a stream.
+    assert_eq!(other.through(well).await.unwrap(), 3_000);
+    assert_eq!(spring.through(WellClient::local(Hole(1))).await.unwrap(), 3_000);
+    // Of an object that is not here yet.
+    let well = wells.next().await.unwrap().unwrap();
+    let echo = well.echo(spring.upto(500));
+    assert_eq!(numbers(echo.await.unwrap()).await.len(), 500);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_outlives_the_deadline_of_its_call() {
+    let (spring, _) = spring();
+    let mut upto = spring.deadline(Duration::from_millis(100)).upto(1_000).await.unwrap();
+    assert_eq!(upto.next().await.unwrap().unwrap(), 0);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(numbers(upto).await.len(), 999);
+    // A call that waits for its stream does not.
+    let (_sender, stream) = Streaming::<u64>::channel(1);
+    let late = spring.deadline(Duration::from_millis(100)).sum(stream).await;
+    assert!(matches!(late, Err(CallError::DeadlineExceeded)), "{late:?}");
 }
