@@ -748,7 +748,7 @@ impl<W: Waiter> Session<W> {
             && self.goodbye.is_none()
             && self.answers.unfinished() == 0
             && self.outgoing.streams.may_close(self.cuts_streams)
-            && self.outgoing.is_empty();
+            && self.outgoing.has_only_streams();
         self.closing == Closing::Both && idle
     }
 

@@ -77,7 +77,7 @@ const SHARED_BYTES: usize = 4 << 10;
 /// * **Ends as its producer does**: completely, with a typed error of its own (`E`; see [`try_new`](Self::try_new)), or
 ///   with another [`StreamError`], exactly once; after that there is `None`.
 /// * **Dropped, it stops the producer**, which is dropped in turn and can know why ([`StreamSender`]). It keeps its session
-///   open until then; nothing else that is dropped ends it.
+///   open until then, as one that is being sent does; nothing else that is dropped ends it.
 /// * **Passed on**, also when a part was read, its items flow through this side without being decoded or piled up. A
 ///   promise of one can be an argument of a later call, which then runs next to the producer.
 /// * Items can be anything that arguments can, clients and further streams included. [`bytes::Bytes`] travel without being

@@ -183,6 +183,8 @@ const END_OBJECTS: u8 = 0x20;
 pub(crate) const ITEMS_BYTES: usize = 16 << 10;
 /// The length before the item that fills a frame.
 const ITEMS_HEAD_BYTES: usize = 8;
+/// Items keep the message they came in if they are more than this part of it.
+const ITEMS_SHARE: usize = 4;
 /// A chunk of an item that may be sent while any credit is left.
 pub(crate) const ITEM_CHUNK_BYTES: usize = 16 << 10;
 /// What an item takes from its stream's credit beside its bytes: it bounds the items as well.
@@ -1027,7 +1029,10 @@ impl FrameReader {
         if self.at != end {
             return Err(self.malformed("bytes behind the last item of a frame"));
         }
-        Ok(self.message.part(start..end))
+        let mut items = self.message.part(start..end);
+        // They may wait long to be read, and keep a message of which they are most.
+        items.leave_message(self.message.len() / ITEMS_SHARE);
+        Ok(items)
     }
 
     fn stream_end(&mut self) -> Result<StreamEnd, Violation> {

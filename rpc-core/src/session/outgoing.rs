@@ -183,10 +183,12 @@ impl Outgoing {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.full.is_empty()
-            && self.open.bytes.is_empty()
-            && self.large.is_empty()
-            && self.streams.is_silent()
+        self.has_only_streams() && self.streams.is_silent()
+    }
+
+    /// Whether nothing waits to be sent but items of streams, and what is said about them.
+    pub(crate) fn has_only_streams(&self) -> bool {
+        self.full.is_empty() && self.open.bytes.is_empty() && self.large.is_empty()
     }
 
     /// Bytes handed out or ready to be.
