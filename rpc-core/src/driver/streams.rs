@@ -67,8 +67,8 @@ impl<T> Driver<T> {
             }
             StreamEvent::Arrived { inlet, piece } => self.wakers.extend(inlet.push(piece)),
             StreamEvent::Awaited { inlet } => {
-                if inlet.is_awaited() {
-                    self.session.stream_consumed(now, inlet.stream, 0, true);
+                if let Some(bytes) = inlet.awaited() {
+                    self.session.stream_consumed(now, inlet.stream, bytes, true);
                 }
             }
         }

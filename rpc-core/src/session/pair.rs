@@ -675,8 +675,8 @@ impl TestPeer {
             }
             StreamEvent::Arrived { inlet, piece } => drop(inlet.push(piece)),
             StreamEvent::Awaited { inlet } => {
-                if inlet.is_awaited() {
-                    self.session.stream_consumed(self.now, inlet.stream, 0, true);
+                if let Some(bytes) = inlet.awaited() {
+                    self.session.stream_consumed(self.now, inlet.stream, bytes, true);
                 }
             }
         }

@@ -392,7 +392,8 @@ impl Streams {
         }
         entry.assembling =
             Some(Assembling { total, bytes: Vec::new(), capabilities, charge, reserved: false });
-        if charge > entry.window && !entry.stopped {
+        // Its reader may keep to itself that it has read a quarter of the window.
+        if charge > entry.window - entry.window / 4 && !entry.stopped {
             self.events.push_back(StreamEvent::Awaited { inlet: Arc::clone(&entry.inlet) });
         }
         if let Some(failure) = failure {

@@ -25,6 +25,8 @@ pub(crate) struct Inlet {
 struct State {
     queue: VecDeque<Piece>,
     waker: Option<Waker>,
+    /// Read, and not told to the session.
+    unreported: u64,
     /// The session wants to know when the reader waits for more.
     is_awaited: bool,
 }
@@ -33,8 +35,6 @@ struct State {
 pub(crate) struct InletReader {
     inlet: Arc<Inlet>,
     home: Arc<dyn Home>,
-    /// Read, and not told to the session.
-    unreported: u64,
     ended: bool,
     /// Why nobody reads on, if somebody said so.
     refusal: Option<String>,
@@ -46,7 +46,7 @@ impl Inlet {
     }
 
     pub(crate) fn reader(inlet: &Arc<Self>, home: Arc<dyn Home>) -> InletReader {
-        InletReader { inlet: Arc::clone(inlet), home, unreported: 0, ended: false, refusal: None }
+        InletReader { inlet: Arc::clone(inlet), home, ended: false, refusal: None }
     }
 
     pub(crate) fn report_at(&self, bytes: u64) {
@@ -64,12 +64,12 @@ impl Inlet {
         state.waker.take()
     }
 
-    /// Whether the reader waits for more. If not, the session is told when it does.
-    pub(crate) fn is_awaited(&self) -> bool {
+    /// If the reader waits for more, what it has read and not told. If not, the session is told when it does.
+    pub(crate) fn awaited(&self) -> Option<u64> {
         let mut state = self.lock();
         let waits = state.queue.is_empty() && state.waker.is_some();
         state.is_awaited = !waits;
-        waits
+        waits.then(|| std::mem::take(&mut state.unreported))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -87,17 +87,17 @@ impl InletReader {
                 _ => state.waker = Some(cx.waker().clone()),
             }
             if std::mem::take(&mut state.is_awaited) {
+                let unreported = std::mem::take(&mut state.unreported);
                 drop(state);
-                let unreported = std::mem::take(&mut self.unreported);
                 self.home.stream_awaited(self.inlet.stream, unreported);
             }
             return Poll::Pending;
         };
-        drop(state);
         self.ended = matches!(piece, Piece::End(_));
-        self.unreported += piece.charge();
-        if self.unreported >= self.inlet.report_at.load(Ordering::Relaxed).max(1) && !self.ended {
-            let unreported = std::mem::take(&mut self.unreported);
+        state.unreported += piece.charge();
+        if state.unreported >= self.inlet.report_at.load(Ordering::Relaxed).max(1) && !self.ended {
+            let unreported = std::mem::take(&mut state.unreported);
+            drop(state);
             self.home.stream_consumed(self.inlet.stream, unreported);
         }
         Poll::Ready(piece)
