@@ -51,7 +51,7 @@ pub struct Limits {
     /// 100 ms; public 1 MiB, for 10 MB/s.
     pub stream_window_bytes_max: usize,
     /// What all streams' windows may grow by together, with items longer than their windows. Default 64 MiB; public 16 MiB.
-    /// While it is reached, windows do not grow and such items wait.
+    /// While it is reached, windows do not grow and such items wait. Windows leave `payload_bytes_max` of it to items.
     pub stream_buffer_bytes_max: usize,
     /// Calls of a method with `#[rpc(batch = "…")]` that one call of its batch method answers. Default 1,000. More calls
     /// that are ready are answered by further calls of it; zero counts as one.

@@ -28,8 +28,8 @@ use crate::{
     stream::{Ending, Inlet, Piece, StreamSlot},
     time::Time,
     wire::{
-        self, CHUNK_BYTES, CREDIT_MAX, Failure, Frame, ITEM_CHUNK_BYTES, Items, LargeItem, Offer, StreamEnd,
-        StreamId, items_charge,
+        self, CHUNK_BYTES, CREDIT_MAX, Failure, Frame, ITEM_CHUNK_BYTES, ITEM_OVERHEAD, Items, LargeItem,
+        Offer, StreamEnd, StreamId, items_charge,
     },
 };
 
@@ -114,12 +114,22 @@ struct Entry {
     window: u64,
     /// What has arrived and was not read yet, apart from what is reserved.
     unread: u64,
-    /// Of the shared buffer, for an item longer than the window.
-    reserved: u64,
+    /// For an item longer than the window.
+    reserved: Option<Reserved>,
     assembling: Option<Assembling>,
     /// The reader waits for the rest of it.
     awaited: bool,
     pace: Pace,
+}
+
+/// What was reserved for an item until it is read.
+struct Reserved {
+    /// Of the shared buffer.
+    bytes: u64,
+    /// What was read before the item and is told before it.
+    ahead: u64,
+    /// What the item takes.
+    charge: u64,
 }
 
 struct Assembling {
@@ -321,7 +331,7 @@ impl Streams {
                 credit: i64::try_from(window).unwrap_or(i64::MAX),
                 window,
                 unread: 0,
-                reserved: 0,
+                reserved: None,
                 assembling: None,
                 awaited: false,
                 pace: Pace {
@@ -456,62 +466,83 @@ impl Streams {
         }
         if let Some(entry) = self.inlets.remove(&stream) {
             let grown = entry.window.saturating_sub(self.limits.stream_window_bytes as u64);
-            self.give_back(entry.reserved + grown);
+            self.give_back(entry.reserved.map_or(0, |reserved| reserved.bytes) + grown);
+            self.short_of_buffer.retain(|waiting| *waiting != stream);
         }
         Ok(())
     }
 
     /// The reader has taken so much.
     pub(crate) fn consumed(&mut self, now: Time, stream: StreamId, bytes: u64) {
+        let for_items = self.room_for_items();
         let Some(entry) = self.inlets.get_mut(&stream).filter(|entry| !entry.stopped) else { return };
-        // What was reserved was the first to be read.
-        let reserved = entry.reserved.min(bytes);
-        entry.reserved -= reserved;
-        entry.unread = entry.unread.saturating_sub(bytes - reserved);
+        let freed = entry.read(bytes);
         if let Some(window) = entry.pace.wider(now, bytes, entry.window) {
             let most = self.limits.stream_window_bytes_max as u64;
-            let more = window.min(most).saturating_sub(entry.window).min(self.unreserved);
+            // Windows shrink only when their streams end. What they leave lets the longest item in.
+            let left = self.unreserved.saturating_sub(for_items);
+            let more = window.min(most).saturating_sub(entry.window).min(left);
             entry.window += more;
             self.unreserved -= more;
             entry.inlet.report_at(entry.window / 4);
         }
         entry.grant(now, stream, &mut self.control);
-        self.give_back(reserved);
+        self.give_back(freed);
+        // What was told on another thread may have crossed with the question whether it waits.
+        self.reserve(now, stream);
     }
 
     /// The reader has taken so much and waits for more.
     pub(crate) fn awaited(&mut self, now: Time, stream: StreamId, bytes: u64) {
-        self.consumed(now, stream, bytes);
         if let Some(entry) = self.inlets.get_mut(&stream) {
             entry.awaited = true;
         }
-        self.reserve(now, stream);
+        self.consumed(now, stream, bytes);
     }
 
-    /// Lets an item in that is longer than its stream's window, if the shared buffer has room for it.
+    /// Lets an item in that is longer than its stream's window, when it is its turn and the shared buffer has room.
     fn reserve(&mut self, now: Time, stream: StreamId) {
-        let Some(entry) = self.inlets.get_mut(&stream) else { return };
-        let Some(assembling) = &mut entry.assembling else {
-            entry.awaited = false;
-            return;
-        };
-        if entry.stopped || entry.reserved > 0 || !entry.awaited {
-            return;
+        let is_first = self.short_of_buffer.front().is_none_or(|first| *first == stream);
+        let is_short = if is_first { !self.reserved_or_needless(now, stream) } else { self.waits(stream) };
+        if is_short && !self.short_of_buffer.contains(&stream) {
+            self.short_of_buffer.push_back(stream);
         }
-        let whole = self.limits.stream_buffer_bytes_max as u64;
-        if self.unreserved < assembling.charge && self.unreserved < whole {
-            if !self.short_of_buffer.contains(&stream) {
-                self.short_of_buffer.push_back(stream);
-            }
-            return;
+    }
+
+    /// Whether its reader waits for an item that nothing is reserved for.
+    fn waits(&mut self, stream: StreamId) -> bool {
+        let Some(entry) = self.inlets.get_mut(&stream) else { return false };
+        entry.awaited &= entry.assembling.is_some();
+        entry.awaited && !entry.stopped && entry.reserved.is_none()
+    }
+
+    /// False if the shared buffer has no room.
+    fn reserved_or_needless(&mut self, now: Time, stream: StreamId) -> bool {
+        if !self.waits(stream) {
+            return true;
+        }
+        let for_items = self.room_for_items();
+        let Some(entry) = self.inlets.get_mut(&stream) else { return true };
+        let Some(assembling) = &mut entry.assembling else { return true };
+        let charge = assembling.charge;
+        if self.unreserved < charge.min(for_items) {
+            return false;
         }
         entry.awaited = false;
         assembling.reserved = true;
-        entry.reserved = assembling.charge.min(self.unreserved);
-        self.unreserved -= entry.reserved;
+        let bytes = charge.min(self.unreserved);
+        self.unreserved -= bytes;
         // All that waits to be read is what has come of this item.
-        entry.unread = 0;
+        entry.unread = entry.unread.saturating_sub(assembling.arrived());
+        entry.reserved = Some(Reserved { bytes, ahead: entry.unread, charge });
         entry.grant(now, stream, &mut self.control);
+        true
+    }
+
+    /// What windows do not take of the shared buffer, however much they grow: the longest item that may come.
+    fn room_for_items(&self) -> u64 {
+        let longest = self.limits.payload_bytes_max.saturating_add(ITEM_OVERHEAD);
+        longest.min(self.limits.stream_buffer_bytes_max) as u64
     }
 
     fn give_back(&mut self, bytes: u64) {
@@ -520,15 +551,10 @@ impl Streams {
 
     /// Items that waited for the shared buffer get what has become free.
     pub(crate) fn share_buffer(&mut self, now: Time) {
-        for _ in 0..self.short_of_buffer.len() {
-            let Some(stream) = self.short_of_buffer.pop_front() else { return };
-            let before = self.short_of_buffer.len();
-            self.reserve(now, stream);
-            if self.short_of_buffer.len() > before {
-                // It is the first again: what comes later does not overtake it for ever.
-                self.short_of_buffer.rotate_right(1);
-                return;
-            }
+        while let Some(first) = self.short_of_buffer.front().copied()
+            && self.reserved_or_needless(now, first)
+        {
+            self.short_of_buffer.pop_front();
         }
     }
 
@@ -543,9 +569,10 @@ impl Streams {
         }
         let grown = entry.window.saturating_sub(self.limits.stream_window_bytes as u64);
         entry.window -= grown;
-        let freed = std::mem::take(&mut entry.reserved) + grown;
+        let freed = entry.reserved.take().map_or(0, |reserved| reserved.bytes) + grown;
         entry.unread = 0;
         self.give_back(freed);
+        self.short_of_buffer.retain(|waiting| *waiting != stream);
         self.control.push(Frame::Stop { stream, reason });
     }
 
@@ -602,8 +629,12 @@ impl Streams {
     /// What has arrived and waits to be read.
     pub(crate) fn unread_bytes(&self) -> usize {
         let unread = |entry: &Entry| {
-            let assembled = entry.assembling.as_ref().map_or(0, |assembling| assembling.bytes.len() as u64);
-            if entry.reserved > 0 { entry.unread + assembled } else { entry.unread }
+            let reserved = match (&entry.reserved, &entry.assembling) {
+                (None, _) => 0,
+                (Some(_), Some(assembling)) if assembling.reserved => assembling.arrived(),
+                (Some(reserved), _) => reserved.charge,
+            };
+            entry.unread + reserved
         };
         usize::try_from(self.inlets.values().map(unread).sum::<u64>()).unwrap_or(usize::MAX)
     }
@@ -822,6 +853,23 @@ impl Entry {
         Ok(())
     }
 
+    /// So much was read. Gives back what was reserved for it.
+    fn read(&mut self, bytes: u64) -> u64 {
+        let Some(reserved) = &mut self.reserved else {
+            self.unread = self.unread.saturating_sub(bytes);
+            return 0;
+        };
+        let ahead = bytes.min(reserved.ahead);
+        let item = (bytes - ahead).min(reserved.charge);
+        reserved.ahead -= ahead;
+        reserved.charge -= item;
+        self.unread = self.unread.saturating_sub(bytes - item);
+        if reserved.charge > 0 {
+            return 0;
+        }
+        self.reserved.take().map_or(0, |reserved| reserved.bytes)
+    }
+
     /// Lets the peer send what the window has room for, if that is worth a frame.
     fn grant(&mut self, now: Time, stream: StreamId, control: &mut Vec<Frame>) {
         let open = i64::try_from(self.window.saturating_sub(self.unread)).unwrap_or(i64::MAX);
@@ -838,6 +886,11 @@ impl Entry {
 }
 
 impl Assembling {
+    /// What has come of it, as it is charged.
+    fn arrived(&self) -> u64 {
+        self.charge - (self.total - self.bytes.len()) as u64
+    }
+
     /// Memory is taken as bytes arrive, never because a length was announced; but once a quarter has come, the rest is
     /// believed.
     fn append(&mut self, bytes: &[u8]) {
