@@ -67,6 +67,8 @@ mod outgoing;
 #[cfg(test)]
 pub(crate) mod pair;
 pub(crate) mod plan;
+#[cfg(test)]
+mod stream_tests;
 pub(crate) mod streams;
 #[cfg(test)]
 mod tests;

@@ -361,7 +361,8 @@ impl Reading {
         object::onto(item, self.handle.as_ref(), link);
     }
 
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Piece> {
+    /// The next part that has not been taken apart.
+    pub(crate) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Piece> {
         loop {
             if let Some(piece) = self.pieces.pop_front() {
                 return Poll::Ready(piece);

@@ -493,7 +493,7 @@ impl TestPeer {
     }
 
     #[expect(clippy::too_many_arguments, reason = "each is one fact about the call")]
-    fn call_naming(
+    pub(crate) fn call_naming(
         &mut self,
         number: MethodNumber,
         target: CallTarget,
