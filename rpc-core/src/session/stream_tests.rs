@@ -25,8 +25,13 @@ use crate::{
 
 /// A stream as a value of this side that is yet to be sent. The test sends its items itself.
 pub(crate) fn slot() -> Arc<StreamSlot> {
+    marked(0)
+}
+
+/// The same, to be known by a number.
+pub(crate) fn marked(number: u64) -> Arc<StreamSlot> {
     let mut passed = Vec::new();
-    let stream = Streaming::<u64>::from_iter([]);
+    let stream = Streaming::<u64>::from_iter([number]);
     object::writing(&mut passed, || codec::encode(&stream, &mut Vec::new())).expect("a stream encodes");
     match passed.pop() {
         Some(Passed::Stream(slot)) => slot,
@@ -108,7 +113,7 @@ pub(crate) fn check_ends(reading: &mut Reading) -> Ending {
 }
 
 /// An argument of `text` with so many letters.
-fn text(length: usize) -> Arg {
+pub(crate) fn text(length: usize) -> Arg {
     Arg::Bytes(encoded(&"t".repeat(length)).to_vec())
 }
 

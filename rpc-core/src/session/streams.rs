@@ -658,6 +658,48 @@ impl Streams {
             && self.unreserved == self.limits.stream_buffer_bytes_max as u64
     }
 
+    /// That every byte is accounted for, and that nothing waits beyond the windows and what is reserved.
+    #[cfg(test)]
+    #[track_caller]
+    pub(crate) fn check_books(&self) {
+        let mut taken = 0;
+        for (stream, entry) in &self.inlets {
+            let Entry { credit, window, unread, stopped, .. } = *entry;
+            taken += window.saturating_sub(self.limits.stream_window_bytes as u64);
+            taken += entry.reserved.as_ref().map_or(0, |reserved| reserved.bytes);
+            let open = i64::try_from(window.saturating_sub(unread)).expect("windows are small");
+            assert!(stopped || credit <= open, "stream {}: {credit} of {open} may come", stream.0);
+            let one_item = 2 * (ITEM_CHUNK_BYTES as u64);
+            assert!(unread <= window + one_item, "stream {}: {unread} of {window} wait", stream.0);
+            let widest = self.limits.stream_window_bytes_max.max(self.limits.stream_window_bytes) as u64;
+            assert!(window <= widest, "stream {}: its window is {window}", stream.0);
+        }
+        assert_eq!(taken + self.unreserved, self.limits.stream_buffer_bytes_max as u64, "the shared buffer");
+        let mut queued = 0;
+        for (stream, outlet) in &self.outlets {
+            let left = |queued: &Queued| match queued {
+                Queued::Whole(piece) => piece.charge(),
+                Queued::Rest(head, rest) => (head.len() + rest.len()) as u64,
+            };
+            assert_eq!(
+                outlet.queued,
+                outlet.queue.iter().map(left).sum::<u64>(),
+                "queue of stream {}",
+                stream.0
+            );
+            let last = outlet.queue.back().map_or(0, left);
+            assert!(outlet.queued <= QUEUE_BYTES.unsigned_abs() + last, "queue of stream {}", stream.0);
+            assert!(
+                outlet.in_turns || self.peer.is_none() || !outlet.can_send(),
+                "stream {} waits",
+                stream.0
+            );
+            queued += outlet.queued;
+        }
+        assert_eq!(queued, self.queued, "what is queued of all streams");
+        assert!(self.short_of_buffer.len() <= self.inlets.len());
+    }
+
     /// The window of a received stream, and what is unread of it.
     #[cfg(test)]
     pub(crate) fn window(&self, stream: StreamId) -> Option<(u64, u64)> {
