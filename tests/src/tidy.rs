@@ -30,7 +30,7 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
 }
 
 /// Sources that hold tests, or what only tests use.
-const TEST_FILES: [&str; 9] = [
+const TEST_FILES: [&str; 10] = [
     "tests.rs",
     "pair.rs",
     "things.rs",

@@ -14,13 +14,16 @@ use super::{
 use crate::{
     codec,
     dispatch::Outcome,
+    error::StopReason,
     limits::Limits,
     object::{self, Capability, Encoded, Passed, Passing},
     path::Path,
     small_bytes::SmallBytes,
-    stream::{Ending, Piece, Reading, StreamSlot, Streaming},
+    stream::{Ending, Piece, Reading, Source, StreamSlot, Streaming},
     time::Time,
-    wire::{ITEM_OVERHEAD, ITEMS_BYTES, METHOD_MAP, MethodNumber, StreamId, put_sized, slots},
+    wire::{
+        Failure, Frame, ITEM_OVERHEAD, ITEMS_BYTES, METHOD_MAP, MethodNumber, StreamId, put_sized, slots,
+    },
 };
 
 /// A stream as a value of this side that is yet to be sent. The test sends its items itself.
@@ -430,6 +433,482 @@ fn an_item_longer_than_the_shared_buffer_does_not_loosen_its_stream_s_window() {
     pair.check_empty();
 }
 
+// ---- what credit lets through ----
+
+/// Frames of streams that a side has sent since this was last asked.
+fn stream_frames(peer: &mut TestPeer) -> Vec<Frame> {
+    let about_streams = |frame: &Frame| {
+        !matches!(frame, Frame::Call(_) | Frame::Return(_) | Frame::Release(_) | Frame::ReleaseObjects(_))
+    };
+    peer.take_frames().into_iter().filter(about_streams).collect()
+}
+
+fn granted(frames: &[Frame]) -> Vec<u64> {
+    let bytes = |frame: &Frame| if let Frame::Credit { bytes, .. } = frame { Some(*bytes) } else { None };
+    frames.iter().filter_map(bytes).collect()
+}
+
+#[test]
+fn a_producer_gets_the_room_that_its_window_has() {
+    for window in [1, 200, 5_000, 100_000] {
+        let mut pair = Pair::with_limits(Limits::default(), windows(window));
+        let (stream, _reading) = pair.upload();
+        assert_eq!(pair.client.room(stream), window as i64);
+        // The windows of the two sides have nothing to do with each other.
+        let (stream, _reading) = pair.download();
+        assert_eq!(pair.server.room(stream), 64 << 10);
+    }
+}
+
+#[test]
+fn a_producer_is_not_given_more_than_a_short_queue_takes() {
+    let mut pair = Pair::with_limits(Limits::default(), windows(10 << 20));
+    let (stream, _reading) = pair.upload();
+    assert_eq!(pair.client.room(stream), 128 << 10);
+    pair.client.fill(stream, 1_000);
+    assert!(pair.client.session.stats().outgoing_bytes <= (128 << 10) + 1_066);
+    pair.run();
+    assert_eq!(pair.client.room(stream), 128 << 10, "what has left makes room");
+}
+
+#[test]
+fn items_are_charged_what_they_take_and_64_more() {
+    let mut pair = Pair::with_limits(Limits::default(), windows(1_000));
+    let (stream, _reading) = pair.upload();
+    pair.client.send(stream, items(&[0]));
+    pair.client.send(stream, items(&[10, 20]));
+    pair.client.send(stream, item_with([slot(), slot()]));
+    pair.client.send(stream, Piece::Missed(9));
+    pair.run();
+    let charge = (1 + 64) + (11 + 64 + 21 + 64) + (2 + 64 + 2 * 16);
+    assert_eq!(pair.client.session.outgoing.streams.credit_of(stream), Some(1_000 - charge));
+    assert_eq!(pair.server.session.outgoing.streams.window(stream), Some((1_000, charge as u64)));
+}
+
+#[test]
+fn a_reader_that_reads_nothing_stops_the_producer_at_a_window_and_one_item() {
+    let mut pair = Pair::with_limits(Limits::default(), windows(1_000));
+    let (stream, mut reading) = pair.upload();
+    let sent = pair.client.fill(stream, 235);
+    pair.run();
+    assert_eq!(sent, 4 * (2 + 235 + 64), "the last is one item beyond the window");
+    assert_eq!(pair.client.room(stream), 1_000 - sent as i64);
+    assert_eq!(pair.server.session.stats().stream_bytes_unread as u64, sent);
+    assert_eq!(read_all(&mut reading), sent);
+    pair.run();
+    assert_eq!(pair.client.room(stream), 1_000, "all of it was granted again");
+}
+
+#[test]
+fn nothing_is_sent_without_credit_and_one_item_with_the_last_of_it() {
+    let mut pair = Pair::with_limits(Limits::default(), windows(300));
+    let (stream, mut reading) = pair.upload();
+    pair.client.send(stream, item_of(299));
+    pair.client.send(stream, items(&[10_000]));
+    pair.client.send(stream, items(&[1]));
+    pair.client.send(stream, COMPLETE);
+    pair.run();
+    assert!(matches!(look(&mut reading), Some(Piece::Items { .. })));
+    assert!(matches!(look(&mut reading), Some(Piece::Items { items, .. }) if items.len() == 10_002));
+    assert!(look(&mut reading).is_none(), "the third has no credit");
+    pair.run();
+    assert!(matches!(look(&mut reading), Some(Piece::Items { .. })));
+    assert!(matches!(check_ends(&mut reading), Ending::Complete));
+}
+
+#[test]
+fn an_item_behind_exactly_all_credit_waits() {
+    let mut pair = Pair::with_limits(Limits::default(), windows(300));
+    let (stream, mut reading) = pair.upload();
+    pair.client.send(stream, item_of(300));
+    pair.client.send(stream, item_of(65));
+    pair.run();
+    assert!(matches!(look(&mut reading), Some(Piece::Items { .. })));
+    assert!(look(&mut reading).is_none());
+    pair.run();
+    assert!(matches!(look(&mut reading), Some(Piece::Items { .. })));
+}
+
+#[test]
+fn credit_is_granted_for_a_quarter_of_the_window_that_was_read() {
+    let mut pair = Pair::with_limits(Limits::default(), windows(1_000));
+    let (stream, mut reading) = pair.upload();
+    for charge in [100, 149, 1 + 64, 500] {
+        pair.client.send(stream, item_of(charge));
+    }
+    pair.run();
+    pair.server.sent.clear();
+    for expected in [vec![], vec![], vec![314], vec![500]] {
+        look(&mut reading).expect("it has arrived");
+        pair.run();
+        assert_eq!(granted(&stream_frames(&mut pair.server)), expected);
+    }
+}
+
+#[test]
+fn a_large_item_travels_in_chunks_within_its_credit() {
+    let mut pair = Pair::with_limits(Limits::default(), windows(200_000));
+    let (stream, mut reading) = pair.upload();
+    pair.client.sent.clear();
+    pair.client.send(stream, large(150_000));
+    pair.run();
+    let lengths: Vec<usize> = stream_frames(&mut pair.client)
+        .into_iter()
+        .filter_map(|frame| if let Frame::ItemChunk { bytes, .. } = frame { Some(bytes.len()) } else { None })
+        .collect();
+    assert_eq!(lengths, [64 << 10, 64 << 10, 150_000 - (128 << 10)]);
+    assert!(matches!(look(&mut reading), Some(Piece::Large { item, .. }) if item.len() == 150_000));
+}
+
+#[test]
+fn an_item_longer_than_its_window_waits_for_its_reader() {
+    let mut pair = Pair::with_limits(Limits::default(), windows(40_000));
+    let (stream, mut reading) = pair.upload();
+    pair.client.send(stream, items(&[5]));
+    pair.client.send(stream, large(500_000));
+    pair.client.send(stream, items(&[6]));
+    pair.client.send(stream, COMPLETE);
+    pair.run();
+    let unread = pair.server.session.stats().stream_bytes_unread;
+    assert!(unread <= 40_000 + (16 << 10), "{unread} bytes came though nobody waits for them");
+    assert!(matches!(look(&mut reading), Some(Piece::Items { .. })));
+    pair.run();
+    assert_eq!(pair.server.session.stats().stream_bytes_unread, unread, "its reader is busy");
+    assert!(look(&mut reading).is_none());
+    pair.run();
+    assert!(matches!(look(&mut reading), Some(Piece::Large { item, .. }) if item.len() == 500_000));
+    assert!(matches!(look(&mut reading), Some(Piece::Items { .. })));
+    pair.run();
+    assert!(matches!(check_ends(&mut reading), Ending::Complete));
+    drop(reading);
+    pair.check_empty();
+}
+
+#[test]
+fn items_that_compete_for_the_shared_buffer_get_it_one_after_the_other() {
+    let limits = Limits { stream_buffer_bytes_max: 100_000, ..windows(1_000) };
+    let mut pair = Pair::with_limits(limits.clone(), limits);
+    let mut flows: Vec<_> = (0..5).map(|_| pair.upload()).collect();
+    for (stream, reading) in &mut flows {
+        pair.client.send(*stream, large(90_000));
+        pair.client.send(*stream, COMPLETE);
+        assert!(look(reading).is_none());
+        pair.run();
+    }
+    let mut order = Vec::new();
+    for _ in 0..5 {
+        assert!(pair.server.session.stats().stream_bytes_unread <= 100_000 + 5 * (1_000 + (16 << 10)));
+        for (at, (_, reading)) in flows.iter_mut().enumerate() {
+            if !order.contains(&at)
+                && let Some(Piece::Large { .. }) = look(reading)
+            {
+                order.push(at);
+            }
+        }
+        pair.run();
+    }
+    assert_eq!(order, [0, 1, 2, 3, 4]);
+    for (_, reading) in &mut flows {
+        assert!(matches!(check_ends(reading), Ending::Complete));
+    }
+    drop(flows);
+    pair.check_empty();
+}
+
+#[test]
+fn what_is_reserved_is_given_back_however_the_stream_goes() {
+    let limits = Limits { stream_buffer_bytes_max: 100_000, ..windows(20_000) };
+    for way in 0..4 {
+        let mut pair = Pair::with_limits(limits.clone(), limits.clone());
+        let (stream, mut reading) = pair.upload();
+        let (other, mut other_reading) = pair.upload();
+        pair.client.send(stream, large(90_000));
+        assert!(look(&mut reading).is_none());
+        // The item is reserved for, and a part of it has come.
+        let now = pair.now;
+        for _ in 0..2 {
+            while let Some(message) = pair.client.poll_message(now) {
+                pair.server.receive(now, &message).expect("it is in order");
+            }
+            pair.server.feed_drops();
+            while let Some(message) = pair.server.poll_message(now) {
+                pair.client.receive(now, &message).expect("it is in order");
+            }
+        }
+        pair.client.send(other, large(90_000));
+        assert!(look(&mut other_reading).is_none());
+        match way {
+            0 => drop(reading),
+            1 => {
+                reading.stopped(&StopReason::Refused { reason: "not today".into() });
+                drop(reading);
+            }
+            2 => {
+                pair.run();
+                assert!(look(&mut reading).is_some());
+                drop(reading);
+            }
+            _ => {
+                pair.client.send(stream, Piece::End(Ending::Abandoned));
+                pair.run();
+                assert!(look(&mut reading).is_some());
+            }
+        }
+        pair.run();
+        assert!(matches!(look(&mut other_reading), Some(Piece::Large { .. })), "way {way}");
+        if way == 1 {
+            let stopped = pair.client.producers[&stream].stopped.as_ref();
+            assert!(matches!(stopped, Some(StopReason::Refused { reason }) if reason == "not today"));
+        }
+        drop(other_reading);
+        pair.check_empty();
+    }
+}
+
+#[test]
+fn an_item_longer_than_the_peer_takes_ends_its_stream_here() {
+    let server = Limits { payload_bytes_max: 50_000, ..Limits::default() };
+    let mut pair = Pair::with_limits(Limits::default(), server);
+    let (stream, mut reading) = pair.upload();
+    pair.client.send(stream, large(50_000));
+    pair.run();
+    assert!(matches!(look(&mut reading), Some(Piece::Large { .. })));
+    pair.run();
+    pair.client.send(stream, large(50_001));
+    pair.run();
+    let ending = check_ends(&mut reading);
+    assert!(
+        matches!(&ending, Ending::Failed(Failure::ResourceExhausted { limit, .. }) if limit == "payload_bytes_max")
+    );
+    assert!(pair.client.producers[&stream].stopped.is_some());
+    pair.check_empty();
+}
+
+#[test]
+fn streams_opened_before_the_welcome_send_nothing_until_it_is_here() {
+    let mut pair = Pair::new();
+    pair.client.call_with_streams([slot()]);
+    let now = pair.now;
+    let hello = pair.client.poll_message(now).expect("it greets and calls");
+    let stream = pair.client.last_stream();
+    assert_eq!(pair.client.room(stream), 0);
+    pair.client.send(stream, items(&[1]));
+    pair.client.send(stream, COMPLETE);
+    assert_eq!(pair.client.poll_message(now), None);
+    pair.server.receive(now, &hello).expect("it is in order");
+    pair.run();
+    let mut reading = pair.server.take_stream();
+    assert!(matches!(look(&mut reading), Some(Piece::Items { .. })));
+    assert!(matches!(check_ends(&mut reading), Ending::Complete));
+}
+
+#[test]
+fn more_streams_than_the_peer_takes_are_refused_on_this_side() {
+    let limits = Limits { streams_max: 70, ..Limits::default() };
+    let mut pair = Pair::with_limits(limits.clone(), limits);
+    let mut readings: Vec<_> = (0..70).map(|_| pair.upload().1).collect();
+    let call = pair.client.call_with_streams([slot()]);
+    pair.run();
+    let exhausted =
+        |failure| matches!(failure, Failure::ResourceExhausted { limit, .. } if limit == "streams_max");
+    assert!(exhausted(call.failure()));
+    pair.client.drop_promise(&call);
+    readings.pop();
+    pair.run();
+    let (_, reading) = pair.upload();
+    // The other way they are counted apart.
+    let others: Vec<_> = (0..70).map(|_| pair.download().1).collect();
+    let call = pair.client.call(COUNT, &[1.into()]);
+    pair.run();
+    let begin = pair.server.open.remove(0);
+    pair.server.finish_with(begin.answer, returning([slot()]));
+    pair.run();
+    assert!(exhausted(call.failure()));
+    pair.client.drop_promise(&call);
+    drop((readings, reading, others));
+    pair.check_empty();
+}
+
+#[test]
+fn a_stop_and_an_end_may_cross() {
+    for stopped_first in [true, false] {
+        let mut pair = Pair::new();
+        let (stream, reading) = pair.upload();
+        let now = pair.now;
+        pair.client.send(stream, items(&[1]));
+        pair.client.send(stream, COMPLETE);
+        let end = pair.client.poll_message(now).expect("it ends");
+        drop(reading);
+        pair.server.feed_drops();
+        let stop = pair.server.poll_message(now).expect("it stops");
+        let mut to_server = || pair.server.receive(now, &end).expect("a stopped stream may end");
+        let mut to_client = || pair.client.receive(now, &stop).expect("an ended stream may be stopped");
+        if stopped_first {
+            to_client();
+            to_server();
+        } else {
+            to_server();
+            to_client();
+        }
+        pair.check_empty();
+    }
+}
+
+#[test]
+fn a_stopped_stream_discards_what_is_on_its_way_and_ends_once() {
+    let mut pair = Pair::new();
+    let (stream, reading) = pair.upload();
+    let now = pair.now;
+    pair.client.send(stream, items(&[1, 2]));
+    pair.client.send(stream, large(60_000));
+    pair.client.send(stream, item_with([slot()]));
+    drop(reading);
+    pair.server.feed_drops();
+    let stop = pair.server.poll_message(now).expect("it stops");
+    while let Some(message) = pair.client.poll_message(now) {
+        pair.server.receive(now, &message).expect("what was on its way is taken");
+    }
+    pair.client.receive(now, &stop).expect("it may be stopped");
+    pair.client.sent.clear();
+    pair.run();
+    let ends: Vec<Frame> = stream_frames(&mut pair.client);
+    let about = |frame: &&Frame| matches!(frame, Frame::StreamEnd { stream: ended, .. } if *ended == stream);
+    assert_eq!(ends.iter().filter(about).count(), 1);
+    pair.check_empty();
+}
+
+#[test]
+fn streams_and_large_payloads_share_the_messages() {
+    let mut pair = Pair::with_limits(windows(10 << 20), windows(10 << 20));
+    let flows = [pair.upload(), pair.upload()];
+    let call = pair.client.call(TEXT, &[text(400_000)]);
+    pair.client.sent.clear();
+    for (stream, _) in &flows {
+        pair.client.send(*stream, large(1 << 20));
+    }
+    let now = pair.now;
+    let mut streams = [0_usize; 3];
+    for _ in 0..24 {
+        pair.client.poll_message(now);
+    }
+    for frame in pair.client.take_frames() {
+        match frame {
+            Frame::ItemChunk { stream, bytes } => streams[usize::from(stream == flows[1].0)] += bytes.len(),
+            Frame::Chunk(chunk) => streams[2] += chunk.bytes.len(),
+            _ => {}
+        }
+    }
+    assert!(streams.iter().all(|bytes| *bytes >= 390_000), "{streams:?}");
+    let _ = call;
+}
+
+#[test]
+fn two_streams_take_turns_whatever_the_size_of_their_items() {
+    let mut pair = Pair::with_limits(windows(10 << 20), windows(10 << 20));
+    let (first, _reading) = pair.upload();
+    let (second, _other) = pair.upload();
+    pair.client.fill(first, 100);
+    pair.client.fill(second, 100);
+    pair.client.sent.clear();
+    let now = pair.now;
+    pair.client.poll_message(now);
+    let frames = pair.client.take_frames();
+    let of = |wanted: StreamId| {
+        frames.iter().filter(|frame| matches!(frame, Frame::Items(items) if items.stream == wanted)).count()
+    };
+    assert!(of(first).abs_diff(of(second)) <= 1, "{} and {}", of(first), of(second));
+}
+
+#[test]
+fn a_return_is_in_the_next_message_whatever_streams_have_to_send() {
+    let mut pair = Pair::with_limits(windows(10 << 20), windows(10 << 20));
+    let flows: Vec<_> = (0..5).map(|_| pair.download()).collect();
+    for (stream, _) in &flows {
+        pair.server.send(*stream, large(1 << 20));
+    }
+    let now = pair.now;
+    pair.server.poll_message(now).expect("it is busy");
+    let call = pair.client.call(ADD, &[1.into(), 2.into()]);
+    let message = pair.client.poll_message(now).expect("it calls");
+    pair.server.receive(now, &message).expect("it is in order");
+    pair.server.sent.clear();
+    pair.server.poll_message(now).expect("it answers");
+    let frames = pair.server.take_frames();
+    assert!(matches!(&frames[0], Frame::Return(answer) if answer.id == call.id), "{frames:?}");
+}
+
+// ---- windows that grow ----
+
+/// Reads all that comes for so long; bytes a second over the second half.
+fn throughput(pair: &mut Pair, far: &mut Far, seconds: u64, flow: &mut (StreamId, Reading)) -> u64 {
+    let mut read = [0, 0];
+    for part in &mut read {
+        far.run(pair, Duration::from_secs(seconds) / 2, |pair| {
+            pair.client.fill(flow.0, 8_000);
+            *part += read_all(&mut flow.1);
+        });
+    }
+    read[1] * 2 / seconds
+}
+
+#[test]
+fn on_a_link_with_delay_a_window_grows_to_its_most_and_no_further() {
+    let most = 1 << 20;
+    let limits = Limits { stream_window_bytes_max: most, ..Limits::default() };
+    let mut pair = Pair::with_limits(limits.clone(), limits);
+    let mut flow = pair.upload();
+    let mut far = Far::new(Duration::from_millis(50));
+    let rate = throughput(&mut pair, &mut far, 10, &mut flow);
+    let window = pair.server.session.outgoing.streams.window(flow.0).map(|(window, _)| window);
+    assert_eq!(window, Some(most as u64));
+    // A window a round trip, less what the reader does not tell at once.
+    let best = 10 * most as u64;
+    assert!((best * 7 / 10..=best * 11 / 10).contains(&rate), "{rate} of {best} bytes a second");
+    pair.server.session.outgoing.streams.check_books();
+    drop(flow);
+    pair.check_empty();
+}
+
+#[test]
+fn a_window_does_not_grow_for_a_reader_that_is_slower_than_the_link() {
+    let mut pair = Pair::new();
+    let (stream, mut reading) = pair.upload();
+    let mut far = Far::new(Duration::from_millis(5));
+    for _ in 0..2_000 {
+        pair.client.fill(stream, 1_000);
+        // Two items each 20 ms: 100 KB a second, 1 KB a round trip.
+        look(&mut reading);
+        look(&mut reading);
+        far.run(&mut pair, Duration::from_millis(20), |_| {});
+    }
+    let (window, _) = pair.server.session.outgoing.streams.window(stream).expect("it is open");
+    assert_eq!(window, 64 << 10);
+}
+
+#[test]
+fn windows_share_what_they_may_grow_by() {
+    let limits = Limits {
+        payload_bytes_max: 100_000,
+        stream_buffer_bytes_max: 500_000,
+        stream_window_bytes_max: 1 << 20,
+        ..Limits::default()
+    };
+    let mut pair = Pair::with_limits(limits.clone(), limits);
+    let mut flows = [pair.upload(), pair.upload(), pair.upload()];
+    let mut far = Far::new(Duration::from_millis(50));
+    far.run(&mut pair, Duration::from_secs(10), |pair| {
+        for (stream, reading) in &mut flows {
+            pair.client.fill(*stream, 5_000);
+            read_all(reading);
+        }
+    });
+    let window = |stream| pair.server.session.outgoing.streams.window(stream).map_or(0, |(window, _)| window);
+    let grown: u64 = flows.iter().map(|(stream, _)| window(*stream) - (64 << 10)).sum();
+    assert!((350_000..=400_000).contains(&grown), "they grew by {grown}");
+    drop(flows);
+    pair.check_empty();
+}
+
 // ---- a link that takes its time ----
 
 /// Messages on a link with a delay each way, and endless bandwidth.
@@ -449,11 +928,15 @@ impl Far {
         let until = pair.now + by;
         loop {
             let now = pair.now;
-            act(pair);
-            for (peer, way) in [&mut pair.client, &mut pair.server].into_iter().zip(&mut self.ways) {
-                peer.feed_drops();
-                while let Some(message) = peer.poll_message(now) {
-                    way.push_back((now + self.delay, message));
+            let mut says = true;
+            while std::mem::take(&mut says) {
+                act(pair);
+                for (peer, way) in [&mut pair.client, &mut pair.server].into_iter().zip(&mut self.ways) {
+                    peer.feed_drops();
+                    while let Some(message) = peer.poll_message(now) {
+                        way.push_back((now + self.delay, message));
+                        says = true;
+                    }
                 }
             }
             let next = self.ways.iter().filter_map(|way| way.front()).map(|(due, _)| *due).min();
