@@ -398,6 +398,9 @@ impl Victim {
                 let items = SmallBytes::copy_from_slice(b"\x01a").into();
                 self.session.send_stream(stream, Piece::Items { count: 1, items });
             }
+            StreamEvent::Arrived { inlet, piece: Piece::End(_) } if inlet.stream.0 % 2 == 0 => {
+                self.session.stream_dropped(self.now, inlet.stream, None);
+            }
             StreamEvent::Arrived { inlet, piece } if inlet.stream.0 % 2 == 0 => {
                 self.session.stream_consumed(self.now, inlet.stream, piece.charge(), true);
             }

@@ -42,7 +42,8 @@ pub struct Limits {
     pub imports_max: usize,
     /// Streams of the peer that may be open at once, and at least 64. Default 1,024; public 128. A call of the peer that
     /// would open one more fails there with `ResourceExhausted`, and so does one of this side whose result would. More
-    /// break the protocol.
+    /// break the protocol. Those that are over count until they are read, by what they take: where that is as much as so many
+    /// windows, with an item of 16 KiB each, what would open one more fails as well.
     pub streams_max: usize,
     /// What may be on its way or wait to be read of one stream, to begin with: its items' bytes and 64 more for each.
     /// Default 64 KiB. The producer waits while it is reached.

@@ -68,7 +68,7 @@ pub(crate) trait Home: Send + Sync {
     /// So much was read, and the reader waits for more.
     fn stream_awaited(&self, stream: StreamId, bytes: u64);
 
-    /// Nobody reads the stream any more.
+    /// Nobody reads the stream any more, or it was read to its end.
     fn stream_dropped(&self, stream: StreamId, reason: Option<String>);
 }
 

@@ -414,7 +414,7 @@ impl<W: Waiter> Session<W> {
         streams.share_buffer(now);
     }
 
-    /// Nobody reads a stream of the peer any more.
+    /// Nobody reads a stream of the peer any more, or it was read to its end.
     pub(crate) fn stream_dropped(&mut self, now: Time, stream: StreamId, reason: Option<String>) {
         self.outgoing.streams.dropped(stream, reason);
         self.outgoing.streams.share_buffer(now);
@@ -574,9 +574,10 @@ impl<W: Waiter> Session<W> {
                     None => failure = Some(answers::no_such_object("(arguments)")),
                 },
                 PassedObject::Result(base, path) => slots.push(ObjectSlot::Awaited(base, path)),
-                PassedObject::Stream(id) => {
-                    slots.push(ObjectSlot::Here(self.outgoing.streams.receive(id)?));
-                }
+                PassedObject::Stream(id) => match self.outgoing.streams.receive(id)? {
+                    Ok(stream) => slots.push(ObjectSlot::Here(stream)),
+                    Err(refused) => failure = Some(refused),
+                },
             }
         }
         Ok(failure.map_or(Ok(slots), Err))
@@ -612,24 +613,27 @@ impl<W: Waiter> Session<W> {
         &mut self,
         objects: &[PassedObject],
     ) -> Result<Result<Capabilities, Failure>, Violation> {
-        let mut is_full = false;
+        let mut failure = None;
         let mut list = Vec::with_capacity(objects.len());
         for object in objects {
             match object {
                 PassedObject::Senders(id) => match self.outgoing.objects.introduced(*id) {
                     Some(import) => list.push(Capability::Import(import)),
-                    None => is_full = true,
+                    None => failure = Some(exhausted("imports_max")),
                 },
                 PassedObject::Receivers(id) => {
                     let object = self.outgoing.objects.exported(*id).ok_or(Violation::UnknownObject(id.0))?;
                     list.push(Capability::Local(Arc::clone(object)));
                 }
-                PassedObject::Stream(id) => list.push(self.outgoing.streams.receive(*id)?),
+                PassedObject::Stream(id) => match self.outgoing.streams.receive(*id)? {
+                    Ok(stream) => list.push(stream),
+                    Err(refused) => failure = Some(refused),
+                },
                 // `wire` reads none outside of a Call.
                 PassedObject::Result(base, _) => return Err(Violation::UnknownCall(base.0)),
             }
         }
-        Ok(if is_full { Err(exhausted("imports_max")) } else { Ok(object::capabilities(list)) })
+        Ok(failure.map_or_else(|| Ok(object::capabilities(list)), Err))
     }
 
     fn handle_return(&mut self, answer: Return) -> Result<(), Violation> {

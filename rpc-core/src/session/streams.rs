@@ -37,6 +37,8 @@ use crate::{
 pub(crate) const INITIAL_STREAMS: usize = 64;
 /// What may wait to be sent of one stream, apart from the last item.
 const QUEUE_BYTES: i64 = 128 << 10;
+/// What a stream that is over takes beside what of it was not read.
+const END_BYTES: u64 = 512;
 /// Shorter round trips are not told apart from the time that the sides take to react.
 const ROUND_TRIP_MIN: Duration = Duration::from_micros(500);
 /// An id stays below 2^53 so that a peer written in JavaScript can hold it; nobody gets so far.
@@ -57,6 +59,10 @@ pub(crate) struct Streams {
     held_back: Vec<StreamId>,
     inlets: FxHashMap<StreamId, Entry>,
     last_received: StreamId,
+    /// Over for the peer, and not read to the end.
+    unread_ends: FxHashMap<StreamId, UnreadEnd>,
+    /// What they take.
+    unread_ends_bytes: u64,
     /// What is left of `stream_buffer_bytes_max`.
     unreserved: u64,
     /// Streams whose next item is longer than that.
@@ -122,6 +128,13 @@ struct Entry {
     pace: Pace,
 }
 
+/// What is left of a stream that is over.
+struct UnreadEnd {
+    bytes: u64,
+    /// Of the shared buffer.
+    reserved: u64,
+}
+
 /// What was reserved for an item until it is read.
 struct Reserved {
     /// Of the shared buffer.
@@ -165,6 +178,8 @@ impl Streams {
             held_back: Vec::new(),
             inlets: FxHashMap::default(),
             last_received: StreamId(0),
+            unread_ends: FxHashMap::default(),
+            unread_ends_bytes: 0,
             unreserved: limits.stream_buffer_bytes_max as u64,
             short_of_buffer: VecDeque::new(),
             control: Vec::new(),
@@ -311,12 +326,17 @@ impl Streams {
 
     // ---- streams of the peer ----
 
-    /// The peer opens a stream.
-    pub(crate) fn receive(&mut self, stream: StreamId) -> Result<Capability, Violation> {
+    fn streams_max(&self) -> usize {
+        self.limits.streams_max.max(INITIAL_STREAMS)
+    }
+
+    /// The peer opens a stream. It is stopped at once while too much waits to be read of streams that are over: those
+    /// count no longer as open.
+    pub(crate) fn receive(&mut self, stream: StreamId) -> Result<Result<Capability, Failure>, Violation> {
         if stream <= self.last_received {
             return Err(Violation::StreamReused(stream.0));
         }
-        if self.inlets.len() >= self.limits.streams_max.max(INITIAL_STREAMS) {
+        if self.inlets.len() >= self.streams_max() {
             return Err(Violation::Limit("streams_max"));
         }
         self.last_received = stream;
@@ -344,7 +364,13 @@ impl Streams {
                 },
             },
         );
-        Ok(Capability::Stream(StreamSlot::arrived(reader)))
+        if self.unread_ends_bytes
+            > (self.streams_max() as u64).saturating_mul(window + ITEM_CHUNK_BYTES as u64)
+        {
+            self.dropped(stream, None);
+            return Ok(Err(exhausted("streams_max")));
+        }
+        Ok(Ok(Capability::Stream(StreamSlot::arrived(reader))))
     }
 
     pub(crate) fn items(
@@ -462,7 +488,9 @@ impl Streams {
         }
         let inlet = Arc::clone(&entry.inlet);
         if !entry.stopped {
-            self.events.push_back(StreamEvent::Arrived { inlet, piece: Piece::End(ending) });
+            let bytes = entry.unread() - entry.assembling.as_ref().map_or(0, Assembling::arrived);
+            let reserved = entry.reserved.take_if(|reserved| reserved.charge <= bytes);
+            self.ends(inlet, bytes, reserved.map_or(0, |reserved| reserved.bytes), ending);
         }
         if let Some(entry) = self.inlets.remove(&stream) {
             let grown = entry.window.saturating_sub(self.limits.stream_window_bytes as u64);
@@ -472,8 +500,25 @@ impl Streams {
         Ok(())
     }
 
+    /// The end is for the reader to read, with so much before it.
+    fn ends(&mut self, inlet: Arc<Inlet>, bytes: u64, reserved: u64, ending: Ending) {
+        let error = if let Ending::Error(error) = &ending { error.size() as u64 } else { 0 };
+        let bytes = bytes + error + END_BYTES;
+        self.unread_ends.insert(inlet.stream, UnreadEnd { bytes, reserved });
+        self.unread_ends_bytes += bytes;
+        self.events.push_back(StreamEvent::Arrived { inlet, piece: Piece::End(ending) });
+    }
+
     /// The reader has taken so much.
     pub(crate) fn consumed(&mut self, now: Time, stream: StreamId, bytes: u64) {
+        if let Some(unread) = self.unread_ends.get_mut(&stream) {
+            let read = bytes.min(unread.bytes);
+            let freed = bytes.min(unread.reserved);
+            unread.bytes -= read;
+            unread.reserved -= freed;
+            self.unread_ends_bytes -= read;
+            return self.give_back(freed);
+        }
         let for_items = self.room_for_items();
         let Some(entry) = self.inlets.get_mut(&stream).filter(|entry| !entry.stopped) else { return };
         let freed = entry.read(bytes);
@@ -558,8 +603,12 @@ impl Streams {
         }
     }
 
-    /// Nobody reads it any more.
+    /// Nobody reads it any more, or it was read to its end.
     pub(crate) fn dropped(&mut self, stream: StreamId, reason: Option<String>) {
+        if let Some(unread) = self.unread_ends.remove(&stream) {
+            self.unread_ends_bytes -= unread.bytes;
+            self.give_back(unread.reserved);
+        }
         let Some(entry) = self.inlets.get_mut(&stream).filter(|entry| !entry.stopped) else { return };
         entry.stopped = true;
         if let Some(assembling) = &mut entry.assembling {
@@ -578,12 +627,10 @@ impl Streams {
 
     /// This side cannot take an item: the stream ends here, and both learn why.
     fn refuse(&mut self, stream: StreamId, failure: Failure) {
-        let reason = failure.to_string();
-        if let Some(entry) = self.inlets.get(&stream) {
-            let piece = Piece::End(Ending::Failed(failure));
-            self.events.push_back(StreamEvent::Arrived { inlet: Arc::clone(&entry.inlet), piece });
-        }
-        self.dropped(stream, Some(reason));
+        let Some(entry) = self.inlets.get(&stream).filter(|entry| !entry.stopped) else { return };
+        let (inlet, bytes) = (Arc::clone(&entry.inlet), entry.unread());
+        self.dropped(stream, Some(failure.to_string()));
+        self.ends(inlet, bytes, 0, Ending::Failed(failure));
     }
 
     // ---- outputs and figures ----
@@ -628,21 +675,16 @@ impl Streams {
 
     /// What has arrived and waits to be read.
     pub(crate) fn unread_bytes(&self) -> usize {
-        let unread = |entry: &Entry| {
-            let reserved = match (&entry.reserved, &entry.assembling) {
-                (None, _) => 0,
-                (Some(_), Some(assembling)) if assembling.reserved => assembling.arrived(),
-                (Some(reserved), _) => reserved.charge,
-            };
-            entry.unread + reserved
-        };
-        usize::try_from(self.inlets.values().map(unread).sum::<u64>()).unwrap_or(usize::MAX)
+        let unread = self.inlets.values().map(Entry::unread).sum::<u64>() + self.unread_ends_bytes;
+        usize::try_from(unread).unwrap_or(usize::MAX)
     }
 
     /// The session is over: whom to tell.
     pub(crate) fn abandon(&mut self) -> (Vec<Arc<Inlet>>, Vec<StreamId>) {
         self.turns.clear();
         self.queued = 0;
+        self.unread_ends.clear();
+        self.unread_ends_bytes = 0;
         let inlets = self.inlets.drain().filter(|(_, entry)| !entry.stopped);
         let inlets = inlets.map(|(_, entry)| entry.inlet).collect();
         (inlets, self.outlets.drain().map(|(stream, _)| stream).collect())
@@ -655,6 +697,7 @@ impl Streams {
             && self.queued == 0
             && self.events.is_empty()
             && self.short_of_buffer.is_empty()
+            && self.unread_ends.is_empty()
             && self.unreserved == self.limits.stream_buffer_bytes_max as u64
     }
 
@@ -674,6 +717,7 @@ impl Streams {
             let widest = self.limits.stream_window_bytes_max.max(self.limits.stream_window_bytes) as u64;
             assert!(window <= widest, "stream {}: its window is {window}", stream.0);
         }
+        taken += self.unread_ends.values().map(|unread| unread.reserved).sum::<u64>();
         assert_eq!(taken + self.unreserved, self.limits.stream_buffer_bytes_max as u64, "the shared buffer");
         let mut queued = 0;
         for (stream, outlet) in &self.outlets {
@@ -698,6 +742,8 @@ impl Streams {
         }
         assert_eq!(queued, self.queued, "what is queued of all streams");
         assert!(self.short_of_buffer.len() <= self.inlets.len());
+        let over: u64 = self.unread_ends.values().map(|unread| unread.bytes).sum();
+        assert_eq!(self.unread_ends_bytes, over, "what is over and unread");
     }
 
     /// The window of a received stream, and what is unread of it.
@@ -893,6 +939,16 @@ impl Entry {
         self.credit = self.credit.saturating_sub(charge);
         self.pace.arrived(now, charge.unsigned_abs());
         Ok(())
+    }
+
+    /// What has arrived and was not read yet.
+    fn unread(&self) -> u64 {
+        let reserved = match (&self.reserved, &self.assembling) {
+            (None, _) => 0,
+            (Some(_), Some(assembling)) if assembling.reserved => assembling.arrived(),
+            (Some(reserved), _) => reserved.charge,
+        };
+        self.unread + reserved
     }
 
     /// So much was read. Gives back what was reserved for it.

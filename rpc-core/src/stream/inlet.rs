@@ -31,7 +31,7 @@ struct State {
     is_awaited: bool,
 }
 
-/// The right to read a stream of the peer. Dropped before its end, the peer is told to stop.
+/// The right to read a stream of the peer. Dropped before its end, the peer is told to stop. The session hears of either.
 pub(crate) struct InletReader {
     inlet: Arc<Inlet>,
     home: Arc<dyn Home>,
@@ -95,7 +95,10 @@ impl InletReader {
         };
         self.ended = matches!(piece, Piece::End(_));
         state.unreported += piece.charge();
-        if state.unreported >= self.inlet.report_at.load(Ordering::Relaxed).max(1) && !self.ended {
+        if self.ended {
+            drop(state);
+            self.home.stream_dropped(self.inlet.stream, None);
+        } else if state.unreported >= self.inlet.report_at.load(Ordering::Relaxed).max(1) {
             let unreported = std::mem::take(&mut state.unreported);
             drop(state);
             self.home.stream_consumed(self.inlet.stream, unreported);
@@ -113,9 +116,8 @@ impl Drop for InletReader {
     fn drop(&mut self) {
         // What has arrived is dropped here and not with the session's own handle, because it may refer to the session.
         let queue = std::mem::take(&mut self.inlet.lock().queue);
-        let has_ended = self.ended || queue.iter().any(|piece| matches!(piece, Piece::End(_)));
         drop(queue);
-        if !has_ended {
+        if !self.ended {
             self.home.stream_dropped(self.inlet.stream, self.refusal.take());
         }
     }
