@@ -68,6 +68,8 @@ mod outgoing;
 pub(crate) mod pair;
 pub(crate) mod plan;
 #[cfg(test)]
+mod stream_attacks;
+#[cfg(test)]
 mod stream_model;
 #[cfg(test)]
 mod stream_tests;

@@ -39,6 +39,7 @@ const TEST_FILES: [&str; 10] = [
     "object_attacks.rs",
     "stream_tests.rs",
     "stream_model.rs",
+    "stream_attacks.rs",
     "fuzzing.rs",
 ];
 

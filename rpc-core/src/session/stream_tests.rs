@@ -652,6 +652,7 @@ fn what_is_reserved_is_given_back_however_the_stream_goes() {
                 pair.client.send(stream, Piece::End(Ending::Abandoned));
                 pair.run();
                 assert!(look(&mut reading).is_some());
+                assert!(matches!(check_ends(&mut reading), Ending::Abandoned));
             }
         }
         pair.run();
