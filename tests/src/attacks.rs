@@ -28,9 +28,9 @@ use crate::{
     support::{PeopleClient, PeopleServer, Village},
 };
 
-mod stranger;
+pub(crate) mod stranger;
 
-const MIB: usize = 1 << 20;
+pub(crate) const MIB: usize = 1 << 20;
 
 // ---- what is attacked ----
 
@@ -202,7 +202,7 @@ async fn server_with(limits: Limits) -> TestServer {
 // ---- who must not suffer ----
 
 /// A client whose calls must succeed, whatever happens beside it.
-struct Healthy {
+pub(crate) struct Healthy {
     people: PeopleClient,
     calls: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
@@ -210,7 +210,7 @@ struct Healthy {
 }
 
 impl Healthy {
-    async fn beside(server: &TestServer) -> Self {
+    pub(crate) async fn beside(server: &TestServer) -> Self {
         let people: PeopleClient = server.client().await.service();
         let (calls, stop) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
         let task = tokio::spawn({
@@ -236,7 +236,7 @@ impl Healthy {
     }
 
     /// That all of its calls succeeded, some of them after the attack.
-    async fn check(self) {
+    pub(crate) async fn check(self) {
         self.check_calls(3).await;
         self.stop.store(true, Ordering::SeqCst);
         timeout(PATIENCE, self.task).await.expect("the healthy client is answered").unwrap();
@@ -255,13 +255,13 @@ fn resident_bytes() -> usize {
 static MEASURING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// Memory from here on.
-struct Memory {
+pub(crate) struct Memory {
     before: usize,
     _turn: tokio::sync::MutexGuard<'static, ()>,
 }
 
 impl Memory {
-    async fn watch() -> Self {
+    pub(crate) async fn watch() -> Self {
         let turn = MEASURING.lock().await;
         Self { before: resident_bytes(), _turn: turn }
     }
@@ -271,7 +271,7 @@ impl Memory {
     }
 
     #[track_caller]
-    fn check_growth_below(&self, bytes: usize) {
+    pub(crate) fn check_growth_below(&self, bytes: usize) {
         let growth = self.growth();
         assert!(growth < bytes, "{} MiB more are resident, {} are allowed", growth / MIB, bytes / MIB);
     }
@@ -279,7 +279,7 @@ impl Memory {
 
 /// Waits until it is so.
 #[track_caller]
-fn eventually(what: &str, holds: impl Fn() -> bool) -> impl Future<Output = ()> {
+pub(crate) fn eventually(what: &str, holds: impl Fn() -> bool) -> impl Future<Output = ()> {
     let what = what.to_owned();
     async move {
         let wait = async {

@@ -14,5 +14,6 @@ mod pipelining;
 mod services;
 mod sockets;
 mod streams;
+mod streams_attacks;
 mod support;
 mod tidy;

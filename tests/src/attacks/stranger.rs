@@ -17,6 +17,7 @@ use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
 use crate::{
     attacks::{Queue, QueueServer, Trap, TrapServer},
     sockets::TestServer,
+    streams_attacks::{Tap, TapServer},
     support::{PeopleServer, Village},
 };
 
@@ -28,6 +29,7 @@ const KEEP: u8 = 0x02;
 const DEADLINE: u8 = 0x08;
 const METADATA: u8 = 0x10;
 pub(crate) const CHUNKED: u8 = 0x20;
+const OBJECTS: u8 = 0x40;
 
 fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
@@ -84,13 +86,21 @@ pub(crate) struct Call {
     pub(crate) method: u32,
     pub(crate) deadline_us: Option<u64>,
     pub(crate) metadata: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Opened by it.
+    pub(crate) streams: Vec<u64>,
     pub(crate) payload: Vec<u8>,
 }
 
 impl Call {
     pub(crate) fn new(id: u64, method: u32, slots: &[Vec<u8>]) -> Self {
         let payload = arguments(slots);
-        Self { id, flags: WANTED, method, deadline_us: None, metadata: Vec::new(), payload }
+        let (metadata, streams) = (Vec::new(), Vec::new());
+        Self { id, flags: WANTED, method, deadline_us: None, metadata, streams, payload }
+    }
+
+    /// Of a method that takes one stream and nothing else.
+    pub(crate) fn with_stream(id: u64, method: &str, stream: u64) -> Self {
+        Self { streams: vec![stream], ..Self::new(id, number_of(method), &[inline(&[0])]) }
     }
 
     pub(crate) fn kept(mut self) -> Self {
@@ -130,7 +140,8 @@ impl Batch {
         put_varint(out, call.id);
         let deadline = if call.deadline_us.is_some() { DEADLINE } else { 0 };
         let metadata = if call.metadata.is_empty() { 0 } else { METADATA };
-        out.push(call.flags | deadline | metadata);
+        let objects = if call.streams.is_empty() { 0 } else { OBJECTS };
+        out.push(call.flags | deadline | metadata | objects);
         out.push(0);
         put_varint(out, u64::from(call.method));
         if let Some(deadline) = call.deadline_us {
@@ -141,6 +152,13 @@ impl Batch {
             for (key, value) in &call.metadata {
                 put_bytes(out, key);
                 put_bytes(out, value);
+            }
+        }
+        if !call.streams.is_empty() {
+            put_varint(out, call.streams.len() as u64);
+            for stream in &call.streams {
+                out.push(0x03);
+                put_varint(out, *stream);
             }
         }
         if call.flags & CHUNKED == 0 {
@@ -170,6 +188,49 @@ impl Batch {
         self
     }
 
+    /// One item that is `bytes`, encoded as a byte string.
+    pub(crate) fn item(mut self, stream: u64, bytes: &[u8]) -> Self {
+        let mut item = Vec::new();
+        // As the codec writes lengths.
+        match bytes.len() {
+            length @ 0..251 => item.push(length as u8),
+            length => {
+                item.push(251);
+                item.extend((length as u16).to_le_bytes());
+            }
+        }
+        item.extend(bytes);
+        let mut items = Vec::new();
+        put_bytes(&mut items, &item);
+        self.0.push(0x10);
+        put_varint(&mut self.0, stream);
+        put_varint(&mut self.0, 1);
+        put_bytes(&mut self.0, &items);
+        self
+    }
+
+    pub(crate) fn large_item(mut self, stream: u64, total: u64) -> Self {
+        self.0.push(0x12);
+        put_varint(&mut self.0, stream);
+        put_varint(&mut self.0, total);
+        self
+    }
+
+    pub(crate) fn missed(mut self, stream: u64, count: u64) -> Self {
+        self.0.push(0x15);
+        put_varint(&mut self.0, stream);
+        put_varint(&mut self.0, count);
+        self
+    }
+
+    /// The stream is complete.
+    pub(crate) fn end(mut self, stream: u64) -> Self {
+        self.0.push(0x16);
+        put_varint(&mut self.0, stream);
+        self.0.push(0);
+        self
+    }
+
     pub(crate) fn goodbye(mut self) -> Self {
         self.0.extend(b"\x09\x00\x00");
         self
@@ -186,15 +247,17 @@ impl Batch {
 const PEOPLE: u32 = 2;
 const TRAP: u32 = 100;
 const QUEUE: u32 = 200;
+const TAPS: u32 = 300;
 
 /// The built-in method.
 pub(crate) const GET: u32 = 0;
 
-fn services() -> [(u32, Box<dyn Service>); 3] {
+fn services() -> [(u32, Box<dyn Service>); 4] {
     [
         (PEOPLE, Box::new(PeopleServer::new(Village::default()))),
         (TRAP, Box::new(TrapServer::new(Trap::default()))),
         (QUEUE, Box::new(QueueServer::new(Queue))),
+        (TAPS, Box::new(TapServer::new(Tap::default()))),
     ]
 }
 
@@ -283,6 +346,13 @@ impl Reader<'_> {
         match self.byte() {
             0x00 => Reply::Done,
             0x01 => Reply::Value(self.bytes()),
+            0x21 => {
+                for _ in 0..self.varint() {
+                    self.byte();
+                    self.varint();
+                }
+                Reply::Value(self.bytes())
+            }
             0x11 | 0x12 => {
                 self.varint();
                 Reply::Chunked
@@ -330,6 +400,10 @@ pub(crate) struct Stranger {
     replies: HashMap<u64, Reply>,
     /// Returns seen so far.
     pub(crate) returns: usize,
+    /// Bytes of items seen so far.
+    pub(crate) item_bytes: usize,
+    /// Streams of this side that the server stopped.
+    pub(crate) stopped: Vec<u64>,
     /// The server said goodbye.
     pub(crate) goodbye: bool,
 }
@@ -346,7 +420,8 @@ impl Stranger {
     pub(crate) async fn connect_silently(server: &TestServer) -> Self {
         let stream = TcpStream::connect(server.address).await.unwrap();
         let (socket, _) = tokio_tungstenite::client_async(server.url(), stream).await.unwrap();
-        Self { socket, replies: HashMap::new(), returns: 0, goodbye: false }
+        let (replies, stopped) = (HashMap::new(), Vec::new());
+        Self { socket, replies, returns: 0, item_bytes: 0, stopped, goodbye: false }
     }
 
     pub(crate) async fn send(&mut self, batch: Batch) {
@@ -392,6 +467,21 @@ impl Stranger {
                     reader.varint();
                     reader.bytes();
                     self.goodbye = true;
+                }
+                0x10 => {
+                    reader.varint();
+                    reader.varint();
+                    self.item_bytes += reader.bytes().len();
+                }
+                0x17 => {
+                    reader.varint();
+                    reader.varint();
+                }
+                0x18 => {
+                    self.stopped.push(reader.varint());
+                    if reader.byte() == 1 {
+                        reader.bytes();
+                    }
                 }
                 other => panic!("the server sent the frame {other}"),
             }
