@@ -1,9 +1,10 @@
-//! Measures the RPC beside a raw WebSocket echo, in one run: interleaved rounds, servers in their own processes.
+//! Measures the RPC beside a raw WebSocket, in one run: interleaved rounds, servers in their own processes.
 //!
 //! ```text
 //! cargo run -p benchmarks --release                      the table
 //! cargo run -p benchmarks --release -- --json            the same as JSON
 //! cargo run -p benchmarks --release -- --only W2 --rounds 9
+//! cargo run -p benchmarks --release -- --peers           other frameworks too; builds them first
 //! cargo run -p benchmarks --release -- --only "W2 128" --subject rpc      to look at with a profiler
 //! ```
 //! Only ratios between rows of one run mean anything: absolute figures are those of the machine and its mood.
@@ -17,7 +18,10 @@ mod workloads;
 
 use std::time::Duration;
 
-use crate::{process::ServerProcess, workloads::Workload};
+use crate::{
+    process::{Peers, Programs, ServerProcess},
+    workloads::{Place, Workload},
+};
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,17 +32,33 @@ enum Subject {
     WsFlush,
     /// A raw echo that flushes once for all queued messages, with small buffers: the careful way.
     WsBatch,
+    /// Raw messages of many items each.
+    WsPack,
+    /// gRPC over HTTP/2, of the program of the peers.
+    Tonic,
+    /// JSON-RPC over WebSocket, of the program of the peers.
+    Jsonrpsee,
 }
 
 impl Subject {
-    const ALL: [Self; 3] = [Self::Rpc, Self::WsFlush, Self::WsBatch];
+    const ALL: [Self; 6] =
+        [Self::Rpc, Self::WsFlush, Self::WsBatch, Self::WsPack, Self::Tonic, Self::Jsonrpsee];
+    const RPC_NAME: &str = "rpc";
 
     fn name(self) -> &'static str {
         match self {
-            Self::Rpc => "rpc",
+            Self::Rpc => Self::RPC_NAME,
             Self::WsFlush => "ws-flush",
             Self::WsBatch => "ws-batch",
+            Self::WsPack => "ws-pack",
+            Self::Tonic => "tonic",
+            Self::Jsonrpsee => "jsonrpsee",
         }
+    }
+
+    /// Whether another program runs it.
+    fn is_peer(self) -> bool {
+        matches!(self, Self::Tonic | Self::Jsonrpsee)
     }
 }
 
@@ -50,6 +70,7 @@ struct Options {
     rounds: usize,
     round: Duration,
     workers: usize,
+    peers: Peers,
 }
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -60,6 +81,17 @@ fn main() -> Result<(), Failure> {
         && mode == "serve"
     {
         return runtime(workers.parse()?)?.block_on(process::serve(subject));
+    }
+    if let [mode, subject, workers, address, workload, milliseconds] = &arguments[..]
+        && mode == "drive"
+    {
+        let time = Duration::from_millis(milliseconds.parse()?);
+        return runtime(workers.parse()?)?.block_on(process::drive(
+            subject,
+            address.parse()?,
+            workload,
+            time,
+        ));
     }
     let options = parse(&arguments)?;
     runtime(options.workers)?.block_on(run(&options))
@@ -77,6 +109,7 @@ fn parse(arguments: &[String]) -> Result<Options, Failure> {
         rounds: 5,
         round: Duration::from_millis(400),
         workers: 2,
+        peers: Peers::None,
     };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
@@ -88,9 +121,12 @@ fn parse(arguments: &[String]) -> Result<Options, Failure> {
             "--rounds" => options.rounds = value()?.parse()?,
             "--round-ms" => options.round = Duration::from_millis(value()?.parse()?),
             "--workers" => options.workers = value()?.parse()?,
+            "--peers" => options.peers = Peers::Build,
+            "--peers-at" => options.peers = Peers::At(value()?.into()),
             "--help" => {
                 println!(
-                    "benchmarks [--json] [--only W2] [--subject rpc] [--rounds 5] [--round-ms 400] [--workers 2]"
+                    "benchmarks [--json] [--only W2] [--subject rpc] [--rounds 5] [--round-ms 400] [--workers 2]\n           \
+                     [--peers | --peers-at PROGRAM]"
                 );
                 std::process::exit(0);
             }
@@ -101,27 +137,34 @@ fn parse(arguments: &[String]) -> Result<Options, Failure> {
 }
 
 async fn run(options: &Options) -> Result<(), Failure> {
+    let programs = Programs::find(&options.peers).await?;
+    let is_wanted = |subject: Subject| options.subject.as_ref().is_none_or(|only| subject.name() == only);
+    let is_asked = |workload: &Workload| {
+        options.only.as_ref().is_none_or(|only| workload.name().starts_with(only.as_str()))
+    };
+    let workloads: Vec<Workload> = Workload::all().into_iter().filter(is_asked).collect();
     let mut servers = Vec::new();
-    let wanted = |subject: &Subject| options.subject.as_ref().is_none_or(|only| subject.name() == only);
-    for subject in Subject::ALL.into_iter().filter(wanted) {
-        servers.push((subject, ServerProcess::start(subject.name(), options.workers).await?));
+    for subject in Subject::ALL {
+        let is_used = workloads.iter().any(|workload| workload.applies_to(subject));
+        if let Some(program) = programs.of(subject).filter(|_| is_wanted(subject) && is_used) {
+            servers.push((subject, program, ServerProcess::start(program, subject, options.workers).await?));
+        }
     }
     let mut results = report::Report::new(options.rounds, options.workers);
-    for workload in Workload::all() {
-        if options.only.as_ref().is_some_and(|only| !workload.name().starts_with(only.as_str())) {
-            continue;
-        }
+    for workload in workloads {
         for round in 0..options.rounds {
-            eprint!("\r{:<28} round {}/{}   ", workload.name(), round + 1, options.rounds);
-            for (subject, server) in &servers {
+            for (subject, program, server) in &servers {
                 if workload.applies_to(*subject) {
-                    let sample = workload.measure(*subject, server, options.round).await?;
+                    let (name, subject_name) = (workload.name(), subject.name());
+                    eprint!("\r{name:<40} round {}/{} {subject_name:<10}", round + 1, options.rounds);
+                    let place = Place { program, server, workers: options.workers };
+                    let sample = workload.measure(*subject, place, options.round).await?;
                     results.add(workload, *subject, sample);
                 }
             }
         }
     }
-    eprintln!("\r{:<50}", "");
+    eprintln!("\r{:<70}", "");
     if options.json {
         results.print_json()
     } else {

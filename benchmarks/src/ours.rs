@@ -13,6 +13,8 @@ use tokio::net::TcpListener;
 
 use crate::Failure;
 
+pub(crate) mod streams;
+
 /// What the workloads call.
 #[rpc]
 pub(crate) trait Echo {
@@ -42,7 +44,8 @@ impl Echo for Echoing {
 pub(crate) const TEXT: &str = "sixteen bytes ok";
 
 pub(crate) async fn serve(listener: TcpListener) -> Result<(), Failure> {
-    Ok(Server::builder().service(EchoServer::new(Echoing)).serve_on(listener).await?)
+    let flow = streams::FlowServer::new(streams::Flowing::default());
+    Ok(Server::builder().service(EchoServer::new(Echoing)).service(flow).serve_on(listener).await?)
 }
 
 pub(crate) async fn connect(address: SocketAddr) -> Result<EchoClient, Failure> {

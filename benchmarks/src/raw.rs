@@ -15,6 +15,8 @@ use tokio_tungstenite::{
 
 use crate::Failure;
 
+pub(crate) mod streams;
+
 /// When queued messages are pushed to the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flush {
@@ -22,13 +24,70 @@ pub(crate) enum Flush {
     Each,
     /// After all that can be read at once was answered, with 4 KiB buffers.
     Batch,
+    /// As `Batch`, with many items in one message.
+    Pack,
+}
+
+/// What a connection is for. Its path says it, so that the server knows before the handshake which buffers fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Echo,
+    /// The server sends small items.
+    Items,
+    /// The server sends messages of this length.
+    Blocks(usize),
+    /// The server reads messages of this length.
+    Take(usize),
+}
+
+impl Purpose {
+    fn path(self) -> String {
+        match self {
+            Self::Echo => "/".into(),
+            Self::Items => "/items".into(),
+            Self::Blocks(length) => format!("/blocks/{length}"),
+            Self::Take(length) => format!("/take/{length}"),
+        }
+    }
+
+    fn of_path(path: &str) -> Self {
+        let mut parts = path.split('/').skip(1);
+        let name = parts.next();
+        let length = parts.next().and_then(|length| length.parse().ok()).unwrap_or(0);
+        match name {
+            Some("items") => Self::Items,
+            Some("blocks") => Self::Blocks(length),
+            Some("take") => Self::Take(length),
+            _ => Self::Echo,
+        }
+    }
+
+    /// Reads it off a request that has not been read yet.
+    async fn of_request(stream: &TcpStream) -> std::io::Result<Self> {
+        let mut head = [0; 128];
+        loop {
+            let count = stream.peek(&mut head).await?;
+            let head = String::from_utf8_lossy(&head[..count]);
+            if count == 0 || head.contains("\r\n") {
+                return Ok(Self::of_path(head.split(' ').nth(1).unwrap_or("/")));
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn payload(self) -> usize {
+        match self {
+            Self::Echo | Self::Items => 4_096,
+            Self::Blocks(length) | Self::Take(length) => length,
+        }
+    }
 }
 
 impl Flush {
     fn config(self, payload: usize) -> WebSocketConfig {
         match self {
             Self::Each => WebSocketConfig::default(),
-            Self::Batch => {
+            Self::Batch | Self::Pack => {
                 let buffer = if payload > 4_096 { 64 << 10 } else { 4_096 };
                 WebSocketConfig::default().read_buffer_size(buffer).write_buffer_size(buffer)
             }
@@ -41,12 +100,18 @@ pub(crate) async fn serve(listener: TcpListener, flush: Flush) -> Result<(), Fai
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
         tokio::spawn(async move {
-            let config = Some(flush.config(4_096));
+            let Ok(purpose) = Purpose::of_request(&stream).await else { return };
+            let config = Some(flush.config(purpose.payload()));
             let Ok(socket) = tokio_tungstenite::accept_async_with_config(stream, config).await else {
                 return;
             };
             // An error is the end of a client that left.
-            let _ = echo(socket, flush).await;
+            let _ = match purpose {
+                Purpose::Echo => echo(socket, flush).await,
+                Purpose::Items => streams::send_items(socket, flush).await,
+                Purpose::Blocks(length) => streams::send_blocks(socket, length).await,
+                Purpose::Take(_) => streams::take(socket).await,
+            };
         });
     }
 }
@@ -59,7 +124,7 @@ async fn echo(mut socket: WebSocketStream<TcpStream>, flush: Flush) -> Result<()
         }
         match flush {
             Flush::Each => socket.send(message).await?,
-            Flush::Batch => {
+            Flush::Batch | Flush::Pack => {
                 socket.feed(message).await?;
                 while let Some(Some(message)) = socket.next().now_or_never() {
                     socket.feed(message?).await?;
@@ -76,10 +141,20 @@ async fn connect(
     flush: Flush,
     payload: usize,
 ) -> Result<WebSocketStream<TcpStream>, Failure> {
+    connect_for(address, Purpose::Echo, flush, payload).await
+}
+
+async fn connect_for(
+    address: SocketAddr,
+    purpose: Purpose,
+    flush: Flush,
+    payload: usize,
+) -> Result<WebSocketStream<TcpStream>, Failure> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let config = Some(flush.config(payload));
-    Ok(tokio_tungstenite::client_async_with_config(format!("ws://{address}"), stream, config).await?.0)
+    let url = format!("ws://{address}{}", purpose.path());
+    Ok(tokio_tungstenite::client_async_with_config(url, stream, config).await?.0)
 }
 
 /// The bytes of a small call: a number and sixteen bytes of text.
@@ -164,7 +239,7 @@ async fn window(
         while let Some(()) = freed.recv().await {
             match flush {
                 Flush::Each => sink.send(Message::Binary(payload.clone())).await?,
-                Flush::Batch => {
+                Flush::Batch | Flush::Pack => {
                     sink.feed(Message::Binary(payload.clone())).await?;
                     while freed.try_recv().is_ok() {
                         sink.feed(Message::Binary(payload.clone())).await?;

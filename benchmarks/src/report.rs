@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::{
     Subject,
     process::Placement,
-    workloads::{Sample, Workload},
+    workloads::{Sample, Way, Workload},
 };
 
 /// Every sample of a run.
@@ -21,6 +21,8 @@ struct Cell {
     low: f64,
     high: f64,
     processor_us: Option<f64>,
+    p99_us: Option<f64>,
+    upload: Option<f64>,
 }
 
 /// A figure that must be reached: our value against another's.
@@ -48,19 +50,33 @@ impl Report {
     }
 
     fn cell(&self, workload: Workload, subject: Subject) -> Option<Cell> {
-        let of_cell =
-            || self.samples.iter().filter(|(row, column, _)| (*row, *column) == (workload, subject));
-        let sorted = |values: &mut Vec<f64>| values.sort_by(f64::total_cmp);
-        let mut values: Vec<f64> = of_cell().map(|(.., sample)| sample.value).collect();
-        let mut processor: Vec<f64> = of_cell().filter_map(|(.., sample)| sample.processor_us).collect();
-        sorted(&mut values);
-        sorted(&mut processor);
+        let of_cell = |figure: &dyn Fn(&Sample) -> Option<f64>| {
+            let is_of_cell =
+                |(row, column, _): &&(Workload, Subject, Sample)| (*row, *column) == (workload, subject);
+            let samples = self.samples.iter().filter(is_of_cell);
+            let mut values: Vec<f64> = samples.filter_map(|(.., sample)| figure(sample)).collect();
+            values.sort_by(f64::total_cmp);
+            values
+        };
+        let median = |figure: &dyn Fn(&Sample) -> Option<f64>| {
+            let values = of_cell(figure);
+            values.get(values.len() / 2).copied()
+        };
+        let values = of_cell(&|sample| Some(sample.value));
         Some(Cell {
             median: *values.get(values.len() / 2)?,
             low: *values.first()?,
             high: *values.last()?,
-            processor_us: processor.get(processor.len() / 2).copied(),
+            processor_us: median(&|sample| sample.processor_us),
+            p99_us: median(&|sample| sample.p99_us),
+            upload: median(&|sample| sample.upload),
         })
+    }
+
+    /// Those that did anything, in the order of columns.
+    fn subjects(&self) -> Vec<Subject> {
+        let has_samples = |subject: &Subject| self.samples.iter().any(|(_, known, _)| known == subject);
+        Subject::ALL.into_iter().filter(has_samples).collect()
     }
 
     fn ratio(&self, ours: Workload, other: Workload, subject: Subject) -> Option<f64> {
@@ -78,6 +94,21 @@ impl Report {
         };
         let in_flight = Workload::InFlight(128);
         let chain = Workload::Chain { pipelined: true, delayed: true };
+        let against = |workload, subject| self.ratio(workload, workload, subject);
+        // Throughput counts against the better of the two raw transfers: the smaller ratio.
+        let blocks = |way| {
+            [Subject::WsFlush, Subject::WsBatch]
+                .into_iter()
+                .filter_map(|subject| against(Workload::Blocks(way), subject))
+                .reduce(f64::min)
+        };
+        let fan_out = self.cell(Workload::FanOut { connections: 10 }, Subject::Rpc).map(|cell| cell.median);
+        let beside = |delayed| {
+            let p99 = |upload| self.cell(Workload::Beside { upload, delayed }, Subject::Rpc)?.p99_us;
+            Some(p99(true)? / p99(false)?)
+        };
+        let at_least = |what, ratio, bound| Target { what, ratio, bound, at_most: false };
+        let at_most = |what, ratio, bound| Target { what, ratio, bound, at_most: true };
         vec![
             Target {
                 what: "W1 same core / the better raw echo's",
@@ -103,46 +134,67 @@ impl Report {
                 bound: 1.15,
                 at_most: true,
             },
+            at_least("W6 stream / jsonrpsee's", against(Workload::Items, Subject::Jsonrpsee), 5.0),
+            at_least("W6 stream / tonic's, aim 1.3", against(Workload::Items, Subject::Tonic), 1.0),
+            at_least("W8 download / the better raw one's", blocks(Way::Down), 0.8),
+            at_least("W8 upload / the better raw one's", blocks(Way::Up), 0.8),
+            at_least("W9 fan-out, 10 connections, items/s", fan_out, 300_000.0),
+            at_most("W10 p99 beside an upload / alone", beside(false), 3.0),
+            at_most("W10 the same, 5 ms link", beside(true), 3.0),
         ]
     }
 
     pub(crate) fn print_table(&self) {
         println!("medians of {} interleaved rounds, {} workers a process\n", self.rounds, self.workers);
+        let subjects = self.subjects();
+        let others: Vec<Subject> =
+            subjects.iter().copied().filter(|subject| *subject != Subject::Rpc).collect();
         print!("{:<37} {:<9}", "workload", "unit");
-        for subject in Subject::ALL {
-            print!(" {:>12}", subject.name());
-        }
-        println!(" {:>14} {:>12}", "rpc / ws-flush", "/ ws-batch");
+        subjects.iter().for_each(|subject| print!(" {:>12}", subject.name()));
+        others.iter().for_each(|subject| print!(" {:>12}", format!("/ {}", subject.name())));
+        println!();
         for workload in self.workloads() {
             print!("{:<37} {:<9}", workload.name(), workload.unit());
-            for subject in Subject::ALL {
-                let cell = self.cell(workload, subject);
+            for subject in &subjects {
+                let cell = self.cell(workload, *subject);
                 print!(" {:>12}", cell.map_or("-".into(), |cell| figure(cell.median)));
             }
-            for (width, subject) in [(14, Subject::WsFlush), (12, Subject::WsBatch)] {
-                let ratio = self.ratio(workload, workload, subject);
-                print!(" {:>width$}", ratio.map_or("-".into(), |ratio| format!("{ratio:.2}")));
+            for subject in &others {
+                let ratio = self.ratio(workload, workload, *subject);
+                print!(" {:>12}", ratio.map_or("-".into(), |ratio| format!("{ratio:.2}")));
             }
             println!();
         }
-        println!("\nprocessor time per call, client + server, us");
-        for workload in self.workloads() {
-            let cells: Vec<Option<f64>> =
-                Subject::ALL.iter().map(|subject| self.cell(workload, *subject)?.processor_us).collect();
-            if cells.iter().any(Option::is_some) {
-                print!("{:<37} {:<9}", workload.name(), "");
-                for cell in cells {
-                    print!(" {:>12}", cell.map_or("-".into(), |us| format!("{us:.2}")));
-                }
-                println!();
-            }
-        }
+        self.print_beside("processor time per call or item, client + server, us", |cell| cell.processor_us);
+        self.print_beside("one call in a hundred takes longer than this, us", |cell| cell.p99_us);
+        self.print_beside("uploaded meanwhile, MiB/s", |cell| cell.upload);
         println!("\ntargets");
         for target in self.targets() {
             let Some(ratio) = target.ratio else { continue };
             let sign = if target.at_most { "<=" } else { ">=" };
             let verdict = if target.is_met() == Some(true) { "met" } else { "missed" };
-            println!("{:<46} {ratio:>6.2} {sign} {:<5} {verdict}", target.what, target.bound);
+            let ratio = if ratio >= 1_000.0 { figure(ratio) } else { format!("{ratio:.2}") };
+            println!("{:<44} {ratio:>8} {sign} {:<6} {verdict}", target.what, target.bound);
+        }
+    }
+
+    /// A table of what some cells have beside their value.
+    fn print_beside(&self, title: &str, of_cell: impl Fn(&Cell) -> Option<f64>) {
+        let mut title = Some(title);
+        for workload in self.workloads() {
+            let subjects = self.subjects().into_iter();
+            let cells: Vec<Option<f64>> =
+                subjects.map(|subject| of_cell(&self.cell(workload, subject)?)).collect();
+            if cells.iter().all(Option::is_none) {
+                continue;
+            }
+            if let Some(title) = title.take() {
+                println!("\n{title}");
+            }
+            print!("{:<37} {:<9}", workload.name(), "");
+            let text = |value: f64| if value >= 1_000.0 { figure(value) } else { format!("{value:.2}") };
+            cells.iter().for_each(|cell| print!(" {:>12}", cell.map_or("-".into(), text)));
+            println!();
         }
     }
 
@@ -158,6 +210,7 @@ impl Report {
                         let value = json!({
                             "median": cell.median, "low": cell.low, "high": cell.high,
                             "processor_us_per_call": cell.processor_us,
+                            "p99_us": cell.p99_us, "uploaded_mib_per_s": cell.upload,
                         });
                         Some((subject.name().to_owned(), value))
                     })
