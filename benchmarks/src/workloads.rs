@@ -168,9 +168,9 @@ impl Workload {
                 format!("W9 fan-out, {connections} connections x {}", SUBSCRIBERS / connections)
             }
             Self::Beside { upload, delayed } => format!(
-                "W10 call, {}{}",
-                if upload { "beside an upload" } else { "alone" },
-                if delayed { ", 5 ms link" } else { "" }
+                "W10 {}call {}",
+                if delayed { "5 ms link, " } else { "" },
+                if upload { "beside an upload" } else { "alone" }
             ),
         }
     }
@@ -262,7 +262,9 @@ impl Workload {
                 let used = processor_seconds("self") + server.processor_seconds() - before;
                 counted(moved, used)
             }
-            Self::Beside { upload, .. } => {
+            Self::Beside { upload, delayed } => {
+                // An upload takes both cores; without one, the kernel may or may not have both ends on one.
+                let _bound = (!upload && !delayed).then(|| server.bind(Placement::CoreEach));
                 let upload = upload.then_some(FILE);
                 let beside = ours::streams::calls_beside(address, upload, CALLS_MIN, time).await?;
                 Sample {
