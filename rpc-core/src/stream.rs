@@ -291,29 +291,24 @@ impl<T: DeserializeOwned + 'static, E: DeserializeOwned + 'static> Stream for St
             stream.state = State::Over;
             return Poll::Ready(Some(Err(StreamError::Taken)));
         };
-        let error = match ready!(reading.poll_item::<T, E>(cx)) {
-            Next::Item(item) => return Poll::Ready(Some(Ok(item))),
-            Next::Missed(count) => return Poll::Ready(Some(Err(StreamError::Missed { count }))),
-            Next::End(error) => error,
-        };
-        if let Some(StreamError::BadItem(reason)) = &error {
+        let next = ready!(reading.poll_item::<T, E>(cx));
+        if matches!(next, Some(Ok(_) | Err(StreamError::Missed { .. }))) {
+            return Poll::Ready(next);
+        }
+        if let Some(Err(StreamError::BadItem(reason))) = &next {
             let reason = format!("an item could not be decoded: {reason}");
             stream.stop_for(reason);
         }
         stream.state = State::Over;
         *stream.reading.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
-        Poll::Ready(error.map(Err))
+        Poll::Ready(next)
     }
 }
 
-enum Next<T, E> {
-    Item(T),
-    Missed(u64),
-    End(Option<StreamError<E>>),
-}
-
 impl Reading {
-    fn poll_item<T, E>(&mut self, cx: &mut Context<'_>) -> Poll<Next<T, E>>
+    /// The next item, as the reader gets it: each move of it on the way there costs as much as decoding a short one. All
+    /// but items and what was missed is the end.
+    fn poll_item<T, E>(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, StreamError<E>>>>
     where
         T: DeserializeOwned + 'static,
         E: DeserializeOwned,
@@ -322,10 +317,10 @@ impl Reading {
             if let Some(open) = &mut self.open {
                 if let Some(range) = open.reader.next_range() {
                     let bytes = open.reader.bytes();
-                    let item = decode::<T>(bytes, range, &open.capabilities, self.handle.as_ref());
-                    return Poll::Ready(
-                        item.map_or_else(|error| Next::End(Some(StreamError::BadItem(error))), Next::Item),
-                    );
+                    return match decode::<T>(bytes, range, &open.capabilities, self.handle.as_ref()) {
+                        Ok(item) => Poll::Ready(Some(Ok(item))),
+                        Err(error) => Poll::Ready(Some(Err(StreamError::BadItem(error)))),
+                    };
                 }
                 self.open = None;
             }
@@ -338,12 +333,10 @@ impl Reading {
                     };
                     let whole = 0..bytes.len();
                     let item = decode::<T>(&bytes, whole, &item.capabilities, self.handle.as_ref());
-                    return Poll::Ready(
-                        item.map_or_else(|error| Next::End(Some(StreamError::BadItem(error))), Next::Item),
-                    );
+                    return Poll::Ready(Some(item.map_err(StreamError::BadItem)));
                 }
-                Piece::Missed(count) => return Poll::Ready(Next::Missed(count)),
-                Piece::End(ending) => return Poll::Ready(Next::End(self.error(ending))),
+                Piece::Missed(count) => return Poll::Ready(Some(Err(StreamError::Missed { count }))),
+                Piece::End(ending) => return Poll::Ready(self.error(ending).map(Err)),
             }
         }
     }
