@@ -40,7 +40,9 @@ const QUEUE_BYTES: i64 = 128 << 10;
 /// What a stream that is over takes beside what of it was not read.
 const END_BYTES: u64 = 512;
 /// Shorter round trips are not told apart from the time that the sides take to react.
-const ROUND_TRIP_MIN: Duration = Duration::from_micros(500);
+const ROUND_TRIP_MIN: Duration = Duration::from_micros(200);
+/// How fast a stream is read is not told from less: what piled up is read in bursts.
+const READING_MIN: Duration = Duration::from_millis(2);
 /// An id stays below 2^53 so that a peer written in JavaScript can hold it; nobody gets so far.
 const STREAM_ID_MAX: i64 = (1 << 53) - 1;
 
@@ -1025,7 +1027,7 @@ impl Pace {
         self.read += bytes;
         let round_trip = self.round_trip?.max(ROUND_TRIP_MIN);
         let taken = self.since.until(now);
-        if taken < round_trip {
+        if taken < round_trip.max(READING_MIN) {
             return None;
         }
         let read = std::mem::take(&mut self.read);
