@@ -1,0 +1,448 @@
+//! The streams that this side receives: credit, windows, and the buffer that all share.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use super::{INITIAL_STREAMS, StreamEvent, Streams, pace::Pace};
+use crate::{
+    error::Violation,
+    object::{Capabilities, Capability, Encoded},
+    session::exhausted,
+    small_bytes::SmallBytes,
+    stream::{Ending, Inlet, Piece, StreamSlot},
+    time::Time,
+    wire::{Failure, Frame, ITEM_CHUNK_BYTES, ITEM_OVERHEAD, Items, LargeItem, StreamId, items_charge},
+};
+
+/// What a stream that is over takes beside what of it was not read.
+const END_BYTES: u64 = 512;
+
+/// A stream that this side receives.
+pub(super) struct Entry {
+    pub(super) inlet: Arc<Inlet>,
+    /// Nobody reads it any more.
+    pub(super) stopped: bool,
+    /// What the peer may still send; below zero after an item that took more than there was.
+    pub(super) credit: i64,
+    /// What may be on its way or wait to be read.
+    pub(super) window: u64,
+    /// What has arrived and was not read yet, apart from what is reserved.
+    pub(super) unread: u64,
+    /// For an item longer than the window.
+    pub(super) reserved: Option<Reserved>,
+    pub(super) assembling: Option<Assembling>,
+    /// The reader waits for the rest of it.
+    pub(super) awaited: bool,
+    pub(super) pace: Pace,
+}
+
+/// What is left of a stream that is over.
+pub(super) struct UnreadEnd {
+    pub(super) bytes: u64,
+    /// Of the shared buffer.
+    pub(super) reserved: u64,
+}
+
+/// What was reserved for an item until it is read.
+pub(super) struct Reserved {
+    /// Of the shared buffer.
+    pub(super) bytes: u64,
+    /// What was read before the item and is told before it.
+    pub(super) ahead: u64,
+    /// What the item takes.
+    pub(super) charge: u64,
+}
+
+pub(super) struct Assembling {
+    pub(super) total: usize,
+    pub(super) bytes: Vec<u8>,
+    pub(super) capabilities: Capabilities,
+    pub(super) charge: u64,
+    /// The shared buffer has room for it.
+    pub(super) reserved: bool,
+}
+
+impl Streams {
+    fn streams_max(&self) -> usize {
+        self.limits.streams_max.max(INITIAL_STREAMS)
+    }
+
+    /// The peer opens a stream. It is stopped at once while too much waits to be read of streams that are over: those
+    /// count no longer as open.
+    pub(crate) fn receive(&mut self, stream: StreamId) -> Result<Result<Capability, Failure>, Violation> {
+        if stream <= self.last_received {
+            return Err(Violation::StreamReused(stream.0));
+        }
+        if self.inlets.len() >= self.streams_max() {
+            return Err(Violation::Limit("streams_max"));
+        }
+        self.last_received = stream;
+        let window = self.limits.stream_window_bytes as u64;
+        let inlet = Arc::new(Inlet::new(stream, window / 4));
+        let reader = Inlet::reader(&inlet, Arc::clone(&self.home));
+        self.inlets.insert(
+            stream,
+            Entry {
+                inlet,
+                stopped: false,
+                credit: i64::try_from(window).unwrap_or(i64::MAX),
+                window,
+                unread: 0,
+                reserved: None,
+                assembling: None,
+                awaited: false,
+                pace: Pace::new(window),
+            },
+        );
+        if self.unread_ends_bytes
+            > (self.streams_max() as u64).saturating_mul(window + ITEM_CHUNK_BYTES as u64)
+        {
+            self.dropped(stream, None);
+            return Ok(Err(exhausted("streams_max")));
+        }
+        Ok(Ok(Capability::Stream(StreamSlot::arrived(reader))))
+    }
+
+    pub(crate) fn items(
+        &mut self,
+        now: Time,
+        items: Items,
+        capabilities: Result<Capabilities, Failure>,
+    ) -> Result<(), Violation> {
+        let Items { stream, objects, count, bytes } = items;
+        let entry = entry(&mut self.inlets, stream)?;
+        if entry.assembling.is_some() {
+            return Err(Violation::StreamOrder(stream.0));
+        }
+        let charge = items_charge(count, bytes.len(), objects.len());
+        entry.take_credit(now, stream, charge, count == 1)?;
+        if entry.stopped {
+            return Ok(());
+        }
+        let capabilities = match capabilities {
+            Ok(capabilities) => capabilities,
+            Err(failure) => {
+                self.refuse(stream, failure);
+                return Ok(());
+            }
+        };
+        entry.unread += charge;
+        let piece = Piece::Items { count, items: Encoded { bytes, capabilities } };
+        self.events.push_back(StreamEvent::Arrived { inlet: Arc::clone(&entry.inlet), piece });
+        Ok(())
+    }
+
+    pub(crate) fn large_item(
+        &mut self,
+        now: Time,
+        item: LargeItem,
+        capabilities: Result<Capabilities, Failure>,
+    ) -> Result<(), Violation> {
+        let LargeItem { stream, objects, total } = item;
+        if total > self.limits.payload_bytes_max {
+            return Err(Violation::Limit("payload_bytes_max"));
+        }
+        let entry = entry(&mut self.inlets, stream)?;
+        if entry.assembling.is_some() {
+            return Err(Violation::StreamOrder(stream.0));
+        }
+        let head = items_charge(1, 0, objects.len());
+        entry.take_credit(now, stream, head, true)?;
+        let charge = head + total as u64;
+        let (capabilities, failure) = match capabilities {
+            Ok(capabilities) => (capabilities, None),
+            Err(failure) => (None, Some(failure)),
+        };
+        if !entry.stopped {
+            entry.unread += head;
+        }
+        entry.assembling =
+            Some(Assembling { total, bytes: Vec::new(), capabilities, charge, reserved: false });
+        // Its reader may keep to itself that it has read a quarter of the window.
+        if charge > entry.window - entry.window / 4 && !entry.stopped {
+            self.events.push_back(StreamEvent::Awaited { inlet: Arc::clone(&entry.inlet) });
+        }
+        if let Some(failure) = failure {
+            self.refuse(stream, failure);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn item_chunk(&mut self, now: Time, stream: StreamId, bytes: &[u8]) -> Result<(), Violation> {
+        let entry = entry(&mut self.inlets, stream)?;
+        let charge = bytes.len() as u64;
+        entry.take_credit(now, stream, charge, bytes.len() <= ITEM_CHUNK_BYTES)?;
+        let Some(assembling) = &mut entry.assembling else { return Err(Violation::StreamOrder(stream.0)) };
+        // Of a stopped stream they are counted off.
+        if bytes.len() > assembling.total {
+            return Err(Violation::StreamOrder(stream.0));
+        }
+        if entry.stopped {
+            assembling.total -= bytes.len();
+            if assembling.total == 0 {
+                entry.assembling = None;
+            }
+            return Ok(());
+        }
+        if bytes.len() > assembling.total - assembling.bytes.len() {
+            return Err(Violation::StreamOrder(stream.0));
+        }
+        assembling.append(bytes);
+        if !assembling.reserved {
+            entry.unread += charge;
+        }
+        if assembling.bytes.len() == assembling.total
+            && let Some(Assembling { bytes, capabilities, .. }) = entry.assembling.take()
+        {
+            let item = Encoded { bytes: bytes.into(), capabilities };
+            let piece = Piece::Large { head: SmallBytes::default(), item };
+            self.events.push_back(StreamEvent::Arrived { inlet: Arc::clone(&entry.inlet), piece });
+        }
+        entry.grant(now, stream, &mut self.control);
+        Ok(())
+    }
+
+    pub(crate) fn missed(&mut self, stream: StreamId, count: u64) -> Result<(), Violation> {
+        let entry = entry(&mut self.inlets, stream)?;
+        if !entry.stopped {
+            let piece = Piece::Missed(count);
+            self.events.push_back(StreamEvent::Arrived { inlet: Arc::clone(&entry.inlet), piece });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn ended(&mut self, stream: StreamId, ending: Ending) -> Result<(), Violation> {
+        let entry = entry(&mut self.inlets, stream)?;
+        if matches!(ending, Ending::Complete) && entry.assembling.is_some() {
+            return Err(Violation::StreamOrder(stream.0));
+        }
+        let inlet = Arc::clone(&entry.inlet);
+        if !entry.stopped {
+            let bytes = entry.unread() - entry.assembling.as_ref().map_or(0, Assembling::arrived);
+            let reserved = entry.reserved.take_if(|reserved| reserved.charge <= bytes);
+            self.ends(inlet, bytes, reserved.map_or(0, |reserved| reserved.bytes), ending);
+        }
+        if let Some(entry) = self.inlets.remove(&stream) {
+            let grown = entry.window.saturating_sub(self.limits.stream_window_bytes as u64);
+            self.give_back(entry.reserved.map_or(0, |reserved| reserved.bytes) + grown);
+            self.short_of_buffer.retain(|waiting| *waiting != stream);
+        }
+        Ok(())
+    }
+
+    /// The end is for the reader to read, with so much before it.
+    fn ends(&mut self, inlet: Arc<Inlet>, bytes: u64, reserved: u64, ending: Ending) {
+        let error = if let Ending::Error(error) = &ending { error.size() as u64 } else { 0 };
+        let bytes = bytes + error + END_BYTES;
+        self.unread_ends.insert(inlet.stream, UnreadEnd { bytes, reserved });
+        self.unread_ends_bytes += bytes;
+        self.events.push_back(StreamEvent::Arrived { inlet, piece: Piece::End(ending) });
+    }
+
+    /// The reader has taken so much.
+    pub(crate) fn consumed(&mut self, now: Time, stream: StreamId, bytes: u64) {
+        if let Some(unread) = self.unread_ends.get_mut(&stream) {
+            let read = bytes.min(unread.bytes);
+            let freed = bytes.min(unread.reserved);
+            unread.bytes -= read;
+            unread.reserved -= freed;
+            self.unread_ends_bytes -= read;
+            return self.give_back(freed);
+        }
+        let for_items = self.room_for_items();
+        let Some(entry) = self.inlets.get_mut(&stream).filter(|entry| !entry.stopped) else { return };
+        let freed = entry.read(bytes);
+        if let Some(window) = entry.pace.wider(now, bytes, entry.window) {
+            let most = self.limits.stream_window_bytes_max as u64;
+            // Windows shrink only when their streams end. What they leave lets the longest item in.
+            let left = self.unreserved.saturating_sub(for_items);
+            let more = window.min(most).saturating_sub(entry.window).min(left);
+            entry.window += more;
+            self.unreserved -= more;
+            entry.inlet.report_at(entry.window / 4);
+        }
+        entry.grant(now, stream, &mut self.control);
+        self.give_back(freed);
+        // What was told on another thread may have crossed with the question whether it waits.
+        self.reserve(now, stream);
+    }
+
+    /// The reader has taken so much and waits for more.
+    pub(crate) fn awaited(&mut self, now: Time, stream: StreamId, bytes: u64) {
+        if let Some(entry) = self.inlets.get_mut(&stream) {
+            entry.awaited = true;
+        }
+        self.consumed(now, stream, bytes);
+    }
+
+    /// Lets an item in that is longer than its stream's window, when it is its turn and the shared buffer has room.
+    fn reserve(&mut self, now: Time, stream: StreamId) {
+        let is_first = self.short_of_buffer.front().is_none_or(|first| *first == stream);
+        let is_short = if is_first { !self.reserved_or_needless(now, stream) } else { self.waits(stream) };
+        if is_short && !self.short_of_buffer.contains(&stream) {
+            self.short_of_buffer.push_back(stream);
+        }
+    }
+
+    /// Whether its reader waits for an item that nothing is reserved for.
+    fn waits(&mut self, stream: StreamId) -> bool {
+        let Some(entry) = self.inlets.get_mut(&stream) else { return false };
+        entry.awaited &= entry.assembling.is_some();
+        entry.awaited && !entry.stopped && entry.reserved.is_none()
+    }
+
+    /// False if the shared buffer has no room.
+    fn reserved_or_needless(&mut self, now: Time, stream: StreamId) -> bool {
+        if !self.waits(stream) {
+            return true;
+        }
+        let for_items = self.room_for_items();
+        let Some(entry) = self.inlets.get_mut(&stream) else { return true };
+        let Some(assembling) = &mut entry.assembling else { return true };
+        let charge = assembling.charge;
+        if self.unreserved < charge.min(for_items) {
+            return false;
+        }
+        entry.awaited = false;
+        assembling.reserved = true;
+        let bytes = charge.min(self.unreserved);
+        self.unreserved -= bytes;
+        // All that waits to be read is what has come of this item.
+        entry.unread = entry.unread.saturating_sub(assembling.arrived());
+        entry.reserved = Some(Reserved { bytes, ahead: entry.unread, charge });
+        entry.grant(now, stream, &mut self.control);
+        true
+    }
+
+    /// What windows do not take of the shared buffer, however much they grow: the longest item that may come.
+    fn room_for_items(&self) -> u64 {
+        let longest = self.limits.payload_bytes_max.saturating_add(ITEM_OVERHEAD);
+        longest.min(self.limits.stream_buffer_bytes_max) as u64
+    }
+
+    fn give_back(&mut self, bytes: u64) {
+        self.unreserved += bytes;
+    }
+
+    /// Items that waited for the shared buffer get what has become free.
+    pub(crate) fn share_buffer(&mut self, now: Time) {
+        while let Some(first) = self.short_of_buffer.front().copied()
+            && self.reserved_or_needless(now, first)
+        {
+            self.short_of_buffer.pop_front();
+        }
+    }
+
+    /// Nobody reads it any more, or it was read to its end.
+    pub(crate) fn dropped(&mut self, stream: StreamId, reason: Option<String>) {
+        if let Some(unread) = self.unread_ends.remove(&stream) {
+            self.unread_ends_bytes -= unread.bytes;
+            self.give_back(unread.reserved);
+        }
+        let Some(entry) = self.inlets.get_mut(&stream).filter(|entry| !entry.stopped) else { return };
+        entry.stopped = true;
+        if let Some(assembling) = &mut entry.assembling {
+            assembling.total -= assembling.bytes.len();
+            assembling.bytes = Vec::new();
+            assembling.capabilities = None;
+        }
+        let grown = entry.window.saturating_sub(self.limits.stream_window_bytes as u64);
+        entry.window -= grown;
+        let freed = entry.reserved.take().map_or(0, |reserved| reserved.bytes) + grown;
+        entry.unread = 0;
+        self.give_back(freed);
+        self.short_of_buffer.retain(|waiting| *waiting != stream);
+        self.control.push(Frame::Stop { stream, reason });
+    }
+
+    /// This side cannot take an item: the stream ends here, and both learn why.
+    fn refuse(&mut self, stream: StreamId, failure: Failure) {
+        let Some(entry) = self.inlets.get(&stream).filter(|entry| !entry.stopped) else { return };
+        let (inlet, bytes) = (Arc::clone(&entry.inlet), entry.unread());
+        self.dropped(stream, Some(failure.to_string()));
+        self.ends(inlet, bytes, 0, Ending::Failed(failure));
+    }
+}
+
+impl Entry {
+    /// What arrives was sent within its credit, or is one item or a short chunk and was sent while there was any.
+    fn take_credit(
+        &mut self,
+        now: Time,
+        stream: StreamId,
+        charge: u64,
+        may_owe: bool,
+    ) -> Result<(), Violation> {
+        let charge = i64::try_from(charge).unwrap_or(i64::MAX);
+        if self.credit <= 0 || (charge > self.credit && !may_owe) {
+            return Err(Violation::CreditExceeded(stream.0));
+        }
+        self.credit = self.credit.saturating_sub(charge);
+        self.pace.arrived(now, charge.unsigned_abs());
+        Ok(())
+    }
+
+    /// What has arrived and was not read yet.
+    pub(super) fn unread(&self) -> u64 {
+        let reserved = match (&self.reserved, &self.assembling) {
+            (None, _) => 0,
+            (Some(_), Some(assembling)) if assembling.reserved => assembling.arrived(),
+            (Some(reserved), _) => reserved.charge,
+        };
+        self.unread + reserved
+    }
+
+    /// So much was read. Gives back what was reserved for it.
+    fn read(&mut self, bytes: u64) -> u64 {
+        let Some(reserved) = &mut self.reserved else {
+            self.unread = self.unread.saturating_sub(bytes);
+            return 0;
+        };
+        let ahead = bytes.min(reserved.ahead);
+        let item = (bytes - ahead).min(reserved.charge);
+        reserved.ahead -= ahead;
+        reserved.charge -= item;
+        self.unread = self.unread.saturating_sub(bytes - item);
+        if reserved.charge > 0 {
+            return 0;
+        }
+        self.reserved.take().map_or(0, |reserved| reserved.bytes)
+    }
+
+    /// Lets the peer send what the window has room for, if that is worth a frame.
+    fn grant(&mut self, now: Time, stream: StreamId, control: &mut Vec<Frame>) {
+        let open = i64::try_from(self.window.saturating_sub(self.unread)).unwrap_or(i64::MAX);
+        let Ok(more) = u64::try_from(open.saturating_sub(self.credit)) else { return };
+        // Half an item that has used up its credit cannot be read; little by little the rest of the window lets it in.
+        let is_stuck = self.assembling.is_some() && self.credit <= 0;
+        if more == 0 || (more < self.window / 4 && !is_stuck) {
+            return;
+        }
+        self.credit = open;
+        self.pace.granting(now, more);
+        control.push(Frame::Credit { stream, bytes: more });
+    }
+}
+
+impl Assembling {
+    /// What has come of it, as it is charged.
+    fn arrived(&self) -> u64 {
+        self.charge - (self.total - self.bytes.len()) as u64
+    }
+
+    /// Memory is taken as bytes arrive, never because a length was announced; but once a quarter has come, the rest is
+    /// believed.
+    fn append(&mut self, bytes: &[u8]) {
+        let length = self.bytes.len() + bytes.len();
+        if length > self.bytes.capacity() {
+            let room = if length >= self.total / 4 { self.total } else { (2 * length).min(self.total) };
+            self.bytes.reserve_exact(room - self.bytes.len());
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+}
+
+fn entry(inlets: &mut FxHashMap<StreamId, Entry>, stream: StreamId) -> Result<&mut Entry, Violation> {
+    inlets.get_mut(&stream).ok_or(Violation::UnknownStream(stream.0))
+}

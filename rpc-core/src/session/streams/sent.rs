@@ -1,0 +1,326 @@
+//! The streams that this side sends: a short queue for each, and turns.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use super::{INITIAL_STREAMS, STREAM_ID_MAX, StreamEvent, Streams};
+use crate::{
+    error::{StopReason, Violation},
+    object::{Capability, Encoded},
+    session::{calls::pass_settled, exhausted, outgoing::Outgoing},
+    small_bytes::SmallBytes,
+    stream::{Ending, Piece, StreamSlot},
+    wire::{
+        self, CHUNK_BYTES, CREDIT_MAX, Failure, Frame, ITEM_CHUNK_BYTES, StreamEnd, StreamId, items_charge,
+    },
+};
+
+/// What may wait to be sent of one stream, apart from the last item.
+pub(super) const QUEUE_BYTES: i64 = 128 << 10;
+
+/// A stream that this side sends.
+pub(super) struct Outlet {
+    /// The message whose frame opens it; items come in that message or later.
+    pub(super) opened_in: usize,
+    /// What may be sent; below zero after an item that took more than there was.
+    pub(super) credit: i64,
+    /// What the producer may still add.
+    pub(super) allowed: i64,
+    pub(super) queue: VecDeque<Queued>,
+    pub(super) queued: u64,
+    pub(super) in_turns: bool,
+    /// Its producer may go on when less waits.
+    pub(super) held_back: bool,
+    /// Its end is queued.
+    pub(super) ended: bool,
+}
+
+pub(super) enum Queued {
+    Whole(Piece),
+    /// What is left of an item of which a part was sent.
+    Rest(SmallBytes, bytes::Bytes),
+}
+
+impl Streams {
+    /// Whether so many more can be opened.
+    pub(crate) fn has_room_for(&self, count: usize) -> bool {
+        let peer_takes = self.peer.map_or(INITIAL_STREAMS, |peer| {
+            usize::try_from(peer.streams_max).unwrap_or(usize::MAX).max(INITIAL_STREAMS)
+        });
+        // Stopped ones are open for the peer until it reads that they ended, which a call may be written before.
+        let ending = self.control.iter().filter(|frame| matches!(frame, Frame::StreamEnd { .. })).count();
+        self.outlets.len().saturating_add(ending).saturating_add(count) <= peer_takes
+    }
+
+    /// Opens a stream with the message of that number.
+    pub(crate) fn open(&mut self, slot: Arc<StreamSlot>, opened_in: usize) -> StreamId {
+        let stream = self.next;
+        self.next = StreamId((stream.0 + 1).min(STREAM_ID_MAX));
+        let window = self.peer.map_or(0, |peer| peer.stream_window_bytes.min(CREDIT_MAX));
+        self.outlets.insert(
+            stream,
+            Outlet {
+                opened_in,
+                credit: i64::try_from(window).unwrap_or(i64::MAX),
+                allowed: 0,
+                queue: VecDeque::new(),
+                queued: 0,
+                in_turns: false,
+                held_back: false,
+                ended: false,
+            },
+        );
+        self.events.push_back(StreamEvent::Opened { stream, slot });
+        self.make_room(stream);
+        stream
+    }
+
+    /// Its producer has more, or its end.
+    pub(crate) fn send(&mut self, stream: StreamId, piece: Piece) {
+        let payload_bytes_max = self.peer.map_or(u64::MAX, |peer| peer.payload_bytes_max);
+        let Some(outlet) = self.outlets.get_mut(&stream).filter(|outlet| !outlet.ended) else { return };
+        let piece = match piece {
+            Piece::Large { head, item } if (head.len() + item.len()) as u64 > payload_bytes_max => {
+                let reason = "an item is longer than the peer's `payload_bytes_max`";
+                self.events.push_back(StreamEvent::Stopped { stream, reason: StopReason::refused(reason) });
+                Piece::End(Ending::Failed(exhausted("payload_bytes_max")))
+            }
+            piece => piece,
+        };
+        outlet.ended = matches!(piece, Piece::End(_));
+        let charge = piece.charge();
+        outlet.allowed -= i64::try_from(charge).unwrap_or(i64::MAX);
+        outlet.queued += charge;
+        self.queued += charge;
+        outlet.queue.push_back(Queued::Whole(piece));
+        self.take_turn(stream);
+    }
+
+    /// Tells the producer how much it may add, if that has become worth its while.
+    pub(super) fn make_room(&mut self, stream: StreamId) {
+        let Some(outlet) = self.outlets.get_mut(&stream).filter(|outlet| !outlet.ended) else { return };
+        let queued = i64::try_from(outlet.queued).unwrap_or(i64::MAX);
+        let more = outlet.credit.min(QUEUE_BYTES) - queued - outlet.allowed;
+        if more < 1 || (more < QUEUE_BYTES / 2 && !outlet.queue.is_empty()) || outlet.allowed + more < 1 {
+            return;
+        }
+        // Nothing that a peer does not take piles up without end, however many streams it lets open.
+        if self.queued > self.limits.outgoing_bytes_max as u64 {
+            if !std::mem::replace(&mut outlet.held_back, true) {
+                self.held_back.push(stream);
+            }
+            return;
+        }
+        outlet.allowed += more;
+        self.events.push_back(StreamEvent::Room { stream, bytes: more });
+    }
+
+    pub(super) fn take_turn(&mut self, stream: StreamId) {
+        let Some(outlet) = self.outlets.get_mut(&stream) else { return };
+        if self.peer.is_some() && !outlet.in_turns && outlet.can_send() {
+            outlet.in_turns = true;
+            self.turns.push_back(stream);
+        }
+    }
+
+    /// The peer takes more of a stream.
+    pub(crate) fn credit(&mut self, stream: StreamId, bytes: u64) -> Result<(), Violation> {
+        if stream >= self.next {
+            return Err(Violation::UnknownStream(stream.0));
+        }
+        // Ended meanwhile.
+        let Some(outlet) = self.outlets.get_mut(&stream) else { return Ok(()) };
+        let credit = i64::try_from(bytes).ok().and_then(|bytes| outlet.credit.checked_add(bytes));
+        outlet.credit = credit
+            .filter(|credit| u64::try_from(*credit).is_ok_and(|credit| credit <= CREDIT_MAX) || *credit < 0)
+            .ok_or(Violation::CreditOverflow(stream.0))?;
+        self.make_room(stream);
+        self.take_turn(stream);
+        Ok(())
+    }
+
+    /// The peer wants no more of a stream. It is told that this was heard.
+    pub(crate) fn stop(&mut self, stream: StreamId, reason: Option<String>) -> Result<(), Violation> {
+        if stream >= self.next {
+            return Err(Violation::UnknownStream(stream.0));
+        }
+        if self.forget(stream) {
+            self.control.push(Frame::StreamEnd { stream, end: StreamEnd::Stopped });
+            let reason = reason.map_or(StopReason::NotWanted, |reason| StopReason::Refused { reason });
+            self.events.push_back(StreamEvent::Stopped { stream, reason });
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, stream: StreamId) -> bool {
+        let Some(outlet) = self.outlets.remove(&stream) else { return false };
+        self.queued -= outlet.queued;
+        if outlet.in_turns {
+            self.turns.retain(|turn| *turn != stream);
+        }
+        true
+    }
+}
+
+impl Outgoing {
+    /// Adds what streams have to send, in turns, until the message has so many bytes.
+    pub(in crate::session) fn append_streams(&mut self, message: &mut Vec<u8>, bytes: usize) {
+        let mut not_open = 0;
+        while message.len() < bytes
+            && not_open < self.streams.turns.len()
+            && let Some(stream) = self.streams.turns.pop_front()
+        {
+            let position = self.position_of_message();
+            let behind = self.position_behind_message();
+            let Some(outlet) = self.streams.outlets.get_mut(&stream) else { continue };
+            if outlet.opened_in > position {
+                self.streams.turns.push_back(stream);
+                not_open += 1;
+                continue;
+            }
+            outlet.in_turns = false;
+            let Some(queued) = outlet.queue.pop_front() else { continue };
+            match behind.filter(|_| queued.opens_streams()) {
+                // Streams open in the order of their ids: behind those of calls that are written and wait.
+                Some(last) => {
+                    outlet.opened_in = last;
+                    let mut frames = Vec::new();
+                    self.append_queued(&mut frames, stream, queued, last);
+                    self.append(|out| out.extend_from_slice(&frames));
+                }
+                None => self.append_queued(message, stream, queued, position),
+            }
+            self.streams.make_room(stream);
+            self.streams.take_turn(stream);
+        }
+        if self.streams.queued < self.streams.limits.outgoing_bytes_max as u64 / 2 {
+            for stream in std::mem::take(&mut self.streams.held_back) {
+                if let Some(outlet) = self.streams.outlets.get_mut(&stream) {
+                    outlet.held_back = false;
+                }
+                self.streams.make_room(stream);
+            }
+        }
+    }
+
+    /// Writes what is next of a stream to the message of that number.
+    fn append_queued(&mut self, message: &mut Vec<u8>, stream: StreamId, queued: Queued, position: usize) {
+        match queued {
+            Queued::Whole(Piece::Items { count, items }) => {
+                let table = items.capabilities.as_deref().unwrap_or_default();
+                let charge = items_charge(count, items.len(), table.len());
+                match pass_settled(table, self, position) {
+                    Ok(passed) => {
+                        wire::put_items(message, stream, &passed, count, &items.bytes);
+                        self.streams.was_sent(stream, charge);
+                    }
+                    Err(failure) => self.break_off(message, stream, failure),
+                }
+            }
+            Queued::Whole(Piece::Large { head, item }) => {
+                let table = item.capabilities.as_deref().unwrap_or_default();
+                let charge = items_charge(1, 0, table.len());
+                match pass_settled(table, self, position) {
+                    Ok(passed) => {
+                        wire::put_large_item(message, stream, &passed, head.len() + item.len());
+                        self.streams.was_sent(stream, charge);
+                        self.append_item_chunk(message, stream, head, item.bytes.into_bytes());
+                    }
+                    Err(failure) => self.break_off(message, stream, failure),
+                }
+            }
+            Queued::Rest(head, rest) => self.append_item_chunk(message, stream, head, rest),
+            Queued::Whole(Piece::Missed(count)) => wire::put_frame(message, &Frame::Missed { stream, count }),
+            Queued::Whole(Piece::End(ending)) => {
+                let end = self.end_to_wire(ending, position);
+                self.streams.forget(stream);
+                wire::put_frame(message, &Frame::StreamEnd { stream, end });
+            }
+        }
+    }
+
+    fn append_item_chunk(
+        &mut self,
+        message: &mut Vec<u8>,
+        stream: StreamId,
+        mut head: SmallBytes,
+        mut rest: bytes::Bytes,
+    ) {
+        let Some(outlet) = self.streams.outlets.get_mut(&stream) else { return };
+        let within = usize::try_from(outlet.credit).unwrap_or(0);
+        // With the last of the credit used for its announcement, the item itself waits for more.
+        if within > 0 {
+            let length = (head.len() + rest.len()).min(CHUNK_BYTES).min(within.max(ITEM_CHUNK_BYTES));
+            let chunk = rest.split_to(length.saturating_sub(head.len()).min(rest.len()));
+            message.reserve_exact(length + wire::CHUNK_HEAD_BYTES);
+            wire::put_item_chunk(message, stream, &[&head, &chunk]);
+            self.streams.was_sent(stream, (head.len() + chunk.len()) as u64);
+            head = SmallBytes::default();
+        }
+        if (!rest.is_empty() || !head.is_empty())
+            && let Some(outlet) = self.streams.outlets.get_mut(&stream)
+        {
+            outlet.queue.push_front(Queued::Rest(head, rest));
+        }
+    }
+
+    /// What it was to send next cannot be.
+    fn break_off(&mut self, message: &mut Vec<u8>, stream: StreamId, failure: Failure) {
+        self.streams.forget(stream);
+        let reason = StopReason::Refused { reason: failure.to_string() };
+        self.streams.events.push_back(StreamEvent::Stopped { stream, reason });
+        wire::put_frame(message, &Frame::StreamEnd { stream, end: StreamEnd::Failed(failure) });
+    }
+
+    fn end_to_wire(&mut self, ending: Ending, position: usize) -> StreamEnd {
+        match ending {
+            Ending::Complete => StreamEnd::Complete,
+            Ending::Error(Encoded { bytes, .. }) if bytes.len() > ITEM_CHUNK_BYTES => {
+                StreamEnd::Failed(exhausted("payload_bytes_max"))
+            }
+            Ending::Error(Encoded { bytes, capabilities }) => {
+                let table = capabilities.as_deref().unwrap_or_default();
+                match pass_settled(table, self, position) {
+                    Ok(objects) => StreamEnd::Error { objects, bytes },
+                    Err(failure) => StreamEnd::Failed(failure),
+                }
+            }
+            Ending::Abandoned => StreamEnd::Abandoned,
+            Ending::Stopped => StreamEnd::Stopped,
+            Ending::Failed(failure) => StreamEnd::Failed(failure),
+            Ending::Disconnected(reason) => {
+                StreamEnd::Failed(Failure::Unreachable { reason: reason.to_string() })
+            }
+        }
+    }
+}
+
+impl Streams {
+    fn was_sent(&mut self, stream: StreamId, charge: u64) {
+        if let Some(outlet) = self.outlets.get_mut(&stream) {
+            outlet.credit -= i64::try_from(charge).unwrap_or(i64::MAX);
+            outlet.queued -= charge;
+            self.queued -= charge;
+        }
+    }
+}
+
+impl Queued {
+    fn opens_streams(&self) -> bool {
+        let table = match self {
+            Self::Whole(Piece::Items { items: encoded, .. } | Piece::Large { item: encoded, .. })
+            | Self::Whole(Piece::End(Ending::Error(encoded))) => encoded.capabilities.as_deref(),
+            Self::Whole(Piece::Missed(_) | Piece::End(_)) | Self::Rest(..) => None,
+        };
+        table.unwrap_or_default().iter().any(|object| matches!(object, Capability::Stream(_)))
+    }
+}
+
+impl Outlet {
+    pub(super) fn can_send(&self) -> bool {
+        match self.queue.front() {
+            None => false,
+            Some(Queued::Whole(Piece::End(_) | Piece::Missed(_))) => true,
+            Some(_) => self.credit > 0,
+        }
+    }
+}
