@@ -12,6 +12,7 @@ use crate::{promise::Promise, stub::Arguments};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be passed where a remote method takes `{T}`",
     label = "pass a `{T}`, a `Promise<{T}, _>` or a `&Promise<{T}, _>`",
+    note = "a stream is made with `Streaming::from_iter(…)` or `Streaming::new(…)`; `widen()` gives one another error type",
     note = "parts of promises are promises: a struct's `.field()`, an `Option`'s `.some()`, a `Vec`'s `.index(0)`"
 )]
 pub trait IntoArg<T> {

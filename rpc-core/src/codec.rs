@@ -50,6 +50,8 @@ use crate::{
 
 /// Memory every payload may take whatever its length, so that a short one may hold a value with many defaults.
 const ALLOWANCE_BYTES: usize = 4 << 10;
+/// The same for each client and stream beside it.
+const OBJECT_BYTES: usize = 256;
 
 /// The byte before the value inside an encoded `Some`.
 pub(crate) const SOME: u8 = 1;
@@ -121,9 +123,20 @@ impl From<&Limits> for DecodeBudget {
 
 /// Decodes one value that fills `bytes` exactly, within `budget`.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8], budget: DecodeBudget) -> Result<T, DecodeError> {
+    decode_beside(0, bytes, budget)
+}
+
+/// The same of a value beside a table of so many clients and streams: each is a byte or two in the payload, and much more
+/// as a value.
+pub(crate) fn decode_beside<T: DeserializeOwned>(
+    objects: usize,
+    bytes: &[u8],
+    budget: DecodeBudget,
+) -> Result<T, DecodeError> {
+    let allowance = ALLOWANCE_BYTES.saturating_add(objects.saturating_mul(OBJECT_BYTES));
     let mut source = Source {
         decoder: DecoderImpl::new(Unread(bytes), config::standard(), ()),
-        memory_left: budget.factor.saturating_mul(bytes.len()).saturating_add(ALLOWANCE_BYTES),
+        memory_left: budget.factor.saturating_mul(bytes.len()).saturating_add(allowance),
         zero_sized_left: budget.zero_sized_max,
         depth_max: budget.depth_max,
     };

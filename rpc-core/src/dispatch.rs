@@ -340,7 +340,7 @@ impl ArgumentReader<'_> {
             .get(index)
             .ok_or_else(|| ArgumentError { index, reason: "it is missing".into() })?;
         let objects = self.arguments.capabilities(index);
-        object::reading(objects, &self.scope.session.handle, || codec::decode(bytes, self.budget))
+        object::decode(bytes, objects, &self.scope.session.handle, self.budget)
             .map_err(|error| ArgumentError { index, reason: error.to_string() })
     }
 }

@@ -81,6 +81,7 @@ pub fn start<T: Transport>(
         Identity::default(),
         Arc::new(LinkHome(Arc::clone(&link))),
     );
+    let backlog = streams::Backlog::new(limits.outgoing_bytes_max);
     let driver = Driver {
         link: Arc::clone(&link),
         session,
@@ -92,6 +93,7 @@ pub fn start<T: Transport>(
         submissions: Vec::new(),
         running: FxHashMap::default(),
         producers: FxHashMap::default(),
+        backlog,
         map_bytes: maps::MapBytes::default(),
         wakers: Vec::new(),
         handler_started: Instant::now(),
@@ -118,6 +120,7 @@ struct Driver<T> {
     running: FxHashMap<CallId, RunningTask>,
     /// Of the streams that this side sends.
     producers: FxHashMap<StreamId, Arc<streams::Producer>>,
+    backlog: Arc<streams::Backlog>,
     /// What its maps hold.
     map_bytes: maps::MapBytes,
     /// Callers whose results are here; woken together at the end of the turn.
@@ -231,6 +234,7 @@ impl<T: Transport> Driver<T> {
                 return Poll::Pending;
             }
             self.send(cx, now)?;
+            self.tell_backlog();
             self.wakers.drain(..).for_each(Waker::wake);
             received?;
             self.check_end(now)?;

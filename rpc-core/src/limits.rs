@@ -29,7 +29,8 @@ pub struct Limits {
     /// asked for its result to be kept fails with `ResourceExhausted`.
     pub held_bytes_max: usize,
     /// Bytes waiting to be sent. Default 64 MiB; public 16 MiB. While it is exceeded, new calls of the peer are
-    /// refused with `ResourceExhausted`.
+    /// refused with `ResourceExhausted`. Items of streams that wait for credit are counted apart: producers wait
+    /// while they exceed it.
     pub outgoing_bytes_max: usize,
     /// How many calls may wait on each other in a row, each using the one before. Default 64; public 32. A longer
     /// chain is refused with `ResourceExhausted` before any of the excess runs.
@@ -46,7 +47,7 @@ pub struct Limits {
     /// windows, with an item of 16 KiB each, what would open one more fails as well.
     pub streams_max: usize,
     /// What may be on its way or wait to be read of one stream, to begin with: its items' bytes and 64 more for each.
-    /// Default 64 KiB. The producer waits while it is reached.
+    /// Default 64 KiB; zero counts as one, which lets one item through at a time. The producer waits while it is reached.
     pub stream_window_bytes: usize,
     /// What that may grow to while the reader is limited by it. Default 8 MiB, which fills 80 MB/s over a round trip of
     /// 100 ms; public 1 MiB, for 10 MB/s.
@@ -102,7 +103,7 @@ pub struct Limits {
     pub ping_timeout: Duration,
     /// How long the peer may take nothing of what waits for it before the session ends. Default 10 s.
     pub write_stall: Duration,
-    /// How long a graceful close waits for calls in flight and for the peer. Default 30 s.
+    /// How long a graceful close waits for calls in flight and for the peer, and a server's for streams. Default 30 s.
     pub close_timeout: Duration,
 }
 

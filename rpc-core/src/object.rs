@@ -340,7 +340,7 @@ pub(crate) fn writing<R>(passed: &mut Vec<Passed>, encode: impl FnOnce() -> R) -
 }
 
 /// Runs `decode`; clients that it deserializes are cloned out of the table, to call through `handle`.
-pub(crate) fn reading<R>(capabilities: &Capabilities, handle: &Arc<Handle>, decode: impl FnOnce() -> R) -> R {
+fn reading<R>(capabilities: &Capabilities, handle: &Arc<Handle>, decode: impl FnOnce() -> R) -> R {
     struct Scope(Option<Reading>);
     impl Drop for Scope {
         fn drop(&mut self) {
@@ -356,6 +356,17 @@ pub(crate) fn reading<R>(capabilities: &Capabilities, handle: &Arc<Handle>, deco
     }
     let _scope = Scope(READING.replace(reading));
     decode()
+}
+
+/// Decodes a value whose clients and streams are in the table; what it calls, it calls through `handle`.
+pub(crate) fn decode<T: DeserializeOwned>(
+    bytes: &[u8],
+    capabilities: &Capabilities,
+    handle: &Arc<Handle>,
+    budget: DecodeBudget,
+) -> Result<T, DecodeError> {
+    let objects = capabilities.as_ref().map_or(0, |table| table.len());
+    reading(capabilities, handle, || codec::decode_beside(objects, bytes, budget))
 }
 
 /// Writes a client as its place in the table of the payload being encoded.
@@ -493,7 +504,7 @@ impl Encoded {
         handle: &Arc<Handle>,
         budget: DecodeBudget,
     ) -> Result<T, DecodeError> {
-        reading(&self.capabilities, handle, || codec::decode(&self.bytes, budget))
+        decode(&self.bytes, &self.capabilities, handle, budget)
     }
 }
 

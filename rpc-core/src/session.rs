@@ -351,7 +351,7 @@ impl<W: Waiter> Session<W> {
             payload_bytes_max: limits.payload_bytes_max as u64,
             window_bytes: limits.pending_bytes_max as u64,
             streams_max: limits.streams_max as u64,
-            stream_window_bytes: limits.stream_window_bytes as u64,
+            stream_window_bytes: limits.stream_window_bytes.max(1) as u64,
         };
         let handshake = Handshake::new(now, side, &limits, offer, identity, &mut outgoing);
         Self {
@@ -520,7 +520,7 @@ impl<W: Waiter> Session<W> {
     }
 
     fn handle_call(&mut self, now: Time, mut call: Call) -> Result<(), Violation> {
-        let outgoing_full = self.outgoing.all_bytes() > self.limits.outgoing_bytes_max;
+        let outgoing_full = self.outgoing.bytes() > self.limits.outgoing_bytes_max;
         let method = self.answers.resolve(call.method)?;
         let payload = std::mem::replace(&mut call.payload, Payload::Chunked { total: 0 });
         let length = match &payload {
@@ -576,7 +576,7 @@ impl<W: Waiter> Session<W> {
                     None => failure = Some(answers::no_such_object("(arguments)")),
                 },
                 PassedObject::Result(base, path) => slots.push(ObjectSlot::Awaited(base, path)),
-                PassedObject::Stream(id) => match self.outgoing.streams.receive(id)? {
+                PassedObject::Stream(id, flow) => match self.outgoing.streams.receive(id, flow)? {
                     Ok(stream) => slots.push(ObjectSlot::Here(stream)),
                     Err(refused) => failure = Some(refused),
                 },
@@ -627,7 +627,7 @@ impl<W: Waiter> Session<W> {
                     let object = self.outgoing.objects.exported(*id).ok_or(Violation::UnknownObject(id.0))?;
                     list.push(Capability::Local(Arc::clone(object)));
                 }
-                PassedObject::Stream(id) => match self.outgoing.streams.receive(*id)? {
+                PassedObject::Stream(id, flow) => match self.outgoing.streams.receive(*id, *flow)? {
                     Ok(stream) => list.push(stream),
                     Err(refused) => failure = Some(refused),
                 },
@@ -836,6 +836,11 @@ impl<W: Waiter> Session<W> {
     /// Streams that this side sends.
     pub(crate) fn streams_sent(&self) -> usize {
         self.outgoing.streams.sent()
+    }
+
+    /// What waits to be sent of all streams.
+    pub(crate) fn stream_bytes_queued(&self) -> usize {
+        self.outgoing.streams.queued_bytes()
     }
 
     /// Bytes that wait to be sent.

@@ -27,7 +27,9 @@ impl SessionHandle {
     }
 
     /// Closes in good order: takes no new calls, lets those in flight finish (at most
-    /// [`Limits::close_timeout`](crate::Limits::close_timeout)), says goodbye and waits until the session is over.
+    /// [`Limits::close_timeout`](crate::Limits::close_timeout)), says goodbye and waits until the session is over. On the side
+    /// that connected, open streams end then, except that all is delivered of those whose producers are done; the other side
+    /// waits for all streams, as long as for calls: end its broadcasts first.
     ///
     /// # Cancel safety
     /// Dropping the future does not stop the closing.

@@ -45,7 +45,7 @@ use crate::{
     never::Never,
     object::{self, Encoded, drop_quietly},
     small_bytes::SmallBytes,
-    wire::{Failure, ItemReader, items_charge},
+    wire::{Failure, Flow, ItemReader, items_charge},
 };
 
 mod broadcast;
@@ -80,6 +80,8 @@ const SHARED_BYTES: usize = 4 << 10;
 ///   open until then, as one that is being sent does; nothing else that is dropped ends it.
 /// * **Passed on**, also when a part was read, its items flow through this side without being decoded or piled up. A
 ///   promise of one can be an argument of a later call, which then runs next to the producer.
+/// * **A deadline** is that of the call, not of the streams in its arguments and its result; for a single item there is
+///   `tokio::time::timeout(limit, stream.next())`.
 /// * Items can be anything that arguments can, clients and further streams included. [`bytes::Bytes`] travel without being
 ///   looked at, and long ones without being copied before they are sent.
 ///
@@ -121,7 +123,7 @@ const SHARED_BYTES: usize = 4 << 10;
 pub struct Streaming<T, E = Never> {
     slot: Arc<StreamSlot>,
     /// Taken out of the slot by the first poll.
-    reading: Mutex<Option<Reading>>,
+    reading: Mutex<Option<Box<Reading>>>,
     state: State,
     _types: PhantomData<fn() -> (T, E)>,
 }
@@ -142,6 +144,8 @@ pub(crate) struct Reading {
     open: Option<Open>,
     /// What comes behind them.
     pieces: VecDeque<Piece>,
+    /// How far ahead of its reader its producer may be.
+    flow: Flow,
     /// Of the session that its items call through; keeps it open.
     handle: Option<Arc<Handle>>,
 }
@@ -195,7 +199,8 @@ impl Piece {
 impl<T: Serialize + Send + 'static> Streaming<T> {
     /// Of the items of any stream.
     ///
-    /// It is polled on a task of its own, when the reader has room for more.
+    /// It is polled on a task of its own, when the reader has room for more. It lives longer than the call that it travels in, so
+    /// it owns what it needs: clone that out of `self`.
     pub fn new(stream: impl Stream<Item = T> + Send + 'static) -> Self {
         Self::try_new(stream.map(Ok))
     }
@@ -218,7 +223,8 @@ impl<T: Serialize + Send + 'static, E: Serialize + Send + 'static> Streaming<T, 
     }
 
     /// A stream and what puts items in it. `capacity` items, and one a sender, wait here for credit; more make the senders
-    /// wait.
+    /// wait, also before the stream is given away. Its reader waits for the end as long as a sender is there: drop or finish
+    /// all before you wait for a call that reads to the end. Where nothing else says what it carries: `Streaming::<T>::channel(16)`.
     pub fn channel(capacity: usize) -> (StreamSender<T, E>, Self) {
         let (sender, source) = channel::channel(capacity);
         (sender, Self::of(Content::Source(Box::new(source))))
@@ -235,7 +241,7 @@ impl<T> Streaming<T> {
 
 impl<T, E> Streaming<T, E> {
     fn of(content: Content) -> Self {
-        Self::at(StreamSlot::of(content))
+        Self::at(StreamSlot::of(content, Flow::Window))
     }
 
     fn at(slot: Arc<StreamSlot>) -> Self {
@@ -246,6 +252,16 @@ impl<T, E> Streaming<T, E> {
         Self::at(StreamSlot::of_source(source))
     }
 
+    /// The same stream, whose producer is asked for an item when the reader has taken the one before: for what is expensive to
+    /// make, or stale when it waits. Each item takes a round trip then. Of a stream that a peer sends, it is the peer who can
+    /// say this.
+    pub fn one_by_one(self) -> Self {
+        if let Some(reading) = &mut *self.slot.lock() {
+            reading.flow = Flow::OneByOne;
+        }
+        self
+    }
+
     /// Stops the producer and says why, in words that it sees as [`StopReason::Refused`]. Merely dropped, it sees
     /// [`StopReason::NotWanted`].
     pub fn refuse(mut self, reason: impl Into<String>) {
@@ -254,7 +270,7 @@ impl<T, E> Streaming<T, E> {
 
     fn stop_for(&mut self, reason: String) {
         let own = self.reading.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(mut reading) = own.or_else(|| self.slot.lock().take()) {
+        if let Some(mut reading) = own.map(|own| *own).or_else(|| self.slot.lock().take()) {
             reading.stopped(&StopReason::Refused { reason });
         }
         self.state = State::Over;
@@ -285,7 +301,7 @@ impl<T: DeserializeOwned + 'static, E: DeserializeOwned + 'static> Stream for St
         }
         let reading = stream.reading.get_mut().unwrap_or_else(PoisonError::into_inner);
         if reading.is_none() {
-            *reading = stream.slot.lock().take();
+            *reading = stream.slot.lock().take().map(Box::new);
         }
         let Some(reading) = reading else {
             stream.state = State::Over;
@@ -364,7 +380,8 @@ impl Reading {
                 Content::Inlet(reader) => return reader.poll(cx),
                 Content::Source(source) => {
                     let handle = self.handle.as_ref().unwrap_or(Handle::never_open());
-                    let mut fill = Fill::new(&handle.link, LOCAL_BYTES, Vec::new());
+                    let room = if self.flow == Flow::OneByOne { 1 } else { LOCAL_BYTES };
+                    let mut fill = Fill::new(&handle.link, room, Vec::new());
                     let polled = poll_fill(&mut **source, cx, &mut fill);
                     self.pieces.extend(fill.finish());
                     if polled.is_pending() && self.pieces.is_empty() {
@@ -385,6 +402,7 @@ impl Reading {
                 .map_or_else(StreamError::BadItem, StreamError::Failed),
             Ending::Abandoned | Ending::Stopped => StreamError::Abandoned,
             Ending::Failed(Failure::Panicked) => StreamError::Panicked,
+            Ending::Failed(Failure::Unreachable { reason }) => StreamError::Broken { reason },
             Ending::Failed(failure) => StreamError::Broken { reason: failure.to_string() },
             Ending::Disconnected(reason) => StreamError::Disconnected(reason),
         })
@@ -430,24 +448,29 @@ fn decode<T: DeserializeOwned + 'static>(
         }
         return Err(DecodeError::Truncated);
     }
-    object::reading(capabilities, handle, || codec::decode(&bytes[range], handle.link.budget))
+    object::decode(&bytes[range], capabilities, handle, handle.link.budget)
 }
 
 // ---- travelling ----
 
 impl StreamSlot {
-    fn of(content: Content) -> Arc<Self> {
-        let reading = Reading { content, open: None, pieces: VecDeque::new(), handle: None };
+    fn of(content: Content, flow: Flow) -> Arc<Self> {
+        let reading = Reading { content, open: None, pieces: VecDeque::new(), flow, handle: None };
         Arc::new(Self(Mutex::new(Some(reading))))
     }
 
     pub(crate) fn of_source(source: impl Source + 'static) -> Arc<Self> {
-        Self::of(Content::Source(Box::new(source)))
+        Self::of(Content::Source(Box::new(source)), Flow::Window)
     }
 
     /// Of a stream that a peer opened.
-    pub(crate) fn arrived(reader: InletReader) -> Arc<Self> {
-        Self::of(Content::Inlet(reader))
+    pub(crate) fn arrived(reader: InletReader, flow: Flow) -> Arc<Self> {
+        Self::of(Content::Inlet(reader), flow)
+    }
+
+    /// How far ahead of its reader its producer may be.
+    pub(crate) fn flow(&self) -> Flow {
+        self.lock().as_ref().map(|reading| reading.flow).unwrap_or_default()
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Reading>> {
@@ -491,7 +514,7 @@ impl<T, E> Serialize for Streaming<T, E> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // What was read in part goes on from there.
         if let Some(reading) = self.reading.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            *self.slot.lock() = Some(reading);
+            *self.slot.lock() = Some(*reading);
         }
         object::serialize_stream(&self.slot, serializer)
     }

@@ -42,6 +42,7 @@
 //! | `01` | the receiver's own object | object id |
 //! | `02` | in a Call: the object in the result of another call of the sender | call id · path |
 //! | `03` | a stream of the sender, opened by this | stream id |
+//! | `04` | the same, and it opens with a credit of 1, so that each item waits until the one before was read | stream id |
 //!
 //! Who was introduced to an object so and so often lets go of it with a ReleaseObjects that says how often, so that a
 //! release and an introduction that cross each other on the way neither lose the object nor leak it.
@@ -212,6 +213,16 @@ pub(crate) struct ObjectId(pub(crate) i64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct StreamId(pub(crate) i64);
 
+/// How far ahead of its reader a stream may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Flow {
+    /// As far as its window allows.
+    #[default]
+    Window,
+    /// One item.
+    OneByOne,
+}
+
 /// What a call addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Target {
@@ -233,7 +244,7 @@ pub(crate) enum PassedObject {
     /// In the result of a call of the sender.
     Result(CallId, Path),
     /// A stream of the sender's.
-    Stream(StreamId),
+    Stream(StreamId, Flow),
 }
 
 /// The number a peer gave a method when it first named it.
@@ -634,7 +645,8 @@ pub(crate) fn put_objects(out: &mut Vec<u8>, objects: &[PassedObject]) {
             PassedObject::Senders(id) => (0, id.0),
             PassedObject::Receivers(id) => (1, id.0),
             PassedObject::Result(base, _) => (2, base.0),
-            PassedObject::Stream(stream) => (3, stream.0),
+            PassedObject::Stream(stream, Flow::Window) => (3, stream.0),
+            PassedObject::Stream(stream, Flow::OneByOne) => (4, stream.0),
         };
         out.push(tag);
         put_varint(out, id as u64);
@@ -1071,7 +1083,8 @@ impl FrameReader {
                 0 => PassedObject::Senders(self.object_id(id)?),
                 1 => PassedObject::Receivers(self.object_id(id)?),
                 2 if in_call => PassedObject::Result(self.checked_id(id)?, self.path()?),
-                3 => PassedObject::Stream(self.stream_id(id)?),
+                3 => PassedObject::Stream(self.stream_id(id)?, Flow::Window),
+                4 => PassedObject::Stream(self.stream_id(id)?, Flow::OneByOne),
                 _ => return Err(self.malformed("an unknown object entry")),
             });
             if self.at - start > OBJECTS_BYTES_MAX {

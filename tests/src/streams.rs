@@ -41,6 +41,8 @@ trait Spring {
     async fn add(&self, a: u64, b: u64) -> u64;
     async fn words(&self) -> Streaming<String>;
     async fn through(&self, well: WellClient) -> u64;
+    async fn many(&self, count: u64) -> Vec<Streaming<u64>>;
+    async fn newest(&self) -> Streaming<u64>;
     async fn strict(&self, number: u64) -> Result<u64, Trouble>;
     async fn both_of(&self, number: u64, numbers: Streaming<u64>) -> u64;
 }
@@ -75,11 +77,18 @@ struct Source {
     dropped: Arc<AtomicUsize>,
     held: Arc<Mutex<Vec<Streaming<u64>>>>,
     news: Broadcast<String>,
+    gauge: Broadcast<u64>,
 }
 
 impl Default for Source {
     fn default() -> Self {
-        Self { made: Arc::default(), dropped: Arc::default(), held: Arc::default(), news: Broadcast::new() }
+        Self {
+            made: Arc::default(),
+            dropped: Arc::default(),
+            held: Arc::default(),
+            news: Broadcast::new(),
+            gauge: Broadcast::new(),
+        }
     }
 }
 
@@ -181,6 +190,12 @@ impl Spring for Source {
     }
     async fn both_of(&self, number: u64, _: Streaming<u64>) -> u64 {
         number
+    }
+    async fn many(&self, count: u64) -> Vec<Streaming<u64>> {
+        (0..count).map(|_| Streaming::from_iter(0..3)).collect()
+    }
+    async fn newest(&self) -> Streaming<u64> {
+        self.gauge.subscribe(1, Slow::Latest)
     }
     async fn through(&self, well: WellClient) -> u64 {
         numbers(well.echo(Streaming::from_iter(0..3_000)).await.unwrap()).await.len() as u64
@@ -530,7 +545,8 @@ async fn slow_subscribers_get_what_they_chose() {
     assert!(matches!(lossy[..], [Err(StreamError::Missed { count: 3 }), Ok(3), Ok(4)]), "{lossy:?}");
     assert_eq!(numbers(latest).await, [4]);
     let strict: Vec<_> = strict.collect().await;
-    assert!(matches!(strict[..], [Err(StreamError::Broken { .. })]), "{strict:?}");
+    let [Ok(0), Ok(1), Err(StreamError::Broken { reason })] = &strict[..] else { panic!("{strict:?}") };
+    assert_eq!(reason, "the reader fell behind the broadcast by more than the 2 items that wait for it");
 }
 
 #[tokio::test]
@@ -731,4 +747,98 @@ async fn a_stream_outlives_the_deadline_of_its_call() {
     let (_sender, stream) = Streaming::<u64>::channel(1);
     let late = spring.deadline(Duration::from_millis(100)).sum(stream).await;
     assert!(matches!(late, Err(CallError::DeadlineExceeded)), "{late:?}");
+}
+
+#[tokio::test]
+async fn a_list_of_many_streams_is_within_the_budget_of_its_payload() {
+    let (spring, _) = spring();
+    for count in [26, 100, 1_000] {
+        let mut many = spring.many(count).await.unwrap();
+        assert_eq!(numbers(many.pop().unwrap()).await, [0, 1, 2]);
+    }
+}
+
+#[tokio::test]
+async fn the_newest_value_is_at_most_one_item_old() {
+    let (spring, source) = spring();
+    let mut newest = spring.newest().await.unwrap();
+    for number in 0..5_000 {
+        source.gauge.send(&number).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    source.gauge.close();
+    let read: Vec<u64> = numbers(newest_rest(&mut newest).await).await;
+    assert!(read.len() <= 3 && read.last() == Some(&4_999), "{read:?}");
+}
+
+/// The same stream, after its first item came.
+async fn newest_rest(newest: &mut Streaming<u64>) -> Streaming<u64> {
+    newest.next().await.unwrap().unwrap();
+    std::mem::replace(newest, Streaming::from_iter([]))
+}
+
+#[tokio::test]
+async fn a_producer_goes_no_more_than_one_item_ahead_where_it_is_told_so() {
+    let (spring, source) = spring();
+    let made = Arc::clone(&source.made);
+    let stream = Streaming::from_iter((0..).inspect(move |_| {
+        made.fetch_add(1, Ordering::SeqCst);
+    }));
+    spring.hold(stream.one_by_one()).await.unwrap();
+    let mut held = source.held.lock().unwrap().pop().unwrap();
+    for number in 0..50 {
+        assert_eq!(held.next().await.unwrap().unwrap(), number);
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert!(source.made.load(Ordering::SeqCst) as u64 <= number + 2);
+    }
+    // Long items need no round trip a chunk.
+    let words = Streaming::from_iter((0..4).map(|index| block(index, 1 << 20))).one_by_one();
+    assert_eq!(spring.length(words).await.unwrap(), 4 << 20);
+}
+
+#[tokio::test]
+async fn subscribers_that_were_too_slow_are_forgotten_and_filters_take_no_room() {
+    let broadcast = Broadcast::<u64>::new();
+    let slow = broadcast.subscribe(1, Slow::Disconnect);
+    broadcast.try_send(&1).unwrap();
+    broadcast.try_send(&2).unwrap();
+    let ends: Vec<_> = slow.collect().await;
+    assert!(matches!(ends[..], [Ok(1), Err(StreamError::Broken { .. })]), "{ends:?}");
+    assert_eq!(broadcast.subscribers(), 0);
+
+    let even = broadcast.subscribe_filtered(3, Slow::DropOldest, |number| number % 2 == 0);
+    for number in 0..10 {
+        broadcast.send(&number).await.unwrap();
+    }
+    drop(broadcast);
+    let even: Vec<_> = even.collect().await;
+    assert!(matches!(even[..], [Err(StreamError::Missed { count: 2 }), Ok(4), Ok(6), Ok(8)]), "{even:?}");
+}
+
+#[tokio::test]
+async fn long_items_that_nobody_reads_keep_no_call_waiting_and_are_bounded() {
+    let (spring, _) = spring();
+    let mut unread = Vec::new();
+    for _ in 0..40 {
+        unread.push(spring.blocks(3, 7 << 20).await.unwrap());
+    }
+    for round in 0..100 {
+        assert_eq!(spring.add(round, 1).await.unwrap(), round + 1);
+    }
+    let mut first = unread.swap_remove(0);
+    assert_eq!(first.next().await.unwrap().unwrap().len(), 7 << 20);
+    drop(unread);
+    assert_eq!(first.next().await.unwrap().unwrap().len(), 7 << 20);
+}
+
+#[tokio::test]
+async fn a_window_of_nothing_lets_items_through_one_at_a_time() {
+    let limits = Limits { stream_window_bytes: 0, ..Limits::default() };
+    let services = Services::new().with(SpringServer::new(Source::default()));
+    let config = |services| SessionConfig { services, limits: limits.clone(), ..SessionConfig::default() };
+    let (client, _server) = memory::connect_with(config(Services::new()), config(services));
+    let spring: SpringClient = client.service();
+    assert_eq!(numbers(spring.upto(1_000).await.unwrap()).await.len(), 1_000);
 }

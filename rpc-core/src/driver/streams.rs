@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     task::{Context, Poll},
 };
@@ -26,12 +26,47 @@ use crate::{
 /// What a producer adds at once: what takes longer to make lets the first of it leave.
 const FILL_BYTES: i64 = 32 << 10;
 
+/// What waits to be sent of all streams of a session, as its producers see it: while it is too much, none makes more.
+/// Without it, each could add a long item before the session has said that there is no room.
+pub(super) struct Backlog {
+    bytes_max: u64,
+    /// On its way to the session.
+    submitted: AtomicU64,
+    /// In the session, when the driver last looked.
+    queued: AtomicU64,
+    /// A producer waits for it to fall.
+    is_awaited: AtomicBool,
+}
+
+impl Backlog {
+    pub(super) fn new(bytes_max: usize) -> Arc<Self> {
+        Arc::new(Self {
+            bytes_max: bytes_max as u64,
+            submitted: AtomicU64::new(0),
+            queued: AtomicU64::new(0),
+            is_awaited: AtomicBool::new(false),
+        })
+    }
+
+    fn is_full(&self) -> bool {
+        let is_full =
+            || self.submitted.load(Ordering::Acquire) + self.queued.load(Ordering::Acquire) > self.bytes_max;
+        if !is_full() {
+            return false;
+        }
+        self.is_awaited.store(true, Ordering::Release);
+        // It may have fallen in between, and nobody been woken.
+        is_full()
+    }
+}
+
 /// What a producer's task shares with the driver.
 pub(super) struct Producer {
     /// What it may add; below zero after an item that took more than there was.
     room: AtomicI64,
     stopped: OnceLock<StopReason>,
     waker: AtomicWaker,
+    backlog: Arc<Backlog>,
 }
 
 impl Producer {
@@ -50,6 +85,7 @@ impl<T> Driver<T> {
                     room: AtomicI64::new(0),
                     stopped: OnceLock::new(),
                     waker: AtomicWaker::new(),
+                    backlog: Arc::clone(&self.backlog),
                 });
                 self.producers.insert(stream, Arc::clone(&producer));
                 tokio::spawn(Pump { stream, source: Some(reading), producer, link: Arc::clone(&self.link) });
@@ -76,11 +112,22 @@ impl<T> Driver<T> {
 
     /// What a producer has filled.
     pub(super) fn send_stream(&mut self, stream: StreamId, pieces: Vec<Piece>) {
+        let submitted = pieces.iter().map(Piece::charge).sum();
+        self.backlog.submitted.fetch_sub(submitted, Ordering::AcqRel);
         for piece in pieces {
             if matches!(piece, Piece::End(_)) {
                 self.producers.remove(&stream);
             }
             self.session.send_stream(stream, piece);
+        }
+    }
+
+    /// Lets producers go on when less waits to be sent.
+    pub(super) fn tell_backlog(&mut self) {
+        let queued = self.session.stream_bytes_queued() as u64;
+        self.backlog.queued.store(queued, Ordering::Release);
+        if queued <= self.backlog.bytes_max / 2 && self.backlog.is_awaited.swap(false, Ordering::AcqRel) {
+            self.producers.values().for_each(|producer| producer.waker.wake());
         }
     }
 
@@ -119,7 +166,7 @@ impl Future for Pump {
                 return pump.over();
             }
             let room = pump.producer.room.load(Ordering::Acquire);
-            if room <= 0 {
+            if room <= 0 || pump.producer.backlog.is_full() {
                 return Poll::Pending;
             }
             let Some(source) = &mut pump.source else { return Poll::Ready(()) };
@@ -130,6 +177,7 @@ impl Future for Pump {
             pump.producer.room.fetch_sub(i64::try_from(charge).unwrap_or(i64::MAX), Ordering::AcqRel);
             let has_ended = matches!(pieces.last(), Some(Piece::End(_)));
             if !pieces.is_empty() {
+                pump.producer.backlog.submitted.fetch_add(charge, Ordering::AcqRel);
                 pump.link.submit(Submission::Stream(pump.stream, pieces));
             }
             if has_ended {

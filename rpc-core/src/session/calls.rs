@@ -764,7 +764,10 @@ fn introduce<'a>(
     let one = |capability| match capability {
         Capability::Import(import) => PassedObject::Receivers(import.id),
         Capability::Local(object) => PassedObject::Senders(outgoing.objects.export(&object)),
-        Capability::Stream(slot) => PassedObject::Stream(outgoing.streams.open(slot, opened_in)),
+        Capability::Stream(slot) => {
+            let flow = slot.flow();
+            PassedObject::Stream(outgoing.streams.open(slot, flow, opened_in), flow)
+        }
     };
     Ok(claimed.into_iter().map(one).collect())
 }

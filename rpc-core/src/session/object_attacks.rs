@@ -198,7 +198,7 @@ fn introduced(frame: &Frame) -> Option<ObjectId> {
     let Frame::Return(answer) = frame else { return None };
     answer.objects.iter().find_map(|object| match object {
         PassedObject::Senders(id) => Some(*id),
-        PassedObject::Receivers(_) | PassedObject::Result(..) | PassedObject::Stream(_) => None,
+        PassedObject::Receivers(_) | PassedObject::Result(..) | PassedObject::Stream(..) => None,
     })
 }
 

@@ -11,7 +11,7 @@ use crate::{
     small_bytes::SmallBytes,
     stream::{Ending, Piece, Reading},
     wire::{
-        self, Call, CallId, Define, Frame, FrameReader, Items, LargeItem, MethodNumber, ObjectId,
+        self, Call, CallId, Define, Flow, Frame, FrameReader, Items, LargeItem, MethodNumber, ObjectId,
         PassedObject, Payload, Status, StreamEnd, StreamId, Target, Want, slots,
     },
 };
@@ -86,7 +86,7 @@ impl Stranger {
             want: Want { value: true, keep: false },
             oneway: false,
             target: Target::Root,
-            objects: streams.iter().map(|id| PassedObject::Stream(StreamId(*id))).collect(),
+            objects: streams.iter().map(|id| PassedObject::Stream(StreamId(*id), Flow::Window)).collect(),
             method: MethodNumber(number),
             deadline_us: None,
             metadata: Vec::new(),
@@ -326,7 +326,7 @@ fn an_item_is_whole_before_the_next_frame_of_its_stream() {
         items_of(1, 1, 1),
         large(1, 20_000),
         end(1, StreamEnd::Complete),
-        item_with(1, vec![PassedObject::Stream(StreamId(2))]),
+        item_with(1, vec![PassedObject::Stream(StreamId(2), Flow::Window)]),
         chunk(1, 20_000),
     ] {
         let mut stranger = Stranger::new();
@@ -414,7 +414,7 @@ fn a_stream_id_is_used_once_and_rises() {
     stranger.check_violation(&[call], &Violation::StreamReused(5));
     let mut stranger = Stranger::new();
     let _reading = stranger.opens(1);
-    let item = item_with(1, vec![PassedObject::Stream(StreamId(1))]);
+    let item = item_with(1, vec![PassedObject::Stream(StreamId(1), Flow::Window)]);
     stranger.check_violation(&[item], &Violation::StreamReused(1));
 }
 

@@ -28,7 +28,7 @@ use crate::{
     limits::Limits,
     object::Home,
     stream::{Inlet, Piece, StreamSlot},
-    wire::{CREDIT_MAX, Frame, Offer, StreamId},
+    wire::{Frame, Offer, StreamId},
 };
 
 mod pace;
@@ -107,12 +107,12 @@ impl Streams {
     /// The peer said what it takes.
     pub(crate) fn heard(&mut self, offer: Offer) {
         self.peer = Some(offer);
-        let window = i64::try_from(offer.stream_window_bytes.min(CREDIT_MAX)).unwrap_or(i64::MAX);
         let mut waiting: Vec<StreamId> = self.outlets.keys().copied().collect();
         waiting.sort_unstable();
         for stream in waiting {
-            if let Some(outlet) = self.outlets.get_mut(&stream) {
-                outlet.credit = window;
+            if let Some(flow) = self.outlets.get(&stream).map(|outlet| outlet.flow) {
+                let credit = self.first_credit(flow);
+                self.outlets.entry(stream).and_modify(|outlet| outlet.credit = credit);
             }
             self.make_room(stream);
             self.take_turn(stream);
@@ -197,9 +197,9 @@ impl Streams {
         let mut taken = 0;
         for (stream, entry) in &self.inlets {
             let Entry { credit, window, unread, stopped, .. } = *entry;
-            taken += window.saturating_sub(self.limits.stream_window_bytes as u64);
+            taken += window.saturating_sub(self.first_window());
             taken += entry.reserved.as_ref().map_or(0, |reserved| reserved.bytes);
-            let open = i64::try_from(window.saturating_sub(unread)).expect("windows are small");
+            let open = entry.open();
             assert!(stopped || credit <= open, "stream {}: {credit} of {open} may come", stream.0);
             let one_item = 2 * (ITEM_CHUNK_BYTES as u64);
             assert!(unread <= window + one_item, "stream {}: {unread} of {window} wait", stream.0);

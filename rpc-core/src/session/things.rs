@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwn
 
 use super::{Begin, BeginTarget, pair::TestPeer};
 use crate::{
-    codec::{self, DecodeBudget},
+    codec::DecodeBudget,
     descriptor::{
         ArgumentDescriptor, MethodAttributes, MethodDescriptor, ObjectsCache, ServiceDescriptor,
         SignatureCache, ValueDescriptor,
@@ -239,7 +239,7 @@ pub(crate) fn argument<T: DeserializeOwned>(
 ) -> Result<T, DecodeError> {
     let budget = DecodeBudget::from(&Limits::default());
     let objects = begin.arguments.capabilities(index);
-    object::reading(objects, &peer.home.handle, || codec::decode(&begin.arguments.values[index], budget))
+    object::decode(&begin.arguments.values[index], objects, &peer.home.handle, budget)
 }
 
 impl TestPeer {

@@ -4,7 +4,6 @@ use std::{
     collections::VecDeque,
     fmt,
     future::poll_fn,
-    marker::PhantomData,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll, Waker},
 };
@@ -33,14 +32,15 @@ pub enum Slow {
     /// The oldest item that waits is left out. The subscriber reads [`StreamError::Missed`](crate::StreamError::Missed) in its place,
     /// with how many there were, and what came after goes on.
     DropOldest,
-    /// Only the newest item waits, whatever the room: for values of which the last one says all. What it replaced is not
-    /// told.
+    /// Only the newest item waits, whatever the room, and it leaves when the one before was read
+    /// ([`Streaming::one_by_one`]): for values of which the last one says all. What it replaced is not told.
     Latest,
-    /// Its stream ends, with [`StreamError::Broken`](crate::StreamError::Broken) that says so.
+    /// Its stream ends behind the items that wait, with [`StreamError::Broken`](crate::StreamError::Broken) that says so.
     Disconnect,
 }
 
-/// Sends each item to all subscribers. Cheap to clone; clones are the same.
+/// Sends each item to all subscribers. Cheap to clone; clones are the same. Each subscriber gets what one task sends in its
+/// order; what several send at the same time may reach subscribers in different ones.
 ///
 /// An item is encoded once, however many subscribers there are, and a subscriber waits for nobody but those that
 /// [`Slow::Block`]. When the last clone is dropped, or [`close`](Self::close)d, the subscribers' streams are complete
@@ -67,25 +67,26 @@ pub enum Slow {
 /// # }
 /// ```
 pub struct Broadcast<T> {
-    shared: Arc<Shared>,
-    _items: PhantomData<fn(T)>,
+    shared: Arc<Shared<T>>,
 }
 
-struct Shared {
-    subscribers: Mutex<Subscribers>,
+struct Shared<T> {
+    subscribers: Mutex<Subscribers<T>>,
 }
 
-#[derive(Default)]
-struct Subscribers {
-    list: Vec<Arc<Subscriber>>,
+struct Subscribers<T> {
+    list: Vec<Arc<Subscriber<T>>>,
     /// So many went since the list was last tidied.
     gone: usize,
     closed: bool,
 }
 
-struct Subscriber {
+type Filter<T> = Box<dyn Fn(&T) -> bool + Send + Sync>;
+
+struct Subscriber<T> {
     slow: Slow,
     room: usize,
+    is_wanted: Option<Filter<T>>,
     queue: Mutex<Queue>,
 }
 
@@ -119,17 +120,33 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<T: Serialize> Broadcast<T> {
+impl<T: Serialize + 'static> Broadcast<T> {
     /// Without subscribers.
     pub fn new() -> Self {
-        Self { shared: Arc::new(Shared { subscribers: Mutex::default() }), _items: PhantomData }
+        let subscribers = Subscribers { list: Vec::new(), gone: 0, closed: false };
+        Self { shared: Arc::new(Shared { subscribers: Mutex::new(subscribers) }) }
     }
 
     /// A stream of what is sent from now on, to be returned by a method or passed to one. `room` is how many items may
     /// wait for it here, beside what is on its way to the reader; at least one.
     pub fn subscribe(&self, room: usize, slow: Slow) -> Streaming<T> {
+        self.subscribe_with(room, slow, None)
+    }
+
+    /// Like [`subscribe`](Self::subscribe), of the items that `is_wanted`, which runs where items are sent. Others take no
+    /// room, and are not missed.
+    pub fn subscribe_filtered(
+        &self,
+        room: usize,
+        slow: Slow,
+        is_wanted: impl Fn(&T) -> bool + Send + Sync + 'static,
+    ) -> Streaming<T> {
+        self.subscribe_with(room, slow, Some(Box::new(is_wanted)))
+    }
+
+    fn subscribe_with(&self, room: usize, slow: Slow, is_wanted: Option<Filter<T>>) -> Streaming<T> {
         let room = if slow == Slow::Latest { 1 } else { room.max(1) };
-        let subscriber = Arc::new(Subscriber { slow, room, queue: Mutex::default() });
+        let subscriber = Arc::new(Subscriber { slow, room, is_wanted, queue: Mutex::default() });
         let mut subscribers = lock(&self.shared.subscribers);
         if subscribers.closed {
             lock(&subscriber.queue).end = Some(End::Closed);
@@ -138,7 +155,9 @@ impl<T: Serialize> Broadcast<T> {
         }
         drop(subscribers);
         let shared = Arc::downgrade(&self.shared);
-        Streaming::of_source(Subscription { subscriber, shared })
+        let stream = Streaming::of_source(Subscription { subscriber, shared });
+        // What is on its way would be stale as well.
+        if slow == Slow::Latest { stream.one_by_one() } else { stream }
     }
 
     /// Sends an item to all subscribers; waits for those that block.
@@ -149,10 +168,10 @@ impl<T: Serialize> Broadcast<T> {
     /// # Errors
     /// When the item cannot be encoded. Then nobody gets it.
     pub async fn send(&self, item: &T) -> Result<(), EncodeError> {
-        let item = encode(item)?;
-        let mut full = self.offer(&item, true);
+        let encoded = encode(item)?;
+        let mut full = self.offer(item, &encoded, true);
         poll_fn(|cx| {
-            full.retain(|subscriber| !subscriber.put_when_room(&item, cx));
+            full.retain(|subscriber| !subscriber.put_when_room(&encoded, cx));
             if full.is_empty() { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
@@ -164,21 +183,20 @@ impl<T: Serialize> Broadcast<T> {
     /// # Errors
     /// When the item cannot be encoded. Then nobody gets it.
     pub fn try_send(&self, item: &T) -> Result<(), EncodeError> {
-        self.offer(&encode(item)?, false);
+        self.offer(item, &encode(item)?, false);
         Ok(())
     }
 
     /// Puts an item in all queues. Gives those that have no room and block, if somebody waits for them.
-    fn offer(&self, item: &Arc<Item>, waits: bool) -> Vec<Arc<Subscriber>> {
+    fn offer(&self, item: &T, encoded: &Arc<Item>, waits: bool) -> Vec<Arc<Subscriber<T>>> {
+        // Filters are user code and run under no lock.
+        let list = lock(&self.shared.subscribers).list.clone();
         let mut wakers = Vec::new();
-        let mut full = Vec::new();
-        let subscribers = lock(&self.shared.subscribers);
-        for subscriber in &subscribers.list {
-            if !subscriber.put(item, waits, &mut wakers) {
-                full.push(Arc::clone(subscriber));
-            }
-        }
-        drop(subscribers);
+        let is_wanted = |subscriber: &Arc<Subscriber<T>>| {
+            subscriber.is_wanted.as_ref().is_none_or(|is_wanted| is_wanted(item))
+        };
+        let wanting = list.into_iter().filter(is_wanted);
+        let full = wanting.filter(|subscriber| !subscriber.put(encoded, waits, &mut wakers)).collect();
         wakers.into_iter().for_each(Waker::wake);
         full
     }
@@ -199,11 +217,11 @@ impl<T> Broadcast<T> {
 
 impl<T> Clone for Broadcast<T> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), _items: PhantomData }
+        Self { shared: Arc::clone(&self.shared) }
     }
 }
 
-impl<T: Serialize> Default for Broadcast<T> {
+impl<T: Serialize + 'static> Default for Broadcast<T> {
     fn default() -> Self {
         Self::new()
     }
@@ -215,7 +233,7 @@ impl<T> fmt::Debug for Broadcast<T> {
     }
 }
 
-impl Shared {
+impl<T> Shared<T> {
     fn close(&self) {
         let list = {
             let mut subscribers = lock(&self.subscribers);
@@ -229,7 +247,7 @@ impl Shared {
 }
 
 /// No clone of the broadcast is left.
-impl Drop for Shared {
+impl<T> Drop for Shared<T> {
     fn drop(&mut self) {
         self.close();
     }
@@ -241,7 +259,7 @@ fn encode<T: Serialize>(item: &T) -> Result<Arc<Item>, EncodeError> {
     Ok(Arc::new(Item { bytes, passed }))
 }
 
-impl Subscriber {
+impl<T> Subscriber<T> {
     /// Takes the item, or says that it must be waited for.
     fn put(&self, item: &Arc<Item>, waits: bool, wakers: &mut Vec<Waker>) -> bool {
         let mut queue = lock(&self.queue);
@@ -257,7 +275,6 @@ impl Subscriber {
                 }
                 Slow::Latest => queue.items.clear(),
                 Slow::Disconnect => {
-                    queue.items.clear();
                     queue.end = Some(End::TooSlow);
                     wakers.extend(queue.reader.take());
                     return true;
@@ -290,7 +307,10 @@ impl Subscriber {
 
     fn end(&self, end: End) {
         let mut queue = lock(&self.queue);
-        queue.end.get_or_insert(end);
+        // A subscriber that was too slow is gone when its stream is.
+        if queue.end.is_none() || matches!(end, End::Dropped) {
+            queue.end = Some(end);
+        }
         let wakers: Vec<Waker> =
             std::mem::take(&mut queue.writers).into_iter().chain(queue.reader.take()).collect();
         drop(queue);
@@ -299,12 +319,12 @@ impl Subscriber {
 }
 
 /// The source of one subscriber's stream.
-struct Subscription {
-    subscriber: Arc<Subscriber>,
-    shared: Weak<Shared>,
+struct Subscription<T> {
+    subscriber: Arc<Subscriber<T>>,
+    shared: Weak<Shared<T>>,
 }
 
-impl Source for Subscription {
+impl<T> Source for Subscription<T> {
     fn poll_fill(&mut self, cx: &mut Context<'_>, fill: &mut Fill<'_>) -> Poll<()> {
         while fill.has_room() {
             let mut queue = lock(&self.subscriber.queue);
@@ -327,7 +347,10 @@ impl Source for Subscription {
             match (item, end) {
                 (Some(item), _) => put_passed(fill, &item.bytes, &item.passed),
                 (None, Some(End::TooSlow)) => {
-                    let reason = "the subscriber fell behind the broadcast".into();
+                    let room = self.subscriber.room;
+                    let reason = format!(
+                        "the reader fell behind the broadcast by more than the {room} items that wait for it"
+                    );
                     fill.end(Ending::Failed(Failure::Unreachable { reason }));
                 }
                 (None, Some(End::Closed | End::Dropped)) => fill.end(Ending::Complete),
@@ -338,7 +361,7 @@ impl Source for Subscription {
     }
 }
 
-impl Drop for Subscription {
+impl<T> Drop for Subscription<T> {
     fn drop(&mut self) {
         self.subscriber.end(End::Dropped);
         let Some(shared) = self.shared.upgrade() else { return };
@@ -350,7 +373,7 @@ impl Drop for Subscription {
         // One by one would cost the square of their number when many leave.
         if 2 * subscribers.gone >= subscribers.list.len() {
             let is_here =
-                |subscriber: &Arc<Subscriber>| !matches!(lock(&subscriber.queue).end, Some(End::Dropped));
+                |subscriber: &Arc<Subscriber<T>>| !matches!(lock(&subscriber.queue).end, Some(End::Dropped));
             subscribers.list.retain(is_here);
             subscribers.gone = 0;
         }

@@ -22,7 +22,7 @@ use crate::error::{StopReason, StreamStopped};
 
 /// Puts items into a [`Streaming`](crate::Streaming); made with [`Streaming::channel`](crate::Streaming::channel).
 ///
-/// Clones write to the same stream. Unless one of them says [`finish`](Self::finish) or [`fail`](Self::fail), the reader
+/// Clones write to the same stream, and the word of one counts for all: unless one of them says [`finish`](Self::finish) or [`fail`](Self::fail), the reader
 /// learns that the stream is not complete ([`StreamError::Abandoned`](crate::StreamError::Abandoned)) when the last one
 /// is dropped: a task that panics or returns early does not make half a file look like a whole one.
 ///

@@ -281,11 +281,13 @@ impl Source for Reading {
     fn stopped(&mut self, reason: &StopReason) {
         match &mut self.content {
             Content::Source(source) => source.stopped(reason),
-            Content::Inlet(reader) => {
-                if let StopReason::Refused { reason } = reason {
-                    reader.refuse(reason.clone());
+            Content::Inlet(reader) => match reason {
+                StopReason::NotWanted => {}
+                StopReason::Refused { reason } => reader.refuse(reason.clone()),
+                StopReason::Disconnected(reason) => {
+                    reader.refuse(format!("it was passed on to a session that is over: {reason}"));
                 }
-            }
+            },
         }
     }
 }

@@ -151,11 +151,23 @@ pub(crate) fn golden() -> Vec<(Frame, Vec<u8>)> {
         (
             Frame::Items(Items {
                 stream: StreamId(1),
-                objects: vec![PassedObject::Senders(ObjectId(5)), PassedObject::Stream(StreamId(2))],
+                objects: vec![
+                    PassedObject::Senders(ObjectId(5)),
+                    PassedObject::Stream(StreamId(2), Flow::Window),
+                ],
                 count: 1,
                 bytes: SmallBytes::copy_from_slice(b"\x01z"),
             }),
             vec![0x11, 1, 2, 0, 5, 3, 2, 2, 1, b'z'],
+        ),
+        (
+            Frame::Items(Items {
+                stream: StreamId(1),
+                objects: vec![PassedObject::Stream(StreamId(2), Flow::OneByOne)],
+                count: 1,
+                bytes: SmallBytes::copy_from_slice(b"\x01z"),
+            }),
+            vec![0x11, 1, 1, 4, 2, 2, 1, b'z'],
         ),
         (
             Frame::LargeItem(LargeItem { stream: StreamId(1), objects: Vec::new(), total: 300 }),
@@ -510,7 +522,7 @@ fn random_objects(seeded: &mut Seeded, in_call: bool) -> Vec<PassedObject> {
         match seeded.below(if in_call { 4 } else { 3 }) {
             0 => PassedObject::Senders(ObjectId(id)),
             1 => PassedObject::Receivers(ObjectId(id)),
-            2 => PassedObject::Stream(StreamId(id)),
+            2 => PassedObject::Stream(StreamId(id), *seeded.pick(&[Flow::Window, Flow::OneByOne])),
             _ => PassedObject::Result(CallId(id), random_path(seeded)),
         }
     };
@@ -760,7 +772,7 @@ fn a_table_of_objects_is_bounded_and_of_known_entries() {
     for message in [call, answer] {
         check_malformed(&message(&[0]), "a table of objects that cannot be");
         check_malformed(&message(&[100, 0, 1]), "a table of objects that cannot be");
-        check_malformed(&message(&[1, 4, 1]), "an unknown object entry");
+        check_malformed(&message(&[1, 5, 1]), "an unknown object entry");
         check_malformed(&message(&[1, 3, 0]), "a stream id out of range");
         check_malformed(&message(&[1, 0, 0]), "an object id out of range");
         check_malformed(&message(&[1, 1, 0]), "an object id out of range");

@@ -22,12 +22,14 @@ pub(super) struct Pace {
     /// What was read since then.
     since: Time,
     read: u64,
+    /// The longest item in chunks that the window had room for.
+    longest: u64,
 }
 
 impl Pace {
     /// Of a stream that opens with so much credit.
     pub(super) fn new(granted: u64) -> Self {
-        Self { received: 0, granted, probe: None, round_trip: None, since: Time::ZERO, read: 0 }
+        Self { received: 0, granted, probe: None, round_trip: None, since: Time::ZERO, read: 0, longest: 0 }
     }
 
     pub(super) fn arrived(&mut self, now: Time, bytes: u64) {
@@ -39,6 +41,11 @@ impl Pace {
             let sample = at.until(now);
             self.round_trip = Some(self.round_trip.map_or(sample, |shortest| shortest.min(sample)));
         }
+    }
+
+    /// An item that the window has room for begins to arrive in chunks.
+    pub(super) fn begins(&mut self, charge: u64) {
+        self.longest = self.longest.max(charge);
     }
 
     pub(super) fn granting(&mut self, now: Time, bytes: u64) {
@@ -58,7 +65,11 @@ impl Pace {
         }
         let read = std::mem::take(&mut self.read);
         self.since = now;
-        let wanted = 2 * u128::from(read) * round_trip.as_micros() / taken.as_micros().max(1);
+        // Half an item cannot be read: a window of almost two long ones lets through one in a round trip. Where that is short,
+        // the next one is here before that is noticed.
+        let half_read = if round_trip >= READING_MIN { self.longest } else { 0 };
+        let wanted =
+            2 * u128::from(read) * round_trip.as_micros() / taken.as_micros().max(1) + u128::from(half_read);
         // Twice at once is as fast as a round trip tells.
         let wanted = u64::try_from(wanted).unwrap_or(u64::MAX).min(2 * window);
         (wanted > window).then_some(wanted)

@@ -12,7 +12,7 @@ use crate::{
     small_bytes::SmallBytes,
     stream::{Ending, Inlet, Piece, StreamSlot},
     time::Time,
-    wire::{Failure, Frame, ITEM_CHUNK_BYTES, ITEM_OVERHEAD, Items, LargeItem, StreamId, items_charge},
+    wire::{Failure, Flow, Frame, ITEM_CHUNK_BYTES, ITEM_OVERHEAD, Items, LargeItem, StreamId, items_charge},
 };
 
 /// What a stream that is over takes beside what of it was not read.
@@ -21,6 +21,7 @@ const END_BYTES: u64 = 512;
 /// A stream that this side receives.
 pub(super) struct Entry {
     pub(super) inlet: Arc<Inlet>,
+    pub(super) flow: Flow,
     /// Nobody reads it any more.
     pub(super) stopped: bool,
     /// What the peer may still send; below zero after an item that took more than there was.
@@ -64,13 +65,22 @@ pub(super) struct Assembling {
 }
 
 impl Streams {
+    /// What a stream opens with.
+    pub(super) fn first_window(&self) -> u64 {
+        self.limits.stream_window_bytes.max(1) as u64
+    }
+
     fn streams_max(&self) -> usize {
         self.limits.streams_max.max(INITIAL_STREAMS)
     }
 
     /// The peer opens a stream. It is stopped at once while too much waits to be read of streams that are over: those
     /// count no longer as open.
-    pub(crate) fn receive(&mut self, stream: StreamId) -> Result<Result<Capability, Failure>, Violation> {
+    pub(crate) fn receive(
+        &mut self,
+        stream: StreamId,
+        flow: Flow,
+    ) -> Result<Result<Capability, Failure>, Violation> {
         if stream <= self.last_received {
             return Err(Violation::StreamReused(stream.0));
         }
@@ -78,13 +88,17 @@ impl Streams {
             return Err(Violation::Limit("streams_max"));
         }
         self.last_received = stream;
-        let window = self.limits.stream_window_bytes as u64;
+        let window = match flow {
+            Flow::Window => self.first_window(),
+            Flow::OneByOne => 1,
+        };
         let inlet = Arc::new(Inlet::new(stream, window / 4));
         let reader = Inlet::reader(&inlet, Arc::clone(&self.home));
         self.inlets.insert(
             stream,
             Entry {
                 inlet,
+                flow,
                 stopped: false,
                 credit: i64::try_from(window).unwrap_or(i64::MAX),
                 window,
@@ -101,7 +115,7 @@ impl Streams {
             self.dropped(stream, None);
             return Ok(Err(exhausted("streams_max")));
         }
-        Ok(Ok(Capability::Stream(StreamSlot::arrived(reader))))
+        Ok(Ok(Capability::Stream(StreamSlot::arrived(reader, flow))))
     }
 
     pub(crate) fn items(
@@ -150,6 +164,9 @@ impl Streams {
         let head = items_charge(1, 0, objects.len());
         entry.take_credit(now, stream, head, true)?;
         let charge = head + total as u64;
+        if charge <= entry.window {
+            entry.pace.begins(charge);
+        }
         let (capabilities, failure) = match capabilities {
             Ok(capabilities) => (capabilities, None),
             Err(failure) => (None, Some(failure)),
@@ -224,7 +241,7 @@ impl Streams {
             self.ends(inlet, bytes, reserved.map_or(0, |reserved| reserved.bytes), ending);
         }
         if let Some(entry) = self.inlets.remove(&stream) {
-            let grown = entry.window.saturating_sub(self.limits.stream_window_bytes as u64);
+            let grown = entry.window.saturating_sub(self.first_window());
             self.give_back(entry.reserved.map_or(0, |reserved| reserved.bytes) + grown);
             self.short_of_buffer.retain(|waiting| *waiting != stream);
         }
@@ -253,7 +270,9 @@ impl Streams {
         let for_items = self.room_for_items();
         let Some(entry) = self.inlets.get_mut(&stream).filter(|entry| !entry.stopped) else { return };
         let freed = entry.read(bytes);
-        if let Some(window) = entry.pace.wider(now, bytes, entry.window) {
+        if entry.flow == Flow::Window
+            && let Some(window) = entry.pace.wider(now, bytes, entry.window)
+        {
             let most = self.limits.stream_window_bytes_max as u64;
             // Windows shrink only when their streams end. What they leave lets the longest item in.
             let left = self.unreserved.saturating_sub(for_items);
@@ -340,6 +359,7 @@ impl Streams {
             self.unread_ends_bytes -= unread.bytes;
             self.give_back(unread.reserved);
         }
+        let first_window = self.first_window();
         let Some(entry) = self.inlets.get_mut(&stream).filter(|entry| !entry.stopped) else { return };
         entry.stopped = true;
         if let Some(assembling) = &mut entry.assembling {
@@ -347,7 +367,7 @@ impl Streams {
             assembling.bytes = Vec::new();
             assembling.capabilities = None;
         }
-        let grown = entry.window.saturating_sub(self.limits.stream_window_bytes as u64);
+        let grown = entry.window.saturating_sub(first_window);
         entry.window -= grown;
         let freed = entry.reserved.take().map_or(0, |reserved| reserved.bytes) + grown;
         entry.unread = 0;
@@ -410,9 +430,18 @@ impl Entry {
         self.reserved.take().map_or(0, |reserved| reserved.bytes)
     }
 
-    /// Lets the peer send what the window has room for, if that is worth a frame.
+    /// What may be on its way: what the window has room for, and the rest of an item that has room elsewhere.
+    pub(super) fn open(&self) -> i64 {
+        let rest = match &self.assembling {
+            Some(assembling) if assembling.reserved => assembling.total - assembling.bytes.len(),
+            Some(_) | None => 0,
+        };
+        i64::try_from(self.window.saturating_sub(self.unread) + rest as u64).unwrap_or(i64::MAX)
+    }
+
+    /// Lets the peer send what there is room for, if that is worth a frame.
     fn grant(&mut self, now: Time, stream: StreamId, control: &mut Vec<Frame>) {
-        let open = i64::try_from(self.window.saturating_sub(self.unread)).unwrap_or(i64::MAX);
+        let open = self.open();
         let Ok(more) = u64::try_from(open.saturating_sub(self.credit)) else { return };
         // Half an item that has used up its credit cannot be read; little by little the rest of the window lets it in.
         let is_stuck = self.assembling.is_some() && self.credit <= 0;

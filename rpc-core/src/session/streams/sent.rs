@@ -10,7 +10,8 @@ use crate::{
     small_bytes::SmallBytes,
     stream::{Ending, Piece, StreamSlot},
     wire::{
-        self, CHUNK_BYTES, CREDIT_MAX, Failure, Frame, ITEM_CHUNK_BYTES, StreamEnd, StreamId, items_charge,
+        self, CHUNK_BYTES, CREDIT_MAX, Failure, Flow, Frame, ITEM_CHUNK_BYTES, StreamEnd, StreamId,
+        items_charge,
     },
 };
 
@@ -21,6 +22,7 @@ pub(super) const QUEUE_BYTES: i64 = 128 << 10;
 pub(super) struct Outlet {
     /// The message whose frame opens it; items come in that message or later.
     pub(super) opened_in: usize,
+    pub(super) flow: Flow,
     /// What may be sent; below zero after an item that took more than there was.
     pub(super) credit: i64,
     /// What the producer may still add.
@@ -51,16 +53,27 @@ impl Streams {
         self.outlets.len().saturating_add(ending).saturating_add(count) <= peer_takes
     }
 
+    /// What a stream opens with, as soon as the peer has said so.
+    pub(super) fn first_credit(&self, flow: Flow) -> i64 {
+        match (self.peer, flow) {
+            (None, _) => 0,
+            (Some(_), Flow::OneByOne) => 1,
+            (Some(peer), Flow::Window) => {
+                i64::try_from(peer.stream_window_bytes.clamp(1, CREDIT_MAX)).unwrap_or(i64::MAX)
+            }
+        }
+    }
+
     /// Opens a stream with the message of that number.
-    pub(crate) fn open(&mut self, slot: Arc<StreamSlot>, opened_in: usize) -> StreamId {
+    pub(crate) fn open(&mut self, slot: Arc<StreamSlot>, flow: Flow, opened_in: usize) -> StreamId {
         let stream = self.next;
         self.next = StreamId((stream.0 + 1).min(STREAM_ID_MAX));
-        let window = self.peer.map_or(0, |peer| peer.stream_window_bytes.min(CREDIT_MAX));
         self.outlets.insert(
             stream,
             Outlet {
                 opened_in,
-                credit: i64::try_from(window).unwrap_or(i64::MAX),
+                credit: self.first_credit(flow),
+                flow,
                 allowed: 0,
                 queue: VecDeque::new(),
                 queued: 0,
