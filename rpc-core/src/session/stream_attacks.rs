@@ -533,6 +533,41 @@ fn announced_items_that_do_not_come_take_no_memory_and_hold_nobody_else_up() {
 }
 
 #[test]
+fn what_was_reserved_for_an_item_that_is_broken_off_is_free_again() {
+    let mut stranger = Stranger::against(Limits { stream_buffer_bytes_max: 100_000, ..windows(20_000) });
+    for id in 1..=3 {
+        let mut reading = stranger.opens(id);
+        assert!(look(&mut reading).is_none());
+        stranger.says(&[large(id, 90_000)]);
+        let said = stranger.hears();
+        assert!(stranger.try_say(&[chunk(id, 10_000), chunk(id, 9_000)]).is_ok(), "{said:?}");
+        stranger.hears();
+        stranger.says(&[chunk(id, 10_000)]);
+        assert_eq!(stranger.server().session.stats().stream_bytes_unread, 29_064);
+        stranger.says(&[end(id, StreamEnd::Abandoned)]);
+        assert!(matches!(check_ends(&mut reading), Ending::Abandoned));
+        drop(reading);
+        stranger.hears();
+        assert_eq!(stranger.server().session.stats(), super::SessionStats::default());
+    }
+}
+
+#[test]
+fn tiny_chunks_are_not_answered_one_by_one() {
+    let mut stranger = Stranger::against(windows(20_000));
+    let mut reading = stranger.opens(1);
+    assert!(look(&mut reading).is_none());
+    stranger.says(&[large(1, 90_000)]);
+    stranger.hears();
+    let mut grants = 0;
+    for _ in 0..600 {
+        stranger.says(&[chunk(1, 100)]);
+        grants += stranger.hears().iter().filter(|frame| matches!(frame, Frame::Credit { .. })).count();
+    }
+    assert!((10..=12).contains(&grants), "{grants} grants of a quarter of the window each");
+}
+
+#[test]
 fn streams_that_ended_unread_are_not_forgotten_by_the_limits() {
     const TAKEN: u64 = 12 * (4_002 + 64) + (LONG as u64 + 3 + 64) + 512;
     let limits = Limits { streams_max: 64, stream_window_bytes: 64 << 10, ..Limits::default() };
