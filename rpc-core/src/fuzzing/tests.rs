@@ -12,7 +12,10 @@ use super::*;
 use crate::{
     seeded::Seeded,
     session::pair::{self, Arg, Pair},
-    wire::{Call, Define, MethodNumber, ObjectId, PassedObject, Return, Status, Target, Want},
+    wire::{
+        Call, Define, Items, LargeItem, MethodNumber, ObjectId, PassedObject, Return, Status, StreamEnd,
+        StreamId, Target, Want,
+    },
 };
 
 fn corpus(target: &str) -> PathBuf {
@@ -163,6 +166,55 @@ fn objects_passed() -> Vec<Vec<u8>> {
     messages
 }
 
+/// Streams in arguments, results and items, with items of all kinds and ends.
+fn streams_passed() -> Vec<Vec<u8>> {
+    let mut messages = vec![conversations().swap_remove(0).swap_remove(0), define_one()];
+    let call = |id: i64, streams: &[i64]| {
+        Frame::Call(Call {
+            id: CallId(id),
+            want: Want { value: true, keep: false },
+            oneway: false,
+            target: Target::Root,
+            objects: streams.iter().map(|stream| PassedObject::Stream(StreamId(*stream))).collect(),
+            method: MethodNumber(ONE),
+            deadline_us: None,
+            metadata: Vec::new(),
+            payload: Payload::Inline(SmallBytes::copy_from_slice(&[1, 0, 1, 0])),
+        })
+    };
+    let items = |stream: i64, objects: Vec<PassedObject>, count: u64, bytes: &[u8]| {
+        let bytes = SmallBytes::copy_from_slice(bytes);
+        Frame::Items(Items { stream: StreamId(stream), objects, count, bytes })
+    };
+    let nested = vec![PassedObject::Stream(StreamId(4)), PassedObject::Senders(ObjectId(1))];
+    let large = |stream: i64, total| {
+        Frame::LargeItem(LargeItem { stream: StreamId(stream), objects: Vec::new(), total })
+    };
+    let chunk =
+        |stream: i64, length| Frame::ItemChunk { stream: StreamId(stream), bytes: vec![7; length].into() };
+    let end = |stream: i64, end| Frame::StreamEnd { stream: StreamId(stream), end };
+    let error =
+        StreamEnd::Error { objects: vec![PassedObject::Stream(StreamId(5))], bytes: vec![1, 2].into() };
+    for frames in [
+        // The first returns its stream, the second runs on; what comes for even streams is read.
+        vec![call(100, &[1]), call(102, &[2, 3])],
+        vec![items(2, Vec::new(), 2, &[1, 7, 2, 8, 9]), items(2, nested, 1, &[1, 7])],
+        vec![Frame::Missed { stream: StreamId(2), count: 3 }, large(2, 500), chunk(2, 200), chunk(2, 300)],
+        vec![items(1, Vec::new(), 1, &[1, 7]), large(1, 17_000), chunk(1, 9_000)],
+        vec![Frame::Credit { stream: StreamId(1), bytes: 100 }, items(4, Vec::new(), 1, &[0])],
+        vec![
+            Frame::Stop { stream: StreamId(1), reason: Some("enough".into()) },
+            end(4, StreamEnd::Abandoned),
+        ],
+        vec![end(1, StreamEnd::Stopped), end(2, error)],
+    ] {
+        let mut message = Vec::new();
+        frames.iter().for_each(|frame| wire::put_frame(&mut message, frame));
+        messages.push(message);
+    }
+    messages
+}
+
 fn script(messages: &[Vec<u8>]) -> Vec<u8> {
     let mut script = Vec::new();
     for message in messages {
@@ -187,7 +239,7 @@ fn write_the_corpus() {
     for (at, (_, bytes)) in wire::tests::golden_arguments().into_iter().enumerate() {
         write("frames", format!("arguments-{at:02}"), &bytes);
     }
-    let talks = conversations().into_iter().chain([chunked_call(), objects_passed()]);
+    let talks = conversations().into_iter().chain([chunked_call(), objects_passed(), streams_passed()]);
     for (at, messages) in talks.enumerate() {
         write("frames", format!("conversation-{at}"), &messages.concat());
         write("session", format!("conversation-{at}"), &script(&messages));
@@ -231,6 +283,24 @@ fn everything(maybe: Option<Box<Everything>>) -> Everything {
     }
 }
 
+/// The script about streams is one that the victim goes along with, or it would search no further than its first mistake.
+#[test]
+fn the_corpus_has_a_whole_conversation_about_streams() {
+    let mut victim = Victim::new();
+    for message in streams_passed() {
+        assert_eq!(victim.hear(&message), Ok(()));
+    }
+    let said = victim.said.concat();
+    let mut reader = crate::wire::FrameReader::new(said);
+    let mut kinds = [false; 3];
+    while let Some(frame) = reader.next_frame().expect("it speaks well") {
+        kinds[0] |= matches!(frame, Frame::Items(_) | Frame::StreamEnd { .. });
+        kinds[1] |= matches!(frame, Frame::Credit { .. });
+        kinds[2] |= matches!(frame, Frame::Stop { .. });
+    }
+    assert_eq!(kinds, [true; 3], "it sends, grants and stops");
+}
+
 // ---- the hostile peer ----
 
 /// Hostile conversations of an ordinary test run.
@@ -239,7 +309,7 @@ const ATTACKS: u64 = 3_000;
 #[test]
 fn a_hostile_peer_breaks_the_protocol_or_is_served() {
     let honest: Vec<Vec<Vec<u8>>> =
-        conversations().into_iter().chain([chunked_call(), objects_passed()]).collect();
+        conversations().into_iter().chain([chunked_call(), objects_passed(), streams_passed()]).collect();
     let (mut ended, mut served, mut passed) = (0, 0, 0);
     for seed in 1..=ATTACKS {
         match attack(seed, &honest) {
