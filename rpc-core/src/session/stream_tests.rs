@@ -472,6 +472,29 @@ fn a_producer_is_not_given_more_than_a_short_queue_takes() {
 }
 
 #[test]
+fn what_waits_for_slow_readers_holds_further_producers_back_until_it_is_less() {
+    let client = Limits { outgoing_bytes_max: 100_000, ..Limits::default() };
+    let mut pair = Pair::with_limits(client, windows(1_000));
+    let (first, first_reading) = pair.upload();
+    let (second, second_reading) = pair.upload();
+    for stream in [first, second] {
+        pair.client.send(stream, large(90_000));
+    }
+    pair.run();
+    let (third, mut reading) = pair.upload();
+    assert_eq!(pair.client.room(third), 0);
+    drop(first_reading);
+    pair.run();
+    assert_eq!(pair.client.room(third), 0, "more than half of it waits");
+    drop(second_reading);
+    pair.run();
+    assert_eq!(pair.client.room(third), 1_000);
+    pair.client.fill(third, 100);
+    pair.run();
+    assert!(read_all(&mut reading) > 1_000);
+}
+
+#[test]
 fn items_are_charged_what_they_take_and_64_more() {
     let mut pair = Pair::with_limits(Limits::default(), windows(1_000));
     let (stream, _reading) = pair.upload();
