@@ -12,7 +12,7 @@ use crate::{
     small_bytes::SmallBytes,
     stream::{Ending, Inlet, Piece, StreamSlot},
     time::Time,
-    wire::{Failure, Flow, Frame, ITEM_CHUNK_BYTES, ITEM_OVERHEAD, Items, LargeItem, StreamId, items_charge},
+    wire::{CREDIT_MAX, Failure, Flow, Frame, ITEM_CHUNK_BYTES, ITEM_OVERHEAD, Items, LargeItem, StreamId, items_charge},
 };
 
 /// What a stream that is over takes beside what of it was not read.
@@ -67,7 +67,7 @@ pub(super) struct Assembling {
 impl Streams {
     /// What a stream opens with.
     pub(super) fn first_window(&self) -> u64 {
-        self.limits.stream_window_bytes.max(1) as u64
+        (self.limits.stream_window_bytes as u64).clamp(1, CREDIT_MAX)
     }
 
     fn streams_max(&self) -> usize {
@@ -273,7 +273,7 @@ impl Streams {
         if entry.flow == Flow::Window
             && let Some(window) = entry.pace.wider(now, bytes, entry.window)
         {
-            let most = self.limits.stream_window_bytes_max as u64;
+            let most = (self.limits.stream_window_bytes_max as u64).min(CREDIT_MAX);
             // Windows shrink only when their streams end. What they leave lets the longest item in.
             let left = self.unreserved.saturating_sub(for_items);
             let more = window.min(most).saturating_sub(entry.window).min(left);
@@ -436,7 +436,8 @@ impl Entry {
             Some(assembling) if assembling.reserved => assembling.total - assembling.bytes.len(),
             Some(_) | None => 0,
         };
-        i64::try_from(self.window.saturating_sub(self.unread) + rest as u64).unwrap_or(i64::MAX)
+        let open = (self.window.saturating_sub(self.unread) + rest as u64).min(CREDIT_MAX);
+        i64::try_from(open).unwrap_or(i64::MAX)
     }
 
     /// Lets the peer send what there is room for, if that is worth a frame.
