@@ -461,6 +461,16 @@ fn a_producer_gets_the_room_that_its_window_has() {
 }
 
 #[test]
+fn both_sides_count_with_the_same_window_however_wide_it_may_be() {
+    let wide = windows(8 << 30);
+    let mut pair = Pair::with_limits(Limits::default(), wide);
+    let (stream, _reading) = pair.upload();
+    let credit = pair.client.session.outgoing.streams.credit_of(stream);
+    assert_eq!(credit, Some((1 << 31) - 1));
+    assert_eq!(pair.server.session.outgoing.streams.window(stream), Some(((1 << 31) - 1, 0)));
+}
+
+#[test]
 fn a_producer_is_not_given_more_than_a_short_queue_takes() {
     let mut pair = Pair::with_limits(Limits::default(), windows(10 << 20));
     let (stream, _reading) = pair.upload();
