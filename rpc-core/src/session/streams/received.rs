@@ -372,7 +372,6 @@ impl Streams {
         let freed = entry.reserved.take().map_or(0, |reserved| reserved.bytes) + grown;
         entry.unread = 0;
         self.give_back(freed);
-        self.short_of_buffer.retain(|waiting| *waiting != stream);
         self.control.push(Frame::Stop { stream, reason });
     }
 
