@@ -568,6 +568,21 @@ fn tiny_chunks_are_not_answered_one_by_one() {
 }
 
 #[test]
+fn streams_that_end_leave_the_line_for_the_shared_buffer() {
+    let mut stranger = Stranger::against(Limits { stream_buffer_bytes_max: 100_000, ..windows(20_000) });
+    let mut first = stranger.opens(1);
+    assert!(look(&mut first).is_none());
+    stranger.says(&[large(1, 90_000)]);
+    for id in 2..=300 {
+        let mut reading = stranger.opens(id);
+        assert!(look(&mut reading).is_none());
+        // That nobody is in the line but open streams is among what is checked with every message.
+        stranger.says(&[large(id, 90_000), end(id, StreamEnd::Abandoned)]);
+        stranger.hears();
+    }
+}
+
+#[test]
 fn streams_that_ended_unread_are_not_forgotten_by_the_limits() {
     const TAKEN: u64 = 12 * (4_002 + 64) + (LONG as u64 + 3 + 64) + 512;
     let limits = Limits { streams_max: 64, stream_window_bytes: 64 << 10, ..Limits::default() };

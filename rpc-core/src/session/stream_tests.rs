@@ -618,6 +618,28 @@ fn an_item_longer_than_its_window_waits_for_its_reader() {
 }
 
 #[test]
+fn what_a_reader_tells_while_an_item_is_let_in_widens_the_window_again() {
+    let mut pair = Pair::with_limits(Limits::default(), windows(20_000));
+    let (stream, mut reading) = pair.upload();
+    pair.client.send(stream, items(&[6_000]));
+    pair.run();
+    // The session hears of this after the next item was announced.
+    assert_eq!(read_all(&mut reading), 6_066);
+    pair.client.send(stream, large(90_000));
+    let now = pair.now;
+    while let Some(message) = pair.client.poll_message(now) {
+        pair.server.receive(now, &message).expect("it is in order");
+    }
+    pair.run();
+    assert_eq!(pair.server.session.stats().stream_bytes_unread, 90_064);
+    let credit = pair.client.session.outgoing.streams.credit_of(stream).expect("it is open");
+    assert!(credit > 15_000, "what was read is not taken for what waits: {credit}");
+    assert_eq!(read_all(&mut reading), 90_064);
+    drop(reading);
+    pair.check_empty();
+}
+
+#[test]
 fn items_that_compete_for_the_shared_buffer_get_it_one_after_the_other() {
     let limits = Limits { stream_buffer_bytes_max: 100_000, ..windows(1_000) };
     let mut pair = Pair::with_limits(limits.clone(), limits);
