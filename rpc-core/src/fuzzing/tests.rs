@@ -175,7 +175,10 @@ fn streams_passed() -> Vec<Vec<u8>> {
             want: Want { value: true, keep: false },
             oneway: false,
             target: Target::Root,
-            objects: streams.iter().map(|stream| PassedObject::Stream(StreamId(*stream))).collect(),
+            objects: streams
+                .iter()
+                .map(|stream| PassedObject::Stream(StreamId(*stream), crate::wire::Flow::Window))
+                .collect(),
             method: MethodNumber(ONE),
             deadline_us: None,
             metadata: Vec::new(),
@@ -186,15 +189,20 @@ fn streams_passed() -> Vec<Vec<u8>> {
         let bytes = SmallBytes::copy_from_slice(bytes);
         Frame::Items(Items { stream: StreamId(stream), objects, count, bytes })
     };
-    let nested = vec![PassedObject::Stream(StreamId(4)), PassedObject::Senders(ObjectId(1))];
+    let nested = vec![
+        PassedObject::Stream(StreamId(4), crate::wire::Flow::Window),
+        PassedObject::Senders(ObjectId(1)),
+    ];
     let large = |stream: i64, total| {
         Frame::LargeItem(LargeItem { stream: StreamId(stream), objects: Vec::new(), total })
     };
     let chunk =
         |stream: i64, length| Frame::ItemChunk { stream: StreamId(stream), bytes: vec![7; length].into() };
     let end = |stream: i64, end| Frame::StreamEnd { stream: StreamId(stream), end };
-    let error =
-        StreamEnd::Error { objects: vec![PassedObject::Stream(StreamId(5))], bytes: vec![1, 2].into() };
+    let error = StreamEnd::Error {
+        objects: vec![PassedObject::Stream(StreamId(5), crate::wire::Flow::Window)],
+        bytes: vec![1, 2].into(),
+    };
     for frames in [
         // The first returns its stream, the second runs on; what comes for even streams is read.
         vec![call(100, &[1]), call(102, &[2, 3])],

@@ -564,7 +564,7 @@ fn tiny_chunks_are_not_answered_one_by_one() {
         stranger.says(&[chunk(1, 100)]);
         grants += stranger.hears().iter().filter(|frame| matches!(frame, Frame::Credit { .. })).count();
     }
-    assert!((10..=12).contains(&grants), "{grants} grants of a quarter of the window each");
+    assert_eq!(grants, 0, "all of it was granted with its room");
 }
 
 #[test]

@@ -12,7 +12,10 @@ use crate::{
     small_bytes::SmallBytes,
     stream::{Ending, Inlet, Piece, StreamSlot},
     time::Time,
-    wire::{CREDIT_MAX, Failure, Flow, Frame, ITEM_CHUNK_BYTES, ITEM_OVERHEAD, Items, LargeItem, StreamId, items_charge},
+    wire::{
+        CREDIT_MAX, Failure, Flow, Frame, ITEM_CHUNK_BYTES, ITEM_OVERHEAD, Items, LargeItem, StreamId,
+        items_charge,
+    },
 };
 
 /// What a stream that is over takes beside what of it was not read.
