@@ -70,8 +70,8 @@ const SHARED_BYTES: usize = 4 << 10;
 ///
 /// * **Bounded.** The producer is polled only when the reader has room: a reader that stops stops it, wherever the two
 ///   are, and nothing is dropped in between. What may be on its way is
-///   [`Limits::stream_window_bytes`](crate::Limits::stream_window_bytes) and adapts to the link. Other calls and streams
-///   of the session do not notice.
+///   [`Limits::stream_window_bytes`](crate::Limits::stream_window_bytes) and adapts to the link. Other calls
+///   and streams of the session do not notice, unless items of tens of megabytes wait for readers that do not come
 /// * **Once.** It can be read, or passed on, by one: the second finds [`StreamError::Taken`], or has its call refused. A
 ///   value that could not be encoded takes nothing.
 /// * **Ends as its producer does**: completely, with a typed error of its own (`E`; see [`try_new`](Self::try_new)), or

@@ -124,6 +124,9 @@ impl<T> Driver<T> {
 
     /// Lets producers go on when less waits to be sent.
     pub(super) fn tell_backlog(&mut self) {
+        if self.producers.is_empty() {
+            return;
+        }
         let queued = self.session.stream_bytes_queued() as u64;
         self.backlog.queued.store(queued, Ordering::Release);
         if queued <= self.backlog.bytes_max / 2 && self.backlog.is_awaited.swap(false, Ordering::AcqRel) {
