@@ -140,7 +140,12 @@ async fn run(options: &Options) -> Result<(), Failure> {
     let programs = Programs::find(&options.peers).await?;
     let is_wanted = |subject: Subject| options.subject.as_ref().is_none_or(|only| subject.name() == only);
     let is_asked = |workload: &Workload| {
-        options.only.as_ref().is_none_or(|only| workload.name().starts_with(only.as_str()))
+        options.only.as_ref().is_none_or(|only| {
+            let name = workload.name();
+            // W1 is not W10.
+            let rest = name.strip_prefix(only.as_str());
+            rest.is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_digit()))
+        })
     };
     let workloads: Vec<Workload> = Workload::all().into_iter().filter(is_asked).collect();
     let mut servers = Vec::new();

@@ -112,9 +112,8 @@ impl Streams {
                 pace: Pace::new(window),
             },
         );
-        if self.unread_ends_bytes
-            > (self.streams_max() as u64).saturating_mul(window + ITEM_CHUNK_BYTES as u64)
-        {
+        let each = self.first_window() + ITEM_CHUNK_BYTES as u64;
+        if self.unread_ends_bytes > (self.streams_max() as u64).saturating_mul(each) {
             self.dropped(stream, None);
             return Ok(Err(exhausted("streams_max")));
         }
