@@ -317,8 +317,9 @@ pub struct ServerHandle {
 }
 
 impl ServerHandle {
-    /// Stops accepting and closes every session in good order: no new calls, those in flight finish, at most
-    /// [`Limits::close_timeout`]. Returns at once; `serve` returns when it is done.
+    /// Stops accepting and closes every session in good order: no new calls, those in flight and open streams finish, at most
+    /// [`Limits::close_timeout`]: end broadcasts first, or subscriptions take all of it. Returns at once; `serve` returns when it
+    /// is done.
     pub fn shutdown(&self) {
         self.shared.shutdown.send_replace(true);
     }

@@ -842,3 +842,30 @@ async fn a_window_of_nothing_lets_items_through_one_at_a_time() {
     let spring: SpringClient = client.service();
     assert_eq!(numbers(spring.upto(1_000).await.unwrap()).await.len(), 1_000);
 }
+
+#[tokio::test]
+async fn calls_of_a_batch_method_bring_their_streams() {
+    #[rpc]
+    trait Sums {
+        #[rpc(batch = "sums")]
+        async fn sum(&self, numbers: Streaming<u64>) -> u64;
+        async fn sums(&self, numbers: Vec<Streaming<u64>>) -> Vec<u64>;
+    }
+    struct Adding;
+    impl Sums for Adding {
+        async fn sum(&self, numbers: Streaming<u64>) -> u64 {
+            self::numbers(numbers).await.into_iter().sum()
+        }
+        async fn sums(&self, numbers: Vec<Streaming<u64>>) -> Vec<u64> {
+            let mut sums = Vec::new();
+            for numbers in numbers {
+                sums.push(self.sum(numbers).await);
+            }
+            sums
+        }
+    }
+    let sums: SumsClient = memory::connect(Services::new().with(SumsServer::new(Adding))).service();
+    let calls = (0..20).map(|end| sums.sum(Streaming::from_iter(0..end)));
+    let all = rpc_core::join_all(calls.collect::<Vec<_>>()).await;
+    assert!(all.into_iter().map(|sum| sum.unwrap()).eq((0..20).map(|end| (0..end).sum::<u64>())));
+}
