@@ -71,7 +71,7 @@ const SHARED_BYTES: usize = 4 << 10;
 /// * **Bounded.** The producer is polled only when the reader has room: a reader that stops stops it, wherever the two
 ///   are, and nothing is dropped in between. What may be on its way is
 ///   [`Limits::stream_window_bytes`](crate::Limits::stream_window_bytes) and adapts to the link. Other calls
-///   and streams of the session do not notice, unless items of tens of megabytes wait for readers that do not come
+///   and streams of the session do not notice, unless items of tens of megabytes wait for readers that do not come.
 /// * **Once.** It can be read, or passed on, by one: the second finds [`StreamError::Taken`], or has its call refused. A
 ///   value that could not be encoded takes nothing.
 /// * **Ends as its producer does**: completely, with a typed error of its own (`E`; see [`try_new`](Self::try_new)), or
@@ -381,7 +381,7 @@ impl Reading {
                 Content::Source(source) => {
                     let handle = self.handle.as_ref().unwrap_or(Handle::never_open());
                     let room = if self.flow == Flow::OneByOne { 1 } else { LOCAL_BYTES };
-                    let mut fill = Fill::new(&handle.link, room, Vec::new());
+                    let mut fill = Fill::new(&handle.link, room);
                     let polled = poll_fill(&mut **source, cx, &mut fill);
                     self.pieces.extend(fill.finish());
                     if polled.is_pending() && self.pieces.is_empty() {

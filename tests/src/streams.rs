@@ -232,13 +232,13 @@ async fn numbers(stream: Streaming<u64>) -> Vec<u64> {
     stream.map(|number| number.unwrap()).collect().await
 }
 
-/// Waits for what happens soon, in virtual or real time.
+/// Waits for what happens when others get their turn.
 async fn until(mut is_so: impl FnMut() -> bool) {
-    for _ in 0..10_000 {
+    for _ in 0..100_000 {
         if is_so() {
             return;
         }
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        tokio::task::yield_now().await;
     }
     panic!("it did not come so");
 }

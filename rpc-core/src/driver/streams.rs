@@ -173,7 +173,7 @@ impl Future for Pump {
                 return Poll::Pending;
             }
             let Some(source) = &mut pump.source else { return Poll::Ready(()) };
-            let mut fill = Fill::new(&pump.link, room.min(FILL_BYTES), Vec::new());
+            let mut fill = Fill::new(&pump.link, room.min(FILL_BYTES));
             let polled = poll_fill(source, cx, &mut fill);
             let pieces = fill.finish();
             let charge: u64 = pieces.iter().map(Piece::charge).sum();

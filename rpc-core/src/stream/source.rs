@@ -59,9 +59,9 @@ pub(crate) struct Fill<'a> {
 }
 
 impl<'a> Fill<'a> {
-    /// Takes items that take up to `room` and one more; `scratch` is what they are packed into first.
-    pub(crate) fn new(link: &'a Arc<Link>, room: i64, scratch: Vec<u8>) -> Self {
-        Self { link, room, packed: scratch, whole: 0, count: 0, pieces: Vec::new(), has_ended: false }
+    /// Takes items that take up to `room`, and one more.
+    pub(crate) fn new(link: &'a Arc<Link>, room: i64) -> Self {
+        Self { link, room, packed: Vec::new(), whole: 0, count: 0, pieces: Vec::new(), has_ended: false }
     }
 
     pub(crate) fn has_room(&self) -> bool {
