@@ -42,9 +42,13 @@ impl Store for Watching {
     async fn put(&self, mut file: Streaming<Bytes, ReadError>) -> Result<Receipt, StoreError> {
         let mut receipt = Receipt { bytes: 0, checksum: 0 };
         while let Some(Ok(part)) = file.next().await {
-            // As slow as can be: whoever reads the file ahead has all the turns.
-            for _ in 0..100 {
+            // Before the first part is done, whoever reads the file ahead has all the turns until nothing comes of them.
+            let (mut seen, mut turns) = (0, 0);
+            while receipt.bytes == 0 && turns < 20_000 {
                 tokio::task::yield_now().await;
+                let read = self.read.load(Ordering::Relaxed);
+                turns = if read == seen { turns + 1 } else { 0 };
+                seen = read;
             }
             receipt.bytes += part.len() as u64;
             let ahead = self.read.load(Ordering::Relaxed) - receipt.bytes;
