@@ -12,7 +12,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use tokio::{runtime::RuntimeFlavor, task::AbortHandle, time::Sleep};
 
@@ -560,7 +559,7 @@ impl<T: Transport> Driver<T> {
                 break;
             }
             let Some(message) = self.session.poll_message(now, self.sealing == Sealing::Now) else { break };
-            self.transport.send(Bytes::from(message))?;
+            self.transport.send(message)?;
             self.unflushed = true;
             self.blocked_since = None;
         }

@@ -340,7 +340,7 @@ impl Victim {
         self.check();
         heard?;
         while let Some(message) = self.session.poll_message(self.now, true) {
-            self.said.push(message);
+            self.said.push(message.into_bytes());
         }
         self.check();
         Ok(())

@@ -35,6 +35,7 @@ mod forward;
 mod layout;
 mod limits;
 mod link;
+mod message;
 mod never;
 mod object;
 mod path;

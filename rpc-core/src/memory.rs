@@ -16,7 +16,7 @@ use crate::{
     driver::{self, SessionConfig, Side},
     error::SocketError,
     session_handle::SessionHandle,
-    transport::Transport,
+    transport::{Message, Transport},
 };
 
 /// Messages in flight one way.
@@ -90,8 +90,8 @@ impl Transport for MemoryTransport {
         Pin::new(&mut self.sender).poll_ready(cx).map_err(|_| SocketError::Cut)
     }
 
-    fn send(&mut self, message: Bytes) -> Result<(), SocketError> {
-        Pin::new(&mut self.sender).start_send(message).map_err(|_| SocketError::Cut)
+    fn send(&mut self, message: Message) -> Result<(), SocketError> {
+        Pin::new(&mut self.sender).start_send(message.into_bytes().into()).map_err(|_| SocketError::Cut)
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {

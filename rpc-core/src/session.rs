@@ -40,6 +40,7 @@ use crate::{
     error::Violation,
     limits::Limits,
     link::Interest,
+    message::Message,
     object::{self, Capabilities, Capability, Encoded, Home, Import, LocalObject, Passing},
     path::Path,
     small_bytes::SmallBytes,
@@ -771,7 +772,7 @@ impl<W: Waiter> Session<W> {
 
     /// The next message for the peer. With `seal`, the queued calls are sealed first. `None` when there is nothing to
     /// say.
-    pub(crate) fn poll_message(&mut self, now: Time, seal: bool) -> Option<Vec<u8>> {
+    pub(crate) fn poll_message(&mut self, now: Time, seal: bool) -> Option<Message> {
         if !self.handshake.may_send() {
             return None;
         }

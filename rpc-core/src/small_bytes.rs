@@ -45,6 +45,14 @@ impl SmallBytes {
         })
     }
 
+    /// The bytes where they are shared, if they are not inside the value itself.
+    pub(crate) fn shared(&self) -> Option<&Bytes> {
+        match &self.0 {
+            Repr::Inline { .. } => None,
+            Repr::Shared(bytes) => Some(bytes),
+        }
+    }
+
     /// What `encode` appends to an empty buffer.
     pub(crate) fn encode<E>(encode: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<Self, E> {
         let mut scratch = Self::scratch();

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 
 use crate::error::SocketError;
+pub use crate::message::Message;
 
 /// A duplex link that keeps message boundaries and order.
 ///
@@ -21,7 +22,7 @@ pub trait Transport: Send + Unpin + 'static {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>>;
 
     /// Takes one message; only after `poll_ready` returned `Ready(Ok(()))`. May buffer until the next flush.
-    fn send(&mut self, message: Bytes) -> Result<(), SocketError>;
+    fn send(&mut self, message: Message) -> Result<(), SocketError>;
 
     /// Pushes everything taken so far to the operating system.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>>;

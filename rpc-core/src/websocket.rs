@@ -1,12 +1,14 @@
 //! WebSockets below the driver: handshake, limits, heartbeat, and buffers that follow the traffic.
 //!
 //! [`Socket`] is the [`Transport`](crate::transport::Transport) that rpc-server and rpc-client run their sessions on,
-//! over any byte stream. RFC 6455 itself is tungstenite's work; this module adds what it leaves open:
+//! over any byte stream. RFC 6455 itself is tungstenite's work; this module adds what it leaves open, and writes messages
+//! past it, without its copies:
 //!
 //! ```text
 //!  Socket      whole messages, heartbeat, close codes, rebuilds the codec with other buffer sizes
-//!    tungstenite (WebSocketStream)      frames, masks, fragments, pongs
+//!    │  tungstenite (WebSocketStream)   what is read: frames, masks, fragments; pongs and closes
 //!  Metered     reads frame headers as the bytes pass: limits, and whether the codec holds anything
+//!    │  Outbox                          what is written: frames, masks
 //!    IO        TCP, TLS, or memory
 //! ```
 //!
@@ -16,6 +18,7 @@ mod buffers;
 mod handshake;
 mod meter;
 mod metered;
+mod outbox;
 mod socket;
 
 pub use handshake::{ClientHandshake, HandshakeError, HandshakeRequest, Rejection, SUBPROTOCOL};

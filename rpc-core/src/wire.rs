@@ -145,6 +145,7 @@
 
 use crate::{
     error::Violation,
+    message::Out,
     path::{PATH_STEPS_MAX, Path, Step},
     small_bytes::SmallBytes,
 };
@@ -492,10 +493,20 @@ fn put_offer(out: &mut Vec<u8>, offer: &Offer) {
     put_bytes(out, &[]);
 }
 
-fn put_payload(out: &mut Vec<u8>, payload: &Payload) {
+fn put_payload(out: &mut impl Out, payload: &Payload) {
     match payload {
-        Payload::Inline(bytes) => put_bytes(out, bytes),
-        Payload::Chunked { total } => put_varint(out, *total as u64),
+        Payload::Inline(bytes) => {
+            put_varint(out.bytes(), bytes.len() as u64);
+            put_long(out, bytes);
+        }
+        Payload::Chunked { total } => put_varint(out.bytes(), *total as u64),
+    }
+}
+
+fn put_long(out: &mut impl Out, bytes: &SmallBytes) {
+    match bytes.shared() {
+        Some(bytes) => out.put_long(bytes),
+        None => out.bytes().extend_from_slice(bytes),
     }
 }
 
@@ -516,8 +527,27 @@ fn put_path(out: &mut Vec<u8>, path: &Path) {
 }
 
 /// Appends one frame.
-pub(crate) fn put_frame(out: &mut Vec<u8>, frame: &Frame) {
+pub(crate) fn put_frame(out: &mut impl Out, frame: &Frame) {
+    // These end with bytes that may be many.
     match frame {
+        Frame::Call(call) => {
+            put_call_head(out.bytes(), call);
+            return put_payload(out, &call.payload);
+        }
+        Frame::Return(answer) => return put_return(out, answer),
+        Frame::Chunk(chunk) => {
+            put_chunk_head(out.bytes(), chunk.id, chunk.of_return, chunk.bytes.len());
+            return put_long(out, &chunk.bytes);
+        }
+        Frame::ItemChunk { stream, bytes } => {
+            put_item_chunk_head(out.bytes(), *stream, bytes.len());
+            return put_long(out, bytes);
+        }
+        _ => {}
+    }
+    let out = out.bytes();
+    match frame {
+        Frame::Call(_) | Frame::Return(_) | Frame::Chunk(_) | Frame::ItemChunk { .. } => {}
         Frame::Hello(hello) => {
             out.push(0x01);
             out.extend_from_slice(&MAGIC);
@@ -539,21 +569,14 @@ pub(crate) fn put_frame(out: &mut Vec<u8>, frame: &Frame) {
         Frame::Define(define) => {
             put_define(out, define.number, &define.service, &define.method, define.fingerprint)
         }
-        Frame::Call(call) => {
-            put_call_head(out, call);
-            put_payload(out, &call.payload);
-        }
-        Frame::Return(answer) => put_return(out, answer),
         Frame::Cancel(id) => {
             out.push(0x06);
             put_id(out, *id);
         }
         Frame::Release(ids) => put_release(out, ids),
         Frame::ReleaseObjects(objects) => put_release_objects(out, objects),
-        Frame::Chunk(chunk) => put_chunk(out, chunk.id, chunk.of_return, &chunk.bytes),
         Frame::Items(items) => put_items(out, items.stream, &items.objects, items.count, &items.bytes),
         Frame::LargeItem(item) => put_large_item(out, item.stream, &item.objects, item.total),
-        Frame::ItemChunk { stream, bytes } => put_item_chunk(out, *stream, &[bytes]),
         Frame::Missed { stream, count } => {
             put_stream_head(out, 0x15, *stream);
             put_varint(out, *count);
@@ -666,23 +689,28 @@ pub(crate) fn objects_bytes(objects: &[PassedObject]) -> usize {
     out.len()
 }
 
-pub(crate) fn put_return(out: &mut Vec<u8>, answer: &Return) {
-    out.push(0x05);
-    put_id(out, answer.id);
-    let mut put_status = |status: u8, payload: &Payload| {
+pub(crate) fn put_return(out: &mut impl Out, answer: &Return) {
+    let with_payload = match &answer.status {
+        Status::Value(payload) => Some((1, payload)),
+        Status::Error(payload) => Some((2, payload)),
+        Status::Element(payload) => Some((5, payload)),
+        Status::Done | Status::Upstream { .. } | Status::Failed(_) => None,
+    };
+    let bytes = out.bytes();
+    bytes.push(0x05);
+    put_id(bytes, answer.id);
+    if let Some((status, payload)) = with_payload {
         let chunked = if matches!(payload, Payload::Chunked { .. }) { RETURN_CHUNKED } else { 0 };
         let objects = if answer.objects.is_empty() { 0 } else { RETURN_OBJECTS };
-        out.push(status | chunked | objects);
+        bytes.push(status | chunked | objects);
         if objects != 0 {
-            put_objects(out, &answer.objects);
+            put_objects(bytes, &answer.objects);
         }
-        put_payload(out, payload);
-    };
+        return put_payload(out, payload);
+    }
+    let out = bytes;
     match &answer.status {
         Status::Done => out.push(0),
-        Status::Value(payload) => put_status(1, payload),
-        Status::Error(payload) => put_status(2, payload),
-        Status::Element(payload) => put_status(5, payload),
         Status::Upstream { origin, missed } => {
             out.push(3);
             put_id(out, *origin);
@@ -695,6 +723,7 @@ pub(crate) fn put_return(out: &mut Vec<u8>, answer: &Return) {
             out.push(4);
             put_failure(out, failure);
         }
+        Status::Value(_) | Status::Error(_) | Status::Element(_) => {}
     }
 }
 
@@ -784,11 +813,10 @@ pub(crate) fn put_large_item(out: &mut Vec<u8>, stream: StreamId, objects: &[Pas
     put_varint(out, total as u64);
 }
 
-/// The chunk's bytes may lie in several parts.
-pub(crate) fn put_item_chunk(out: &mut Vec<u8>, stream: StreamId, parts: &[&[u8]]) {
+/// The bytes of the chunk follow.
+pub(crate) fn put_item_chunk_head(out: &mut Vec<u8>, stream: StreamId, bytes: usize) {
     put_stream_head(out, 0x14, stream);
-    put_varint(out, parts.iter().map(|part| part.len() as u64).sum());
-    parts.iter().for_each(|part| out.extend_from_slice(part));
+    put_varint(out, bytes as u64);
 }
 
 fn put_stream_end(out: &mut Vec<u8>, stream: StreamId, end: &StreamEnd) {
@@ -835,10 +863,18 @@ pub(crate) fn put_sized<E>(
     Ok(length)
 }
 
-pub(crate) fn put_chunk(out: &mut Vec<u8>, id: CallId, of_return: bool, bytes: &[u8]) {
+/// The bytes of the chunk follow.
+pub(crate) fn put_chunk_head(out: &mut Vec<u8>, id: CallId, of_return: bool, bytes: usize) {
     out.push(0x08);
     put_varint(out, ((id.0 as u64) << 1) | u64::from(of_return));
-    put_bytes(out, bytes);
+    put_varint(out, bytes as u64);
+}
+
+/// A chunk whose bytes are copied.
+#[cfg(test)]
+pub(crate) fn put_chunk(out: &mut Vec<u8>, id: CallId, of_return: bool, bytes: &[u8]) {
+    put_chunk_head(out, id, of_return, bytes.len());
+    out.extend_from_slice(bytes);
 }
 
 /// Arguments as a caller writes them: slots behind each other, counted at the front when sent.

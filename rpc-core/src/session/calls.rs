@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     error::Violation,
+    message::Out,
     object::{Capabilities, Capability, Encoded, Passing, STREAM_TAKEN},
     path::Path,
     small_bytes::SmallBytes,
@@ -340,7 +341,8 @@ impl<W: Waiter> Calls<W> {
             if methods.define(number) {
                 outgoing.objects.learn(method.objects());
                 let fingerprint = method.signature().fingerprint;
-                outgoing.append(|out| wire::put_define(out, number, service, method.name, fingerprint));
+                outgoing
+                    .append(|out| wire::put_define(out.bytes(), number, service, method.name, fingerprint));
             }
         }
         let passed = match pass(&objects, outgoing) {
@@ -372,7 +374,7 @@ impl<W: Waiter> Calls<W> {
         }
         outgoing.append(|out| {
             if define {
-                wire::put_define(out, number, service, method.name, method.signature().fingerprint);
+                wire::put_define(out.bytes(), number, service, method.name, method.signature().fingerprint);
             }
             wire::put_frame(out, &Frame::Call(call));
         });

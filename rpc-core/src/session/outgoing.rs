@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::{objects::Objects, streams::Streams};
 use crate::{
+    message::{Message, Out},
     small_bytes::SmallBytes,
     time::Time,
     wire::{
@@ -45,7 +46,7 @@ pub(crate) struct Outgoing {
 
 #[derive(Default)]
 struct Batch {
-    bytes: Vec<u8>,
+    message: Message,
     returns: usize,
 }
 
@@ -89,11 +90,11 @@ impl Outgoing {
     }
 
     /// Appends what `encode` writes, as one frame or several that stay together.
-    pub(crate) fn append(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
-        let before = self.open.bytes.len();
-        encode(&mut self.open.bytes);
-        self.queued_bytes += self.open.bytes.len() - before;
-        if self.open.bytes.len() >= BATCH_BYTES {
+    pub(crate) fn append(&mut self, encode: impl FnOnce(&mut Message)) {
+        let before = self.open.message.len();
+        encode(&mut self.open.message);
+        self.queued_bytes += self.open.message.len() - before;
+        if self.open.message.len() >= BATCH_BYTES {
             let batch = self.take_open();
             self.full.push_back(batch);
         }
@@ -133,8 +134,8 @@ impl Outgoing {
 
     /// The open batch; the next one starts with as much room as it needed.
     fn take_open(&mut self) -> Batch {
-        let room = self.open.bytes.len().min(BATCH_BYTES);
-        std::mem::replace(&mut self.open, Batch { bytes: Vec::with_capacity(room), returns: 0 })
+        let room = self.open.message.bytes().len().min(BATCH_BYTES);
+        std::mem::replace(&mut self.open, Batch { message: Message::with_capacity(room), returns: 0 })
     }
 
     /// The number of the message that has what is appended now.
@@ -149,7 +150,7 @@ impl Outgoing {
 
     /// The number of the open batch, if that or another waits behind the message that is being handed out.
     pub(super) fn position_behind_message(&self) -> Option<usize> {
-        let is_last = self.full.is_empty() && self.open.bytes.is_empty();
+        let is_last = self.full.is_empty() && self.open.message.is_empty();
         (!is_last).then_some(self.popped + 1 + self.full.len())
     }
 
@@ -179,7 +180,7 @@ impl Outgoing {
         wire::put_frame(&mut bytes, frame);
         self.queued_bytes += bytes.len();
         let first = self.full.front_mut().unwrap_or(&mut self.open);
-        first.bytes.splice(0..0, bytes);
+        first.message.prepend(&bytes);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -188,18 +189,18 @@ impl Outgoing {
 
     /// Whether nothing waits to be sent but items of streams, and what is said about them.
     pub(crate) fn has_only_streams(&self) -> bool {
-        self.full.is_empty() && self.open.bytes.is_empty() && self.large.is_empty()
+        self.full.is_empty() && self.open.message.is_empty() && self.large.is_empty()
     }
 
     /// Bytes handed out or ready to be.
     pub(crate) fn sent_bytes(&self) -> usize {
         self.sent_bytes
-            + self.open.bytes.len()
-            + self.full.iter().map(|batch| batch.bytes.len()).sum::<usize>()
+            + self.open.message.len()
+            + self.full.iter().map(|batch| batch.message.len()).sum::<usize>()
     }
 
     /// The next message. With `large`, items of streams and one chunk ride along.
-    pub(crate) fn pop_message(&mut self, large: bool) -> Option<Vec<u8>> {
+    pub(crate) fn pop_message(&mut self, large: bool) -> Option<Message> {
         for frame in self.streams.take_control() {
             self.push(&frame);
         }
@@ -207,7 +208,7 @@ impl Outgoing {
             Some(batch) => batch,
             None => self.take_open(),
         };
-        let Batch { bytes: mut message, returns } = batch;
+        let Batch { mut message, returns } = batch;
         self.returns -= returns;
         self.queued_bytes -= message.len();
         if large {
@@ -232,7 +233,7 @@ impl Outgoing {
     }
 
     /// Adds a chunk of the payload that has waited longest, among those whose frame has left or leaves with it.
-    fn append_chunk(&mut self, message: &mut Vec<u8>) {
+    fn append_chunk(&mut self, message: &mut Message) {
         let Some(index) = self.large.iter().position(|large| large.announced_in <= self.popped) else {
             return;
         };
@@ -241,8 +242,8 @@ impl Outgoing {
         let room = MESSAGE_BYTES.saturating_sub(message.len() + CHUNK_HEAD_BYTES).max(1);
         let chunk = large.rest.split_to(large.rest.len().min(CHUNK_BYTES).min(room));
         self.queued_bytes -= chunk.len();
-        message.reserve_exact(chunk.len() + CHUNK_HEAD_BYTES);
-        wire::put_chunk(message, large.id, large.of_return, &chunk);
+        wire::put_chunk_head(message.bytes(), large.id, large.of_return, chunk.len());
+        message.put_long(&chunk);
         if !large.rest.is_empty() {
             self.large.push_back(large);
         } else if !large.of_return {

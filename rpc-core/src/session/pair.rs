@@ -29,6 +29,7 @@ use crate::{
     error::{StopReason, Violation},
     limits::Limits,
     link::{Handle, Interest, Link},
+    message::Message,
     object::{Behaviour, Capability, Home, Import, LocalObject, Passing},
     path::{Path, Step},
     select::{self, SelectError},
@@ -609,7 +610,7 @@ impl TestPeer {
 
     pub(crate) fn poll_message(&mut self, now: Time) -> Option<Vec<u8>> {
         self.now = now;
-        let message = self.session.poll_message(now, true);
+        let message = self.session.poll_message(now, true).map(Message::into_bytes);
         self.take_events();
         if let Some(message) = &message {
             self.sent.push(message.clone());

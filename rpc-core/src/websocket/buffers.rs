@@ -10,7 +10,7 @@
 //! ```
 //!
 //! [`Metered`](super::metered::Metered) reports the traffic; the socket asks for the wanted sizes when it can rebuild
-//! its codec, which also drops the write buffer.
+//! its codec. A write buffer that a long message made large is given back when no other has followed for a while.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ const WAKING_READS: u32 = 4;
 const SMALL_READS: u32 = 256;
 /// After this long without traffic that needs it, a large buffer is given back.
 pub(super) const QUIET: Duration = Duration::from_secs(5);
-/// A write buffer that has held a longer message is dropped after [`QUIET`].
+/// A write buffer that has held a longer message shrinks after [`QUIET`].
 const WRITE_BYTES_KEPT: usize = 16 << 10;
 
 pub(super) struct BufferSizing {
@@ -44,7 +44,6 @@ pub(super) struct BufferSizing {
     last_large_read: Instant,
     /// When the last message went out that made the write buffer large.
     large_write: Option<Instant>,
-    write_buffer_unwanted: bool,
 }
 
 impl BufferSizing {
@@ -58,7 +57,6 @@ impl BufferSizing {
             last_read: now,
             last_large_read: now,
             large_write: None,
-            write_buffer_unwanted: false,
         }
     }
 
@@ -105,7 +103,7 @@ impl BufferSizing {
         if self.small_reads >= SMALL_READS { self.rung - 1 } else { self.rung }
     }
 
-    /// Takes note of a message of `bytes` handed to the codec.
+    /// Takes note of a message of `bytes` that is to be written.
     pub(super) fn observe_write(&mut self, bytes: usize) {
         if bytes > WRITE_BYTES_KEPT {
             self.large_write = Some(Instant::now());
@@ -114,10 +112,9 @@ impl BufferSizing {
 
     /// When [`give_back`](Self::give_back) has something to do, if it ever has.
     pub(super) fn quiet_deadline(&self) -> Option<Instant> {
-        if self.wants_rebuild() {
-            return None;
-        }
         let read = match self.rung {
+            // Decided already.
+            _ if self.wants_rebuild() => None,
             IDLE => None,
             START => Some(self.last_read),
             _ => Some(self.last_large_read),
@@ -125,22 +122,22 @@ impl BufferSizing {
         [read, self.large_write].into_iter().flatten().min().map(|since| since + QUIET)
     }
 
-    /// Wants small buffers where the traffic of the last [`QUIET`] needed no large ones.
-    pub(super) fn give_back(&mut self, now: Instant) {
+    /// Wants small buffers where the traffic of the last [`QUIET`] needed no large ones. Whether the write buffer is to
+    /// shrink, which it can at once.
+    #[must_use]
+    pub(super) fn give_back(&mut self, now: Instant) -> bool {
         let is_quiet = |since: Instant| now.saturating_duration_since(since) >= QUIET;
         if is_quiet(self.last_read) {
             self.wanted = IDLE;
         } else if is_quiet(self.last_large_read) {
             self.wanted = self.rung.min(START);
         }
-        if self.large_write.is_some_and(is_quiet) {
-            self.write_buffer_unwanted = true;
-        }
+        self.large_write.take_if(|since| is_quiet(*since)).is_some()
     }
 
     /// Whether the codec should be rebuilt when it can be.
     pub(super) fn wants_rebuild(&self) -> bool {
-        self.wanted != self.rung || self.write_buffer_unwanted
+        self.wanted != self.rung
     }
 
     /// The read buffer's size.
@@ -154,8 +151,6 @@ impl BufferSizing {
         self.reads = 0;
         self.full_reads = 0;
         self.small_reads = 0;
-        self.large_write = None;
-        self.write_buffer_unwanted = false;
         self.read_bytes()
     }
 }

@@ -1,4 +1,4 @@
-//! The byte stream below the codec, with a [`Meter`] on its inbound side.
+//! The byte stream below the codec, with a [`Meter`] on its inbound side and an [`Outbox`] on the other.
 //!
 //! tungstenite knows only `io::Error`. So when the meter finds a violation, the read fails and the reason is parked
 //! here, where the socket picks it up as soon as the codec returns the failure.
@@ -14,13 +14,20 @@ use tokio::{
     time::Instant,
 };
 
-use super::{buffers::BufferSizing, meter::Meter};
-use crate::{Limits, error::SocketError};
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+use super::{buffers::BufferSizing, meter::Meter, outbox::Outbox};
+use crate::{Limits, error::SocketError, message::Message};
+
+/// Bytes that collect before they are written without a flush. Larger values make the two sides take turns. While more
+/// wait, neither messages nor what the codec has to say are added.
+pub(super) const WRITE_TARGET_BYTES: usize = 4 << 10;
 
 pub(super) struct Metered<IO> {
     io: IO,
     pub(super) meter: Meter,
     pub(super) sizing: BufferSizing,
+    pub(super) outbox: Outbox,
     /// When a ping was sent, until anything arrives.
     pub(super) pinged: Option<Instant>,
     violation: Option<SocketError>,
@@ -31,7 +38,7 @@ pub(super) struct Metered<IO> {
 
 impl<IO> Metered<IO> {
     /// Wraps `io` after its handshake; `already_read` are bytes of the first frames that came with it.
-    pub(super) fn new(io: IO, limits: &Limits, already_read: &[u8]) -> Self {
+    pub(super) fn new(io: IO, role: Role, limits: &Limits, already_read: &[u8]) -> Self {
         let now = Instant::now();
         let mut meter = Meter::new(limits);
         let violation = meter.observe(now, already_read).err();
@@ -39,6 +46,7 @@ impl<IO> Metered<IO> {
             io,
             meter,
             sizing: BufferSizing::new(now),
+            outbox: Outbox::new(role),
             pinged: None,
             violation,
             write_blocked: false,
@@ -51,9 +59,22 @@ impl<IO> Metered<IO> {
         self.violation.as_ref()
     }
 
-    /// Whether the last write found the link full, so that the codec still holds bytes.
+    /// Whether the last write found the link full, so that bytes are left.
     pub(super) fn is_write_blocked(&self) -> bool {
         self.write_blocked
+    }
+
+    /// Adds a message to them.
+    pub(super) fn push(&mut self, message: Message) {
+        self.sizing.observe_write(message.len());
+        self.outbox.push(message);
+    }
+
+    /// Gives memory back that the traffic has not needed for a while.
+    pub(super) fn give_back(&mut self, now: Instant) {
+        if self.sizing.give_back(now) {
+            self.outbox.shrink();
+        }
     }
 
     /// When the peer last sent something, or took something off a full link.
@@ -115,22 +136,39 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Metered<IO> {
     }
 }
 
+impl<IO: AsyncWrite + Unpin> Metered<IO> {
+    /// Writes all that waits.
+    pub(super) fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { outbox, io, write_blocked, pinged, taken, .. } = self;
+        let written = outbox.poll_write(io, cx, || {
+            if std::mem::take(write_blocked) {
+                *pinged = None;
+                *taken = Some(Instant::now());
+            }
+        });
+        self.write_blocked = written.is_pending();
+        written
+    }
+}
+
+/// What the codec writes. It goes in behind the messages, and always whole, so that none comes between its halves.
 impl<IO: AsyncWrite + Unpin> AsyncWrite for Metered<IO> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.io).poll_write(cx, bytes);
-        if self.write_blocked && matches!(result, Poll::Ready(Ok(1..))) {
-            self.pinged = None;
-            self.taken = Some(Instant::now());
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if this.outbox.len() >= WRITE_TARGET_BYTES {
+            ready!(this.poll_write_out(cx))?;
         }
-        self.write_blocked = result.is_pending();
-        result
+        this.outbox.push_frames(bytes);
+        Poll::Ready(Ok(bytes.len()))
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(this.poll_write_out(cx))?;
+        Pin::new(&mut this.io).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
     }
 }

@@ -1,7 +1,8 @@
 //! One live WebSocket: whole binary messages, a heartbeat, and a close that says why.
 //!
 //! The driver polls it from one task. Inbound it holds at most one unfinished message of
-//! [`Limits::message_bytes_max`] and one read buffer; outbound at most [`WRITE_BUFFER_BYTES_MAX`].
+//! [`Limits::message_bytes_max`] and one read buffer; outbound at most what was
+//! left of [`WRITE_TARGET_BYTES`], one message, and a few control frames.
 //!
 //! ```text
 //!          poll_close                the peer's close, or the link ends
@@ -29,24 +30,24 @@ use tokio::{
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
-        Error as CodecError, Message, Utf8Bytes,
+        Error as CodecError, Message as CodecMessage, Utf8Bytes,
         error::{CapacityError, ProtocolError},
         protocol::{CloseFrame, Role, WebSocketConfig},
     },
 };
 
-use super::metered::Metered;
-use crate::{Limits, close_codes, error::SocketError, transport::Transport};
+use super::metered::{Metered, WRITE_TARGET_BYTES};
+use crate::{
+    Limits, close_codes,
+    error::SocketError,
+    transport::{Message, Transport},
+};
 
 /// The longest message a socket sends: a batch sealed just below 16 KiB to which one chunk of 64 KiB was added.
 pub const SEND_BYTES_MAX: usize = crate::wire::MESSAGE_BYTES_MAX;
 
-/// Bytes that collect before they are written without a flush. Larger values make the two sides take turns.
-const WRITE_TARGET_BYTES: usize = 4 << 10;
-
-/// Everything that may wait for a peer that does not read: what had collected, the longest message with its header,
-/// and 1 KiB of pongs, one ping and a close.
-const WRITE_BUFFER_BYTES_MAX: usize = WRITE_TARGET_BYTES + SEND_BYTES_MAX + (1 << 10);
+/// What the codec keeps where its control frames find no room below: its last pong, one ping and a close.
+const CONTROL_BYTES_MAX: usize = 1 << 10;
 
 /// The longest close reason RFC 6455 has room for.
 const CLOSE_REASON_BYTES_MAX: usize = 123;
@@ -113,7 +114,7 @@ enum Timer {
 impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
     /// A socket over `io`, whose handshake is done; `already_read` are bytes that followed it.
     pub(super) fn open(io: IO, role: Role, limits: &Limits, already_read: Vec<u8>) -> Self {
-        let metered = Metered::new(io, limits, &already_read);
+        let metered = Metered::new(io, role, limits, &already_read);
         let config = codec_config(limits.message_bytes_max, metered.sizing.read_bytes());
         let stream = WebSocketStream::from_partially_read(metered, already_read, role, Some(config));
         Self {
@@ -164,11 +165,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
                 Some(Ok(message)) => {
                     self.delivered += 1;
                     match message {
-                        Message::Binary(bytes) => return Poll::Ready(Some(Ok(bytes))),
+                        CodecMessage::Binary(bytes) => return Poll::Ready(Some(Ok(bytes))),
                         // Any byte is a sign of life, and the codec answers pings by itself.
-                        Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
-                        Message::Text(_) => return Poll::Ready(Some(Err(self.fail(cx, SocketError::Text)))),
-                        Message::Close(frame) => {
+                        CodecMessage::Ping(_) | CodecMessage::Pong(_) | CodecMessage::Frame(_) => {}
+                        CodecMessage::Text(_) => {
+                            return Poll::Ready(Some(Err(self.fail(cx, SocketError::Text))));
+                        }
+                        CodecMessage::Close(frame) => {
                             self.accept_close(cx, frame);
                             return Poll::Ready(None);
                         }
@@ -241,7 +244,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
         if self.ping_deadline().is_some_and(|at| at <= now) {
             self.ping(now);
         }
-        self.metered().sizing.give_back(now);
+        self.metered().give_back(now);
         let next = self.next_deadline().unwrap_or_else(|| now + Duration::from_secs(60 * 60));
         self.timer.as_mut().reset(next);
         Poll::Ready(Timer::Fired)
@@ -277,7 +280,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
         self.metered().pinged = Some(now);
         // On a full link a ping would only wait behind the rest; the peer is asked by that already.
         if !self.metered().is_write_blocked() {
-            self.flush_due = Pin::new(self.stream()).start_send(Message::Ping(Bytes::new())).is_ok();
+            self.flush_due = Pin::new(self.stream()).start_send(CodecMessage::Ping(Bytes::new())).is_ok();
         }
     }
 
@@ -321,7 +324,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
     fn queue_close(&mut self, code: u16, reason: &str) -> Result<(), SocketError> {
         let reason = &reason[..reason.floor_char_boundary(CLOSE_REASON_BYTES_MAX)];
         let frame = CloseFrame { code: code.into(), reason: Utf8Bytes::from(reason) };
-        let sent = Pin::new(self.stream()).start_send(Message::Close(Some(frame)));
+        let sent = Pin::new(self.stream()).start_send(CodecMessage::Close(Some(frame)));
         sent.map_err(|error| self.translate(error))
     }
 
@@ -424,22 +427,19 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for Socket<I
             // How it ended is for poll_receive to say.
             Phase::Closing | Phase::Answering | Phase::Ended => return Poll::Pending,
         }
-        // Pongs may have filled the buffer without a message of ours noticing.
-        if self.metered().is_write_blocked() {
-            ready!(self.poll_flush_all(cx))?;
+        if self.metered().is_write_blocked() || self.metered().outbox.len() >= WRITE_TARGET_BYTES {
+            ready!(self.metered().poll_write_out(cx)).map_err(from_io)?;
         }
-        let ready = ready!(Pin::new(self.stream()).poll_ready(cx));
-        Poll::Ready(ready.map_err(|error| self.translate(error)))
+        Poll::Ready(Ok(()))
     }
 
-    fn send(&mut self, message: Bytes) -> Result<(), SocketError> {
+    fn send(&mut self, message: Message) -> Result<(), SocketError> {
         let bytes = message.len();
         if bytes > SEND_BYTES_MAX {
             return Err(SocketError::TooLong { bytes, max: SEND_BYTES_MAX });
         }
-        self.metered().sizing.observe_write(bytes);
-        let sent = Pin::new(self.stream()).start_send(Message::Binary(message));
-        sent.map_err(|error| self.translate(error))
+        self.metered().push(message);
+        Ok(())
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
@@ -473,8 +473,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for Socket<I
 fn codec_config(message_bytes_max: usize, read_bytes: usize) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(read_bytes)
-        .write_buffer_size(WRITE_TARGET_BYTES)
-        .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
+        .write_buffer_size(0)
+        .max_write_buffer_size(CONTROL_BYTES_MAX)
         .max_message_size(Some(message_bytes_max))
         .max_frame_size(Some(message_bytes_max))
 }
@@ -485,7 +485,8 @@ fn from_io(error: io::Error) -> SocketError {
         io::ErrorKind::ConnectionReset
         | io::ErrorKind::ConnectionAborted
         | io::ErrorKind::BrokenPipe
-        | io::ErrorKind::UnexpectedEof => SocketError::Cut,
+        | io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::WriteZero => SocketError::Cut,
         _ => error.into(),
     }
 }

@@ -5,6 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use super::{INITIAL_STREAMS, STREAM_ID_MAX, StreamEvent, Streams};
 use crate::{
     error::{StopReason, Violation},
+    message::{Message, Out},
     object::{Capability, Encoded},
     session::{calls::pass_settled, exhausted, outgoing::Outgoing},
     small_bytes::SmallBytes,
@@ -176,7 +177,7 @@ impl Streams {
 
 impl Outgoing {
     /// Adds what streams have to send, in turns, until the message has so many bytes.
-    pub(in crate::session) fn append_streams(&mut self, message: &mut Vec<u8>, bytes: usize) {
+    pub(in crate::session) fn append_streams(&mut self, message: &mut Message, bytes: usize) {
         let mut not_open = 0;
         while message.len() < bytes
             && not_open < self.streams.turns.len()
@@ -196,9 +197,9 @@ impl Outgoing {
                 // Streams open in the order of their ids: behind those of calls that are written and wait.
                 Some(last) => {
                     outlet.opened_in = last;
-                    let mut frames = Vec::new();
+                    let mut frames = Message::default();
                     self.append_queued(&mut frames, stream, queued, last);
-                    self.append(|out| out.extend_from_slice(&frames));
+                    self.append(|out| out.append(frames));
                 }
                 None => self.append_queued(message, stream, queued, position),
             }
@@ -216,14 +217,14 @@ impl Outgoing {
     }
 
     /// Writes what is next of a stream to the message of that number.
-    fn append_queued(&mut self, message: &mut Vec<u8>, stream: StreamId, queued: Queued, position: usize) {
+    fn append_queued(&mut self, message: &mut Message, stream: StreamId, queued: Queued, position: usize) {
         match queued {
             Queued::Whole(Piece::Items { count, items }) => {
                 let table = items.capabilities.as_deref().unwrap_or_default();
                 let charge = items_charge(count, items.len(), table.len());
                 match pass_settled(table, self, position) {
                     Ok(passed) => {
-                        wire::put_items(message, stream, &passed, count, &items.bytes);
+                        wire::put_items(message.bytes(), stream, &passed, count, &items.bytes);
                         self.streams.was_sent(stream, charge);
                     }
                     Err(failure) => self.break_off(message, stream, failure),
@@ -234,7 +235,7 @@ impl Outgoing {
                 let charge = items_charge(1, 0, table.len());
                 match pass_settled(table, self, position) {
                     Ok(passed) => {
-                        wire::put_large_item(message, stream, &passed, head.len() + item.len());
+                        wire::put_large_item(message.bytes(), stream, &passed, head.len() + item.len());
                         self.streams.was_sent(stream, charge);
                         self.append_item_chunk(message, stream, head, item.bytes.into_bytes());
                     }
@@ -253,7 +254,7 @@ impl Outgoing {
 
     fn append_item_chunk(
         &mut self,
-        message: &mut Vec<u8>,
+        message: &mut Message,
         stream: StreamId,
         mut head: SmallBytes,
         mut rest: bytes::Bytes,
@@ -264,8 +265,9 @@ impl Outgoing {
         if within > 0 {
             let length = (head.len() + rest.len()).min(CHUNK_BYTES).min(within.max(ITEM_CHUNK_BYTES));
             let chunk = rest.split_to(length.saturating_sub(head.len()).min(rest.len()));
-            message.reserve_exact(length + wire::CHUNK_HEAD_BYTES);
-            wire::put_item_chunk(message, stream, &[&head, &chunk]);
+            wire::put_item_chunk_head(message.bytes(), stream, head.len() + chunk.len());
+            message.bytes().extend_from_slice(&head);
+            message.put_long(&chunk);
             self.streams.was_sent(stream, (head.len() + chunk.len()) as u64);
             head = SmallBytes::default();
         }
@@ -277,7 +279,7 @@ impl Outgoing {
     }
 
     /// What it was to send next cannot be.
-    fn break_off(&mut self, message: &mut Vec<u8>, stream: StreamId, failure: Failure) {
+    fn break_off(&mut self, message: &mut Message, stream: StreamId, failure: Failure) {
         self.streams.forget(stream);
         let reason = StopReason::Refused { reason: failure.to_string() };
         self.streams.events.push_back(StreamEvent::Stopped { stream, reason });

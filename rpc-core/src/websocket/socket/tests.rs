@@ -4,6 +4,7 @@ use futures::future::join;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
+use crate::message::Out;
 
 const BINARY: u8 = 0x82;
 const PING: u8 = 0x89;
@@ -22,7 +23,7 @@ impl Steps for Socket<DuplexStream> {
 
     async fn say(&mut self, message: impl Into<Bytes>) {
         poll_fn(|cx| self.poll_ready(cx)).await.expect("ready");
-        self.send(message.into()).expect("sent");
+        self.send(in_pieces(message.into())).expect("sent");
         poll_fn(|cx| self.poll_flush(cx)).await.expect("flushed");
     }
 
@@ -44,6 +45,14 @@ fn pair(link_bytes: usize) -> (Socket<DuplexStream>, Socket<DuplexStream>) {
         Socket::open(client, Role::Client, &limits, Vec::new()),
         Socket::open(server, Role::Server, &limits, Vec::new()),
     )
+}
+
+/// A message whose bytes lie in several places.
+fn in_pieces(mut bytes: Bytes) -> Message {
+    let mut message = Message::default();
+    message.bytes().extend_from_slice(&bytes.split_to(bytes.len().min(3)));
+    message.put_long(&bytes);
+    message
 }
 
 /// A client's frame. Its mask is zero, so the payload is readable.
@@ -153,7 +162,7 @@ async fn no_message_is_lost_or_reordered_when_buffers_are_rebuilt() {
             unanswered.push_back(message.expect("open").expect("a message"));
         }
         while !unanswered.is_empty() && server.poll_ready(cx).is_ready() {
-            server.send(unanswered.pop_front().expect("not empty")).expect("sent");
+            server.send(in_pieces(unanswered.pop_front().expect("not empty"))).expect("sent");
         }
         let _ = server.poll_flush(cx);
         while let Poll::Ready(message) = client.poll_receive(cx) {
@@ -171,7 +180,7 @@ async fn no_message_is_lost_or_reordered_when_buffers_are_rebuilt() {
             return Poll::Pending;
         }
         while due(&messages) == Duration::ZERO && !messages.is_empty() && client.poll_ready(cx).is_ready() {
-            client.send(messages.pop_front().expect("not empty").1).expect("sent");
+            client.send(in_pieces(messages.pop_front().expect("not empty").1)).expect("sent");
         }
         let _ = client.poll_flush(cx);
         if echoes.is_empty() {
@@ -201,9 +210,10 @@ async fn buffers_grow_for_large_messages_and_shrink_in_silence() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_write_buffer_that_grew_is_dropped_while_small_messages_go_on() {
+async fn a_write_buffer_that_grew_shrinks_while_small_messages_go_on() {
     let (mut client, mut server) = pair(1 << 20);
     client.say(vec![1; 60_000]).await;
+    assert!(client.metered().outbox.capacity() >= 60_000, "a client masks what it sends");
     for _ in 0..6 {
         server.say("small").await;
         let second = Duration::from_secs(1);
@@ -211,7 +221,8 @@ async fn a_write_buffer_that_grew_is_dropped_while_small_messages_go_on() {
         assert!(tokio::time::timeout(second, client.receive()).await.is_err());
     }
     assert_eq!(client.metered().sizing.read_bytes(), 4 << 10, "it is not idle");
-    assert_eq!(client.rebuilds, 1);
+    assert_eq!(client.rebuilds, 0);
+    assert!(client.metered().outbox.capacity() < 1_000);
 }
 
 #[tokio::test(start_paused = true)]
@@ -267,8 +278,10 @@ async fn a_peer_that_pings_and_never_reads_costs_bounded_memory() {
         }
     };
     let ((), bytes) = join(said, drained).await;
-    assert!(bytes.ends_with(&[BINARY, 5, b'h', b'e', b'l', b'l', b'o']), "the message comes after the pongs");
-    assert!(read < WRITE_BUFFER_BYTES_MAX + 1024, "{read} bytes were kept for a peer that did not read");
+    let hello = [BINARY, 5, b'h', b'e', b'l', b'l', b'o'];
+    assert!(bytes.windows(hello.len()).any(|bytes| bytes == hello), "the message comes beside the pongs");
+    let kept = 2 * WRITE_TARGET_BYTES + CONTROL_BYTES_MAX;
+    assert!(read < kept, "{read} bytes were kept for a peer that did not read");
 }
 
 #[tokio::test(start_paused = true)]
@@ -276,7 +289,7 @@ async fn a_sender_waits_for_a_peer_that_does_not_read() {
     let (mut socket, mut peer) = server(&Limits::default(), 1 << 10);
     let mut sent = 0;
     while poll_fn(|cx| Poll::Ready(socket.poll_ready(cx))).await.is_ready() {
-        socket.send(Bytes::from(vec![0; 50_000])).expect("there was room");
+        socket.send(in_pieces(vec![0; 50_000].into())).expect("there was room");
         sent += 1;
     }
     assert_eq!(sent, 1, "the link holds 1 KiB only");
@@ -290,7 +303,7 @@ async fn a_sender_waits_for_a_peer_that_does_not_read() {
 #[tokio::test(start_paused = true)]
 async fn a_message_longer_than_a_batch_is_not_sent() {
     let (mut socket, _peer) = server(&Limits::default(), 1 << 20);
-    let error = socket.send(Bytes::from(vec![0; SEND_BYTES_MAX + 1])).expect_err("too long");
+    let error = socket.send(in_pieces(vec![0; SEND_BYTES_MAX + 1].into())).expect_err("too long");
     assert!(matches!(error, SocketError::TooLong { .. }), "{error:?}");
     socket.say(vec![0; SEND_BYTES_MAX]).await;
 }
@@ -480,7 +493,7 @@ async fn a_link_that_is_cut_is_reported_wherever_it_happens() {
 async fn a_peer_that_reads_slowly_and_says_nothing_is_alive() {
     let (mut socket, mut peer) = server(&Limits::default(), 256);
     poll_fn(|cx| socket.poll_ready(cx)).await.expect("ready");
-    socket.send(vec![7; 60_000].into()).expect("sent");
+    socket.send(in_pieces(vec![7; 60_000].into())).expect("sent");
     let slowly = async {
         let mut space = [0; 256];
         for _ in 0..100 {

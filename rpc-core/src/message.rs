@@ -1,0 +1,196 @@
+//! Messages on their way out: what was encoded, and long byte strings that stay where they lie.
+
+use bytes::{Buf, Bytes};
+
+/// Byte strings from this length on are not copied. Below, a copy costs less than an entry of a vectored write.
+pub(crate) const LONG_BYTES: usize = 4 << 10;
+
+/// Something that frames are written to.
+pub(crate) trait Out {
+    /// Where the next byte goes.
+    fn bytes(&mut self) -> &mut Vec<u8>;
+
+    /// Appends bytes that may be many.
+    fn put_long(&mut self, bytes: &Bytes);
+}
+
+impl Out for Vec<u8> {
+    fn bytes(&mut self) -> &mut Vec<u8> {
+        self
+    }
+
+    fn put_long(&mut self, bytes: &Bytes) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+/// One message, in several pieces of memory.
+#[derive(Debug, Clone, Default)]
+pub struct Message {
+    bytes: Vec<u8>,
+    /// Byte strings that lie elsewhere, and before which of the bytes they go.
+    parts: Vec<(usize, Bytes)>,
+    parts_bytes: usize,
+}
+
+impl Out for Message {
+    fn bytes(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    fn put_long(&mut self, bytes: &Bytes) {
+        if bytes.len() < LONG_BYTES {
+            return self.bytes.extend_from_slice(bytes);
+        }
+        self.parts.push((self.bytes.len(), bytes.clone()));
+        self.parts_bytes += bytes.len();
+    }
+}
+
+impl Message {
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), ..Self::default() }
+    }
+
+    /// Bytes of the whole message.
+    pub fn len(&self) -> usize {
+        self.bytes.len() + self.parts_bytes
+    }
+
+    /// Whether it has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes in order, in as few slices as there are. A slice may be empty.
+    pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.parts.iter().map(|(at, _)| *at));
+        let ends = self.parts.iter().map(|(at, _)| *at).chain(std::iter::once(self.bytes.len()));
+        let between = starts.zip(ends).map(|(start, end)| &self.bytes[start..end]);
+        let parts = self.parts.iter().map(|(_, part)| &part[..]).chain(std::iter::once(&[][..]));
+        between.zip(parts).flat_map(|(bytes, part)| [bytes, part])
+    }
+
+    /// The bytes in one piece; copied only if they lie in several.
+    pub fn into_bytes(self) -> Vec<u8> {
+        if self.parts.is_empty() {
+            return self.bytes;
+        }
+        let mut whole = Vec::with_capacity(self.len());
+        self.slices().for_each(|slice| whole.extend_from_slice(slice));
+        whole
+    }
+
+    /// Puts bytes before all others.
+    pub(crate) fn prepend(&mut self, bytes: &[u8]) {
+        self.bytes.splice(0..0, bytes.iter().copied());
+        self.parts.iter_mut().for_each(|(at, _)| *at += bytes.len());
+    }
+
+    /// Appends another message.
+    pub(crate) fn append(&mut self, other: Self) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&other.bytes);
+        self.parts.extend(other.parts.into_iter().map(|(at, part)| (start + at, part)));
+        self.parts_bytes += other.parts_bytes;
+    }
+}
+
+/// A message that is written little by little, and to which others are added behind.
+#[cfg(feature = "websocket")]
+#[derive(Debug, Default)]
+pub(crate) struct Unwritten {
+    message: Message,
+    /// So many bytes of the message are written.
+    written: usize,
+}
+
+#[cfg(feature = "websocket")]
+impl Unwritten {
+    /// Bytes that are not written yet.
+    pub(crate) fn len(&self) -> usize {
+        self.message.len() - self.written
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Where more is appended.
+    pub(crate) fn message(&mut self) -> &mut Message {
+        self.forget_written();
+        &mut self.message
+    }
+
+    /// What is not written, as far as `slices` has room for it. Gives how many were filled.
+    pub(crate) fn fill<'a>(&'a self, slices: &mut [std::io::IoSlice<'a>]) -> usize {
+        let mut skip = self.written;
+        let mut filled = 0;
+        for mut slice in self.message.slices() {
+            if skip >= slice.len() {
+                skip -= slice.len();
+                continue;
+            }
+            slice = &slice[std::mem::take(&mut skip)..];
+            let Some(place) = slices.get_mut(filled) else { break };
+            *place = std::io::IoSlice::new(slice);
+            filled += 1;
+        }
+        filled
+    }
+
+    /// So many more bytes were written.
+    pub(crate) fn advance(&mut self, bytes: usize) {
+        self.written += bytes;
+        if self.written == self.message.len() {
+            self.message.bytes.clear();
+            self.message.parts.clear();
+            self.message.parts_bytes = 0;
+            self.written = 0;
+        }
+    }
+
+    /// Gives memory back that only long messages need.
+    pub(crate) fn shrink(&mut self) {
+        self.forget_written();
+        self.message.bytes.shrink_to_fit();
+        self.message.parts.shrink_to_fit();
+    }
+
+    /// What was written makes room. What is left is moved, so it should be little.
+    fn forget_written(&mut self) {
+        if self.written == 0 {
+            return;
+        }
+        let Message { bytes, parts, parts_bytes } = &mut self.message;
+        let mut left = std::mem::take(&mut self.written);
+        let mut gone = 0;
+        // Bytes before the first part, the part, and so on.
+        let mut over = 0;
+        for (at, part) in parts.iter_mut() {
+            let before = (*at - gone).min(left);
+            gone += before;
+            left -= before;
+            if gone < *at {
+                break;
+            }
+            let of_part = part.len().min(left);
+            left -= of_part;
+            *parts_bytes -= of_part;
+            part.advance(of_part);
+            if !part.is_empty() {
+                break;
+            }
+            over += 1;
+        }
+        parts.drain(..over);
+        if parts.first().is_none_or(|(at, _)| *at > gone) {
+            gone += left;
+        }
+        bytes.drain(..gone);
+        parts.iter_mut().for_each(|(at, _)| *at -= gone);
+    }
+}
+
+#[cfg(test)]
+mod tests;
