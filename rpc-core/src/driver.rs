@@ -39,6 +39,10 @@ use crate::{
 const SEAL_GRACE: Duration = Duration::from_millis(1);
 /// Messages read, handlers started and results handed out before other tasks get their turn.
 const TURN_STEPS: usize = 256;
+/// So many bytes count as one of them: long messages must not make turns long, at whose ends other sessions, and calls made
+/// meanwhile, get theirs.
+const STEP_READ_BYTES: usize = 1 << 10;
+const STEP_SENT_BYTES: usize = 2 << 10;
 /// So many bytes of results are sent while others are still being made.
 const SLICE_BYTES: usize = 1 << 10;
 /// A handler that holds its thread for longer before its first await is named in a warning.
@@ -232,7 +236,7 @@ impl<T: Transport> Driver<T> {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            self.send(cx, now)?;
+            self.send(cx, now, &mut steps)?;
             self.tell_backlog();
             self.wakers.drain(..).for_each(Waker::wake);
             received?;
@@ -335,7 +339,7 @@ impl<T: Transport> Driver<T> {
             match self.transport.poll_receive(cx) {
                 Poll::Pending => break,
                 Poll::Ready(Some(Ok(message))) => {
-                    *steps -= 1;
+                    *steps = steps.saturating_sub(1 + message.len() / STEP_READ_BYTES);
                     self.session.handle_message(now, message)?;
                     self.after_message(cx, now, steps)?;
                 }
@@ -395,7 +399,7 @@ impl<T: Transport> Driver<T> {
             }
             // The peer works on the first results while the next are made.
             if self.session.outgoing_bytes() >= SLICE_BYTES {
-                self.send(cx, now)?;
+                self.send(cx, now, steps)?;
             }
         }
         Ok(())
@@ -550,8 +554,10 @@ impl<T: Transport> Driver<T> {
         self.yielded
     }
 
-    fn send(&mut self, cx: &mut Context<'_>, now: Time) -> Result<(), End> {
-        let mut blocked = false;
+    /// Sends what there is, as far as there is room. Bytes take steps; the last one ends the turn, and the rest leaves in
+    /// the next. A turn that has none left still sends what it has made.
+    fn send(&mut self, cx: &mut Context<'_>, now: Time, steps: &mut usize) -> Result<(), End> {
+        let (mut blocked, mut bytes) = (false, *steps * STEP_SENT_BYTES);
         loop {
             // What has become pointless until the socket has room is never sealed.
             if self.transport.poll_ready(cx)?.is_pending() {
@@ -559,9 +565,17 @@ impl<T: Transport> Driver<T> {
                 break;
             }
             let Some(message) = self.session.poll_message(now, self.sealing == Sealing::Now) else { break };
+            let sent = message.len();
             self.transport.send(message)?;
             self.unflushed = true;
             self.blocked_since = None;
+            if *steps > 0 {
+                bytes = bytes.saturating_sub(sent);
+                *steps = bytes.div_ceil(STEP_SENT_BYTES);
+                if bytes == 0 {
+                    break;
+                }
+            }
         }
         if !self.session.has_queued_calls() {
             self.sealing = Sealing::Idle;

@@ -22,6 +22,10 @@ use crate::{Limits, error::SocketError, message::Message};
 /// Bytes that collect before they are written without a flush. Larger values make the two sides take turns. While more
 /// wait, neither messages nor what the codec has to say are added.
 pub(super) const WRITE_TARGET_BYTES: usize = 4 << 10;
+/// The same where long messages follow each other: waking the reader for each of them costs more than writing it.
+pub(super) const BULK_TARGET_BYTES: usize = 512 << 10;
+/// A message is long from here on.
+const BULK_BYTES: usize = 32 << 10;
 
 pub(super) struct Metered<IO> {
     io: IO,
@@ -32,6 +36,8 @@ pub(super) struct Metered<IO> {
     pub(super) pinged: Option<Instant>,
     violation: Option<SocketError>,
     write_blocked: bool,
+    /// The last message was long, and nobody waits for anything in it but its length.
+    is_bulk: bool,
     /// When a link that had been full took bytes again: the peer reads, though it may have nothing to say.
     taken: Option<Instant>,
 }
@@ -50,6 +56,7 @@ impl<IO> Metered<IO> {
             pinged: None,
             violation,
             write_blocked: false,
+            is_bulk: false,
             taken: None,
         }
     }
@@ -64,8 +71,14 @@ impl<IO> Metered<IO> {
         self.write_blocked
     }
 
+    /// Whether it is time to write.
+    pub(super) fn is_full(&self) -> bool {
+        self.outbox.len() >= if self.is_bulk { BULK_TARGET_BYTES } else { WRITE_TARGET_BYTES }
+    }
+
     /// Adds a message to them.
     pub(super) fn push(&mut self, message: Message) {
+        self.is_bulk = message.len() >= BULK_BYTES && !message.is_urgent;
         self.sizing.observe_write(message.len());
         self.outbox.push(message);
     }
@@ -155,7 +168,7 @@ impl<IO: AsyncWrite + Unpin> Metered<IO> {
 impl<IO: AsyncWrite + Unpin> AsyncWrite for Metered<IO> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if this.outbox.len() >= WRITE_TARGET_BYTES {
+        if this.is_full() {
             ready!(this.poll_write_out(cx))?;
         }
         this.outbox.push_frames(bytes);

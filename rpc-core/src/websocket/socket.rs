@@ -1,8 +1,8 @@
 //! One live WebSocket: whole binary messages, a heartbeat, and a close that says why.
 //!
 //! The driver polls it from one task. Inbound it holds at most one unfinished message of
-//! [`Limits::message_bytes_max`] and one read buffer; outbound at most what was
-//! left of [`WRITE_TARGET_BYTES`], one message, and a few control frames.
+//! [`Limits::message_bytes_max`] and one read buffer; outbound at most what
+//! collects before it is written, 512 KiB, one message more, and a few control frames.
 //!
 //! ```text
 //!          poll_close                the peer's close, or the link ends
@@ -36,7 +36,7 @@ use tokio_tungstenite::{
     },
 };
 
-use super::metered::{Metered, WRITE_TARGET_BYTES};
+use super::metered::Metered;
 use crate::{
     Limits, close_codes,
     error::SocketError,
@@ -427,7 +427,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for Socket<I
             // How it ended is for poll_receive to say.
             Phase::Closing | Phase::Answering | Phase::Ended => return Poll::Pending,
         }
-        if self.metered().is_write_blocked() || self.metered().outbox.len() >= WRITE_TARGET_BYTES {
+        if self.metered().is_write_blocked() || self.metered().is_full() {
             ready!(self.metered().poll_write_out(cx)).map_err(from_io)?;
         }
         Poll::Ready(Ok(()))

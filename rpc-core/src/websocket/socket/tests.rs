@@ -3,6 +3,7 @@ use std::{collections::VecDeque, future::poll_fn};
 use futures::future::join;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
+use super::super::metered::{BULK_TARGET_BYTES, WRITE_TARGET_BYTES};
 use super::*;
 use crate::message::Out;
 
@@ -292,12 +293,20 @@ async fn a_sender_waits_for_a_peer_that_does_not_read() {
         socket.send(in_pieces(vec![0; 50_000].into())).expect("there was room");
         sent += 1;
     }
-    assert_eq!(sent, 1, "the link holds 1 KiB only");
-    let mut space = vec![0; 60_000];
-    let drain = peer.read_exact(&mut space[..50_004]);
+    assert_eq!(sent, BULK_TARGET_BYTES.div_ceil(50_004), "the link holds 1 KiB only");
+    let mut space = vec![0; sent * 50_004];
+    let drain = peer.read_exact(&mut space);
     let (ready, drained) = join(poll_fn(|cx| socket.poll_ready(cx)), drain).await;
     ready.expect("the peer reads again");
-    drained.expect("the whole message");
+    drained.expect("all messages");
+    // A link that is known to be full is given nothing more, however little waits.
+    socket.send(in_pieces(vec![0; 5_000].into())).expect("there is room again");
+    assert!(poll_fn(|cx| Poll::Ready(socket.poll_flush(cx))).await.is_pending());
+    peer.read_exact(&mut space[..4_500]).await.expect("most of it");
+    assert!(poll_fn(|cx| Poll::Ready(socket.poll_flush(cx))).await.is_ready());
+    socket.send(in_pieces(vec![0; 2_000].into())).expect("there is room again");
+    assert!(poll_fn(|cx| Poll::Ready(socket.poll_flush(cx))).await.is_pending());
+    assert!(poll_fn(|cx| Poll::Ready(socket.poll_ready(cx))).await.is_pending());
 }
 
 #[tokio::test(start_paused = true)]
