@@ -11,6 +11,8 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing figures is what this program is for")]
 
 mod ours;
+#[cfg_attr(not(test), expect(dead_code, reason = "the next change draws"))]
+mod plots;
 mod process;
 mod raw;
 mod report;
