@@ -89,6 +89,8 @@ impl Moved {
     }
 }
 
+/// Calls in flight on one connection.
+pub(crate) const IN_FLIGHT: [usize; 4] = [1, 16, 128, 1_024];
 /// Calls in a chain.
 const DEPTH: usize = 8;
 /// Idle connections whose memory is measured.
@@ -109,10 +111,10 @@ impl Workload {
         vec![
             Self::OneAtATime(Placement::SameCore),
             Self::OneAtATime(Placement::CoreEach),
-            Self::InFlight(1),
-            Self::InFlight(16),
-            Self::InFlight(128),
-            Self::InFlight(1_024),
+            Self::InFlight(IN_FLIGHT[0]),
+            Self::InFlight(IN_FLIGHT[1]),
+            Self::InFlight(IN_FLIGHT[2]),
+            Self::InFlight(IN_FLIGHT[3]),
             Self::Connections,
             Self::Payload(64 << 10),
             Self::Payload(1 << 20),
@@ -244,6 +246,10 @@ impl Workload {
         let mut client = ClientProcess::start(program, subject, workers, address, work, time).await?;
         let _bound = match self {
             Self::OneAtATime(placement) => Some(process::bind(placement, client.id(), server)),
+            // So that it can be compared with a single call.
+            Self::Chain { delayed: false, .. } => {
+                Some(process::bind(Placement::CoreEach, client.id(), server))
+            }
             _ => None,
         };
         let used = |client: &ClientProcess| {
