@@ -9,10 +9,7 @@
 //!
 //! The link is the examples': it delays each direction by half of the round trip. A round trip of zero goes without it.
 
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use examples::link::Link;
 use rpc_core::join_all;
@@ -22,6 +19,7 @@ use crate::{
     drive::{Client, Failure},
     ours::{EchoClient, Session},
     plots::{Axis, LineChart, Scale, Series},
+    process::{self, Placement, ServerProcess},
 };
 
 /// As `--only` names it.
@@ -88,14 +86,17 @@ struct Cell {
 pub(crate) struct Depths(Vec<Cell>);
 
 /// Measures all, on a connection a link.
-pub(crate) async fn measure(server: SocketAddr) -> Result<Depths, Failure> {
+pub(crate) async fn measure(server: &ServerProcess) -> Result<Depths, Failure> {
     let mut depths = Depths::default();
     for round_trip_ms in ROUND_TRIPS_MS {
         let link = match round_trip_ms {
             0 => None,
-            _ => Some(Link::start(server, Duration::from_millis(round_trip_ms) / 2).await?),
+            _ => Some(Link::start(server.address, Duration::from_millis(round_trip_ms) / 2).await?),
         };
-        let session = Session::connect(link.as_ref().map_or(server, Link::address)).await?;
+        // Without a link the kernel's choice of cores would decide.
+        let here = Some(std::process::id());
+        let _bound = link.is_none().then(|| process::bind(Placement::CoreEach, here, server));
+        let session = Session::connect(link.as_ref().map_or(server.address, Link::address)).await?;
         let times = if link.is_some() { TIMES.1 } else { TIMES.0 };
         // On a worker, as callers are.
         let task = tokio::spawn(async move {

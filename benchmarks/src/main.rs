@@ -159,7 +159,7 @@ async fn run(options: &Options) -> Result<Report, Failure> {
     if let Some(program) = programs.of(Subject::Rpc).filter(|_| options.wants_depth()) {
         let server = ServerProcess::start(program, Subject::Rpc, options.workers).await?;
         eprint!("\r{:<100}", "latency by depth");
-        report.depths = Some(depth::measure(server.address).await?);
+        report.depths = Some(depth::measure(&server).await?);
     }
     progress.end();
     Ok(report)

@@ -66,7 +66,7 @@ impl Options {
             }
         }
         if options.write
-            && (options.only.is_some() || options.subjects.is_some() || options.peers == Peers::None)
+            && (options.only.is_some() || options.subjects.is_some() || options.peers != Peers::Build)
         {
             return Err("--write is for a whole pass: with --peers, without --only and --subject".into());
         }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{Cell, Report};
-use crate::Subject;
+use crate::{Subject, workloads::Workload};
 
 impl Report {
     pub(crate) fn table(&self) -> String {
@@ -11,11 +11,19 @@ impl Report {
             format!("medians of {} interleaved rounds, {} workers a process\n", self.rounds, self.workers);
         let subjects = self.subjects();
         let names: Vec<String> = subjects.iter().map(|subject| subject.name().to_owned()).collect();
-        self.rows(&mut out, "workload", &names, |row, column| self.median(row, column).map(figure));
-        self.rows(&mut out, "rpc's figure by another's", &names, |row, column| {
-            let ratio = self.ratio(row, row, column).filter(|_| column != Subject::Rpc)?;
-            Some(format!("{ratio:.2}"))
+        self.rows(&mut out, "workload", Workload::unit, &names, |row, column| {
+            self.median(row, column).map(figure)
         });
+        self.rows(
+            &mut out,
+            "rpc's figure by another's",
+            |_| "",
+            &names,
+            |row, column| {
+                let ratio = self.ratio(row, row, column).filter(|_| column != Subject::Rpc)?;
+                Some(format!("{ratio:.2}"))
+            },
+        );
         self.beside(&mut out, "processor time per call or item, client + server, us", |cell| {
             cell.processor_us
         });
@@ -36,10 +44,16 @@ impl Report {
     /// What some cells have beside their value.
     fn beside(&self, out: &mut String, title: &str, of_cell: impl Fn(&Cell) -> Option<f64>) {
         let names: Vec<String> = vec![String::new(); self.subjects().len()];
-        self.rows(out, title, &names, |row, column| {
-            let value = of_cell(&self.cell(row, column)?)?;
-            Some(if value >= 1_000.0 { figure(value) } else { format!("{value:.2}") })
-        });
+        self.rows(
+            out,
+            title,
+            |_| "",
+            &names,
+            |row, column| {
+                let value = of_cell(&self.cell(row, column)?)?;
+                Some(if value >= 1_000.0 { figure(value) } else { format!("{value:.2}") })
+            },
+        );
     }
 
     /// A table of those rows that have anything to say.
@@ -47,8 +61,9 @@ impl Report {
         &self,
         out: &mut String,
         title: &str,
+        unit: fn(Workload) -> &'static str,
         names: &[String],
-        cell: impl Fn(crate::workloads::Workload, Subject) -> Option<String>,
+        cell: impl Fn(Workload, Subject) -> Option<String>,
     ) {
         let mut lines = String::new();
         for workload in self.workloads() {
@@ -56,7 +71,7 @@ impl Report {
                 self.subjects().into_iter().map(|subject| cell(workload, subject)).collect();
             if cells.iter().any(Option::is_some) {
                 let cells = cells.iter().map(|cell| cell.as_deref().unwrap_or("-"));
-                lines.push_str(&line(&workload.name(), workload.unit(), cells));
+                lines.push_str(&line(&workload.name(), unit(workload), cells));
             }
         }
         if !lines.is_empty() {
