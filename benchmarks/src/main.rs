@@ -2,16 +2,21 @@
 //!
 //! ```text
 //! cargo run -p benchmarks --release                      the table
-//! cargo run -p benchmarks --release -- --json            the same as JSON
-//! cargo run -p benchmarks --release -- --only W2 --rounds 9
 //! cargo run -p benchmarks --release -- --peers           other frameworks too; builds them first
 //! cargo run -p benchmarks --release -- --only "W2 128" --subject rpc      to look at with a profiler
+//! cargo run -p benchmarks --release -- --help            the rest
 //! ```
 //! Only ratios between rows of one run mean anything: absolute figures are those of the machine and its mood.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing figures is what this program is for")]
 
+mod depth;
+mod document;
+mod drive;
+mod options;
 mod ours;
+mod plots;
 mod process;
+mod progress;
 mod raw;
 mod report;
 mod workloads;
@@ -19,7 +24,11 @@ mod workloads;
 use std::time::Duration;
 
 use crate::{
-    process::{Peers, Programs, ServerProcess},
+    drive::Failure,
+    options::Options,
+    process::{Programs, ServerProcess},
+    progress::Progress,
+    report::Report,
     workloads::{Place, Workload},
 };
 
@@ -34,15 +43,27 @@ enum Subject {
     WsBatch,
     /// Raw messages of many items each.
     WsPack,
-    /// gRPC over HTTP/2, of the program of the peers.
-    Tonic,
-    /// JSON-RPC over WebSocket, of the program of the peers.
+    /// bincode over TCP. It and those that follow are of the program of the peers.
+    Tarpc,
+    /// JSON-RPC over WebSocket.
     Jsonrpsee,
+    /// gRPC over HTTP/2.
+    Tonic,
+    /// Cap'n Proto over TCP.
+    Capnp,
 }
 
 impl Subject {
-    const ALL: [Self; 6] =
-        [Self::Rpc, Self::WsFlush, Self::WsBatch, Self::WsPack, Self::Tonic, Self::Jsonrpsee];
+    const ALL: [Self; 8] = [
+        Self::Rpc,
+        Self::WsFlush,
+        Self::WsBatch,
+        Self::WsPack,
+        Self::Tarpc,
+        Self::Jsonrpsee,
+        Self::Tonic,
+        Self::Capnp,
+    ];
     const RPC_NAME: &str = "rpc";
 
     fn name(self) -> &'static str {
@@ -51,29 +72,18 @@ impl Subject {
             Self::WsFlush => "ws-flush",
             Self::WsBatch => "ws-batch",
             Self::WsPack => "ws-pack",
-            Self::Tonic => "tonic",
+            Self::Tarpc => "tarpc",
             Self::Jsonrpsee => "jsonrpsee",
+            Self::Tonic => "tonic",
+            Self::Capnp => "capnp-rpc",
         }
     }
 
     /// Whether another program runs it.
     fn is_peer(self) -> bool {
-        matches!(self, Self::Tonic | Self::Jsonrpsee)
+        matches!(self, Self::Tarpc | Self::Jsonrpsee | Self::Tonic | Self::Capnp)
     }
 }
-
-/// What the command line asks for.
-struct Options {
-    json: bool,
-    only: Option<String>,
-    subject: Option<String>,
-    rounds: usize,
-    round: Duration,
-    workers: usize,
-    peers: Peers,
-}
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -89,91 +99,68 @@ fn main() -> Result<(), Failure> {
         return runtime(workers.parse()?)?.block_on(process::drive(
             subject,
             address.parse()?,
-            workload,
+            workload.parse()?,
             time,
         ));
     }
-    let options = parse(&arguments)?;
-    runtime(options.workers)?.block_on(run(&options))
+    let options = Options::parse(&arguments)?;
+    let report = runtime(options.workers)?.block_on(run(&options))?;
+    report.write_plots(&options.work)?;
+    let results = format!("{:#}\n", report.json());
+    std::fs::create_dir_all(&options.work)?;
+    std::fs::write(options.work.join("results.json"), &results)?;
+    print!("{}", if options.json { results } else { report.table() });
+    if options.write {
+        document::write(&report, &arguments)?;
+    }
+    Ok(())
 }
 
 fn runtime(workers: usize) -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()
 }
 
-fn parse(arguments: &[String]) -> Result<Options, Failure> {
-    let mut options = Options {
-        json: false,
-        only: None,
-        subject: None,
-        rounds: 5,
-        round: Duration::from_millis(400),
-        workers: 2,
-        peers: Peers::None,
-    };
-    let mut arguments = arguments.iter();
-    while let Some(argument) = arguments.next() {
-        let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
-        match argument.as_str() {
-            "--json" => options.json = true,
-            "--only" => options.only = Some(value()?.clone()),
-            "--subject" => options.subject = Some(value()?.clone()),
-            "--rounds" => options.rounds = value()?.parse()?,
-            "--round-ms" => options.round = Duration::from_millis(value()?.parse()?),
-            "--workers" => options.workers = value()?.parse()?,
-            "--peers" => options.peers = Peers::Build,
-            "--peers-at" => options.peers = Peers::At(value()?.into()),
-            "--help" => {
-                println!(
-                    "benchmarks [--json] [--only W2] [--subject rpc] [--rounds 5] [--round-ms 400] [--workers 2]\n           \
-                     [--peers | --peers-at PROGRAM]"
-                );
-                std::process::exit(0);
-            }
-            other => return Err(format!("unknown option {other}; see --help").into()),
-        }
-    }
-    Ok(options)
-}
-
-async fn run(options: &Options) -> Result<(), Failure> {
+/// A round measures each workload with all subjects, one right after the other, so that whatever the machine is up to
+/// meets all of them. Each round has servers of its own.
+async fn run(options: &Options) -> Result<Report, Failure> {
     let programs = Programs::find(&options.peers).await?;
-    let is_wanted = |subject: Subject| options.subject.as_ref().is_none_or(|only| subject.name() == only);
-    let is_asked = |workload: &Workload| {
-        options.only.as_ref().is_none_or(|only| {
-            let name = workload.name();
-            // W1 is not W10.
-            let rest = name.strip_prefix(only.as_str());
-            rest.is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_digit()))
-        })
-    };
-    let workloads: Vec<Workload> = Workload::all().into_iter().filter(is_asked).collect();
-    let mut servers = Vec::new();
-    for subject in Subject::ALL {
-        let is_used = workloads.iter().any(|workload| workload.applies_to(subject));
-        if let Some(program) = programs.of(subject).filter(|_| is_wanted(subject) && is_used) {
-            servers.push((subject, program, ServerProcess::start(program, subject, options.workers).await?));
+    let workloads = options.workloads();
+    let subjects = Subject::ALL.into_iter().filter(|subject| options.wants(*subject));
+    let subjects: Vec<_> = subjects
+        .filter_map(|subject| Some((subject, programs.of(subject)?)))
+        .filter(|(subject, _)| workloads.iter().any(|workload| workload.applies_to(*subject)))
+        .collect();
+    let of_workload =
+        |workload: &Workload| subjects.iter().filter(|(subject, _)| workload.applies_to(*subject)).count();
+    let a_round: usize = workloads.iter().map(of_workload).sum();
+    let mut progress = Progress::of(a_round * options.rounds);
+    let mut report = Report::new(options.rounds, options.workers);
+    for round in 1..=options.rounds {
+        let mut servers = Vec::new();
+        for (subject, program) in &subjects {
+            servers.push((
+                *subject,
+                *program,
+                ServerProcess::start(program, *subject, options.workers).await?,
+            ));
         }
-    }
-    let mut results = report::Report::new(options.rounds, options.workers);
-    for workload in workloads {
-        for round in 0..options.rounds {
+        for workload in &workloads {
             for (subject, program, server) in &servers {
                 if workload.applies_to(*subject) {
-                    let (name, subject_name) = (workload.name(), subject.name());
-                    eprint!("\r{name:<40} round {}/{} {subject_name:<10}", round + 1, options.rounds);
+                    let what = format!("{}, {}", workload.name(), subject.name());
+                    progress.next(round, options.rounds, &what);
                     let place = Place { program, server, workers: options.workers };
-                    let sample = workload.measure(*subject, place, options.round).await?;
-                    results.add(workload, *subject, sample);
+                    let sample = workload.measure(*subject, place, options.round).await;
+                    report.add(*workload, *subject, sample.map_err(|failure| format!("{what}: {failure}"))?);
                 }
             }
         }
     }
-    eprintln!("\r{:<70}", "");
-    if options.json {
-        results.print_json()
-    } else {
-        results.print_table()
+    if let Some(program) = programs.of(Subject::Rpc).filter(|_| options.wants_depth()) {
+        let server = ServerProcess::start(program, Subject::Rpc, options.workers).await?;
+        eprint!("\r{:<100}", "latency by depth");
+        report.depths = Some(depth::measure(&server).await?);
     }
-    Ok(())
+    progress.end();
+    Ok(report)
 }
