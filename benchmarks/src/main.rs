@@ -5,11 +5,15 @@
 //! cargo run -p benchmarks --release -- --json            the same as JSON
 //! cargo run -p benchmarks --release -- --only W2 --rounds 9
 //! cargo run -p benchmarks --release -- --peers           other frameworks too; builds them first
+//! cargo run -p benchmarks --release -- load              fairness, open loop, overload
+//! cargo run -p benchmarks --release -- growth            more and more connections
 //! cargo run -p benchmarks --release -- --only "W2 128" --subject rpc      to look at with a profiler
 //! ```
 //! Only ratios between rows of one run mean anything: absolute figures are those of the machine and its mood.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing figures is what this program is for")]
 
+mod growth;
+mod load;
 mod ours;
 #[cfg_attr(not(test), expect(dead_code, reason = "the next change draws"))]
 mod plots;
@@ -94,6 +98,16 @@ fn main() -> Result<(), Failure> {
             workload,
             time,
         ));
+    }
+    match arguments.split_first() {
+        Some((mode, rest)) if mode == "load" => {
+            return runtime(2)?.block_on(load::run(&load::Settings::parse(rest)?));
+        }
+        Some((mode, rest)) if mode == "growth" => {
+            return runtime(2)?.block_on(growth::run(&load::Settings::parse(rest)?));
+        }
+        Some((mode, rest)) if mode == "part" => return load::parts::main(runtime(2)?, rest),
+        _ => {}
     }
     let options = parse(&arguments)?;
     runtime(options.workers)?.block_on(run(&options))

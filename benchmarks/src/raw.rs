@@ -158,7 +158,7 @@ async fn connect_for(
 }
 
 /// The bytes of a small call: a number and sixteen bytes of text.
-fn small() -> Bytes {
+pub(crate) fn small() -> Bytes {
     Bytes::from(vec![7; 25])
 }
 
