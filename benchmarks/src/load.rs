@@ -17,6 +17,7 @@ mod latencies;
 mod open;
 mod overload;
 pub(crate) mod parts;
+mod run;
 pub(crate) mod service;
 pub(crate) mod table;
 

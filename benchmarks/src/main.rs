@@ -12,6 +12,7 @@
 //! Only ratios between rows of one run mean anything: absolute figures are those of the machine and its mood.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing figures is what this program is for")]
 
+mod drive;
 mod growth;
 mod load;
 mod ours;
@@ -25,6 +26,7 @@ mod workloads;
 use std::time::Duration;
 
 use crate::{
+    drive::Failure,
     process::{Peers, Programs, ServerProcess},
     workloads::{Place, Workload},
 };
@@ -40,15 +42,27 @@ enum Subject {
     WsBatch,
     /// Raw messages of many items each.
     WsPack,
-    /// gRPC over HTTP/2, of the program of the peers.
-    Tonic,
-    /// JSON-RPC over WebSocket, of the program of the peers.
+    /// bincode over TCP. It and those that follow are of the program of the peers.
+    Tarpc,
+    /// JSON-RPC over WebSocket.
     Jsonrpsee,
+    /// gRPC over HTTP/2.
+    Tonic,
+    /// Cap'n Proto over TCP.
+    Capnp,
 }
 
 impl Subject {
-    const ALL: [Self; 6] =
-        [Self::Rpc, Self::WsFlush, Self::WsBatch, Self::WsPack, Self::Tonic, Self::Jsonrpsee];
+    const ALL: [Self; 8] = [
+        Self::Rpc,
+        Self::WsFlush,
+        Self::WsBatch,
+        Self::WsPack,
+        Self::Tarpc,
+        Self::Jsonrpsee,
+        Self::Tonic,
+        Self::Capnp,
+    ];
     const RPC_NAME: &str = "rpc";
 
     fn name(self) -> &'static str {
@@ -57,14 +71,16 @@ impl Subject {
             Self::WsFlush => "ws-flush",
             Self::WsBatch => "ws-batch",
             Self::WsPack => "ws-pack",
-            Self::Tonic => "tonic",
+            Self::Tarpc => "tarpc",
             Self::Jsonrpsee => "jsonrpsee",
+            Self::Tonic => "tonic",
+            Self::Capnp => "capnp-rpc",
         }
     }
 
     /// Whether another program runs it.
     fn is_peer(self) -> bool {
-        matches!(self, Self::Tonic | Self::Jsonrpsee)
+        matches!(self, Self::Tarpc | Self::Jsonrpsee | Self::Tonic | Self::Capnp)
     }
 }
 
@@ -78,8 +94,6 @@ struct Options {
     workers: usize,
     peers: Peers,
 }
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -95,7 +109,7 @@ fn main() -> Result<(), Failure> {
         return runtime(workers.parse()?)?.block_on(process::drive(
             subject,
             address.parse()?,
-            workload,
+            workload.parse()?,
             time,
         ));
     }

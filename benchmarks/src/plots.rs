@@ -21,7 +21,7 @@ use plotters::{
     },
 };
 
-use crate::Failure;
+use crate::drive::Failure;
 
 /// How a number becomes a length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

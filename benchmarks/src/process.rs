@@ -1,18 +1,11 @@
-//! Server and client processes: this program again, or that of the peers.
-//!
-//! ```text
-//! PROGRAM serve SUBJECT WORKERS                              says its address; ends with its standard input
-//! PROGRAM drive SUBJECT WORKERS ADDRESS WORKLOAD MILLISECONDS
-//!     ◀─ ready                        connected
-//!     ─▶ go
-//!     ◀─ done COUNT SECONDS           keeps what it opened until its standard input ends
-//! ```
+//! Server and client processes: this program again, or that of the peers. How they talk is in `drive.rs`.
 
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
-    time::{Duration, Instant},
+    str::FromStr,
+    time::Duration,
 };
 
 use tokio::{
@@ -21,12 +14,11 @@ use tokio::{
     process::{Child, ChildStdin, ChildStdout, Command},
 };
 
-use crate::{Failure, Subject, ours, raw, workloads::Moved};
-
-/// Streams that `drive` opens and leaves alone.
-pub(crate) const IDLE_STREAMS: &str = "idle-streams";
-/// Small items that the server sends.
-pub(crate) const ITEMS: &str = "items";
+use crate::{
+    Subject,
+    drive::{self, Failure, Moved, Work},
+    ours, raw,
+};
 
 /// What runs servers and clients.
 pub(crate) struct Programs {
@@ -93,26 +85,6 @@ impl ServerProcess {
         Ok(Self { address: line.parse()?, child })
     }
 
-    /// Binds this process and the server to cores until the guard is dropped. Left alone, the kernel's choice between one
-    /// core and two decides a single call's latency more than what the processes do. Does nothing where `taskset` is
-    /// missing.
-    pub(crate) fn bind(&self, placement: Placement) -> Bound {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let all =
-            status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap_or("").trim();
-        let (first, last) = (all.split([',', '-']).next(), all.rsplit([',', '-']).next());
-        let server = match placement {
-            Placement::SameCore => first,
-            Placement::CoreEach => last,
-        };
-        let client = (std::process::id(), first);
-        let ends = [Some(client), self.child.id().map(|id| (id, server))];
-        for (id, core) in ends.iter().flatten() {
-            set_cores(*id, core.unwrap_or(""));
-        }
-        Bound { ids: ends.iter().flatten().map(|(id, _)| *id).collect(), all: all.to_owned() }
-    }
-
     /// Processor seconds it has used.
     pub(crate) fn processor_seconds(&self) -> f64 {
         self.child.id().map_or(0.0, |id| processor_seconds(&id.to_string()))
@@ -138,12 +110,12 @@ impl ClientProcess {
         subject: Subject,
         workers: usize,
         address: SocketAddr,
-        workload: &str,
+        work: Work,
         time: Duration,
     ) -> Result<Self, Failure> {
-        let (workers, address) = (workers.to_string(), address.to_string());
+        let (workers, address, work) = (workers.to_string(), address.to_string(), work.to_string());
         let milliseconds = time.as_millis().to_string();
-        let arguments = ["drive", subject.name(), &workers, &address, workload, &milliseconds];
+        let arguments = ["drive", subject.name(), &workers, &address, &work, &milliseconds];
         let (mut child, lines) = spawn(program, &arguments)?;
         let orders = child.stdin.take().ok_or("the client has no input")?;
         let mut client = Self { child, orders, lines };
@@ -154,15 +126,10 @@ impl ClientProcess {
     }
 
     /// Has it do what it was started for.
-    pub(crate) async fn go(&mut self) -> Result<Moved, Failure> {
+    pub(crate) async fn go(&mut self) -> Result<Outcome, Failure> {
         self.orders.write_all(b"go\n").await?;
         self.orders.flush().await?;
-        let line = self.line().await?;
-        let words: Vec<&str> = line.split(' ').collect();
-        let ["done", count, seconds] = words[..] else {
-            return Err(format!("the client said {line:?} and not what it has done").into());
-        };
-        Ok(Moved { count: count.parse()?, time: Duration::from_secs_f64(seconds.parse()?) })
+        self.line().await?.parse()
     }
 
     async fn line(&mut self) -> Result<String, Failure> {
@@ -175,6 +142,33 @@ impl ClientProcess {
 
     pub(crate) fn resident_bytes(&self) -> u64 {
         resident_bytes(&self.child)
+    }
+
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+}
+
+/// What a client says that it has done.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Outcome {
+    pub(crate) moved: Moved,
+    /// Microseconds, where calls are timed.
+    pub(crate) p50_us: Option<f64>,
+    pub(crate) p99_us: Option<f64>,
+}
+
+impl FromStr for Outcome {
+    type Err = Failure;
+
+    fn from_str(line: &str) -> Result<Self, Failure> {
+        let words: Vec<&str> = line.split(' ').collect();
+        let ["done", count, seconds, p50, p99] = words[..] else {
+            return Err(format!("the client said {line:?} and not what it has done").into());
+        };
+        let moved = Moved { count: count.parse()?, time: Duration::try_from_secs_f64(seconds.parse()?)? };
+        let latency = |text: &str| if text == "-" { Ok(None) } else { text.parse().map(Some) };
+        Ok(Self { moved, p50_us: latency(p50)?, p99_us: latency(p99)? })
     }
 }
 
@@ -208,6 +202,23 @@ pub(crate) struct Bound {
     all: String,
 }
 
+/// Binds a client and a server to cores until the guard is dropped. Left alone, the kernel's choice between one core and
+/// two decides a single call's latency more than what the processes do. Does nothing where `taskset` is missing.
+pub(crate) fn bind(placement: Placement, client: Option<u32>, server: &ServerProcess) -> Bound {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let all = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap_or("").trim();
+    let (first, last) = (all.split([',', '-']).next(), all.rsplit([',', '-']).next());
+    let server_core = match placement {
+        Placement::SameCore => first,
+        Placement::CoreEach => last,
+    };
+    let ends = [client.map(|id| (id, first)), server.child.id().map(|id| (id, server_core))];
+    for (id, core) in ends.iter().flatten() {
+        set_cores(*id, core.unwrap_or(""));
+    }
+    Bound { ids: ends.iter().flatten().map(|(id, _)| *id).collect(), all: all.to_owned() }
+}
+
 impl Drop for Bound {
     fn drop(&mut self) {
         self.ids.iter().for_each(|id| set_cores(*id, &self.all));
@@ -236,7 +247,7 @@ pub(crate) async fn serve(subject: &str) -> Result<(), Failure> {
     let parent_gone = tokio::task::spawn_blocking(|| std::io::read_to_string(std::io::stdin()));
     let serve = async {
         match subject {
-            "rpc" => ours::serve(listener).await,
+            Subject::RPC_NAME => ours::serve(listener).await,
             "ws-flush" => raw::serve(listener, raw::Flush::Each).await,
             "ws-batch" => raw::serve(listener, raw::Flush::Batch).await,
             "ws-pack" => raw::serve(listener, raw::Flush::Pack).await,
@@ -249,23 +260,24 @@ pub(crate) async fn serve(subject: &str) -> Result<(), Failure> {
     }
 }
 
-/// Does a workload as a client, when told to, and keeps what it opened until standard input ends.
+/// Does a workload as a client.
 pub(crate) async fn drive(
     subject: &str,
     address: SocketAddr,
-    workload: &str,
-    _time: Duration,
+    work: Work,
+    time: Duration,
 ) -> Result<(), Failure> {
-    let (Subject::RPC_NAME, IDLE_STREAMS) = (subject, workload) else {
-        return Err(format!("{subject} does not do {workload}").into());
-    };
-    let mut quiet = ours::streams::connect_quietly(address, crate::workloads::IDLE_STREAMS).await?;
-    println!("ready");
-    let mut orders = BufReader::new(tokio::io::stdin()).lines();
-    orders.next_line().await?;
-    let started = Instant::now();
-    quiet.open(crate::workloads::IDLE_STREAMS).await?;
-    println!("done {} {}", crate::workloads::IDLE_STREAMS, started.elapsed().as_secs_f64());
-    while orders.next_line().await?.is_some() {}
-    Ok(())
+    match (subject, work) {
+        (Subject::RPC_NAME, Work::IdleStreams { streams }) => {
+            ours::streams::drive_idle(address, streams).await
+        }
+        (Subject::RPC_NAME, _) => drive::drive::<ours::Session>(address, work, time).await,
+        ("ws-flush", _) => raw::drive(address, raw::Flush::Each, work, time).await,
+        ("ws-batch", _) => raw::drive(address, raw::Flush::Batch, work, time).await,
+        ("ws-pack", _) => raw::drive(address, raw::Flush::Pack, work, time).await,
+        _ => Err(format!("nothing is called {subject}").into()),
+    }
 }
+
+#[cfg(test)]
+mod tests;

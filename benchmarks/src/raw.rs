@@ -13,9 +13,11 @@ use tokio_tungstenite::{
     tungstenite::{Message, protocol::WebSocketConfig},
 };
 
-use crate::Failure;
+use crate::drive::{CHAINS_MIN, Done, Failure, PAYLOADS, Work, when_told};
 
 pub(crate) mod streams;
+
+pub(crate) type Socket = WebSocketStream<TcpStream>;
 
 /// When queued messages are pushed to the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +118,7 @@ pub(crate) async fn serve(listener: TcpListener, flush: Flush) -> Result<(), Fai
     }
 }
 
-async fn echo(mut socket: WebSocketStream<TcpStream>, flush: Flush) -> Result<(), Failure> {
+async fn echo(mut socket: Socket, flush: Flush) -> Result<(), Failure> {
     while let Some(message) = socket.next().await {
         let message = message?;
         if !message.is_binary() {
@@ -136,11 +138,8 @@ async fn echo(mut socket: WebSocketStream<TcpStream>, flush: Flush) -> Result<()
     Ok(())
 }
 
-async fn connect(
-    address: SocketAddr,
-    flush: Flush,
-    payload: usize,
-) -> Result<WebSocketStream<TcpStream>, Failure> {
+/// A connection that echoes.
+pub(crate) async fn connect(address: SocketAddr, flush: Flush, payload: usize) -> Result<Socket, Failure> {
     connect_for(address, Purpose::Echo, flush, payload).await
 }
 
@@ -149,7 +148,7 @@ async fn connect_for(
     purpose: Purpose,
     flush: Flush,
     payload: usize,
-) -> Result<WebSocketStream<TcpStream>, Failure> {
+) -> Result<Socket, Failure> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let config = Some(flush.config(payload));
@@ -162,76 +161,86 @@ pub(crate) fn small() -> Bytes {
     Bytes::from(vec![7; 25])
 }
 
-pub(crate) async fn latencies(
+/// As [`crate::drive::drive`], with messages instead of calls.
+pub(crate) async fn drive(
     address: SocketAddr,
     flush: Flush,
+    work: Work,
     time: Duration,
-) -> Result<Vec<Duration>, Failure> {
-    let mut socket = connect(address, flush, 0).await?;
-    let task = tokio::spawn(async move {
-        let started = Instant::now();
-        let mut latencies = Vec::new();
-        while started.elapsed() < time {
-            let before = Instant::now();
-            socket.send(Message::Binary(small())).await?;
-            socket.next().await.ok_or("the echo ended")??;
-            latencies.push(before.elapsed());
+) -> Result<(), Failure> {
+    let (purpose, payload) = match work {
+        Work::Items if flush == Flush::Pack => (Purpose::Items, streams::PACK_BYTES),
+        Work::Items => (Purpose::Items, 0),
+        Work::Payloads { bytes } => (Purpose::Echo, bytes),
+        _ => (Purpose::Echo, 0),
+    };
+    let mut sockets = Vec::new();
+    for _ in 0..work.connections() {
+        sockets.push(connect_for(address, purpose, flush, payload).await?);
+    }
+    let mut idle = Vec::new();
+    when_told(async {
+        if let Work::Idle { connections } = work {
+            let started = Instant::now();
+            for _ in 0..connections {
+                let mut socket = connect_for(address, purpose, flush, payload).await?;
+                trip(&mut socket).await?;
+                idle.push(socket);
+            }
+            return Ok(Done::moved(connections as u64, started.elapsed()));
         }
-        Ok(latencies)
-    });
-    task.await?
+        let tasks = sockets.into_iter().map(|socket| tokio::spawn(run(socket, flush, work, time)));
+        Done::together(tasks.collect()).await
+    })
+    .await
 }
 
-/// Messages echoed in `time` with a window of `in_flight` on each connection.
-pub(crate) async fn calls(
-    address: SocketAddr,
-    flush: Flush,
-    connections: usize,
-    in_flight: usize,
-    time: Duration,
-) -> Result<u64, Failure> {
-    windows(address, flush, connections, in_flight, small(), time).await
-}
-
-pub(crate) async fn payloads(
-    address: SocketAddr,
-    flush: Flush,
-    size: usize,
-    time: Duration,
-) -> Result<u64, Failure> {
-    let messages = windows(address, flush, 1, 8, Bytes::from(vec![7; size]), time).await?;
-    Ok(messages * size as u64)
-}
-
-async fn windows(
-    address: SocketAddr,
-    flush: Flush,
-    connections: usize,
-    in_flight: usize,
-    payload: Bytes,
-    time: Duration,
-) -> Result<u64, Failure> {
-    let mut tasks = Vec::new();
-    for _ in 0..connections {
-        let socket = connect(address, flush, payload.len()).await?;
-        tasks.push(tokio::spawn(window(socket, flush, in_flight, payload.clone(), time)));
+/// Does the work on one connection.
+async fn run(mut socket: Socket, flush: Flush, work: Work, time: Duration) -> Result<Done, Failure> {
+    match work {
+        Work::One => trips(&mut socket, 1, time).await,
+        Work::Chain { depth, is_pipelined: false } => trips(&mut socket, depth, time).await,
+        Work::Calls { in_flight, .. } => window(socket, flush, in_flight, small(), time).await,
+        Work::Payloads { bytes } => {
+            let mut done = window(socket, flush, PAYLOADS, Bytes::from(vec![7; bytes]), time).await?;
+            done.moved.count *= bytes as u64;
+            Ok(done)
+        }
+        Work::Items => streams::items(socket, flush, time).await,
+        _ => Err(format!("a raw socket does not do {work}").into()),
     }
-    let mut total = 0;
-    for task in tasks {
-        total += task.await??;
+}
+
+/// One small message there and back.
+pub(crate) async fn trip(socket: &mut Socket) -> Result<(), Failure> {
+    socket.send(Message::Binary(small())).await?;
+    socket.next().await.ok_or("the echo ended")??;
+    Ok(())
+}
+
+/// The time of each of many chains of so many trips, one after the other.
+async fn trips(socket: &mut Socket, depth: usize, time: Duration) -> Result<Done, Failure> {
+    let started = Instant::now();
+    let mut latencies = Vec::new();
+    while started.elapsed() < time || latencies.len() < CHAINS_MIN {
+        let before = Instant::now();
+        for _ in 0..depth {
+            trip(socket).await?;
+        }
+        latencies.push(before.elapsed());
     }
-    Ok(total)
+    Ok(Done::timed(latencies, started.elapsed()))
 }
 
 /// Keeps `in_flight` messages on their way. Sending and receiving take turns inside one task; the two halves never
 /// wait for each other, so that large messages cannot fill both directions and stop.
-async fn window(
-    socket: WebSocketStream<TcpStream>,
+pub(crate) async fn window(
+    socket: Socket,
     flush: Flush,
     in_flight: usize,
     payload: Bytes,
     time: Duration,
-) -> Result<u64, Failure> {
+) -> Result<Done, Failure> {
     let (mut sink, mut stream) = socket.split();
     let (permits, mut freed) = tokio::sync::mpsc::unbounded_channel::<()>();
     (0..in_flight).for_each(|_| permits.send(()).unwrap_or(()));
@@ -252,61 +261,21 @@ async fn window(
     };
     let receive = async {
         let started = Instant::now();
-        let mut done = 0;
+        let mut count = 0;
         while started.elapsed() < time {
             stream.next().await.ok_or("the echo ended")??;
-            done += 1;
+            count += 1;
             permits.send(()).unwrap_or(());
             while let Some(Some(message)) = stream.next().now_or_never() {
                 message?;
-                done += 1;
+                count += 1;
                 permits.send(()).unwrap_or(());
             }
         }
-        Ok::<u64, Failure>(done)
+        Ok::<Done, Failure>(Done::moved(count, started.elapsed()))
     };
     tokio::select! {
         done = receive => done,
         sent = send => sent.and(Err("the sender ended".into())),
     }
-}
-
-/// A chain without RPC: each step waits for the one before.
-pub(crate) async fn chains(
-    address: SocketAddr,
-    flush: Flush,
-    depth: usize,
-    time: Duration,
-) -> Result<Vec<Duration>, Failure> {
-    let mut socket = connect(address, flush, 0).await?;
-    let task = tokio::spawn(async move {
-        let started = Instant::now();
-        let mut latencies = Vec::new();
-        while started.elapsed() < time || latencies.len() < 3 {
-            let before = Instant::now();
-            for _ in 0..depth {
-                socket.send(Message::Binary(small())).await?;
-                socket.next().await.ok_or("the echo ended")??;
-            }
-            latencies.push(before.elapsed());
-        }
-        Ok(latencies)
-    });
-    task.await?
-}
-
-/// Opens connections and keeps them.
-pub(crate) async fn idle(
-    address: SocketAddr,
-    flush: Flush,
-    count: usize,
-) -> Result<Vec<WebSocketStream<TcpStream>>, Failure> {
-    let mut sockets = Vec::new();
-    for _ in 0..count {
-        let mut socket = connect(address, flush, 0).await?;
-        socket.send(Message::Binary(small())).await?;
-        socket.next().await.ok_or("the echo ended")??;
-        sockets.push(socket);
-    }
-    Ok(sockets)
 }

@@ -1,15 +1,14 @@
 //! The workloads, W1 to W10, as rows of the table.
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{path::Path, time::Duration};
 
 use examples::link::Link;
 
 use crate::{
-    Failure, Subject, ours,
-    process::{self, ClientProcess, Placement, ServerProcess, processor_seconds},
+    Subject,
+    drive::{Failure, Moved, Work},
+    ours,
+    process::{self, ClientProcess, Outcome, Placement, ServerProcess, processor_seconds},
     raw::{self, Flush},
 };
 
@@ -80,13 +79,6 @@ pub(crate) struct Sample {
     pub(crate) upload: Option<f64>,
 }
 
-/// Calls, items or bytes, and how long they took.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Moved {
-    pub(crate) count: u64,
-    pub(crate) time: Duration,
-}
-
 impl Moved {
     fn per_second(self) -> f64 {
         self.count as f64 / self.time.as_secs_f64()
@@ -102,7 +94,7 @@ const DEPTH: usize = 8;
 /// Idle connections whose memory is measured.
 const IDLE: usize = 2_000;
 /// Idle streams of one connection whose memory is measured.
-pub(crate) const IDLE_STREAMS: usize = 10_000;
+const IDLE_STREAMS: usize = 10_000;
 /// Bytes of a long item.
 const BLOCK: usize = 1 << 20;
 const SUBSCRIBERS: usize = 1_000;
@@ -188,14 +180,38 @@ impl Workload {
     /// Whether a subject can do it at all, and does it here.
     pub(crate) fn applies_to(self, subject: Subject) -> bool {
         match self {
-            // A raw socket has nothing to pipeline, no streams beside each other, nobody subscribed.
-            Self::Chain { pipelined: true, .. }
-            | Self::IdleStreams(_)
-            | Self::FanOut { .. }
-            | Self::Beside { .. } => subject == Subject::Rpc,
-            Self::Items => true,
-            _ => matches!(subject, Subject::Rpc | Subject::WsFlush | Subject::WsBatch),
+            // Others have nothing to pipeline.
+            Self::Chain { pipelined: true, .. } => matches!(subject, Subject::Rpc | Subject::Capnp),
+            // What a raw socket has nothing of, and others are not asked.
+            Self::IdleStreams(_) | Self::FanOut { .. } | Self::Beside { .. } => subject == Subject::Rpc,
+            Self::Blocks(_) => matches!(subject, Subject::Rpc | Subject::WsFlush | Subject::WsBatch),
+            Self::Items => subject != Subject::Tarpc,
+            _ => subject != Subject::WsPack,
         }
+    }
+
+    /// Whether every call crosses a slow link.
+    fn is_delayed(self) -> bool {
+        matches!(
+            self,
+            Self::SingleDelayed | Self::Chain { delayed: true, .. } | Self::Beside { delayed: true, .. }
+        )
+    }
+
+    /// What a client in a process of its own does for it; `None` where the measuring process is the client.
+    fn work(self) -> Option<Work> {
+        Some(match self {
+            Self::OneAtATime(_) => Work::One,
+            Self::InFlight(in_flight) => Work::Calls { connections: 1, in_flight },
+            Self::Connections => Work::Calls { connections: 64, in_flight: 16 },
+            Self::Payload(bytes) => Work::Payloads { bytes },
+            Self::SingleDelayed => Work::Chain { depth: 1, is_pipelined: false },
+            Self::Chain { pipelined, .. } => Work::Chain { depth: DEPTH, is_pipelined: pipelined },
+            Self::Items => Work::Items,
+            Self::IdleMemory => Work::Idle { connections: IDLE },
+            Self::IdleStreams(_) => Work::IdleStreams { streams: IDLE_STREAMS },
+            Self::Blocks(_) | Self::FanOut { .. } | Self::Beside { .. } => return None,
+        })
     }
 
     pub(crate) async fn measure(
@@ -204,49 +220,67 @@ impl Workload {
         place: Place<'_>,
         time: Duration,
     ) -> Result<Sample, Failure> {
-        let server = place.server;
-        let delayed = matches!(
-            self,
-            Self::SingleDelayed | Self::Chain { delayed: true, .. } | Self::Beside { delayed: true, .. }
-        );
-        let link = if delayed { Some(Link::start(server.address, DELAY).await?) } else { None };
+        match self.work() {
+            Some(work) => self.measure_client(work, subject, place, time).await,
+            None => self.measure_here(subject, place.server, time).await,
+        }
+    }
+
+    /// What a client process does and uses.
+    async fn measure_client(
+        self,
+        work: Work,
+        subject: Subject,
+        place: Place<'_>,
+        time: Duration,
+    ) -> Result<Sample, Failure> {
+        let Place { program, workers, .. } = place;
+        // Memory is measured where nothing else has left room.
+        let is_memory = matches!(work, Work::Idle { .. } | Work::IdleStreams { .. });
+        let own = if is_memory { Some(ServerProcess::start(program, subject, workers).await?) } else { None };
+        let server = own.as_ref().unwrap_or(place.server);
+        let link = if self.is_delayed() { Some(Link::start(server.address, DELAY).await?) } else { None };
         let address = link.as_ref().map_or(server.address, Link::address);
-        let flush = flush_of(subject);
+        let mut client = ClientProcess::start(program, subject, workers, address, work, time).await?;
+        let _bound = match self {
+            Self::OneAtATime(placement) => Some(process::bind(placement, client.id(), server)),
+            _ => None,
+        };
+        let used = |client: &ClientProcess| {
+            let seconds = client.processor_seconds() + server.processor_seconds();
+            (seconds, server.resident_bytes(), client.resident_bytes())
+        };
+        let before = used(&client);
+        let Outcome { moved, p50_us, p99_us } = client.go().await?;
+        let after = used(&client);
+        let grown = |before: u64, after: u64| Sample {
+            value: after.saturating_sub(before) as f64 / 1_024.0 / moved.count as f64,
+            ..Sample::default()
+        };
+        Ok(match self {
+            Self::IdleMemory | Self::IdleStreams(Side::Server) => grown(before.1, after.1),
+            Self::IdleStreams(Side::Client) => grown(before.2, after.2),
+            Self::Payload(_) => Sample { value: moved.mib_per_second(), ..Sample::default() },
+            _ => match p50_us {
+                Some(value) => Sample { value, p99_us, ..Sample::default() },
+                None => counted(moved, after.0 - before.0),
+            },
+        })
+    }
+
+    /// What this process does as the client.
+    async fn measure_here(
+        self,
+        subject: Subject,
+        server: &ServerProcess,
+        time: Duration,
+    ) -> Result<Sample, Failure> {
+        let link = if self.is_delayed() { Some(Link::start(server.address, DELAY).await?) } else { None };
+        let address = link.as_ref().map_or(server.address, Link::address);
+        let flush = if subject == Subject::WsFlush { Flush::Each } else { Flush::Batch };
         let rpc = subject == Subject::Rpc;
         let plain = |value| Sample { value, ..Sample::default() };
         Ok(match self {
-            Self::OneAtATime(placement) => {
-                let _bound = server.bind(placement);
-                plain(median_us(if rpc {
-                    ours::latencies(address, time).await?
-                } else {
-                    raw::latencies(address, flush, time).await?
-                }))
-            }
-            Self::InFlight(in_flight) => self.calls(subject, server, 1, in_flight, time).await?,
-            Self::Connections => self.calls(subject, server, 64, 16, time).await?,
-            Self::Payload(size) => {
-                let started = Instant::now();
-                let bytes = if rpc {
-                    ours::payloads(address, size, time).await?
-                } else {
-                    raw::payloads(address, flush, size, time).await?
-                };
-                plain(bytes as f64 / started.elapsed().as_secs_f64() / f64::from(1 << 20))
-            }
-            Self::SingleDelayed => plain(median_us(if rpc {
-                ours::chains(address, 1, false, time).await?
-            } else {
-                raw::chains(address, flush, 1, time).await?
-            })),
-            Self::Chain { pipelined, .. } => plain(median_us(if rpc {
-                ours::chains(address, DEPTH, pipelined, time).await?
-            } else {
-                raw::chains(address, flush, DEPTH, time).await?
-            })),
-            Self::IdleMemory => plain(idle_memory(subject, server, flush).await?),
-            Self::IdleStreams(side) => plain(idle_streams(subject, place, side).await?),
-            Self::Items => items(subject, place, time).await?,
             Self::Blocks(way) => {
                 let moved = match (rpc, way) {
                     (true, Way::Down) => ours::streams::download(address, BLOCK, time).await?,
@@ -264,42 +298,18 @@ impl Workload {
             }
             Self::Beside { upload, delayed } => {
                 // An upload takes both cores; without one, the kernel may or may not have both ends on one.
-                let _bound = (!upload && !delayed).then(|| server.bind(Placement::CoreEach));
+                let here = Some(std::process::id());
+                let _bound = (!upload && !delayed).then(|| process::bind(Placement::CoreEach, here, server));
                 let upload = upload.then_some(FILE);
                 let beside = ours::streams::calls_beside(address, upload, CALLS_MIN, time).await?;
                 Sample {
                     p99_us: Some(percentile_us(beside.latencies.clone(), 99)),
                     upload: beside.uploaded.map(Moved::mib_per_second),
-                    ..plain(median_us(beside.latencies))
+                    ..plain(percentile_us(beside.latencies, 50))
                 }
             }
+            _ => return Err(format!("{} has a client of its own", self.name()).into()),
         })
-    }
-
-    async fn calls(
-        self,
-        subject: Subject,
-        server: &ServerProcess,
-        connections: usize,
-        in_flight: usize,
-        time: Duration,
-    ) -> Result<Sample, Failure> {
-        let processor = || processor_seconds("self") + server.processor_seconds();
-        let (before, started) = (processor(), Instant::now());
-        let count = match subject {
-            Subject::Rpc => ours::calls(server.address, connections, in_flight, time).await?,
-            _ => raw::calls(server.address, flush_of(subject), connections, in_flight, time).await?,
-        };
-        let moved = Moved { count, time: started.elapsed() };
-        Ok(counted(moved, processor() - before))
-    }
-}
-
-fn flush_of(subject: Subject) -> Flush {
-    match subject {
-        Subject::WsFlush => Flush::Each,
-        Subject::WsPack => Flush::Pack,
-        _ => Flush::Batch,
     }
 }
 
@@ -307,64 +317,6 @@ fn flush_of(subject: Subject) -> Flush {
 fn counted(moved: Moved, processor_seconds: f64) -> Sample {
     let processor_us = Some(processor_seconds * 1e6 / moved.count.max(1) as f64);
     Sample { value: moved.per_second(), processor_us, ..Sample::default() }
-}
-
-/// Small items from the server. Clients of peers are processes of their own.
-async fn items(subject: Subject, place: Place<'_>, time: Duration) -> Result<Sample, Failure> {
-    let Place { program, server, workers } = place;
-    if subject.is_peer() {
-        let mut client =
-            ClientProcess::start(program, subject, workers, server.address, process::ITEMS, time).await?;
-        let processor = || client.processor_seconds() + server.processor_seconds();
-        let before = processor();
-        let moved = client.go().await?;
-        let used = client.processor_seconds() + server.processor_seconds() - before;
-        return Ok(counted(moved, used));
-    }
-    let processor = || processor_seconds("self") + server.processor_seconds();
-    let before = processor();
-    let moved = match subject {
-        Subject::Rpc => ours::streams::items(server.address, time).await?,
-        _ => raw::streams::items(server.address, flush_of(subject), time).await?,
-    };
-    Ok(counted(moved, processor() - before))
-}
-
-/// What each of many idle streams of one connection costs. In processes of its own, whose memory nothing else has left
-/// room in.
-async fn idle_streams(subject: Subject, place: Place<'_>, side: Side) -> Result<f64, Failure> {
-    let Place { program, workers, .. } = place;
-    let server = ServerProcess::start(program, subject, workers).await?;
-    let (address, time) = (server.address, Duration::ZERO);
-    let mut client =
-        ClientProcess::start(program, subject, workers, address, process::IDLE_STREAMS, time).await?;
-    let before = (server.resident_bytes(), client.resident_bytes());
-    let count = client.go().await?.count;
-    let grown = match side {
-        Side::Server => server.resident_bytes().saturating_sub(before.0),
-        Side::Client => client.resident_bytes().saturating_sub(before.1),
-    };
-    Ok(grown as f64 / 1_024.0 / count as f64)
-}
-
-/// What each of many idle connections costs the server. Each has done one call.
-async fn idle_memory(subject: Subject, server: &ServerProcess, flush: Flush) -> Result<f64, Failure> {
-    let before = server.resident_bytes();
-    let grown = if subject == Subject::Rpc {
-        let mut clients = Vec::new();
-        for _ in 0..IDLE {
-            clients.push(ours::connect(server.address).await?);
-        }
-        server.resident_bytes().saturating_sub(before)
-    } else {
-        let _sockets = raw::idle(server.address, flush, IDLE).await?;
-        server.resident_bytes().saturating_sub(before)
-    };
-    Ok(grown as f64 / 1_024.0 / IDLE as f64)
-}
-
-fn median_us(latencies: Vec<Duration>) -> f64 {
-    percentile_us(latencies, 50)
 }
 
 fn percentile_us(mut latencies: Vec<Duration>, percent: usize) -> f64 {

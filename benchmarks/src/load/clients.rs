@@ -4,25 +4,29 @@ use std::{
     collections::BTreeMap,
     net::SocketAddr,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        Arc,
+        atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use futures::{SinkExt, StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 use rpc_core::{CallError, Refusal};
 use serde::{Deserialize, Serialize};
-use tokio::{net::TcpStream, sync::mpsc};
-use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
+use tokio::sync::mpsc;
 
 use super::{
     arrivals::{Arrivals, Dice},
-    latencies::{Latencies, Recorder},
+    latencies::Latencies,
+    run::Run,
     service::{DeskClient, Kind},
 };
-use crate::{Failure, ours::TEXT, raw};
+use crate::{
+    Failure,
+    drive::{PAYLOADS, TEXT},
+    raw::{self, Flush},
+};
 
 /// Connections that are opened at once.
 const OPENED_TOGETHER: usize = 64;
@@ -92,7 +96,7 @@ pub(crate) struct Client {
     kind: Kind,
     addresses: Vec<SocketAddr>,
     desks: Vec<DeskClient>,
-    sockets: Vec<WebSocketStream<TcpStream>>,
+    sockets: Vec<raw::Socket>,
 }
 
 impl Client {
@@ -121,8 +125,11 @@ impl Client {
                 self.desks.extend(opened.try_collect::<Vec<_>>().await?);
             }
             Kind::Raw => {
-                let address = self.addresses[0];
-                self.sockets.extend(raw::idle(address, raw::Flush::Batch, count).await?);
+                for address in addresses {
+                    let mut socket = raw::connect(address, Flush::Batch, 0).await?;
+                    raw::trip(&mut socket).await?;
+                    self.sockets.push(socket);
+                }
             }
         }
         Ok(Reply { done: count as f64, seconds: started.elapsed().as_secs_f64(), ..Reply::default() })
@@ -169,9 +176,7 @@ impl Client {
         }
         for (index, mut socket) in self.sockets.drain(..).enumerate() {
             tasks.push(tokio::spawn(think(run.clone(), index, mean, async move || {
-                socket.send(Message::Binary(raw::small())).await?;
-                socket.next().await.ok_or("the echo ended")??;
-                Ok(())
+                raw::trip(&mut socket).await
             })));
         }
         for task in tasks {
@@ -184,10 +189,14 @@ impl Client {
         let started = Instant::now();
         let (address, size) = (self.addresses[0], 1 << 20);
         let bytes = match self.kind {
-            Kind::Raw => raw::payloads(address, raw::Flush::Batch, size, time).await?,
+            Kind::Raw => {
+                let (socket, payload) =
+                    (raw::connect(address, Flush::Batch, size).await?, Bytes::from(vec![7; size]));
+                raw::window(socket, Flush::Batch, PAYLOADS, payload, time).await?.moved.count * size as u64
+            }
             Kind::Rpc => {
                 let (desk, payload) = (connect(address).await?, Bytes::from(vec![7; size]));
-                sum_of(8, || echo_again_and_again(desk.clone(), payload.clone(), time)).await?
+                sum_of(PAYLOADS, || echo_again_and_again(desk.clone(), payload.clone(), time)).await?
             }
         };
         let done = bytes as f64 / f64::from(1 << 20);
@@ -198,7 +207,10 @@ impl Client {
         let started = Instant::now();
         let address = self.addresses[0];
         let calls = match self.kind {
-            Kind::Raw => raw::calls(address, raw::Flush::Batch, 1, in_flight, time).await?,
+            Kind::Raw => {
+                let socket = raw::connect(address, Flush::Batch, 0).await?;
+                raw::window(socket, Flush::Batch, in_flight, raw::small(), time).await?.moved.count
+            }
             Kind::Rpc => {
                 let desk = connect(address).await?;
                 sum_of(in_flight, || call_again_and_again(desk.clone(), time)).await?
@@ -245,92 +257,6 @@ async fn call_again_and_again(desk: DeskClient, time: Duration) -> Result<u64, F
         calls += 1;
     }
     Ok(calls)
-}
-
-/// What is noted of calls while they are made.
-struct Run {
-    started: Instant,
-    /// Calls that are to be made then count.
-    measured: std::ops::Range<Instant>,
-    begun: AtomicU64,
-    ended: AtomicU64,
-    done: AtomicU64,
-    failed: Mutex<BTreeMap<String, u64>>,
-    latencies: Recorder,
-    early: Recorder,
-    late: Recorder,
-    lag: Recorder,
-}
-
-impl Run {
-    fn new(warm: Duration, time: Duration) -> Self {
-        let started = Instant::now();
-        Self {
-            started,
-            measured: started + warm..started + warm + time,
-            begun: AtomicU64::new(0),
-            ended: AtomicU64::new(0),
-            done: AtomicU64::new(0),
-            failed: Mutex::default(),
-            latencies: Recorder::default(),
-            early: Recorder::default(),
-            late: Recorder::default(),
-            lag: Recorder::default(),
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        Instant::now() >= self.measured.end
-    }
-
-    /// A call is made that was to be made at `due`.
-    fn begin(&self, hint: usize, due: Instant) {
-        if self.measured.contains(&due) {
-            self.begun.fetch_add(1, Ordering::Relaxed);
-            self.lag.record(hint, due.elapsed());
-        }
-    }
-
-    fn end(&self, hint: usize, due: Instant, failure: Option<String>) {
-        let now = Instant::now();
-        if failure.is_none() && self.measured.contains(&now) {
-            self.done.fetch_add(1, Ordering::Relaxed);
-        }
-        if !self.measured.contains(&due) {
-            return;
-        }
-        self.ended.fetch_add(1, Ordering::Relaxed);
-        if let Some(failure) = failure {
-            self.note(failure);
-            return;
-        }
-        self.latencies.record(hint, now - due);
-        let quarter = (self.measured.end - self.measured.start) / 4;
-        if due < self.measured.start + quarter {
-            self.early.record(hint, now - due);
-        } else if due >= self.measured.end - quarter {
-            self.late.record(hint, now - due);
-        }
-    }
-
-    fn note(&self, failure: String) {
-        *self.failed.lock().unwrap_or_else(PoisonError::into_inner).entry(failure).or_default() += 1;
-    }
-
-    fn reply(&self) -> Reply {
-        let begun = self.begun.load(Ordering::Relaxed);
-        Reply {
-            done: self.done.load(Ordering::Relaxed) as f64,
-            seconds: (self.measured.end - self.measured.start).as_secs_f64(),
-            begun,
-            failed: self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-            unfinished: begun.saturating_sub(self.ended.load(Ordering::Relaxed)),
-            latencies: self.latencies.all(),
-            early: self.early.all(),
-            late: self.late.all(),
-            lag: self.lag.all(),
-        }
-    }
 }
 
 /// Held by each task of a run.

@@ -14,8 +14,8 @@ use futures::{StreamExt, future::try_join_all, stream};
 use rpc_client::Client;
 use rpc_core::{Broadcast, Limits, Slow, Streaming, rpc};
 
-use super::{EchoClient, TEXT};
-use crate::{Failure, workloads::Moved};
+use super::EchoClient;
+use crate::drive::{Done, Failure, Moved, TEXT, when_told};
 
 /// A number and sixteen bytes of text, as small calls have.
 type Item = (u64, String);
@@ -39,8 +39,6 @@ pub(crate) trait Flow {
 
 /// Items that wait for a subscriber that is slower than the others.
 const NEWS_ROOM: usize = 64;
-/// The time is looked at once in so many items.
-const LOOK_EVERY: u64 = 64;
 
 #[derive(Clone)]
 pub(crate) struct Flowing {
@@ -106,23 +104,6 @@ async fn connect(address: SocketAddr, streams: usize) -> Result<Client, Failure>
     Ok(Client::builder().limits(limits).connect(&format!("ws://{address}")).await?)
 }
 
-/// Small items read in `time`, from the first on.
-pub(crate) async fn items(address: SocketAddr, time: Duration) -> Result<Moved, Failure> {
-    let flow: FlowClient = connect(address, 1).await?.service();
-    tokio::spawn(async move {
-        let mut items = flow.items().await?;
-        items.next().await.ok_or("the items ended")??;
-        let started = Instant::now();
-        let mut count = 0_u64;
-        while !count.is_multiple_of(LOOK_EVERY) || started.elapsed() < time {
-            items.next().await.ok_or("the items ended")??;
-            count += 1;
-        }
-        Ok(Moved { count, time: started.elapsed() })
-    })
-    .await?
-}
-
 /// Bytes of long items read in `time`, from the first on.
 pub(crate) async fn download(address: SocketAddr, length: usize, time: Duration) -> Result<Moved, Failure> {
     let flow: FlowClient = connect(address, 1).await?.service();
@@ -185,7 +166,11 @@ pub(crate) async fn fan_out(
     tokio::time::sleep(time).await;
     over.store(true, Ordering::Relaxed);
     let time = started.elapsed();
-    Ok(Moved { count: super::sum(readers).await?, time })
+    let mut count = 0;
+    for reader in readers {
+        count += reader.await??;
+    }
+    Ok(Moved { count, time })
 }
 
 /// What calls took, and how much was uploaded beside them.
@@ -242,26 +227,19 @@ pub(crate) async fn calls_beside(
     Ok(Beside { latencies, uploaded })
 }
 
-/// Streams that are open and quiet.
-pub(crate) struct Quiet {
-    flow: FlowClient,
-    streams: Vec<Streaming<Item>>,
-}
-
-/// A connection without streams yet.
-pub(crate) async fn connect_quietly(address: SocketAddr, count: usize) -> Result<Quiet, Failure> {
-    let quiet = Quiet { flow: connect(address, count).await?.service(), streams: Vec::with_capacity(count) };
-    drop(quiet.flow.quiet().await?);
-    Ok(quiet)
-}
-
-impl Quiet {
-    pub(crate) async fn open(&mut self, count: usize) -> Result<(), Failure> {
-        const TOGETHER: usize = 100;
-        while self.streams.len() < count {
-            let calls = (0..TOGETHER).map(|_| self.flow.quiet().into_future());
-            self.streams.extend(try_join_all(calls).await?);
+/// Opens streams when told to and leaves them alone.
+pub(crate) async fn drive_idle(address: SocketAddr, count: usize) -> Result<(), Failure> {
+    const TOGETHER: usize = 100;
+    let flow: FlowClient = connect(address, count).await?.service();
+    drop(flow.quiet().await?);
+    let mut streams = Vec::with_capacity(count);
+    when_told(async {
+        let started = Instant::now();
+        while streams.len() < count {
+            let calls = (0..TOGETHER).map(|_| flow.quiet().into_future());
+            streams.extend(try_join_all(calls).await?);
         }
-        Ok(())
-    }
+        Ok(Done::moved(count as u64, started.elapsed()))
+    })
+    .await
 }

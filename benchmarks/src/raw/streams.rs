@@ -7,19 +7,18 @@ use std::{
 
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
-use tokio::net::TcpStream;
-use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
+use tokio_tungstenite::tungstenite::Message;
 
-use super::{Flush, Purpose, connect_for, small};
-use crate::{Failure, workloads::Moved};
+use super::{Flush, Purpose, Socket, connect_for, small};
+use crate::drive::{Done, Failure, Moved};
 
 /// Bytes of a message of many items.
-const PACK_BYTES: usize = 16 << 10;
+pub(super) const PACK_BYTES: usize = 16 << 10;
 /// The time is looked at once in so many messages.
 const LOOK_EVERY: u64 = 64;
 
 /// Sends small items without end.
-pub(super) async fn send_items(mut socket: WebSocketStream<TcpStream>, flush: Flush) -> Result<(), Failure> {
+pub(super) async fn send_items(mut socket: Socket, flush: Flush) -> Result<(), Failure> {
     loop {
         match flush {
             Flush::Each => socket.send(Message::Binary(small())).await?,
@@ -54,10 +53,7 @@ fn unpack(mut message: &[u8]) -> u64 {
 }
 
 /// Sends long messages without end.
-pub(super) async fn send_blocks(
-    mut socket: WebSocketStream<TcpStream>,
-    length: usize,
-) -> Result<(), Failure> {
+pub(super) async fn send_blocks(mut socket: Socket, length: usize) -> Result<(), Failure> {
     let block = Bytes::from(vec![7; length]);
     loop {
         socket.send(Message::Binary(block.clone())).await?;
@@ -65,7 +61,7 @@ pub(super) async fn send_blocks(
 }
 
 /// Counts bytes until a text says that there are no more, and says how many there were.
-pub(super) async fn take(mut socket: WebSocketStream<TcpStream>) -> Result<(), Failure> {
+pub(super) async fn take(mut socket: Socket) -> Result<(), Failure> {
     let mut count = 0;
     while let Some(message) = socket.next().await {
         match message? {
@@ -77,21 +73,16 @@ pub(super) async fn take(mut socket: WebSocketStream<TcpStream>) -> Result<(), F
 }
 
 /// Small items read in `time`, from the first on.
-pub(crate) async fn items(address: SocketAddr, flush: Flush, time: Duration) -> Result<Moved, Failure> {
-    let payload = if flush == Flush::Pack { PACK_BYTES } else { 0 };
-    let mut socket = connect_for(address, Purpose::Items, flush, payload).await?;
-    tokio::spawn(async move {
-        socket.next().await.ok_or("the items ended")??;
-        let started = Instant::now();
-        let (mut count, mut messages) = (0, 0_u64);
-        while !messages.is_multiple_of(LOOK_EVERY) || started.elapsed() < time {
-            let message = socket.next().await.ok_or("the items ended")??;
-            count += if flush == Flush::Pack { unpack(&message.into_data()) } else { 1 };
-            messages += 1;
-        }
-        Ok(Moved { count, time: started.elapsed() })
-    })
-    .await?
+pub(super) async fn items(mut socket: Socket, flush: Flush, time: Duration) -> Result<Done, Failure> {
+    socket.next().await.ok_or("the items ended")??;
+    let started = Instant::now();
+    let (mut count, mut messages) = (0, 0_u64);
+    while !messages.is_multiple_of(LOOK_EVERY) || started.elapsed() < time {
+        let message = socket.next().await.ok_or("the items ended")??;
+        count += if flush == Flush::Pack { unpack(&message.into_data()) } else { 1 };
+        messages += 1;
+    }
+    Ok(Done::moved(count, started.elapsed()))
 }
 
 /// Bytes of long messages read in `time`, from the first on.
