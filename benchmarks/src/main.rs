@@ -3,6 +3,8 @@
 //! ```text
 //! cargo run -p benchmarks --release                      the table
 //! cargo run -p benchmarks --release -- --peers           other frameworks too; builds them first
+//! cargo run -p benchmarks --release -- load              fairness, open loop, overload
+//! cargo run -p benchmarks --release -- growth            more and more connections
 //! cargo run -p benchmarks --release -- --only "W2 128" --subject rpc      to look at with a profiler
 //! cargo run -p benchmarks --release -- --help            the rest
 //! ```
@@ -12,6 +14,8 @@
 mod depth;
 mod document;
 mod drive;
+mod growth;
+mod load;
 mod options;
 mod ours;
 mod plots;
@@ -102,6 +106,16 @@ fn main() -> Result<(), Failure> {
             workload.parse()?,
             time,
         ));
+    }
+    match arguments.split_first() {
+        Some((mode, rest)) if mode == "load" => {
+            return runtime(2)?.block_on(load::run(&load::Settings::parse(rest)?));
+        }
+        Some((mode, rest)) if mode == "growth" => {
+            return runtime(2)?.block_on(growth::run(&load::Settings::parse(rest)?));
+        }
+        Some((mode, rest)) if mode == "part" => return load::parts::main(runtime(2)?, rest),
+        _ => {}
     }
     let options = Options::parse(&arguments)?;
     let report = runtime(options.workers)?.block_on(run(&options))?;

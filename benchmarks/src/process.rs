@@ -180,7 +180,7 @@ fn spawn(program: &Path, arguments: &[&str]) -> Result<(Child, Lines<BufReader<C
     Ok((child, BufReader::new(stdout).lines()))
 }
 
-fn resident_bytes(child: &Child) -> u64 {
+pub(crate) fn resident_bytes(child: &Child) -> u64 {
     let Some(id) = child.id() else { return 0 };
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

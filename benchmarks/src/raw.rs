@@ -17,7 +17,7 @@ use crate::drive::{CHAINS_MIN, Done, Failure, PAYLOADS, Work, when_told};
 
 pub(crate) mod streams;
 
-type Socket = WebSocketStream<TcpStream>;
+pub(crate) type Socket = WebSocketStream<TcpStream>;
 
 /// When queued messages are pushed to the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,6 +138,11 @@ async fn echo(mut socket: Socket, flush: Flush) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A connection that echoes.
+pub(crate) async fn connect(address: SocketAddr, flush: Flush, payload: usize) -> Result<Socket, Failure> {
+    connect_for(address, Purpose::Echo, flush, payload).await
+}
+
 async fn connect_for(
     address: SocketAddr,
     purpose: Purpose,
@@ -152,7 +157,7 @@ async fn connect_for(
 }
 
 /// The bytes of a small call: a number and sixteen bytes of text.
-fn small() -> Bytes {
+pub(crate) fn small() -> Bytes {
     Bytes::from(vec![7; 25])
 }
 
@@ -206,7 +211,8 @@ async fn run(mut socket: Socket, flush: Flush, work: Work, time: Duration) -> Re
     }
 }
 
-async fn trip(socket: &mut Socket) -> Result<(), Failure> {
+/// One small message there and back.
+pub(crate) async fn trip(socket: &mut Socket) -> Result<(), Failure> {
     socket.send(Message::Binary(small())).await?;
     socket.next().await.ok_or("the echo ended")??;
     Ok(())
@@ -228,7 +234,7 @@ async fn trips(socket: &mut Socket, depth: usize, time: Duration) -> Result<Done
 
 /// Keeps `in_flight` messages on their way. Sending and receiving take turns inside one task; the two halves never
 /// wait for each other, so that large messages cannot fill both directions and stop.
-async fn window(
+pub(crate) async fn window(
     socket: Socket,
     flush: Flush,
     in_flight: usize,

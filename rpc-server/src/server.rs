@@ -4,12 +4,12 @@ use std::{
     future::{Future, pending},
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    pin::pin,
+    pin::{Pin, pin},
     sync::{Arc, Once},
 };
 
 use rpc_core::{
-    CloseReason, Limits, Peer, Principal, Service, Services,
+    CloseReason, Limits, Peer, Principal, Service, Services, SessionHandle,
     driver::{self, SessionConfig, Side},
     websocket::{HandshakeError, HandshakeRequest, Rejection, Socket},
 };
@@ -235,8 +235,8 @@ impl Server {
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let _running = self.running.clone();
-        let (socket, peer) = accept(&self.shared, io, address).await?;
-        Ok(run_session(&self.shared, socket, peer).await)
+        let opened = Box::pin(open(&self.shared, io, address)).await?;
+        Ok(run_session(&self.shared, opened).await)
     }
 }
 
@@ -325,56 +325,54 @@ impl ServerHandle {
     }
 }
 
+/// Serves a connection that may lose its place to a newer one until its handshakes are done.
 async fn serve_tcp(
     shared: Arc<Shared>,
     stream: tokio::net::TcpStream,
     address: SocketAddr,
-    permit: Permit,
-) -> Result<CloseReason, ServeError> {
-    #[cfg(feature = "tls")]
-    if let Some(tls) = &shared.builder.tls {
-        let mut permit = permit;
-        let limit = shared.builder.limits.hello_timeout;
-        let stream = tokio::select! {
-            stream = tokio::time::timeout(limit, tls.accept(stream)) => stream,
-            () = permit.evicted() => return Err(evicted()),
-        };
-        let stream =
-            stream.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(ServeError::Tls)?;
-        return serve_permitted(&shared, stream, address, permit).await;
-    }
-    serve_permitted(&shared, stream, address, permit).await
-}
-
-/// Serves a stream that may lose its place to a newer one until its handshake is done.
-async fn serve_permitted<IO>(
-    shared: &Shared,
-    io: IO,
-    address: SocketAddr,
     mut permit: Permit,
-) -> Result<CloseReason, ServeError>
-where
-    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let (socket, peer) = tokio::select! {
-        accepted = accept(shared, io, Some(address)) => accepted?,
+) -> Result<CloseReason, ServeError> {
+    let opened = tokio::select! {
+        opened = open_tcp(&shared, stream, address) => opened?,
         () = permit.evicted() => return Err(evicted()),
     };
     permit.handshake_done();
-    Ok(run_session(shared, socket, peer).await)
+    Ok(run_session(&shared, opened).await)
+}
+
+/// Boxed: a task keeps the room that the largest of its states needs for as long as it lives, and a session lives for long
+/// after its handshakes.
+fn open_tcp(
+    shared: &Shared,
+    stream: tokio::net::TcpStream,
+    address: SocketAddr,
+) -> Pin<Box<dyn Future<Output = Result<Opened, ServeError>> + Send + '_>> {
+    #[cfg(feature = "tls")]
+    if let Some(tls) = &shared.builder.tls {
+        let limit = shared.builder.limits.hello_timeout;
+        return Box::pin(async move {
+            let stream = tokio::time::timeout(limit, tls.accept(stream)).await;
+            let stream =
+                stream.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(ServeError::Tls)?;
+            open(shared, stream, Some(address)).await
+        });
+    }
+    Box::pin(open(shared, stream, Some(address)))
 }
 
 fn evicted() -> ServeError {
     ServeError::Handshake(HandshakeError::Cut)
 }
 
-async fn accept<IO>(
-    shared: &Shared,
-    io: IO,
-    address: Option<SocketAddr>,
-) -> Result<(Socket<IO>, Peer), ServeError>
+/// A session after its handshake, about to run.
+struct Opened {
+    handle: SessionHandle,
+    session: Pin<Box<dyn Future<Output = CloseReason> + Send>>,
+}
+
+async fn open<IO>(shared: &Shared, io: IO, address: Option<SocketAddr>) -> Result<Opened, ServeError>
 where
-    IO: AsyncRead + AsyncWrite + Unpin,
+    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let ServerBuilder { limits, origins, authenticate, .. } = &shared.builder;
     let mut peer = Peer::default();
@@ -386,7 +384,13 @@ where
         Ok(())
     };
     let (socket, _) = Socket::accept(io, limits, origins, decide).await?;
-    Ok((socket, peer))
+    let mut services = shared.builder.services.clone();
+    for make in &shared.builder.per_connection {
+        services.offer(make(&peer));
+    }
+    let config = SessionConfig { services, peer, limits: limits.clone() };
+    let (handle, session) = driver::start(socket, Side::Server, config);
+    Ok(Opened { handle, session: Box::pin(session) })
 }
 
 fn peer_of(request: &HandshakeRequest, address: Option<SocketAddr>) -> Peer {
@@ -401,17 +405,8 @@ fn peer_of(request: &HandshakeRequest, address: Option<SocketAddr>) -> Peer {
     peer
 }
 
-async fn run_session<IO>(shared: &Shared, socket: Socket<IO>, peer: Peer) -> CloseReason
-where
-    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let builder = &shared.builder;
-    let mut services = builder.services.clone();
-    for make in &builder.per_connection {
-        services.offer(make(&peer));
-    }
-    let config = SessionConfig { services, peer, limits: builder.limits.clone() };
-    let (handle, session) = driver::start(socket, Side::Server, config);
+async fn run_session(shared: &Shared, opened: Opened) -> CloseReason {
+    let Opened { handle, session } = opened;
     let mut shutdown = shared.shutdown.subscribe();
     let close_on_shutdown = async {
         if shutdown.wait_for(|stop| *stop).await.is_ok() {
