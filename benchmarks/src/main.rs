@@ -10,6 +10,7 @@
 //! Only ratios between rows of one run mean anything: absolute figures are those of the machine and its mood.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing figures is what this program is for")]
 
+mod instructions;
 mod ours;
 mod process;
 mod raw;
@@ -92,6 +93,14 @@ fn main() -> Result<(), Failure> {
             workload,
             time,
         ));
+    }
+    if let [mode, path, repeats] = &arguments[..]
+        && mode == "repeat"
+    {
+        return instructions::repeat(path, repeats.parse()?);
+    }
+    if let Some(arguments) = arguments.strip_prefix(&["instructions".to_owned()]) {
+        return instructions::run(arguments);
     }
     let options = parse(&arguments)?;
     runtime(options.workers)?.block_on(run(&options))
