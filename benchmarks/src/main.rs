@@ -10,6 +10,7 @@
 //! Only ratios between rows of one run mean anything: absolute figures are those of the machine and its mood.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing figures is what this program is for")]
 
+mod check;
 mod instructions;
 mod ours;
 mod process;
@@ -101,6 +102,9 @@ fn main() -> Result<(), Failure> {
     }
     if let Some(arguments) = arguments.strip_prefix(&["instructions".to_owned()]) {
         return instructions::run(arguments);
+    }
+    if let Some(arguments) = arguments.strip_prefix(&["check".to_owned()]) {
+        return runtime(check::WORKERS)?.block_on(check::run(arguments));
     }
     let options = parse(&arguments)?;
     runtime(options.workers)?.block_on(run(&options))
