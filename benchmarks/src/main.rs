@@ -11,6 +11,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing figures is what this program is for")]
 
 mod check;
+mod compile;
 mod instructions;
 mod ours;
 mod process;
@@ -102,6 +103,9 @@ fn main() -> Result<(), Failure> {
     }
     if let Some(arguments) = arguments.strip_prefix(&["instructions".to_owned()]) {
         return instructions::run(arguments);
+    }
+    if let Some(arguments) = arguments.strip_prefix(&["compile".to_owned()]) {
+        return compile::run(arguments);
     }
     if let Some(arguments) = arguments.strip_prefix(&["check".to_owned()]) {
         return runtime(check::WORKERS)?.block_on(check::run(arguments));
