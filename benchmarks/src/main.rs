@@ -6,6 +6,9 @@
 //! cargo run -p benchmarks --release -- --only W2 --rounds 9
 //! cargo run -p benchmarks --release -- --peers           other frameworks too; builds them first
 //! cargo run -p benchmarks --release -- --only "W2 128" --subject rpc      to look at with a profiler
+//! cargo run -p benchmarks --release -- instructions      counts those of the hot paths; fails above what is recorded
+//! cargo run -p benchmarks --release -- check             ratios to a raw echo; fails below what is recorded
+//! cargo run -p benchmarks --release -- compile           compile times beside tarpc's
 //! ```
 //! Only ratios between rows of one run mean anything: absolute figures are those of the machine and its mood.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing figures is what this program is for")]
