@@ -6,15 +6,21 @@
 //! cargo run -p benchmarks --release -- load              fairness, open loop, overload
 //! cargo run -p benchmarks --release -- growth            more and more connections
 //! cargo run -p benchmarks --release -- --only "W2 128" --subject rpc      to look at with a profiler
+//! cargo run -p benchmarks --release -- instructions      counts those of the hot paths; fails above what is recorded
+//! cargo run -p benchmarks --release -- check             ratios to a raw echo; fails below what is recorded
+//! cargo run -p benchmarks --release -- compile           compile times beside tarpc's
 //! cargo run -p benchmarks --release -- --help            the rest
 //! ```
 //! Only ratios between rows of one run mean anything: absolute figures are those of the machine and its mood.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing figures is what this program is for")]
 
+mod check;
+mod compile;
 mod depth;
 mod document;
 mod drive;
 mod growth;
+mod instructions;
 mod load;
 mod options;
 mod ours;
@@ -107,15 +113,20 @@ fn main() -> Result<(), Failure> {
             time,
         ));
     }
-    match arguments.split_first() {
-        Some((mode, rest)) if mode == "load" => {
-            return runtime(2)?.block_on(load::run(&load::Settings::parse(rest)?));
+    if let Some((mode, rest)) = arguments.split_first() {
+        match mode.as_str() {
+            "load" => return runtime(2)?.block_on(load::run(&load::Settings::parse(rest)?)),
+            "growth" => return runtime(2)?.block_on(growth::run(&load::Settings::parse(rest)?)),
+            "part" => return load::parts::main(runtime(2)?, rest),
+            "repeat" => {
+                let [path, repeats] = rest else { return Err("repeat takes a path and a number".into()) };
+                return instructions::repeat(path, repeats.parse()?);
+            }
+            "instructions" => return instructions::run(rest),
+            "compile" => return compile::run(rest),
+            "check" => return runtime(check::WORKERS)?.block_on(check::run(rest)),
+            _ => {}
         }
-        Some((mode, rest)) if mode == "growth" => {
-            return runtime(2)?.block_on(growth::run(&load::Settings::parse(rest)?));
-        }
-        Some((mode, rest)) if mode == "part" => return load::parts::main(runtime(2)?, rest),
-        _ => {}
     }
     let options = Options::parse(&arguments)?;
     let report = runtime(options.workers)?.block_on(run(&options))?;

@@ -266,7 +266,11 @@ impl Workload {
         Ok(match self {
             Self::IdleMemory | Self::IdleStreams(Side::Server) => grown(before.1, after.1),
             Self::IdleStreams(Side::Client) => grown(before.2, after.2),
-            Self::Payload(_) => Sample { value: moved.mib_per_second(), ..Sample::default() },
+            Self::Payload(size) => Sample {
+                value: moved.mib_per_second(),
+                processor_us: Some((after.0 - before.0) * 1e6 * size as f64 / moved.count.max(1) as f64),
+                ..Sample::default()
+            },
             _ => match p50_us {
                 Some(value) => Sample { value, p99_us, ..Sample::default() },
                 None => counted(moved, after.0 - before.0),
@@ -288,13 +292,18 @@ impl Workload {
         let plain = |value| Sample { value, ..Sample::default() };
         Ok(match self {
             Self::Blocks(way) => {
+                let before = processor_seconds("self") + server.processor_seconds();
                 let moved = match (rpc, way) {
                     (true, Way::Down) => ours::streams::download(address, BLOCK, time).await?,
                     (true, Way::Up) => ours::streams::upload(address, BLOCK, time).await?,
                     (false, Way::Down) => raw::streams::download(address, flush, BLOCK, time).await?,
                     (false, Way::Up) => raw::streams::upload(address, flush, BLOCK, time).await?,
                 };
-                plain(moved.mib_per_second())
+                let used = processor_seconds("self") + server.processor_seconds() - before;
+                Sample {
+                    processor_us: Some(used * 1e6 * BLOCK as f64 / moved.count.max(1) as f64),
+                    ..plain(moved.mib_per_second())
+                }
             }
             Self::FanOut { connections } => {
                 let before = processor_seconds("self") + server.processor_seconds();
