@@ -20,9 +20,9 @@ pub trait IntoArg<T> {
     fn put_into(self, arguments: &mut Arguments<'_>);
 }
 
-impl<T: Serialize> IntoArg<T> for T {
+impl<T: Serialize + 'static> IntoArg<T> for T {
     fn put_into(self, arguments: &mut Arguments<'_>) {
-        arguments.push_value(&self);
+        arguments.push_owned(&self);
     }
 }
 

@@ -22,7 +22,7 @@
 //! | enum | variant index, then the variant's fields |
 //! | unit, unit struct | nothing |
 
-use std::{fmt, ops::Range};
+use std::{any::Any, fmt, ops::Range};
 
 use bincode::{
     config::{self, Configuration},
@@ -45,6 +45,7 @@ use serde::{
 use crate::{
     Limits,
     error::{DecodeError, EncodeError},
+    message::LONG_BYTES,
     small_bytes::SmallBytes,
 };
 
@@ -146,6 +147,14 @@ pub(crate) fn decode_beside<T: DeserializeOwned>(
         0 => Ok(value),
         trailing => Err(DecodeError::Trailing(trailing)),
     }
+}
+
+/// If the value is a long byte string: what the codec writes before its bytes, and these, which need not be looked at.
+pub(crate) fn long_byte_string<T: 'static>(value: &T) -> Option<(Vec<u8>, Bytes)> {
+    let bytes = (value as &dyn Any).downcast_ref::<Bytes>().filter(|bytes| bytes.len() >= LONG_BYTES)?;
+    let mut head = Vec::with_capacity(10);
+    encode(&(bytes.len() as u64), &mut head).ok()?;
+    Some((head, bytes.clone()))
 }
 
 /// The byte string that fills a range exactly, without looking at its bytes. It shares them if it is `shared_min` long.

@@ -331,7 +331,7 @@ impl ArgumentReader<'_> {
 
     /// The next argument.
     #[inline]
-    pub fn take<T: DeserializeOwned>(&mut self) -> Result<T, ArgumentError> {
+    pub fn take<T: DeserializeOwned + 'static>(&mut self) -> Result<T, ArgumentError> {
         let index = self.index;
         self.index += 1;
         let bytes = self
@@ -340,7 +340,7 @@ impl ArgumentReader<'_> {
             .get(index)
             .ok_or_else(|| ArgumentError { index, reason: "it is missing".into() })?;
         let objects = self.arguments.capabilities(index);
-        object::decode(bytes, objects, &self.scope.session.handle, self.budget)
+        object::decode_part(bytes, 0..bytes.len(), objects, &self.scope.session.handle, self.budget)
             .map_err(|error| ArgumentError { index, reason: error.to_string() })
     }
 }
@@ -407,7 +407,11 @@ fn value_outcome<T: Serialize + Send + 'static>(
     link: &Arc<Link>,
 ) -> Result<Outcome, EncodeError> {
     let (mut payload, mut objects) = (None, Vec::new());
-    if want.value {
+    if want.value
+        && let Some((head, bytes)) = codec::long_byte_string(&value)
+    {
+        payload = Some(SmallBytes::joined(&head, bytes));
+    } else if want.value {
         let (bytes, named) = encode(&value, link)?;
         (payload, objects) = (Some(bytes), named);
     }

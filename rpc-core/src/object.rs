@@ -9,10 +9,11 @@
 //! kept by the exports of every session that passed it on.
 
 use std::{
-    any::Any,
+    any::{Any, TypeId},
     cell::{Cell, RefCell},
     fmt,
     future::poll_fn,
+    ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, PoisonError,
@@ -21,6 +22,7 @@ use std::{
     task::{Poll, Waker},
 };
 
+use bytes::Bytes;
 use serde::{
     Deserialize, Deserializer, Serializer,
     de::{DeserializeOwned, Error as _, Visitor},
@@ -33,6 +35,7 @@ use crate::{
     error::DecodeError,
     forward,
     link::{Handle, Link},
+    message::LONG_BYTES,
     path::Path,
     small_bytes::SmallBytes,
     stream::{STREAM, StreamSlot},
@@ -369,6 +372,22 @@ pub(crate) fn decode<T: DeserializeOwned>(
     reading(capabilities, handle, || codec::decode_beside(objects, bytes, budget))
 }
 
+/// Decodes a value that lies in `bytes`. A long byte string is not looked at, and shares them.
+pub(crate) fn decode_part<T: DeserializeOwned + 'static>(
+    bytes: &SmallBytes,
+    range: Range<usize>,
+    capabilities: &Capabilities,
+    handle: &Arc<Handle>,
+    budget: DecodeBudget,
+) -> Result<T, DecodeError> {
+    if TypeId::of::<T>() == TypeId::of::<Bytes>() {
+        let mut whole = Some(codec::byte_string(bytes, range, LONG_BYTES)?);
+        let taken = (&mut whole as &mut dyn Any).downcast_mut::<Option<T>>().and_then(Option::take);
+        return taken.ok_or(DecodeError::Truncated);
+    }
+    decode(&bytes[range], capabilities, handle, budget)
+}
+
 /// Writes a client as its place in the table of the payload being encoded.
 pub fn serialize<S: Serializer>(stub: &Stub, serializer: S) -> Result<S::Ok, S::Error> {
     let place = put_into_table(Passed::Stub(stub.clone()))?;
@@ -499,12 +518,12 @@ impl Encoded {
     }
 
     /// Decodes the value; clients in it call through `handle`.
-    pub(crate) fn decode<T: DeserializeOwned>(
+    pub(crate) fn decode<T: DeserializeOwned + 'static>(
         &self,
         handle: &Arc<Handle>,
         budget: DecodeBudget,
     ) -> Result<T, DecodeError> {
-        decode(&self.bytes, &self.capabilities, handle, budget)
+        decode_part(&self.bytes, 0..self.bytes.len(), &self.capabilities, handle, budget)
     }
 }
 

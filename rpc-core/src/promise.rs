@@ -128,7 +128,9 @@ impl<T: Pipelined, E: Send + Sync + 'static> Deref for Promise<T, E> {
     }
 }
 
-impl<T: DeserializeOwned, E: DeserializeOwned + Send + Sync + 'static> IntoFuture for Promise<T, E> {
+impl<T: DeserializeOwned + 'static, E: DeserializeOwned + Send + Sync + 'static> IntoFuture
+    for Promise<T, E>
+{
     type Output = Result<T, CallError<E>>;
     type IntoFuture = CallFuture<T, E>;
 
@@ -154,7 +156,7 @@ pub(crate) struct RawCall {
     flushed: bool,
 }
 
-impl<T: DeserializeOwned, E: DeserializeOwned + Send + Sync + 'static> Future for CallFuture<T, E> {
+impl<T: DeserializeOwned + 'static, E: DeserializeOwned + Send + Sync + 'static> Future for CallFuture<T, E> {
     type Output = Result<T, CallError<E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -199,7 +201,7 @@ impl Future for RawCall {
 }
 
 /// The typed error of a call that returned without a value.
-fn call_error<E: DeserializeOwned>(returned: Returned, cell: &CallCell) -> CallError<E> {
+fn call_error<E: DeserializeOwned + 'static>(returned: Returned, cell: &CallCell) -> CallError<E> {
     let budget = cell.handle.link.budget;
     match returned {
         Returned::Value(_) => {

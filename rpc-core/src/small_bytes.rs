@@ -4,9 +4,12 @@ use std::{
     cell::Cell,
     fmt,
     ops::{Deref, Range},
+    sync::{Arc, OnceLock},
 };
 
 use bytes::Bytes;
+
+use crate::message::LONG_BYTES;
 
 /// What lies inside the value itself.
 const INLINE: usize = 46;
@@ -22,6 +25,21 @@ pub(crate) struct SmallBytes(Repr);
 enum Repr {
     Inline { length: u8, bytes: [u8; INLINE] },
     Shared(Bytes),
+    Joined(Arc<Joined>),
+}
+
+/// A value that ends with a byte string that was not copied.
+struct Joined {
+    head: Vec<u8>,
+    tail: Bytes,
+    /// Both, copied for who wants them in one piece.
+    whole: OnceLock<Bytes>,
+}
+
+impl Joined {
+    fn whole(&self) -> &Bytes {
+        self.whole.get_or_init(|| [&self.head[..], &self.tail].concat().into())
+    }
 }
 
 thread_local! {
@@ -33,6 +51,35 @@ impl SmallBytes {
         Self::inline(slice).unwrap_or_else(|| Self(Repr::Shared(Bytes::copy_from_slice(slice))))
     }
 
+    /// One value of two parts, the second of which is not copied as long as nobody looks at the value as a slice.
+    pub(crate) fn joined(head: &[u8], tail: Bytes) -> Self {
+        if tail.len() < LONG_BYTES {
+            return [head, &tail].concat().into();
+        }
+        Self(Repr::Joined(Arc::new(Joined { head: head.to_vec(), tail, whole: OnceLock::new() })))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match &self.0 {
+            Repr::Inline { length, .. } => usize::from(*length),
+            Repr::Shared(bytes) => bytes.len(),
+            Repr::Joined(joined) => joined.head.len() + joined.tail.len(),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What is copied when it is sent, and what is not.
+    pub(crate) fn pieces(&self) -> (&[u8], Option<&Bytes>) {
+        match &self.0 {
+            Repr::Inline { .. } => (self, None),
+            Repr::Shared(bytes) => (&[], Some(bytes)),
+            Repr::Joined(joined) => (&joined.head, Some(&joined.tail)),
+        }
+    }
+
     /// A part of these bytes; a long one shares them.
     ///
     /// # Panics
@@ -42,15 +89,8 @@ impl SmallBytes {
             // A part of what fits inside fits inside.
             Repr::Inline { .. } => Self::default(),
             Repr::Shared(bytes) => Self(Repr::Shared(bytes.slice(range))),
+            Repr::Joined(joined) => Self(Repr::Shared(joined.whole().slice(range))),
         })
-    }
-
-    /// The bytes where they are shared, if they are not inside the value itself.
-    pub(crate) fn shared(&self) -> Option<&Bytes> {
-        match &self.0 {
-            Repr::Inline { .. } => None,
-            Repr::Shared(bytes) => Some(bytes),
-        }
     }
 
     /// What `encode` appends to an empty buffer.
@@ -87,6 +127,7 @@ impl SmallBytes {
         match self.0 {
             Repr::Inline { length, bytes } => Bytes::copy_from_slice(&bytes[..usize::from(length)]),
             Repr::Shared(bytes) => bytes,
+            Repr::Joined(joined) => joined.whole().clone(),
         }
     }
 
@@ -113,6 +154,7 @@ impl Deref for SmallBytes {
         match &self.0 {
             Repr::Inline { length, bytes } => &bytes[..usize::from(*length)],
             Repr::Shared(bytes) => bytes,
+            Repr::Joined(joined) => joined.whole(),
         }
     }
 }

@@ -11,7 +11,7 @@
 //! ```
 
 use std::{
-    any::{Any, TypeId, type_name},
+    any::type_name,
     collections::VecDeque,
     fmt,
     future::{Future, poll_fn},
@@ -22,7 +22,6 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -39,7 +38,6 @@ pub(crate) use self::{
     source::{Fill, Source, poll_fill},
 };
 use crate::{
-    codec,
     error::{CloseReason, DecodeError, StopReason, StreamError},
     link::{Handle, Link},
     never::Never,
@@ -58,8 +56,6 @@ pub(crate) const STREAM: &str = "rpc_core::Stream";
 
 /// Local streams are read in portions of this.
 const LOCAL_BYTES: i64 = 16 << 10;
-/// Shorter byte strings are copied out of the message they came in, which they would keep whole.
-const SHARED_BYTES: usize = 4 << 10;
 
 /// A stream of `T`, as an argument, a result, or anywhere inside of one.
 ///
@@ -397,9 +393,10 @@ impl Reading {
         let handle = self.handle.as_ref().unwrap_or(Handle::never_open());
         Some(match ending {
             Ending::Complete => return None,
-            Ending::Error(error) => error
-                .decode(handle, handle.link.budget)
-                .map_or_else(StreamError::BadItem, StreamError::Failed),
+            Ending::Error(Encoded { bytes, capabilities }) => {
+                object::decode(&bytes, &capabilities, handle, handle.link.budget)
+                    .map_or_else(StreamError::BadItem, StreamError::Failed)
+            }
             Ending::Abandoned | Ending::Stopped => StreamError::Abandoned,
             Ending::Failed(Failure::Panicked) => StreamError::Panicked,
             Ending::Failed(Failure::Unreachable { reason }) => StreamError::Broken { reason },
@@ -439,16 +436,7 @@ fn decode<T: DeserializeOwned + 'static>(
     handle: Option<&Arc<Handle>>,
 ) -> Result<T, DecodeError> {
     let handle = handle.unwrap_or(Handle::never_open());
-    if TypeId::of::<T>() == TypeId::of::<Bytes>() {
-        let mut whole = Some(codec::byte_string(bytes, range, SHARED_BYTES)?);
-        if let Some(whole) = (&mut whole as &mut dyn Any).downcast_mut::<Option<T>>()
-            && let Some(whole) = whole.take()
-        {
-            return Ok(whole);
-        }
-        return Err(DecodeError::Truncated);
-    }
-    object::decode(&bytes[range], capabilities, handle, handle.link.budget)
+    object::decode_part(bytes, range, capabilities, handle, handle.link.budget)
 }
 
 // ---- travelling ----

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use futures::future::JoinAll;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -425,6 +426,8 @@ pub struct Arguments<'a> {
     link: &'a Arc<Link>,
     /// The count, then the slots.
     payload: Vec<u8>,
+    /// A long byte string that ends them and is not copied, unless another slot follows.
+    tail: Option<Bytes>,
     bases: Vec<Referable>,
     /// The result that has the object which the call addresses.
     target: Option<Referable>,
@@ -459,6 +462,7 @@ impl<'a> Arguments<'a> {
         Self {
             link,
             payload,
+            tail: None,
             bases: Vec::new(),
             target: None,
             passed: Vec::new(),
@@ -468,7 +472,23 @@ impl<'a> Arguments<'a> {
         }
     }
 
+    pub(crate) fn push_owned<T: Serialize + 'static>(&mut self, value: &T) {
+        let Some((head, bytes)) = codec::long_byte_string(value) else { return self.push_value(value) };
+        slots::put_inline_head(self.slots(), &head, bytes.len());
+        self.tail = Some(bytes);
+        self.payload[0] += 1;
+    }
+
+    /// Where the next slot goes.
+    fn slots(&mut self) -> &mut Vec<u8> {
+        if let Some(tail) = self.tail.take() {
+            self.payload.extend_from_slice(&tail);
+        }
+        &mut self.payload
+    }
+
     pub(crate) fn push_value<T: Serialize + ?Sized>(&mut self, value: &T) {
+        self.slots();
         let Self { payload, passed, .. } = self;
         let encoded = object::writing(passed, || slots::put_inline(payload, |out| codec::encode(value, out)));
         if let Err(error) = encoded {
@@ -478,7 +498,7 @@ impl<'a> Arguments<'a> {
     }
 
     fn push_encoded(&mut self, value: &[u8]) {
-        let put = slots::put_inline(&mut self.payload, |out| {
+        let put = slots::put_inline(self.slots(), |out| {
             out.extend_from_slice(value);
             Ok::<(), std::convert::Infallible>(())
         });
@@ -500,7 +520,7 @@ impl<'a> Arguments<'a> {
 
     /// One argument whose parts are all promises.
     pub(crate) fn push_tuple(&mut self, places: &[&Place]) {
-        slots::put_tuple(&mut self.payload, places.len());
+        slots::put_tuple(self.slots(), places.len());
         for place in places {
             self.push_reference(place, false);
         }
@@ -511,7 +531,7 @@ impl<'a> Arguments<'a> {
         if self.can_use(place) {
             let base = place.base.cell();
             let id = if base.recorded.is_some() { record::RECORDED } else { base.id };
-            slots::put_reference(&mut self.payload, id, &place.path, as_some);
+            slots::put_reference(self.slots(), id, &place.path, as_some);
             self.bases.push(place.base.clone());
         }
     }
@@ -599,13 +619,11 @@ impl<'a> Arguments<'a> {
         }
         let own = options.and_then(|options| options.deadline).map(|limit| time::now() + limit);
         let deadline = own.into_iter().chain(context::ambient_deadline()).min();
-        Ok(Ready {
-            payload: SmallBytes::from_scratch(self.payload),
-            objects,
-            bases: self.bases,
-            deadline,
-            metadata,
-        })
+        let payload = match self.tail {
+            None => SmallBytes::from_scratch(self.payload),
+            Some(tail) => SmallBytes::joined(&self.payload, tail),
+        };
+        Ok(Ready { payload, objects, bases: self.bases, deadline, metadata })
     }
 }
 

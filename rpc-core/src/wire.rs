@@ -504,9 +504,10 @@ fn put_payload(out: &mut impl Out, payload: &Payload) {
 }
 
 fn put_long(out: &mut impl Out, bytes: &SmallBytes) {
-    match bytes.shared() {
-        Some(bytes) => out.put_long(bytes),
-        None => out.bytes().extend_from_slice(bytes),
+    let (head, long) = bytes.pieces();
+    out.bytes().extend_from_slice(head);
+    if let Some(long) = long {
+        out.put_long(long);
     }
 }
 
@@ -888,6 +889,13 @@ pub(crate) mod slots {
     ) -> Result<(), E> {
         out.push(0);
         super::put_sized(out, encode).map(drop).inspect_err(|_| out.truncate(out.len() - 1))
+    }
+
+    /// Appends an inline slot whose value is `head` and so many bytes that are still to follow.
+    pub(crate) fn put_inline_head(out: &mut Vec<u8>, head: &[u8], following: usize) {
+        out.push(0);
+        put_varint(out, (head.len() + following) as u64);
+        out.extend_from_slice(head);
     }
 
     /// Appends a slot that stands for the part at `path` of what `base` returns.

@@ -770,7 +770,7 @@ impl Talk {
         }
     }
 
-    fn decode<T: serde::de::DeserializeOwned>(&mut self, side: usize, encoded: &Encoded) -> T {
+    fn decode<T: serde::de::DeserializeOwned + 'static>(&mut self, side: usize, encoded: &Encoded) -> T {
         let budget = DecodeBudget::from(&Limits::default());
         let handle = std::sync::Arc::clone(&self.peer(side).home.handle);
         encoded.decode(&handle, budget).unwrap_or_else(|error| panic!("a result of {side}: {error}"))

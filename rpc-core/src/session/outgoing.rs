@@ -55,6 +55,8 @@ struct Large {
     of_return: bool,
     /// The batch whose frame announces it; chunks come in that message or later.
     announced_in: usize,
+    /// What comes before the rest.
+    head: Vec<u8>,
     rest: Bytes,
 }
 
@@ -128,7 +130,9 @@ impl Outgoing {
         self.queued_bytes += total;
         let announced_in = self.position();
         self.arguments_in_chunks += usize::from(!of_return);
-        self.large.push_back(Large { id, of_return, announced_in, rest: bytes.into_bytes() });
+        let (head, rest) = bytes.pieces();
+        let (head, rest) = (head.to_vec(), rest.cloned().unwrap_or_default());
+        self.large.push_back(Large { id, of_return, announced_in, head, rest });
         Payload::Chunked { total }
     }
 
@@ -241,11 +245,15 @@ impl Outgoing {
         let Some(mut large) = self.large.remove(index) else { return };
         // A batch that ends with a long payload leaves less room.
         let room = MESSAGE_BYTES.saturating_sub(message.len() + CHUNK_HEAD_BYTES).max(1);
-        let chunk = large.rest.split_to(large.rest.len().min(CHUNK_BYTES).min(room));
-        self.queued_bytes -= chunk.len();
-        wire::put_chunk_head(message.bytes(), large.id, large.of_return, chunk.len());
+        let length = (large.head.len() + large.rest.len()).min(CHUNK_BYTES).min(room);
+        let following = large.head.split_off(length.min(large.head.len()));
+        let head = std::mem::replace(&mut large.head, following);
+        let chunk = large.rest.split_to(length - head.len());
+        self.queued_bytes -= length;
+        wire::put_chunk_head(message.bytes(), large.id, large.of_return, length);
+        message.bytes().extend_from_slice(&head);
         message.put_long(&chunk);
-        if !large.rest.is_empty() {
+        if !large.head.is_empty() || !large.rest.is_empty() {
             self.large.push_back(large);
         } else if !large.of_return {
             self.arguments_in_chunks -= 1;

@@ -1,7 +1,6 @@
 //! Where the items of a stream come from, and how they become what travels.
 
 use std::{
-    any::{Any, TypeId},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
@@ -21,9 +20,6 @@ use crate::{
     small_bytes::SmallBytes,
     wire::{Failure, ITEMS_BYTES, items_charge, put_sized, put_varint},
 };
-
-/// Shorter byte strings are copied to where they are packed.
-const PACKED_BYTES: usize = 4 << 10;
 
 /// A producer of encoded items.
 pub(crate) trait Source: Send {
@@ -80,11 +76,8 @@ impl<'a> Fill<'a> {
 
     /// Encodes and adds an item.
     pub(crate) fn value<T: Serialize + 'static>(&mut self, value: &T) -> Result<(), EncodeError> {
-        if TypeId::of::<T>() == TypeId::of::<Bytes>()
-            && let Some(bytes) = (value as &dyn Any).downcast_ref::<Bytes>()
-            && bytes.len() > PACKED_BYTES
-        {
-            self.bytes(bytes.clone());
+        if let Some((head, bytes)) = codec::long_byte_string(value) {
+            self.bytes(&head, bytes);
             return Ok(());
         }
         let start = self.packed.len();
@@ -120,17 +113,14 @@ impl<'a> Fill<'a> {
     }
 
     /// Adds a byte string, without looking at its bytes.
-    fn bytes(&mut self, bytes: Bytes) {
-        let mut head = Vec::with_capacity(10);
-        // Its length, as the codec writes it; a length always encodes.
-        let _ = codec::encode(&(bytes.len() as u64), &mut head);
+    fn bytes(&mut self, head: &[u8], bytes: Bytes) {
         if head.len() + bytes.len() > ITEMS_BYTES {
             let item = Encoded { bytes: SmallBytes::from(bytes), capabilities: None };
-            return self.alone(Piece::Large { head: head.into(), item });
+            return self.alone(Piece::Large { head: SmallBytes::copy_from_slice(head), item });
         }
         let start = self.packed.len();
         put_varint(&mut self.packed, (head.len() + bytes.len()) as u64);
-        self.packed.extend_from_slice(&head);
+        self.packed.extend_from_slice(head);
         self.packed.extend_from_slice(&bytes);
         self.packed_item(start);
     }
