@@ -31,8 +31,6 @@ pub struct Message {
     /// Byte strings that lie elsewhere, and before which of the bytes they go.
     parts: Vec<(usize, Bytes)>,
     parts_bytes: usize,
-    /// There is something in it besides parts of long payloads and items of streams.
-    pub(crate) is_urgent: bool,
 }
 
 impl Out for Message {
@@ -164,7 +162,7 @@ impl Unwritten {
         if self.written == 0 {
             return;
         }
-        let Message { bytes, parts, parts_bytes, .. } = &mut self.message;
+        let Message { bytes, parts, parts_bytes } = &mut self.message;
         let mut left = std::mem::take(&mut self.written);
         let mut gone = 0;
         // Bytes before the first part, the part, and so on.

@@ -6,6 +6,16 @@ use rustc_hash::FxHashMap;
 
 use crate::{error::Violation, small_bytes::SmallBytes, wire::CallId};
 
+/// Appends a part of what will be so long. Memory is taken as bytes arrive; once a quarter has come, the rest is believed.
+pub(crate) fn append_part(kept: &mut Vec<u8>, bytes: &[u8], total: usize) {
+    let length = kept.len() + bytes.len();
+    if length > kept.capacity() {
+        let room = if length >= total / 4 { total } else { (2 * length).min(total) };
+        kept.reserve_exact(room - kept.len());
+    }
+    kept.extend_from_slice(bytes);
+}
+
 #[derive(Default)]
 pub(crate) struct Assembly {
     partial: FxHashMap<CallId, Partial>,
@@ -60,7 +70,7 @@ impl Assembly {
         }
         partial.received += bytes.len();
         if let Some(kept) = &mut partial.bytes {
-            kept.extend_from_slice(bytes);
+            append_part(kept, bytes, partial.total);
         }
         if partial.received < partial.total {
             return Ok(None);

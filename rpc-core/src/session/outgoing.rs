@@ -215,7 +215,6 @@ impl Outgoing {
         let Batch { mut message, returns } = batch;
         self.returns -= returns;
         self.queued_bytes -= message.len();
-        message.is_urgent = !message.is_empty();
         if large {
             self.streams_first = !self.streams_first;
             if self.streams_first {

@@ -36,7 +36,7 @@ pub(super) struct Metered<IO> {
     pub(super) pinged: Option<Instant>,
     violation: Option<SocketError>,
     write_blocked: bool,
-    /// The last message was long, and nobody waits for anything in it but its length.
+    /// The last message was long.
     is_bulk: bool,
     /// When a link that had been full took bytes again: the peer reads, though it may have nothing to say.
     taken: Option<Instant>,
@@ -78,7 +78,7 @@ impl<IO> Metered<IO> {
 
     /// Adds a message to them.
     pub(super) fn push(&mut self, message: Message) {
-        self.is_bulk = message.len() >= BULK_BYTES && !message.is_urgent;
+        self.is_bulk = message.len() >= BULK_BYTES;
         self.sizing.observe_write(message.len());
         self.outbox.push(message);
     }

@@ -8,7 +8,7 @@ use super::{INITIAL_STREAMS, StreamEvent, Streams, pace::Pace};
 use crate::{
     error::Violation,
     object::{Capabilities, Capability, Encoded},
-    session::exhausted,
+    session::{assembly::append_part, exhausted},
     small_bytes::SmallBytes,
     stream::{Ending, Inlet, Piece, StreamSlot},
     time::Time,
@@ -207,7 +207,7 @@ impl Streams {
         if bytes.len() > assembling.total - assembling.bytes.len() {
             return Err(Violation::StreamOrder(stream.0));
         }
-        assembling.append(bytes);
+        append_part(&mut assembling.bytes, bytes, assembling.total);
         if !assembling.reserved {
             entry.unread += charge;
         }
@@ -460,17 +460,6 @@ impl Assembling {
     /// What has come of it, as it is charged.
     fn arrived(&self) -> u64 {
         self.charge - (self.total - self.bytes.len()) as u64
-    }
-
-    /// Memory is taken as bytes arrive, never because a length was announced; but once a quarter has come, the rest is
-    /// believed.
-    fn append(&mut self, bytes: &[u8]) {
-        let length = self.bytes.len() + bytes.len();
-        if length > self.bytes.capacity() {
-            let room = if length >= self.total / 4 { self.total } else { (2 * length).min(self.total) };
-            self.bytes.reserve_exact(room - self.bytes.len());
-        }
-        self.bytes.extend_from_slice(bytes);
     }
 }
 
