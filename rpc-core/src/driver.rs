@@ -72,14 +72,15 @@ pub fn start<T: Transport>(
     config: SessionConfig,
 ) -> (SessionHandle, impl Future<Output = CloseReason> + Send) {
     let SessionConfig { services, peer, limits } = config;
-    let link = Arc::new(Link::new(limits.clone()));
+    let limits = Arc::new(limits);
+    let link = Arc::new(Link::new(Arc::clone(&limits)));
     let handle = |closes_on_drop| SessionHandle {
         handle: Arc::new(Handle { link: Arc::clone(&link), closes_on_drop }),
     };
     let session = Session::new(
         time::now(),
         side,
-        Arc::new(limits.clone()),
+        Arc::clone(&limits),
         services.descriptors().collect(),
         Identity::default(),
         Arc::new(LinkHome(Arc::clone(&link))),
@@ -118,7 +119,7 @@ struct Driver<T> {
     transport: T,
     scope: Arc<SessionScope>,
     services: Services,
-    limits: Limits,
+    limits: Arc<Limits>,
     submissions: Vec<Submission>,
     running: FxHashMap<CallId, RunningTask>,
     /// Of the streams that this side sends.

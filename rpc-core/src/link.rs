@@ -85,7 +85,7 @@ pub(crate) struct OutgoingCall {
 
 /// Shared by every handle of one session and its driver.
 pub(crate) struct Link {
-    pub(crate) limits: Limits,
+    pub(crate) limits: Arc<Limits>,
     pub(crate) budget: DecodeBudget,
     outbox: Mutex<Outbox>,
     driver: AtomicWaker,
@@ -123,9 +123,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Link {
-    pub(crate) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Arc<Limits>) -> Self {
         Self {
-            budget: DecodeBudget::from(&limits),
+            budget: DecodeBudget::from(&*limits),
             limits,
             outbox: Mutex::new(Outbox {
                 next_call: 1,
@@ -319,7 +319,7 @@ pub(crate) struct Handle {
 impl Handle {
     /// Of a session that is over.
     pub(crate) fn closed() -> Self {
-        let link = Arc::new(Link::new(Limits::default()));
+        let link = Arc::new(Link::new(Arc::default()));
         link.close(CloseReason::Aborted);
         Self { link, closes_on_drop: false }
     }

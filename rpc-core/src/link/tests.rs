@@ -20,7 +20,7 @@ fn taken(link: &Link) -> Vec<Submission> {
 
 #[test]
 fn a_call_keeps_what_it_is_built_on_until_the_driver_has_taken_it() {
-    let link = Arc::new(Link::new(Limits::default()));
+    let link = Arc::new(Link::new(Arc::default()));
     let handle = Arc::new(Handle { link: Arc::clone(&link), closes_on_drop: false });
     let stub = Stub::root(handle, &THING);
     let mut base = stub.begin(COUNT);

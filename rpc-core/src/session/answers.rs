@@ -49,7 +49,8 @@ use crate::{
 pub(crate) struct Answers {
     limits: Arc<Limits>,
     methods: PeerMethods,
-    table: FxHashMap<CallId, Answer>,
+    /// Boxed, because an idle session keeps the table's room.
+    table: FxHashMap<CallId, Box<Answer>>,
     last: CallId,
     unfinished: usize,
     /// Answers the caller asked to keep and has not released, finished or not.
@@ -247,6 +248,10 @@ impl Answers {
 
     // ---- a call arrives ----
 
+    fn answer(&self, id: CallId) -> Option<&Answer> {
+        self.table.get(&id).map(|answer| &**answer)
+    }
+
     /// Enters a call whose payload of `length` bytes is here or will follow. A call that cannot be taken is answered
     /// at once; only what a peer that keeps to the protocol never does is a violation.
     pub(crate) fn announce(
@@ -289,7 +294,7 @@ impl Answers {
         }
         self.table.insert(
             id,
-            Answer {
+            Box::new(Answer {
                 method,
                 target,
                 objects,
@@ -305,7 +310,7 @@ impl Answers {
                 cancelled: false,
                 returned: false,
                 running: false,
-            },
+            }),
         );
         self.tighten_deadline(id, deadline);
         if let Some(failure) = refusal {
@@ -387,7 +392,7 @@ impl Answers {
             self.fail(id, no_value, outgoing);
             return;
         }
-        let ready = matches!(&self.table.get(&id), Some(Answer { stage: Stage::Waiting(waiting), .. }) if waiting.missing == 0);
+        let ready = matches!(self.answer(id), Some(Answer { stage: Stage::Waiting(waiting), .. }) if waiting.missing == 0);
         if ready {
             self.make_ready(id, outgoing);
         }
@@ -755,7 +760,7 @@ impl Answers {
 
     fn leave_order(&mut self, id: CallId) {
         if let Some(Answer { method: Method::Known(KnownMethod { ordered: true, service, .. }), .. }) =
-            self.table.get(&id)
+            self.answer(id)
         {
             let service = *service;
             // Left in its place behind a call that waits, it would stay for as long as that one does.
@@ -977,7 +982,7 @@ impl Answers {
         // Arguments that came in chunks were read later than those of calls made after.
         uses.sort_by_key(|used| used.call);
         for Use { call, place, path, as_some } in uses {
-            let Some(Answer { stage: Stage::Waiting(_), .. }) = self.table.get(&call) else { continue };
+            let Some(Answer { stage: Stage::Waiting(_), .. }) = self.answer(call) else { continue };
             let selected = self.resolve_late(base, value, call, place, &path, as_some);
             if let Err(no_value) =
                 selected.and_then(|(selected, layout)| self.put(call, place, selected, layout))
@@ -985,7 +990,7 @@ impl Answers {
                 self.fail(call, no_value, outgoing);
                 continue;
             }
-            let ready = matches!(&self.table.get(&call), Some(Answer { stage: Stage::Waiting(waiting), .. }) if waiting.missing == 0);
+            let ready = matches!(self.answer(call), Some(Answer { stage: Stage::Waiting(waiting), .. }) if waiting.missing == 0);
             if ready {
                 self.make_ready(call, outgoing);
             }

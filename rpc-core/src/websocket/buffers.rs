@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!  1 KiB ──4 reads──► 4 KiB ──4 full reads──► 16 KiB ──4 full reads──► 64 KiB
-//!    ▲                 ▲ start        ◄──256 small reads──   ◄──256 small reads──
+//!    ▲ start           ▲              ◄──256 small reads──   ◄──256 small reads──
 //!    └──5 s silence────┴────────────5 s without a large read────────────┘
 //! ```
 //!
@@ -18,10 +18,11 @@ use tokio::time::Instant;
 
 /// Read buffer sizes, smallest first.
 const READ_BYTES: [usize; 4] = [1 << 10, 4 << 10, 16 << 10, 64 << 10];
-/// For sockets on which nothing arrives. Too small for traffic: what the codec has handed on still occupies it.
+/// Where a socket starts, and for sockets on which nothing arrives. Too small for traffic: what the codec has handed on
+/// still occupies it.
 const IDLE: usize = 0;
-/// Where a socket starts.
-const START: usize = 1;
+/// For small messages.
+const AWAKE: usize = 1;
 /// Full reads that prove the buffer too small.
 const FULL_READS: u32 = 4;
 /// Reads after which full reads are forgotten; and that wake an idle socket's buffer when they come in a row.
@@ -49,8 +50,8 @@ pub(super) struct BufferSizing {
 impl BufferSizing {
     pub(super) fn new(now: Instant) -> Self {
         Self {
-            rung: START,
-            wanted: START,
+            rung: IDLE,
+            wanted: IDLE,
             reads: 0,
             full_reads: 0,
             small_reads: 0,
@@ -82,7 +83,7 @@ impl BufferSizing {
             self.full_reads += 1;
         }
         let smaller = READ_BYTES[self.rung.saturating_sub(1)];
-        if taken > smaller || self.rung <= START {
+        if taken > smaller || self.rung <= AWAKE {
             self.small_reads = 0;
         } else {
             self.small_reads += 1;
@@ -95,7 +96,7 @@ impl BufferSizing {
 
     fn rung_after_read(&self) -> usize {
         if self.rung == IDLE {
-            return if self.reads >= WAKING_READS { START } else { IDLE };
+            return if self.reads >= WAKING_READS { AWAKE } else { IDLE };
         }
         if self.full_reads >= FULL_READS {
             return (self.rung + 1).min(READ_BYTES.len() - 1);
@@ -116,7 +117,7 @@ impl BufferSizing {
             // Decided already.
             _ if self.wants_rebuild() => None,
             IDLE => None,
-            START => Some(self.last_read),
+            AWAKE => Some(self.last_read),
             _ => Some(self.last_large_read),
         };
         [read, self.large_write].into_iter().flatten().min().map(|since| since + QUIET)
@@ -130,7 +131,7 @@ impl BufferSizing {
         if is_quiet(self.last_read) {
             self.wanted = IDLE;
         } else if is_quiet(self.last_large_read) {
-            self.wanted = self.rung.min(START);
+            self.wanted = self.rung.min(AWAKE);
         }
         self.large_write.take_if(|since| is_quiet(*since)).is_some()
     }

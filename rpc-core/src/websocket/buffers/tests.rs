@@ -11,6 +11,15 @@ impl Traffic {
         Self { sizing: BufferSizing::new(now), now }
     }
 
+    /// One on which something has been said.
+    fn awake() -> Self {
+        let mut traffic = Self::new();
+        traffic.check_read_kib(1);
+        traffic.reads(4, 10);
+        traffic.check_read_kib(4);
+        traffic
+    }
+
     /// `times` reads of `bytes` each, of which the codec takes what it has room for.
     fn reads(&mut self, times: u32, bytes: usize) {
         for _ in 0..times {
@@ -44,8 +53,7 @@ impl Traffic {
 
 #[test]
 fn the_read_buffer_grows_while_reads_fill_it_and_shrinks_when_they_do_not() {
-    let mut traffic = Traffic::new();
-    traffic.check_read_kib(4);
+    let mut traffic = Traffic::awake();
     traffic.reads(4, 100_000);
     traffic.check_read_kib(16);
     traffic.reads(4, 100_000);
@@ -62,7 +70,7 @@ fn the_read_buffer_grows_while_reads_fill_it_and_shrinks_when_they_do_not() {
 
 #[test]
 fn now_and_then_a_full_read_changes_nothing() {
-    let mut traffic = Traffic::new();
+    let mut traffic = Traffic::awake();
     for _ in 0..100 {
         traffic.reads(3, 100_000);
         traffic.reads(61, 500);
@@ -94,7 +102,7 @@ fn a_quiet_socket_gives_its_buffers_back_and_takes_them_again() {
 
 #[test]
 fn a_write_buffer_that_grew_shrinks_when_nothing_large_is_sent() {
-    let mut traffic = Traffic::new();
+    let mut traffic = Traffic::awake();
     traffic.sizing.observe_write(16 << 10);
     assert_eq!(traffic.sizing.large_write, None, "that much is kept");
     traffic.sizing.observe_write(64 << 10);
@@ -110,7 +118,7 @@ fn a_write_buffer_that_grew_shrinks_when_nothing_large_is_sent() {
 
 #[test]
 fn a_decision_stands_until_the_codec_can_be_rebuilt() {
-    let mut traffic = Traffic::new();
+    let mut traffic = Traffic::awake();
     for _ in 0..4 {
         traffic.sizing.observe_read(traffic.now, 4 << 10, 4 << 10);
     }
