@@ -247,17 +247,24 @@ impl<T: Transport> Driver<T> {
                 continue;
             }
             if steps == 0 {
+                // A session that is never done keeps its deadlines all the same.
+                self.expire(now);
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
             if self.poll_timer(cx, now).is_pending() {
                 return Poll::Pending;
             }
-            let now = time::now();
+            self.expire(time::now());
+        }
+    }
+
+    fn expire(&mut self, now: Time) {
+        if self.session.poll_timeout().is_some_and(|due| due <= now) {
             self.session.handle_timeout(now);
-            if matches!(self.sealing, Sealing::Held { until } if until <= now) {
-                self.sealing = Sealing::Now;
-            }
+        }
+        if matches!(self.sealing, Sealing::Held { until } if until <= now) {
+            self.sealing = Sealing::Now;
         }
     }
 

@@ -1,18 +1,93 @@
 //! What a single call promises: values, errors, deadlines, cancelling, panics, contexts.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    future::Future,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    task::Poll,
     time::Duration,
 };
 
 use bytes::Bytes;
-use rpc_core::{CallError, Delivery, Limits, Promise, Refusal, Services, driver::SessionConfig, memory};
+use rpc_core::{CallError, Delivery, Limits, Promise, Refusal, Services, driver::SessionConfig, memory, rpc};
 
 use crate::support::{PeopleClient, PeopleError, PeopleServer, Shape, UserId, Village, people, village};
 
 /// Lets everything that can run do so; time is paused, so the clock only moves when nothing can.
 async fn settle() {
     tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+/// A service that has much to do.
+#[rpc]
+trait Busy {
+    async fn step(&self, number: u32) -> u32;
+    async fn stuck(&self);
+}
+
+#[derive(Default)]
+struct Working {
+    steps: Arc<AtomicU32>,
+    steps_when_dropped: Arc<AtomicU32>,
+}
+
+impl Busy for Working {
+    async fn step(&self, number: u32) -> u32 {
+        self.steps.fetch_add(1, Ordering::Relaxed);
+        number
+    }
+
+    async fn stuck(&self) {
+        let (steps, dropped) = (Arc::clone(&self.steps), Arc::clone(&self.steps_when_dropped));
+        let _guard = on_drop(move || dropped.store(steps.load(Ordering::Relaxed), Ordering::Relaxed));
+        std::future::pending().await
+    }
+}
+
+fn on_drop(action: impl FnOnce()) -> impl Drop {
+    struct OnDrop<F: FnOnce()>(Option<F>);
+    impl<F: FnOnce()> Drop for OnDrop<F> {
+        fn drop(&mut self) {
+            if let Some(action) = self.0.take() {
+                action();
+            }
+        }
+    }
+    OnDrop(Some(action))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_never_done_keeps_its_deadlines() {
+    const CALLS: u32 = 20_000;
+    let working = Working::default();
+    let dropped = Arc::clone(&working.steps_when_dropped);
+    let limits = Limits { calls_max: 2 * CALLS as usize, ..Limits::default() };
+    let server = SessionConfig {
+        services: Services::new().with(BusyServer::new(working)),
+        limits: limits.clone(),
+        ..SessionConfig::default()
+    };
+    let (session, _server) =
+        memory::connect_with(SessionConfig { limits, ..SessionConfig::default() }, server);
+    let busy: BusyClient = session.service();
+    busy.step(0).await.unwrap();
+    // Whenever other tasks have their turn, a millisecond passes. `advance` itself would wait until nothing can run.
+    let clock = tokio::spawn(std::future::poll_fn(|cx| {
+        let _ = pin!(tokio::time::advance(Duration::from_millis(1))).poll(cx);
+        cx.waker().wake_by_ref();
+        Poll::<()>::Pending
+    }));
+    let stuck = busy.deadline(Duration::from_millis(5)).stuck();
+    let steps: Vec<_> = (0..CALLS).map(|number| busy.step(number)).collect();
+    let (stuck, steps) = rpc_core::join!(stuck, rpc_core::join_all(steps));
+    clock.abort();
+    assert!(matches!(stuck, Err(CallError::DeadlineExceeded)), "{stuck:?}");
+    assert!(steps.into_iter().all(|step| step.is_ok()));
+    let dropped = dropped.load(Ordering::Relaxed);
+    assert!(dropped < CALLS / 2, "the handler was dropped after {dropped} calls");
 }
 
 #[tokio::test]
