@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! PROGRAM check               fails below 0.85 of a recorded ratio
-//! PROGRAM check --record      writes them, medians of several runs
+//! PROGRAM check --record      writes them, the worst of several runs
 //! ```
 //!
 //! Made for a machine that others use too. Both sides of a ratio run in turns, a short round each. Throughput of two
@@ -27,7 +27,7 @@ const SHARE_MIN: f64 = 0.85;
 const AGAIN: usize = 3;
 const ROUNDS: usize = 8;
 const ROUND: Duration = Duration::from_millis(100);
-/// Runs whose median is recorded.
+/// Runs of which the worst is recorded.
 const RUNS_RECORDED: usize = 5;
 /// Of each process. More of them wake each other, which is what varies most.
 pub(crate) const WORKERS: usize = 1;
@@ -163,9 +163,10 @@ async fn record(machine: &Machine) -> Result<(), Failure> {
             runs.push(row.measure(machine).await?);
         }
         runs.sort_by(f64::total_cmp);
-        let median = runs[runs.len() / 2];
-        println!("{:<52} {median:>8.3}  of {runs:.3?}", row.name());
-        ratios.insert(row.name(), (median * 1_000.0).round() / 1_000.0);
+        // The worst: a run like one of these must not fail.
+        let worst = runs[0];
+        println!("{:<52} {worst:>8.3}  of {runs:.3?}", row.name());
+        ratios.insert(row.name(), (worst * 1_000.0).round() / 1_000.0);
     }
     let recorded = Recorded { machine: name_of_machine(), ratios };
     std::fs::write(file(), serde_json::to_string_pretty(&recorded)? + "\n")?;

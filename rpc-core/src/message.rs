@@ -1,6 +1,8 @@
 //! Messages on their way out: what was encoded, and long byte strings that stay where they lie.
 
-use bytes::{Buf, Bytes};
+#[cfg(feature = "websocket")]
+use bytes::Buf;
+use bytes::Bytes;
 
 /// Byte strings from this length on are not copied. Below, a copy costs less than an entry of a vectored write.
 pub(crate) const LONG_BYTES: usize = 4 << 10;

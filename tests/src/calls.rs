@@ -26,6 +26,7 @@ async fn settle() {
 trait Busy {
     async fn step(&self, number: u32) -> u32;
     async fn stuck(&self);
+    async fn join(&self, first: Bytes, number: u32, last: Bytes) -> Bytes;
 }
 
 #[derive(Default)]
@@ -38,6 +39,10 @@ impl Busy for Working {
     async fn step(&self, number: u32) -> u32 {
         self.steps.fetch_add(1, Ordering::Relaxed);
         number
+    }
+
+    async fn join(&self, first: Bytes, number: u32, last: Bytes) -> Bytes {
+        [&first[..], &number.to_le_bytes(), &last[..]].concat().into()
     }
 
     async fn stuck(&self) {
@@ -88,6 +93,26 @@ async fn a_session_that_is_never_done_keeps_its_deadlines() {
     assert!(steps.into_iter().all(|step| step.is_ok()));
     let dropped = dropped.load(Ordering::Relaxed);
     assert!(dropped < CALLS / 2, "the handler was dropped after {dropped} calls");
+}
+
+/// Long ones are not copied, shorter ones are, longer ones travel in chunks; as the last argument, before others, as a
+/// result, and as a result that another call is built on.
+#[tokio::test]
+async fn byte_strings_of_every_length_travel_in_every_place() {
+    let busy: BusyClient =
+        memory::connect(Services::new().with(BusyServer::new(Working::default()))).service();
+    let lengths = [0, 1, 45, 4_095, 4_096, 70_000, 73_000, 1 << 20];
+    let bytes = |length: usize, byte: u8| Bytes::from(vec![byte; length]);
+    for first in lengths {
+        for last in lengths {
+            let joined = [&bytes(first, 1)[..], &[9, 0, 0, 0], &bytes(last, 2)].concat();
+            let once = busy.join(bytes(first, 1), 9, bytes(last, 2));
+            let twice = busy.join(&once, 9, bytes(last, 2));
+            assert!(once.await.unwrap() == joined, "{first} and {last}");
+            let joined = [&joined[..], &[9, 0, 0, 0], &bytes(last, 2)].concat();
+            assert!(twice.await.unwrap() == joined, "{first} and twice {last}");
+        }
+    }
 }
 
 #[tokio::test]
