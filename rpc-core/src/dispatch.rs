@@ -24,7 +24,7 @@ use crate::{
         walk::{self, WalkError},
     },
     link::Link,
-    object::{self, Behaviour, Capabilities, Capability, LocalObject},
+    object::{self, Behaviour, Capabilities, Capability, LocalObject, SHARED_BYTES},
     path::Step,
     select::{self, SelectError},
     session::Arguments,
@@ -340,8 +340,15 @@ impl ArgumentReader<'_> {
             .get(index)
             .ok_or_else(|| ArgumentError { index, reason: "it is missing".into() })?;
         let objects = self.arguments.capabilities(index);
-        object::decode_part(bytes, 0..bytes.len(), objects, &self.scope.session.handle, self.budget)
-            .map_err(|error| ArgumentError { index, reason: error.to_string() })
+        object::decode_part(
+            bytes,
+            0..bytes.len(),
+            objects,
+            &self.scope.session.handle,
+            self.budget,
+            SHARED_BYTES,
+        )
+        .map_err(|error| ArgumentError { index, reason: error.to_string() })
     }
 }
 

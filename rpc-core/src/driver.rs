@@ -565,7 +565,8 @@ impl<T: Transport> Driver<T> {
     /// Sends what there is, as far as there is room. Bytes take steps; the last one ends the turn, and the rest leaves in
     /// the next. A turn that has none left still sends what it has made.
     fn send(&mut self, cx: &mut Context<'_>, now: Time, steps: &mut usize) -> Result<(), End> {
-        let (mut blocked, mut bytes) = (false, *steps * STEP_SENT_BYTES);
+        let bytes_max = if *steps == 0 { usize::MAX } else { *steps * STEP_SENT_BYTES };
+        let (mut blocked, mut sent) = (false, 0);
         loop {
             // What has become pointless until the socket has room is never sealed.
             if self.transport.poll_ready(cx)?.is_pending() {
@@ -573,18 +574,15 @@ impl<T: Transport> Driver<T> {
                 break;
             }
             let Some(message) = self.session.poll_message(now, self.sealing == Sealing::Now) else { break };
-            let sent = message.len();
+            sent += message.len();
             self.transport.send(message)?;
             self.unflushed = true;
             self.blocked_since = None;
-            if *steps > 0 {
-                bytes = bytes.saturating_sub(sent);
-                *steps = bytes.div_ceil(STEP_SENT_BYTES);
-                if bytes == 0 {
-                    break;
-                }
+            if sent >= bytes_max {
+                break;
             }
         }
+        *steps = steps.saturating_sub(sent / STEP_SENT_BYTES);
         if !self.session.has_queued_calls() {
             self.sealing = Sealing::Idle;
         }

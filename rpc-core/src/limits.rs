@@ -30,7 +30,7 @@ pub struct Limits {
     pub held_bytes_max: usize,
     /// Bytes waiting to be sent. Default 64 MiB; public 16 MiB. While it is exceeded, new calls of the peer are
     /// refused with `ResourceExhausted`. Items of streams that wait for credit are counted apart: producers wait
-    /// while they exceed it.
+    /// while they exceed it. What the socket has taken and the peer has not, 640 KiB at most, comes on top.
     pub outgoing_bytes_max: usize,
     /// How many calls may wait on each other in a row, each using the one before. Default 64; public 32. A longer
     /// chain is refused with `ResourceExhausted` before any of the excess runs.

@@ -35,7 +35,6 @@ use crate::{
     error::DecodeError,
     forward,
     link::{Handle, Link},
-    message::LONG_BYTES,
     path::Path,
     small_bytes::SmallBytes,
     stream::{STREAM, StreamSlot},
@@ -361,6 +360,10 @@ fn reading<R>(capabilities: &Capabilities, handle: &Arc<Handle>, decode: impl Fn
     decode()
 }
 
+/// A byte string of a call keeps the message that it came in, and the socket's buffer around that, as long as somebody has
+/// it. Shorter ones are copied: who collects them must not collect many times as much.
+pub(crate) const SHARED_BYTES: usize = 32 << 10;
+
 /// Decodes a value whose clients and streams are in the table; what it calls, it calls through `handle`.
 pub(crate) fn decode<T: DeserializeOwned>(
     bytes: &[u8],
@@ -372,16 +375,17 @@ pub(crate) fn decode<T: DeserializeOwned>(
     reading(capabilities, handle, || codec::decode_beside(objects, bytes, budget))
 }
 
-/// Decodes a value that lies in `bytes`. A long byte string is not looked at, and shares them.
+/// Decodes a value that lies in `bytes`. A byte string is not looked at, and shares them if it is `shared_min` long.
 pub(crate) fn decode_part<T: DeserializeOwned + 'static>(
     bytes: &SmallBytes,
     range: Range<usize>,
     capabilities: &Capabilities,
     handle: &Arc<Handle>,
     budget: DecodeBudget,
+    shared_min: usize,
 ) -> Result<T, DecodeError> {
     if TypeId::of::<T>() == TypeId::of::<Bytes>() {
-        let mut whole = Some(codec::byte_string(bytes, range, LONG_BYTES)?);
+        let mut whole = Some(codec::byte_string(bytes, range, shared_min)?);
         let taken = (&mut whole as &mut dyn Any).downcast_mut::<Option<T>>().and_then(Option::take);
         return taken.ok_or(DecodeError::Truncated);
     }
@@ -523,7 +527,7 @@ impl Encoded {
         handle: &Arc<Handle>,
         budget: DecodeBudget,
     ) -> Result<T, DecodeError> {
-        decode_part(&self.bytes, 0..self.bytes.len(), &self.capabilities, handle, budget)
+        decode_part(&self.bytes, 0..self.bytes.len(), &self.capabilities, handle, budget, SHARED_BYTES)
     }
 }
 
@@ -541,3 +545,6 @@ pub(crate) fn drop_quietly<T>(value: T, what: &str) {
         tracing::error!("{what} panicked when it was dropped: {}", panic_text(&*panic));
     }
 }
+
+#[cfg(test)]
+mod tests;

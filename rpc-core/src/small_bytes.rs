@@ -9,8 +9,6 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::message::LONG_BYTES;
-
 /// What lies inside the value itself.
 const INLINE: usize = 46;
 /// A buffer that has grown beyond this is given away with what was encoded into it, not copied out of.
@@ -53,9 +51,6 @@ impl SmallBytes {
 
     /// One value of two parts, the second of which is not copied as long as nobody looks at the value as a slice.
     pub(crate) fn joined(head: &[u8], tail: Bytes) -> Self {
-        if tail.len() < LONG_BYTES {
-            return [head, &tail].concat().into();
-        }
         Self(Repr::Joined(Arc::new(Joined { head: head.to_vec(), tail, whole: OnceLock::new() })))
     }
 

@@ -40,6 +40,7 @@ pub(crate) use self::{
 use crate::{
     error::{CloseReason, DecodeError, StopReason, StreamError},
     link::{Handle, Link},
+    message::LONG_BYTES,
     never::Never,
     object::{self, Encoded, drop_quietly},
     small_bytes::SmallBytes,
@@ -436,7 +437,8 @@ fn decode<T: DeserializeOwned + 'static>(
     handle: Option<&Arc<Handle>>,
 ) -> Result<T, DecodeError> {
     let handle = handle.unwrap_or(Handle::never_open());
-    object::decode_part(bytes, range, capabilities, handle, handle.link.budget)
+    // Items that are little of the message they came in were copied out of it when it was read.
+    object::decode_part(bytes, range, capabilities, handle, handle.link.budget, LONG_BYTES)
 }
 
 // ---- travelling ----

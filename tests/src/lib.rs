@@ -17,3 +17,4 @@ mod streams;
 mod streams_attacks;
 mod support;
 mod tidy;
+mod turns;

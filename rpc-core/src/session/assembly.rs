@@ -1,6 +1,6 @@
 //! Large payloads on their way in, chunk by chunk.
 //!
-//! Memory is taken as bytes arrive, never because a length was announced.
+//! Memory is taken as bytes arrive; a length that was announced is believed when a quarter of it has come.
 
 use rustc_hash::FxHashMap;
 

@@ -40,15 +40,14 @@ fn encoding_inside_encoding_starts_empty() {
 
 #[test]
 fn joined_it_is_the_same_value() {
-    for length in [0, LONG_BYTES - 1, LONG_BYTES, 100_000] {
+    for length in [0, 10, 100_000] {
         let (head, tail) = (b"head", Bytes::from(vec![7; length]));
         let joined = SmallBytes::joined(head, tail.clone());
         let whole = [&head[..], &tail].concat();
         assert_eq!(joined.len(), whole.len());
         let (copied, shared) = joined.pieces();
-        assert_eq!([copied, shared.map_or(&[][..], |shared| &shared[..])].concat(), whole);
-        let is_shared = shared.is_some_and(|shared| shared.as_ptr() == tail.as_ptr());
-        assert_eq!(is_shared, length >= LONG_BYTES);
+        assert_eq!(copied, head);
+        assert!(shared.is_some_and(|shared| shared.as_ptr() == tail.as_ptr()), "it is not copied");
         assert_eq!(joined, SmallBytes::from(whole.clone()));
         assert_eq!(&*joined.part(2..whole.len()), &whole[2..]);
         assert_eq!(joined.clone().into_bytes(), whole);

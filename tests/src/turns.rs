@@ -1,0 +1,116 @@
+//! How long a driver keeps its thread: turns are bounded in bytes, whatever waits to be read or sent.
+
+use std::{
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use rpc_core::{
+    CloseReason, Services, SocketError,
+    driver::{self, SessionConfig, Side},
+    memory::{self, MemoryTransport},
+    rpc,
+    transport::{Message, Transport},
+};
+
+#[rpc]
+trait Store {
+    async fn put(&self, bytes: Bytes) -> u64;
+}
+
+struct Counting;
+
+impl Store for Counting {
+    async fn put(&self, bytes: Bytes) -> u64 {
+        bytes.len() as u64
+    }
+}
+
+/// What went through a transport since it was last asked.
+#[derive(Default)]
+struct Moved {
+    read: AtomicUsize,
+    sent: AtomicUsize,
+}
+
+struct Watched {
+    transport: MemoryTransport,
+    moved: Arc<Moved>,
+}
+
+impl Transport for Watched {
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SocketError>>> {
+        let message = self.transport.poll_receive(cx);
+        if let Poll::Ready(Some(Ok(message))) = &message {
+            self.moved.read.fetch_add(message.len(), Ordering::Relaxed);
+        }
+        message
+    }
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
+        self.transport.poll_ready(cx)
+    }
+
+    fn send(&mut self, message: Message) -> Result<(), SocketError> {
+        self.moved.sent.fetch_add(message.len(), Ordering::Relaxed);
+        self.transport.send(message)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
+        self.transport.poll_flush(cx)
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>, code: u16, reason: &str) -> Poll<Result<(), SocketError>> {
+        self.transport.poll_close(cx, code, reason)
+    }
+}
+
+/// The most that one turn read and sent.
+type Longest = Arc<Moved>;
+
+fn watch(transport: MemoryTransport) -> (Watched, Arc<Moved>, Longest) {
+    let moved = Arc::new(Moved::default());
+    (Watched { transport, moved: Arc::clone(&moved) }, moved, Longest::default())
+}
+
+/// Runs a driver, turn by turn.
+async fn run(driver: impl Future<Output = CloseReason>, moved: Arc<Moved>, longest: Longest) {
+    let mut driver = pin!(driver);
+    std::future::poll_fn(|cx| {
+        let polled = Pin::new(&mut driver).as_mut().poll(cx);
+        longest.read.fetch_max(moved.read.swap(0, Ordering::Relaxed), Ordering::Relaxed);
+        longest.sent.fetch_max(moved.sent.swap(0, Ordering::Relaxed), Ordering::Relaxed);
+        polled
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_turn_is_bounded_in_bytes_both_ways() {
+    const TURN_READ: usize = 256 << 10;
+    const TURN_SENT: usize = 512 << 10;
+    /// The turn ends with the message that fills it.
+    const MESSAGE: usize = 112 << 10;
+    let (near, far) = memory::pipe();
+    let ((near, client_moved, client_longest), (far, server_moved, server_longest)) =
+        (watch(near), watch(far));
+    let services = Services::new().with(StoreServer::new(Counting));
+    let (client, client_driver) = driver::start(near, Side::Client, SessionConfig::default());
+    let (_server, server_driver) =
+        driver::start(far, Side::Server, SessionConfig { services, ..SessionConfig::default() });
+    tokio::spawn(run(client_driver, client_moved, Arc::clone(&client_longest)));
+    tokio::spawn(run(server_driver, server_moved, Arc::clone(&server_longest)));
+    let store: StoreClient = client.service();
+    let bytes = Bytes::from(vec![7; 4 << 20]);
+    let puts = rpc_core::join_all((0..4).map(|_| store.put(bytes.clone()))).await;
+    assert!(puts.into_iter().all(|put| put.is_ok_and(|length| length == 4 << 20)));
+    let (sent, read) =
+        (client_longest.sent.load(Ordering::Relaxed), server_longest.read.load(Ordering::Relaxed));
+    assert!((TURN_SENT..TURN_SENT + MESSAGE).contains(&sent), "{sent} bytes were sent in a turn");
+    assert!((TURN_READ - MESSAGE..TURN_READ + MESSAGE).contains(&read), "{read} bytes were read in a turn");
+}
