@@ -3,6 +3,7 @@
 use std::{
     any::Any,
     future::Future,
+    ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
@@ -17,7 +18,7 @@ use crate::{
     codec::{self, DecodeBudget},
     context::{CancelSignal, Context, ContextInner, Peer},
     descriptor::{MethodDescriptor, ServiceDescriptor},
-    error::EncodeError,
+    error::{DecodeError, EncodeError},
     forward,
     layout::{
         Layout,
@@ -31,7 +32,7 @@ use crate::{
     session_handle::SessionHandle,
     small_bytes::SmallBytes,
     time::Time,
-    wire::{Failure, Want, program::ElementFailure},
+    wire::{Failure, Want, program::ElementFailure, slots},
 };
 
 /// Something that answers calls: what `#[rpc]` generates as `…Server` around an implementation of the trait.
@@ -314,6 +315,8 @@ pub struct ArgumentReader<'a> {
     scope: &'a SessionScope,
     budget: DecodeBudget,
     index: usize,
+    /// Where the next one lies, if they are inline.
+    at: usize,
 }
 
 /// An argument that could not be decoded.
@@ -324,9 +327,44 @@ pub struct ArgumentError {
     reason: String,
 }
 
-impl ArgumentReader<'_> {
+impl ArgumentError {
+    #[cold]
+    fn missing(index: usize) -> Self {
+        Self { index, reason: "it is missing".into() }
+    }
+
+    #[cold]
+    fn of(index: usize, error: &DecodeError) -> Self {
+        Self { index, reason: error.to_string() }
+    }
+}
+
+impl<'a> ArgumentReader<'a> {
+    fn new(incoming: &'a Incoming) -> Self {
+        let Incoming { arguments, scope, budget, .. } = incoming;
+        Self { arguments, scope, budget: *budget, index: 0, at: arguments.first() }
+    }
+
+    /// Where the argument lies.
+    fn next(&mut self, index: usize) -> Option<(&'a SmallBytes, Range<usize>)> {
+        match self.arguments {
+            Arguments::Inline(payload) => {
+                let range = slots::inline_value(payload, self.at)?;
+                self.at = range.end;
+                Some((payload, range))
+            }
+            Arguments::Resolved(resolved) => {
+                let value = resolved.values.get(index)?;
+                Some((value, 0..value.len()))
+            }
+        }
+    }
+
     fn left(&self) -> usize {
-        self.arguments.values.len().saturating_sub(self.index)
+        match self.arguments {
+            Arguments::Inline(payload) if self.at == payload.len() => 0,
+            arguments => arguments.count().saturating_sub(self.index),
+        }
     }
 
     /// The next argument.
@@ -334,31 +372,15 @@ impl ArgumentReader<'_> {
     pub fn take<T: DeserializeOwned + 'static>(&mut self) -> Result<T, ArgumentError> {
         let index = self.index;
         self.index += 1;
-        let bytes = self
-            .arguments
-            .values
-            .get(index)
-            .ok_or_else(|| ArgumentError { index, reason: "it is missing".into() })?;
+        let (bytes, range) = self.next(index).ok_or_else(|| ArgumentError::missing(index))?;
         let objects = self.arguments.capabilities(index);
-        object::decode_part(
-            bytes,
-            0..bytes.len(),
-            objects,
-            &self.scope.session.handle,
-            self.budget,
-            SHARED_BYTES,
-        )
-        .map_err(|error| ArgumentError { index, reason: error.to_string() })
+        object::decode_part(bytes, range, objects, &self.scope.session.handle, self.budget, SHARED_BYTES)
+            .map_err(|error| ArgumentError::of(index, &error))
     }
 }
 
 pub(crate) fn decode_arguments<A>(decode: Decode<A>, incoming: &Incoming) -> Result<A, Failure> {
-    let mut reader = ArgumentReader {
-        arguments: &incoming.arguments,
-        scope: &incoming.scope,
-        budget: incoming.budget,
-        index: 0,
-    };
+    let mut reader = ArgumentReader::new(incoming);
     let decoded = decode(&mut reader).and_then(|arguments| match reader.left() {
         0 => Ok(arguments),
         left => {

@@ -16,14 +16,15 @@ use crate::{
 /// Starts a call of the same method where `remote` leads.
 pub(crate) fn start(remote: &Remote, method: u32, incoming: Incoming) -> ReplyInner {
     let Incoming { service, method: descriptor, arguments, want, metadata, scope, .. } = incoming;
-    if !arguments.selected.is_empty() {
+    let (beside, selected) = arguments.objects();
+    if !selected.is_empty() {
         let reason = "objects out of a promised result cannot be passed on; await the result first";
         return refuse(Failure::InvalidReference { argument: "(arguments)".into(), reason: reason.into() });
     }
     let home = &scope.session.handle;
     let stub = Stub::remote(remote.clone(), service).with_metadata(metadata);
-    let objects = onto_table(&arguments.beside, home, &remote.handle.link);
-    let call = stub.begin(method).pass_on(&arguments.values, objects.into_iter().map(Passing::Settled));
+    let objects = onto_table(beside, home, &remote.handle.link);
+    let call = stub.begin(method).pass_on(&arguments.values(), objects.into_iter().map(Passing::Settled));
     let home = Arc::clone(home);
     let handler: Pin<Box<dyn Future<Output = Outcome> + Send>> = Box::pin(async move {
         let mut call = call;

@@ -449,8 +449,9 @@ impl Victim {
 
 fn outcome(begin: &Begin) -> Outcome {
     let budget = DecodeBudget::from(&Limits::public());
-    let number =
-        |at: usize| begin.arguments.values.get(at).and_then(|bytes| codec::decode::<u64>(bytes, budget).ok());
+    let number = |at: usize| {
+        begin.arguments.values().get(at).and_then(|bytes| codec::decode::<u64>(bytes, budget).ok())
+    };
     let (Some(first), second) = (number(0), number(1)) else {
         return Outcome::Failed(Failure::InvalidArgument {
             argument: "a".into(),

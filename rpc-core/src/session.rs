@@ -47,8 +47,9 @@ use crate::{
     stream::{Ending, Inlet, Piece},
     time::Time,
     wire::{
-        Call, CallId, Chunk, Failure, Frame, FrameReader, MethodNumber, ObjectId, Offer, PassedObject,
-        Payload, Return, Status, StreamEnd, StreamId, Target, Want, program::ElementFailure,
+        CHUNK_BYTES, Call, CallId, Chunk, Failure, Frame, FrameReader, MethodNumber, ObjectId, Offer,
+        PassedObject, Payload, Plain, Return, Status, StreamEnd, StreamId, Target, Want,
+        program::ElementFailure, slots,
     },
 };
 
@@ -221,8 +222,16 @@ pub(crate) enum BeginTarget {
 }
 
 /// A call's arguments, complete.
+#[derive(Debug, Clone)]
+pub(crate) enum Arguments {
+    /// As most come, and as they came: [`slots::all_inline`], without objects.
+    Inline(SmallBytes),
+    Resolved(Box<Resolved>),
+}
+
+/// Arguments of which some came out of results, or name objects.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Arguments {
+pub(crate) struct Resolved {
     pub(crate) values: Vec<SmallBytes>,
     /// The objects that came with the call.
     pub(crate) beside: Capabilities,
@@ -231,14 +240,61 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
+    /// None.
+    pub(crate) fn none() -> Self {
+        Self::Inline(SmallBytes::default())
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        match self {
+            Self::Inline(payload) => slots::all_inline(payload).unwrap_or(0),
+            Self::Resolved(resolved) => resolved.values.len(),
+        }
+    }
+
+    /// Where the first of them begins, if they are inline.
+    pub(crate) fn first(&self) -> usize {
+        match self {
+            Self::Inline(payload) => slots::first(payload),
+            Self::Resolved(_) => 0,
+        }
+    }
+
+    /// The values in order.
+    pub(crate) fn values(&self) -> Vec<SmallBytes> {
+        match self {
+            Self::Inline(payload) => {
+                let mut at = slots::first(payload);
+                let next = || slots::inline_value(payload, at).inspect(|value| at = value.end);
+                std::iter::from_fn(next).map(|value| payload.part(value)).collect()
+            }
+            Self::Resolved(resolved) => resolved.values.clone(),
+        }
+    }
+
     /// The objects that the argument names.
     pub(crate) fn capabilities(&self, index: usize) -> &Capabilities {
-        self.selected.iter().find(|(known, _)| *known == index).map_or(&self.beside, |(_, table)| table)
+        match self {
+            Self::Inline(_) => &None,
+            Self::Resolved(resolved) => resolved.capabilities(index),
+        }
+    }
+
+    /// The objects that came with the call, and those of arguments that came out of results.
+    pub(crate) fn objects(&self) -> (&Capabilities, &[(usize, Capabilities)]) {
+        match self {
+            Self::Inline(_) => (&None, &[]),
+            Self::Resolved(resolved) => (&resolved.beside, &resolved.selected),
+        }
     }
 
     /// Each value with the objects that it names.
     pub(crate) fn into_encoded(self) -> impl Iterator<Item = Encoded> {
-        let Self { values, beside, selected } = self;
+        let Resolved { values, beside, selected } = match self {
+            Self::Inline(_) => Resolved { values: self.values(), ..Resolved::default() },
+            Self::Resolved(resolved) => *resolved,
+        };
         values.into_iter().enumerate().map(move |(index, bytes)| {
             let found = selected.iter().find(|(known, _)| *known == index);
             let capabilities = found.map_or_else(|| beside.clone(), |(_, table)| table.clone());
@@ -246,11 +302,41 @@ impl Arguments {
         })
     }
 
+    /// Lets go of the message that they came in, if that is much longer; they may wait long.
+    pub(crate) fn leave_message(&mut self) {
+        match self {
+            Self::Inline(payload) => payload.leave_message(CHUNK_BYTES),
+            Self::Resolved(resolved) => {
+                resolved.values.iter_mut().for_each(|value| value.leave_message(CHUNK_BYTES));
+            }
+        }
+    }
+
     /// Bytes of the values, and what the objects take.
     pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Inline(payload) => payload.len(),
+            Self::Resolved(resolved) => resolved.bytes(),
+        }
+    }
+}
+
+impl Resolved {
+    /// The objects that the argument names.
+    pub(crate) fn capabilities(&self, index: usize) -> &Capabilities {
+        self.selected.iter().find(|(known, _)| *known == index).map_or(&self.beside, |(_, table)| table)
+    }
+
+    fn bytes(&self) -> usize {
         self.values.iter().map(|value| value.len()).sum::<usize>()
             + object::capabilities_bytes(&self.beside)
             + self.selected.iter().map(|(_, table)| object::capabilities_bytes(table)).sum::<usize>()
+    }
+}
+
+impl From<Resolved> for Arguments {
+    fn from(resolved: Resolved) -> Self {
+        Self::Resolved(Box::new(resolved))
     }
 }
 
@@ -451,7 +537,11 @@ impl<W: Waiter> Session<W> {
     /// Goes on with the message of which a part is left.
     pub(crate) fn read_on(&mut self, now: Time) -> Result<(), Violation> {
         let Some(mut frames) = self.reading.take() else { return Ok(()) };
-        while let Some(frame) = frames.next_frame()? {
+        loop {
+            if self.take_plain(now, &mut frames) {
+                continue;
+            }
+            let Some(frame) = frames.next_frame()? else { break };
             self.handle_frame(now, frame)?;
             if self.answers.take_searched_bytes(SEARCHED_BYTES_MAX) {
                 self.reading = Some(frames);
@@ -459,6 +549,39 @@ impl<W: Waiter> Session<W> {
             }
         }
         Ok(())
+    }
+
+    /// Takes the next frame, if there is nothing special about it.
+    fn take_plain(&mut self, now: Time, frames: &mut FrameReader) -> bool {
+        if !self.handshake.is_open() {
+            return false;
+        }
+        match frames.peek_plain() {
+            Some(Plain::Call(call)) => {
+                let object = match call.object {
+                    Some(id) => match self.outgoing.objects.exported(id) {
+                        object @ Some(_) => object,
+                        None => return false,
+                    },
+                    None => None,
+                };
+                let payload = frames.part(call.payload.clone());
+                let pending = self.arguments.bytes_announced();
+                let taken = self.answers.take_plain(now, &call, object, payload, pending, &self.outgoing);
+                if taken {
+                    frames.skip_to(call.payload.end);
+                }
+                taken
+            }
+            Some(Plain::Value(value)) => {
+                let taken = self.calls.take_plain(value.id, || frames.part(value.payload.clone()));
+                if taken {
+                    frames.skip_to(value.payload.end);
+                }
+                taken
+            }
+            None => false,
+        }
     }
 
     /// Whether a part of the last message is left.

@@ -143,6 +143,8 @@
 //! outermost map inwards, where the number behind the last step stands for the result; then `00` and the `bytes` of the
 //! error that the call returned, `01` and the operand that has nothing at its path, or `02`, code and what that says.
 
+use std::ops::Range;
+
 use crate::{
     error::Violation,
     message::Out,
@@ -178,6 +180,8 @@ const DEADLINE: u8 = 0x08;
 const METADATA: u8 = 0x10;
 const CHUNKED: u8 = 0x20;
 const OBJECTS: u8 = 0x40;
+/// Room for what a small call or return has before its payload; how much a buffer grows at least.
+const PLAIN_HEAD_BYTES: usize = 64;
 const CALL_FLAGS: u8 = WANTED | KEEP | ONEWAY | DEADLINE | METADATA | CHUNKED | OBJECTS;
 const RETURN_CHUNKED: u8 = 0x10;
 const END_OBJECTS: u8 = 0x20;
@@ -620,6 +624,39 @@ pub(crate) fn put_define(
     out.extend_from_slice(&fingerprint.to_le_bytes());
 }
 
+/// Appends a call as [`PlainCall`] describes it, to the services at the root.
+pub(crate) fn put_plain_call(
+    out: &mut impl Out,
+    id: CallId,
+    method: MethodNumber,
+    deadline_us: Option<u64>,
+    payload: &SmallBytes,
+) {
+    let bytes = out.bytes();
+    bytes.reserve(PLAIN_HEAD_BYTES);
+    bytes.push(0x04);
+    put_id(bytes, id);
+    bytes.push(if deadline_us.is_some() { WANTED | DEADLINE } else { WANTED });
+    bytes.push(0);
+    put_varint(bytes, u64::from(method.0));
+    if let Some(deadline) = deadline_us {
+        put_varint(bytes, deadline);
+    }
+    put_varint(bytes, payload.len() as u64);
+    put_long(out, payload);
+}
+
+/// Appends a return as [`PlainValue`] describes it.
+pub(crate) fn put_plain_value(out: &mut impl Out, id: CallId, payload: &SmallBytes) {
+    let bytes = out.bytes();
+    bytes.reserve(PLAIN_HEAD_BYTES);
+    bytes.push(0x05);
+    put_id(bytes, id);
+    bytes.push(0x01);
+    put_varint(bytes, payload.len() as u64);
+    put_long(out, payload);
+}
+
 fn put_call_head(out: &mut Vec<u8>, call: &Call) {
     out.push(0x04);
     put_id(out, call.id);
@@ -880,7 +917,36 @@ pub(crate) fn put_chunk(out: &mut Vec<u8>, id: CallId, of_return: bool, bytes: &
 
 /// Arguments as a caller writes them: slots behind each other, counted at the front when sent.
 pub(crate) mod slots {
-    use super::{CallId, Path, put_id, put_path, put_varint};
+    use std::ops::Range;
+
+    use super::{CallId, Path, SLOTS_MAX, put_id, put_path, put_varint, varint_at};
+
+    /// Where the first argument begins.
+    pub(crate) fn first(payload: &[u8]) -> usize {
+        varint_at(payload, 0).map_or(payload.len(), |(_, first)| first)
+    }
+
+    /// How many arguments these are, if all are inline, well formed, and nothing is behind them.
+    pub(crate) fn all_inline(payload: &[u8]) -> Option<usize> {
+        let (count, first) = varint_at(payload, 0)?;
+        let count = usize::try_from(count).ok().filter(|count| *count <= SLOTS_MAX)?;
+        let mut at = first;
+        for _ in 0..count {
+            at = inline_value(payload, at)?.end;
+        }
+        (at == payload.len()).then_some(count)
+    }
+
+    /// Where the value of the inline slot lies that begins at `at`, and ends with it.
+    #[inline]
+    pub(crate) fn inline_value(payload: &[u8], at: usize) -> Option<Range<usize>> {
+        if *payload.get(at)? != 0 {
+            return None;
+        }
+        let (length, start) = varint_at(payload, at + 1)?;
+        let end = start.checked_add(usize::try_from(length).ok()?)?;
+        (end <= payload.len()).then_some(start..end)
+    }
 
     /// Appends an inline slot whose value `encode` writes.
     pub(crate) fn put_inline<E>(
@@ -914,6 +980,103 @@ pub(crate) mod slots {
 
 // ---- reading ----
 
+/// A frame of the kinds that most are, with what most have. Where its payload lies, nothing else is behind.
+#[derive(Debug, Clone)]
+pub(crate) enum Plain {
+    Call(PlainCall),
+    Value(PlainValue),
+}
+
+/// A call whose value is wanted and not kept, without metadata and objects, and not of one's result.
+#[derive(Debug, Clone)]
+pub(crate) struct PlainCall {
+    pub(crate) id: CallId,
+    /// Of the receiver; the services at the root if it is not.
+    pub(crate) object: Option<ObjectId>,
+    pub(crate) method: MethodNumber,
+    pub(crate) deadline_us: Option<u64>,
+    pub(crate) payload: Range<usize>,
+}
+
+/// A return with a value, without objects.
+#[derive(Debug, Clone)]
+pub(crate) struct PlainValue {
+    pub(crate) id: CallId,
+    pub(crate) payload: Range<usize>,
+}
+
+fn plain_call(bytes: &[u8], at: usize) -> Option<PlainCall> {
+    let (id, at) = plain_id(bytes, at)?;
+    let flags = *bytes.get(at)?;
+    if flags & !DEADLINE != WANTED {
+        return None;
+    }
+    let (target, at) = varint_at(bytes, at + 1)?;
+    let object = match target {
+        0 => None,
+        // Odd is negative: the object n is 2n - 1.
+        odd if odd & 1 == 1 => Some(ObjectId(checked_id(odd / 2 + 1)?)),
+        _ => return None,
+    };
+    let (method, at) = varint_at(bytes, at)?;
+    let (deadline_us, at) = match flags & DEADLINE {
+        0 => (None, at),
+        _ => varint_at(bytes, at).map(|(deadline, at)| (Some(deadline), at))?,
+    };
+    let payload = plain_payload(bytes, at)?;
+    Some(PlainCall { id, object, method: MethodNumber(u32::try_from(method).ok()?), deadline_us, payload })
+}
+
+fn plain_value(bytes: &[u8], at: usize) -> Option<PlainValue> {
+    let (id, at) = plain_id(bytes, at)?;
+    if *bytes.get(at)? != 0x01 {
+        return None;
+    }
+    Some(PlainValue { id, payload: plain_payload(bytes, at + 1)? })
+}
+
+#[inline]
+fn plain_id(bytes: &[u8], at: usize) -> Option<(CallId, usize)> {
+    let (id, at) = varint_at(bytes, at)?;
+    Some((CallId(checked_id(id)?), at))
+}
+
+fn checked_id(raw: u64) -> Option<i64> {
+    i64::try_from(raw).ok().filter(|id| (1..=CALL_ID_MAX).contains(id))
+}
+
+#[inline]
+fn plain_payload(bytes: &[u8], at: usize) -> Option<Range<usize>> {
+    let (length, start) = varint_at(bytes, at)?;
+    let end = start.checked_add(usize::try_from(length).ok()?)?;
+    (end <= bytes.len()).then_some(start..end)
+}
+
+/// The integer that begins at `at`, and where it ends; `None` if it does not end or has more than 64 bits.
+#[inline]
+fn varint_at(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
+    match *bytes.get(at)? {
+        short @ ..0x80 => Some((u64::from(short), at + 1)),
+        _ => long_varint_at(bytes, at),
+    }
+}
+
+fn long_varint_at(bytes: &[u8], mut at: usize) -> Option<(u64, usize)> {
+    let mut value = 0_u64;
+    for shift in (0..64).step_by(7) {
+        let byte = *bytes.get(at)?;
+        at += 1;
+        if shift == 63 && byte & 0x7f > 1 {
+            return None;
+        }
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some((value, at));
+        }
+    }
+    None
+}
+
 /// Reads the frames of one message, in order.
 #[derive(Debug)]
 pub(crate) struct FrameReader {
@@ -924,6 +1087,31 @@ pub(crate) struct FrameReader {
 impl FrameReader {
     pub(crate) fn new(message: impl Into<SmallBytes>) -> Self {
         Self { message: message.into(), at: 0 }
+    }
+
+    /// The next frame, if it is one of those that are most, and which have nothing special about them. What is not for
+    /// whatever reason, malformed frames included, is left to [`next_frame`](Self::next_frame).
+    #[inline]
+    pub(crate) fn peek_plain(&self) -> Option<Plain> {
+        let bytes = &self.message[..];
+        match bytes.get(self.at)? {
+            0x04 => plain_call(bytes, self.at + 1).map(Plain::Call),
+            0x05 => plain_value(bytes, self.at + 1).map(Plain::Value),
+            _ => None,
+        }
+    }
+
+    /// A part of the message.
+    ///
+    /// # Panics
+    /// If the range is out of bounds.
+    pub(crate) fn part(&self, range: Range<usize>) -> SmallBytes {
+        self.message.part(range)
+    }
+
+    /// Goes on reading at `end`, where a plain frame ends.
+    pub(crate) fn skip_to(&mut self, end: usize) {
+        self.at = end;
     }
 
     /// The next frame; `None` at the end. Optional frames of unknown kinds are skipped.
@@ -1433,20 +1621,6 @@ pub(crate) struct ArgumentList {
 }
 
 impl ArgumentList {
-    /// The arguments, if all are inline and well formed; the common case, without the detour over slots.
-    pub(crate) fn values(payload: &SmallBytes) -> Option<Vec<SmallBytes>> {
-        let mut reader = FrameReader::new(payload.clone());
-        let count = reader.length().ok().filter(|count| *count <= SLOTS_MAX)?;
-        let mut values = Vec::with_capacity(count);
-        for _ in 0..count {
-            if reader.byte().ok()? != 0 {
-                return None;
-            }
-            values.push(reader.bytes().ok()?);
-        }
-        (reader.at == reader.message.len()).then_some(values)
-    }
-
     pub(crate) fn parse(payload: impl Into<SmallBytes>) -> Result<Self, Violation> {
         let mut reader = FrameReader::new(payload);
         let count = reader.length()?;

@@ -253,7 +253,7 @@ fn check_started(method: usize, calls: usize, expected: &[Option<u8>]) {
     let incoming = || Incoming {
         method: &METHODS[method],
         service: &SERVICE,
-        arguments: Arguments::default(),
+        arguments: Arguments::none(),
         want: Want { value: true, keep: false },
         budget: DecodeBudget::from(&limits),
         deadline: None,

@@ -20,7 +20,7 @@ use std::{
 use rustc_hash::FxHashMap;
 
 use super::{
-    Arguments, Begin, BeginMap, BeginTarget,
+    Arguments, Begin, BeginMap, BeginTarget, Resolved,
     calls::{DEADLINES_KEPT, RELEASES_MAX, pass_settled},
     exhausted,
     handshake::INITIAL_CALLS,
@@ -41,15 +41,18 @@ use crate::{
     small_bytes::SmallBytes,
     time::Time,
     wire::{
-        self, ArgumentList, CHUNK_BYTES, Call, CallId, Define, Failure, MethodNumber, PassedObject,
-        Reference, Return, Slot, Status, Want,
+        self, ArgumentList, CHUNK_BYTES, Call, CallId, Define, Failure, INLINE_BYTES_MAX, MethodNumber,
+        PassedObject, PlainCall, Reference, Return, Slot, Status, Want, slots,
     },
 };
 
 pub(crate) struct Answers {
     limits: Arc<Limits>,
     methods: PeerMethods,
-    /// Boxed, because an idle session keeps the table's room.
+    /// Calls about which there is nothing special, until there is: what becomes of them otherwise than that they are
+    /// run and answered happens in the other table.
+    plain: FxHashMap<CallId, PlainAnswer>,
+    /// All other calls. Boxed, because an idle session keeps the table's room.
     table: FxHashMap<CallId, Box<Answer>>,
     last: CallId,
     unfinished: usize,
@@ -77,6 +80,8 @@ pub(crate) enum NextStep {
 
 enum HandlerStep {
     Begin(CallId),
+    /// A plain call, which lies here until it starts.
+    BeginPlain(Begin),
     Cancel(CallId),
 }
 
@@ -120,6 +125,13 @@ pub(crate) enum ObjectSlot {
     Awaited(CallId, Path),
 }
 
+/// A call that refers to nothing, and whose result nothing can refer to: as most are. Where its arguments are, all is known.
+struct PlainAnswer {
+    method: MethodNumber,
+    deadline: Option<Time>,
+    running: bool,
+}
+
 struct Answer {
     method: Method,
     target: AnswerTarget,
@@ -143,6 +155,29 @@ struct Answer {
     returned: bool,
     /// A handler holds the permit.
     running: bool,
+}
+
+impl Answer {
+    /// One that has just come.
+    fn new(method: Method, target: AnswerTarget, want: Want) -> Self {
+        Self {
+            method,
+            target,
+            objects: Vec::new(),
+            want,
+            oneway: false,
+            deadline: None,
+            metadata: Vec::new(),
+            stage: Stage::Arguments,
+            returns: None,
+            plan: None,
+            depth: 1,
+            uses: Vec::new(),
+            cancelled: false,
+            returned: false,
+            running: false,
+        }
+    }
 }
 
 enum Stage {
@@ -211,6 +246,7 @@ impl Answers {
         Self {
             limits,
             methods,
+            plain: FxHashMap::default(),
             table: FxHashMap::default(),
             last: CallId(0),
             unfinished: 0,
@@ -248,6 +284,92 @@ impl Answers {
 
     // ---- a call arrives ----
 
+    /// Takes a call with these arguments, of a service at the root or of this object, if there is nothing to say against
+    /// it. If there is, it leaves all as it was, and [`announce`](Self::announce) decides what becomes of the call.
+    pub(crate) fn take_plain(
+        &mut self,
+        now: Time,
+        call: &PlainCall,
+        object: Option<&Arc<LocalObject>>,
+        payload: SmallBytes,
+        pending_elsewhere: usize,
+        outgoing: &Outgoing,
+    ) -> bool {
+        let limits = &self.limits;
+        let Some(Method::Known(known)) = self.methods.find_number(call.method) else { return false };
+        let (known, target) = match object {
+            None if self.methods.is_at_root(known) => (*known, BeginTarget::Root(known.service)),
+            None => return false,
+            Some(object) => match known.of(object.descriptor()) {
+                Ok(known) => (known, BeginTarget::Object(Arc::clone(object))),
+                Err(_) => return false,
+            },
+        };
+        let pending = self.pending_bytes.saturating_add(payload.len());
+        let is_plain = call.id > self.last
+            && !self.refusing
+            && !known.ordered
+            && known.descriptor.attributes.batch.is_none()
+            && payload.len() <= limits.payload_bytes_max
+            && pending.saturating_add(pending_elsewhere) <= limits.pending_bytes_max
+            && self.unfinished < limits.calls_max
+            && outgoing.bytes() <= limits.outgoing_bytes_max
+            && self.broken_limit(outgoing).is_none()
+            && slots::all_inline(&payload).is_some();
+        if !is_plain {
+            return false;
+        }
+        let deadline = call.deadline_us.map(|us| self.deadline_in(now, us));
+        self.last = call.id;
+        self.unfinished += 1;
+        self.pending_bytes = pending;
+        self.plain.insert(call.id, PlainAnswer { method: call.method, deadline, running: false });
+        if let Some(deadline) = deadline {
+            self.watch_deadline(call.id, deadline);
+        }
+        self.steps.push_back(HandlerStep::BeginPlain(Begin {
+            answer: call.id,
+            target,
+            service: known.descriptor_of_service,
+            method: known.method,
+            descriptor: known.descriptor,
+            arguments: Arguments::Inline(payload),
+            want: Want { value: true, keep: false },
+            deadline,
+            metadata: Vec::new(),
+        }));
+        true
+    }
+
+    /// Moves a plain call to where anything may become of it.
+    fn promote(&mut self, id: CallId) {
+        let Some(PlainAnswer { method, deadline, running }) = self.plain.remove(&id) else { return };
+        let method = self.methods.resolve(method).unwrap_or(Method::Refused(Failure::UnknownMethod));
+        let mut answer = Answer::new(method, AnswerTarget::Root, Want { value: true, keep: false });
+        answer.deadline = deadline;
+        answer.running = running;
+        // Before it starts, its arguments are where it waits for that.
+        answer.stage = if running { Stage::Running } else { Stage::Ready(Arguments::none()) };
+        self.table.insert(id, Box::new(answer));
+    }
+
+    fn deadline_in(&self, now: Time, us: u64) -> Time {
+        now + Duration::from_micros(us).min(self.limits.deadline_max)
+    }
+
+    /// The limit that only a peer has reached which keeps to none, if it has.
+    fn broken_limit(&self, outgoing: &Outgoing) -> Option<&'static str> {
+        // Failed calls leave markers until they are released, which the caller does when it hears of the failure. Those
+        // that it has not heard of are as many as it may have in flight, and as many again that it sends before the
+        // releases; a peer that piles up more keeps to no limit at all.
+        let in_flight_max = self.limits.calls_max.max(INITIAL_CALLS);
+        if self.keeping >= self.limits.held_answers_max + 2 * in_flight_max + 2 * RELEASES_MAX {
+            return Some("held_answers_max");
+        }
+        // Refusals cost memory too. An honest caller waits for answers; one that reads none of them does not.
+        (self.unfinished + outgoing.returns() >= 4 * in_flight_max).then_some("calls_max")
+    }
+
     fn answer(&self, id: CallId) -> Option<&Answer> {
         self.table.get(&id).map(|answer| &**answer)
     }
@@ -268,23 +390,14 @@ impl Answers {
         if metadata_bytes(&arriving.call.metadata) > self.limits.metadata_bytes_max {
             return Err(Violation::Limit("metadata_bytes_max"));
         }
-        // Failed calls leave markers until they are released, which the caller does when it hears of the failure. Those
-        // that it has not heard of are as many as it may have in flight, and as many again that it sends before the
-        // releases; a peer that piles up more keeps to no limit at all.
-        let in_flight_max = self.limits.calls_max.max(INITIAL_CALLS);
-        if self.keeping >= self.limits.held_answers_max + 2 * in_flight_max + 2 * RELEASES_MAX {
-            return Err(Violation::Limit("held_answers_max"));
-        }
-        // Refusals cost memory too. An honest caller waits for answers; one that reads none of them does not.
-        if self.unfinished + outgoing.returns() >= 4 * in_flight_max {
-            return Err(Violation::Limit("calls_max"));
+        if let Some(limit) = self.broken_limit(outgoing) {
+            return Err(Violation::Limit(limit));
         }
         let refusal = self.refusal(&arriving);
         let Arriving { call, addressed, objects, .. } = arriving;
         let (target, method) =
             addressed.unwrap_or_else(|failure| (AnswerTarget::Root, Method::Refused(failure)));
-        let deadline =
-            call.deadline_us.map(|us| now + Duration::from_micros(us).min(self.limits.deadline_max));
+        let deadline = call.deadline_us.map(|us| self.deadline_in(now, us));
         let objects = objects.unwrap_or_default();
         self.unfinished += 1;
         self.keeping += usize::from(call.want.keep);
@@ -292,26 +405,11 @@ impl Answers {
         if let Method::Known(KnownMethod { ordered: true, service, .. }) = method {
             self.in_order.entry(service).or_default().push_back(id);
         }
-        self.table.insert(
-            id,
-            Box::new(Answer {
-                method,
-                target,
-                objects,
-                want: call.want,
-                oneway: call.oneway,
-                deadline: None,
-                metadata: call.metadata,
-                stage: Stage::Arguments,
-                returns: None,
-                plan: None,
-                depth: 1,
-                uses: Vec::new(),
-                cancelled: false,
-                returned: false,
-                running: false,
-            }),
-        );
+        let mut answer = Answer::new(method, target, call.want);
+        answer.objects = objects;
+        answer.oneway = call.oneway;
+        answer.metadata = call.metadata;
+        self.table.insert(id, Box::new(answer));
         self.tighten_deadline(id, deadline);
         if let Some(failure) = refusal {
             self.fail(id, NoValue::Failed(failure), outgoing);
@@ -378,9 +476,14 @@ impl Answers {
         let Some(answer) = self.table.get_mut(&id) else { return };
         let awaits = matches!(answer.target, AnswerTarget::Awaited(..))
             || answer.objects.iter().any(|object| matches!(object, ObjectSlot::Awaited(..)));
-        if !awaits && let Some(values) = ArgumentList::values(&payload) {
+        if !awaits && slots::all_inline(&payload).is_some() {
             let beside = settled(take_objects(answer, &mut self.pending_bytes));
-            return self.start_with_values(id, Arguments { values, beside, selected: Vec::new() }, outgoing);
+            let inline = Arguments::Inline(payload);
+            let arguments = match beside {
+                None => inline,
+                beside => Resolved { values: inline.values(), beside, selected: Vec::new() }.into(),
+            };
+            return self.start_with_values(id, arguments, outgoing);
         }
         let list = match ArgumentList::parse(payload) {
             Ok(list) => list,
@@ -651,18 +754,25 @@ impl Answers {
         let Some(deadline) = deadline else { return };
         if answer.deadline.is_none_or(|own| deadline < own) {
             answer.deadline = Some(deadline);
-            self.sweep_deadlines();
-            self.deadlines.push(Reverse((deadline, id)));
+            self.watch_deadline(id, deadline);
         }
     }
 
     /// Calls that end leave their deadlines behind, up to `deadline_max`. They are swept out when they are the most.
-    fn sweep_deadlines(&mut self) {
-        if self.deadlines.len() >= 2 * self.table.len() + DEADLINES_KEPT {
-            let table = &self.table;
-            self.deadlines.retain(|Reverse((at, id))| {
-                table.get(id).is_some_and(|answer| !answer.returned && answer.deadline == Some(*at))
-            });
+    fn watch_deadline(&mut self, id: CallId, deadline: Time) {
+        if self.deadlines.len() >= 2 * (self.table.len() + self.plain.len()) + DEADLINES_KEPT {
+            let mut deadlines = std::mem::take(&mut self.deadlines);
+            deadlines.retain(|Reverse((at, id))| self.is_due(*id, *at));
+            self.deadlines = deadlines;
+        }
+        self.deadlines.push(Reverse((deadline, id)));
+    }
+
+    /// Whether this is the deadline of a call that was not answered.
+    fn is_due(&self, id: CallId, at: Time) -> bool {
+        match self.plain.get(&id) {
+            Some(plain) => plain.deadline == Some(at),
+            None => self.table.get(&id).is_some_and(|answer| !answer.returned && answer.deadline == Some(at)),
         }
     }
 
@@ -689,7 +799,7 @@ impl Answers {
         };
         let layouts = std::mem::take(&mut waiting.layouts);
         self.pending_bytes -= waiting.bytes();
-        let mut arguments = Arguments { beside: settled(waiting.objects), ..Arguments::default() };
+        let mut arguments = Resolved { beside: settled(waiting.objects), ..Resolved::default() };
         for (index, argument) in waiting.arguments.into_iter().enumerate() {
             let Encoded { bytes, capabilities } = argument.into_encoded();
             arguments.values.push(bytes);
@@ -697,6 +807,7 @@ impl Answers {
                 arguments.selected.push((index, capabilities));
             }
         }
+        let arguments = Arguments::from(arguments);
         self.pending_bytes += arguments.bytes();
         self.start(id, arguments, layouts, outgoing);
     }
@@ -713,9 +824,9 @@ impl Answers {
         match &answer.method {
             Method::Get => {
                 self.pending_bytes -= arguments.bytes();
-                let objects = arguments.capabilities(0).as_deref().unwrap_or_default().to_vec();
-                let payload = arguments.values.into_iter().next();
-                self.finish(id, Outcome::Value { payload, objects, held: None }, outgoing);
+                let Encoded { bytes, capabilities } = arguments.into_encoded().next().unwrap_or_default();
+                let objects = capabilities.as_deref().unwrap_or_default().to_vec();
+                self.finish(id, Outcome::Value { payload: Some(bytes), objects, held: None }, outgoing);
             }
             Method::Map => {
                 let plan = plan(&arguments, layouts, &self.methods, &self.limits);
@@ -732,7 +843,7 @@ impl Answers {
             Method::Known(known) => {
                 let (service, ordered) = (known.service, known.ordered);
                 if ordered {
-                    arguments.values.iter_mut().for_each(leave_message);
+                    arguments.leave_message();
                 }
                 answer.stage = Stage::Ready(arguments);
                 if ordered {
@@ -778,6 +889,13 @@ impl Answers {
         loop {
             let id = match self.steps.pop_front()? {
                 HandlerStep::Cancel(id) => return Some(NextStep::Cancel(id)),
+                HandlerStep::BeginPlain(begin) => {
+                    self.pending_bytes -= begin.arguments.bytes();
+                    // It may have been cancelled.
+                    let Some(plain) = self.plain.get_mut(&begin.answer) else { continue };
+                    plain.running = true;
+                    return Some(NextStep::Begin(begin));
+                }
                 HandlerStep::Begin(id) => id,
             };
             if let Some(map) = self.begin_map(id) {
@@ -837,7 +955,7 @@ impl Answers {
         };
         answer.running = true;
         self.pending_bytes -= arguments.bytes();
-        let passed = arguments.beside.clone();
+        let passed = arguments.objects().0.clone();
         let mut given = arguments.into_encoded();
         let source = given.next().unwrap_or_default();
         Some(BeginMap {
@@ -890,6 +1008,23 @@ impl Answers {
 
     /// The handler is over.
     pub(crate) fn finish(&mut self, id: CallId, outcome: Outcome, outgoing: &mut Outgoing) {
+        match outcome {
+            Outcome::Value { payload: Some(payload), objects, held: None }
+                if objects.is_empty()
+                    && payload.len() <= INLINE_BYTES_MAX.min(self.caller_payload_bytes_max)
+                    && self.plain.remove(&id).is_some() =>
+            {
+                self.unfinished -= 1;
+                outgoing.append_value(id, &payload);
+            }
+            outcome => {
+                self.promote(id);
+                self.finish_any(id, outcome, outgoing);
+            }
+        }
+    }
+
+    fn finish_any(&mut self, id: CallId, outcome: Outcome, outgoing: &mut Outgoing) {
         let Some(answer) = self.table.get_mut(&id) else { return };
         answer.running = false;
         if answer.returned {
@@ -1099,6 +1234,7 @@ impl Answers {
         if id > self.last {
             return Err(Violation::UnknownCall(id.0));
         }
+        self.promote(id);
         // Answered and forgotten: the cancel crossed the return on the wire.
         let Some(answer) = self.table.get_mut(&id) else { return Ok(()) };
         answer.cancelled = true;
@@ -1153,7 +1289,7 @@ impl Answers {
 
     pub(crate) fn timeout(&mut self) -> Option<Time> {
         while let Some(Reverse((at, id))) = self.deadlines.peek() {
-            if self.table.get(id).is_some_and(|answer| !answer.returned && answer.deadline == Some(*at)) {
+            if self.is_due(*id, *at) {
                 return Some(*at);
             }
             self.deadlines.pop();
@@ -1166,6 +1302,7 @@ impl Answers {
     pub(crate) fn expire(&mut self, now: Time, outgoing: &mut Outgoing) {
         while self.timeout().is_some_and(|at| at <= now) {
             let Some(Reverse((_, id))) = self.deadlines.pop() else { break };
+            self.promote(id);
             if self.table.get(&id).is_some_and(|answer| answer.running) {
                 self.steps.push_back(HandlerStep::Cancel(id));
             }
@@ -1191,7 +1328,7 @@ impl Answers {
 
     /// Results and failures kept for the caller, of calls that are over.
     pub(crate) fn held(&self) -> usize {
-        self.table.len() - self.unfinished
+        self.table.len() + self.plain.len() - self.unfinished
     }
 
     pub(crate) fn held_bytes(&self) -> usize {
@@ -1215,6 +1352,7 @@ impl Answers {
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.table.is_empty()
+            && self.plain.is_empty()
             && self.keeping == 0
             && self.in_order.values().all(VecDeque::is_empty)
             && self.steps.is_empty()
@@ -1238,14 +1376,15 @@ fn plan(
 ) -> Result<Plan, Failure> {
     layouts.sort_by_key(|(index, _)| *index);
     let mut layouts = layouts.into_iter().map(|(_, layout)| layout);
-    let (Some(source), [_, program, captures @ ..]) = (layouts.next(), &arguments.values[..]) else {
+    let values = arguments.values();
+    let (Some(source), [_, program, captures @ ..]) = (layouts.next(), &values[..]) else {
         return Err(invalid_reference("(source)", "it is not known what it is"));
     };
     let given: Vec<Layout> = layouts.collect();
     if given.len() != captures.len() {
         return Err(invalid_reference("(capture)", "it is not known what it is"));
     }
-    let passed = arguments.beside.as_ref().map_or(0, |table| table.len());
+    let passed = arguments.objects().0.as_ref().map_or(0, |table| table.len());
     Plan::new(program, &source, given, passed, methods, limits)
 }
 

@@ -12,7 +12,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, VecDeque},
+    collections::{BinaryHeap, VecDeque, hash_map},
     time::Duration,
 };
 
@@ -30,8 +30,8 @@ use crate::{
     small_bytes::SmallBytes,
     time::Time,
     wire::{
-        self, Call, CallId, Failure, Frame, MethodNumber, OBJECTS_BYTES_MAX, PassedObject, Payload, Target,
-        Want, program::ElementFailure,
+        self, Call, CallId, Failure, Frame, INLINE_BYTES_MAX, MethodNumber, OBJECTS_BYTES_MAX, PassedObject,
+        Payload, Target, Want, program::ElementFailure,
     },
 };
 
@@ -61,7 +61,6 @@ pub(crate) struct Calls<W> {
 
 struct Entry<W> {
     waiter: W,
-    bases: Vec<CallId>,
     deadline: Option<Time>,
     stage: Stage,
     /// Its waiter was asked for its interest.
@@ -72,22 +71,43 @@ struct Entry<W> {
     reference: bool,
     /// It runs though nobody is interested.
     detached: bool,
-    /// Calls in the table that are built on this one.
-    dependents: usize,
-    /// How many of them have not been sent in full: the peer must keep the result for them.
-    unsent_dependents: usize,
-    /// Those that were queued and may still be.
-    queued_dependents: Vec<CallId>,
     /// Its own arguments have not been sent in full.
     arguments_unsent: bool,
     /// The peer was told that it need not go on.
     cancelled: bool,
     /// The peer was asked to keep the result and has not been told to let it go.
     kept: bool,
+    /// Most calls have none.
+    ties: Option<Box<Ties<W>>>,
+}
+
+/// What ties a call to others.
+struct Ties<W> {
+    /// Those it is built on.
+    bases: Vec<CallId>,
+    /// Calls in the table that are built on this one.
+    dependents: usize,
+    /// How many of them have not been sent in full: the peer must keep the result for them.
+    unsent_dependents: usize,
+    /// Those that were queued and may still be.
+    queued_dependents: Vec<CallId>,
     /// The failure, kept for calls built on this one.
-    failure: Option<Box<CallOutcome<W>>>,
+    failure: Option<CallOutcome<W>>,
     /// Answers that name this call as their origin and overtook its own.
     parked: Vec<CallId>,
+}
+
+impl<W> Default for Ties<W> {
+    fn default() -> Self {
+        Self {
+            bases: Vec::new(),
+            dependents: 0,
+            unsent_dependents: 0,
+            queued_dependents: Vec::new(),
+            failure: None,
+            parked: Vec::new(),
+        }
+    }
 }
 
 enum Stage {
@@ -119,6 +139,30 @@ struct Queued {
 }
 
 impl<W> Entry<W> {
+    fn ties(&mut self) -> &mut Ties<W> {
+        self.ties.get_or_insert_default()
+    }
+
+    fn bases(&self) -> &[CallId] {
+        self.ties.as_ref().map_or(&[], |ties| &ties.bases)
+    }
+
+    fn dependents(&self) -> usize {
+        self.ties.as_ref().map_or(0, |ties| ties.dependents)
+    }
+
+    fn unsent_dependents(&self) -> usize {
+        self.ties.as_ref().map_or(0, |ties| ties.unsent_dependents)
+    }
+
+    fn take_queued_dependents(&mut self) -> Vec<CallId> {
+        self.ties.as_mut().map_or_else(Vec::new, |ties| std::mem::take(&mut ties.queued_dependents))
+    }
+
+    fn failure(&self) -> Option<&CallOutcome<W>> {
+        self.ties.as_ref()?.failure.as_ref()
+    }
+
     fn is_unsent(&self) -> bool {
         matches!(self.stage, Stage::Queued)
     }
@@ -147,7 +191,7 @@ impl<W> Entry<W> {
     where
         W: Clone,
     {
-        Some(match self.failure.as_deref()? {
+        Some(match self.failure()? {
             upstream @ CallOutcome::Upstream { cause: UpstreamOutcome::Failed(_), .. } => upstream.clone(),
             other => CallOutcome::Upstream {
                 origin: self.waiter.clone(),
@@ -158,7 +202,7 @@ impl<W> Entry<W> {
 
     /// Nobody would notice if it never ran.
     fn is_pointless(&self) -> bool {
-        !(self.value || self.reference || self.detached) && self.unsent_dependents == 0
+        !(self.value || self.reference || self.detached) && self.unsent_dependents() == 0
     }
 }
 
@@ -188,9 +232,10 @@ impl<W: Waiter> Calls<W> {
         for base in &bases {
             // A base is in the table: the caller's arguments kept it referable until this call was queued.
             if let Some(base) = self.table.get_mut(base) {
-                base.dependents += 1;
-                base.unsent_dependents += 1;
-                base.queued_dependents.push(id);
+                let ties = base.ties();
+                ties.dependents += 1;
+                ties.unsent_dependents += 1;
+                ties.queued_dependents.push(id);
                 if !base.has_returned() {
                     deadline = deadline.into_iter().chain(base.deadline).min();
                 }
@@ -200,25 +245,21 @@ impl<W: Waiter> Calls<W> {
         if let Some(deadline) = deadline {
             self.watch_deadline(deadline, id);
         }
+        let ties = (!bases.is_empty()).then(|| Box::new(Ties { bases, ..Ties::default() }));
         self.table.insert(
             id,
             Entry {
                 waiter,
-                bases,
                 deadline,
                 stage: Stage::Queued,
                 sealed: false,
                 value: true,
                 reference: true,
                 detached: false,
-                dependents: 0,
-                unsent_dependents: 0,
-                queued_dependents: Vec::new(),
                 arguments_unsent: true,
                 cancelled: false,
                 kept: false,
-                failure: None,
-                parked: Vec::new(),
+                ties,
             },
         );
         self.queue.push_back(Queued { id, number, service, method, payload, extras });
@@ -243,11 +284,11 @@ impl<W: Waiter> Calls<W> {
             let Some(entry) = self.table.get_mut(&id).filter(|entry| entry.is_unsent()) else { continue };
             entry.seal();
             entry.stage = Stage::Returned;
-            entry.failure = Some(Box::new(outcome.clone()));
+            entry.ties().failure = Some(outcome.clone());
             if std::mem::take(&mut entry.value) {
                 self.finished.push_back((entry.waiter.clone(), outcome));
             }
-            let dependents = std::mem::take(&mut entry.queued_dependents);
+            let dependents = entry.take_queued_dependents();
             if let Some(cause) = entry.as_cause() {
                 failing.extend(dependents.into_iter().map(|dependent| (dependent, cause.clone())));
             }
@@ -302,15 +343,19 @@ impl<W: Waiter> Calls<W> {
     }
 
     fn read_interest(&mut self, outgoing: &mut Outgoing) {
+        let mut any_pointless = false;
         for queued in self.queue.range(self.sealed..) {
             if let Some(entry) = self.table.get_mut(&queued.id) {
                 entry.seal();
+                any_pointless |= entry.is_pointless();
             }
         }
-        // Backwards, because a call may be needed only by a later one that is not needed itself.
-        for index in (self.sealed..self.queue.len()).rev() {
-            let id = self.queue[index].id;
-            self.withdraw_if_pointless(id, outgoing);
+        if any_pointless {
+            // Backwards, because a call may be needed only by a later one that is not needed itself.
+            for index in (self.sealed..self.queue.len()).rev() {
+                let id = self.queue[index].id;
+                self.withdraw_if_pointless(id, outgoing);
+            }
         }
         self.sealed = self.queue.len();
     }
@@ -324,7 +369,7 @@ impl<W: Waiter> Calls<W> {
                 continue;
             }
             let Some(entry) = self.table.remove(&id) else { continue };
-            for base in entry.bases {
+            for base in entry.ties.map_or_else(Vec::new, |ties| ties.bases) {
                 self.dependent_sent(base, outgoing);
                 self.dependent_gone(base);
                 candidates.push(base);
@@ -333,6 +378,7 @@ impl<W: Waiter> Calls<W> {
     }
 
     fn send(&mut self, queued: Queued, now: Time, methods: &mut OwnMethods, outgoing: &mut Outgoing) {
+        let Some(queued) = self.send_plain(queued, now, methods, outgoing) else { return };
         let Queued { id, number, service, method, payload, extras } = queued;
         let CallExtras { target, objects, methods: named, metadata } =
             extras.map_or_else(CallExtras::default, |extras| *extras);
@@ -351,7 +397,7 @@ impl<W: Waiter> Calls<W> {
         };
         let Some(entry) = self.table.get_mut(&id) else { return };
         entry.stage = Stage::Sent;
-        entry.kept = entry.reference || entry.unsent_dependents > 0;
+        entry.kept = entry.reference || entry.unsent_dependents() > 0;
         let payload = outgoing.payload(id, false, payload, wire::objects_bytes(&passed));
         let in_chunks = matches!(payload, Payload::Chunked { .. });
         let call = Call {
@@ -360,9 +406,7 @@ impl<W: Waiter> Calls<W> {
             oneway: method.attributes.oneway && entry.detached,
             target: target.to_wire(),
             method: number,
-            deadline_us: entry
-                .deadline
-                .map(|deadline| now.until(deadline).as_micros().try_into().unwrap_or(u64::MAX)),
+            deadline_us: entry.deadline.map(|deadline| micros_until(now, deadline)),
             metadata,
             objects: passed,
             payload,
@@ -386,13 +430,42 @@ impl<W: Waiter> Calls<W> {
         }
     }
 
+    /// Sends the call if there is nothing special about it, as most are; gives it back if there is.
+    fn send_plain(
+        &mut self,
+        queued: Queued,
+        now: Time,
+        methods: &OwnMethods,
+        outgoing: &mut Outgoing,
+    ) -> Option<Queued> {
+        let Queued { id, number, ref payload, ref extras, .. } = queued;
+        let entry = self.table.get_mut(&id)?;
+        let is_plain = extras.is_none()
+            && entry.value
+            && !entry.reference
+            && !entry.detached
+            && entry.ties.is_none()
+            && payload.len() <= INLINE_BYTES_MAX
+            && methods.is_defined(number);
+        if !is_plain {
+            return Some(queued);
+        }
+        entry.stage = Stage::Sent;
+        entry.arguments_unsent = false;
+        let deadline = entry.deadline.map(|deadline| micros_until(now, deadline));
+        outgoing.append(|out| wire::put_plain_call(out, id, number, deadline, payload));
+        self.last_sent = id;
+        self.in_flight += 1;
+        None
+    }
+
     /// The peer has all it needs of the call's arguments, or the call has failed without them.
     pub(crate) fn arguments_sent(&mut self, id: CallId, outgoing: &mut Outgoing) {
         let Some(entry) = self.table.get_mut(&id) else { return };
         if !std::mem::take(&mut entry.arguments_unsent) {
             return;
         }
-        for base in entry.bases.clone() {
+        for base in entry.bases().to_vec() {
             self.dependent_sent(base, outgoing);
             self.withdraw_if_pointless(base, outgoing);
         }
@@ -400,10 +473,10 @@ impl<W: Waiter> Calls<W> {
 
     /// A call built on `base` needs it no longer to be kept on its account: it was sent, or never will be.
     fn dependent_sent(&mut self, base: CallId, outgoing: &mut Outgoing) {
-        let Some(entry) = self.table.get_mut(&base) else { return };
-        entry.unsent_dependents -= 1;
-        if entry.unsent_dependents == 0 {
-            entry.queued_dependents = Vec::new();
+        let Some(ties) = self.table.get_mut(&base).map(Entry::ties) else { return };
+        ties.unsent_dependents -= 1;
+        if ties.unsent_dependents == 0 {
+            ties.queued_dependents = Vec::new();
             self.cancel_if_unneeded(base, outgoing);
         }
         self.release_if_unreferred(base);
@@ -413,7 +486,7 @@ impl<W: Waiter> Calls<W> {
     /// received is built on it.
     fn cancel_if_unneeded(&mut self, id: CallId, outgoing: &mut Outgoing) {
         let Some(entry) = self.table.get_mut(&id) else { return };
-        let needed = entry.value || entry.reference || entry.detached || entry.unsent_dependents > 0;
+        let needed = entry.value || entry.reference || entry.detached || entry.unsent_dependents() > 0;
         if needed || entry.is_unsent() || entry.has_returned() || entry.cancelled {
             return;
         }
@@ -428,8 +501,8 @@ impl<W: Waiter> Calls<W> {
     fn release_if_unreferred(&mut self, id: CallId) {
         if let Some(entry) = self.table.get_mut(&id)
             && entry.kept
-            && (!entry.reference || entry.failure.is_some())
-            && entry.unsent_dependents == 0
+            && (!entry.reference || entry.failure().is_some())
+            && entry.unsent_dependents() == 0
         {
             entry.kept = false;
             self.releases.push(id);
@@ -470,8 +543,9 @@ impl<W: Waiter> Calls<W> {
         outcome: CallOutcome<W>,
         outgoing: &mut Outgoing,
     ) -> Result<(), Violation> {
-        let mut over = VecDeque::from([(id, outcome)]);
-        while let Some((id, outcome)) = over.pop_front() {
+        let mut over = VecDeque::new();
+        let mut next = Some((id, outcome));
+        while let Some((id, outcome)) = next.take().or_else(|| over.pop_front()) {
             sent_entry(&mut self.table, self.last_sent, id)?;
             let (cause, parked) = self.end(id, outcome, outgoing);
             for dependent in parked {
@@ -480,6 +554,27 @@ impl<W: Waiter> Calls<W> {
             }
         }
         Ok(())
+    }
+
+    /// Takes the value of a call, if it was sent, is wanted, and nothing refers to it or ever will: the end of most. Whether it
+    /// was taken; if not, nothing has changed.
+    pub(crate) fn take_plain(&mut self, id: CallId, payload: impl FnOnce() -> SmallBytes) -> bool {
+        let hash_map::Entry::Occupied(place) = self.table.entry(id) else { return false };
+        let entry = place.get();
+        let is_plain = matches!(entry.stage, Stage::Sent)
+            && entry.value
+            && !entry.kept
+            && !entry.reference
+            && !entry.arguments_unsent
+            && entry.ties.is_none();
+        if !is_plain {
+            return false;
+        }
+        let Entry { waiter, .. } = place.remove();
+        self.in_flight -= 1;
+        let value = Encoded { bytes: payload(), capabilities: None };
+        self.finished.push_back((waiter, CallOutcome::Value(value)));
+        true
     }
 
     /// Ends one call. Gives how calls built on it fail, if it failed, and those whose answers waited for that.
@@ -493,16 +588,16 @@ impl<W: Waiter> Calls<W> {
         entry.stage = Stage::Returned;
         self.in_flight -= 1;
         let failed = !matches!(outcome, CallOutcome::Done | CallOutcome::Value(_));
-        if failed && (entry.reference || entry.dependents > 0) {
-            entry.failure = Some(Box::new(outcome.clone()));
+        if failed && (entry.reference || entry.dependents() > 0) {
+            entry.ties().failure = Some(outcome.clone());
         }
         let cause = entry.as_cause();
-        let parked = std::mem::take(&mut entry.parked);
+        let parked = entry.ties.as_mut().map_or_else(Vec::new, |ties| std::mem::take(&mut ties.parked));
         if std::mem::take(&mut entry.value) {
             self.finished.push_back((entry.waiter.clone(), outcome));
         }
         if let Some(cause) = &cause {
-            let queued = std::mem::take(&mut entry.queued_dependents);
+            let queued = entry.take_queued_dependents();
             queued.into_iter().for_each(|dependent| self.refuse(dependent, cause.clone(), outgoing));
         }
         self.arguments_sent(id, outgoing);
@@ -530,7 +625,7 @@ impl<W: Waiter> Calls<W> {
                 return Err(Violation::UnknownCall(origin.0));
             }
             (None, None) => {
-                source.parked.push(id);
+                source.ties().parked.push(id);
                 return Ok(());
             }
         };
@@ -565,7 +660,7 @@ impl<W: Waiter> Calls<W> {
 
     fn dependent_gone(&mut self, base: CallId) {
         if let Some(entry) = self.table.get_mut(&base) {
-            entry.dependents -= 1;
+            entry.ties().dependents -= 1;
             self.forget_if_done(base);
         }
     }
@@ -578,14 +673,14 @@ impl<W: Waiter> Calls<W> {
             let done = self
                 .table
                 .get(&id)
-                .is_some_and(|entry| entry.has_returned() && !entry.reference && entry.dependents == 0);
+                .is_some_and(|entry| entry.has_returned() && !entry.reference && entry.dependents() == 0);
             if !done {
                 continue;
             }
             let Some(entry) = self.table.remove(&id) else { continue };
-            for base in entry.bases {
+            for base in entry.ties.map_or_else(Vec::new, |ties| ties.bases) {
                 if let Some(base_entry) = self.table.get_mut(&base) {
-                    base_entry.dependents -= 1;
+                    base_entry.ties().dependents -= 1;
                     candidates.push(base);
                 }
             }
@@ -702,6 +797,10 @@ impl CallTarget {
             Self::Result(base, path) => Target::Result(*base, path.clone()),
         }
     }
+}
+
+fn micros_until(now: Time, deadline: Time) -> u64 {
+    now.until(deadline).as_micros().try_into().unwrap_or(u64::MAX)
 }
 
 /// The most bytes that a table of these takes in its frame.

@@ -88,6 +88,11 @@ impl Handshake {
         }
     }
 
+    /// Whether both sides know each other: any frame but a greeting may come.
+    pub(crate) fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
     pub(crate) fn hello(&mut self, hello: &Hello, outgoing: &mut Outgoing) -> Result<(), Violation> {
         check_codec(hello.codec)?;
         self.peer = Some(hello.offer);

@@ -1,6 +1,6 @@
 //! Names of methods, said once: numbers stand for them afterwards.
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use crate::{
     descriptor::{MethodDescriptor, ServiceDescriptor},
@@ -11,13 +11,27 @@ use crate::{
 /// The methods this side has named to the peer.
 #[derive(Default)]
 pub(crate) struct OwnMethods {
-    defined: FxHashSet<u32>,
+    /// By their numbers, which this side gives one after the other.
+    defined: Vec<bool>,
 }
 
 impl OwnMethods {
     /// Whether the peer has yet to hear this method's name; it counts as said from here on.
     pub(crate) fn define(&mut self, number: MethodNumber) -> bool {
-        number.0 >= METHOD_FIRST.0 && self.defined.insert(number.0)
+        if number.0 < METHOD_FIRST.0 || self.is_defined(number) {
+            return false;
+        }
+        let place = number.0 as usize;
+        if place >= self.defined.len() {
+            self.defined.resize(place + 1, false);
+        }
+        self.defined[place] = true;
+        true
+    }
+
+    /// Whether the peer has heard it.
+    pub(crate) fn is_defined(&self, number: MethodNumber) -> bool {
+        self.defined.get(number.0 as usize).copied().unwrap_or_default()
     }
 }
 

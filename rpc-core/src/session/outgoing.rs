@@ -109,6 +109,13 @@ impl Outgoing {
         self.append(|out| wire::put_return(out, answer));
     }
 
+    /// Appends a Return with a value that is not too long to be in it.
+    pub(crate) fn append_value(&mut self, id: CallId, payload: &SmallBytes) {
+        self.returns += 1;
+        self.open.returns += 1;
+        self.append(|out| wire::put_plain_value(out, id, payload));
+    }
+
     /// Answers that the peer cannot have seen.
     pub(crate) fn returns(&self) -> usize {
         self.returns

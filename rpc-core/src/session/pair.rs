@@ -697,12 +697,12 @@ impl TestPeer {
             return;
         }
         let arguments: Vec<String> =
-            begin.arguments.values.iter().map(|bytes| text_of(begin.descriptor.name, bytes)).collect();
+            begin.arguments.values().iter().map(|bytes| text_of(begin.descriptor.name, bytes)).collect();
         self.log.push(format!("{}({})", begin.descriptor.name, arguments.join(", ")));
         self.history.push(Happened::Begun {
             answer: begin.answer,
             method: begin.descriptor.name,
-            arguments: begin.arguments.values.clone(),
+            arguments: begin.arguments.values(),
         });
         if self.automatic {
             let outcome = natural_outcome(&begin);
@@ -758,7 +758,7 @@ pub(crate) fn value_of<T: serde::Serialize + Send + 'static>(
 /// length of its text; the rest echo.
 pub(crate) fn natural_outcome(begin: &Begin) -> Outcome {
     let budget = DecodeBudget::from(&Limits::default());
-    let argument = |index: usize| number(&begin.arguments.values[index]);
+    let argument = |index: usize| number(&begin.arguments.values()[index]);
     match begin.descriptor.name {
         "add" => match argument(0) + argument(1) {
             sum if sum > 1_000_000 => Outcome::Error(encoded(&"overflow"), Vec::new()),
@@ -770,19 +770,19 @@ pub(crate) fn natural_outcome(begin: &Begin) -> Outcome {
         }
         "maybe" => {
             let value: Option<u64> =
-                codec::decode(&begin.arguments.values[0], budget).expect("an option was sent");
+                codec::decode(&begin.arguments.values()[0], budget).expect("an option was sent");
             value_of(begin.want, value.unwrap_or_default())
         }
         "both" => {
             let (a, b): (u64, u64) =
-                codec::decode(&begin.arguments.values[0], budget).expect("a pair was sent");
+                codec::decode(&begin.arguments.values()[0], budget).expect("a pair was sent");
             value_of(begin.want, a + b)
         }
         "text" => {
-            let text: String = codec::decode(&begin.arguments.values[0], budget).expect("a text was sent");
+            let text: String = codec::decode(&begin.arguments.values()[0], budget).expect("a text was sent");
             value_of(begin.want, text)
         }
-        "label" => value_of(begin.want, begin.arguments.values[0].len() as u64 + argument(1)),
+        "label" => value_of(begin.want, begin.arguments.values()[0].len() as u64 + argument(1)),
         _ => value_of(begin.want, ()),
     }
 }

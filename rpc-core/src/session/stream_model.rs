@@ -247,7 +247,7 @@ impl Talk {
         let streams = self.calls.iter().find(|(call, _)| call.id == id).map(|(_, streams)| streams.clone());
         let streams = streams.unwrap_or_default();
         if self.seeded.chance(85) {
-            self.take(&streams, &begin.arguments.beside);
+            self.take(&streams, begin.arguments.objects().0);
         } else {
             self.note(|| format!("{streams:?} are not taken"));
             self.lose(&streams);

@@ -133,7 +133,7 @@ impl TestPeer {
     #[track_caller]
     pub(crate) fn take_stream(&mut self) -> Reading {
         let begin = self.open.remove(0);
-        let reading = stream_of(&begin.arguments.beside);
+        let reading = stream_of(begin.arguments.objects().0);
         self.finish_with(begin.answer, value_of(begin.want, 5_u64));
         reading
     }

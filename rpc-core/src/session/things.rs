@@ -239,7 +239,7 @@ pub(crate) fn argument<T: DeserializeOwned>(
 ) -> Result<T, DecodeError> {
     let budget = DecodeBudget::from(&Limits::default());
     let objects = begin.arguments.capabilities(index);
-    object::decode(&begin.arguments.values[index], objects, &peer.home.handle, budget)
+    object::decode(&begin.arguments.values()[index], objects, &peer.home.handle, budget)
 }
 
 impl TestPeer {

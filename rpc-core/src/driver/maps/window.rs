@@ -18,7 +18,7 @@ use crate::{
     object::{self, Capability, Encoded, LocalObject},
     select::SelectError,
     session::{
-        Arguments,
+        Arguments, Resolved,
         methods::KnownMethod,
         plan::{Plan, PlannedStep, Work},
     },
@@ -276,7 +276,7 @@ impl<'a> Window<'a> {
         slots: &[Slot],
         objects: &[u32],
     ) -> Result<Arguments, StepFailure> {
-        let mut arguments = Arguments::default();
+        let mut arguments = Resolved::default();
         let passed = |place: &u32| self.run.passed.as_ref()?.get(*place as usize).cloned();
         arguments.beside = object::capabilities(objects.iter().filter_map(passed).collect());
         for (index, slot) in slots.iter().enumerate() {
@@ -291,7 +291,7 @@ impl<'a> Window<'a> {
             };
             arguments.values.push(value);
         }
-        Ok(arguments)
+        Ok(arguments.into())
     }
 
     /// A tuple encodes as its parts do, one behind the other.
