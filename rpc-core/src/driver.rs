@@ -9,7 +9,7 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, Waker, ready},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rustc_hash::FxHashMap;
@@ -17,6 +17,7 @@ use tokio::{runtime::RuntimeFlavor, task::AbortHandle, time::Sleep};
 
 mod elements;
 mod maps;
+mod stopwatch;
 mod streams;
 
 pub use crate::session::Side;
@@ -45,8 +46,6 @@ const STEP_READ_BYTES: usize = 1 << 10;
 const STEP_SENT_BYTES: usize = 2 << 10;
 /// So many bytes of results are sent while others are still being made.
 const SLICE_BYTES: usize = 1 << 10;
-/// A handler that holds its thread for longer before its first await is named in a warning.
-const BLOCKING_WARNING: Duration = Duration::from_millis(10);
 /// How long the peer may take to answer a close.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
 
@@ -100,7 +99,7 @@ pub fn start<T: Transport>(
         backlog,
         map_bytes: maps::MapBytes::default(),
         wakers: Vec::new(),
-        handler_started: Instant::now(),
+        stopwatch: stopwatch::Stopwatch::new(),
         sealing: Sealing::Idle,
         yielded: false,
         unflushed: false,
@@ -129,7 +128,7 @@ struct Driver<T> {
     map_bytes: maps::MapBytes,
     /// Callers whose results are here; woken together at the end of the turn.
     wakers: Vec<Waker>,
-    handler_started: Instant,
+    stopwatch: stopwatch::Stopwatch,
     sealing: Sealing,
     /// Other tasks have had their turn since calls became due.
     yielded: bool,
@@ -366,7 +365,6 @@ impl<T: Transport> Driver<T> {
     }
 
     fn after_message(&mut self, cx: &mut Context<'_>, now: Time, steps: &mut usize) -> Result<(), End> {
-        self.handler_started = Instant::now();
         self.run_events(cx, now, steps)?;
         // The rest of a message that makes much work is for the next turn.
         if self.session.is_reading() {
@@ -410,6 +408,7 @@ impl<T: Transport> Driver<T> {
                 self.send(cx, now, steps)?;
             }
         }
+        self.stopwatch.look();
         Ok(())
     }
 
@@ -421,6 +420,7 @@ impl<T: Transport> Driver<T> {
 
     /// Starts a handler and polls it once, in start order: one that finishes at once needs no task and no wake.
     fn begin(&mut self, begin: Begin) {
+        self.stopwatch.start();
         let (answer, deadline, descriptor) = (begin.answer, begin.deadline, begin.descriptor);
         let target = begin.target.clone();
         let (number, incoming) = self.incoming(begin);
@@ -459,6 +459,7 @@ impl<T: Transport> Driver<T> {
             number = method;
             incoming.push(call);
         }
+        self.stopwatch.start();
         let replies = dispatch::start_many(service.as_ref(), number, incoming);
         for ((answer, deadline), reply) in answers.into_iter().zip(replies) {
             self.run(answer, reply, deadline, descriptor);
@@ -498,9 +499,9 @@ impl<T: Transport> Driver<T> {
             });
             // Printing a panic takes long, and is not what the warning is about.
             if matches!(polled, Poll::Ready(Outcome::Failed(Failure::Panicked))) {
-                self.handler_started = Instant::now();
+                self.stopwatch.forget();
             } else {
-                self.warn_if_blocking(descriptor);
+                self.stopwatch.stop(descriptor);
             }
             if let Poll::Ready(outcome) = polled {
                 return self.session.finish(answer, outcome);
@@ -533,22 +534,6 @@ impl<T: Transport> Driver<T> {
     fn cancel(&mut self, answer: CallId) {
         if let Some(task) = self.running.get_mut(&answer) {
             task.cancel();
-        }
-    }
-
-    /// Reads the clock once a handler: each one's time starts where the last one's ended.
-    fn warn_if_blocking(&mut self, method: &MethodDescriptor) {
-        let now = Instant::now();
-        let taken = now - std::mem::replace(&mut self.handler_started, now);
-        if taken >= BLOCKING_WARNING {
-            let (name, advice) = match method.attributes.batch {
-                Some(batch) => (batch, "move its work to a thread that may block"),
-                None => (method.name, "mark it #[rpc(blocking)]"),
-            };
-            tracing::warn!(
-                "the handler of `{name}` held its thread for {taken:?} before its first await, and its whole session with \
-                 it; {advice}"
-            );
         }
     }
 

@@ -313,10 +313,22 @@ pub(crate) enum Passing {
 
 // ---- the scopes of encoding and decoding ----
 
+// What is looked at for every value needs no destructor, because that would be looked at too.
 thread_local! {
-    static WRITING: Cell<Option<Vec<Passed>>> = const { Cell::new(None) };
+    /// The table of the payload that is being encoded; none outside of that.
+    static WRITING: Cell<Option<Table>> = const { Cell::new(None) };
+    /// The entries of all tables that are being made, the innermost last.
+    static PASSED: RefCell<Vec<Passed>> = const { RefCell::new(Vec::new()) };
+    static IS_READING: Cell<bool> = const { Cell::new(false) };
     static READING: RefCell<Option<Reading>> = const { RefCell::new(None) };
     static TRACED: Cell<Option<&'static ServiceDescriptor>> = const { Cell::new(None) };
+}
+
+/// Entries that a table had before, and those that were added to it.
+#[derive(Clone, Copy)]
+struct Table {
+    before: usize,
+    added: usize,
 }
 
 #[derive(Clone)]
@@ -329,14 +341,20 @@ struct Reading {
 pub(crate) fn writing<R>(passed: &mut Vec<Passed>, encode: impl FnOnce() -> R) -> R {
     struct Scope<'a> {
         passed: &'a mut Vec<Passed>,
-        outer: Option<Vec<Passed>>,
+        outer: Option<Table>,
     }
     impl Drop for Scope<'_> {
         fn drop(&mut self) {
-            *self.passed = WRITING.replace(self.outer.take()).unwrap_or_default();
+            let added = WRITING.replace(self.outer).map_or(0, |table| table.added);
+            if added > 0 {
+                PASSED.with_borrow_mut(|all| {
+                    let first = all.len() - added;
+                    self.passed.extend(all.drain(first..));
+                });
+            }
         }
     }
-    let outer = WRITING.replace(Some(std::mem::take(passed)));
+    let outer = WRITING.replace(Some(Table { before: passed.len(), added: 0 }));
     let _scope = Scope { passed, outer };
     encode()
 }
@@ -346,16 +364,18 @@ fn reading<R>(capabilities: &Capabilities, handle: &Arc<Handle>, decode: impl Fn
     struct Scope(Option<Reading>);
     impl Drop for Scope {
         fn drop(&mut self) {
+            IS_READING.set(self.0.is_some());
             READING.replace(self.0.take());
         }
+    }
+    // Most payloads name no objects and are decoded outside of any other.
+    if capabilities.is_none() && !IS_READING.get() {
+        return decode();
     }
     let reading = capabilities
         .as_ref()
         .map(|table| Reading { capabilities: Arc::clone(table), handle: Arc::clone(handle) });
-    // Most payloads name no objects and are decoded outside of any other.
-    if reading.is_none() && READING.with_borrow(Option::is_none) {
-        return decode();
-    }
+    IS_READING.set(reading.is_some());
     let _scope = Scope(READING.replace(reading));
     decode()
 }
@@ -408,15 +428,14 @@ pub(crate) fn serialize_stream<S: Serializer>(
 }
 
 fn put_into_table<E: serde::ser::Error>(passed: Passed) -> Result<u32, E> {
-    let Some(mut table) = WRITING.take() else {
+    let Some(Table { before, added }) = WRITING.get() else {
         return Err(E::custom(
             "clients and streams travel only inside the arguments and results of calls, and items of streams",
         ));
     };
-    let place = u32::try_from(table.len());
-    table.push(passed);
-    WRITING.set(Some(table));
-    place.map_err(|_| E::custom("too many clients and streams in one payload"))
+    PASSED.with_borrow_mut(|all| all.push(passed));
+    WRITING.set(Some(Table { before, added: added + 1 }));
+    u32::try_from(before + added).map_err(|_| E::custom("too many clients and streams in one payload"))
 }
 
 /// Reads a client of this service out of the table of the payload being decoded.

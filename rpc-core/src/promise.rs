@@ -77,11 +77,22 @@ impl Place {
 }
 
 /// The right to a call's value; dropped, nobody wants it any more.
-struct Value(Arc<CallCell>);
+struct Value {
+    cell: Arc<CallCell>,
+    taken: bool,
+}
+
+impl Value {
+    fn new(cell: Arc<CallCell>) -> Self {
+        Self { cell, taken: false }
+    }
+}
 
 impl Drop for Value {
     fn drop(&mut self) {
-        self.0.drop_value();
+        if !self.taken {
+            self.cell.drop_value();
+        }
     }
 }
 
@@ -98,7 +109,7 @@ impl<T, E> Promise<T, E> {
     }
 
     fn new(value: Arc<CallCell>, place: Place) -> Self {
-        Self { value: Value(value), place, pipe: OnceLock::new(), _types: PhantomData }
+        Self { value: Value::new(value), place, pipe: OnceLock::new(), _types: PhantomData }
     }
 
     pub(crate) fn place(&self) -> &Place {
@@ -107,7 +118,7 @@ impl<T, E> Promise<T, E> {
 
     /// Lets the call run to its end though nobody waits for the result. Its errors are lost.
     pub fn detach(promise: Self) {
-        promise.value.0.detach();
+        promise.value.cell.detach();
     }
 }
 
@@ -161,7 +172,7 @@ impl<T: DeserializeOwned + 'static, E: DeserializeOwned + Send + Sync + 'static>
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let returned = ready!(Pin::new(&mut self.call).poll(cx));
-        let cell = &self.call.value.0;
+        let cell = &self.call.value.cell;
         Poll::Ready(match returned {
             Returned::Value(encoded) => {
                 encoded.decode(&cell.handle, cell.handle.link.budget).map_err(CallError::BadAnswer)
@@ -179,11 +190,11 @@ impl RawCall {
     /// Of a call that nothing else refers to.
     pub(crate) fn of_call(cell: Arc<CallCell>) -> Self {
         drop(Referable::first(Arc::clone(&cell)));
-        Self::new(Value(cell))
+        Self::new(Value::new(cell))
     }
 
     pub(crate) fn cell(&self) -> &Arc<CallCell> {
-        &self.value.0
+        &self.value.cell
     }
 }
 
@@ -191,10 +202,12 @@ impl Future for RawCall {
     type Output = Returned;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Returned> {
-        let poll = self.value.0.poll_take(cx);
-        if poll.is_pending() && !self.flushed {
+        let poll = self.value.cell.poll_take(cx);
+        if poll.is_ready() {
+            self.value.taken = true;
+        } else if !self.flushed {
             self.flushed = true;
-            self.value.0.handle.link.flush();
+            self.value.cell.handle.link.flush();
         }
         poll
     }

@@ -216,6 +216,16 @@ impl Stub {
         }
     }
 
+    /// What a call has that most have not.
+    fn extras(&self, objects: Vec<Passing>, metadata: Vec<(String, String)>) -> Option<Box<CallExtras>> {
+        let is_root =
+            matches!(&self.kind, Kind::Local(_) | Kind::Remote(Remote { target: RemoteTarget::Root, .. }));
+        if is_root && objects.is_empty() && metadata.is_empty() {
+            return None;
+        }
+        Some(Box::new(CallExtras { target: self.target(), objects, methods: Vec::new(), metadata }))
+    }
+
     /// Starts a call of the method with this index in the descriptor.
     pub fn begin(&self, method: u32) -> CallBuilder<'_> {
         let (session, misuse) = match self.session() {
@@ -265,7 +275,7 @@ impl CallBuilder<'_> {
 
     /// Queues a call nobody waits for.
     pub fn send_oneway(self) -> Result<(), NotSent> {
-        if !self.arguments.recorders.is_empty() {
+        if self.arguments.is_recorded() {
             return self.record(|_, _| (Arc::new(()), String::new())).map(drop).map_err(NotSent::from);
         }
         let Self { stub, handle, method, number, arguments } = self;
@@ -277,7 +287,7 @@ impl CallBuilder<'_> {
             payload,
             bases,
             deadline,
-            extras: CallExtras { target: stub.target(), objects, methods: Vec::new(), metadata }.boxed(),
+            extras: stub.extras(objects, metadata),
             cell: CallCell::oneway(id, Arc::clone(handle), stub.service.name, method),
         });
         queued.map(drop).map_err(|CallRejected(reason)| NotSent::Disconnected(reason))
@@ -289,7 +299,10 @@ impl CallBuilder<'_> {
         values: &[SmallBytes],
         objects: impl Iterator<Item = Passing>,
     ) -> RawCall {
-        self.arguments.objects.extend(objects);
+        let mut objects = objects.peekable();
+        if objects.peek().is_some() {
+            self.arguments.beside().objects.extend(objects);
+        }
         for value in values {
             self.arguments.push_encoded(value);
         }
@@ -307,7 +320,7 @@ impl CallBuilder<'_> {
     fn queue(self, decode_error: ErrorDecoder) -> Arc<CallCell> {
         let (stub, handle, method) = (self.stub, self.handle, self.method);
         let new_cell = |id| CallCell::new(id, Arc::clone(handle), stub.service.name, method, decode_error);
-        if !self.arguments.recorders.is_empty() {
+        if self.arguments.is_recorded() {
             return self
                 .record(decode_error)
                 .unwrap_or_else(|failed| born_failed(new_cell(BORN_FAILED), failed));
@@ -324,7 +337,7 @@ impl CallBuilder<'_> {
             payload,
             bases,
             deadline,
-            extras: CallExtras { target: stub.target(), objects, methods: Vec::new(), metadata }.boxed(),
+            extras: stub.extras(objects, metadata),
             cell: new_cell(id),
         });
         queued.unwrap_or_else(|CallRejected(reason)| {
@@ -337,9 +350,10 @@ impl CallBuilder<'_> {
     /// Makes the call a step of the `map` that its arguments belong to.
     fn record(self, decode_error: ErrorDecoder) -> Result<Arc<CallCell>, Returned> {
         let Self { stub, handle, method, number, mut arguments } = self;
-        let recorders = std::mem::take(&mut arguments.recorders);
+        let beside = arguments.beside();
+        let recorders = std::mem::take(&mut beside.recorders);
         // A recorded call pairs its bases with the references among its arguments; its target is told beside them.
-        arguments.target = None;
+        beside.target = None;
         let is_stream = |object: &Passing| matches!(object, Passing::Settled(Capability::Stream(_)));
         let ready = arguments
             .finish(stub, method)
@@ -426,14 +440,21 @@ pub struct Arguments<'a> {
     link: &'a Arc<Link>,
     /// The count, then the slots.
     payload: Vec<u8>,
+    /// Clients and streams in the values, in the order of their places.
+    passed: Vec<Passed>,
     /// A long byte string that ends them and is not copied, unless another slot follows.
     tail: Option<Bytes>,
+    /// Most calls have nothing of it.
+    beside: Option<Box<Beside>>,
+}
+
+/// What a call's arguments are beside values.
+#[derive(Default)]
+struct Beside {
     bases: Vec<Referable>,
     /// The result that has the object which the call addresses.
     target: Option<Referable>,
-    /// Clients and streams in the values, in the order of their places.
-    passed: Vec<Passed>,
-    /// Those of values that came encoded.
+    /// Clients and streams of values that came encoded.
     objects: Vec<Passing>,
     /// The maps whose closures the call is made in, as far as its arguments say.
     recorders: Vec<Arc<Recorder>>,
@@ -459,17 +480,16 @@ impl<'a> Arguments<'a> {
     fn new(link: &'a Arc<Link>) -> Self {
         let mut payload = SmallBytes::scratch();
         payload.push(0);
-        Self {
-            link,
-            payload,
-            tail: None,
-            bases: Vec::new(),
-            target: None,
-            passed: Vec::new(),
-            objects: Vec::new(),
-            recorders: Vec::new(),
-            failed: None,
-        }
+        Self { link, payload, passed: Vec::new(), tail: None, beside: None }
+    }
+
+    fn beside(&mut self) -> &mut Beside {
+        self.beside.get_or_insert_default()
+    }
+
+    /// Whether the call is made in the closure of a map.
+    fn is_recorded(&self) -> bool {
+        self.beside.as_ref().is_some_and(|beside| !beside.recorders.is_empty())
     }
 
     pub(crate) fn push_owned<T: Serialize + 'static>(&mut self, value: &T) {
@@ -532,14 +552,14 @@ impl<'a> Arguments<'a> {
             let base = place.base.cell();
             let id = if base.recorded.is_some() { record::RECORDED } else { base.id };
             slots::put_reference(self.slots(), id, &place.path, as_some);
-            self.bases.push(place.base.clone());
+            self.beside().bases.push(place.base.clone());
         }
     }
 
     /// Addresses the object in this result.
     fn address(&mut self, place: &Place) {
         if self.can_use(place) {
-            self.target = Some(place.base.clone());
+            self.beside().target = Some(place.base.clone());
         }
     }
 
@@ -549,7 +569,7 @@ impl<'a> Arguments<'a> {
         if !Arc::ptr_eq(&base.handle.link, self.link) {
             self.fail(ArgumentFault::Misuse("it belongs to another session; await it first"));
         } else if let Some(recorded) = &base.recorded {
-            self.recorders.push(Arc::clone(&recorded.recorder));
+            self.beside().recorders.push(Arc::clone(&recorded.recorder));
             return true;
         } else if base.id == BORN_FAILED {
             let cause = OriginCause::Failed(Box::new(base.failure()));
@@ -564,7 +584,8 @@ impl<'a> Arguments<'a> {
 
     /// How the clients in the arguments are passed. One that this peer promises is named by the call that promises it.
     fn pass(&mut self) -> Vec<Passing> {
-        let mut objects = std::mem::take(&mut self.objects);
+        let mut objects =
+            self.beside.as_mut().map_or_else(Vec::new, |beside| std::mem::take(&mut beside.objects));
         for passed in std::mem::take(&mut self.passed) {
             let stub = match passed {
                 Passed::Stub(stub) => stub,
@@ -581,7 +602,7 @@ impl<'a> Arguments<'a> {
                         self.fail(ArgumentFault::Misuse(record::PROMISED_INSIDE));
                     } else if self.can_use(place) {
                         objects.push(Passing::Result(place.base.cell().id, place.path.clone()));
-                        self.bases.push(place.base.clone());
+                        self.beside().bases.push(place.base.clone());
                     }
                 }
                 _ => objects.push(Passing::Settled(Capability::of(&stub, self.link))),
@@ -591,39 +612,54 @@ impl<'a> Arguments<'a> {
     }
 
     fn fail(&mut self, fault: ArgumentFault) {
-        self.failed.get_or_insert(fault);
+        self.beside().failed.get_or_insert(fault);
     }
 
     fn finish(mut self, stub: &Stub, method: &'static MethodDescriptor) -> Result<Ready, Returned> {
-        let objects = self.pass();
-        self.bases.extend(self.target.take());
-        match self.failed {
-            None => {}
-            Some(ArgumentFault::Upstream(returned)) => return Err(returned),
-            Some(ArgumentFault::Misuse(reason)) => {
-                return Err(Returned::Refused(Refusal::Misuse { reason: reason.into() }));
+        let (mut bases, mut objects) = (Vec::new(), Vec::new());
+        if self.beside.is_some() || !self.passed.is_empty() {
+            objects = self.pass();
+            let Beside { bases: named, target, failed, .. } =
+                self.beside.take().map_or_else(Beside::default, |beside| *beside);
+            if let Some(fault) = failed {
+                return Err(fault.into_returned(method));
             }
-            Some(ArgumentFault::Encode { index, reason }) => {
-                let argument =
-                    method.arguments.get(usize::from(index)).map_or("?", |argument| argument.name).into();
-                return Err(Returned::Refused(Refusal::InvalidArgument { argument, reason }));
+            bases = named;
+            bases.extend(target);
+        }
+        let mut metadata = Vec::new();
+        let mut deadline = context::ambient_deadline();
+        if let Some(options) = &stub.options {
+            metadata = options.metadata.clone();
+            if metadata_bytes(&metadata) > self.link.limits.metadata_bytes_max {
+                return Err(Returned::Refused(Refusal::ResourceExhausted {
+                    limit: "metadata_bytes_max".into(),
+                    retry_after: None,
+                }));
             }
+            let own = options.deadline.map(|limit| time::now() + limit);
+            deadline = own.into_iter().chain(deadline).min();
         }
-        let options = stub.options.as_deref();
-        let metadata = options.map(|options| options.metadata.clone()).unwrap_or_default();
-        if metadata_bytes(&metadata) > self.link.limits.metadata_bytes_max {
-            return Err(Returned::Refused(Refusal::ResourceExhausted {
-                limit: "metadata_bytes_max".into(),
-                retry_after: None,
-            }));
-        }
-        let own = options.and_then(|options| options.deadline).map(|limit| time::now() + limit);
-        let deadline = own.into_iter().chain(context::ambient_deadline()).min();
         let payload = match self.tail {
             None => SmallBytes::from_scratch(self.payload),
             Some(tail) => SmallBytes::joined(&self.payload, tail),
         };
-        Ok(Ready { payload, objects, bases: self.bases, deadline, metadata })
+        Ok(Ready { payload, objects, bases, deadline, metadata })
+    }
+}
+
+impl ArgumentFault {
+    #[cold]
+    fn into_returned(self, method: &'static MethodDescriptor) -> Returned {
+        match self {
+            Self::Upstream(returned) => returned,
+            Self::Misuse(reason) => Returned::Refused(Refusal::Misuse { reason: reason.into() }),
+            Self::Encode { index, reason } => {
+                let argument =
+                    method.arguments.get(usize::from(index)).map_or("?", |argument| argument.name).into();
+                Returned::Refused(Refusal::InvalidArgument { argument, reason })
+            }
+        }
     }
 }
 

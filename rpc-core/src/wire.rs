@@ -180,7 +180,7 @@ const DEADLINE: u8 = 0x08;
 const METADATA: u8 = 0x10;
 const CHUNKED: u8 = 0x20;
 const OBJECTS: u8 = 0x40;
-/// Room for what a small call or return has before its payload; how much a buffer grows at least.
+/// Room for what a plain frame has before its payload, and a short payload.
 const PLAIN_HEAD_BYTES: usize = 64;
 const CALL_FLAGS: u8 = WANTED | KEEP | ONEWAY | DEADLINE | METADATA | CHUNKED | OBJECTS;
 const RETURN_CHUNKED: u8 = 0x10;

@@ -177,6 +177,21 @@ async fn a_handler_that_holds_its_thread_is_named_in_a_warning() {
 }
 
 #[tokio::test]
+async fn a_handler_that_holds_its_thread_among_others_is_named_when_it_does_so_again() {
+    let text = Arc::<Mutex<String>>::default();
+    let _guard = tracing::subscriber::set_default(Warnings(Arc::clone(&text)));
+    let notebook: NotebookClient =
+        memory::connect(Services::new().with(NotebookServer::new(Notes::default()))).service();
+    for _ in 0..2 {
+        let (held, left, again) =
+            (notebook.hold_the_thread(), notebook.time_left(), notebook.hold_the_thread());
+        rpc_core::try_join!(held, left, again).unwrap();
+    }
+    let text = text.lock().unwrap();
+    assert_eq!(text.matches("`hold_the_thread` held its thread").count(), 2, "{text}");
+}
+
+#[tokio::test]
 async fn a_handler_that_panics_is_named_in_the_log() {
     let text = Arc::<Mutex<String>>::default();
     let _guard = tracing::subscriber::set_default(Warnings(Arc::clone(&text)));

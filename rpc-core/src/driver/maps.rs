@@ -17,7 +17,6 @@ use std::{
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker, ready},
-    time::Instant,
 };
 
 use tokio::task::yield_now;
@@ -60,6 +59,8 @@ impl<T> Driver<T> {
             link: Arc::clone(&self.link),
             finished: AtomicBool::new(false),
         });
+        // Its handlers are many.
+        self.stopwatch.look();
         let answer = begin.answer;
         let deadline = begin.deadline;
         let calls_max = self.limits.map_calls_max as u64;
@@ -94,7 +95,6 @@ impl<T> Driver<T> {
             let mut unconstrained = pin!(tokio::task::unconstrained(poll_fn(|cx| task.poll_outcome(cx))));
             unconstrained.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         };
-        self.handler_started = Instant::now();
         let calls = usize::try_from(calls_max - calls_left.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
         if let Poll::Ready(outcome) = polled {
             task.report.finished.store(true, Ordering::Release);

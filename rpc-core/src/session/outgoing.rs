@@ -143,9 +143,9 @@ impl Outgoing {
         Payload::Chunked { total }
     }
 
-    /// The open batch; the next one starts with as much room as it needed.
+    /// The open batch; the next one starts with room for a little more than this one needed.
     fn take_open(&mut self) -> Batch {
-        let room = self.open.message.bytes().len().min(BATCH_BYTES);
+        let room = (self.open.message.bytes().len() + 1).next_power_of_two().min(BATCH_BYTES);
         std::mem::replace(&mut self.open, Batch { message: Message::with_capacity(room), returns: 0 })
     }
 
@@ -217,6 +217,8 @@ impl Outgoing {
         }
         let batch = match self.full.pop_front() {
             Some(batch) => batch,
+            // Left where it is, with its room.
+            None if self.open.message.is_empty() => Batch::default(),
             None => self.take_open(),
         };
         let Batch { mut message, returns } = batch;
