@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use tokio::{runtime::RuntimeFlavor, task::AbortHandle, time::Sleep};
 
@@ -44,6 +45,8 @@ const TURN_STEPS: usize = 256;
 /// meanwhile, get theirs.
 const STEP_READ_BYTES: usize = 1 << 10;
 const STEP_SENT_BYTES: usize = 2 << 10;
+/// Messages that are read at once while calls wait.
+const MESSAGES_AHEAD: usize = 1024;
 /// So many bytes of results are sent while others are still being made.
 const SLICE_BYTES: usize = 1 << 10;
 /// How long the peer may take to answer a close.
@@ -100,6 +103,7 @@ pub fn start<T: Transport>(
         map_bytes: maps::MapBytes::default(),
         wakers: Vec::new(),
         stopwatch: stopwatch::Stopwatch::new(),
+        received_end: None,
         sealing: Sealing::Idle,
         yielded: false,
         unflushed: false,
@@ -129,6 +133,8 @@ struct Driver<T> {
     /// Callers whose results are here; woken together at the end of the turn.
     wakers: Vec<Waker>,
     stopwatch: stopwatch::Stopwatch,
+    /// The end of what the peer says, which was read ahead.
+    received_end: Option<End>,
     sealing: Sealing,
     /// Other tasks have had their turn since calls became due.
     yielded: bool,
@@ -224,11 +230,13 @@ impl<T: Transport> Driver<T> {
     /// One turn of a running session; `Ready` only with its end.
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         let mut steps = TURN_STEPS;
+        self.stopwatch.start_turn();
         loop {
             let now = time::now();
             self.take_submissions(cx, now);
             let received = self
-                .run_events(cx, now, &mut steps)
+                .read_ahead(cx, now)
+                .and_then(|()| self.run_events(cx, now, &mut steps))
                 .and_then(|()| self.receive(cx, now, &mut steps))
                 .and_then(|()| self.run_events(cx, now, &mut steps));
             if received.is_ok() && steps > 0 && self.yields_before_sealing() {
@@ -292,17 +300,20 @@ impl<T: Transport> Driver<T> {
 
     fn take(&mut self, submission: Submission, now: Time) {
         match submission {
-            Submission::Call(call) => self.session.call(NewCall {
-                id: call.id,
-                number: call.number,
-                service: call.cell.service,
-                method: call.cell.method,
-                payload: call.payload,
-                bases: call.bases.iter().map(|base| base.cell().id).collect(),
-                deadline: call.deadline,
-                extras: call.extras,
-                waiter: call.cell,
-            }),
+            Submission::Call(call) => self.session.call(
+                now,
+                NewCall {
+                    id: call.id,
+                    number: call.number,
+                    service: call.cell.service,
+                    method: call.cell.method,
+                    payload: call.payload,
+                    bases: call.bases.iter().map(|base| base.cell().id).collect(),
+                    deadline: call.deadline,
+                    extras: call.extras,
+                    waiter: call.cell,
+                },
+            ),
             Submission::Unwanted(id) => self.session.unwanted(id),
             Submission::Released(id) => self.session.released(id),
             Submission::Finish { answer, outcome } => {
@@ -343,25 +354,46 @@ impl<T: Transport> Driver<T> {
                 self.after_message(cx, now, steps)?;
                 continue;
             }
-            match self.transport.poll_receive(cx) {
+            let Poll::Ready(message) = self.poll_message(cx)? else { break };
+            *steps = steps.saturating_sub(1 + message.len() / STEP_READ_BYTES);
+            self.session.handle_message(now, message)?;
+            self.after_message(cx, now, steps)?;
+        }
+        Ok(())
+    }
+
+    /// Reads while handlers keep calls waiting, so that each call's time counts from when it came, and cancels are heard
+    /// before the calls that they cancel start.
+    fn read_ahead(&mut self, cx: &mut Context<'_>, now: Time) -> Result<(), End> {
+        for _ in 0..MESSAGES_AHEAD {
+            if self.received_end.is_some() || !self.session.is_behind(now) {
+                break;
+            }
+            match self.poll_message(cx) {
+                Poll::Ready(Ok(message)) => self.session.handle_message(now, message)?,
+                // Calls that came before it start before it.
+                Poll::Ready(Err(end)) => self.received_end = Some(end),
                 Poll::Pending => break,
-                Poll::Ready(Some(Ok(message))) => {
-                    *steps = steps.saturating_sub(1 + message.len() / STEP_READ_BYTES);
-                    self.session.handle_message(now, message)?;
-                    self.after_message(cx, now, steps)?;
-                }
-                Poll::Ready(Some(Err(error))) => return Err(error.into()),
-                Poll::Ready(None) => {
-                    let (code, text) = self.transport.peer_close().unwrap_or((close_codes::NORMAL, ""));
-                    // A close that this side began may be completed by the peer.
-                    let begun_here =
-                        self.link.draining_reason().filter(|reason| matches!(reason, CloseReason::Local));
-                    let reason = begun_here.unwrap_or_else(|| CloseReason::Peer { code, text: text.into() });
-                    return Err(End::new(close_codes::NORMAL, reason));
-                }
             }
         }
         Ok(())
+    }
+
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
+        if let Some(end) = self.received_end.take() {
+            return Poll::Ready(Err(end));
+        }
+        Poll::Ready(match ready!(self.transport.poll_receive(cx)) {
+            Some(message) => Ok(message?),
+            None => {
+                let (code, text) = self.transport.peer_close().unwrap_or((close_codes::NORMAL, ""));
+                // A close that this side began may be completed by the peer.
+                let begun_here =
+                    self.link.draining_reason().filter(|reason| matches!(reason, CloseReason::Local));
+                let reason = begun_here.unwrap_or_else(|| CloseReason::Peer { code, text: text.into() });
+                Err(End::new(close_codes::NORMAL, reason))
+            }
+        })
     }
 
     fn after_message(&mut self, cx: &mut Context<'_>, now: Time, steps: &mut usize) -> Result<(), End> {
@@ -377,7 +409,7 @@ impl<T: Transport> Driver<T> {
 
     fn run_events(&mut self, cx: &mut Context<'_>, now: Time, steps: &mut usize) -> Result<(), End> {
         while *steps > 0
-            && let Some(event) = self.session.poll_event()
+            && let Some(event) = self.session.poll_event(now)
         {
             *steps -= 1;
             match event {
@@ -392,7 +424,12 @@ impl<T: Transport> Driver<T> {
                     let calls = self.begin_batch(begin);
                     *steps = steps.saturating_sub(calls - 1);
                 }
-                Event::Begin(begin) => self.begin(begin),
+                Event::Begin(begin) => {
+                    self.begin(begin);
+                    if self.stopwatch.is_turn_over() {
+                        *steps = 0;
+                    }
+                }
                 Event::Map(begin) => {
                     let calls = self.begin_map(*begin);
                     *steps = steps.saturating_sub(calls);

@@ -364,7 +364,7 @@ impl Victim {
     }
 
     fn run_events(&mut self) {
-        while let Some(event) = self.session.poll_event() {
+        while let Some(event) = self.session.poll_event(self.now) {
             match event {
                 Event::Begin(begin) if begin.answer.0 % 3 == 0 => self.running.push(begin),
                 Event::Begin(begin) => self.session.finish(begin.answer, outcome(&begin)),

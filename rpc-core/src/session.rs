@@ -19,7 +19,7 @@
 //!
 //! After every input the outputs are polled until they have nothing more.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -84,6 +84,9 @@ pub(crate) mod things;
 /// So many bytes of kept results are searched for parts before others get their turn: a few bytes of a call may ask for
 /// the last part of a long list.
 const SEARCHED_BYTES_MAX: usize = 1 << 20;
+
+/// Calls that have waited to start for so long are too many.
+const BEHIND: Duration = Duration::from_millis(5);
 
 /// Which end of the socket this is. Only the hello differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -462,9 +465,9 @@ impl<W: Waiter> Session<W> {
     // ---- from this side ----
 
     /// Queues a call. It is sealed, with what is wanted of it then, by the next `poll_message` that has room.
-    pub(crate) fn call(&mut self, call: NewCall<W>) {
+    pub(crate) fn call(&mut self, now: Time, call: NewCall<W>) {
         let payload_bytes_max = self.handshake.peer_payload_bytes_max();
-        self.calls.queue(call, payload_bytes_max, &mut self.outgoing);
+        self.calls.queue(now, call, payload_bytes_max, &mut self.outgoing);
     }
 
     /// Nobody waits for the value of this sealed call any more.
@@ -924,7 +927,7 @@ impl<W: Waiter> Session<W> {
         message
     }
 
-    pub(crate) fn poll_event(&mut self) -> Option<Event<W>> {
+    pub(crate) fn poll_event(&mut self, now: Time) -> Option<Event<W>> {
         if let Some(event) = self.events.pop_front() {
             return Some(event);
         }
@@ -934,11 +937,17 @@ impl<W: Waiter> Session<W> {
         if let Some(event) = self.outgoing.streams.pop_event() {
             return Some(Event::Stream(event));
         }
-        Some(match self.answers.pop_step()? {
+        Some(match self.answers.pop_step(now, &mut self.outgoing)? {
             NextStep::Begin(begin) => Event::Begin(begin),
             NextStep::Map(begin) => Event::Map(begin),
             NextStep::Cancel(answer) => Event::Cancel(answer),
         })
+    }
+
+    /// Whether a call of the peer has waited to start for so long that others, and what is said about them, may be waiting
+    /// to be read.
+    pub(crate) fn is_behind(&self, now: Time) -> bool {
+        !self.is_reading() && self.answers.waiting_since().is_some_and(|since| since + BEHIND <= now)
     }
 
     /// Whether sending has left something for [`poll_event`](Self::poll_event).

@@ -43,6 +43,10 @@ pub trait ServiceClient: Sized + Clone + Send + Sync + 'static {
 
     /// The same client, whose calls must return within `limit`. The deadline travels with each call and is inherited
     /// by calls built on its result and by calls its handler makes.
+    ///
+    /// A call that has waited for three quarters of that to be sent, or as long at the peer to be started, because there
+    /// is more to do than can be done, is answered as if its deadline had passed: of calls that are started just in time
+    /// to be too late, none would be answered.
     fn deadline(&self, limit: Duration) -> Self {
         Self::from_stub(self.stub().with_options(|options| options.deadline = Some(limit)))
     }

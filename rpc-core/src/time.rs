@@ -16,6 +16,15 @@ impl Time {
     }
 }
 
+impl Time {
+    /// When a call that has waited since `self` is not worth starting any more, if it must be answered by `deadline`: a
+    /// quarter of its time is for doing it and for the way back. What is started later is answered too late, and
+    /// where there is more to do than can be done, all calls would be.
+    pub(crate) fn too_late(self, deadline: Self) -> Self {
+        self + self.until(deadline) * 3 / 4
+    }
+}
+
 /// Saturates: a peer's longest duration must not overflow a clock.
 impl Add<Duration> for Time {
     type Output = Self;

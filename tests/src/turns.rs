@@ -7,6 +7,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -21,12 +22,23 @@ use rpc_core::{
 #[rpc]
 trait Store {
     async fn put(&self, bytes: Bytes) -> u64;
+    /// Holds its thread for longer than calls should wait.
+    async fn sort(&self, bytes: Vec<u8>) -> u64;
 }
 
-struct Counting;
+#[derive(Default)]
+struct Counting {
+    sorted: Arc<AtomicUsize>,
+}
 
 impl Store for Counting {
     async fn put(&self, bytes: Bytes) -> u64 {
+        bytes.len() as u64
+    }
+
+    async fn sort(&self, bytes: Vec<u8>) -> u64 {
+        std::thread::sleep(Duration::from_millis(6));
+        self.sorted.fetch_add(1, Ordering::Relaxed);
         bytes.len() as u64
     }
 }
@@ -99,7 +111,7 @@ async fn a_turn_is_bounded_in_bytes_both_ways() {
     let (near, far) = memory::pipe();
     let ((near, client_moved, client_longest), (far, server_moved, server_longest)) =
         (watch(near), watch(far));
-    let services = Services::new().with(StoreServer::new(Counting));
+    let services = Services::new().with(StoreServer::new(Counting::default()));
     let (client, client_driver) = driver::start(near, Side::Client, SessionConfig::default());
     let (_server, server_driver) =
         driver::start(far, Side::Server, SessionConfig { services, ..SessionConfig::default() });
@@ -113,4 +125,33 @@ async fn a_turn_is_bounded_in_bytes_both_ways() {
         (client_longest.sent.load(Ordering::Relaxed), server_longest.read.load(Ordering::Relaxed));
     assert!((TURN_SENT..TURN_SENT + MESSAGE).contains(&sent), "{sent} bytes were sent in a turn");
     assert!((TURN_READ - MESSAGE..TURN_READ + MESSAGE).contains(&read), "{read} bytes were read in a turn");
+}
+
+/// Cancels lie behind the calls that they cancel, in other messages; handlers that keep a session busy must not keep it
+/// from hearing them.
+#[tokio::test]
+async fn cancels_are_heard_before_the_calls_start_that_they_cancel() {
+    const CALLS: usize = 300;
+    let store = Counting::default();
+    let sorted = Arc::clone(&store.sorted);
+    let (near, far) = memory::pipe();
+    let services = Services::new().with(StoreServer::new(store));
+    let (client, client_driver) = driver::start(near, Side::Client, SessionConfig::default());
+    let (server, server_driver) =
+        driver::start(far, Side::Server, SessionConfig { services, ..SessionConfig::default() });
+    tokio::spawn(client_driver);
+    tokio::spawn(server_driver);
+    // A task like any other: tokio polls what it blocks on less often.
+    let caller = tokio::spawn(async move {
+        let store: StoreClient = client.service();
+        // Several calls fill a message.
+        let mut calls: Vec<_> = (0..CALLS).map(|_| store.sort(vec![7; 1_000])).collect();
+        calls.remove(0).await.unwrap();
+        drop(calls);
+        assert_eq!(store.put(Bytes::from_static(b"last")).await.unwrap(), 4);
+    });
+    caller.await.unwrap();
+    assert_eq!(server.stats().await.answers_unfinished, 0);
+    let sorted = sorted.load(Ordering::Relaxed);
+    assert!(sorted < CALLS / 10, "{sorted} of {CALLS} ran, all but one of which were cancelled");
 }

@@ -1,7 +1,7 @@
-//! Finds handlers that hold their thread, without a look at the clock for each: that costs as much as a small handler.
+//! How long handlers hold their thread, without a look at the clock for each: that costs as much as a small handler.
 //!
-//! Handlers that run one after the other are timed together. Where they took too long together, each one is timed from
-//! then on, so that the one at fault is named at the latest when it does so again.
+//! Handlers that run one after the other are timed together, the fewer the longer they take. Where they took far too long
+//! together, each one is timed from then on, so that the one at fault is named at the latest when it does so again.
 
 use std::time::{Duration, Instant};
 
@@ -9,26 +9,55 @@ use crate::descriptor::MethodDescriptor;
 
 /// A handler that holds its thread for longer before its first await is named in a warning.
 const BLOCKING_WARNING: Duration = Duration::from_millis(10);
-/// So many handlers are timed together.
-const TOGETHER: u32 = 16;
+/// Handlers get so much time before other tasks get their turn: sessions with much to do wait for each other's turns, and
+/// what they have to read waits meanwhile.
+const TURN: Duration = Duration::from_micros(250);
+/// So many handlers are timed together at most.
+const TOGETHER_MAX: u32 = 16;
+/// They should take about as long together: a part of a turn.
+const LOOK_EVERY: Duration = Duration::from_micros(100);
 
 pub(super) struct Stopwatch {
     since: Instant,
-    /// Handlers that have run since then, and the last of them.
+    /// When the first handler of the turn started.
+    turn_since: Option<Instant>,
+    is_turn_over: bool,
+    /// Handlers that have run since the last look at the clock, and the last of them.
     handlers: u32,
     last: Option<&'static MethodDescriptor>,
+    /// Handlers between two looks.
+    together: u32,
     times_each: bool,
 }
 
 impl Stopwatch {
     pub(super) fn new() -> Self {
-        Self { since: Instant::now(), handlers: 0, last: None, times_each: false }
+        Self {
+            since: Instant::now(),
+            turn_since: None,
+            is_turn_over: false,
+            handlers: 0,
+            last: None,
+            together: 1,
+            times_each: false,
+        }
+    }
+
+    pub(super) fn start_turn(&mut self) {
+        self.turn_since = None;
+        self.is_turn_over = false;
+    }
+
+    /// Whether handlers have had their time.
+    pub(super) fn is_turn_over(&self) -> bool {
+        self.is_turn_over
     }
 
     /// A handler starts.
     pub(super) fn start(&mut self) {
         if self.handlers == 0 {
             self.since = Instant::now();
+            self.turn_since.get_or_insert(self.since);
         }
     }
 
@@ -36,7 +65,7 @@ impl Stopwatch {
     pub(super) fn stop(&mut self, method: &'static MethodDescriptor) {
         self.handlers += 1;
         self.last = Some(method);
-        if self.times_each || self.handlers == TOGETHER {
+        if self.times_each || self.handlers >= self.together {
             self.look();
         }
     }
@@ -50,7 +79,12 @@ impl Stopwatch {
     pub(super) fn look(&mut self) {
         let handlers = std::mem::take(&mut self.handlers);
         let Some(method) = self.last.filter(|_| handlers > 0) else { return };
-        let taken = self.since.elapsed();
+        let now = Instant::now();
+        self.is_turn_over = self.turn_since.is_some_and(|since| now - since >= TURN);
+        let taken = now - self.since;
+        let each = (taken / handlers).max(Duration::from_nanos(1));
+        self.together = u32::try_from(LOOK_EVERY.as_nanos() / each.as_nanos())
+            .map_or(TOGETHER_MAX, |many| many.clamp(1, TOGETHER_MAX));
         if taken < BLOCKING_WARNING {
             return;
         }

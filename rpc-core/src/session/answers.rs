@@ -46,6 +46,9 @@ use crate::{
     },
 };
 
+/// Places of calls that wait to start which are kept for the next ones.
+const STEPS_KEPT: usize = 256;
+
 pub(crate) struct Answers {
     limits: Arc<Limits>,
     methods: PeerMethods,
@@ -54,6 +57,8 @@ pub(crate) struct Answers {
     plain: FxHashMap<CallId, PlainAnswer>,
     /// All other calls. Boxed, because an idle session keeps the table's room.
     table: FxHashMap<CallId, Box<Answer>>,
+    /// When a call last came or started.
+    now: Time,
     last: CallId,
     unfinished: usize,
     /// Answers the caller asked to keep and has not released, finished or not.
@@ -79,9 +84,10 @@ pub(crate) enum NextStep {
 }
 
 enum HandlerStep {
-    Begin(CallId),
-    /// A plain call, which lies here until it starts.
-    BeginPlain(Begin),
+    /// A call that may start since then.
+    Begin(CallId, Time),
+    /// A plain one, which lies here until it does.
+    BeginPlain(Begin, Time),
     Cancel(CallId),
 }
 
@@ -248,6 +254,7 @@ impl Answers {
             methods,
             plain: FxHashMap::default(),
             table: FxHashMap::default(),
+            now: Time::ZERO,
             last: CallId(0),
             unfinished: 0,
             keeping: 0,
@@ -327,7 +334,7 @@ impl Answers {
         if let Some(deadline) = deadline {
             self.watch_deadline(call.id, deadline);
         }
-        self.steps.push_back(HandlerStep::BeginPlain(Begin {
+        let begin = Begin {
             answer: call.id,
             target,
             service: known.descriptor_of_service,
@@ -337,7 +344,8 @@ impl Answers {
             want: Want { value: true, keep: false },
             deadline,
             metadata: Vec::new(),
-        }));
+        };
+        self.steps.push_back(HandlerStep::BeginPlain(begin, now));
         true
     }
 
@@ -382,6 +390,7 @@ impl Answers {
         arriving: Arriving,
         outgoing: &mut Outgoing,
     ) -> Result<(), Violation> {
+        self.now = now;
         let id = arriving.call.id;
         if id <= self.last {
             return Err(Violation::IdReused(id.0));
@@ -835,7 +844,7 @@ impl Answers {
                     Ok(plan) => {
                         answer.returns = Some(plan.returns.clone());
                         answer.plan = Some(Box::new(plan));
-                        self.steps.push_back(HandlerStep::Begin(id));
+                        self.steps.push_back(HandlerStep::Begin(id, self.now));
                     }
                     Err(failure) => self.fail(id, NoValue::Failed(failure), outgoing),
                 }
@@ -849,7 +858,7 @@ impl Answers {
                 if ordered {
                     self.start_in_order(service);
                 } else {
-                    self.steps.push_back(HandlerStep::Begin(id));
+                    self.steps.push_back(HandlerStep::Begin(id, self.now));
                 }
             }
             Method::Refused(_) => {}
@@ -862,7 +871,7 @@ impl Answers {
         while let Some(id) = queue.front() {
             match self.table.get(id).map(|answer| &answer.stage) {
                 Some(Stage::Arguments | Stage::Waiting(_)) => break,
-                Some(Stage::Ready(_)) => self.steps.push_back(HandlerStep::Begin(*id)),
+                Some(Stage::Ready(_)) => self.steps.push_back(HandlerStep::Begin(*id, self.now)),
                 Some(Stage::Running | Stage::Held(..) | Stage::Failed { .. }) | None => {}
             }
             queue.pop_front();
@@ -885,18 +894,38 @@ impl Answers {
     }
 
     /// What is to happen next to a handler, in the order in which calls became ready.
-    pub(crate) fn pop_step(&mut self) -> Option<NextStep> {
+    pub(crate) fn pop_step(&mut self, now: Time, outgoing: &mut Outgoing) -> Option<NextStep> {
+        self.now = now;
         loop {
-            let id = match self.steps.pop_front()? {
+            let Some(step) = self.steps.pop_front() else {
+                // An idle session keeps the queue's room.
+                if self.steps.capacity() > STEPS_KEPT {
+                    self.steps = VecDeque::new();
+                }
+                return None;
+            };
+            let id = match step {
                 HandlerStep::Cancel(id) => return Some(NextStep::Cancel(id)),
-                HandlerStep::BeginPlain(begin) => {
+                HandlerStep::BeginPlain(begin, since) => {
                     self.pending_bytes -= begin.arguments.bytes();
                     // It may have been cancelled.
                     let Some(plain) = self.plain.get_mut(&begin.answer) else { continue };
+                    if begin.deadline.is_some_and(|deadline| since.too_late(deadline) < now) {
+                        self.promote(begin.answer);
+                        self.fail(begin.answer, NoValue::Failed(Failure::DeadlineExceeded), outgoing);
+                        continue;
+                    }
                     plain.running = true;
                     return Some(NextStep::Begin(begin));
                 }
-                HandlerStep::Begin(id) => id,
+                HandlerStep::Begin(id, since) => {
+                    let deadline = self.answer(id).and_then(|answer| answer.deadline);
+                    if deadline.is_some_and(|deadline| since.too_late(deadline) < now) {
+                        self.fail(id, NoValue::Failed(Failure::DeadlineExceeded), outgoing);
+                        continue;
+                    }
+                    id
+                }
             };
             if let Some(map) = self.begin_map(id) {
                 return Some(NextStep::Map(Box::new(map)));
@@ -904,6 +933,14 @@ impl Answers {
             if let Some(begin) = self.begin(id) {
                 return Some(NextStep::Begin(begin));
             }
+        }
+    }
+
+    /// Since when a call has waited to start that could have.
+    pub(crate) fn waiting_since(&self) -> Option<Time> {
+        match self.steps.front()? {
+            HandlerStep::Begin(_, since) | HandlerStep::BeginPlain(_, since) => Some(*since),
+            HandlerStep::Cancel(_) => None,
         }
     }
 
@@ -915,7 +952,7 @@ impl Answers {
         while alike.len() < many
             && let Some(step) = self.steps.pop_front()
         {
-            let HandlerStep::Begin(id) = step else {
+            let HandlerStep::Begin(id, _) = step else {
                 passed.push(step);
                 continue;
             };

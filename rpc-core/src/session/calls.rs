@@ -136,6 +136,8 @@ struct Queued {
     method: &'static crate::descriptor::MethodDescriptor,
     payload: SmallBytes,
     extras: Option<Box<CallExtras>>,
+    /// From when on it is too late to send it.
+    late: Option<Time>,
 }
 
 impl<W> Entry<W> {
@@ -224,7 +226,13 @@ impl<W: Waiter> Calls<W> {
     // ---- towards the peer ----
 
     /// Queues a call. One the peer would not take, or that is built on a failed one, fails here.
-    pub(crate) fn queue(&mut self, call: NewCall<W>, payload_bytes_max: usize, outgoing: &mut Outgoing) {
+    pub(crate) fn queue(
+        &mut self,
+        now: Time,
+        call: NewCall<W>,
+        payload_bytes_max: usize,
+        outgoing: &mut Outgoing,
+    ) {
         let NewCall { id, number, service, method, payload, bases, deadline, extras, waiter } = call;
         let mut deadline = deadline;
         let mut failure =
@@ -262,7 +270,8 @@ impl<W: Waiter> Calls<W> {
                 ties,
             },
         );
-        self.queue.push_back(Queued { id, number, service, method, payload, extras });
+        let late = deadline.map(|deadline| now.too_late(deadline));
+        self.queue.push_back(Queued { id, number, service, method, payload, extras, late });
         if let Some(failure) = failure {
             self.refuse(id, failure, outgoing);
         }
@@ -310,6 +319,13 @@ impl<W: Waiter> Calls<W> {
         let sent_before = outgoing.sent_bytes();
         while let Some(queued) = self.queue.front() {
             let unsent = self.table.get(&queued.id).is_some_and(Entry::is_unsent);
+            if unsent && queued.late.is_some_and(|late| late < now) {
+                let id = queued.id;
+                self.queue.pop_front();
+                self.sealed -= 1;
+                self.refuse(id, CallOutcome::Failed(Failure::DeadlineExceeded), outgoing);
+                continue;
+            }
             let left = allowance.bytes.saturating_sub(outgoing.sent_bytes() - sent_before);
             let full = self.in_flight.max(outgoing.arguments_in_chunks()) >= allowance.calls
                 || left
@@ -379,7 +395,7 @@ impl<W: Waiter> Calls<W> {
 
     fn send(&mut self, queued: Queued, now: Time, methods: &mut OwnMethods, outgoing: &mut Outgoing) {
         let Some(queued) = self.send_plain(queued, now, methods, outgoing) else { return };
-        let Queued { id, number, service, method, payload, extras } = queued;
+        let Queued { id, number, service, method, payload, extras, .. } = queued;
         let CallExtras { target, objects, methods: named, metadata } =
             extras.map_or_else(CallExtras::default, |extras| *extras);
         // Before the payload and the streams, whose chunks and items count batches from here.

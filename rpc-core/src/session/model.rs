@@ -177,6 +177,8 @@ struct Made {
     forced: Option<Forced>,
     /// Its own, or the earliest of what it was built on.
     deadline: Option<Time>,
+    /// From when on it is not started any more.
+    late: Option<Time>,
     depth: usize,
     value: bool,
     reference: bool,
@@ -233,7 +235,7 @@ impl Talk {
     }
 
     fn peer(&mut self, side: usize) -> &mut TestPeer {
-        if side == 0 { &mut self.pair.client } else { &mut self.pair.server }
+        self.pair.peer(side)
     }
 
     // ---- one random step ----
@@ -317,6 +319,7 @@ impl Talk {
         let uses: Vec<(usize, Path)> = slots.iter().flat_map(|slot| slot.uses.iter().cloned()).collect();
         let bases = || uses.iter().map(|(base, _)| &self.made[side][base - 1]);
         let values: Option<Vec<Value>> = slots.iter().map(|slot| slot.value.clone()).collect();
+        let deadline = bases().filter_map(|base| base.deadline).chain(own_deadline).min();
         let made = Made {
             call,
             method,
@@ -324,7 +327,8 @@ impl Talk {
             misfit: slots.iter().any(|slot| slot.misfit),
             natural: values.map_or(Natural::Nothing, |values| natural(method, &values)),
             forced: None,
-            deadline: bases().filter_map(|base| base.deadline).chain(own_deadline).min(),
+            deadline,
+            late: deadline.map(|deadline| self.pair.now.too_late(deadline)),
             depth: 1 + bases().map(|base| base.depth).max().unwrap_or(0),
             value: method != NOTE,
             reference: method != NOTE && method != GET,
@@ -696,7 +700,8 @@ impl Talk {
                 None => matches!(made.natural, Natural::Overflow) && bytes.bytes == encoded(&"overflow"),
             },
             CallOutcome::Failed(Failure::DeadlineExceeded) => {
-                made.deadline.is_some_and(|deadline| deadline <= self.pair.now)
+                let is_late = made.late.is_some_and(|late| !made.begun && late < self.pair.now);
+                is_late || made.deadline.is_some_and(|deadline| deadline <= self.pair.now)
             }
             CallOutcome::Failed(Failure::ResourceExhausted { .. }) => self.expect == Expect::Refusals,
             CallOutcome::Failed(Failure::InvalidReference { .. }) => made.misfit,

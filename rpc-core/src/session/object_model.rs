@@ -146,6 +146,8 @@ struct Made {
     misfit: bool,
     ended: Option<Ended>,
     deadline: Option<Time>,
+    /// From when on it is not started any more.
+    late: Option<Time>,
     depth: usize,
     value: bool,
     reference: bool,
@@ -205,7 +207,7 @@ impl Talk {
     }
 
     fn peer(&mut self, side: usize) -> &mut TestPeer {
-        if side == 0 { &mut self.pair.client } else { &mut self.pair.server }
+        self.pair.peer(side)
     }
 
     fn there(&self, side: usize) -> &TestPeer {
@@ -328,6 +330,7 @@ impl Talk {
             misfit,
             ended: None,
             deadline,
+            late: deadline.map(|deadline| self.pair.now.too_late(deadline)),
             depth,
             value: !is_oneway,
             reference: !is_oneway && number != GET,
@@ -789,7 +792,8 @@ impl Talk {
             CallOutcome::Value(_) => ended.is_some_and(Ended::is_value),
             CallOutcome::Error(_) => matches!(ended, Some(Ended::Trouble(_))),
             CallOutcome::Failed(Failure::DeadlineExceeded) => {
-                made.deadline.is_some_and(|deadline| deadline <= self.pair.now)
+                let is_late = made.late.is_some_and(|late| !made.begun && late < self.pair.now);
+                is_late || made.deadline.is_some_and(|deadline| deadline <= self.pair.now)
             }
             CallOutcome::Failed(Failure::ResourceExhausted { .. }) => self.expect == Expect::Refusals,
             CallOutcome::Failed(Failure::InvalidReference { argument, .. }) => {

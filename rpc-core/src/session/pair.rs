@@ -338,6 +338,13 @@ impl Pair {
         }
     }
 
+    /// One of the two, the client being 0, who knows how late it is.
+    pub(crate) fn peer(&mut self, side: usize) -> &mut TestPeer {
+        let peer = if side == 0 { &mut self.client } else { &mut self.server };
+        peer.now = self.now;
+        peer
+    }
+
     /// Lets time pass and what is due happen.
     #[track_caller]
     pub(crate) fn advance(&mut self, by: Duration) {
@@ -518,23 +525,26 @@ impl TestPeer {
             sealed: Rc::default(),
             outcome: Rc::default(),
         };
-        self.session.call(NewCall {
-            id,
-            number,
-            service,
-            method: descriptor,
-            payload: payload.into(),
-            bases,
-            deadline,
-            extras: CallExtras {
-                target,
-                objects,
-                methods: methods.iter().map(named).collect(),
-                metadata: Vec::new(),
-            }
-            .boxed(),
-            waiter: call.clone(),
-        });
+        self.session.call(
+            self.now,
+            NewCall {
+                id,
+                number,
+                service,
+                method: descriptor,
+                payload: payload.into(),
+                bases,
+                deadline,
+                extras: CallExtras {
+                    target,
+                    objects,
+                    methods: methods.iter().map(named).collect(),
+                    metadata: Vec::new(),
+                }
+                .boxed(),
+                waiter: call.clone(),
+            },
+        );
         self.take_events();
         call
     }
@@ -644,7 +654,7 @@ impl TestPeer {
     }
 
     fn take_events(&mut self) {
-        while let Some(event) = self.session.poll_event() {
+        while let Some(event) = self.session.poll_event(self.now) {
             match event {
                 Event::Returned { waiter, outcome } => {
                     let before = waiter.outcome.replace(Some(outcome));

@@ -149,7 +149,7 @@ impl Talk {
     }
 
     fn peer(&mut self, side: usize) -> &mut TestPeer {
-        if side == 0 { &mut self.pair.client } else { &mut self.pair.server }
+        self.pair.peer(side)
     }
 
     fn note(&mut self, step: impl FnOnce() -> String) {

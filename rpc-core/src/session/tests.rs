@@ -69,6 +69,10 @@ fn raw_call(id: i64, number: u32, payload: &[u8]) -> Call {
     }
 }
 
+fn failed(id: i64, failure: Failure) -> Frame {
+    Frame::Return(Return { id: CallId(id), objects: Vec::new(), status: Status::Failed(failure) })
+}
+
 /// Two inline numbers: 1 and 2.
 const ONE_AND_TWO: &[u8] = &[2, 0, 1, 1, 0, 1, 2];
 
@@ -616,6 +620,82 @@ fn a_deadline_ends_the_wait_on_both_sides() {
     pair.advance(Duration::from_millis(1));
     assert_eq!(call.failure(), Failure::DeadlineExceeded);
     assert_eq!(pair.server.cancelled.first(), Some(&call.id));
+}
+
+#[test]
+fn a_call_that_has_waited_for_most_of_its_time_does_not_start() {
+    let mut pair = Pair::new();
+    pair.run();
+    let mut message = Vec::new();
+    wire::put_frame(&mut message, &define(ADD));
+    for id in 1..=2 {
+        let call = Call { deadline_us: Some(100_000), ..raw_call(id, ADD, ONE_AND_TWO) };
+        wire::put_frame(&mut message, &Frame::Call(call));
+    }
+    wire::put_frame(&mut message, &Frame::Call(raw_call(3, ADD, ONE_AND_TWO)));
+    pair.server.session.handle_message(pair.now, message.into()).expect("well formed");
+    // Handlers of other calls keep the server busy.
+    let mut begun = |after: u64| match pair.server.session.poll_event(pair.now + Duration::from_millis(after))
+    {
+        Some(super::Event::Begin(begin)) => Some(begin.answer.0),
+        _ => None,
+    };
+    assert_eq!((begun(75), begun(76), begun(76)), (Some(1), Some(3), None));
+    pair.server.poll_message(pair.now);
+    let late = failed(2, Failure::DeadlineExceeded);
+    assert_eq!(pair.server.take_frames(), [late]);
+    let stats = pair.server.session.stats();
+    assert_eq!((stats.answers_unfinished, stats.pending_bytes), (2, 0));
+}
+
+#[test]
+fn a_call_that_has_waited_at_home_for_most_of_its_time_is_not_sent() {
+    let mut pair = Pair::with_limits(Limits::default(), Limits { calls_max: 1, ..Limits::default() });
+    pair.run();
+    pair.server.automatic = false;
+    let first = add(&mut pair, 1, 1);
+    pair.run();
+    let until = |millis| Some(pair.now + Duration::from_millis(millis));
+    let (soon, later) = (until(100), until(200));
+    let late = pair.client.call_until(ADD, &[2.into(), 2.into()], soon);
+    let built_on_it = add(&mut pair, &late, 1);
+    let in_time = pair.client.call_until(ADD, &[3.into(), 3.into()], later);
+    pair.run();
+    pair.advance(Duration::from_millis(76));
+    pair.server.finish_next();
+    pair.run();
+    assert_eq!(late.failure(), Failure::DeadlineExceeded);
+    assert_eq!(built_on_it.upstream().0, late.id);
+    pair.server.finish_next();
+    pair.run();
+    assert_eq!((first.value(), in_time.value()), (2, 6));
+}
+
+#[test]
+fn a_plain_call_is_cancelled_before_it_starts_and_while_it_runs() {
+    let mut pair = Pair::new();
+    pair.run();
+    pair.server.automatic = false;
+    let mut message = Vec::new();
+    wire::put_frame(&mut message, &define(ADD));
+    for id in 1..=2 {
+        wire::put_frame(&mut message, &Frame::Call(raw_call(id, ADD, ONE_AND_TWO)));
+    }
+    wire::put_frame(&mut message, &Frame::Cancel(CallId(1)));
+    pair.server.receive(pair.now, &message).expect("well formed");
+    assert_eq!(pair.server.log, ["add(1, 2)"]);
+    let mut cancel = Vec::new();
+    wire::put_frame(&mut cancel, &Frame::Cancel(CallId(2)));
+    pair.server.receive(pair.now, &cancel).expect("well formed");
+    assert_eq!(pair.server.cancelled, [CallId(2)]);
+    pair.server.finish_next();
+    pair.server.poll_message(pair.now);
+    let returned = pair.server.take_frames();
+    assert_eq!(returned.first(), Some(&failed(1, Failure::Cancelled)));
+    assert_eq!(returned.len(), 2);
+    let stats = pair.server.session.stats();
+    assert_eq!((stats.answers_unfinished, stats.answers_held, stats.pending_bytes), (0, 0, 0));
+    pair.server.session.check_empty();
 }
 
 #[test]

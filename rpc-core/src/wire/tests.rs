@@ -18,10 +18,80 @@ fn encoded(frame: &Frame) -> Vec<u8> {
 fn frames_of(message: &[u8]) -> Result<Vec<Frame>, Violation> {
     let mut reader = FrameReader::new(Bytes::copy_from_slice(message));
     let mut frames = Vec::new();
-    while let Some(frame) = reader.next_frame()? {
+    loop {
+        let plain = reader.peek_plain();
+        let frame = reader.next_frame();
+        if let Some(plain) = plain {
+            let (described, end) = described(&reader, plain);
+            assert_eq!((frame.as_ref(), reader.at), (Ok(&Some(described)), end));
+        }
+        let Some(frame) = frame? else { return Ok(frames) };
         frames.push(frame);
     }
-    Ok(frames)
+}
+
+/// The frame that a plain one is, and where it ends.
+fn described(reader: &FrameReader, plain: Plain) -> (Frame, usize) {
+    match plain {
+        Plain::Call(PlainCall { id, object, method, deadline_us, payload }) => {
+            let call = Call {
+                id,
+                want: Want { value: true, keep: false },
+                target: object.map_or(Target::Root, Target::Object),
+                method,
+                deadline_us,
+                payload: Payload::Inline(reader.part(payload.clone())),
+                ..plain_call()
+            };
+            (Frame::Call(call), payload.end)
+        }
+        Plain::Value(PlainValue { id, payload }) => {
+            let value = Status::Value(Payload::Inline(reader.part(payload.clone())));
+            (Frame::Return(Return { id, objects: Vec::new(), status: value }), payload.end)
+        }
+    }
+}
+
+#[test]
+fn frames_about_which_nothing_is_special_are_seen_as_such() {
+    let want = Want { value: true, keep: false };
+    let peek = |bytes: &[u8]| FrameReader::new(Bytes::copy_from_slice(bytes)).peek_plain();
+    let mut seeded = Seeded::new(4);
+    for _ in 0..2_000 {
+        let id = CallId(seeded.magnitude(53).clamp(1, CALL_ID_MAX as u64) as i64);
+        let method = MethodNumber(seeded.magnitude(32) as u32);
+        let deadline_us = seeded.chance(50).then(|| seeded.magnitude(64));
+        let payload = SmallBytes::from(vec![7; seeded.below(300)]);
+        let of_object = Target::Object(ObjectId(seeded.magnitude(53).clamp(1, CALL_ID_MAX as u64) as i64));
+        let call =
+            Call { id, want, method, deadline_us, payload: Payload::Inline(payload.clone()), ..plain_call() };
+        let mut put = Vec::new();
+        put_plain_call(&mut put, id, method, deadline_us, &payload);
+        assert_eq!(put, encoded(&Frame::Call(call.clone())));
+        let value = Status::Value(Payload::Inline(payload.clone()));
+        let value = encoded(&Frame::Return(Return { id, objects: Vec::new(), status: value }));
+        let mut put = Vec::new();
+        put_plain_value(&mut put, id, &payload);
+        assert_eq!(put, value);
+        let calls = [call.clone(), Call { target: of_object, ..call.clone() }];
+        for frame in calls.map(|call| encoded(&Frame::Call(call))).into_iter().chain([value]) {
+            assert!(peek(&frame).is_some(), "{frame:x?}");
+            assert_eq!(frames_of(&frame).map(|frames| frames.len()), Ok(1));
+            assert!(peek(&frame[..frame.len() - 1]).is_none());
+        }
+        let special = [
+            Call { want: Want { value: true, keep: true }, ..call.clone() },
+            Call { want: Want::default(), ..call.clone() },
+            Call { oneway: true, ..call.clone() },
+            Call { target: Target::Result(CallId(1), Path::whole()), ..call.clone() },
+            Call { metadata: vec![("k".into(), "v".into())], ..call.clone() },
+            Call { objects: vec![PassedObject::Senders(ObjectId(1))], ..call.clone() },
+            Call { payload: Payload::Chunked { total: 1 }, ..call },
+        ];
+        for call in special {
+            assert!(peek(&encoded(&Frame::Call(call.clone()))).is_none(), "{call:?}");
+        }
+    }
 }
 
 /// What is wrong with these bytes.
