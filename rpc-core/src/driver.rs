@@ -45,6 +45,8 @@ const TURN_STEPS: usize = 256;
 /// meanwhile, get theirs.
 const STEP_READ_BYTES: usize = 1 << 10;
 const STEP_SENT_BYTES: usize = 2 << 10;
+/// So few calls are not worth another turn: a small conversation is answered in one message, however long it takes.
+const CALLS_TOGETHER: usize = 16;
 /// Messages that are read at once while calls wait.
 const MESSAGES_AHEAD: usize = 1024;
 /// So many bytes of results are sent while others are still being made.
@@ -362,11 +364,14 @@ impl<T: Transport> Driver<T> {
         Ok(())
     }
 
-    /// Reads while handlers keep calls waiting, so that each call's time counts from when it came, and cancels are heard
-    /// before the calls that they cancel start.
+    /// Reads all there is before more handlers start, if those of the last turn took all its time: so each call's time
+    /// counts from when it came, and cancels are heard before the calls that they cancel start.
     fn read_ahead(&mut self, cx: &mut Context<'_>, now: Time) -> Result<(), End> {
+        if !self.stopwatch.was_last_turn_over() {
+            return Ok(());
+        }
         for _ in 0..MESSAGES_AHEAD {
-            if self.received_end.is_some() || !self.session.is_behind(now) {
+            if self.received_end.is_some() || self.session.is_reading() {
                 break;
             }
             match self.poll_message(cx) {
@@ -399,7 +404,7 @@ impl<T: Transport> Driver<T> {
     fn after_message(&mut self, cx: &mut Context<'_>, now: Time, steps: &mut usize) -> Result<(), End> {
         self.run_events(cx, now, steps)?;
         // The rest of a message that makes much work is for the next turn.
-        if self.session.is_reading() {
+        if self.session.is_reading() || self.stopwatch.is_turn_over() {
             *steps = 0;
         }
         Ok(())
@@ -426,7 +431,7 @@ impl<T: Transport> Driver<T> {
                 }
                 Event::Begin(begin) => {
                     self.begin(begin);
-                    if self.stopwatch.is_turn_over() {
+                    if self.stopwatch.is_turn_over() && self.session.calls_waiting() > CALLS_TOGETHER {
                         *steps = 0;
                     }
                 }

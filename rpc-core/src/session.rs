@@ -19,7 +19,7 @@
 //!
 //! After every input the outputs are polled until they have nothing more.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 
@@ -84,9 +84,6 @@ pub(crate) mod things;
 /// So many bytes of kept results are searched for parts before others get their turn: a few bytes of a call may ask for
 /// the last part of a long list.
 const SEARCHED_BYTES_MAX: usize = 1 << 20;
-
-/// Calls that have waited to start for so long are too many.
-const BEHIND: Duration = Duration::from_millis(5);
 
 /// Which end of the socket this is. Only the hello differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -944,10 +941,9 @@ impl<W: Waiter> Session<W> {
         })
     }
 
-    /// Whether a call of the peer has waited to start for so long that others, and what is said about them, may be waiting
-    /// to be read.
-    pub(crate) fn is_behind(&self, now: Time) -> bool {
-        !self.is_reading() && self.answers.waiting_since().is_some_and(|since| since + BEHIND <= now)
+    /// Calls of the peer that may start.
+    pub(crate) fn calls_waiting(&self) -> usize {
+        self.answers.waiting()
     }
 
     /// Whether sending has left something for [`poll_event`](Self::poll_event).

@@ -22,6 +22,7 @@ pub(super) struct Stopwatch {
     /// When the first handler of the turn started.
     turn_since: Option<Instant>,
     is_turn_over: bool,
+    was_turn_over: bool,
     /// Handlers that have run since the last look at the clock, and the last of them.
     handlers: u32,
     last: Option<&'static MethodDescriptor>,
@@ -36,6 +37,7 @@ impl Stopwatch {
             since: Instant::now(),
             turn_since: None,
             is_turn_over: false,
+            was_turn_over: false,
             handlers: 0,
             last: None,
             together: 1,
@@ -45,7 +47,12 @@ impl Stopwatch {
 
     pub(super) fn start_turn(&mut self) {
         self.turn_since = None;
-        self.is_turn_over = false;
+        self.was_turn_over = std::mem::take(&mut self.is_turn_over);
+    }
+
+    /// Whether they had in the last turn.
+    pub(super) fn was_last_turn_over(&self) -> bool {
+        self.was_turn_over
     }
 
     /// Whether handlers have had their time.

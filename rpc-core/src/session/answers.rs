@@ -88,6 +88,7 @@ enum HandlerStep {
     Begin(CallId, Time),
     /// A plain one, which lies here until it does.
     BeginPlain(Begin, Time),
+    /// Of a handler that runs; before all calls that wait.
     Cancel(CallId),
 }
 
@@ -936,12 +937,9 @@ impl Answers {
         }
     }
 
-    /// Since when a call has waited to start that could have.
-    pub(crate) fn waiting_since(&self) -> Option<Time> {
-        match self.steps.front()? {
-            HandlerStep::Begin(_, since) | HandlerStep::BeginPlain(_, since) => Some(*since),
-            HandlerStep::Cancel(_) => None,
-        }
+    /// Calls that may start.
+    pub(crate) fn waiting(&self) -> usize {
+        self.steps.len()
     }
 
     /// At most `many` other calls of the same method that may start, taken out of their places behind `first`. What is
@@ -1292,7 +1290,7 @@ impl Answers {
             return;
         }
         match answer.stage {
-            Stage::Running => self.steps.push_back(HandlerStep::Cancel(id)),
+            Stage::Running => self.steps.push_front(HandlerStep::Cancel(id)),
             Stage::Arguments | Stage::Waiting(_) | Stage::Ready(_) => {
                 self.fail(id, NoValue::Failed(Failure::Cancelled), outgoing);
             }
@@ -1341,7 +1339,7 @@ impl Answers {
             let Some(Reverse((_, id))) = self.deadlines.pop() else { break };
             self.promote(id);
             if self.table.get(&id).is_some_and(|answer| answer.running) {
-                self.steps.push_back(HandlerStep::Cancel(id));
+                self.steps.push_front(HandlerStep::Cancel(id));
             }
             self.fail(id, NoValue::Failed(Failure::DeadlineExceeded), outgoing);
         }
