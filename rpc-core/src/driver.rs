@@ -248,6 +248,7 @@ impl<T: Transport> Driver<T> {
             }
             self.send(cx, now, &mut steps)?;
             self.tell_backlog();
+            let woken = self.wakers.len();
             self.wakers.drain(..).for_each(Waker::wake);
             received?;
             self.check_end(now)?;
@@ -255,7 +256,9 @@ impl<T: Transport> Driver<T> {
             if steps > 0 && self.session.has_events_of_sending() {
                 continue;
             }
-            if steps == 0 {
+            // Several callers that have their results ask for more; the next turn, behind all of them, sends it together.
+            if steps == 0 || woken > 1 {
+                self.yielded |= woken > 0;
                 // A session that is never done keeps its deadlines all the same.
                 self.expire(now);
                 cx.waker().wake_by_ref();
@@ -457,7 +460,7 @@ impl<T: Transport> Driver<T> {
     /// Callers that get their turn together: what they ask next leaves, and the peer works on it, while the rest of the
     /// results are handed out. With all of them at once the two sides would take turns.
     fn callers_woken_together(&self) -> usize {
-        (self.session.live_calls() / 6).clamp(8, 48)
+        (self.session.live_calls() / 6).clamp(24, 48)
     }
 
     /// Starts a handler and polls it once, in start order: one that finishes at once needs no task and no wake.
