@@ -460,6 +460,10 @@ impl<T: Transport> Driver<T> {
     /// Callers that get their turn together: what they ask next leaves, and the peer works on it, while the rest of the
     /// results are handed out. With all of them at once the two sides would take turns.
     fn callers_woken_together(&self) -> usize {
+        // Where calls wait for others to return, the peer has something to work on whatever callers ask next.
+        if self.session.has_calls_waiting_for_room() {
+            return TURN_STEPS;
+        }
         (self.session.live_calls() / 6).clamp(24, 48)
     }
 

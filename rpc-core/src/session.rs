@@ -962,6 +962,11 @@ impl<W: Waiter> Session<W> {
         self.calls.has_queued()
     }
 
+    /// Whether calls were sealed and wait at home, because the peer takes no more at once.
+    pub(crate) fn has_calls_waiting_for_room(&self) -> bool {
+        self.calls.has_sealed()
+    }
+
     /// Streams that this side sends.
     pub(crate) fn streams_sent(&self) -> usize {
         self.outgoing.streams.sent()

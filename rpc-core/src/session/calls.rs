@@ -762,6 +762,11 @@ impl<W: Waiter> Calls<W> {
         !self.queue.is_empty()
     }
 
+    /// Calls are sealed and not sent.
+    pub(crate) fn has_sealed(&self) -> bool {
+        self.sealed > 0
+    }
+
     /// Nothing is queued or in flight.
     pub(crate) fn is_idle(&self) -> bool {
         self.queue.is_empty() && self.in_flight == 0
