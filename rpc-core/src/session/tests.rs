@@ -671,6 +671,101 @@ fn a_call_that_has_waited_at_home_for_most_of_its_time_is_not_sent() {
     assert_eq!((first.value(), in_time.value()), (2, 6));
 }
 
+/// What a server with these limits says to two plain calls that come one after the other before it says anything.
+fn answers_to_two_plain_calls(client: Limits, server: Limits) -> Vec<Frame> {
+    let mut pair = Pair::with_limits(client, server);
+    pair.run();
+    pair.server.take_frames();
+    let mut message = Vec::new();
+    wire::put_frame(&mut message, &define(ADD));
+    for id in 1..=2 {
+        wire::put_frame(&mut message, &Frame::Call(raw_call(id, ADD, ONE_AND_TWO)));
+        pair.server.receive(pair.now, &std::mem::take(&mut message)).expect("well formed");
+    }
+    while pair.server.poll_message(pair.now).is_some() {}
+    pair.server.take_frames()
+}
+
+#[test]
+fn the_limits_hold_for_calls_about_which_nothing_is_special() {
+    let limit = |name: &str| Failure::ResourceExhausted { limit: name.into(), retry_after_ms: 0 };
+    let refused = |id, name| failed(id, limit(name));
+    let check = |server: Limits, expected: [Option<&'static str>; 2]| {
+        let said = answers_to_two_plain_calls(Limits::default(), server);
+        for (frame, (id, name)) in said.iter().zip((1..).zip(expected)) {
+            match name {
+                Some(name) => assert_eq!(*frame, refused(id, name)),
+                None => assert!(matches!(frame, Frame::Return(Return { status: Status::Value(_), .. }))),
+            }
+        }
+        assert_eq!(said.len(), 2);
+    };
+    let length = ONE_AND_TWO.len();
+    let limits = Limits::default;
+    check(limits(), [None, None]);
+    check(Limits { payload_bytes_max: length, ..limits() }, [None, None]);
+    check(Limits { payload_bytes_max: length - 1, ..limits() }, [Some("payload_bytes_max"); 2]);
+    check(Limits { pending_bytes_max: length, ..limits() }, [None, None]);
+    check(Limits { pending_bytes_max: length - 1, ..limits() }, [Some("pending_bytes_max"); 2]);
+    // The first answer waits to be sent.
+    check(Limits { outgoing_bytes_max: 0, ..limits() }, [None, Some("outgoing_bytes_max")]);
+}
+
+#[test]
+fn a_peer_that_reads_no_answers_to_plain_calls_is_stopped() {
+    let mut pair = Pair::new();
+    pair.run();
+    let in_flight_max = Limits::default().calls_max;
+    let mut message = Vec::new();
+    wire::put_frame(&mut message, &define(ADD));
+    for id in 1.. {
+        wire::put_frame(&mut message, &Frame::Call(raw_call(id, ADD, ONE_AND_TWO)));
+        match pair.server.receive(pair.now, &std::mem::take(&mut message)) {
+            Ok(()) => assert!(id <= 4 * in_flight_max as i64, "{id} answers wait"),
+            Err(violation) => return assert_eq!(violation, Violation::Limit("calls_max")),
+        }
+    }
+}
+
+#[test]
+fn a_plain_call_behind_a_goodbye_is_refused() {
+    let mut pair = Pair::new();
+    pair.run();
+    let mut message = Vec::new();
+    wire::put_frame(&mut message, &define(ADD));
+    pair.server.receive(pair.now, &message).expect("well formed");
+    pair.server.session.close(pair.now + Duration::from_secs(1), 1_000, "", false);
+    let mut message = Vec::new();
+    wire::put_frame(&mut message, &Frame::Call(raw_call(1, ADD, ONE_AND_TWO)));
+    pair.server.receive(pair.now, &message).expect("well formed");
+    pair.server.poll_message(pair.now);
+    assert!(pair.server.take_frames().contains(&failed(1, Failure::Unavailable)));
+}
+
+#[test]
+fn a_plain_calls_long_result_is_sent_in_chunks_or_not_at_all() {
+    let said = |client: Limits, length: usize| {
+        let mut pair = Pair::with_limits(client, Limits::default());
+        pair.run();
+        pair.server.automatic = false;
+        pair.server.take_frames();
+        let mut message = Vec::new();
+        wire::put_frame(&mut message, &define(ADD));
+        wire::put_frame(&mut message, &Frame::Call(raw_call(1, ADD, ONE_AND_TWO)));
+        pair.server.receive(pair.now, &message).expect("well formed");
+        let payload = Some(SmallBytes::from(vec![7; length]));
+        pair.server.finish_with(CallId(1), Outcome::Value { payload, objects: Vec::new(), held: None });
+        while pair.server.poll_message(pair.now).is_some() {}
+        pair.server.take_frames()
+    };
+    let long = said(Limits::default(), 100 << 10);
+    assert_eq!(kinds(&long), ["return", "chunk", "chunk"]);
+    let small = Limits { payload_bytes_max: 1_000, ..Limits::default() };
+    assert_eq!(kinds(&said(small.clone(), 1_000)), ["return"]);
+    let limit = Failure::ResourceExhausted { limit: "payload_bytes_max".into(), retry_after_ms: 0 };
+    assert_eq!(said(small, 1_001), [failed(1, limit)]);
+}
+
 #[test]
 fn a_plain_call_is_cancelled_before_it_starts_and_while_it_runs() {
     let mut pair = Pair::new();
