@@ -47,8 +47,8 @@ const STEP_READ_BYTES: usize = 1 << 10;
 const STEP_SENT_BYTES: usize = 2 << 10;
 /// So few calls are not worth another turn: a small conversation is answered in one message, however long it takes.
 const CALLS_TOGETHER: usize = 16;
-/// Messages that are read at once while calls wait.
-const MESSAGES_AHEAD: usize = 1024;
+/// So many bytes are read at once while calls wait.
+const READ_AHEAD_BYTES: usize = 256 << 10;
 /// So many bytes of results are sent while others are still being made.
 const SLICE_BYTES: usize = 1 << 10;
 /// How long the peer may take to answer a close.
@@ -373,12 +373,13 @@ impl<T: Transport> Driver<T> {
         if !self.stopwatch.was_last_turn_over() {
             return Ok(());
         }
-        for _ in 0..MESSAGES_AHEAD {
-            if self.received_end.is_some() || self.session.is_reading() {
-                break;
-            }
+        let mut read = 0;
+        while read < READ_AHEAD_BYTES && self.received_end.is_none() && !self.session.is_reading() {
             match self.poll_message(cx) {
-                Poll::Ready(Ok(message)) => self.session.handle_message(now, message)?,
+                Poll::Ready(Ok(message)) => {
+                    read += message.len();
+                    self.session.handle_message(now, message)?;
+                }
                 // Calls that came before it start before it.
                 Poll::Ready(Err(end)) => self.received_end = Some(end),
                 Poll::Pending => break,

@@ -346,6 +346,7 @@ impl Answers {
             deadline,
             metadata: Vec::new(),
         };
+        self.sweep_steps();
         self.steps.push_back(HandlerStep::BeginPlain(begin, now));
         true
     }
@@ -360,6 +361,28 @@ impl Answers {
         // Before it starts, its arguments are where it waits for that.
         answer.stage = if running { Stage::Running } else { Stage::Ready(Arguments::none()) };
         self.table.insert(id, Box::new(answer));
+    }
+
+    /// Calls that are cancelled before they start leave their places behind. They are swept out when they are the most, so
+    /// that a peer that makes calls and cancels them does not fill the memory while others keep the handlers busy.
+    fn sweep_steps(&mut self) {
+        if self.steps.len() < 2 * self.unfinished + STEPS_KEPT {
+            return;
+        }
+        let Self { steps, plain, table, pending_bytes, .. } = self;
+        steps.retain(|step| match step {
+            HandlerStep::Cancel(_) => true,
+            HandlerStep::Begin(id, _) => {
+                table.get(id).is_some_and(|answer| matches!(answer.stage, Stage::Ready(_)))
+            }
+            HandlerStep::BeginPlain(begin, _) => {
+                let waits = plain.contains_key(&begin.answer);
+                if !waits {
+                    *pending_bytes -= begin.arguments.bytes();
+                }
+                waits
+            }
+        });
     }
 
     fn deadline_in(&self, now: Time, us: u64) -> Time {
@@ -392,6 +415,7 @@ impl Answers {
         outgoing: &mut Outgoing,
     ) -> Result<(), Violation> {
         self.now = now;
+        self.sweep_steps();
         let id = arriving.call.id;
         if id <= self.last {
             return Err(Violation::IdReused(id.0));
@@ -1271,7 +1295,7 @@ impl Answers {
         }
         self.promote(id);
         // Answered and forgotten: the cancel crossed the return on the wire.
-        let Some(answer) = self.table.get_mut(&id) else { return Ok(()) };
+        let Some(answer) = self.table.get_mut(&id).filter(|answer| !answer.cancelled) else { return Ok(()) };
         answer.cancelled = true;
         if answer.want.keep && answer.uses.is_empty() {
             self.let_go(id);

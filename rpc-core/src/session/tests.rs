@@ -728,6 +728,47 @@ fn a_peer_that_reads_no_answers_to_plain_calls_is_stopped() {
 }
 
 #[test]
+fn calls_that_are_cancelled_before_they_start_leave_no_places_behind() {
+    let mut pair = Pair::new();
+    pair.run();
+    let server = &mut pair.server.session;
+    let mut message = Vec::new();
+    wire::put_frame(&mut message, &define(ADD));
+    // It waits all the time: others keep the handlers busy.
+    wire::put_frame(&mut message, &Frame::Call(raw_call(1, ADD, ONE_AND_TWO)));
+    for id in 2..10_000 {
+        let keep = Want { value: true, keep: id % 2 == 0 };
+        wire::put_frame(&mut message, &Frame::Call(Call { want: keep, ..raw_call(id, ADD, ONE_AND_TWO) }));
+        (0..2).for_each(|_| wire::put_frame(&mut message, &Frame::Cancel(CallId(id))));
+        server.handle_message(pair.now, std::mem::take(&mut message).into()).expect("well formed");
+        while server.poll_message(pair.now, true).is_some() {}
+        let waiting = server.calls_waiting();
+        assert!(waiting < 300, "{waiting} places after {id} calls");
+        assert!(server.stats().pending_bytes < 300 * ONE_AND_TWO.len());
+    }
+    assert!(
+        matches!(server.poll_event(pair.now), Some(super::Event::Begin(begin)) if begin.answer == CallId(1))
+    );
+    assert!(server.poll_event(pair.now).is_none());
+    assert_eq!(server.stats().pending_bytes, 0);
+}
+
+#[test]
+fn a_call_is_cancelled_once() {
+    let mut pair = Pair::new();
+    pair.run();
+    pair.server.automatic = false;
+    let mut message = Vec::new();
+    wire::put_frame(&mut message, &define(ADD));
+    wire::put_frame(&mut message, &Frame::Call(raw_call(1, ADD, ONE_AND_TWO)));
+    pair.server.receive(pair.now, &message).expect("well formed");
+    let mut cancels = Vec::new();
+    (0..100).for_each(|_| wire::put_frame(&mut cancels, &Frame::Cancel(CallId(1))));
+    pair.server.receive(pair.now, &cancels).expect("well formed");
+    assert_eq!(pair.server.cancelled, [CallId(1)]);
+}
+
+#[test]
 fn a_plain_call_behind_a_goodbye_is_refused() {
     let mut pair = Pair::new();
     pair.run();
