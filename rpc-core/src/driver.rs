@@ -367,7 +367,7 @@ impl<T: Transport> Driver<T> {
         Ok(())
     }
 
-    /// Reads all there is before more handlers start, if those of the last turn took all its time: so each call's time
+    /// Reads on before more handlers start, if those of the last turn took all its time: so each call's time
     /// counts from when it came, and cancels are heard before the calls that they cancel start.
     fn read_ahead(&mut self, cx: &mut Context<'_>, now: Time) -> Result<(), End> {
         if !self.stopwatch.was_last_turn_over() {
