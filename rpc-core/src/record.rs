@@ -448,13 +448,12 @@ impl Map<'_> {
             payload,
             bases,
             deadline,
-            extras: CallExtras {
-                target: CallTarget::Root,
-                objects: passed.into_iter().map(Passing::Settled).collect(),
+            extras: CallExtras::boxed(
+                CallTarget::Root,
+                passed.into_iter().map(Passing::Settled).collect(),
                 methods,
                 metadata,
-            }
-            .boxed(),
+            ),
             cell: CallCell::map(id, Arc::clone(handle), source.service, self.decode_error, steps),
         });
         queued.map_err(|CallRejected(reason)| Returned::Disconnected { delivery: Delivery::NotSent, reason })

@@ -128,13 +128,17 @@ pub(crate) struct CallExtras {
 
 impl CallExtras {
     /// Nothing if there are none.
-    pub(crate) fn boxed(self) -> Option<Box<Self>> {
-        let Self { target, objects, methods, metadata } = &self;
+    pub(crate) fn boxed(
+        target: CallTarget,
+        objects: Vec<Passing>,
+        methods: Vec<MethodName>,
+        metadata: Vec<(String, String)>,
+    ) -> Option<Box<Self>> {
         let is_plain = matches!(target, CallTarget::Root)
             && objects.is_empty()
             && methods.is_empty()
             && metadata.is_empty();
-        (!is_plain).then(|| Box::new(self))
+        (!is_plain).then(|| Box::new(Self { target, objects, methods, metadata }))
     }
 }
 

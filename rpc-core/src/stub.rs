@@ -222,12 +222,7 @@ impl Stub {
 
     /// What a call has that most have not.
     fn extras(&self, objects: Vec<Passing>, metadata: Vec<(String, String)>) -> Option<Box<CallExtras>> {
-        let is_root =
-            matches!(&self.kind, Kind::Local(_) | Kind::Remote(Remote { target: RemoteTarget::Root, .. }));
-        if is_root && objects.is_empty() && metadata.is_empty() {
-            return None;
-        }
-        Some(Box::new(CallExtras { target: self.target(), objects, methods: Vec::new(), metadata }))
+        CallExtras::boxed(self.target(), objects, Vec::new(), metadata)
     }
 
     /// Starts a call of the method with this index in the descriptor.

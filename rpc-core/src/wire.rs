@@ -987,7 +987,7 @@ pub(crate) enum Plain {
     Value(PlainValue),
 }
 
-/// A call whose value is wanted and not kept, without metadata and objects, and not of one's result.
+/// A call whose value is wanted and not kept, without metadata and objects, that does not address a promised object.
 #[derive(Debug, Clone)]
 pub(crate) struct PlainCall {
     pub(crate) id: CallId,

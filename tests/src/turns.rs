@@ -22,7 +22,7 @@ use rpc_core::{
 #[rpc]
 trait Store {
     async fn put(&self, bytes: Bytes) -> u64;
-    /// Holds its thread for longer than calls should wait.
+    /// Works, and holds its thread meanwhile, for longer than handlers have in a turn.
     async fn sort(&self, bytes: Vec<u8>) -> u64;
 }
 
@@ -37,7 +37,7 @@ impl Store for Counting {
     }
 
     async fn sort(&self, bytes: Vec<u8>) -> u64 {
-        std::thread::sleep(Duration::from_millis(6));
+        std::thread::sleep(Duration::from_millis(1));
         self.sorted.fetch_add(1, Ordering::Relaxed);
         bytes.len() as u64
     }

@@ -50,14 +50,14 @@ impl Stopwatch {
         self.was_turn_over = std::mem::take(&mut self.is_turn_over);
     }
 
-    /// Whether they had in the last turn.
-    pub(super) fn was_last_turn_over(&self) -> bool {
-        self.was_turn_over
-    }
-
-    /// Whether handlers have had their time.
+    /// Whether handlers have had their time in this turn.
     pub(super) fn is_turn_over(&self) -> bool {
         self.is_turn_over
+    }
+
+    /// Whether they had it in the turn before.
+    pub(super) fn was_last_turn_over(&self) -> bool {
+        self.was_turn_over
     }
 
     /// A handler starts.

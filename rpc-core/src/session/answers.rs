@@ -935,9 +935,8 @@ impl Answers {
                     self.pending_bytes -= begin.arguments.bytes();
                     // It may have been cancelled.
                     let Some(plain) = self.plain.get_mut(&begin.answer) else { continue };
-                    if begin.deadline.is_some_and(|deadline| since.too_late(deadline) < now) {
-                        self.promote(begin.answer);
-                        self.fail(begin.answer, NoValue::Failed(Failure::DeadlineExceeded), outgoing);
+                    if is_too_late(since, begin.deadline, now) {
+                        self.give_up(begin.answer, outgoing);
                         continue;
                     }
                     plain.running = true;
@@ -945,8 +944,8 @@ impl Answers {
                 }
                 HandlerStep::Begin(id, since) => {
                     let deadline = self.answer(id).and_then(|answer| answer.deadline);
-                    if deadline.is_some_and(|deadline| since.too_late(deadline) < now) {
-                        self.fail(id, NoValue::Failed(Failure::DeadlineExceeded), outgoing);
+                    if is_too_late(since, deadline, now) {
+                        self.give_up(id, outgoing);
                         continue;
                     }
                     id
@@ -1365,8 +1364,14 @@ impl Answers {
             if self.table.get(&id).is_some_and(|answer| answer.running) {
                 self.steps.push_front(HandlerStep::Cancel(id));
             }
-            self.fail(id, NoValue::Failed(Failure::DeadlineExceeded), outgoing);
+            self.give_up(id, outgoing);
         }
+    }
+
+    /// Answers a call that cannot be done in its time.
+    fn give_up(&mut self, id: CallId, outgoing: &mut Outgoing) {
+        self.promote(id);
+        self.fail(id, NoValue::Failed(Failure::DeadlineExceeded), outgoing);
     }
 
     // ---- figures ----
@@ -1491,6 +1496,11 @@ impl Argument {
             }
         }
     }
+}
+
+/// Whether a call that could have started then is not worth starting now.
+fn is_too_late(since: Time, deadline: Option<Time>, now: Time) -> bool {
+    deadline.is_some_and(|deadline| since.too_late(deadline) < now)
 }
 
 /// What a table takes that came with a call.

@@ -535,13 +535,7 @@ impl TestPeer {
                 payload: payload.into(),
                 bases,
                 deadline,
-                extras: CallExtras {
-                    target,
-                    objects,
-                    methods: methods.iter().map(named).collect(),
-                    metadata: Vec::new(),
-                }
-                .boxed(),
+                extras: CallExtras::boxed(target, objects, methods.iter().map(named).collect(), Vec::new()),
                 waiter: call.clone(),
             },
         );
