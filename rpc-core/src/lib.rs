@@ -48,6 +48,7 @@ mod select;
 mod session;
 mod session_handle;
 mod small_bytes;
+mod spares;
 mod stream;
 mod stub;
 mod time;

@@ -44,6 +44,7 @@ use crate::{
     object::{self, Capabilities, Capability, Encoded, Home, Import, LocalObject, Passing},
     path::Path,
     small_bytes::SmallBytes,
+    spares::Spares,
     stream::{Ending, Inlet, Piece},
     time::Time,
     wire::{
@@ -397,6 +398,7 @@ pub(crate) struct Session<W> {
     answers: Answers,
     arguments: Assembly,
     results: Assembly,
+    spares: Spares,
     outgoing: Outgoing,
     events: VecDeque<Event<W>>,
     /// What is left of a message that made much work.
@@ -452,6 +454,7 @@ impl<W: Waiter> Session<W> {
             answers: Answers::new(Arc::clone(&limits), PeerMethods::new(services, limits.methods_max)),
             arguments: Assembly::default(),
             results: Assembly::default(),
+            spares: Spares::default(),
             outgoing,
             events: VecDeque::new(),
             reading: None,
@@ -614,7 +617,7 @@ impl<W: Waiter> Session<W> {
             Frame::ReleaseObjects(objects) => objects
                 .into_iter()
                 .try_for_each(|(id, introductions)| self.outgoing.objects.release(id, introductions)),
-            Frame::Chunk(chunk) => self.handle_chunk(chunk),
+            Frame::Chunk(chunk) => self.handle_chunk(now, chunk),
             Frame::Items(items) => {
                 let capabilities = self.read_returned_objects(&items.objects)?;
                 self.outgoing.streams.items(now, items, capabilities)
@@ -623,7 +626,9 @@ impl<W: Waiter> Session<W> {
                 let capabilities = self.read_returned_objects(&item.objects)?;
                 self.outgoing.streams.large_item(now, item, capabilities)
             }
-            Frame::ItemChunk { stream, bytes } => self.outgoing.streams.item_chunk(now, stream, &bytes),
+            Frame::ItemChunk { stream, bytes } => {
+                self.outgoing.streams.item_chunk(now, stream, &bytes, &mut self.spares)
+            }
             Frame::Missed { stream, count } => self.outgoing.streams.missed(stream, count),
             Frame::StreamEnd { stream, end } => self.handle_stream_end(now, stream, end),
             Frame::Credit { stream, bytes } => self.outgoing.streams.credit(stream, bytes),
@@ -810,14 +815,14 @@ impl<W: Waiter> Session<W> {
         Ok(())
     }
 
-    fn handle_chunk(&mut self, chunk: Chunk) -> Result<(), Violation> {
+    fn handle_chunk(&mut self, now: Time, chunk: Chunk) -> Result<(), Violation> {
         if !chunk.of_return {
-            if let Some(Some(bytes)) = self.arguments.chunk(chunk.id, &chunk.bytes)? {
+            if let Some(Some(bytes)) = self.arguments.chunk(now, chunk.id, &chunk.bytes, &mut self.spares)? {
                 self.answers.arguments(chunk.id, bytes, &mut self.outgoing);
             }
             return Ok(());
         }
-        if let Some(Some(bytes)) = self.results.chunk(chunk.id, &chunk.bytes)? {
+        if let Some(Some(bytes)) = self.results.chunk(now, chunk.id, &chunk.bytes, &mut self.spares)? {
             self.calls.assembled(chunk.id, bytes, &mut self.outgoing)?;
         }
         Ok(())
@@ -858,6 +863,7 @@ impl<W: Waiter> Session<W> {
             self.calls.timeout(),
             self.answers.timeout(),
             self.outgoing.objects.timeout(),
+            self.spares.timeout(),
             closing,
         ]
         .into_iter()
@@ -869,6 +875,7 @@ impl<W: Waiter> Session<W> {
     pub(crate) fn handle_timeout(&mut self, now: Time) {
         self.calls.expire(now, &mut self.outgoing);
         self.answers.expire(now, &mut self.outgoing);
+        self.spares.expire(now);
         // Releases that are due are queued though the socket may have no room: what stays due makes the driver spin.
         if self.outgoing.objects.timeout().is_some_and(|due| due <= now) {
             self.outgoing.push_object_releases(now);

@@ -167,7 +167,7 @@ pub(crate) const CHUNK_BYTES: usize = 64 << 10;
 /// The most that a chunk frame has besides its bytes.
 pub(crate) const CHUNK_HEAD_BYTES: usize = 16;
 /// The longest message: a batch short of its seal and then the longest frame, with its metadata and names.
-#[cfg(feature = "websocket")]
+#[cfg(any(test, feature = "websocket"))]
 pub(crate) const MESSAGE_BYTES_MAX: usize = BATCH_BYTES + INLINE_BYTES_MAX + (24 << 10);
 
 const MAGIC: [u8; 4] = *b"RPCW";

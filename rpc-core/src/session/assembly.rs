@@ -1,20 +1,8 @@
 //! Large payloads on their way in, chunk by chunk.
-//!
-//! Memory is taken as bytes arrive; a length that was announced is believed when a quarter of it has come.
 
 use rustc_hash::FxHashMap;
 
-use crate::{error::Violation, small_bytes::SmallBytes, wire::CallId};
-
-/// Appends a part of what will be so long. Memory is taken as bytes arrive; once a quarter has come, the rest is believed.
-pub(crate) fn append_part(kept: &mut Vec<u8>, bytes: &[u8], total: usize) {
-    let length = kept.len() + bytes.len();
-    if length > kept.capacity() {
-        let room = if length >= total / 4 { total } else { (2 * length).min(total) };
-        kept.reserve_exact(room - kept.len());
-    }
-    kept.extend_from_slice(bytes);
-}
+use crate::{error::Violation, small_bytes::SmallBytes, spares::Spares, time::Time, wire::CallId};
 
 #[derive(Default)]
 pub(crate) struct Assembly {
@@ -60,8 +48,10 @@ impl Assembly {
     /// Takes a chunk. `Some` when it was the last: with the payload, or with nothing if it was not kept.
     pub(crate) fn chunk(
         &mut self,
+        now: Time,
         id: CallId,
         bytes: &[u8],
+        spares: &mut Spares,
     ) -> Result<Option<Option<SmallBytes>>, Violation> {
         let partial = self.partial.get_mut(&id).ok_or(Violation::UnexpectedChunk(id.0))?;
         // An empty chunk would make no progress, for ever.
@@ -70,7 +60,7 @@ impl Assembly {
         }
         partial.received += bytes.len();
         if let Some(kept) = &mut partial.bytes {
-            append_part(kept, bytes, partial.total);
+            spares.append(now, kept, bytes, partial.total);
         }
         if partial.received < partial.total {
             return Ok(None);
@@ -79,6 +69,6 @@ impl Assembly {
         if partial.bytes.is_some() {
             self.announced -= partial.total;
         }
-        Ok(Some(partial.bytes.map(SmallBytes::from)))
+        Ok(Some(partial.bytes.map(|bytes| spares.lend(bytes))))
     }
 }

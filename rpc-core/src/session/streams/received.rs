@@ -8,8 +8,9 @@ use super::{INITIAL_STREAMS, StreamEvent, Streams, pace::Pace};
 use crate::{
     error::Violation,
     object::{Capabilities, Capability, Encoded},
-    session::{assembly::append_part, exhausted},
+    session::exhausted,
     small_bytes::SmallBytes,
+    spares::Spares,
     stream::{Ending, Inlet, Piece, StreamSlot},
     time::Time,
     wire::{
@@ -188,7 +189,13 @@ impl Streams {
         Ok(())
     }
 
-    pub(crate) fn item_chunk(&mut self, now: Time, stream: StreamId, bytes: &[u8]) -> Result<(), Violation> {
+    pub(crate) fn item_chunk(
+        &mut self,
+        now: Time,
+        stream: StreamId,
+        bytes: &[u8],
+        spares: &mut Spares,
+    ) -> Result<(), Violation> {
         let entry = entry(&mut self.inlets, stream)?;
         let charge = bytes.len() as u64;
         entry.take_credit(now, stream, charge, bytes.len() <= ITEM_CHUNK_BYTES)?;
@@ -207,14 +214,14 @@ impl Streams {
         if bytes.len() > assembling.total - assembling.bytes.len() {
             return Err(Violation::StreamOrder(stream.0));
         }
-        append_part(&mut assembling.bytes, bytes, assembling.total);
+        spares.append(now, &mut assembling.bytes, bytes, assembling.total);
         if !assembling.reserved {
             entry.unread += charge;
         }
         if assembling.bytes.len() == assembling.total
             && let Some(Assembling { bytes, capabilities, .. }) = entry.assembling.take()
         {
-            let item = Encoded { bytes: bytes.into(), capabilities };
+            let item = Encoded { bytes: spares.lend(bytes), capabilities };
             let piece = Piece::Large { head: SmallBytes::default(), item };
             self.events.push_back(StreamEvent::Arrived { inlet: Arc::clone(&entry.inlet), piece });
         }
