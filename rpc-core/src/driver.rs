@@ -239,8 +239,7 @@ impl<T: Transport> Driver<T> {
             let received = self
                 .read_ahead(cx, now)
                 .and_then(|()| self.run_events(cx, now, &mut steps))
-                .and_then(|()| self.receive(cx, now, &mut steps))
-                .and_then(|()| self.run_events(cx, now, &mut steps));
+                .and_then(|()| self.receive(cx, now, &mut steps));
             if received.is_ok() && steps > 0 && self.yields_before_sealing() {
                 self.wakers.drain(..).for_each(Waker::wake);
                 cx.waker().wake_by_ref();

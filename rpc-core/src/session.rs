@@ -911,7 +911,7 @@ impl<W: Waiter> Session<W> {
             return None;
         }
         let allowance = self.handshake.allowance(self.outgoing.sent_bytes());
-        if seal || self.goodbye.is_some() {
+        if (seal || self.goodbye.is_some()) && self.calls.has_queued() {
             self.calls.seal(now, allowance, &mut self.own_methods, &mut self.outgoing);
             self.learn_exports();
         }

@@ -83,9 +83,17 @@ impl Stopwatch {
     }
 
     /// Looks at the clock, if any handler has run.
+    #[inline]
     pub(super) fn look(&mut self) {
+        if self.handlers > 0
+            && let Some(method) = self.last
+        {
+            self.look_after(method);
+        }
+    }
+
+    fn look_after(&mut self, method: &'static MethodDescriptor) {
         let handlers = std::mem::take(&mut self.handlers);
-        let Some(method) = self.last.filter(|_| handlers > 0) else { return };
         let now = Instant::now();
         self.is_turn_over = self.turn_since.is_some_and(|since| now - since >= TURN);
         let taken = now - self.since;

@@ -215,6 +215,10 @@ impl Outgoing {
         for frame in self.streams.take_control() {
             self.push(&frame);
         }
+        let sends_large = large && !(self.large.is_empty() && self.streams.are_quiet());
+        if self.full.is_empty() && self.open.message.is_empty() && !sends_large {
+            return None;
+        }
         let batch = match self.full.pop_front() {
             Some(batch) => batch,
             // Left where it is, with its room.
@@ -224,7 +228,7 @@ impl Outgoing {
         let Batch { mut message, returns } = batch;
         self.returns -= returns;
         self.queued_bytes -= message.len();
-        if large {
+        if sends_large {
             self.streams_first = !self.streams_first;
             if self.streams_first {
                 self.append_streams(&mut message, STREAM_BYTES);

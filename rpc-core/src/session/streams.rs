@@ -138,6 +138,11 @@ impl Streams {
         self.control.is_empty() && self.turns.is_empty()
     }
 
+    /// Whether none has anything to send, and no producer waits for the others' items to leave.
+    pub(crate) fn are_quiet(&self) -> bool {
+        self.turns.is_empty() && self.held_back.is_empty()
+    }
+
     /// Whether the session may end without losing more of them than it has to.
     pub(crate) fn may_close(&self, cuts_streams: bool) -> bool {
         match cuts_streams {

@@ -73,7 +73,11 @@ impl Outbox {
         while !self.unwritten.is_empty() {
             let mut slices = [IoSlice::new(&[]); SLICES];
             let filled = self.unwritten.fill(&mut slices);
-            let written = ready!(Pin::new(&mut *io).poll_write_vectored(cx, &slices[..filled]))?;
+            let written = ready!(match &slices[..filled] {
+                // A system call that does not have to read a list is cheaper.
+                [slice] => Pin::new(&mut *io).poll_write(cx, slice),
+                slices => Pin::new(&mut *io).poll_write_vectored(cx, slices),
+            })?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
