@@ -9,13 +9,14 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, Waker, ready},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use tokio::{runtime::RuntimeFlavor, task::AbortHandle, time::Sleep};
 
+mod busy_poll;
 mod elements;
 mod maps;
 mod stopwatch;
@@ -90,6 +91,7 @@ pub fn start<T: Transport>(
         Arc::new(LinkHome(Arc::clone(&link))),
     );
     let backlog = streams::Backlog::new(limits.outgoing_bytes_max);
+    let busy_poll = busy_poll::BusyPoll::new(limits.busy_poll);
     let driver = Driver {
         link: Arc::clone(&link),
         session,
@@ -108,6 +110,9 @@ pub fn start<T: Transport>(
         received_end: None,
         sealing: Sealing::Idle,
         yielded: false,
+        busy_poll,
+        has_sent: false,
+        has_begun: false,
         unflushed: false,
         blocked_since: None,
         timer: None,
@@ -140,6 +145,11 @@ struct Driver<T> {
     sealing: Sealing,
     /// Other tasks have had their turn since calls became due.
     yielded: bool,
+    busy_poll: busy_poll::BusyPoll,
+    /// A message was given to the transport since this task last had nothing to do.
+    has_sent: bool,
+    /// A call of the peer was begun since then.
+    has_begun: bool,
     /// Messages were given to the transport since it was last flushed.
     unflushed: bool,
     /// Since when the peer has taken nothing though something waits for it.
@@ -264,9 +274,24 @@ impl<T: Transport> Driver<T> {
                 return Poll::Pending;
             }
             if self.poll_timer(cx, now).is_pending() {
+                self.await_peer(cx);
                 return Poll::Pending;
             }
             self.expire(time::now());
+        }
+    }
+
+    /// Has this task polled again as soon as nothing else is to be done, if what the peer says next is near.
+    fn await_peer(&mut self, cx: &mut Context<'_>) {
+        // Items of streams flow on whenever this side wakes; who sends so much needs the cores for other things.
+        let has_calls = self.session.live_calls() > 0 || self.has_begun;
+        if std::mem::take(&mut self.has_sent) && has_calls {
+            self.has_begun = false;
+            self.busy_poll.wait(Instant::now);
+        }
+        if self.busy_poll.is_awake(Instant::now) {
+            // Polled once, it has the runtime wake this task when it has looked at its sockets.
+            let _ = pin!(tokio::task::yield_now()).poll(cx);
         }
     }
 
@@ -391,7 +416,9 @@ impl<T: Transport> Driver<T> {
         if let Some(end) = self.received_end.take() {
             return Poll::Ready(Err(end));
         }
-        Poll::Ready(match ready!(self.transport.poll_receive(cx)) {
+        let received = ready!(self.transport.poll_receive(cx));
+        self.busy_poll.received(Instant::now);
+        Poll::Ready(match received {
             Some(message) => Ok(message?),
             None => {
                 let (code, text) = self.transport.peer_close().unwrap_or((close_codes::NORMAL, ""));
@@ -469,6 +496,7 @@ impl<T: Transport> Driver<T> {
 
     /// Starts a handler and polls it once, in start order: one that finishes at once needs no task and no wake.
     fn begin(&mut self, begin: Begin) {
+        self.has_begun = true;
         self.stopwatch.start();
         let (answer, deadline, descriptor) = (begin.answer, begin.deadline, begin.descriptor);
         let target = begin.target.clone();
@@ -499,6 +527,7 @@ impl<T: Transport> Driver<T> {
             return 1;
         };
         let alike = self.session.poll_alike(&first, self.limits.batch_max.saturating_sub(1));
+        self.has_begun = true;
         let (calls, descriptor) = (1 + alike.len(), first.descriptor);
         let (mut number, mut incoming, mut answers) =
             (0, Vec::with_capacity(calls), Vec::with_capacity(calls));
@@ -610,6 +639,7 @@ impl<T: Transport> Driver<T> {
             let Some(message) = self.session.poll_message(now, self.sealing == Sealing::Now) else { break };
             sent += message.len();
             self.transport.send(message)?;
+            self.has_sent = true;
             self.unflushed = true;
             self.blocked_since = None;
             if sent >= bytes_max {

@@ -89,6 +89,8 @@ pub(crate) struct Link {
     pub(crate) budget: DecodeBudget,
     outbox: Mutex<Outbox>,
     driver: AtomicWaker,
+    /// The driver has been woken since it last took the queue, in which something is. Changed with the outbox locked.
+    woken: AtomicBool,
     /// Whether the driver has been told to send; saves the lock when a promise is awaited and it has.
     flushing: AtomicBool,
     closed: Mutex<Closed>,
@@ -97,8 +99,6 @@ pub(crate) struct Link {
 struct Outbox {
     next_call: i64,
     queue: Vec<Submission>,
-    /// The driver has been woken since it last took the queue.
-    woken: bool,
     state: OutboxState,
     services: Vec<(&'static ServiceDescriptor, u32)>,
     next_method: u32,
@@ -130,12 +130,12 @@ impl Link {
             outbox: Mutex::new(Outbox {
                 next_call: 1,
                 queue: Vec::new(),
-                woken: false,
                 state: OutboxState::Open,
                 services: Vec::new(),
                 next_method: METHOD_FIRST.0,
             }),
             driver: AtomicWaker::new(),
+            woken: AtomicBool::new(false),
             flushing: AtomicBool::new(false),
             closed: Mutex::default(),
         }
@@ -187,8 +187,11 @@ impl Link {
         self.wake(outbox);
     }
 
-    fn wake(&self, mut outbox: MutexGuard<'_, Outbox>) {
-        let first = !std::mem::replace(&mut outbox.woken, true);
+    fn wake(&self, outbox: MutexGuard<'_, Outbox>) {
+        let first = !self.woken.load(Ordering::Relaxed);
+        if first {
+            self.woken.store(true, Ordering::Release);
+        }
         drop(outbox);
         if first {
             self.driver.wake();
@@ -207,10 +210,14 @@ impl Link {
     /// `cx` to be woken by what comes later.
     pub(crate) fn drain(&self, cx: &mut Context<'_>, into: &mut Vec<Submission>) -> bool {
         self.driver.register(cx.waker());
-        // Cleared before the queue is taken: a flush that comes in between is not lost, it only wakes once more.
-        let flush = self.flushing.swap(false, Ordering::AcqRel);
+        // Cleared before the queue is taken: a flush that comes in between is not lost, it only wakes once more. Both are
+        // read first: a driver that polls would take them away from the cores that callers run on.
+        let flush = self.flushing.load(Ordering::Acquire) && self.flushing.swap(false, Ordering::AcqRel);
+        if !self.woken.load(Ordering::Acquire) {
+            return flush;
+        }
         let mut outbox = lock(&self.outbox);
-        outbox.woken = false;
+        self.woken.store(false, Ordering::Release);
         if into.is_empty() {
             std::mem::swap(into, &mut outbox.queue);
         } else {

@@ -5,6 +5,7 @@
 
 mod attacks;
 mod batch;
+mod busy_poll;
 mod calls;
 mod generated;
 mod map;
