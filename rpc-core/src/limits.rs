@@ -105,9 +105,10 @@ pub struct Limits {
     pub write_stall: Duration,
     /// How long a graceful close waits for calls in flight and for the peer, and a server's for streams. Default 30 s.
     pub close_timeout: Duration,
-    /// How long a session polls for what the peer says next before its thread may sleep, where that has lately come so
-    /// soon; it finds out by itself. Tasks that have something to do go first. Default 50 µs, a sixth of the time that a
-    /// call between two processes of one machine takes where cores have to be woken; public zero, which is never.
+    /// How long a session with calls under way polls its socket before its thread may sleep, where that makes what it waits
+    /// for come sooner. It measures by itself whether it does: between processes of one machine often, across a
+    /// network hardly ever. It costs so much processor time at most for each message that is waited for, behind
+    /// all other tasks of the runtime. Default 50 µs; public zero, which is never.
     pub busy_poll: Duration,
 }
 
