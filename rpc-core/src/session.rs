@@ -1003,6 +1003,12 @@ impl<W: Waiter> Session<W> {
         !self.outgoing.is_empty() || self.calls.has_queued() || self.goodbye.is_some()
     }
 
+    /// Bytes of the peer's payloads that nobody has any more, kept for the next.
+    #[cfg(test)]
+    pub(crate) fn spare_bytes(&self) -> usize {
+        self.spares.bytes()
+    }
+
     pub(crate) fn stats(&self) -> SessionStats {
         SessionStats {
             calls_in_flight: self.calls.in_flight(),

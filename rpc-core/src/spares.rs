@@ -91,6 +91,12 @@ impl Spares {
         }
     }
 
+    /// Bytes that nobody uses.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        self.kept.as_ref().map_or(0, |kept| lock(kept).bytes)
+    }
+
     /// An empty buffer, with room for `total` bytes and not much more, if there is one.
     fn take(&mut self, total: usize) -> Vec<u8> {
         let mut kept = lock(self.kept.get_or_insert_default());

@@ -594,6 +594,25 @@ fn a_large_item_travels_in_chunks_within_its_credit() {
 }
 
 #[test]
+fn the_memory_of_large_items_is_kept_for_a_moment_when_they_were_read() {
+    let mut pair = Pair::with_limits(Limits::default(), windows(2_000_000));
+    let (stream, mut reading) = pair.upload();
+    pair.client.send(stream, large(500_000));
+    pair.run();
+    let item = look(&mut reading).expect("it has arrived");
+    assert_eq!(pair.server.session.spare_bytes(), 0);
+    drop(item);
+    assert_eq!(pair.server.session.spare_bytes(), 500_000);
+    pair.client.send(stream, large(450_000));
+    pair.run();
+    assert_eq!(pair.server.session.spare_bytes(), 0, "the next lies in it");
+    assert_eq!(read_all(&mut reading), 450_064);
+    assert_eq!(pair.server.session.spare_bytes(), 500_000);
+    pair.advance(Duration::from_millis(150));
+    assert_eq!(pair.server.session.spare_bytes(), 0);
+}
+
+#[test]
 fn an_item_longer_than_its_window_waits_for_its_reader() {
     let mut pair = Pair::with_limits(Limits::default(), windows(40_000));
     let (stream, mut reading) = pair.upload();

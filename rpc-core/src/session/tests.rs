@@ -898,6 +898,31 @@ fn large_payloads_travel_in_chunks_and_small_calls_pass_them() {
 }
 
 #[test]
+fn the_memory_of_large_payloads_is_kept_for_a_moment_when_nobody_has_it_any_more() {
+    let mut pair = Pair::new();
+    pair.server.automatic = false;
+    let (short, long) = (encoded(&"t"), encoded(&"t".repeat(500_000)));
+    let uploading = pair.client.call(TEXT, &[Arg::Bytes(long.to_vec())]);
+    pair.run();
+    assert_eq!(pair.server.session.spare_bytes(), 0, "the handler has it");
+    pair.server.finish_with(uploading.id, Outcome::Error(short.clone(), Vec::new()));
+    pair.server.history.clear();
+    // Beside the argument its length and what kind of argument it is.
+    let spare = pair.server.session.spare_bytes();
+    assert!((long.len()..long.len() + 8).contains(&spare), "{spare}");
+    let downloading = pair.client.call(TEXT, &[Arg::Bytes(short.to_vec())]);
+    pair.client.consume(&downloading);
+    pair.run();
+    pair.server.finish_with(downloading.id, Outcome::Error(long.clone(), Vec::new()));
+    pair.run();
+    assert_eq!(pair.client.session.spare_bytes(), 0, "the caller has it");
+    drop(downloading.take_outcome().expect("it has returned"));
+    assert_eq!(pair.client.session.spare_bytes(), long.len());
+    pair.advance(Duration::from_millis(150));
+    assert_eq!((pair.client.session.spare_bytes(), pair.server.session.spare_bytes()), (0, 0));
+}
+
+#[test]
 fn large_payloads_share_the_way() {
     let mut pair = Pair::new();
     pair.run();
