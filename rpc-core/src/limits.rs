@@ -108,7 +108,7 @@ pub struct Limits {
     /// How long a session with calls under way polls its socket before its thread may sleep, where that makes what it waits
     /// for come sooner. It measures by itself whether it does: between processes of one machine often, across a
     /// network hardly ever. It costs so much processor time at most for each message that is waited for, behind
-    /// all other tasks of the runtime. Default 50 µs; public zero, which is never.
+    /// all other tasks of the runtime. Default 50 µs; public zero, which is never. More than a second counts as one.
     pub busy_poll: Duration,
 }
 

@@ -22,6 +22,8 @@ const UNMEASURED_MIN: u32 = 16;
 const UNMEASURED_MAX: u32 = 4_096;
 /// A wait that takes longer than so many times what one may take awake counts as one that took as long: it says nothing.
 const LONG: u32 = 4;
+/// More makes no sense.
+const LONGEST: Duration = Duration::from_secs(1);
 
 pub(super) struct BusyPoll {
     /// How long a wait may be spent awake. Twice as long while that is tried: the peer may not have noticed yet that it helps.
@@ -67,6 +69,7 @@ impl Sum {
 impl BusyPoll {
     pub(super) fn new(max: Duration) -> Self {
         let phase = Phase::Unmeasured { waits: UNMEASURED_MIN };
+        let max = max.min(LONGEST);
         Self { max, is_awake: false, phase, unmeasured: UNMEASURED_MIN, wait: None }
     }
 

@@ -2,12 +2,15 @@ use super::*;
 
 const MAX: Duration = Duration::from_micros(50);
 
+/// After so many microseconds the peer answers, by the number of the exchange.
+type Answers = fn(u32) -> u64;
+
 /// A session and how soon its peer answers, by whether it stays awake.
 struct Waiting {
     poll: BusyPoll,
     now: Instant,
-    awake: fn(u32) -> u64,
-    asleep: fn(u32) -> u64,
+    awake: Answers,
+    asleep: Answers,
     exchanges: u32,
     /// What was spent awake.
     spent: Duration,
@@ -15,7 +18,7 @@ struct Waiting {
 
 impl Waiting {
     /// Answers take so many microseconds, by their number.
-    fn new(awake: fn(u32) -> u64, asleep: fn(u32) -> u64) -> Self {
+    fn new(awake: Answers, asleep: Answers) -> Self {
         let (poll, now) = (BusyPoll::new(MAX), Instant::now());
         Self { poll, now, awake, asleep, exchanges: 0, spent: Duration::ZERO }
     }
@@ -70,7 +73,7 @@ fn a_trial_gives_the_peer_time_to_wake() {
 #[test]
 fn who_is_not_answered_sooner_sleeps() {
     // A peer that is far, one that needs this core, one whose machine wakes fast, and one that takes its time.
-    let cases: [(fn(u32) -> u64, fn(u32) -> u64); 4] =
+    let cases: [(Answers, Answers); 4] =
         [(|_| 300, |_| 300), (|_| 110, |_| 10), (|_| 20, |_| 25), (|_| 60, |_| 100)];
     for (awake, asleep) in cases {
         let mut waiting = Waiting::new(awake, asleep);
@@ -117,6 +120,13 @@ fn what_is_sent_meanwhile_does_not_make_a_wait_longer() {
     assert!(!waiting.poll.is_awake(|| start + MAX));
     waiting.poll.wait(|| start + MAX);
     assert!(!waiting.poll.is_awake(|| start + MAX));
+}
+
+#[test]
+fn any_time_may_be_asked_for() {
+    let mut waiting = Waiting::new(|_| 12, |_| 85);
+    waiting.poll = BusyPoll::new(Duration::MAX);
+    assert!(waiting.exchange(1_000) > 900);
 }
 
 #[test]
