@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use rpc_core::{
-    Limits, Services, SocketError,
+    Limits, Services, SocketError, Streaming,
     driver::{self, SessionConfig, Side},
     memory::{self, MemoryTransport},
     rpc,
@@ -23,6 +23,8 @@ use tokio::time::Sleep;
 #[rpc]
 trait Next {
     async fn next(&self, number: u64) -> u64;
+    /// Each number costs a round trip.
+    async fn count(&self) -> Streaming<u64>;
 }
 
 struct Counting;
@@ -30,6 +32,10 @@ struct Counting;
 impl Next for Counting {
     async fn next(&self, number: u64) -> u64 {
         number + 1
+    }
+
+    async fn count(&self) -> Streaming<u64> {
+        Streaming::from_iter(0..).one_by_one()
     }
 }
 
@@ -80,8 +86,8 @@ impl Transport for SlowToWake {
     }
 }
 
-/// How often somebody was woken during so many calls, one after the other, that others had come before.
-async fn woken_during_calls(busy_poll: Duration, before: u64, calls: u64) -> usize {
+/// A client on such a link, and how often somebody was woken.
+fn connect(busy_poll: Duration) -> (NextClient, Arc<AtomicUsize>) {
     let woken = Arc::new(AtomicUsize::new(0));
     let slow = |transport| SlowToWake {
         transport,
@@ -97,7 +103,12 @@ async fn woken_during_calls(busy_poll: Duration, before: u64, calls: u64) -> usi
     let (_server, server_driver) = driver::start(slow(far), Side::Server, server);
     tokio::spawn(client_driver);
     tokio::spawn(server_driver);
-    let counter: NextClient = client.service();
+    (client.service(), woken)
+}
+
+/// How often somebody was woken during so many calls, one after the other, that others had come before.
+async fn woken_during_calls(busy_poll: Duration, before: u64, calls: u64) -> usize {
+    let (counter, woken) = connect(busy_poll);
     for number in 0..before {
         assert_eq!(counter.next(number).await.unwrap(), number + 1);
     }
@@ -118,4 +129,18 @@ async fn who_would_be_woken_late_stays_awake() {
 async fn who_is_told_not_to_sleeps() {
     let woken = woken_during_calls(Duration::ZERO, 0, 40).await;
     assert!(woken >= 40, "{woken} times for 40 calls");
+}
+
+#[tokio::test]
+async fn items_of_streams_keep_nobody_awake() {
+    let (counter, woken) = connect(Duration::from_secs(1));
+    let mut numbers = counter.count().await.unwrap();
+    for number in 0..100 {
+        if number == 50 {
+            woken.store(0, Ordering::Relaxed);
+        }
+        assert_eq!(numbers.next().await.unwrap().unwrap(), number);
+    }
+    let woken = woken.load(Ordering::Relaxed);
+    assert!(woken >= 50, "{woken} times for 50 items");
 }
