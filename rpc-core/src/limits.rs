@@ -20,7 +20,8 @@ pub struct Limits {
     /// that announces a larger one anyway breaks the protocol.
     pub payload_bytes_max: usize,
     /// Bytes of the peer's payloads that are being assembled from chunks or wait to run, and some for each argument and
-    /// each object that waits. Default 64 MiB; public 16 MiB. A call above it is refused with `ResourceExhausted`.
+    /// each object that waits. Default 64 MiB; public 16 MiB. A call above it is refused with `ResourceExhausted`. The memory
+    /// of long payloads that nobody has any more, 8 MiB at most, is kept for the next for a tenth of a second or two, on top.
     pub pending_bytes_max: usize,
     /// Results kept for pipelining at once. Default 4,096; public 512. A call whose result would be one too many is
     /// refused with `ResourceExhausted`.

@@ -18,16 +18,17 @@ use crate::{small_bytes::SmallBytes, time::Time};
 const LONG_BYTES: usize = 128 << 10;
 /// A session keeps so many bytes that nobody uses: eight payloads of a MiB under way at once.
 const KEPT_BYTES_MAX: usize = 8 << 20;
-/// Without a long payload for so long, it keeps none. So what all sessions keep is less than what has come in that time.
+/// How often a session lets go of those that nobody has used since the last time. So whatever a peer sends, what is kept of it
+/// was in use within twice that time.
 const KEPT_FOR: Duration = Duration::from_millis(100);
 
 /// What one session keeps.
 #[derive(Default)]
 pub(crate) struct Spares {
     kept: Option<Arc<Mutex<Kept>>>,
-    /// When a part of a long payload last came.
-    used: Time,
-    /// When to look whether any has come since.
+    /// A part of a long payload has come since the last look at them.
+    is_used: bool,
+    /// When to look next.
     due: Option<Time>,
 }
 
@@ -36,6 +37,8 @@ struct Kept {
     /// The last is the one that was used last.
     buffers: VecDeque<Vec<u8>>,
     bytes: usize,
+    /// So many, from the first on, were there at the last look already.
+    old: usize,
     /// Nobody needs what comes back.
     is_closed: bool,
 }
@@ -51,7 +54,7 @@ impl Spares {
     /// the rest is believed.
     pub(crate) fn append(&mut self, now: Time, payload: &mut Vec<u8>, part: &[u8], total: usize) {
         if total >= LONG_BYTES {
-            self.used = now;
+            self.is_used = true;
             self.due.get_or_insert(now + KEPT_FOR);
             if payload.capacity() == 0 {
                 *payload = self.take(total);
@@ -79,16 +82,14 @@ impl Spares {
         self.due
     }
 
-    /// Lets go of what nobody has needed for a while.
+    /// Lets go of what nobody has used for a while.
     pub(crate) fn expire(&mut self, now: Time) {
         if self.due.is_none_or(|due| due > now) {
             return;
         }
-        let quiet = self.used + KEPT_FOR;
-        self.due = (quiet > now).then_some(quiet);
-        if let (None, Some(kept)) = (self.due, &self.kept) {
-            *lock(kept) = Kept { is_closed: true, ..Kept::default() };
-        }
+        let is_used = std::mem::take(&mut self.is_used);
+        let is_left = self.kept.as_ref().is_some_and(|kept| lock(kept).let_go(is_used));
+        self.due = (is_used || is_left).then_some(now + KEPT_FOR);
     }
 
     /// Bytes that nobody uses.
@@ -105,6 +106,7 @@ impl Spares {
         let place = kept.buffers.iter().rposition(fits);
         let Some(buffer) = place.and_then(|place| kept.buffers.remove(place)) else { return Vec::new() };
         kept.bytes -= buffer.capacity();
+        kept.old -= usize::from(place < Some(kept.old));
         buffer
     }
 }
@@ -119,10 +121,21 @@ impl Kept {
             && let Some(oldest) = self.buffers.pop_front()
         {
             self.bytes -= oldest.capacity();
+            self.old = self.old.saturating_sub(1);
         }
         buffer.clear();
         self.bytes += bytes;
         self.buffers.push_back(buffer);
+    }
+
+    /// Whether any are left. Where none are and none will be needed, none are taken back either.
+    fn let_go(&mut self, is_used: bool) -> bool {
+        for buffer in self.buffers.drain(..self.old) {
+            self.bytes -= buffer.capacity();
+        }
+        self.old = self.buffers.len();
+        self.is_closed = self.buffers.is_empty() && !is_used;
+        !self.buffers.is_empty()
     }
 }
 

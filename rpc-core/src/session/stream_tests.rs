@@ -608,7 +608,7 @@ fn the_memory_of_large_items_is_kept_for_a_moment_when_they_were_read() {
     assert_eq!(pair.server.session.spare_bytes(), 0, "the next lies in it");
     assert_eq!(read_all(&mut reading), 450_064);
     assert_eq!(pair.server.session.spare_bytes(), 500_000);
-    pair.advance(Duration::from_millis(150));
+    pair.advance(Duration::from_millis(250));
     assert_eq!(pair.server.session.spare_bytes(), 0);
 }
 

@@ -918,7 +918,7 @@ fn the_memory_of_large_payloads_is_kept_for_a_moment_when_nobody_has_it_any_more
     assert_eq!(pair.client.session.spare_bytes(), 0, "the caller has it");
     drop(downloading.take_outcome().expect("it has returned"));
     assert_eq!(pair.client.session.spare_bytes(), long.len());
-    pair.advance(Duration::from_millis(150));
+    pair.advance(Duration::from_millis(250));
     assert_eq!((pair.client.session.spare_bytes(), pair.server.session.spare_bytes()), (0, 0));
 }
 

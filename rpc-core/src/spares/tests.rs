@@ -80,17 +80,32 @@ fn nothing_is_kept_where_nothing_comes() {
     let mut spares = Spares::default();
     let early = receive(&mut spares, Time::ZERO, 1, MIB);
     drop(receive(&mut spares, Time::ZERO, 2, MIB));
-    assert_eq!(spares.timeout(), Some(Time::ZERO + KEPT_FOR));
-    let half = Time::ZERO + KEPT_FOR / 2;
-    drop(receive(&mut spares, half, 3, MIB));
-    spares.expire(Time::ZERO + KEPT_FOR);
-    assert_eq!(kept(&spares), (1, MIB), "one came since");
-    assert_eq!(spares.timeout(), Some(half + KEPT_FOR));
-    spares.expire(half + KEPT_FOR);
+    let look = |number: u32| Time::ZERO + KEPT_FOR * number;
+    assert_eq!(spares.timeout(), Some(look(1)));
+    spares.expire(look(1));
+    assert_eq!((kept(&spares), spares.timeout()), ((1, MIB), Some(look(2))), "it came since");
+    spares.expire(look(2));
     assert_eq!((kept(&spares), spares.timeout()), ((0, 0), None));
     drop(early);
     assert_eq!(kept(&spares), (0, 0), "what comes back late is not kept either");
-    drop(receive(&mut spares, half + KEPT_FOR, 4, MIB));
+    drop(receive(&mut spares, look(3), 4, MIB));
+    assert_eq!((kept(&spares), spares.timeout()), ((1, MIB), Some(look(4))));
+}
+
+#[test]
+fn a_peer_that_goes_on_sending_little_keeps_no_more_than_that() {
+    let mut spares = Spares::default();
+    let payloads: Vec<Bytes> = (0..8).map(|number| receive(&mut spares, Time::ZERO, number, MIB)).collect();
+    drop(payloads);
+    assert_eq!(kept(&spares), (8, 8 * MIB));
+    let mut unfinished = Vec::new();
+    for look in 1..4 {
+        let now = Time::ZERO + KEPT_FOR * look;
+        // One payload is used over and over, another never ends.
+        drop(receive(&mut spares, now, 9, MIB));
+        spares.append(now, &mut unfinished, &[9], 10 * MIB);
+        spares.expire(now);
+    }
     assert_eq!(kept(&spares), (1, MIB));
 }
 
