@@ -22,7 +22,7 @@
 //! | enum | variant index, then the variant's fields |
 //! | unit, unit struct | nothing |
 
-use std::{any::Any, fmt, ops::Range};
+use std::{any::Any, fmt, ops::Range, str::Utf8Error};
 
 use bincode::{
     config::{self, Configuration},
@@ -129,6 +129,7 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8], budget: DecodeBudget) ->
 
 /// The same of a value beside a table of so many clients and streams: each is a byte or two in the payload, and much more
 /// as a value.
+#[inline(always)]
 pub(crate) fn decode_beside<T: DeserializeOwned>(
     objects: usize,
     bytes: &[u8],
@@ -142,7 +143,7 @@ pub(crate) fn decode_beside<T: DeserializeOwned>(
         depth_max: budget.depth_max,
     };
     let guard = Guard { source: &mut source, depth_left: budget.depth_max, room: size_of::<T>() };
-    let value = T::deserialize(guard).map_err(|Rejected(error)| error)?;
+    let value = T::deserialize(guard).map_err(|Rejected(error)| *error)?;
     match source.unread() {
         0 => Ok(value),
         trailing => Err(DecodeError::Trailing(trailing)),
@@ -228,9 +229,10 @@ impl<'de> Source<'de> {
         T::decode(&mut self.decoder).map_err(Rejected::from)
     }
 
-    #[inline(always)]
-    fn slice<T: BorrowDecode<'de, ()>>(&mut self) -> Result<T, Rejected> {
-        T::borrow_decode(&mut self.decoder).map_err(Rejected::from)
+    /// A length, and so many bytes. Called by all types that have strings, which then stay small enough to be inlined.
+    #[inline(never)]
+    fn slice(&mut self) -> Result<&'de [u8], Rejected> {
+        BorrowDecode::borrow_decode(&mut self.decoder).map_err(Rejected::from)
     }
 
     #[inline(always)]
@@ -240,14 +242,13 @@ impl<'de> Source<'de> {
 
     #[inline(always)]
     fn charge(&mut self, bytes: usize) -> Result<(), Rejected> {
-        self.memory_left = self.memory_left.checked_sub(bytes).ok_or(Rejected(DecodeError::OverBudget))?;
+        self.memory_left = self.memory_left.checked_sub(bytes).ok_or_else(Rejected::over_budget)?;
         Ok(())
     }
 
     #[inline(always)]
     fn charge_zero_sized(&mut self, count: usize) -> Result<(), Rejected> {
-        self.zero_sized_left =
-            self.zero_sized_left.checked_sub(count).ok_or(Rejected(DecodeError::OverBudget))?;
+        self.zero_sized_left = self.zero_sized_left.checked_sub(count).ok_or_else(Rejected::over_budget)?;
         Ok(())
     }
 }
@@ -265,7 +266,7 @@ impl<'a, 'de> Guard<'a, 'de> {
     #[inline(always)]
     fn enter<T>(self) -> Result<Self, Rejected> {
         let Some(depth_left) = self.depth_left.checked_sub(1) else {
-            return Err(Rejected(DecodeError::TooDeep(self.source.depth_max)));
+            return Err(DecodeError::TooDeep(self.source.depth_max).into());
         };
         if size_of::<T>() > self.room {
             self.source.charge(size_of::<T>())?;
@@ -295,19 +296,10 @@ macro_rules! primitives {
     )*};
 }
 
-macro_rules! slices {
-    ($($deserialize:ident $visit:ident $type:ty;)*) => {$(
-        #[inline]
-        fn $deserialize<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Rejected> {
-            visitor.$visit(self.source.slice::<$type>()?)
-        }
-    )*};
-}
-
 macro_rules! not_in_bincode {
     ($($deserialize:ident $what:literal;)*) => {$(
         fn $deserialize<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Rejected> {
-            Err(Rejected(DecodeError::Invalid(concat!("the type reads ", $what, ", which bincode does not carry").to_owned())))
+            Err(Rejected::invalid(concat!("the type reads ", $what, ", which bincode does not carry")))
         }
     )*};
 }
@@ -332,13 +324,29 @@ impl<'de> Deserializer<'de> for Guard<'_, 'de> {
         deserialize_char visit_char char;
     }
 
-    // Owned strings and buffers are read as borrowed slices too: the slice proves that the bytes are there before the
-    // visitor allocates for them.
-    slices! {
-        deserialize_str visit_borrowed_str &'de str;
-        deserialize_string visit_borrowed_str &'de str;
-        deserialize_bytes visit_borrowed_bytes &'de [u8];
-        deserialize_byte_buf visit_borrowed_bytes &'de [u8];
+    // Owned strings and buffers are read as borrowed slices too: the slice proves that the bytes are there before
+    // anything is allocated for them.
+
+    #[inline]
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Rejected> {
+        visitor.visit_borrowed_str(str::from_utf8(self.source.slice()?)?)
+    }
+
+    /// Checked after it was copied: where words are aligned, that is several times as fast for a short string.
+    #[inline(always)]
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Rejected> {
+        let copy = self.source.slice()?.to_vec();
+        visitor.visit_string(String::from_utf8(copy).map_err(|error| error.utf8_error())?)
+    }
+
+    #[inline]
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Rejected> {
+        visitor.visit_borrowed_bytes(self.source.slice()?)
+    }
+
+    #[inline]
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Rejected> {
+        self.deserialize_bytes(visitor)
     }
 
     not_in_bincode! {
@@ -353,7 +361,7 @@ impl<'de> Deserializer<'de> for Guard<'_, 'de> {
         match guard.source.primitive::<u8>()? {
             0 => visitor.visit_none(),
             1 => visitor.visit_some(guard),
-            other => Err(Rejected(DecodeError::Invalid(format!("{other} where an option has 0 or 1")))),
+            other => Err(Rejected::invalid(format!("{other} where an option has 0 or 1"))),
         }
     }
 
@@ -590,25 +598,51 @@ impl<'de> MapAccess<'de> for Elements<'_, 'de> {
     }
 }
 
-/// [`DecodeError`] as a serde error. Apart from it, so that the public type does not promise to be one.
+/// [`DecodeError`] as a serde error. Apart from it, so that the public type does not promise to be one, and in a box, so
+/// that a result is hardly longer than its value, which is moved through many of them.
 #[derive(Debug)]
-struct Rejected(DecodeError);
+struct Rejected(Box<DecodeError>);
+
+impl Rejected {
+    #[cold]
+    fn over_budget() -> Self {
+        DecodeError::OverBudget.into()
+    }
+
+    #[cold]
+    fn invalid(what: impl Into<String>) -> Self {
+        DecodeError::Invalid(what.into()).into()
+    }
+}
+
+impl From<DecodeError> for Rejected {
+    #[cold]
+    fn from(error: DecodeError) -> Self {
+        Self(Box::new(error))
+    }
+}
+
+impl From<Utf8Error> for Rejected {
+    #[cold]
+    fn from(error: Utf8Error) -> Self {
+        Self::invalid(error.to_string())
+    }
+}
 
 impl From<BincodeDecodeError> for Rejected {
     #[cold]
     fn from(error: BincodeDecodeError) -> Self {
-        Self(match error {
-            BincodeDecodeError::UnexpectedEnd { .. } => DecodeError::Truncated,
-            BincodeDecodeError::Utf8 { inner } => DecodeError::Invalid(inner.to_string()),
+        match error {
+            BincodeDecodeError::UnexpectedEnd { .. } => DecodeError::Truncated.into(),
             BincodeDecodeError::InvalidBooleanValue(byte) => {
-                DecodeError::Invalid(format!("{byte} where a bool has 0 or 1"))
+                Self::invalid(format!("{byte} where a bool has 0 or 1"))
             }
-            BincodeDecodeError::InvalidCharEncoding(_) => DecodeError::Invalid("not a character".to_owned()),
+            BincodeDecodeError::InvalidCharEncoding(_) => Self::invalid("not a character"),
             BincodeDecodeError::InvalidIntegerType { expected, found } => {
-                DecodeError::Invalid(format!("an integer of type {found:?} where {expected:?} is due"))
+                Self::invalid(format!("an integer of type {found:?} where {expected:?} is due"))
             }
-            other => DecodeError::Invalid(other.to_string()),
-        })
+            other => Self::invalid(other.to_string()),
+        }
     }
 }
 
@@ -623,7 +657,7 @@ impl std::error::Error for Rejected {}
 impl serde::de::Error for Rejected {
     #[cold]
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self(DecodeError::Invalid(message.to_string()))
+        Self::invalid(message.to_string())
     }
 }
 

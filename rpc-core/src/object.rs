@@ -344,13 +344,11 @@ pub(crate) fn writing<R>(passed: &mut Vec<Passed>, encode: impl FnOnce() -> R) -
         outer: Option<Table>,
     }
     impl Drop for Scope<'_> {
+        #[inline]
         fn drop(&mut self) {
             let added = WRITING.replace(self.outer).map_or(0, |table| table.added);
             if added > 0 {
-                PASSED.with_borrow_mut(|all| {
-                    let first = all.len() - added;
-                    self.passed.extend(all.drain(first..));
-                });
+                take_passed(added, self.passed);
             }
         }
     }
@@ -359,25 +357,40 @@ pub(crate) fn writing<R>(passed: &mut Vec<Passed>, encode: impl FnOnce() -> R) -
     encode()
 }
 
-/// Runs `decode`; clients that it deserializes are cloned out of the table, to call through `handle`.
-fn reading<R>(capabilities: &Capabilities, handle: &Arc<Handle>, decode: impl FnOnce() -> R) -> R {
-    struct Scope(Option<Reading>);
-    impl Drop for Scope {
-        fn drop(&mut self) {
-            IS_READING.set(self.0.is_some());
-            READING.replace(self.0.take());
-        }
+#[cold]
+fn take_passed(added: usize, into: &mut Vec<Passed>) {
+    PASSED.with_borrow_mut(|all| {
+        let first = all.len() - added;
+        into.extend(all.drain(first..));
+    });
+}
+
+/// While it lives, clients that are deserialized are cloned out of a table.
+struct ReadingScope(Option<Reading>);
+
+impl ReadingScope {
+    /// `None` where there is no table: most payloads name no objects and are decoded outside of any other.
+    #[inline(always)]
+    fn enter(capabilities: &Capabilities, handle: &Arc<Handle>) -> Option<Self> {
+        (capabilities.is_some() || IS_READING.get()).then(|| Self::replace(capabilities, handle))
     }
-    // Most payloads name no objects and are decoded outside of any other.
-    if capabilities.is_none() && !IS_READING.get() {
-        return decode();
+
+    #[inline(never)]
+    fn replace(capabilities: &Capabilities, handle: &Arc<Handle>) -> Self {
+        let reading = capabilities
+            .as_ref()
+            .map(|table| Reading { capabilities: Arc::clone(table), handle: Arc::clone(handle) });
+        IS_READING.set(reading.is_some());
+        Self(READING.replace(reading))
     }
-    let reading = capabilities
-        .as_ref()
-        .map(|table| Reading { capabilities: Arc::clone(table), handle: Arc::clone(handle) });
-    IS_READING.set(reading.is_some());
-    let _scope = Scope(READING.replace(reading));
-    decode()
+}
+
+impl Drop for ReadingScope {
+    #[inline]
+    fn drop(&mut self) {
+        IS_READING.set(self.0.is_some());
+        READING.replace(self.0.take());
+    }
 }
 
 /// A byte string of a call keeps the message that it came in, and the socket's buffer around that, as long as somebody has
@@ -385,6 +398,7 @@ fn reading<R>(capabilities: &Capabilities, handle: &Arc<Handle>, decode: impl Fn
 pub(crate) const SHARED_BYTES: usize = 32 << 10;
 
 /// Decodes a value whose clients and streams are in the table; what it calls, it calls through `handle`.
+#[inline(always)]
 pub(crate) fn decode<T: DeserializeOwned>(
     bytes: &[u8],
     capabilities: &Capabilities,
@@ -392,10 +406,12 @@ pub(crate) fn decode<T: DeserializeOwned>(
     budget: DecodeBudget,
 ) -> Result<T, DecodeError> {
     let objects = capabilities.as_ref().map_or(0, |table| table.len());
-    reading(capabilities, handle, || codec::decode_beside(objects, bytes, budget))
+    let _scope = ReadingScope::enter(capabilities, handle);
+    codec::decode_beside(objects, bytes, budget)
 }
 
 /// Decodes a value that lies in `bytes`. A byte string is not looked at, and shares them if it is `shared_min` long.
+#[inline(always)]
 pub(crate) fn decode_part<T: DeserializeOwned + 'static>(
     bytes: &SmallBytes,
     range: Range<usize>,

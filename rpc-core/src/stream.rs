@@ -340,12 +340,7 @@ impl Reading {
             match ready!(self.poll_piece(cx)) {
                 Piece::Items { items, .. } => self.open = Some(Open::new(items)),
                 Piece::Large { head, item } => {
-                    let bytes = match head.is_empty() {
-                        true => item.bytes,
-                        false => [&head[..], &item.bytes].concat().into(),
-                    };
-                    let whole = 0..bytes.len();
-                    let item = decode::<T>(&bytes, whole, &item.capabilities, self.handle.as_ref());
+                    let item = decode_large::<T>(&head, item, self.handle.as_ref());
                     return Poll::Ready(Some(item.map_err(StreamError::BadItem)));
                 }
                 Piece::Missed(count) => return Poll::Ready(Some(Err(StreamError::Missed { count }))),
@@ -430,6 +425,8 @@ impl Open {
     }
 }
 
+/// Inlined, so that a short item is made where its reader gets it.
+#[inline(always)]
 fn decode<T: DeserializeOwned + 'static>(
     bytes: &SmallBytes,
     range: Range<usize>,
@@ -439,6 +436,19 @@ fn decode<T: DeserializeOwned + 'static>(
     let handle = handle.unwrap_or(Handle::never_open());
     // Items that are little of the message they came in were copied out of it when it was read.
     object::decode_part(bytes, range, capabilities, handle, handle.link.budget, LONG_BYTES)
+}
+
+#[inline(never)]
+fn decode_large<T: DeserializeOwned + 'static>(
+    head: &[u8],
+    item: Encoded,
+    handle: Option<&Arc<Handle>>,
+) -> Result<T, DecodeError> {
+    let bytes = match head.is_empty() {
+        true => item.bytes,
+        false => [head, &item.bytes].concat().into(),
+    };
+    decode(&bytes, 0..bytes.len(), &item.capabilities, handle)
 }
 
 // ---- travelling ----

@@ -1,6 +1,7 @@
-//! How long a driver keeps its thread: turns are bounded in bytes, whatever waits to be read or sent.
+//! How long a driver, or what it runs, keeps its thread: turns are bounded, whatever waits to be read, sent or made.
 
 use std::{
+    future::poll_fn,
     pin::{Pin, pin},
     sync::{
         Arc,
@@ -12,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use rpc_core::{
-    CloseReason, Services, SocketError,
+    CloseReason, Limits, Services, SocketError, Streaming,
     driver::{self, SessionConfig, Side},
     memory::{self, MemoryTransport},
     rpc,
@@ -24,6 +25,24 @@ trait Store {
     async fn put(&self, bytes: Bytes) -> u64;
     /// Works, and holds its thread meanwhile, for longer than handlers have in a turn.
     async fn sort(&self, bytes: Vec<u8>) -> u64;
+}
+
+#[rpc]
+trait Source {
+    async fn numbers(&self) -> Streaming<u64>;
+}
+
+struct Making {
+    made: Arc<AtomicUsize>,
+}
+
+impl Source for Making {
+    async fn numbers(&self) -> Streaming<u64> {
+        let made = Arc::clone(&self.made);
+        Streaming::from_iter((0..).inspect(move |_| {
+            made.fetch_add(1, Ordering::Relaxed);
+        }))
+    }
 }
 
 #[derive(Default)]
@@ -93,7 +112,7 @@ fn watch(transport: MemoryTransport) -> (Watched, Arc<Moved>, Longest) {
 /// Runs a driver, turn by turn.
 async fn run(driver: impl Future<Output = CloseReason>, moved: Arc<Moved>, longest: Longest) {
     let mut driver = pin!(driver);
-    std::future::poll_fn(|cx| {
+    poll_fn(|cx| {
         let polled = Pin::new(&mut driver).as_mut().poll(cx);
         longest.read.fetch_max(moved.read.swap(0, Ordering::Relaxed), Ordering::Relaxed);
         longest.sent.fetch_max(moved.sent.swap(0, Ordering::Relaxed), Ordering::Relaxed);
@@ -154,4 +173,44 @@ async fn cancels_are_heard_before_the_calls_start_that_they_cancel() {
     assert_eq!(server.stats().await.answers_unfinished, 0);
     let sorted = sorted.load(Ordering::Relaxed);
     assert!(sorted < CALLS / 10, "{sorted} of {CALLS} ran, all but one of which were cancelled");
+}
+
+/// A producer that never waits has room for many portions: others have their turn between any two of them.
+#[tokio::test]
+async fn a_producer_that_has_more_lets_other_tasks_run_between_its_portions() {
+    const WINDOW: usize = 1 << 20;
+    const PORTION: usize = 64 << 10;
+    /// What an item takes of the window, at least.
+    const ITEM: usize = 64;
+    let made = Arc::new(AtomicUsize::new(0));
+    let longest = Arc::new(AtomicUsize::new(0));
+    let (near, far) = memory::pipe();
+    let services = Services::new().with(SourceServer::new(Making { made: Arc::clone(&made) }));
+    let limits = Limits { stream_window_bytes: WINDOW, ..Limits::default() };
+    let (client, client_driver) =
+        driver::start(near, Side::Client, SessionConfig { limits, ..SessionConfig::default() });
+    let (_server, server_driver) =
+        driver::start(far, Side::Server, SessionConfig { services, ..SessionConfig::default() });
+    tokio::spawn(client_driver);
+    tokio::spawn(server_driver);
+    // Behind all that can run, once more each time. `yield_now` would run when nothing else can.
+    let bystander = tokio::spawn({
+        let longest = Arc::clone(&longest);
+        poll_fn(move |cx| {
+            longest.fetch_max(made.swap(0, Ordering::Relaxed), Ordering::Relaxed);
+            cx.waker().wake_by_ref();
+            Poll::<()>::Pending
+        })
+    });
+    let source: SourceClient = client.service();
+    let reader = tokio::spawn(async move {
+        let mut numbers = source.numbers().await.unwrap();
+        for _ in 0..2 * WINDOW / ITEM {
+            numbers.next().await.unwrap().unwrap();
+        }
+    });
+    reader.await.unwrap();
+    bystander.abort();
+    let longest = longest.load(Ordering::Relaxed);
+    assert!((PORTION / 2 / ITEM..=PORTION / ITEM).contains(&longest), "{longest} items were made at once");
 }

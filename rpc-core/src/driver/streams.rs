@@ -23,8 +23,8 @@ use crate::{
     wire::StreamId,
 };
 
-/// What a producer adds at once: what takes longer to make lets the first of it leave.
-const FILL_BYTES: i64 = 32 << 10;
+/// What a producer adds at once. Then it lets other tasks go on, and what it added leave while it makes more.
+const FILL_BYTES: i64 = 64 << 10;
 
 /// What waits to be sent of all streams of a session, as its producers see it: while it is too much, none makes more.
 /// Without it, each could add a long item before the session has said that there is no room.
@@ -160,36 +160,35 @@ impl Future for Pump {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let pump = self.get_mut();
-        loop {
-            pump.producer.waker.register(cx.waker());
-            if let Some(reason) = pump.producer.stopped.get() {
-                if let Some(source) = &mut pump.source {
-                    source.stopped(reason);
-                }
-                return pump.over();
+        pump.producer.waker.register(cx.waker());
+        if let Some(reason) = pump.producer.stopped.get() {
+            if let Some(source) = &mut pump.source {
+                source.stopped(reason);
             }
-            let room = pump.producer.room.load(Ordering::Acquire);
-            if room <= 0 || pump.producer.backlog.is_full() {
-                return Poll::Pending;
-            }
-            let Some(source) = &mut pump.source else { return Poll::Ready(()) };
-            let mut fill = Fill::new(&pump.link, room.min(FILL_BYTES));
-            let polled = poll_fill(source, cx, &mut fill);
-            let pieces = fill.finish();
-            let charge: u64 = pieces.iter().map(Piece::charge).sum();
-            pump.producer.room.fetch_sub(i64::try_from(charge).unwrap_or(i64::MAX), Ordering::AcqRel);
-            let has_ended = matches!(pieces.last(), Some(Piece::End(_)));
-            if !pieces.is_empty() {
-                pump.producer.backlog.submitted.fetch_add(charge, Ordering::AcqRel);
-                pump.link.submit(Submission::Stream(pump.stream, pieces));
-            }
-            if has_ended {
-                return pump.over();
-            }
-            if polled.is_pending() {
-                return Poll::Pending;
-            }
+            return pump.over();
         }
+        let room = pump.producer.room.load(Ordering::Acquire);
+        if room <= 0 || pump.producer.backlog.is_full() {
+            return Poll::Pending;
+        }
+        let Some(source) = &mut pump.source else { return Poll::Ready(()) };
+        let mut fill = Fill::new(&pump.link, room.min(FILL_BYTES));
+        let polled = poll_fill(source, cx, &mut fill);
+        let pieces = fill.finish();
+        let charge: u64 = pieces.iter().map(Piece::charge).sum();
+        pump.producer.room.fetch_sub(i64::try_from(charge).unwrap_or(i64::MAX), Ordering::AcqRel);
+        let has_ended = matches!(pieces.last(), Some(Piece::End(_)));
+        if !pieces.is_empty() {
+            pump.producer.backlog.submitted.fetch_add(charge, Ordering::AcqRel);
+            pump.link.submit(Submission::Stream(pump.stream, pieces));
+        }
+        if has_ended {
+            return pump.over();
+        }
+        if polled.is_ready() {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
     }
 }
 

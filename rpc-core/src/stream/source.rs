@@ -50,6 +50,8 @@ pub(crate) struct Fill<'a> {
     /// Where the last whole item ends in them: an encoder that panics leaves half of one.
     whole: usize,
     count: u64,
+    /// What the item that is being encoded names beside its bytes.
+    passed: Vec<Passed>,
     pieces: Vec<Piece>,
     has_ended: bool,
 }
@@ -57,7 +59,16 @@ pub(crate) struct Fill<'a> {
 impl<'a> Fill<'a> {
     /// Takes items that take up to `room`, and one more.
     pub(crate) fn new(link: &'a Arc<Link>, room: i64) -> Self {
-        Self { link, room, packed: Vec::new(), whole: 0, count: 0, pieces: Vec::new(), has_ended: false }
+        Self {
+            link,
+            room,
+            packed: Vec::new(),
+            whole: 0,
+            count: 0,
+            passed: Vec::new(),
+            pieces: Vec::new(),
+            has_ended: false,
+        }
     }
 
     pub(crate) fn has_room(&self) -> bool {
@@ -81,16 +92,16 @@ impl<'a> Fill<'a> {
             return Ok(());
         }
         let start = self.packed.len();
-        let mut passed = Vec::new();
-        let Self { packed, .. } = self;
-        let length = object::writing(&mut passed, || put_sized(packed, |out| codec::encode(value, out)))?;
+        let Self { packed, passed, .. } = self;
+        passed.clear();
+        let length = object::writing(passed, || put_sized(packed, |out| codec::encode(value, out)))?;
         if passed.is_empty() && length <= ITEMS_BYTES {
             self.packed_item(start);
             return Ok(());
         }
         let item = self.packed.split_off(self.packed.len() - length);
         self.packed.truncate(start);
-        let capabilities = object::capabilities(Capability::of_all(&passed, self.link));
+        let capabilities = object::capabilities(Capability::of_all(&self.passed, self.link));
         self.encoded(Encoded { bytes: item.into(), capabilities });
         Ok(())
     }
