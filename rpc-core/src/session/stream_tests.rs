@@ -960,6 +960,104 @@ fn a_window_does_not_grow_for_a_reader_that_is_slower_than_the_link() {
     assert_eq!(window, 64 << 10);
 }
 
+/// Reads so many items a millisecond, for so long, over a round trip of 0.4 ms.
+fn read_slowly(
+    pair: &mut Pair,
+    far: &mut Far,
+    (stream, reading): &mut (StreamId, Reading),
+    items: usize,
+    time: Duration,
+) {
+    for _ in 0..time.as_millis() {
+        for _ in 0..items {
+            look(reading);
+        }
+        far.run(pair, Duration::from_millis(1), |pair| _ = pair.client.fill(*stream, 1_000));
+    }
+}
+
+fn window(pair: &Pair, stream: StreamId) -> u64 {
+    pair.server.session.outgoing.streams.window(stream).map_or(0, |(window, _)| window)
+}
+
+#[test]
+fn where_round_trips_are_short_a_window_follows_what_is_read() {
+    let mut pair = Pair::new();
+    let mut flow = pair.upload();
+    let mut far = Far::new(Duration::from_micros(200));
+    far.run(&mut pair, Duration::from_millis(20), |pair| {
+        pair.client.fill(flow.0, 10_000);
+        read_all(&mut flow.1);
+    });
+    let wide = window(&pair, flow.0);
+    assert!(wide > 1 << 20, "it grew to {wide}");
+    // One that reads 100 KB a millisecond and needs 80 KB.
+    read_slowly(&mut pair, &mut far, &mut flow, 100, Duration::from_millis(100));
+    let narrow = window(&pair, flow.0);
+    assert!((64 << 10..100_000).contains(&narrow), "{wide} became {narrow}");
+    // No narrower than it was to begin with.
+    read_slowly(&mut pair, &mut far, &mut flow, 1, Duration::from_millis(500));
+    assert_eq!(window(&pair, flow.0), 64 << 10);
+    pair.server.session.outgoing.streams.check_books();
+    drop(flow);
+    pair.check_empty();
+}
+
+#[test]
+fn a_window_that_becomes_narrower_than_the_item_that_arrives_lets_it_in() {
+    let limits = Limits { stream_window_bytes_max: 1 << 20, ..Limits::default() };
+    for length in [500_000, 700_000, 1_000_000] {
+        let mut pair = Pair::with_limits(limits.clone(), limits.clone());
+        let mut flow = pair.upload();
+        let mut far = Far::new(Duration::from_micros(200));
+        far.run(&mut pair, Duration::from_millis(20), |pair| {
+            pair.client.fill(flow.0, 10_000);
+            read_all(&mut flow.1);
+        });
+        assert_eq!(window(&pair, flow.0), 1 << 20);
+        pair.client.fill(flow.0, 10_000);
+        pair.client.send(flow.0, large(length));
+        let mut found = false;
+        for _ in 0..500 {
+            found |= matches!(look(&mut flow.1), Some(Piece::Large { item, .. }) if item.len() == length);
+            far.run(&mut pair, Duration::from_micros(700), |_| {});
+        }
+        assert!(found, "{length} bytes did not come");
+        assert!(window(&pair, flow.0) < length as u64, "it has become no narrower");
+        drop(flow);
+        pair.check_empty();
+    }
+}
+
+#[test]
+fn a_window_keeps_room_beside_what_its_reader_has_read_and_not_told() {
+    const ITEM: u64 = 10_000 + 64 + 2;
+    let limits = Limits { stream_window_bytes_max: 1 << 20, ..Limits::default() };
+    let mut pair = Pair::with_limits(limits.clone(), limits);
+    let mut flow = pair.upload();
+    let mut far = Far::new(Duration::from_micros(200));
+    far.run(&mut pair, Duration::from_millis(20), |pair| {
+        pair.client.fill(flow.0, 10_000);
+        read_all(&mut flow.1);
+    });
+    // From here on its reader tells nothing of itself: it has read all, and tells it bit by bit.
+    far.run(&mut pair, Duration::from_millis(1), |pair| _ = pair.client.fill(flow.0, 10_000));
+    let streams = |pair: &Pair| pair.server.session.outgoing.streams.window(flow.0).expect("it is open");
+    for _ in 0..3 {
+        let (before, unread) = streams(&pair);
+        pair.now = pair.now + Duration::from_millis(1);
+        let now = pair.now;
+        pair.server.session.outgoing.streams.consumed(now, flow.0, 26 * ITEM);
+        let (after, _) = streams(&pair);
+        assert!(after >= before - before / 4, "{before} became {after}, of which {unread} are taken");
+    }
+    let (after, unread) = streams(&pair);
+    assert!(after < 700_000 && unread < after / 2, "{unread} of {after} are taken");
+    pair.run();
+    assert!(pair.client.room(flow.0) > 0, "nobody tells it to go on");
+    drop(flow);
+}
+
 #[test]
 fn windows_share_what_they_may_grow_by() {
     let limits = Limits {

@@ -8,9 +8,12 @@ use crate::{
 };
 
 /// Shorter round trips are not told apart from the time that the sides take to react.
-const ROUND_TRIP_MIN: Duration = Duration::from_micros(200);
-/// How fast a stream is read is not told from less: what piled up is read in bursts.
-const READING_MIN: Duration = Duration::from_millis(2);
+const ROUND_TRIP_MIN: Duration = Duration::from_micros(100);
+/// How fast a stream is read is not told from less.
+const READING_MIN: Duration = Duration::from_micros(500);
+/// What comes over a shorter round trip comes in bursts as well: while a thread was kept from running it piled up, and then
+/// it is read at once. A window made for that is a queue that all others of the session stand in.
+const BURSTY: Duration = Duration::from_millis(2);
 
 /// How fast a stream is read, and how long its round trip is.
 pub(super) struct Pace {
@@ -24,12 +27,23 @@ pub(super) struct Pace {
     read: u64,
     /// The longest item in chunks that the window had room for.
     longest: u64,
+    /// The windows that were due the last times.
+    due: [u64; 3],
 }
 
 impl Pace {
     /// Of a stream that opens with so much credit.
     pub(super) fn new(granted: u64) -> Self {
-        Self { received: 0, granted, probe: None, round_trip: None, since: Time::ZERO, read: 0, longest: 0 }
+        Self {
+            received: 0,
+            granted,
+            probe: None,
+            round_trip: None,
+            since: Time::ZERO,
+            read: 0,
+            longest: 0,
+            due: [granted; 3],
+        }
     }
 
     pub(super) fn arrived(&mut self, now: Time, bytes: u64) {
@@ -55,8 +69,8 @@ impl Pace {
         self.granted += bytes;
     }
 
-    /// So much more was read; gives the window that the stream could use, if that is more than it has.
-    pub(super) fn wider(&mut self, now: Time, bytes: u64, window: u64) -> Option<u64> {
+    /// So much more was read; gives the window that the stream should have now, if that can be told.
+    pub(super) fn window(&mut self, now: Time, bytes: u64, window: u64) -> Option<u64> {
         self.read += bytes;
         let round_trip = self.round_trip?.max(ROUND_TRIP_MIN);
         let taken = self.since.until(now);
@@ -65,13 +79,25 @@ impl Pace {
         }
         let read = std::mem::take(&mut self.read);
         self.since = now;
+        let in_two_round_trips = 2 * u128::from(read) * round_trip.as_micros() / taken.as_micros().max(1);
+        // Twice at once is as fast as a round trip tells.
+        let due = |window_due: u128| u64::try_from(window_due).unwrap_or(u64::MAX).min(2 * window);
+        if round_trip < BURSTY {
+            // One that became too narrow is wide again after a few more.
+            self.due = [due(in_two_round_trips), self.due[0], self.due[1]];
+            return Some(median(self.due));
+        }
         // Half an item cannot be read: a window of almost two long ones lets through one in a round trip. Where that is short,
         // the next one is here before that is noticed.
-        let half_read = if round_trip >= READING_MIN { self.longest } else { 0 };
-        let wanted =
-            2 * u128::from(read) * round_trip.as_micros() / taken.as_micros().max(1) + u128::from(half_read);
-        // Twice at once is as fast as a round trip tells.
-        let wanted = u64::try_from(wanted).unwrap_or(u64::MAX).min(2 * window);
-        (wanted > window).then_some(wanted)
+        let due = due(in_two_round_trips + u128::from(self.longest));
+        Some(due.max(window))
     }
 }
+
+fn median(mut three: [u64; 3]) -> u64 {
+    three.sort_unstable();
+    three[1]
+}
+
+#[cfg(test)]
+mod tests;

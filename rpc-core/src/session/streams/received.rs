@@ -179,8 +179,7 @@ impl Streams {
         }
         entry.assembling =
             Some(Assembling { total, bytes: Vec::new(), capabilities, charge, reserved: false });
-        // Its reader may keep to itself that it has read a quarter of the window.
-        if charge > entry.window - entry.window / 4 && !entry.stopped {
+        if entry.needs_reader() {
             self.events.push_back(StreamEvent::Awaited { inlet: Arc::clone(&entry.inlet) });
         }
         if let Some(failure) = failure {
@@ -276,19 +275,23 @@ impl Streams {
             self.unread_ends_bytes -= read;
             return self.give_back(freed);
         }
-        let for_items = self.room_for_items();
+        let (for_items, first_window) = (self.room_for_items(), self.first_window());
         let Some(entry) = self.inlets.get_mut(&stream).filter(|entry| !entry.stopped) else { return };
         let freed = entry.read(bytes);
         if entry.flow == Flow::Window
-            && let Some(window) = entry.pace.wider(now, bytes, entry.window)
+            && let Some(window) = entry.pace.window(now, bytes, entry.window)
         {
             let most = (self.limits.stream_window_bytes_max as u64).min(CREDIT_MAX);
-            // Windows shrink only when their streams end. What they leave lets the longest item in.
+            // What windows leave lets the longest item in.
             let left = self.unreserved.saturating_sub(for_items);
             let more = window.min(most).saturating_sub(entry.window).min(left);
+            let less = entry.shrink_to(window.max(first_window));
             entry.window += more;
-            self.unreserved -= more;
+            self.unreserved = self.unreserved + less - more;
             entry.inlet.report_at(entry.window / 4);
+            if less > 0 && entry.needs_reader() {
+                self.events.push_back(StreamEvent::Awaited { inlet: Arc::clone(&entry.inlet) });
+            }
         }
         entry.grant(now, stream, &mut self.control);
         self.give_back(freed);
@@ -446,6 +449,22 @@ impl Entry {
         };
         let open = (self.window.saturating_sub(self.unread) + rest as u64).min(CREDIT_MAX);
         i64::try_from(open).unwrap_or(i64::MAX)
+    }
+
+    /// Whether the item that is arriving may need more than the window has: its reader may keep to itself that it has read a
+    /// quarter of that.
+    fn needs_reader(&self) -> bool {
+        let charge = self.assembling.as_ref().map_or(0, |item| item.charge);
+        charge > self.window - self.window / 4 && !self.stopped
+    }
+
+    /// Makes the window narrower; gives by how much. What the peer may send already stays its own. A quarter at once: so
+    /// what its reader has read and not told, up to a quarter of what it was, does not fill what is left.
+    fn shrink_to(&mut self, window: u64) -> u64 {
+        let unused = u64::try_from(self.open().saturating_sub(self.credit)).unwrap_or(0);
+        let less = self.window.saturating_sub(window).min(unused).min(self.window / 4);
+        self.window -= less;
+        less
     }
 
     /// Lets the peer send what there is room for, if that is worth a frame.
