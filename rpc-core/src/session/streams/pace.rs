@@ -8,9 +8,9 @@ use crate::{
 };
 
 /// Shorter round trips are not told apart from the time that the sides take to react.
-const ROUND_TRIP_MIN: Duration = Duration::from_micros(100);
+const ROUND_TRIP_MIN: Duration = Duration::from_micros(75);
 /// How fast a stream is read is not told from less.
-const READING_MIN: Duration = Duration::from_micros(500);
+const READING_MIN: Duration = Duration::from_millis(1);
 /// What comes over a shorter round trip comes in bursts as well: while a thread was kept from running it piled up, and then
 /// it is read at once. A window made for that is a queue that all others of the session stand in.
 const BURSTY: Duration = Duration::from_millis(2);
