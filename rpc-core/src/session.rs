@@ -546,6 +546,7 @@ impl<W: Waiter> Session<W> {
         let Some(mut frames) = self.reading.take() else { return Ok(()) };
         loop {
             if self.take_plain(now, &mut frames) {
+                self.outgoing.streams.saw_call(now);
                 continue;
             }
             let Some(frame) = frames.next_frame()? else { break };
@@ -610,8 +611,14 @@ impl<W: Waiter> Session<W> {
                 Ok(())
             }
             Frame::Define(define) => self.answers.define(define),
-            Frame::Call(call) => self.handle_call(now, call),
-            Frame::Return(answer) => self.handle_return(answer),
+            Frame::Call(call) => {
+                self.saw_call(now, &call.objects);
+                self.handle_call(now, call)
+            }
+            Frame::Return(answer) => {
+                self.saw_call(now, &answer.objects);
+                self.handle_return(answer)
+            }
             Frame::Cancel(id) => self.answers.cancel(id, &mut self.outgoing),
             Frame::Release(ids) => ids.into_iter().try_for_each(|id| self.answers.release(id)),
             Frame::ReleaseObjects(objects) => objects
@@ -639,6 +646,13 @@ impl<W: Waiter> Session<W> {
             }
             // Acknowledgements belong to resume, which neither side offers in this version.
             Frame::Ack { .. } => Err(Violation::ForgedAck),
+        }
+    }
+
+    /// Streams make room for calls beside them. One that opens a stream is not beside it.
+    fn saw_call<T>(&mut self, now: Time, objects: &[T]) {
+        if objects.is_empty() {
+            self.outgoing.streams.saw_call(now);
         }
     }
 

@@ -960,7 +960,7 @@ fn a_window_does_not_grow_for_a_reader_that_is_slower_than_the_link() {
     assert_eq!(window, 64 << 10);
 }
 
-/// Reads so many items a millisecond, for so long, over a round trip of 0.4 ms.
+/// Reads so many items a millisecond, for so long, over a round trip of 0.4 ms and beside calls.
 fn read_slowly(
     pair: &mut Pair,
     far: &mut Far,
@@ -972,8 +972,14 @@ fn read_slowly(
         for _ in 0..items {
             look(reading);
         }
+        saw_call(pair);
         far.run(pair, Duration::from_millis(1), |pair| _ = pair.client.fill(*stream, 1_000));
     }
+}
+
+/// As if the reader's side had been called.
+fn saw_call(pair: &mut Pair) {
+    pair.server.session.outgoing.streams.saw_call(pair.now);
 }
 
 fn window(pair: &Pair, stream: StreamId) -> u64 {
@@ -981,7 +987,7 @@ fn window(pair: &Pair, stream: StreamId) -> u64 {
 }
 
 #[test]
-fn where_round_trips_are_short_a_window_follows_what_is_read() {
+fn beside_calls_and_where_round_trips_are_short_a_window_follows_what_is_read() {
     let mut pair = Pair::new();
     let mut flow = pair.upload();
     let mut far = Far::new(Duration::from_micros(200));
@@ -991,6 +997,13 @@ fn where_round_trips_are_short_a_window_follows_what_is_read() {
     });
     let wide = window(&pair, flow.0);
     assert!(wide > 1 << 20, "it grew to {wide}");
+    // One that is alone keeps what it has, however slowly it is read.
+    for _ in 0..100 {
+        pair.client.fill(flow.0, 10_000);
+        (0..10).for_each(|_| _ = look(&mut flow.1));
+        far.run(&mut pair, Duration::from_millis(3), |_| {});
+    }
+    assert!(window(&pair, flow.0) >= wide);
     // One that reads 100 KB a millisecond and needs 80 KB.
     read_slowly(&mut pair, &mut far, &mut flow, 100, Duration::from_millis(100));
     let narrow = window(&pair, flow.0);
@@ -1020,6 +1033,7 @@ fn a_window_that_becomes_narrower_than_the_item_that_arrives_lets_it_in() {
         let mut found = false;
         for _ in 0..500 {
             found |= matches!(look(&mut flow.1), Some(Piece::Large { item, .. }) if item.len() == length);
+            saw_call(&mut pair);
             far.run(&mut pair, Duration::from_micros(700), |_| {});
         }
         assert!(found, "{length} bytes did not come");
@@ -1047,6 +1061,7 @@ fn a_window_keeps_room_beside_what_its_reader_has_read_and_not_told() {
         let (before, unread) = streams(&pair);
         pair.now = pair.now + Duration::from_millis(1);
         let now = pair.now;
+        saw_call(&mut pair);
         pair.server.session.outgoing.streams.consumed(now, flow.0, 26 * ITEM);
         let (after, _) = streams(&pair);
         assert!(after >= before - before / 4, "{before} became {after}, of which {unread} are taken");
@@ -1056,6 +1071,28 @@ fn a_window_keeps_room_beside_what_its_reader_has_read_and_not_told() {
     pair.run();
     assert!(pair.client.room(flow.0) > 0, "nobody tells it to go on");
     drop(flow);
+}
+
+#[test]
+fn calls_are_beside_streams_unless_they_open_them() {
+    let mut pair = Pair::new();
+    let flow = pair.upload();
+    assert!(!pair.server.session.outgoing.streams.is_beside_calls(pair.now), "it opened the stream");
+    pair.advance(Duration::from_millis(101));
+    let call = pair.client.call(TEXT, &[text(1)]);
+    pair.run();
+    assert!(pair.server.session.outgoing.streams.is_beside_calls(pair.now));
+    assert!(!pair.client.session.outgoing.streams.is_beside_calls(pair.now), "it has not been answered");
+    pair.advance(Duration::from_millis(101));
+    assert!(!pair.server.session.outgoing.streams.is_beside_calls(pair.now), "it is long ago");
+    // One that names another's result is not of the plain ones.
+    let second = pair.client.call(TEXT, &[(&call).into()]);
+    pair.run();
+    assert!(pair.server.session.outgoing.streams.is_beside_calls(pair.now));
+    pair.server.finish_next();
+    pair.run();
+    assert!(pair.client.session.outgoing.streams.is_beside_calls(pair.now), "it was answered");
+    drop((flow, call, second));
 }
 
 #[test]

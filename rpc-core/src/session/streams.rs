@@ -28,6 +28,7 @@ use crate::{
     limits::Limits,
     object::Home,
     stream::{Inlet, Piece, StreamSlot},
+    time::Time,
     wire::{Frame, Offer, StreamId},
 };
 
@@ -63,6 +64,8 @@ pub(crate) struct Streams {
     unreserved: u64,
     /// Streams whose next item is longer than that.
     short_of_buffer: VecDeque<StreamId>,
+    /// When a call or a result came that brought no streams or objects.
+    last_call: Option<Time>,
     /// Goes out with the next message.
     control: Vec<Frame>,
     events: VecDeque<StreamEvent>,
@@ -98,6 +101,7 @@ impl Streams {
             unread_ends_bytes: 0,
             unreserved: limits.stream_buffer_bytes_max as u64,
             short_of_buffer: VecDeque::new(),
+            last_call: None,
             control: Vec::new(),
             events: VecDeque::new(),
             limits,

@@ -7,13 +7,20 @@ use crate::{
     wire::{ITEM_CHUNK_BYTES, ITEM_OVERHEAD},
 };
 
-/// Shorter round trips are not told apart from the time that the sides take to react.
-const ROUND_TRIP_MIN: Duration = Duration::from_micros(75);
-/// How fast a stream is read is not told from less.
-const READING_MIN: Duration = Duration::from_millis(1);
-/// What comes over a shorter round trip comes in bursts as well: while a thread was kept from running it piled up, and then
-/// it is read at once. A window made for that is a queue that all others of the session stand in.
-const BURSTY: Duration = Duration::from_millis(2);
+/// Shorter round trips are not told apart from the time that the sides take to react, and how fast a stream is read is not
+/// told from less: what piled up is read in bursts.
+const ALONE: Least = Least { round_trip: Duration::from_micros(200), reading: Duration::from_millis(2) };
+/// Where calls are made beside a stream, all that is on its way is a queue that they stand in.
+const BESIDE_CALLS: Least =
+    Least { round_trip: Duration::from_micros(40), reading: Duration::from_millis(1) };
+/// Over shorter round trips than this, a window that became too narrow is wide again before anybody notices.
+const NEAR: Duration = Duration::from_millis(2);
+
+/// What is not told from less.
+struct Least {
+    round_trip: Duration,
+    reading: Duration,
+}
 
 /// How fast a stream is read, and how long its round trip is.
 pub(super) struct Pace {
@@ -27,7 +34,7 @@ pub(super) struct Pace {
     read: u64,
     /// The longest item in chunks that the window had room for.
     longest: u64,
-    /// The windows that were due the last times.
+    /// The windows that were due the last times, as far as it follows what is read.
     due: [u64; 3],
 }
 
@@ -70,27 +77,33 @@ impl Pace {
     }
 
     /// So much more was read; gives the window that the stream should have now, if that can be told.
-    pub(super) fn window(&mut self, now: Time, bytes: u64, window: u64) -> Option<u64> {
+    pub(super) fn window(&mut self, now: Time, bytes: u64, window: u64, beside_calls: bool) -> Option<u64> {
         self.read += bytes;
-        let round_trip = self.round_trip?.max(ROUND_TRIP_MIN);
+        let round_trip = self.round_trip?;
+        let follows = beside_calls && round_trip < NEAR;
+        let least = if follows { BESIDE_CALLS } else { ALONE };
+        let round_trip = round_trip.max(least.round_trip);
         let taken = self.since.until(now);
-        if taken < round_trip.max(READING_MIN) {
+        if taken < round_trip.max(least.reading) {
             return None;
         }
         let read = std::mem::take(&mut self.read);
         self.since = now;
-        let in_two_round_trips = 2 * u128::from(read) * round_trip.as_micros() / taken.as_micros().max(1);
-        // Twice at once is as fast as a round trip tells.
-        let due = |window_due: u128| u64::try_from(window_due).unwrap_or(u64::MAX).min(2 * window);
-        if round_trip < BURSTY {
-            // One that became too narrow is wide again after a few more.
-            self.due = [due(in_two_round_trips), self.due[0], self.due[1]];
-            return Some(median(self.due));
-        }
         // Half an item cannot be read: a window of almost two long ones lets through one in a round trip. Where that is short,
         // the next one is here before that is noticed.
-        let due = due(in_two_round_trips + u128::from(self.longest));
-        Some(due.max(window))
+        let half_read = if round_trip >= NEAR { self.longest } else { 0 };
+        let due =
+            2 * u128::from(read) * round_trip.as_micros() / taken.as_micros().max(1) + u128::from(half_read);
+        // Twice at once is as fast as a round trip tells.
+        let due = u64::try_from(due).unwrap_or(u64::MAX).min(2 * window);
+        if !follows {
+            let wider = due.max(window);
+            self.due = [wider; 3];
+            return Some(wider);
+        }
+        // A thread that was kept from running finds much to read at once. That is no reason for a wide window.
+        self.due = [due, self.due[0], self.due[1]];
+        Some(median(self.due))
     }
 }
 

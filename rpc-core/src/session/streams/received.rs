@@ -1,6 +1,6 @@
 //! The streams that this side receives: credit, windows, and the buffer that all share.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use rustc_hash::FxHashMap;
 
@@ -21,6 +21,8 @@ use crate::{
 
 /// What a stream that is over takes beside what of it was not read.
 const END_BYTES: u64 = 512;
+/// Calls or results that came within this are made beside streams.
+const CALLS_RECENT: Duration = Duration::from_millis(100);
 
 /// A stream that this side receives.
 pub(super) struct Entry {
@@ -76,6 +78,16 @@ impl Streams {
 
     fn streams_max(&self) -> usize {
         self.limits.streams_max.max(INITIAL_STREAMS)
+    }
+
+    /// The peer called, or answered a call.
+    #[inline]
+    pub(crate) fn saw_call(&mut self, now: Time) {
+        self.last_call = Some(now);
+    }
+
+    pub(crate) fn is_beside_calls(&self, now: Time) -> bool {
+        self.last_call.is_some_and(|last| last.until(now) < CALLS_RECENT)
     }
 
     /// The peer opens a stream. It is stopped at once while too much waits to be read of streams that are over: those
@@ -276,10 +288,11 @@ impl Streams {
             return self.give_back(freed);
         }
         let (for_items, first_window) = (self.room_for_items(), self.first_window());
+        let beside_calls = self.is_beside_calls(now);
         let Some(entry) = self.inlets.get_mut(&stream).filter(|entry| !entry.stopped) else { return };
         let freed = entry.read(bytes);
         if entry.flow == Flow::Window
-            && let Some(window) = entry.pace.window(now, bytes, entry.window)
+            && let Some(window) = entry.pace.window(now, bytes, entry.window, beside_calls)
         {
             let most = (self.limits.stream_window_bytes_max as u64).min(CREDIT_MAX);
             // What windows leave lets the longest item in.

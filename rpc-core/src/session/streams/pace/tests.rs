@@ -11,11 +11,11 @@ fn pace(round_trip: Duration) -> (Pace, Time) {
     (pace, now + round_trip)
 }
 
-/// Reads so much each millisecond; the window at last.
+/// Reads so much each millisecond, beside calls; the window at last.
 fn read(pace: &mut Pace, now: &mut Time, each: &[u64], mut window: u64) -> u64 {
     for bytes in each {
         *now = *now + Duration::from_millis(1);
-        window = pace.window(*now, *bytes, window).unwrap_or(window);
+        window = pace.window(*now, *bytes, window, true).unwrap_or(window);
     }
     window
 }
@@ -62,5 +62,21 @@ fn over_a_long_round_trip_it_stays_as_wide_as_it_was() {
 #[test]
 fn round_trips_too_short_to_tell_count_as_what_the_sides_take_to_react() {
     let (mut pace, mut now) = pace(Duration::from_micros(3));
-    assert_eq!(read(&mut pace, &mut now, &[1_000_000; 20], FIRST), 150_000);
+    assert_eq!(read(&mut pace, &mut now, &[1_000_000; 20], FIRST), 80_000);
+}
+
+#[test]
+fn alone_it_stays_as_wide_as_it_was_and_has_room_for_the_sides_to_react() {
+    let (mut pace, mut now) = pace(Duration::from_micros(3));
+    let mut window = FIRST;
+    for each in [[2_000_000_u64; 20], [10; 20]] {
+        for bytes in each {
+            now = now + Duration::from_millis(2);
+            window = pace.window(now, bytes, window, false).unwrap_or(window);
+        }
+        assert_eq!(window, 400_000);
+    }
+    // It goes on from there when calls are made.
+    assert_eq!(read(&mut pace, &mut now, &[1_000_000], window), 400_000);
+    assert_eq!(read(&mut pace, &mut now, &[1_000_000], window), 80_000);
 }
