@@ -1077,21 +1077,30 @@ fn a_window_keeps_room_beside_what_its_reader_has_read_and_not_told() {
 fn calls_are_beside_streams_unless_they_open_them() {
     let mut pair = Pair::new();
     let flow = pair.upload();
-    assert!(!pair.server.session.outgoing.streams.is_beside_calls(pair.now), "it opened the stream");
+    let beside = |pair: &Pair| {
+        [&pair.client, &pair.server].map(|side| side.session.outgoing.streams.is_beside_calls(pair.now))
+    };
+    assert!(!beside(&pair)[1], "it opened the stream");
     pair.advance(Duration::from_millis(101));
-    let call = pair.client.call(TEXT, &[text(1)]);
+    pair.server.automatic = false;
+    let call = pair.client.call(ADD, &[1.into(), 1.into()]);
     pair.run();
-    assert!(pair.server.session.outgoing.streams.is_beside_calls(pair.now));
-    assert!(!pair.client.session.outgoing.streams.is_beside_calls(pair.now), "it has not been answered");
+    assert_eq!(beside(&pair), [false, true]);
     pair.advance(Duration::from_millis(101));
-    assert!(!pair.server.session.outgoing.streams.is_beside_calls(pair.now), "it is long ago");
-    // One that names another's result is not of the plain ones.
-    let second = pair.client.call(TEXT, &[(&call).into()]);
-    pair.run();
-    assert!(pair.server.session.outgoing.streams.is_beside_calls(pair.now));
+    assert_eq!(beside(&pair), [false, false], "it is long ago");
     pair.server.finish_next();
     pair.run();
-    assert!(pair.client.session.outgoing.streams.is_beside_calls(pair.now), "it was answered");
+    assert_eq!(beside(&pair), [true, false], "it was answered");
+    pair.advance(Duration::from_millis(101));
+    // One that names another's result is not of the plain ones.
+    let second = pair.client.call(ADD, &[(&call).into(), 1.into()]);
+    pair.run();
+    assert_eq!(beside(&pair), [false, true]);
+    let outcome = Outcome::Failed(Failure::Panicked);
+    let answer = pair.server.open[0].answer;
+    pair.server.finish_with(answer, outcome);
+    pair.run();
+    assert_eq!(beside(&pair), [true, true], "neither are all answers");
     drop((flow, call, second));
 }
 
