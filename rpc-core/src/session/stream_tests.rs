@@ -1081,17 +1081,17 @@ fn calls_are_beside_streams_unless_they_open_them() {
         [&pair.client, &pair.server].map(|side| side.session.outgoing.streams.is_beside_calls(pair.now))
     };
     assert!(!beside(&pair)[1], "it opened the stream");
-    pair.advance(Duration::from_millis(101));
+    pair.advance(Duration::from_millis(21));
     pair.server.automatic = false;
     let call = pair.client.call(ADD, &[1.into(), 1.into()]);
     pair.run();
     assert_eq!(beside(&pair), [false, true]);
-    pair.advance(Duration::from_millis(101));
+    pair.advance(Duration::from_millis(21));
     assert_eq!(beside(&pair), [false, false], "it is long ago");
     pair.server.finish_next();
     pair.run();
     assert_eq!(beside(&pair), [true, false], "it was answered");
-    pair.advance(Duration::from_millis(101));
+    pair.advance(Duration::from_millis(21));
     // One that names another's result is not of the plain ones.
     let second = pair.client.call(ADD, &[(&call).into(), 1.into()]);
     pair.run();

@@ -12,7 +12,7 @@ use crate::{
 const ALONE: Least = Least { round_trip: Duration::from_micros(200), reading: Duration::from_millis(2) };
 /// Where calls are made beside a stream, all that is on its way is a queue that they stand in.
 const BESIDE_CALLS: Least =
-    Least { round_trip: Duration::from_micros(40), reading: Duration::from_millis(1) };
+    Least { round_trip: Duration::from_micros(25), reading: Duration::from_millis(1) };
 /// Over shorter round trips than this, a window that became too narrow is wide again before anybody notices.
 const NEAR: Duration = Duration::from_millis(2);
 

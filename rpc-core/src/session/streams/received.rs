@@ -22,7 +22,7 @@ use crate::{
 /// What a stream that is over takes beside what of it was not read.
 const END_BYTES: u64 = 512;
 /// Calls or results that came within this are made beside streams.
-const CALLS_RECENT: Duration = Duration::from_millis(100);
+const CALLS_RECENT: Duration = Duration::from_millis(20);
 
 /// A stream that this side receives.
 pub(super) struct Entry {
