@@ -51,7 +51,8 @@ pub struct Limits {
     /// Default 64 KiB; zero counts as one, which lets one item through at a time. The producer waits while it is reached.
     pub stream_window_bytes: usize,
     /// What that may grow to while the reader is limited by it. Default 8 MiB, which fills 80 MB/s over a round trip of
-    /// 100 ms; public 1 MiB, for 10 MB/s.
+    /// 100 ms; public 1 MiB, for 10 MB/s. Beside calls, and over a round trip of less than 2 ms, it becomes narrower again
+    /// where less will do, so that calls need not wait behind it.
     pub stream_window_bytes_max: usize,
     /// What all streams' windows may grow by together, with items longer than their windows. Default 64 MiB; public 16 MiB.
     /// While it is reached, windows do not grow and such items wait. Windows leave `payload_bytes_max` of it to items.
