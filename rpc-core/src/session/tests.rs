@@ -808,6 +808,20 @@ fn a_plain_calls_long_result_is_sent_in_chunks_or_not_at_all() {
 }
 
 #[test]
+fn streams_make_room_for_plain_calls() {
+    let mut pair = Pair::new();
+    pair.run();
+    let mut message = Vec::new();
+    wire::put_frame(&mut message, &define(ADD));
+    pair.server.receive(pair.now, &message).expect("well formed");
+    assert!(!pair.server.session.outgoing.streams.is_beside_calls(pair.now));
+    message.clear();
+    wire::put_frame(&mut message, &Frame::Call(raw_call(1, ADD, ONE_AND_TWO)));
+    pair.server.receive(pair.now, &message).expect("well formed");
+    assert!(pair.server.session.outgoing.streams.is_beside_calls(pair.now));
+}
+
+#[test]
 fn a_plain_call_is_cancelled_before_it_starts_and_while_it_runs() {
     let mut pair = Pair::new();
     pair.run();
