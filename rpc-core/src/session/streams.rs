@@ -9,7 +9,8 @@
 //! A sender may send what it has credit for; a receiver grants what its reader has taken. So at most a *window* of a stream
 //! is ever on its way or waits to be read, and a reader that stops stops the producer, at no cost to anything else. A
 //! window grows while its reader is limited by it: to twice what was read during a round trip, as far as
-//! `stream_window_bytes_max` and, for all streams together, `stream_buffer_bytes_max` allow. An item longer than its
+//! `stream_window_bytes_max` and, for all streams together, `stream_buffer_bytes_max` allow. Beside calls, where the round
+//! trip is short, it becomes narrower again (`pace.rs`). An item longer than its
 //! window is let in when its reader waits for it and the rest of that buffer has room for it.
 //!
 //! What is to be sent waits in a queue a stream, which is short: its producer is told how much it may add. Streams that

@@ -768,13 +768,19 @@ fn a_call_is_cancelled_once() {
     assert_eq!(pair.server.cancelled, [CallId(1)]);
 }
 
-#[test]
-fn a_plain_call_behind_a_goodbye_is_refused() {
+/// A pair whose server has been told the number of a method.
+fn pair_with_add() -> Pair {
     let mut pair = Pair::new();
     pair.run();
     let mut message = Vec::new();
     wire::put_frame(&mut message, &define(ADD));
     pair.server.receive(pair.now, &message).expect("well formed");
+    pair
+}
+
+#[test]
+fn a_plain_call_behind_a_goodbye_is_refused() {
+    let mut pair = pair_with_add();
     pair.server.session.close(pair.now + Duration::from_secs(1), 1_000, "", false);
     let mut message = Vec::new();
     wire::put_frame(&mut message, &Frame::Call(raw_call(1, ADD, ONE_AND_TWO)));
@@ -809,13 +815,9 @@ fn a_plain_calls_long_result_is_sent_in_chunks_or_not_at_all() {
 
 #[test]
 fn streams_make_room_for_plain_calls() {
-    let mut pair = Pair::new();
-    pair.run();
-    let mut message = Vec::new();
-    wire::put_frame(&mut message, &define(ADD));
-    pair.server.receive(pair.now, &message).expect("well formed");
+    let mut pair = pair_with_add();
     assert!(!pair.server.session.outgoing.streams.is_beside_calls(pair.now));
-    message.clear();
+    let mut message = Vec::new();
     wire::put_frame(&mut message, &Frame::Call(raw_call(1, ADD, ONE_AND_TWO)));
     pair.server.receive(pair.now, &message).expect("well formed");
     assert!(pair.server.session.outgoing.streams.is_beside_calls(pair.now));
