@@ -4,7 +4,7 @@
 
 use std::sync::OnceLock;
 
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::layout::{self, Layout};
 
@@ -89,15 +89,15 @@ pub struct MethodAttributes {
 
 impl ArgumentDescriptor {
     #[doc(hidden)]
-    pub const fn new<T: DeserializeOwned>(name: &'static str, type_name: &'static str) -> Self {
+    pub const fn new<T: Serialize + DeserializeOwned>(name: &'static str, type_name: &'static str) -> Self {
         Self { name, value: ValueDescriptor::new::<T>(type_name) }
     }
 }
 
 impl ValueDescriptor {
     #[doc(hidden)]
-    pub const fn new<T: DeserializeOwned>(type_name: &'static str) -> Self {
-        Self { type_name, layout: Layout::of_named::<T> }
+    pub const fn new<T: Serialize + DeserializeOwned>(type_name: &'static str) -> Self {
+        Self { type_name, layout: Layout::of_exchanged::<T> }
     }
 
     /// Traces the type's positional layout.
@@ -146,7 +146,7 @@ impl MethodDescriptor {
             let result = self.result.layout();
             let error = self.error.as_ref().map(ValueDescriptor::layout);
             let names = self.arguments.iter().map(|argument| layout::fingerprint_of_name(argument.name));
-            let parts = arguments.iter().chain([&result]).chain(&error).map(Layout::named_fingerprint);
+            let parts = arguments.iter().chain([&result]).chain(&error).map(Layout::fingerprint);
             let fingerprint = names.chain(parts).fold(arguments.len() as u64, |hash, part| {
                 (hash.rotate_left(23) ^ part).wrapping_mul(0x9e37_79b9_7f4a_7c15)
             });

@@ -193,6 +193,12 @@ impl<'de> serde::Deserialize<'de> for Item {
     }
 }
 
+impl serde::Serialize for Item {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("values are put together by hand"))
+    }
+}
+
 /// What answers for the victim's objects; the victim begins their calls itself.
 struct Thing;
 

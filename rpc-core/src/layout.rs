@@ -7,30 +7,34 @@
 //! A layout is a graph: a recursive type leads back to itself. Fingerprints are those of the infinite tree that the
 //! graph stands for, so it does not matter where in the recursion a layout was entered.
 
-use std::{fmt, sync::Arc, sync::OnceLock};
+use std::{
+    fmt,
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+};
 
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{descriptor::ServiceDescriptor, path::Step};
 
 mod compose;
-pub(crate) use compose::Over;
+mod fingerprint;
+mod text;
 mod trace;
 pub(crate) mod walk;
+mod written;
 
-/// How deep a fingerprint looks into a recursive layout. Two layouts that differ only below that are taken as equal;
-/// tracing stops at half that depth. Part of what a fingerprint is: both sides must use the same number.
-const FINGERPRINT_ROUNDS: usize = 128;
-
-/// Nodes that [`Layout`]'s `Display` writes before it gives up with `…`.
-const DISPLAY_NODES_MAX: usize = 512;
-/// So many nodes have their names compared.
-const NAMED_NODES_MAX: usize = 4_096;
+pub(crate) use compose::Over;
+use fingerprint::Fingerprints;
+pub(crate) use fingerprint::fingerprint_of_name;
+pub(crate) use written::offer;
 
 /// What a type's encoded bytes are made of. Cheap to clone.
 ///
-/// Two layouts are equal when the same bytes mean the same in both: names of types, fields and variants do not matter,
-/// except those of opaque types. A newtype struct equals what it wraps.
+/// Two layouts are equal when the same bytes mean the same in both: their parts are of the same kinds, and fields and
+/// variants have the same names, because two versions of a type that swapped fields of one kind have the same bytes. Names
+/// of types do not matter, except those of opaque types. A newtype struct equals what it wraps, an array the tuple of its
+/// elements. A layout that tracing did not get to the end of equals only its own clones.
 ///
 /// ```
 /// use rpc_core::Layout;
@@ -46,7 +50,9 @@ pub struct Layout {
 
 struct Graph {
     nodes: Vec<Node<usize>>,
-    fingerprints: OnceLock<Box<[u64]>>,
+    fingerprints: Fingerprints,
+    /// How the outermost type's values are written otherwise than read.
+    differences: Vec<String>,
 }
 
 /// One node of a layout, as [`Layout::node`] shows it. `L` is how it refers to its parts.
@@ -67,6 +73,10 @@ pub enum Node<L = Layout> {
         /// What the type asks the decoder for.
         reads: &'static str,
     },
+    /// A type, or a part behind one, of which no finite value exists: no bytes of it can be.
+    Uninhabited,
+    /// A part that tracing did not get to: what its bytes are made of is not known.
+    Unreached(Unreached),
     /// A struct around one unnamed value. Takes no bytes of its own.
     Newtype {
         /// The struct's name.
@@ -114,8 +124,25 @@ pub struct Field<L = Layout> {
 pub struct Variant<L = Layout> {
     /// The variant's name.
     pub name: &'static str,
-    /// Its fields; `None` if they could not be found out.
+    /// Its fields; `None` if the type reads no variant of this number.
     pub fields: Option<Vec<Field<L>>>,
+}
+
+/// A part of a type that tracing did not get to. Equals only its own clones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreached {
+    /// The type's name, or where it is in the one around it.
+    pub place: String,
+    /// Why it was not reached, and what can be done.
+    pub why: String,
+    number: u64,
+}
+
+impl Unreached {
+    fn new(place: String, why: String) -> Self {
+        // A fingerprint of its own, in all processes.
+        Self { place, why, number: RandomState::new().hash_one(0) }
+    }
 }
 
 /// A value without parts.
@@ -206,17 +233,29 @@ impl Layout {
     ///
     /// A module path in `written` is left out.
     pub fn of_named<T: DeserializeOwned>(written: &'static str) -> Layout {
-        let (nodes, root) = trace::trace::<T>(written);
-        Self::new(nodes, root)
+        Self::from(trace::trace::<T>(written))
+    }
+
+    /// The same of a type that is written as well as read. Where its values are written otherwise than they are read, it
+    /// has [`problems`](Self::problems).
+    ///
+    /// Runs `T`'s `Serialize` too, on values that were made up.
+    pub fn of_exchanged<T: Serialize + DeserializeOwned>(written: &'static str) -> Layout {
+        Self::from(trace::trace_exchanged::<T>(written))
     }
 
     fn new(nodes: Vec<Node<usize>>, root: usize) -> Self {
-        Self { graph: Arc::new(Graph { nodes, fingerprints: OnceLock::new() }), root }
+        Self::from(trace::Traced { nodes, root, differences: Vec::new() })
+    }
+
+    fn from(traced: trace::Traced) -> Self {
+        let trace::Traced { nodes, root, differences } = traced;
+        Self { graph: Arc::new(Graph { nodes, fingerprints: Fingerprints::default(), differences }), root }
     }
 
     /// A number that equal layouts share, on every platform and in every build. Computed once.
     pub fn fingerprint(&self) -> u64 {
-        self.graph.fingerprints.get_or_init(|| fingerprints(&self.graph.nodes))[self.root]
+        self.graph.fingerprints.of(&self.graph.nodes, self.root)
     }
 
     /// The outermost node, for tools that print or draw layouts. Following a recursive layout has no end.
@@ -246,15 +285,6 @@ impl Layout {
             };
         }
         Some(Layout { graph: Arc::clone(&self.graph), root })
-    }
-
-    /// Like [`fingerprint`](Self::fingerprint), but the names of fields and variants count too, as far as the first
-    /// thousands of nodes: tells two versions of a type apart that swapped parts of the same shape.
-    pub(crate) fn named_fingerprint(&self) -> u64 {
-        let mut hash = Fnv::new();
-        hash.number(self.fingerprint());
-        hash.bytes(Named(self).to_string().as_bytes());
-        hash.0
     }
 
     /// Whether it is the standard library's `Result`, as serde sees it.
@@ -306,11 +336,14 @@ impl Layout {
         None
     }
 
-    /// What in this layout bincode cannot carry, and where: one sentence each, none if all is well.
+    /// Why values of this type cannot travel, and where in it: one sentence each, none if all is well.
     ///
-    /// Such a type can be encoded all the same; only the receiver fails.
+    /// Something in it cannot be carried by bincode, was not reached by tracing, or (if the layout was made by
+    /// [`of_exchanged`](Self::of_exchanged)) is written otherwise than it is read. Such a type can be encoded all the same;
+    /// only the receiver fails, or takes one value for another.
     pub fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
+        let mut problems = self.graph.differences.clone();
+        let mut unreached = Vec::new();
         let mut seen = vec![false; self.graph.nodes.len()];
         let mut open = vec![(self.root, String::new())];
         while let Some((root, place)) = open.pop() {
@@ -318,13 +351,23 @@ impl Layout {
                 continue;
             }
             let node = &self.graph.nodes[root];
-            if let Node::Unsupported { reads } = node {
-                let place = if place.is_empty() { "the value" } else { &place };
-                problems.push(format!("{place} reads {reads}, which bincode cannot carry"));
+            let here = if place.is_empty() { "the value" } else { &place };
+            match node {
+                Node::Unsupported { reads } => {
+                    problems.push(format!("{here} reads {reads}, which bincode cannot carry"));
+                }
+                Node::Unreached(part) => {
+                    unreached.push(format!("{here} could not be looked at: {}", part.why));
+                }
+                _ => {}
             }
             let mut parts = node.parts();
             parts.reverse();
             open.extend(parts.into_iter().map(|(part, name)| (part, place.clone() + &name)));
+        }
+        // What bincode cannot carry hides what comes behind it; that is no problem of its own.
+        if problems.is_empty() {
+            problems = unreached;
         }
         problems
     }
@@ -353,6 +396,8 @@ impl<L> Node<L> {
             Node::Leaf(leaf) => Node::Leaf(*leaf),
             Node::Opaque { name, base } => Node::Opaque { name: name.clone(), base: *base },
             Node::Unsupported { reads } => Node::Unsupported { reads },
+            Node::Uninhabited => Node::Uninhabited,
+            Node::Unreached(unreached) => Node::Unreached(unreached.clone()),
             Node::Newtype { name, inner } => Node::Newtype { name, inner: to(inner) },
             Node::Optional(inner) => Node::Optional(to(inner)),
             Node::Seq(element) => Node::Seq(to(element)),
@@ -375,6 +420,25 @@ impl<L> Node<L> {
 }
 
 impl Node<usize> {
+    /// What it is, in a word or two.
+    fn what(&self) -> String {
+        match self {
+            Node::Leaf(leaf) => leaf.name().into(),
+            Node::Opaque { name, .. } => format!("`{name}`"),
+            Node::Unsupported { .. } => "a value of any type".into(),
+            Node::Uninhabited => "a type without values".into(),
+            Node::Unreached(unreached) => format!("`{}`", unreached.place),
+            Node::Newtype { name, .. } => format!("`{name}`"),
+            Node::Optional(_) => "an option".into(),
+            Node::Seq(_) => "a sequence".into(),
+            Node::Map(..) => "a map".into(),
+            Node::Array(_, len) => format!("an array of {len}"),
+            Node::Product { fields, .. } => format!("a tuple or struct of {}", fields.len()),
+            Node::Stream(..) => "a stream".into(),
+            Node::Enum { .. } => "an enum".into(),
+        }
+    }
+
     /// The nodes right below, each with what leads to it, written as in Rust.
     fn parts(&self) -> Vec<(usize, String)> {
         fn named(fields: &[Field<usize>], prefix: &str) -> Vec<(usize, String)> {
@@ -388,7 +452,11 @@ impl Node<usize> {
                 .collect()
         }
         match self {
-            Node::Leaf(_) | Node::Opaque { .. } | Node::Unsupported { .. } => Vec::new(),
+            Node::Leaf(_)
+            | Node::Opaque { .. }
+            | Node::Unsupported { .. }
+            | Node::Uninhabited
+            | Node::Unreached(_) => Vec::new(),
             Node::Newtype { inner, .. } => vec![(*inner, ".0".to_owned())],
             Node::Optional(inner) => vec![(*inner, "?".to_owned())],
             Node::Seq(element) | Node::Array(element, _) => vec![(*element, "[..]".to_owned())],
@@ -405,24 +473,6 @@ impl Node<usize> {
     }
 }
 
-/// The fingerprint of every node: colour refinement, one level deeper each round.
-///
-/// After n rounds a node's number stands for the tree below it, cut at depth n. That tree is the same wherever a
-/// recursion was entered, and it stops changing on its own when nothing is recursive.
-fn fingerprints(nodes: &[Node<usize>]) -> Box<[u64]> {
-    let meant: Vec<usize> = (0..nodes.len()).map(|index| below_newtypes(nodes, index)).collect();
-    let mut current = vec![0; nodes.len()];
-    for _ in 0..FINGERPRINT_ROUNDS {
-        let next: Vec<u64> =
-            meant.iter().map(|index| node_hash(&nodes[*index], |part| current[part])).collect();
-        if next == current {
-            break;
-        }
-        current = next;
-    }
-    current.into_boxed_slice()
-}
-
 fn below_newtypes(nodes: &[Node<usize>], start: usize) -> usize {
     let mut index = start;
     for _ in 0..nodes.len() {
@@ -430,217 +480,6 @@ fn below_newtypes(nodes: &[Node<usize>], start: usize) -> usize {
         index = *inner;
     }
     start
-}
-
-/// Hashes one node from its parts' hashes. The tags are part of what a fingerprint is: never change one.
-fn node_hash(node: &Node<usize>, part: impl Fn(usize) -> u64) -> u64 {
-    let mut hash = Fnv::new();
-    match node {
-        Node::Leaf(Leaf::Unit) => hash.runs(std::iter::empty()),
-        Node::Leaf(Leaf::Object(service)) => hash.text(10, service.0.name),
-        Node::Leaf(leaf) => hash.text(1, leaf.name()),
-        Node::Opaque { name, base } => {
-            hash.text(2, name);
-            hash.text(2, base.map_or("", Leaf::name));
-        }
-        Node::Unsupported { .. } => hash.number(3),
-        // Only a newtype that contains nothing but itself gets here; it has no values.
-        Node::Newtype { .. } => hash.number(4),
-        Node::Optional(inner) => hash.numbers([5, part(*inner)]),
-        Node::Seq(element) => hash.numbers([6, part(*element)]),
-        Node::Map(key, value) => hash.numbers([7, part(*key), part(*value)]),
-        Node::Array(element, len) => hash.runs([(part(*element), *len as u64)].into_iter()),
-        Node::Stream(item, error) => hash.numbers([12, part(*item), part(*error)]),
-        Node::Product { fields, .. } => hash.runs(fields.iter().map(|field| (part(field.layout), 1))),
-        Node::Enum { variants, .. } => {
-            hash.numbers([8, variants.len() as u64]);
-            for variant in variants {
-                match &variant.fields {
-                    Some(fields) => hash.runs(fields.iter().map(|field| (part(field.layout), 1))),
-                    None => hash.text(9, variant.name),
-                }
-            }
-        }
-    }
-    hash.0
-}
-
-/// FNV-1a. Chosen because it never changes, unlike the standard library's hashers.
-struct Fnv(u64);
-
-impl Fnv {
-    fn new() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-
-    fn number(&mut self, number: u64) {
-        self.bytes(&number.to_le_bytes());
-    }
-
-    fn numbers<const N: usize>(&mut self, numbers: [u64; N]) {
-        for number in numbers {
-            self.number(number);
-        }
-    }
-
-    fn text(&mut self, tag: u64, text: &str) {
-        self.numbers([tag, text.len() as u64]);
-        self.bytes(text.as_bytes());
-    }
-
-    /// Fields in a row: equal neighbours are counted, so that an array is the tuple of its elements.
-    fn runs(&mut self, parts: impl Iterator<Item = (u64, u64)>) {
-        let mut run = (0, 0);
-        self.number(10);
-        for (part, count) in parts {
-            if run.0 != part && run.1 > 0 {
-                self.numbers([run.0, run.1]);
-                run.1 = 0;
-            }
-            run = (part, run.1 + count);
-        }
-        if run.1 > 0 {
-            self.numbers([run.0, run.1]);
-        }
-        self.number(11);
-    }
-}
-
-/// Compact and readable: `{id: u64, boss: option<u64>}`, `enum{Circle{r: f64}, Unit}`, `seq<..>`. A recursive type is
-/// written with its name, and `^Name` where it comes back.
-impl fmt::Display for Layout {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Writer { nodes: &self.graph.nodes, above: Vec::new(), left: DISPLAY_NODES_MAX }.node(f, self.root)
-    }
-}
-
-/// A layout written down as far as its names are compared.
-struct Named<'a>(&'a Layout);
-
-impl fmt::Display for Named<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Writer { nodes: &self.0.graph.nodes, above: Vec::new(), left: NAMED_NODES_MAX }.node(f, self.0.root)
-    }
-}
-
-/// The fingerprint of a name alone.
-pub(crate) fn fingerprint_of_name(name: &str) -> u64 {
-    let mut hash = Fnv::new();
-    hash.bytes(name.as_bytes());
-    hash.0
-}
-
-/// Whether a node leads back to itself.
-fn is_recursive(nodes: &[Node<usize>], start: usize) -> bool {
-    let mut seen = vec![false; nodes.len()];
-    let mut open = vec![start];
-    while let Some(index) = open.pop() {
-        for (part, _) in nodes[index].parts() {
-            if part == start {
-                return true;
-            }
-            if !std::mem::replace(&mut seen[part], true) {
-                open.push(part);
-            }
-        }
-    }
-    false
-}
-
-struct Writer<'a> {
-    nodes: &'a [Node<usize>],
-    /// The nodes around the one being written, each with its name if it is a recursive type that has one.
-    above: Vec<(usize, &'a str)>,
-    left: usize,
-}
-
-impl Writer<'_> {
-    fn node(&mut self, f: &mut fmt::Formatter<'_>, index: usize) -> fmt::Result {
-        let Some(left) = self.left.checked_sub(1) else { return f.write_str("…") };
-        self.left = left;
-        let node = &self.nodes[index];
-        let label = match node {
-            Node::Newtype { name, .. } | Node::Product { name, .. } | Node::Enum { name, .. } => *name,
-            _ => "",
-        };
-        // Where several types make up the circle, one with a name ends it.
-        if let Some(start) = self.above.iter().position(|(above, _)| *above == index)
-            && (!label.is_empty() || self.above[start..].iter().all(|(_, name)| name.is_empty()))
-        {
-            return write!(f, "^{label}");
-        }
-        let label = if !label.is_empty() && is_recursive(self.nodes, index) { label } else { "" };
-        self.above.push((index, label));
-        match node {
-            Node::Leaf(leaf) => f.write_str(leaf.name())?,
-            Node::Opaque { name, base: None } => write!(f, "opaque<{name}>")?,
-            Node::Opaque { name, base: Some(base) } => write!(f, "opaque<{name}: {}>", base.name())?,
-            Node::Unsupported { .. } => f.write_str("unsupported")?,
-            Node::Newtype { inner, .. } if label.is_empty() => self.node(f, *inner)?,
-            Node::Newtype { inner, .. } => self.list(f, label, ["(", ")"], &[("", *inner)])?,
-            Node::Optional(inner) => self.list(f, "option", ["<", ">"], &[("", *inner)])?,
-            Node::Seq(element) => self.list(f, "seq", ["<", ">"], &[("", *element)])?,
-            Node::Map(key, value) => self.list(f, "map", ["<", ">"], &[("", *key), ("", *value)])?,
-            Node::Array(element, len) => {
-                f.write_str("[")?;
-                self.node(f, *element)?;
-                write!(f, "; {len}]")?;
-            }
-            Node::Stream(item, error) if matches!(&self.nodes[*error], Node::Leaf(Leaf::Unit)) => {
-                self.list(f, "stream", ["<", ">"], &[("", *item)])?;
-            }
-            Node::Stream(item, error) => {
-                self.list(f, "stream", ["<", ">"], &[("", *item), ("", *error)])?;
-            }
-            Node::Product { fields, .. } => self.fields(f, label, fields)?,
-            Node::Enum { variants, .. } => {
-                f.write_str(if label.is_empty() { "enum" } else { "enum " })?;
-                write!(f, "{label}{{")?;
-                for (index, variant) in variants.iter().enumerate() {
-                    f.write_str(if index == 0 { "" } else { ", " })?;
-                    match variant.fields.as_deref() {
-                        None => write!(f, "{}(?)", variant.name)?,
-                        Some([]) => f.write_str(variant.name)?,
-                        Some(fields) => self.fields(f, variant.name, fields)?,
-                    }
-                }
-                f.write_str("}")?;
-            }
-        }
-        self.above.pop();
-        Ok(())
-    }
-
-    fn fields(&mut self, f: &mut fmt::Formatter<'_>, label: &str, fields: &[Field<usize>]) -> fmt::Result {
-        let named = fields.iter().any(|field| !field.name.is_empty());
-        let brackets = if named { ["{", "}"] } else { ["(", ")"] };
-        let parts: Vec<_> = fields.iter().map(|field| (field.name, field.layout)).collect();
-        self.list(f, label, brackets, &parts)
-    }
-
-    fn list(
-        &mut self,
-        f: &mut fmt::Formatter<'_>,
-        label: &str,
-        [open, close]: [&str; 2],
-        parts: &[(&str, usize)],
-    ) -> fmt::Result {
-        write!(f, "{label}{open}")?;
-        for (index, (name, part)) in parts.iter().enumerate() {
-            f.write_str(if index == 0 { "" } else { ", " })?;
-            if !name.is_empty() {
-                write!(f, "{name}: ")?;
-            }
-            self.node(f, *part)?;
-        }
-        f.write_str(close)
-    }
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ pub use error::{
     CallError, CloseReason, DecodeError, Delivery, ElementError, EncodeError, EncodedError, Refusal,
     SocketError, StopReason, StreamError, StreamStopped, Upstream, Violation,
 };
-pub use layout::{Field, Layout, Leaf, Node, ObjectService, Variant};
+pub use layout::{Field, Layout, Leaf, Node, ObjectService, Unreached, Variant};
 pub use limits::Limits;
 pub use never::Never;
 pub use path::{PATH_STEPS_MAX, Path, Step};

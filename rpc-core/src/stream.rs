@@ -39,6 +39,7 @@ pub(crate) use self::{
 };
 use crate::{
     error::{CloseReason, DecodeError, StopReason, StreamError},
+    layout,
     link::{Handle, Link},
     message::LONG_BYTES,
     never::Never,
@@ -520,7 +521,11 @@ impl<T, E> Serialize for Streaming<T, E> {
     }
 }
 
-impl<'de, T: DeserializeOwned, E: DeserializeOwned> Deserialize<'de> for Streaming<T, E> {
+impl<'de, T, E> Deserialize<'de> for Streaming<T, E>
+where
+    T: Serialize + DeserializeOwned,
+    E: Serialize + DeserializeOwned,
+{
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_newtype_struct(STREAM, StreamVisitor(PhantomData))
     }
@@ -528,7 +533,11 @@ impl<'de, T: DeserializeOwned, E: DeserializeOwned> Deserialize<'de> for Streami
 
 struct StreamVisitor<T, E>(PhantomData<fn() -> (T, E)>);
 
-impl<'de, T: DeserializeOwned, E: DeserializeOwned> Visitor<'de> for StreamVisitor<T, E> {
+impl<'de, T, E> Visitor<'de> for StreamVisitor<T, E>
+where
+    T: Serialize + DeserializeOwned,
+    E: Serialize + DeserializeOwned,
+{
     type Value = Streaming<T, E>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -541,11 +550,14 @@ impl<'de, T: DeserializeOwned, E: DeserializeOwned> Visitor<'de> for StreamVisit
 
     /// How tracing learns what items and errors are made of: it hands out one of each.
     fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Self::Value, A::Error> {
-        let _ = parts.next_element::<T>()?;
+        if let Some(item) = parts.next_element::<T>()? {
+            layout::offer(&item);
+        }
         // A stream that has no error of its own is not told apart by what it does not have.
-        match type_name::<E>() == type_name::<Never>() {
-            true => drop(parts.next_element::<()>()?),
-            false => drop(parts.next_element::<E>()?),
+        if type_name::<E>() == type_name::<Never>() {
+            parts.next_element::<()>()?;
+        } else if let Some(error) = parts.next_element::<E>()? {
+            layout::offer(&error);
         }
         Ok(Streaming::at(Arc::new(StreamSlot(Mutex::default()))))
     }

@@ -5,8 +5,8 @@
 //! what is there, nothing is allocated, and what a walk costs is bounded by the bytes walked over, times the size of a
 //! type that takes none.
 //!
-//! A part whose layout is not known ends the walk with [`WalkError::Unknown`]: an opaque type, and an enum variant that
-//! tracing could not enter. Bounded by [`WALK_DEPTH_MAX`].
+//! A part whose layout is not known ends the walk with [`WalkError::Unknown`]: an opaque type, and what tracing could not
+//! reach. Bounded by [`WALK_DEPTH_MAX`].
 
 use std::ops::Range;
 
@@ -136,12 +136,12 @@ impl<'a> Walk<'a> {
                     *element
                 }
                 (Node::Product { fields, .. }, Step::Field(ordinal)) => self.enter_field(fields, ordinal)?,
-                (Node::Enum { name, variants }, Step::Variant(wanted)) => {
+                (Node::Enum { variants, .. }, Step::Variant(wanted)) => {
                     if self.variant()? != wanted {
                         return Err(WalkError::Missed);
                     }
                     let variant = variants.get(wanted as usize).ok_or(WalkError::NotThere)?;
-                    let fields = variant.fields.as_ref().ok_or_else(|| unknown(name, variant.name))?;
+                    let fields = variant.fields.as_ref().ok_or(WalkError::Malformed("no such variant"))?;
                     let Some(Step::Field(ordinal)) = steps.next() else { return Err(WalkError::NotThere) };
                     self.enter_field(fields, ordinal)?
                 }
@@ -171,6 +171,8 @@ impl<'a> Walk<'a> {
             Node::Leaf(leaf) | Node::Opaque { base: Some(leaf), .. } => self.skip_leaf(*leaf),
             Node::Opaque { name, base: None } => Err(WalkError::Unknown(name.clone())),
             Node::Unsupported { reads } => Err(WalkError::Unknown((*reads).into())),
+            Node::Unreached(unreached) => Err(WalkError::Unknown(unreached.place.clone())),
+            Node::Uninhabited => Err(WalkError::Malformed("the type has no values")),
             Node::Newtype { inner, .. } => self.skip(*inner, depth),
             Node::Optional(inner) => match self.option()? {
                 true => self.skip(*inner, depth),
@@ -190,10 +192,10 @@ impl<'a> Walk<'a> {
             Node::Product { fields, .. } => {
                 fields.iter().try_for_each(|field| self.skip(field.layout, depth))
             }
-            Node::Enum { name, variants } => {
+            Node::Enum { variants, .. } => {
                 let index = self.variant()?;
-                let variant = variants.get(index as usize).ok_or(WalkError::Malformed("no such variant"))?;
-                let fields = variant.fields.as_ref().ok_or_else(|| unknown(name, variant.name))?;
+                let fields = variants.get(index as usize).and_then(|variant| variant.fields.as_ref());
+                let fields = fields.ok_or(WalkError::Malformed("no such variant"))?;
                 fields.iter().try_for_each(|field| self.skip(field.layout, depth))
             }
         }
@@ -321,10 +323,6 @@ fn fixed_width(leaf: Leaf) -> Option<usize> {
         Leaf::I16 | Leaf::I32 | Leaf::I64 | Leaf::I128 => None,
         Leaf::Char | Leaf::Text | Leaf::Bytes | Leaf::Object(_) => None,
     }
-}
-
-fn unknown(name: &str, variant: &str) -> WalkError {
-    WalkError::Unknown(format!("{name}::{variant}"))
 }
 
 #[cfg(test)]

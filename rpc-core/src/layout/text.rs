@@ -1,0 +1,125 @@
+//! Layouts in words, for error messages and people.
+
+use std::fmt;
+
+use super::{Field, Layout, Leaf, Node};
+
+/// Nodes that are written before `…`.
+const NODES_MAX: usize = 512;
+
+/// Compact and readable: `{id: u64, boss: option<u64>}`, `enum{Circle{r: f64}, Unit}`, `seq<..>`. A recursive type is
+/// written with its name, and `^Name` where it comes back.
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Writer { nodes: &self.graph.nodes, above: Vec::new(), left: NODES_MAX }.node(f, self.root)
+    }
+}
+
+/// Whether a node leads back to itself.
+fn is_recursive(nodes: &[Node<usize>], start: usize) -> bool {
+    let mut seen = vec![false; nodes.len()];
+    let mut open = vec![start];
+    while let Some(index) = open.pop() {
+        for (part, _) in nodes[index].parts() {
+            if part == start {
+                return true;
+            }
+            if !std::mem::replace(&mut seen[part], true) {
+                open.push(part);
+            }
+        }
+    }
+    false
+}
+
+struct Writer<'a> {
+    nodes: &'a [Node<usize>],
+    /// The nodes around the one being written, each with its name if it is a recursive type that has one.
+    above: Vec<(usize, &'a str)>,
+    left: usize,
+}
+
+impl Writer<'_> {
+    fn node(&mut self, f: &mut fmt::Formatter<'_>, index: usize) -> fmt::Result {
+        let Some(left) = self.left.checked_sub(1) else { return f.write_str("…") };
+        self.left = left;
+        let node = &self.nodes[index];
+        let label = match node {
+            Node::Newtype { name, .. } | Node::Product { name, .. } | Node::Enum { name, .. } => *name,
+            _ => "",
+        };
+        // Where several types make up the circle, one with a name ends it.
+        if let Some(start) = self.above.iter().position(|(above, _)| *above == index)
+            && (!label.is_empty() || self.above[start..].iter().all(|(_, name)| name.is_empty()))
+        {
+            return write!(f, "^{label}");
+        }
+        let label = if !label.is_empty() && is_recursive(self.nodes, index) { label } else { "" };
+        self.above.push((index, label));
+        match node {
+            Node::Leaf(leaf) => f.write_str(leaf.name())?,
+            Node::Opaque { name, base: None } => write!(f, "opaque<{name}>")?,
+            Node::Opaque { name, base: Some(base) } => write!(f, "opaque<{name}: {}>", base.name())?,
+            Node::Unsupported { .. } => f.write_str("unsupported")?,
+            Node::Uninhabited => f.write_str("!")?,
+            Node::Unreached(unreached) => write!(f, "unreached<{}>", unreached.place)?,
+            Node::Newtype { inner, .. } if label.is_empty() => self.node(f, *inner)?,
+            Node::Newtype { inner, .. } => self.list(f, label, ["(", ")"], &[("", *inner)])?,
+            Node::Optional(inner) => self.list(f, "option", ["<", ">"], &[("", *inner)])?,
+            Node::Seq(element) => self.list(f, "seq", ["<", ">"], &[("", *element)])?,
+            Node::Map(key, value) => self.list(f, "map", ["<", ">"], &[("", *key), ("", *value)])?,
+            Node::Array(element, len) => {
+                f.write_str("[")?;
+                self.node(f, *element)?;
+                write!(f, "; {len}]")?;
+            }
+            Node::Stream(item, error) if matches!(&self.nodes[*error], Node::Leaf(Leaf::Unit)) => {
+                self.list(f, "stream", ["<", ">"], &[("", *item)])?;
+            }
+            Node::Stream(item, error) => {
+                self.list(f, "stream", ["<", ">"], &[("", *item), ("", *error)])?;
+            }
+            Node::Product { fields, .. } => self.fields(f, label, fields)?,
+            Node::Enum { variants, .. } => {
+                f.write_str(if label.is_empty() { "enum" } else { "enum " })?;
+                write!(f, "{label}{{")?;
+                for (index, variant) in variants.iter().enumerate() {
+                    f.write_str(if index == 0 { "" } else { ", " })?;
+                    match variant.fields.as_deref() {
+                        None => write!(f, "{}(!)", variant.name)?,
+                        Some([]) => f.write_str(variant.name)?,
+                        Some(fields) => self.fields(f, variant.name, fields)?,
+                    }
+                }
+                f.write_str("}")?;
+            }
+        }
+        self.above.pop();
+        Ok(())
+    }
+
+    fn fields(&mut self, f: &mut fmt::Formatter<'_>, label: &str, fields: &[Field<usize>]) -> fmt::Result {
+        let named = fields.iter().any(|field| !field.name.is_empty());
+        let brackets = if named { ["{", "}"] } else { ["(", ")"] };
+        let parts: Vec<_> = fields.iter().map(|field| (field.name, field.layout)).collect();
+        self.list(f, label, brackets, &parts)
+    }
+
+    fn list(
+        &mut self,
+        f: &mut fmt::Formatter<'_>,
+        label: &str,
+        [open, close]: [&str; 2],
+        parts: &[(&str, usize)],
+    ) -> fmt::Result {
+        write!(f, "{label}{open}")?;
+        for (index, (name, part)) in parts.iter().enumerate() {
+            f.write_str(if index == 0 { "" } else { ", " })?;
+            if !name.is_empty() {
+                write!(f, "{name}: ")?;
+            }
+            self.node(f, *part)?;
+        }
+        f.write_str(close)
+    }
+}

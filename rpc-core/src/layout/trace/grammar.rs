@@ -1,0 +1,551 @@
+//! What tracing knows of a type so far: a grammar, whose rules are the type's parts.
+//!
+//! - A *slot* is a place where a value occurs; a *shape* is what a compound type consists of. All places that read with
+//!   the same visitor type share a shape, which is also how a recursive type leads back to itself.
+//! - A shape has *groups* of slots: an enum one for each variant, every other shape one.
+//! - The *height* of a slot or shape is the nesting of the least finite value that can be supplied for it, as far as is
+//!   known. Heights are the least fixpoint over all shapes, so going to the lowest group always comes to an end.
+//! - A *goal* is what is not known yet: a slot never read, a variant never entered, a leaf whose value was not accepted.
+//!   [`Grammar::next_goal`] finds the nearest that can be reached, and the way there. A goal that taught nothing is stuck
+//!   until something else is learned.
+
+use std::{any::TypeId, collections::VecDeque, rc::Rc};
+
+use rustc_hash::FxHashMap;
+
+use super::super::Leaf;
+
+pub(super) type SlotId = usize;
+pub(super) type ShapeId = usize;
+
+/// Places in one layout.
+const SLOTS_MAX: usize = 1 << 14;
+/// Variations tried before a value counts as rejected. At least the length of the longest list of probes.
+const PROBES: usize = 42;
+/// Variants tried of an enum that does not say how many it has.
+const VARIANTS_MAX: usize = 256;
+
+/// A place where a value occurs.
+pub(super) struct Slot {
+    /// The name of the type that was asked for here; empty if nobody said.
+    pub(super) name: &'static str,
+    pub(super) content: Content,
+    /// A value was accepted here.
+    accepted: bool,
+    /// No value was accepted, out of all that were tried.
+    pub(super) rejects: bool,
+    /// Counts the values rejected so far: the next one tried is another.
+    pub(super) variation: usize,
+    /// The slot is being read further up.
+    pub(super) is_active: bool,
+    /// The epoch in which this goal was last tried in vain.
+    stuck: Option<usize>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Content {
+    Unseen,
+    Leaf(Leaf),
+    Shape(ShapeId),
+    /// What bincode cannot carry.
+    Unsupported(&'static str),
+    /// Another thing on another occasion, or refused before anything was read.
+    Opaque,
+}
+
+/// What a compound type consists of.
+pub(super) struct Shape {
+    pub(super) kind: Kind,
+    /// The struct's or enum's name as serde knows it.
+    pub(super) name: &'static str,
+    /// The type's name, to call parts by that have none.
+    pub(super) type_name: &'static str,
+    pub(super) groups: Vec<Group>,
+    /// The variants' names, those of aliases among them.
+    pub(super) variant_names: &'static [&'static str],
+    pub(super) is_active: bool,
+    height: Option<usize>,
+    /// A finite value may exist.
+    is_possible: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    Newtype,
+    Option,
+    Seq,
+    Map,
+    Array(usize),
+    Stream,
+    Product,
+    Enum,
+}
+
+/// Slots that a value has together.
+pub(super) struct Group {
+    pub(super) slots: Rc<[SlotId]>,
+    /// What fields are found by when they are read by name, those of aliases among them. Empty if fields have no names.
+    pub(super) names: &'static [&'static str],
+    /// The fields' own names in their order, once it is known which of `names` are aliases.
+    pub(super) own_names: Option<Rc<[&'static str]>>,
+    pub(super) state: GroupState,
+    /// What the type makes of the variant's index, where that can be told.
+    pub(super) identity: Option<u64>,
+    /// How many slots the type really has, once it was satisfied.
+    pub(super) count: Option<usize>,
+    /// How many it says that it has.
+    pub(super) stated: Option<usize>,
+    /// Its fields cannot be read in their order, though bincode offers them so.
+    pub(super) by_name_only: bool,
+    pub(super) is_active: bool,
+    /// A value with this group was written and compared.
+    pub(super) is_covered: bool,
+    stuck: Option<usize>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum GroupState {
+    Unentered,
+    Entered,
+    /// The type knows no variant of this index.
+    Refused,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct ShapeKey {
+    pub(super) visitor: TypeId,
+    pub(super) value: TypeId,
+    pub(super) kind: Kind,
+    pub(super) name: &'static str,
+    pub(super) members: &'static [&'static str],
+    pub(super) len: usize,
+}
+
+/// One step on the way to a goal: the group to take of a shape, and which of its slots to go on in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Hop {
+    pub(super) shape: ShapeId,
+    pub(super) group: usize,
+    pub(super) toward: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Goal {
+    /// What is in a slot, or that it accepts a value.
+    Slot(SlotId),
+    /// What a variant has.
+    Group(ShapeId, usize),
+}
+
+#[derive(Default)]
+pub(super) struct Grammar {
+    pub(super) slots: Vec<Slot>,
+    pub(super) shapes: Vec<Shape>,
+    keys: FxHashMap<ShapeKey, ShapeId>,
+    /// Counts what was found out: a pass that adds nothing was in vain.
+    pub(super) findings: usize,
+    /// Counts changes of what can be supplied. Goals that were out of reach are tried again.
+    epoch: usize,
+}
+
+impl Grammar {
+    // ---- what is learned ----
+
+    pub(super) fn slot(&mut self, name: &'static str) -> SlotId {
+        self.slots.push(Slot {
+            name,
+            content: Content::Unseen,
+            accepted: false,
+            rejects: false,
+            variation: 0,
+            is_active: false,
+            stuck: None,
+        });
+        self.slots.len() - 1
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.slots.len() > SLOTS_MAX
+    }
+
+    fn group(&mut self, state: GroupState, count: usize, names: &'static [&'static str]) -> Group {
+        let slots = (0..count.min(SLOTS_MAX)).map(|_| self.slot("")).collect();
+        Group {
+            slots,
+            names,
+            own_names: None,
+            state,
+            identity: None,
+            count: None,
+            stated: None,
+            by_name_only: false,
+            is_active: false,
+            is_covered: false,
+            stuck: None,
+        }
+    }
+
+    /// The shape of this key; made, with so many slots in its only group, when it is met first.
+    pub(super) fn shape(&mut self, key: ShapeKey, type_name: &'static str, slots: usize) -> ShapeId {
+        if let Some(id) = self.keys.get(&key) {
+            return *id;
+        }
+        let ShapeKey { kind, name, members, .. } = key;
+        let (group, variant_names): (_, &[_]) = match kind {
+            // What an unknown variant has is in one slot until it is known.
+            Kind::Enum => (self.group(GroupState::Unentered, 1, &[]), members),
+            _ => (self.group(GroupState::Entered, slots, members), &[]),
+        };
+        let groups = vec![group];
+        self.shapes.push(Shape {
+            kind,
+            name,
+            type_name,
+            groups,
+            variant_names,
+            is_active: false,
+            height: None,
+            is_possible: true,
+        });
+        self.keys.insert(key, self.shapes.len() - 1);
+        self.findings += 1;
+        self.shapes.len() - 1
+    }
+
+    /// Sets what is in a slot. A type that reads something else there another time has no layout.
+    pub(super) fn set_content(&mut self, slot: SlotId, content: Content) {
+        let known = self.slots[slot].content;
+        if known == Content::Unseen {
+            self.slots[slot].content = content;
+            self.findings += 1;
+        } else if known != content && known != Content::Opaque {
+            self.slots[slot].content = Content::Opaque;
+            self.slots[slot].name = "";
+            self.findings += 1;
+        }
+    }
+
+    /// A value was accepted in the slot, all wrappers around what it reads included.
+    pub(super) fn accept(&mut self, slot: SlotId) {
+        let slot = &mut self.slots[slot];
+        if slot.content == Content::Unseen {
+            slot.content = Content::Leaf(Leaf::Unit);
+        }
+        if !std::mem::replace(&mut slot.accepted, true) {
+            self.findings += 1;
+        }
+    }
+
+    /// Its value was rejected: sees to it that the next pass tries another.
+    pub(super) fn vary(&mut self, slot: SlotId) {
+        let known = &mut self.slots[slot];
+        if known.rejects {
+            return;
+        }
+        if known.content == Content::Unseen {
+            known.content = Content::Opaque;
+            return self.reject(slot);
+        }
+        if known.variation < PROBES {
+            known.variation += 1;
+            self.findings += 1;
+        } else if !known.accepted {
+            self.reject(slot);
+        }
+    }
+
+    /// No value can be supplied here.
+    pub(super) fn reject(&mut self, slot: SlotId) {
+        self.slots[slot].rejects = true;
+        self.findings += 1;
+        self.epoch += 1;
+    }
+
+    /// A variant turned out to exist and to have these slots. `None` if it had others before.
+    pub(super) fn enter(
+        &mut self,
+        shape: ShapeId,
+        index: usize,
+        count: usize,
+        names: &'static [&'static str],
+    ) -> Option<()> {
+        match self.shapes[shape].groups[index].state {
+            GroupState::Entered => (self.shapes[shape].groups[index].slots.len() == count).then_some(()),
+            GroupState::Unentered | GroupState::Refused => {
+                let mut group = self.group(GroupState::Entered, count, names);
+                group.is_active = true;
+                group.identity = self.shapes[shape].groups[index].identity;
+                self.shapes[shape].groups[index] = group;
+                self.add_variant(shape, index);
+                Some(())
+            }
+        }
+    }
+
+    /// The type knows no variant of this index.
+    pub(super) fn refuse(&mut self, shape: ShapeId, index: usize) {
+        self.shapes[shape].groups[index].state = GroupState::Refused;
+        self.add_variant(shape, index);
+    }
+
+    /// One more may come behind the one of this index: names are no more than a hint how many there are.
+    fn add_variant(&mut self, shape: ShapeId, index: usize) {
+        self.findings += 1;
+        let of = &self.shapes[shape];
+        let most = if of.variant_names.is_empty() { VARIANTS_MAX } else { of.variant_names.len() };
+        let ends = of.variant_names.is_empty() && of.groups[index].state == GroupState::Refused;
+        if of.groups.len() == index + 1 && index + 1 < most && !ends && !self.is_full() {
+            let next = self.group(GroupState::Unentered, 1, &[]);
+            self.shapes[shape].groups.push(next);
+        }
+    }
+
+    /// Notes what the type makes of a variant's index. False if it makes the same of an earlier one: then it takes every
+    /// index it does not know for that (`#[serde(other)]`), and this is no variant.
+    pub(super) fn identify(&mut self, shape: ShapeId, index: usize, identity: u64) -> bool {
+        let groups = &mut self.shapes[shape].groups;
+        if groups[..index].iter().any(|group| group.identity == Some(identity)) {
+            return false;
+        }
+        groups[index].identity = Some(identity);
+        true
+    }
+
+    /// The type was satisfied when it had read so many slots of a group.
+    pub(super) fn set_count(&mut self, shape: ShapeId, group: usize, count: usize) {
+        let group = &mut self.shapes[shape].groups[group];
+        if group.count.is_none() {
+            group.count = Some(count);
+            self.findings += 1;
+        }
+    }
+
+    // ---- heights ----
+
+    /// Computes all heights anew, and whether finite values may exist at all.
+    pub(super) fn refresh(&mut self) {
+        let before: Vec<_> = self.shapes.iter().map(|shape| shape.height).collect();
+        for shape in &mut self.shapes {
+            shape.height = None;
+            shape.is_possible = false;
+        }
+        let mut changed = true;
+        while changed {
+            changed = false;
+            // Parts are found after what they are parts of.
+            for id in (0..self.shapes.len()).rev() {
+                let groups = 0..self.shapes[id].groups.len();
+                let height = groups.clone().filter_map(|group| self.group_height(id, group)).min();
+                let height = height.map(|height| height + 1);
+                let is_possible = groups.clone().any(|group| self.is_group_possible(id, group));
+                let shape = &mut self.shapes[id];
+                changed |= height != shape.height || is_possible != shape.is_possible;
+                shape.height = height;
+                shape.is_possible = is_possible;
+            }
+        }
+        if self.shapes.iter().zip(before).any(|(shape, before)| shape.height != before) {
+            self.epoch += 1;
+        }
+    }
+
+    /// The height of the least value for a slot, if one can be supplied.
+    pub(super) fn height(&self, slot: SlotId) -> Option<usize> {
+        let slot = &self.slots[slot];
+        match slot.content {
+            _ if slot.rejects => None,
+            Content::Leaf(_) => Some(0),
+            // It may read what it did before.
+            Content::Opaque => slot.accepted.then_some(0),
+            Content::Shape(shape) => self.shapes[shape].height,
+            Content::Unseen | Content::Unsupported(_) => None,
+        }
+    }
+
+    pub(super) fn shape_height(&self, shape: ShapeId) -> Option<usize> {
+        self.shapes[shape].height
+    }
+
+    /// The height of the least value with this group's slots.
+    pub(super) fn group_height(&self, shape: ShapeId, group: usize) -> Option<usize> {
+        let Shape { kind, groups, .. } = &self.shapes[shape];
+        let group = &groups[group];
+        if group.state != GroupState::Entered || group.by_name_only {
+            return None;
+        }
+        match kind {
+            // None, none at all.
+            Kind::Option | Kind::Seq | Kind::Map | Kind::Stream | Kind::Array(0) => Some(0),
+            Kind::Newtype | Kind::Array(_) | Kind::Product | Kind::Enum => {
+                group.known().iter().try_fold(0, |most, slot| Some(most.max(self.height(*slot)?)))
+            }
+        }
+    }
+
+    /// Whether the slot may have a finite value, as far as is known.
+    pub(super) fn is_possible(&self, slot: SlotId) -> bool {
+        match self.slots[slot].content {
+            Content::Shape(shape) => self.shapes[shape].is_possible,
+            Content::Unseen | Content::Leaf(_) | Content::Unsupported(_) | Content::Opaque => true,
+        }
+    }
+
+    pub(super) fn is_group_possible(&self, shape: ShapeId, group: usize) -> bool {
+        let Shape { kind, groups, .. } = &self.shapes[shape];
+        let group = &groups[group];
+        match (group.state, kind) {
+            (GroupState::Refused, _) => false,
+            (GroupState::Unentered, _) => true,
+            (GroupState::Entered, Kind::Option | Kind::Seq | Kind::Map | Kind::Stream | Kind::Array(0)) => {
+                true
+            }
+            (GroupState::Entered, Kind::Newtype | Kind::Array(_) | Kind::Product | Kind::Enum) => {
+                group.known().iter().all(|slot| self.is_possible(*slot))
+            }
+        }
+    }
+
+    /// The groups that a value can be supplied with, lowest first.
+    pub(super) fn suppliable(&self, shape: ShapeId) -> Vec<usize> {
+        let groups = 0..self.shapes[shape].groups.len();
+        let mut known: Vec<_> =
+            groups.filter_map(|group| Some((self.group_height(shape, group)?, group))).collect();
+        known.sort_unstable();
+        known.into_iter().map(|(_, group)| group).collect()
+    }
+
+    // ---- goals ----
+
+    /// Walks over all that can be reached from a slot, nearest first, until `wanted` finds something. Gives it with the
+    /// way there.
+    fn find<G>(
+        &self,
+        root: SlotId,
+        slot_wanted: impl Fn(SlotId) -> Option<G>,
+        group_wanted: impl Fn(ShapeId, usize) -> Option<(G, Option<usize>)>,
+    ) -> Option<(G, Vec<Hop>)> {
+        let mut came_from: FxHashMap<ShapeId, Option<Hop>> = FxHashMap::default();
+        let way = |came_from: &FxHashMap<ShapeId, Option<Hop>>, last: Option<Hop>| {
+            let mut way = Vec::new();
+            let mut hop = last;
+            while let Some(known) = hop {
+                way.push(known);
+                hop = came_from.get(&known.shape).copied().flatten();
+            }
+            way.reverse();
+            way
+        };
+        let mut open = VecDeque::from([(root, None)]);
+        while let Some((slot, hop)) = open.pop_front() {
+            if let Some(goal) = slot_wanted(slot) {
+                return Some((goal, way(&came_from, hop)));
+            }
+            let Content::Shape(shape) = self.slots[slot].content else { continue };
+            if came_from.contains_key(&shape) {
+                continue;
+            }
+            came_from.insert(shape, hop);
+            for (group, entry) in self.shapes[shape].groups.iter().enumerate() {
+                if let Some((goal, toward)) = group_wanted(shape, group) {
+                    return Some((goal, way(&came_from, Some(Hop { shape, group, toward }))));
+                }
+                if entry.state != GroupState::Entered {
+                    continue;
+                }
+                for (index, part) in entry.known().iter().enumerate() {
+                    if self.is_reachable(shape, group, index) {
+                        open.push_back((*part, Some(Hop { shape, group, toward: Some(index) })));
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// The nearest thing that is not known, and the way there.
+    pub(super) fn next_goal(&self, root: SlotId) -> Option<(Goal, Vec<Hop>)> {
+        let slot_wanted = |id: SlotId| {
+            let slot = &self.slots[id];
+            let is_open = match slot.content {
+                Content::Unseen => true,
+                Content::Leaf(_) => !slot.accepted && !slot.rejects,
+                Content::Shape(_) | Content::Unsupported(_) | Content::Opaque => false,
+            };
+            (is_open && slot.stuck != Some(self.epoch)).then_some(Goal::Slot(id))
+        };
+        let group_wanted = |shape: ShapeId, index: usize| {
+            let group = &self.shapes[shape].groups[index];
+            let is_open = group.state == GroupState::Unentered && group.stuck != Some(self.epoch);
+            is_open.then_some((Goal::Group(shape, index), None))
+        };
+        self.find(root, slot_wanted, group_wanted)
+    }
+
+    /// The nearest group that was not written yet and that a whole value can be supplied with, and the way there.
+    pub(super) fn next_uncovered(&self, root: SlotId) -> Option<(Goal, Vec<Hop>)> {
+        let group_wanted = |shape: ShapeId, index: usize| {
+            let Shape { kind, groups, .. } = &self.shapes[shape];
+            let group = &groups[index];
+            let is_open = !group.is_covered && group.stuck != Some(self.epoch);
+            let toward = match kind {
+                Kind::Option | Kind::Seq | Kind::Map => Some(0),
+                Kind::Newtype | Kind::Array(_) | Kind::Stream | Kind::Product | Kind::Enum => None,
+            };
+            let parts = if toward.is_some() { group.known() } else { &[] };
+            let can = self.group_height(shape, index).is_some()
+                && parts.iter().all(|slot| self.height(*slot).is_some());
+            (is_open && can).then_some((Goal::Group(shape, index), toward))
+        };
+        self.find(root, |_| None, group_wanted)
+    }
+
+    /// The way to a group whose every part can be supplied.
+    pub(super) fn way_to(&self, root: SlotId, shape: ShapeId, group: usize) -> Option<Vec<Hop>> {
+        let wanted = |at: ShapeId, index: usize| ((at, index) == (shape, group)).then_some(((), None));
+        self.find(root, |_| None, wanted).map(|((), way)| way)
+    }
+
+    /// This goal taught nothing.
+    pub(super) fn set_stuck(&mut self, goal: Goal) {
+        match goal {
+            Goal::Slot(slot) => self.slots[slot].stuck = Some(self.epoch),
+            Goal::Group(shape, group) => self.shapes[shape].groups[group].stuck = Some(self.epoch),
+        }
+    }
+
+    /// Whether a slot can be read: in order if all before it can be supplied, by name if it has one.
+    fn is_reachable(&self, shape: ShapeId, group: usize, index: usize) -> bool {
+        let Shape { kind, groups, .. } = &self.shapes[shape];
+        let group = &groups[group];
+        match kind {
+            Kind::Newtype | Kind::Option | Kind::Seq | Kind::Map | Kind::Array(_) | Kind::Stream => true,
+            Kind::Product | Kind::Enum => group.is_named() || self.is_in_order(group, index),
+        }
+    }
+
+    /// Whether all slots before this one can be supplied.
+    pub(super) fn is_in_order(&self, group: &Group, index: usize) -> bool {
+        !group.by_name_only && group.slots[..index].iter().all(|slot| self.height(*slot).is_some())
+    }
+}
+
+impl Group {
+    /// The slots that the type has, as far as is known.
+    pub(super) fn known(&self) -> &[SlotId] {
+        &self.slots[..self.count.or(self.stated).unwrap_or(self.slots.len()).min(self.slots.len())]
+    }
+
+    /// Whether each slot has a name by which it can be read: not where aliases hide which names are fields.
+    pub(super) fn is_named(&self) -> bool {
+        !self.names.is_empty() && self.known().len() == self.names.len()
+    }
+
+    /// The name of the slot at this place; empty if it has none, or it is not known which it is.
+    pub(super) fn name_of(&self, index: usize) -> &'static str {
+        match &self.own_names {
+            Some(names) => names.get(index).copied().unwrap_or_default(),
+            None if self.is_named() => self.names[index],
+            None => "",
+        }
+    }
+}

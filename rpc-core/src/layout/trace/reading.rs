@@ -1,0 +1,790 @@
+//! One pass: the deserializer that hands made-up values to a type and writes down what it asks for.
+
+use std::{any::type_name, fmt, hash::BuildHasher, mem, rc::Rc};
+
+use rustc_hash::FxBuildHasher;
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, Expected, IntoDeserializer, MapAccess, SeqAccess,
+    VariantAccess, Visitor,
+};
+
+use super::{
+    Asking, DEPTH_MAX, Tracer,
+    grammar::{Content, GroupState, Kind, ShapeId, ShapeKey, SlotId},
+    probes::{BYTE_COUNTS, CHARS, COUNTS, FLOATS, INTEGERS, STRINGS},
+};
+use crate::{
+    layout::{Leaf, ObjectService, written},
+    object, stream,
+};
+
+/// The longest tuple whose elements are told apart. Serde's own are shorter; what is longer is an array.
+const TUPLE_MAX: usize = 16;
+/// So often may a type ask for more where there is nothing left.
+const VAIN_READS_MAX: usize = 1_000;
+
+/// A pass, or a part of it, ended. Why is in the tracer, but for what only the type itself can say.
+#[derive(Debug, Default)]
+pub(super) struct Ended(Option<Told>);
+
+#[derive(Debug)]
+enum Told {
+    /// This field was there twice.
+    Duplicate(&'static str),
+    /// A struct has so many elements.
+    Stated(usize),
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("this part of the layout is not traced any further")
+    }
+}
+
+impl std::error::Error for Ended {}
+
+impl serde::de::Error for Ended {
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        Self::default()
+    }
+
+    fn duplicate_field(field: &'static str) -> Self {
+        Self(Some(Told::Duplicate(field)))
+    }
+
+    /// Derived code says here how many elements there would have to be.
+    fn invalid_length(_: usize, expected: &dyn Expected) -> Self {
+        let text = expected.to_string();
+        let count = text.rsplit_once(" with ").and_then(|(_, rest)| {
+            let (count, _) = rest.split_once(" element")?;
+            count.parse().ok()
+        });
+        Self(count.map(Told::Stated))
+    }
+}
+
+/// Deserializes the value of one slot.
+pub(super) struct At<'t> {
+    tracer: &'t mut Tracer,
+    slot: SlotId,
+    /// How far leaves are varied from here on: what was rejected from the root to here.
+    variation: usize,
+    depth: usize,
+    /// The slot's place on the way to the goal, if it is on it.
+    hop: Option<usize>,
+    /// The slot is not being read further up.
+    is_outermost: bool,
+}
+
+/// The group of a shape that is read, and the slot in it that the way to the goal goes on in.
+#[derive(Clone, Copy)]
+struct Choice {
+    group: usize,
+    toward: Option<usize>,
+    hop: Option<usize>,
+}
+
+impl<'t> At<'t> {
+    pub(super) fn root(tracer: &'t mut Tracer, slot: SlotId) -> Self {
+        let variation = tracer.grammar.slots[slot].variation;
+        At { tracer, slot, variation, depth: 0, hop: Some(0), is_outermost: true }
+    }
+
+    /// A part of this slot's value; `index` tells it from its neighbours.
+    fn part(&mut self, slot: SlotId, index: usize, choice: Choice) -> At<'_> {
+        let own = &self.tracer.grammar.slots[slot];
+        // What was rejected as a whole is tried with all parts alike, rising, and falling.
+        let shared = match self.variation % 3 {
+            1 => self.variation + index,
+            2 => self.variation.saturating_sub(index),
+            _ => self.variation,
+        };
+        let variation = shared + if own.is_active { 0 } else { own.variation };
+        let hop = choice.hop.filter(|_| choice.toward == Some(index));
+        let is_outermost = !own.is_active;
+        At { tracer: self.tracer, slot, variation, depth: self.depth + 1, hop, is_outermost }
+    }
+
+    /// How often this slot's own value was rejected. Inside of itself a value is the least one, so that it ends.
+    fn own_variation(&self) -> usize {
+        if self.is_outermost {
+            self.tracer.grammar.slots[self.slot].variation + self.tracer.base_variation
+        } else {
+            0
+        }
+    }
+
+    fn leaf<'de, V: Visitor<'de>>(
+        self,
+        leaf: Leaf,
+        visit: impl FnOnce(usize) -> Result<V::Value, Ended>,
+    ) -> Result<V::Value, Ended> {
+        self.tracer.step(self.slot)?;
+        self.tracer.grammar.set_content(self.slot, Content::Leaf(leaf));
+        let slot = &mut self.tracer.grammar.slots[self.slot];
+        if slot.name.is_empty() && slot.content != Content::Opaque {
+            slot.name = type_name::<V::Value>();
+        }
+        if slot.rejects {
+            return self.tracer.stop();
+        }
+        visit(self.variation + self.tracer.base_variation)
+    }
+
+    fn unsupported<T>(self, reads: &'static str) -> Result<T, Ended> {
+        self.tracer.step(self.slot)?;
+        self.tracer.grammar.set_content(self.slot, Content::Unsupported(reads));
+        self.tracer.stop()
+    }
+
+    /// Enters a compound type of so many parts, if that leads to anything, and lets `read` have them.
+    fn compound<'de, V: Visitor<'de>>(
+        mut self,
+        (kind, name): (Kind, &'static str),
+        members: &'static [&'static str],
+        len: usize,
+        read: impl FnOnce(&mut Self, ShapeId, Choice) -> Result<V::Value, Ended>,
+    ) -> Result<V::Value, Ended> {
+        self.tracer.step(self.slot)?;
+        if self.depth > DEPTH_MAX {
+            return self.tracer.stop();
+        }
+        let (visitor, value) = (typeid::of::<V>(), typeid::of::<V::Value>());
+        let key = ShapeKey { visitor, value, kind, name, members, len };
+        let slots = match kind {
+            Kind::Newtype | Kind::Option | Kind::Seq | Kind::Array(_) => 1,
+            Kind::Map | Kind::Stream => 2,
+            Kind::Product | Kind::Enum => len,
+        };
+        let grammar = &mut self.tracer.grammar;
+        let id = grammar.shape(key, type_name::<V::Value>(), slots);
+        grammar.set_content(self.slot, Content::Shape(id));
+        let Some(choice) = self.choose(id) else { return self.tracer.stop() };
+        let grammar = &mut self.tracer.grammar;
+        let slot_was_active = mem::replace(&mut grammar.slots[self.slot].is_active, true);
+        let shape_was_active = mem::replace(&mut grammar.shapes[id].is_active, true);
+        let group = &mut grammar.shapes[id].groups[choice.group];
+        let group_was_active = mem::replace(&mut group.is_active, true);
+        if kind == Kind::Enum || choice.toward.is_some() {
+            self.tracer.used.push((id, choice.group));
+        }
+        let result = read(&mut self, id, choice);
+        let grammar = &mut self.tracer.grammar;
+        grammar.slots[self.slot].is_active = slot_was_active;
+        grammar.shapes[id].is_active = shape_was_active;
+        grammar.shapes[id].groups[choice.group].is_active = group_was_active;
+        result
+    }
+
+    /// The group to read: the one on the way to the goal, else the lowest, else one that was never read. `None` if that
+    /// would neither end nor teach anything.
+    fn choose(&self, id: ShapeId) -> Option<Choice> {
+        let Tracer { grammar, way, .. } = &*self.tracer;
+        let shape = &grammar.shapes[id];
+        if let Some(hop) = self.hop
+            && let Some(next) = way.get(hop)
+            && next.shape == id
+        {
+            return Some(Choice { group: next.group, toward: next.toward, hop: Some(hop + 1) });
+        }
+        let free = |group| Choice { group, toward: None, hop: None };
+        if shape.kind != Kind::Enum {
+            let unread = |slot: &SlotId| grammar.slots[*slot].content == Content::Unseen;
+            let can_learn = || !shape.is_active && shape.groups[0].known().iter().any(unread);
+            return (grammar.shape_height(id).is_some() || can_learn()).then(|| free(0));
+        }
+        let known = grammar.suppliable(id);
+        if let Some(choice) = self.own_variation().checked_rem(known.len()) {
+            return Some(free(known[choice]));
+        }
+        let unread =
+            shape.groups.iter().position(|group| group.state == GroupState::Unentered && !group.is_active);
+        unread.map(free)
+    }
+
+    /// Reads fields in their order or, past one that cannot be supplied, the one on the way to the goal by its name.
+    fn read_fields<'de, V: Visitor<'de>>(
+        &mut self,
+        id: ShapeId,
+        choice: Choice,
+        visitor: V,
+    ) -> Result<V::Value, Ended> {
+        let grammar = &self.tracer.grammar;
+        let group = &grammar.shapes[id].groups[choice.group];
+        if let Some(Asking::Field(shape, index, name, value)) = self.tracer.asking
+            && (shape, index) == (id, choice.group)
+            && choice.hop == Some(self.tracer.way.len())
+        {
+            return self.ask_for_name(name, value, choice, visitor);
+        }
+        if let Some(toward) = choice.toward
+            && !grammar.is_in_order(group, toward)
+        {
+            return self.read_by_name(id, toward, choice, visitor);
+        }
+        let slots = Rc::clone(&group.slots);
+        let mut read = 0;
+        let in_order = FieldsInOrder { at: self, slots: &slots, choice, read: &mut read, vain: 0 };
+        let result = visitor.visit_seq(in_order);
+        let group = &mut self.tracer.grammar.shapes[id].groups[choice.group];
+        match (&result, group.count) {
+            (Ok(_), None) => self.tracer.grammar.set_count(id, choice.group, read),
+            // How many there are depends on what they are.
+            (Ok(_), Some(count)) if count != read => {
+                self.tracer.grammar.set_content(self.slot, Content::Opaque)
+            }
+            (Err(_), None) if !self.tracer.explained && read == 0 && !group.names.is_empty() => {
+                group.by_name_only = true;
+                self.tracer.explained = true;
+                self.tracer.grammar.findings += 1;
+            }
+            (Ok(_) | Err(_), _) => {}
+        }
+        result
+    }
+
+    fn read_by_name<'de, V: Visitor<'de>>(
+        &mut self,
+        id: ShapeId,
+        index: usize,
+        choice: Choice,
+        visitor: V,
+    ) -> Result<V::Value, Ended> {
+        let group = &mut self.tracer.grammar.shapes[id].groups[choice.group];
+        let names = group.names;
+        if group.stated.is_none() {
+            // Aliases are among the names: whether there are some is known from how many fields there are.
+            let result = visitor.visit_seq(NoFields);
+            group.stated = Some(match &result {
+                Err(Ended(Some(Told::Stated(count)))) => *count,
+                Ok(_) | Err(_) => names.len(),
+            });
+            self.tracer.grammar.findings += 1;
+            return self.tracer.stop();
+        }
+        let slot = group.slots[index];
+        let result =
+            visitor.visit_map(OneField { at: self, name: names[index], slot, index, choice, is_read: false });
+        // That the others are missing is no wonder.
+        self.tracer.explained = true;
+        result
+    }
+
+    /// Gives a struct one field twice.
+    fn ask_for_name<'de, V: Visitor<'de>>(
+        &mut self,
+        name: &'static str,
+        value: SlotId,
+        choice: Choice,
+        visitor: V,
+    ) -> Result<V::Value, Ended> {
+        let result = visitor.visit_map(Twice { at: self, name, value, choice, given: 0 });
+        if let Err(Ended(Some(Told::Duplicate(field)))) = &result {
+            self.tracer.answered_field = Some(field);
+            self.tracer.explained = true;
+        }
+        result
+    }
+
+    /// How many elements a sequence or map is given.
+    fn element_count(&self, choice: Choice, parts: &[SlotId]) -> usize {
+        let count = COUNTS[self.own_variation() % COUNTS.len()];
+        match choice.toward {
+            Some(_) => count.max(1),
+            None if parts.iter().all(|slot| self.tracer.grammar.height(*slot).is_some()) => count,
+            None => 0,
+        }
+    }
+
+    fn slots_of(&self, id: ShapeId) -> Rc<[SlotId]> {
+        Rc::clone(&self.tracer.grammar.shapes[id].groups[0].slots)
+    }
+}
+
+macro_rules! integers {
+    ($($deserialize:ident $visit:ident $type:ident $leaf:ident;)*) => {$(
+        fn $deserialize<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Ended> {
+            self.leaf::<V>(Leaf::$leaf, |variation| {
+                let probe = INTEGERS[variation % INTEGERS.len()];
+                visitor.$visit($type::try_from(probe).unwrap_or(1))
+            })
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for At<'_> {
+    type Error = Ended;
+
+    integers! {
+        deserialize_i8 visit_i8 i8 I8;
+        deserialize_i16 visit_i16 i16 I16;
+        deserialize_i32 visit_i32 i32 I32;
+        deserialize_i64 visit_i64 i64 I64;
+        deserialize_i128 visit_i128 i128 I128;
+        deserialize_u8 visit_u8 u8 U8;
+        deserialize_u16 visit_u16 u16 U16;
+        deserialize_u32 visit_u32 u32 U32;
+        deserialize_u64 visit_u64 u64 U64;
+        deserialize_u128 visit_u128 u128 U128;
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Ended> {
+        self.leaf::<V>(Leaf::Bool, |variation| visitor.visit_bool(variation % 2 == 1))
+    }
+
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Ended> {
+        self.leaf::<V>(Leaf::F32, |variation| visitor.visit_f32(FLOATS[variation % FLOATS.len()]))
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Ended> {
+        self.leaf::<V>(Leaf::F64, |variation| visitor.visit_f64(FLOATS[variation % FLOATS.len()].into()))
+    }
+
+    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Ended> {
+        self.leaf::<V>(Leaf::Char, |variation| visitor.visit_char(CHARS[variation % CHARS.len()]))
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Ended> {
+        self.leaf::<V>(Leaf::Text, |variation| visitor.visit_borrowed_str(STRINGS[variation % STRINGS.len()]))
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Ended> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Ended> {
+        self.leaf::<V>(Leaf::Bytes, |variation| {
+            visitor.visit_bytes(&vec![0; BYTE_COUNTS[variation % BYTE_COUNTS.len()]])
+        })
+    }
+
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Ended> {
+        self.deserialize_bytes(visitor)
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Ended> {
+        self.leaf::<V>(Leaf::Unit, |_| visitor.visit_unit())
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Ended> {
+        self.deserialize_unit(visitor)
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Ended> {
+        self.unsupported("a value of any type (an untagged or internally tagged enum, or a JSON value)")
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Ended> {
+        self.unsupported("and ignores a value of any type")
+    }
+
+    fn deserialize_identifier<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Ended> {
+        self.unsupported("the name of a field or a tag (`#[serde(flatten)]`, or an adjacently tagged enum)")
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Ended> {
+        if name == object::OBJECT
+            && let Some(service) = object::traced_service()
+        {
+            return self.leaf::<V>(Leaf::Object(ObjectService(service)), |_| visitor.visit_unit());
+        }
+        if name == stream::STREAM {
+            return self.compound::<V>((Kind::Stream, name), &[], 2, |at, id, choice| {
+                let slots = at.slots_of(id);
+                let parts = StreamParts { at: &mut *at, slots: &slots, next: 0, choice };
+                let result = visitor.visit_seq(parts);
+                if let Some(part) = choice.toward {
+                    at.tracer.items.extend(written::offered().map(|record| (slots[part], record)));
+                }
+                result
+            });
+        }
+        self.compound::<V>((Kind::Newtype, name), &[], 1, |at, id, choice| {
+            let inner = at.slots_of(id)[0];
+            let result = visitor.visit_newtype_struct(at.part(inner, 0, choice));
+            at.tracer.settle(inner, result.is_ok());
+            result
+        })
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Ended> {
+        let inside = type_name::<V::Value>()
+            .strip_prefix("core::option::Option<")
+            .and_then(|name| name.strip_suffix('>'))
+            .unwrap_or_default();
+        self.compound::<V>((Kind::Option, ""), &[], 1, |at, id, choice| {
+            let inner = at.slots_of(id)[0];
+            let slot = &mut at.tracer.grammar.slots[inner];
+            if slot.name.is_empty() && slot.content == Content::Unseen {
+                slot.name = inside;
+            }
+            if choice.toward.is_none() && at.element_count(choice, &[inner]) % 2 == 0 {
+                return visitor.visit_none();
+            }
+            let result = visitor.visit_some(at.part(inner, 0, choice));
+            at.tracer.settle(inner, result.is_ok());
+            result
+        })
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Ended> {
+        self.compound::<V>((Kind::Seq, ""), &[], 1, |at, id, choice| {
+            let slot = at.slots_of(id)[0];
+            let left = at.element_count(choice, &[slot]);
+            visitor.visit_seq(Elements { at, slot, choice, left, vain: 0 })
+        })
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Ended> {
+        self.compound::<V>((Kind::Map, ""), &[], 2, |at, id, choice| {
+            let slots = at.slots_of(id);
+            let left = at.element_count(choice, &slots);
+            visitor.visit_map(Entries { at, slots: &slots, choice, left, vain: 0 })
+        })
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Ended> {
+        if len <= TUPLE_MAX {
+            return self.deserialize_tuple_struct("", len, visitor);
+        }
+        self.compound::<V>((Kind::Array(len), ""), &[], len, |at, id, choice| {
+            let slot = at.slots_of(id)[0];
+            visitor.visit_seq(Elements { at, slot, choice, left: len, vain: 0 })
+        })
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        len: usize,
+        visitor: V,
+    ) -> Result<V::Value, Ended> {
+        self.compound::<V>((Kind::Product, name), &[], len, |at, id, choice| {
+            at.read_fields(id, choice, visitor)
+        })
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        names: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Ended> {
+        self.compound::<V>((Kind::Product, name), names, names.len(), |at, id, choice| {
+            at.read_fields(id, choice, visitor)
+        })
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        names: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Ended> {
+        self.compound::<V>((Kind::Enum, name), names, 0, |at, id, choice| {
+            let result = visitor.visit_enum(OneVariant { at: &mut *at, id, choice });
+            let tracer = &mut *at.tracer;
+            if tracer.grammar.shapes[id].groups[choice.group].state != GroupState::Entered {
+                if result.is_ok() {
+                    tracer.grammar.enter(id, choice.group, 0, &[]);
+                } else if !mem::replace(&mut tracer.explained, true) {
+                    tracer.grammar.refuse(id, choice.group);
+                }
+            }
+            result
+        })
+    }
+
+    fn is_human_readable(&self) -> bool {
+        false
+    }
+}
+
+/// Reads the value of a slot that says its type.
+fn read_part<'de, S: DeserializeSeed<'de>>(
+    at: &mut At<'_>,
+    slot: SlotId,
+    index: usize,
+    choice: Choice,
+    seed: S,
+) -> Result<S::Value, Ended> {
+    let entry = &mut at.tracer.grammar.slots[slot];
+    if entry.name.is_empty() && entry.content == Content::Unseen {
+        entry.name = type_name::<S::Value>();
+    }
+    let result = seed.deserialize(at.part(slot, index, choice));
+    at.tracer.settle(slot, result.is_ok());
+    result
+}
+
+/// What is read where nothing is left. A type that does not stop asking accepts nothing.
+fn nothing_left<T>(at: &mut At<'_>, vain: &mut usize) -> Result<Option<T>, Ended> {
+    at.tracer.step(at.slot)?;
+    *vain += 1;
+    if *vain > VAIN_READS_MAX {
+        at.tracer.grammar.reject(at.slot);
+        return at.tracer.stop();
+    }
+    Ok(None)
+}
+
+struct FieldsInOrder<'a, 't> {
+    at: &'a mut At<'t>,
+    slots: &'a [SlotId],
+    choice: Choice,
+    read: &'a mut usize,
+    vain: usize,
+}
+
+impl<'de> SeqAccess<'de> for FieldsInOrder<'_, '_> {
+    type Error = Ended;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Ended> {
+        let Some(slot) = self.slots.get(*self.read).copied() else {
+            return nothing_left(self.at, &mut self.vain);
+        };
+        let index = *self.read;
+        *self.read += 1;
+        read_part(self.at, slot, index, self.choice, seed).map(Some)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.slots.len() - *self.read)
+    }
+}
+
+/// A struct without fields, to hear how many it should have.
+struct NoFields;
+
+impl<'de> SeqAccess<'de> for NoFields {
+    type Error = Ended;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, _: S) -> Result<Option<S::Value>, Ended> {
+        Ok(None)
+    }
+}
+
+/// The elements of a sequence or array: one slot, read `left` times.
+struct Elements<'a, 't> {
+    at: &'a mut At<'t>,
+    slot: SlotId,
+    choice: Choice,
+    left: usize,
+    vain: usize,
+}
+
+impl<'de> SeqAccess<'de> for Elements<'_, '_> {
+    type Error = Ended;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Ended> {
+        let Some(left) = self.left.checked_sub(1) else { return nothing_left(self.at, &mut self.vain) };
+        self.left = left;
+        read_part(self.at, self.slot, 0, self.choice, seed).map(Some)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.left.min(TUPLE_MAX))
+    }
+}
+
+/// An item and an error of a stream: only the one on the way to the goal is there, and an empty stream is as good.
+struct StreamParts<'a, 't> {
+    at: &'a mut At<'t>,
+    slots: &'a [SlotId],
+    next: usize,
+    choice: Choice,
+}
+
+impl<'de> SeqAccess<'de> for StreamParts<'_, '_> {
+    type Error = Ended;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Ended> {
+        let index = self.next;
+        self.next += 1;
+        match self.slots.get(index) {
+            Some(slot) if self.choice.toward == Some(index) => {
+                read_part(self.at, *slot, index, self.choice, seed).map(Some)
+            }
+            Some(_) | None => Ok(None),
+        }
+    }
+}
+
+/// The entries of a map.
+struct Entries<'a, 't> {
+    at: &'a mut At<'t>,
+    /// That of keys and that of values.
+    slots: &'a [SlotId],
+    choice: Choice,
+    left: usize,
+    vain: usize,
+}
+
+impl<'de> MapAccess<'de> for Entries<'_, '_> {
+    type Error = Ended;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Ended> {
+        let Some(left) = self.left.checked_sub(1) else { return nothing_left(self.at, &mut self.vain) };
+        self.left = left;
+        read_part(self.at, self.slots[0], 0, self.choice, seed).map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Ended> {
+        read_part(self.at, self.slots[1], 1, self.choice, seed)
+    }
+
+    fn next_entry_seed<K: DeserializeSeed<'de>, V: DeserializeSeed<'de>>(
+        &mut self,
+        key: K,
+        value: V,
+    ) -> Result<Option<(K::Value, V::Value)>, Ended> {
+        let Some(left) = self.left.checked_sub(1) else { return nothing_left(self.at, &mut self.vain) };
+        self.left = left;
+        // Both seeds are here, so the value can be seen although no key is accepted.
+        let key = read_part(self.at, self.slots[0], 0, self.choice, key);
+        self.at.tracer.explained = false;
+        let value = read_part(self.at, self.slots[1], 1, self.choice, value);
+        self.at.tracer.explained = key.is_err() || value.is_err();
+        Ok(Some((key?, value?)))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.left)
+    }
+}
+
+/// A struct of which only one field is there.
+struct OneField<'a, 't> {
+    at: &'a mut At<'t>,
+    name: &'static str,
+    slot: SlotId,
+    index: usize,
+    choice: Choice,
+    is_read: bool,
+}
+
+impl<'de> MapAccess<'de> for OneField<'_, '_> {
+    type Error = Ended;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Ended> {
+        if mem::replace(&mut self.is_read, true) {
+            self.at.tracer.step(self.at.slot)?;
+            return Ok(None);
+        }
+        seed.deserialize(IntoDeserializer::<Ended>::into_deserializer(self.name)).map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Ended> {
+        read_part(self.at, self.slot, self.index, self.choice, seed)
+    }
+}
+
+/// A struct of which one field is there twice.
+struct Twice<'a, 't> {
+    at: &'a mut At<'t>,
+    name: &'static str,
+    value: SlotId,
+    choice: Choice,
+    given: usize,
+}
+
+impl<'de> MapAccess<'de> for Twice<'_, '_> {
+    type Error = Ended;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Ended> {
+        self.at.tracer.step(self.at.slot)?;
+        self.given += 1;
+        if self.given > 2 {
+            return Ok(None);
+        }
+        seed.deserialize(IntoDeserializer::<Ended>::into_deserializer(self.name)).map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Ended> {
+        read_part(self.at, self.value, 0, Choice { toward: None, ..self.choice }, seed)
+    }
+}
+
+/// Tells what derived code makes of a variant's index or name from what it makes of others.
+fn identity<T>(variant: &T) -> Option<u64> {
+    let is_derived = type_name::<T>().rsplit("::").next().is_some_and(|name| name.starts_with("__Field"));
+    is_derived.then(|| FxBuildHasher.hash_one(mem::discriminant(variant)))
+}
+
+struct OneVariant<'a, 't> {
+    at: &'a mut At<'t>,
+    id: ShapeId,
+    choice: Choice,
+}
+
+impl OneVariant<'_, '_> {
+    fn enter(&mut self, count: usize, names: &'static [&'static str]) -> Result<(), Ended> {
+        let Tracer { grammar, .. } = &mut *self.at.tracer;
+        if grammar.enter(self.id, self.choice.group, count, names).is_none() {
+            grammar.set_content(self.at.slot, Content::Opaque);
+            return self.at.tracer.stop();
+        }
+        Ok(())
+    }
+}
+
+impl<'de> EnumAccess<'de> for OneVariant<'_, '_> {
+    type Error = Ended;
+    type Variant = Self;
+
+    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), Ended> {
+        let tracer = &mut *self.at.tracer;
+        if let Some(Asking::Variant(shape, name)) = tracer.asking
+            && shape == self.id
+            && self.choice.hop == Some(tracer.way.len())
+        {
+            let variant = seed.deserialize(IntoDeserializer::<Ended>::into_deserializer(name))?;
+            tracer.answered_variant = identity(&variant);
+            return tracer.stop();
+        }
+        let index = u32::try_from(self.choice.group).map_err(|_| Ended::default())?;
+        let variant = seed.deserialize(IntoDeserializer::<Ended>::into_deserializer(index))?;
+        match identity(&variant) {
+            Some(identity) if !tracer.grammar.identify(self.id, self.choice.group, identity) => {
+                Err(Ended::default())
+            }
+            _ => Ok((variant, self)),
+        }
+    }
+}
+
+impl<'de> VariantAccess<'de> for OneVariant<'_, '_> {
+    type Error = Ended;
+
+    fn unit_variant(mut self) -> Result<(), Ended> {
+        self.enter(0, &[])
+    }
+
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(mut self, seed: S) -> Result<S::Value, Ended> {
+        self.enter(1, &[])?;
+        let slot = self.at.tracer.grammar.shapes[self.id].groups[self.choice.group].slots[0];
+        read_part(self.at, slot, 0, self.choice, seed)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(mut self, len: usize, visitor: V) -> Result<V::Value, Ended> {
+        self.enter(len, &[])?;
+        self.at.read_fields(self.id, self.choice, visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        mut self,
+        names: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Ended> {
+        self.enter(names.len(), names)?;
+        self.at.read_fields(self.id, self.choice, visitor)
+    }
+}
