@@ -1,6 +1,7 @@
 //! Values to payload bytes and back: the only module that names bincode, and the guard around its decoder.
 //!
-//! Encoding is bincode's serde encoder, `standard()` configuration, writing straight into the caller's buffer.
+//! The format is bincode's `standard()` configuration. Encoding (`codec/encode.rs`) drives its primitives, and writes
+//! straight into the caller's buffer.
 //! Decoding drives bincode's borrowed primitives (integers, floats, characters, slices) from a serde deserializer of
 //! our own, because bincode's trusts every length it reads. Nothing in a payload can make [`decode`] panic, overflow
 //! the stack, loop or allocate without bound: what a payload may cost is a [`DecodeBudget`].
@@ -30,8 +31,7 @@ use bincode::{
         BorrowDecode, BorrowDecoder, Decode, DecoderImpl,
         read::{BorrowReader, Reader},
     },
-    enc::write::{SizeWriter, Writer},
-    error::{DecodeError as BincodeDecodeError, EncodeError as BincodeEncodeError},
+    error::DecodeError as BincodeDecodeError,
 };
 use bytes::Bytes;
 use serde::{
@@ -45,9 +45,13 @@ use serde::{
 use crate::{
     Limits,
     error::{DecodeError, EncodeError},
+    limits::DECODE_DEPTH_MAX,
     message::LONG_BYTES,
     small_bytes::SmallBytes,
 };
+
+mod encode;
+pub(crate) use encode::{encode_within, encoded_len};
 
 /// Memory every payload may take whatever its length, so that a short one may hold a value with many defaults.
 const ALLOWANCE_BYTES: usize = 4 << 10;
@@ -59,41 +63,7 @@ pub(crate) const SOME: u8 = 1;
 
 /// Appends the encoded value to `out`. After an error `out` is what it was before.
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-    let before = out.len();
-    bincode::serde::encode_into_writer(value, Appender(out), config::standard()).map_err(|error| {
-        out.truncate(before);
-        encode_error(error)
-    })
-}
-
-/// How many bytes [`encode`] would append, without keeping them.
-pub(crate) fn encoded_len<T: Serialize + ?Sized>(value: &T) -> Result<usize, EncodeError> {
-    let mut counter = SizeWriter::default();
-    bincode::serde::encode_into_writer(value, &mut counter, config::standard()).map_err(encode_error)?;
-    Ok(counter.bytes_written)
-}
-
-struct Appender<'a>(&'a mut Vec<u8>);
-
-impl Writer for Appender<'_> {
-    #[inline(always)]
-    fn write(&mut self, bytes: &[u8]) -> Result<(), BincodeEncodeError> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
-    }
-}
-
-#[cold]
-fn encode_error(error: BincodeEncodeError) -> EncodeError {
-    EncodeError(match error {
-        BincodeEncodeError::Other(text) => text.to_owned(),
-        BincodeEncodeError::OtherString(text) => text,
-        BincodeEncodeError::Serde(bincode::serde::EncodeError::SequenceMustHaveLength) => {
-            "a sequence or map whose length is not known in advance cannot be encoded (`#[serde(flatten)]` makes one)"
-                .to_owned()
-        }
-        other => other.to_string(),
-    })
+    encode_within(value, DECODE_DEPTH_MAX, out)
 }
 
 /// What decoding one payload may cost.

@@ -161,10 +161,14 @@ impl<T: Serialize + Send> Held for HeldValue<T> {
         let mut passed = Vec::new();
         // A user's `Serialize` may panic; it must not take the session with it.
         let selected = catch_unwind(AssertUnwindSafe(|| {
-            object::writing(&mut passed, || select::select(value, path, out))
+            object::writing(&mut passed, || {
+                select::select(value, path, self.link.limits.decode_depth_max, out)
+            })
         }));
         objects.extend(Capability::of_all(&passed, &self.link));
-        selected.unwrap_or_else(|_| Err(SelectError::Encode(EncodeError("its Serialize panicked".into()))))
+        selected.unwrap_or_else(|_| {
+            Err(SelectError::Encode(EncodeError::Invalid("its Serialize panicked".into())))
+        })
     }
 }
 
@@ -199,7 +203,7 @@ impl Held for HeldBytes {
         }
         let range = walk::locate(&self.layout, &self.bytes, path).map_err(|error| match error {
             WalkError::Missed => SelectError::Missed,
-            other => SelectError::Encode(crate::error::EncodeError(other.to_string())),
+            other => SelectError::Encode(EncodeError::Invalid(other.to_string())),
         })?;
         out.extend_from_slice(&self.bytes[range]);
         Ok(())
@@ -448,7 +452,10 @@ fn value_outcome<T: Serialize + Send + 'static>(
     if want.keep {
         let length = match &payload {
             Some(bytes) => bytes.len(),
-            None => object::writing(&mut Vec::new(), || codec::encoded_len(&value))?,
+            None => {
+                let depth_max = link.limits.decode_depth_max;
+                object::writing(&mut Vec::new(), || codec::encoded_len(&value, depth_max))?
+            }
         };
         let value = HeldValue { value: Some(value), link: Arc::clone(link) };
         held = Some((Box::new(value) as Box<dyn Held>, length));
@@ -462,7 +469,9 @@ pub(crate) fn encode<T: Serialize>(
     link: &Arc<Link>,
 ) -> Result<(SmallBytes, Vec<Capability>), EncodeError> {
     let mut passed = Vec::new();
-    let bytes = object::writing(&mut passed, || SmallBytes::encode(|out| codec::encode(value, out)))?;
+    let depth_max = link.limits.decode_depth_max;
+    let encode = |out: &mut Vec<u8>| codec::encode_within(value, depth_max, out);
+    let bytes = object::writing(&mut passed, || SmallBytes::encode(encode))?;
     Ok((bytes, Capability::of_all(&passed, link)))
 }
 

@@ -538,5 +538,26 @@ pub enum DecodeError {
 
 /// Why a value cannot be encoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct EncodeError(pub(crate) String);
+#[non_exhaustive]
+pub enum EncodeError {
+    /// Deeper nesting than [`Limits::decode_depth_max`](crate::Limits::decode_depth_max), which no peer with the same
+    /// limit could decode.
+    #[error("the value is nested deeper than {0} levels")]
+    TooDeep(usize),
+    /// A field that is left out of some values: what comes behind it would be read in its place.
+    #[error(
+        "its type leaves the field `{0}` out of this value (`skip_serializing_if`), which bincode cannot carry"
+    )]
+    LeftOut(&'static str),
+    /// The type said that it has another number of elements or fields than it wrote.
+    #[error("its type wrote another number of elements or fields than it said")]
+    WrongLength,
+    /// A sequence or map did not say how many elements it has.
+    #[error(
+        "a sequence or map whose length is not known in advance cannot be encoded (`#[serde(flatten)]` makes one)"
+    )]
+    UnknownLength,
+    /// The type's `Serialize` refused.
+    #[error("{0}")]
+    Invalid(String),
+}

@@ -269,7 +269,7 @@ struct HeldValue<T>(T);
 
 impl<T: Serialize + Send> Held for HeldValue<T> {
     fn select(&self, path: &[Step], out: &mut Vec<u8>, _: &mut Vec<Capability>) -> Result<(), SelectError> {
-        select::select(&self.0, path, out)
+        select::select(&self.0, path, 64, out)
     }
 }
 

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// How deep values nest where nobody says otherwise.
+pub(crate) const DECODE_DEPTH_MAX: usize = 64;
+
 /// The bounds of one session. All are on by default.
 ///
 /// [`Limits::default`] bounds memory and work so that trusted peers run at full speed; [`Limits::public`] is for the
@@ -77,7 +80,7 @@ pub struct Limits {
     /// Key and value bytes of one call's metadata, and 48 more for each entry. Default 8 KiB. More breaks the protocol;
     /// refused before sending.
     pub metadata_bytes_max: usize,
-    /// Nesting depth of a decoded value. Default 64. Deeper is an `InvalidArgument` or `BadAnswer`.
+    /// Nesting depth of a value, decoded or encoded. Default 64. Deeper is an `InvalidArgument` or `BadAnswer`.
     pub decode_depth_max: usize,
     /// Memory a decoded value may take, as a multiple of its payload's length. Default 32.
     pub decode_budget_factor: usize,
@@ -137,7 +140,7 @@ impl Default for Limits {
             map_concurrency: 16,
             methods_max: 4_096,
             metadata_bytes_max: 8 << 10,
-            decode_depth_max: 64,
+            decode_depth_max: DECODE_DEPTH_MAX,
             decode_budget_factor: 32,
             decode_zero_sized_max: 65_536,
             deadline_max: Duration::from_secs(24 * 60 * 60),

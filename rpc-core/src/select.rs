@@ -59,12 +59,13 @@ pub(crate) enum SelectError {
 pub(crate) fn select<T: Serialize + ?Sized>(
     value: &T,
     path: &[Step],
+    depth_max: usize,
     out: &mut Vec<u8>,
 ) -> Result<(), SelectError> {
     if path.is_empty() {
-        return Ok(codec::encode(value, out)?);
+        return Ok(codec::encode_within(value, depth_max, out)?);
     }
-    let mut search = Search { out, found: false };
+    let mut search = Search { out, depth_max, found: false };
     let result = value.serialize(Follower { search: &mut search, path });
     if search.found {
         // The error that ended the traversal early may have been replaced on its way up; the mark was not.
@@ -83,6 +84,7 @@ pub(crate) fn select<T: Serialize + ?Sized>(
 
 struct Search<'a> {
     out: &'a mut Vec<u8>,
+    depth_max: usize,
     found: bool,
 }
 
@@ -112,7 +114,7 @@ impl std::error::Error for Stop {}
 
 impl serde::ser::Error for Stop {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Stop::Encode(EncodeError(message.to_string()))
+        Stop::Encode(EncodeError::Invalid(message.to_string()))
     }
 }
 
@@ -126,7 +128,7 @@ impl<'a, 'o> Follower<'a, 'o> {
     #[inline]
     fn enter<T: Serialize + ?Sized>(self, part: &T, rest: &[Step]) -> Result<(), Stop> {
         if rest.is_empty() {
-            codec::encode(part, self.search.out).map_err(Stop::Encode)?;
+            codec::encode_within(part, self.search.depth_max, self.search.out).map_err(Stop::Encode)?;
             self.search.found = true;
             return Err(Stop::Found);
         }

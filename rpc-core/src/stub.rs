@@ -508,8 +508,10 @@ impl<'a> Arguments<'a> {
 
     pub(crate) fn push_value<T: Serialize + ?Sized>(&mut self, value: &T) {
         self.slots();
-        let Self { payload, passed, .. } = self;
-        let encoded = object::writing(passed, || slots::put_inline(payload, |out| codec::encode(value, out)));
+        let Self { payload, passed, link, .. } = self;
+        let depth_max = link.limits.decode_depth_max;
+        let put = |out: &mut Vec<u8>| codec::encode_within(value, depth_max, out);
+        let encoded = object::writing(passed, || slots::put_inline(payload, put));
         if let Err(error) = encoded {
             self.fail(ArgumentFault::Encode { index: self.payload[0], reason: error.to_string() });
         }

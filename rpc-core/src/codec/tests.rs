@@ -55,7 +55,7 @@ fn decoded<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
 #[track_caller]
 fn check_golden<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: T, bytes: &[u8]) {
     assert_eq!(encoded(&value), bytes, "encoding {value:?}");
-    assert_eq!(encoded_len(&value), Ok(bytes.len()));
+    assert_eq!(encoded_len(&value, 64), Ok(bytes.len()));
     assert_eq!(decoded::<T>(bytes), Ok(value), "decoding {bytes:?}");
 }
 
@@ -210,7 +210,7 @@ fn every_value_comes_back_and_agrees_with_bincode() {
     for _ in 0..2_000 {
         let value = rng.everything(4);
         let bytes = encoded(&value);
-        assert_eq!(encoded_len(&value), Ok(bytes.len()));
+        assert_eq!(encoded_len(&value, 64), Ok(bytes.len()));
         assert_eq!(
             bytes,
             bincode::serde::encode_to_vec(&value, config::standard()).expect("bincode encodes it")
@@ -438,7 +438,7 @@ fn a_failed_encode_leaves_the_buffer_as_it_was() {
     let error = encode(&(7u64, "text", Unsized), &mut out).expect_err("it has no length");
     assert!(error.to_string().contains("length"), "{error}");
     assert_eq!(out, [1, 2, 3]);
-    assert_eq!(encoded_len(&(7u64, "text", Unsized)), Err(error));
+    assert_eq!(encoded_len(&(7u64, "text", Unsized), 64), Err(error));
 }
 
 #[test]
@@ -463,4 +463,91 @@ fn a_size_hint_is_never_above_the_bytes_that_remain() {
         }
     }
     assert_eq!(decoded::<Hint>(&[252, 0, 0, 0, 1, 7, 7, 7]).map(|_| ()), Err(DecodeError::Trailing(2)));
+}
+
+#[test]
+fn what_is_nested_too_deep_to_be_decoded_is_not_encoded_either() {
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Nest(Option<Box<Nest>>);
+    let nest = |depth: usize| (0..depth).fold(Nest(None), |inner, _| Nest(Some(Box::new(inner))));
+    let mut out = vec![7];
+    // A struct and an option each.
+    assert_eq!(encode(&nest(31), &mut out), Ok(()));
+    assert_eq!(decoded(&out[1..]), Ok(nest(31)));
+    assert_eq!(encode(&nest(32), &mut out), Err(EncodeError::TooDeep(64)));
+    assert_eq!(encoded_len(&nest(32), 64), Err(EncodeError::TooDeep(64)));
+    assert_eq!(encode(&nest(5_000), &mut out), Err(EncodeError::TooDeep(64)));
+    assert_eq!(out.len(), 33, "failures leave nothing");
+    assert_eq!(encode_within(&nest(32), 66, &mut out), Ok(()));
+}
+
+#[test]
+fn encoding_and_decoding_count_the_same_levels() {
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    enum Kind {
+        Unit,
+        One(Box<Kind>),
+        Two(Box<Kind>, u8),
+        Named { inner: Vec<Kind> },
+        Map(BTreeMap<u8, Kind>),
+        Newtype(UserId),
+        Pair((Option<Box<Kind>>, [u8; 2])),
+    }
+    fn grown(random: &mut Rng, depth: usize) -> Kind {
+        let deeper = |random: &mut Rng| grown(random, depth.saturating_sub(1));
+        match if depth == 0 { random.below(2) * 5 } else { 1 + random.below(6) } {
+            0 => Kind::Unit,
+            1 => Kind::One(Box::new(deeper(random))),
+            2 => Kind::Two(Box::new(deeper(random)), 1),
+            3 => Kind::Named { inner: vec![deeper(random)] },
+            4 => Kind::Map(BTreeMap::from([(1, deeper(random))])),
+            5 => Kind::Newtype(UserId(3)),
+            _ => Kind::Pair((Some(Box::new(deeper(random))), [0; 2])),
+        }
+    }
+    let mut random = Rng(11);
+    for _ in 0..500 {
+        let depth = random.below(6);
+        let value = grown(&mut random, depth);
+        let bytes = encoded(&value);
+        for depth_max in 0..20 {
+            let budget = DecodeBudget { depth_max, factor: 1_000, ..BUDGET };
+            let written = encode_within(&value, depth_max, &mut Vec::new());
+            let read = decode::<Kind>(&bytes, budget);
+            assert_eq!(
+                written.is_ok(),
+                read.is_ok(),
+                "{value:?} within {depth_max}: {written:?} and {read:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_type_that_leaves_out_a_field_or_tells_a_wrong_length_is_an_error() {
+    #[derive(Serialize)]
+    struct Post {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        title: Option<u8>,
+        pages: Vec<u8>,
+    }
+    struct Says(usize, Vec<u8>);
+    impl Serialize for Says {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let mut seq = serializer.serialize_seq(Some(self.0))?;
+            self.1.iter().try_for_each(|byte| seq.serialize_element(byte))?;
+            seq.end()
+        }
+    }
+    let mut out = Vec::new();
+    assert_eq!(
+        encode(&Post { title: None, pages: vec![1, 7] }, &mut out),
+        Err(EncodeError::LeftOut("title"))
+    );
+    assert_eq!(encode(&Says(1, vec![1, 2]), &mut out), Err(EncodeError::WrongLength));
+    assert_eq!(encode(&Says(3, vec![1, 2]), &mut out), Err(EncodeError::WrongLength));
+    assert_eq!(out, [0; 0]);
+    assert_eq!(encode(&Post { title: Some(1), pages: vec![] }, &mut out), Ok(()));
+    assert_eq!(encode(&Says(2, vec![1, 2]), &mut out), Ok(()));
+    assert_eq!(out, [1, 1, 0, 2, 1, 2]);
 }

@@ -481,12 +481,12 @@ fn a_selected_part_decodes_by_its_layout() {
     let layout = Layout::of::<(UserId, Option<Shape>, Tree)>();
     let mut out = Vec::new();
     let path = [At(2), At(1), Index(0)];
-    select::select(&value, &path, &mut out).expect("it is there");
+    select::select(&value, &path, 64, &mut out).expect("it is there");
     assert_eq!(layout.at(&path), Some(Layout::of::<Tree>()));
     assert_eq!(codec::decode(&out, budget), Ok(Tree { value: 2, children: vec![] }));
     out.clear();
     let path = [At(1), Inside, Is(2), At(1)];
-    select::select(&value, &path, &mut out).expect("it is there");
+    select::select(&value, &path, 64, &mut out).expect("it is there");
     assert_eq!(layout.at(&path), Some(Layout::of::<i32>()));
     assert_eq!(codec::decode(&out, budget), Ok(-2i32));
 }

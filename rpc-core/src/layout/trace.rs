@@ -29,6 +29,7 @@ use rustc_hash::FxHashMap;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Field, Node, Unreached, Variant, written};
+use crate::limits::DECODE_DEPTH_MAX;
 
 mod grammar;
 mod probes;
@@ -41,7 +42,7 @@ const PASSES_MAX: usize = 8_192;
 /// Values deserialised in all passes together.
 const STEPS_MAX: usize = 1 << 21;
 /// Nesting: what the decoder takes by default.
-const DEPTH_MAX: usize = 64;
+const DEPTH_MAX: usize = DECODE_DEPTH_MAX;
 /// So many values of each part are written and compared: zeros, empty strings and both booleans are among them.
 const WRITTEN_VARIATIONS: usize = 3;
 

@@ -61,7 +61,7 @@ fn user(name: &str) -> User {
 
 fn selected<T: Serialize + ?Sized>(value: &T, path: &[Step]) -> Result<Vec<u8>, SelectError> {
     let mut out = vec![0xaa];
-    let result = select(value, path, &mut out);
+    let result = select(value, path, 64, &mut out);
     let part = out.split_off(1);
     assert_eq!(out, [0xaa], "what was in the buffer stays");
     if result.is_err() {
@@ -290,7 +290,7 @@ fn a_part_that_cannot_be_encoded_is_an_encode_error() {
             Err(S::Error::custom("not today"))
         }
     }
-    let expected = Err(SelectError::Encode(EncodeError("not today".to_owned())));
+    let expected = Err(SelectError::Encode(EncodeError::Invalid("not today".to_owned())));
     assert_eq!(selected(&(1u8, Refuses), &[Field(1)]), expected);
     assert_eq!(selected(&(1u8, Refuses), &[Field(1), Field(0)]), expected);
     check_part(&(1u8, Refuses), &[Field(0)], &1u8);

@@ -194,7 +194,7 @@ struct HeldTest<T>(T);
 
 impl<T: serde::Serialize + Send> Held for HeldTest<T> {
     fn select(&self, path: &[Step], out: &mut Vec<u8>, _: &mut Vec<Capability>) -> Result<(), SelectError> {
-        select::select(&self.0, path, out)
+        select::select(&self.0, path, 64, out)
     }
 }
 

@@ -92,9 +92,11 @@ impl<'a> Fill<'a> {
             return Ok(());
         }
         let start = self.packed.len();
-        let Self { packed, passed, .. } = self;
+        let Self { packed, passed, link, .. } = self;
+        let depth_max = link.limits.decode_depth_max;
         passed.clear();
-        let length = object::writing(passed, || put_sized(packed, |out| codec::encode(value, out)))?;
+        let put = |out: &mut Vec<u8>| codec::encode_within(value, depth_max, out);
+        let length = object::writing(passed, || put_sized(packed, put))?;
         if passed.is_empty() && length <= ITEMS_BYTES {
             self.packed_item(start);
             return Ok(());

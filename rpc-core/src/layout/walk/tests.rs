@@ -121,7 +121,7 @@ fn check_agrees<T: Serialize + DeserializeOwned>(value: &T, path: &[Step]) {
     let bytes = encoded(value);
     assert_eq!(skip(&layout, &bytes), Ok(bytes.len()));
     let mut part = Vec::new();
-    match select::select(value, path, &mut part) {
+    match select::select(value, path, 64, &mut part) {
         Ok(()) => assert_eq!(&bytes[locate(&layout, &bytes, path).unwrap()], part, "at {path:?}"),
         Err(SelectError::Missed) => {
             assert_eq!(locate(&layout, &bytes, path), Err(WalkError::Missed), "at {path:?}");
