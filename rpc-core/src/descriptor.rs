@@ -135,6 +135,7 @@ pub struct Signature {
     pub error: Option<Layout>,
     /// Equal on both sides when their bytes mean the same, and the names of arguments, fields and variants say so.
     pub fingerprint: u64,
+    problems: Vec<String>,
 }
 
 impl MethodDescriptor {
@@ -150,7 +151,8 @@ impl MethodDescriptor {
             let fingerprint = names.chain(parts).fold(arguments.len() as u64, |hash, part| {
                 (hash.rotate_left(23) ^ part).wrapping_mul(0x9e37_79b9_7f4a_7c15)
             });
-            Signature { arguments, result, error, fingerprint }
+            let problems = self.find_problems(&arguments, &result, error.as_ref());
+            Signature { arguments, result, error, fingerprint, problems }
         })
     }
 
@@ -177,22 +179,24 @@ impl MethodDescriptor {
         text
     }
 
-    /// What the codec cannot carry, as `place: reason`; such a method fails when it is called.
-    pub fn problems(&self) -> Vec<String> {
-        let signature = self.signature();
-        let arguments = self.arguments.iter().zip(&signature.arguments).flat_map(|(argument, layout)| {
-            layout.problems().into_iter().map(|problem| format!("argument `{}`: {problem}", argument.name))
-        });
-        let result = signature.result.problems().into_iter().map(|problem| format!("result: {problem}"));
-        let error = signature
-            .error
-            .iter()
-            .flat_map(|layout| layout.problems())
-            .map(|problem| format!("error: {problem}"));
-        let hidden = (self.error.is_none() && signature.result.is_result()).then(|| {
+    /// Why the method cannot be called, one sentence each: parts of its types that bincode cannot carry, that are written
+    /// otherwise than they are read, or that could not be looked at. None if all is well.
+    pub fn problems(&self) -> &[String] {
+        &self.signature().problems
+    }
+
+    fn find_problems(&self, arguments: &[Layout], result: &Layout, error: Option<&Layout>) -> Vec<String> {
+        let named = |name: String, layout: &Layout| {
+            layout.problems().into_iter().map(move |problem| format!("{name}: {problem}"))
+        };
+        let arguments = self.arguments.iter().zip(arguments);
+        let of_arguments =
+            arguments.flat_map(|(argument, layout)| named(format!("argument `{}`", argument.name), layout));
+        let of_error = error.into_iter().flat_map(|layout| named("error".into(), layout));
+        let hidden = (error.is_none() && result.is_result()).then(|| {
             "result: it is a `Result` behind an alias, so its errors would count as values; write `Result<T, E>`".into()
         });
-        arguments.chain(result).chain(error).chain(hidden).collect()
+        of_arguments.chain(named("result".into(), result)).chain(of_error).chain(hidden).collect()
     }
 }
 
@@ -226,6 +230,26 @@ impl ServiceDescriptor {
             }
             objects
         })
+    }
+
+    /// Why methods of it, and of the services whose objects it takes and returns, cannot be called: one line each.
+    pub(crate) fn problems(&'static self) -> Vec<String> {
+        let mut services = vec![self];
+        let mut next = 0;
+        let mut problems = Vec::new();
+        while let Some(service) = services.get(next).copied() {
+            next += 1;
+            for object in service.objects() {
+                if services.iter().all(|known| known.name != object.name) {
+                    services.push(object);
+                }
+            }
+            for method in service.methods {
+                let named = |problem: &String| format!("`{}.{}`: {problem}", service.name, method.name);
+                problems.extend(method.problems().iter().map(named));
+            }
+        }
+        problems
     }
 
     /// The method with this wire name and its number.

@@ -80,10 +80,12 @@ impl Services {
         Self::default()
     }
 
-    /// These and one more. Traces the layouts of its methods and logs those whose types the codec cannot carry.
+    /// These and one more. Looks at the types of its methods, and of those of the objects that it takes and returns.
     ///
     /// # Panics
-    /// When a service of the same wire name is there already: which one answers would be chance.
+    /// When a service of the same wire name is there already: which one answers would be chance. When a type of one of
+    /// the methods would not arrive as it was sent: bincode cannot carry it, serde's attributes make it write otherwise
+    /// than it reads, or it could not be looked at to the end. The message names methods, places and remedies.
     #[track_caller]
     pub fn with(mut self, service: impl Service) -> Self {
         let descriptor = service.descriptor();
@@ -92,7 +94,8 @@ impl Services {
             "two services are named `{}`; give one another name with #[rpc(name = \"…\")]",
             descriptor.name
         );
-        log_problems(descriptor);
+        let problems = descriptor.problems();
+        assert!(problems.is_empty(), "`{}` cannot be offered:\n  {}", descriptor.name, problems.join("\n  "));
         self.list.push(Arc::new(service));
         self
     }
@@ -116,13 +119,11 @@ impl Services {
     }
 }
 
-/// Logs the methods whose types the codec cannot carry; traces their layouts on the way.
+/// Logs the methods that cannot be called, where it is too late to refuse the service.
 #[doc(hidden)]
-pub fn log_problems(service: &ServiceDescriptor) {
-    for method in service.methods {
-        for problem in method.problems() {
-            tracing::error!("`{}.{}` cannot be called: {problem}", service.name, method.name);
-        }
+pub fn log_problems(service: &'static ServiceDescriptor) {
+    for problem in service.problems() {
+        tracing::error!("a method cannot be called: {problem}");
     }
 }
 

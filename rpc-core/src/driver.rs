@@ -846,5 +846,8 @@ fn failed(cell: &CallCell, failure: Failure) -> Returned {
         Failure::Unauthenticated => Refusal::Unauthenticated,
         Failure::PermissionDenied => Refusal::PermissionDenied,
         Failure::Unreachable { reason } => Refusal::Unreachable { reason },
+        Failure::NotCallable { reason } => {
+            Refusal::NotCallable { method: format!("{service}.{method}"), reason }
+        }
     })
 }

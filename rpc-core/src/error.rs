@@ -111,8 +111,8 @@ impl EncodedError {
     }
 
     /// The error, if the method's error type has the layout of `E`.
-    pub fn downcast<E: DeserializeOwned>(&self) -> Option<E> {
-        if Layout::of::<E>().fingerprint() != self.layout {
+    pub fn downcast<E: Serialize + DeserializeOwned>(&self) -> Option<E> {
+        if Layout::of_exchanged::<E>("E").fingerprint() != self.layout {
             return None;
         }
         codec::decode(&self.bytes, DecodeBudget::from(&Limits::default())).ok()
@@ -216,6 +216,16 @@ pub enum Refusal {
         ours: String,
         /// The signature's layout on the peer's side.
         theirs: String,
+    },
+    /// The types of the method do not survive the trip: one of them cannot be carried, is written otherwise than it is read,
+    /// or could not be looked at. Seen on this side before sending, or by the peer; a service that has such a method is
+    /// not offered in the first place.
+    #[error("`{method}` cannot be called: {reason}")]
+    NotCallable {
+        /// `Service.method`.
+        method: String,
+        /// Which part of which argument or result it is, and what can be done.
+        reason: String,
     },
     /// The arguments could not be encoded here, or not be decoded there.
     #[error("argument `{argument}` of the call is not valid: {reason}")]

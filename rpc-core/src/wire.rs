@@ -111,6 +111,7 @@
 //! | `0b` | cancelled | |
 //! | `0c` | the handler panicked | |
 //! | `0d` | the object cannot be reached | reason `str` |
+//! | `0e` | the method cannot be called by anybody | reason `str` |
 //!
 //! A Call's payload is its arguments: a count, at most 64, and as many slots, and nothing behind them.
 //!
@@ -431,6 +432,7 @@ pub(crate) enum Failure {
     Cancelled,
     Panicked,
     Unreachable { reason: String },
+    NotCallable { reason: String },
 }
 
 /// In words, for errors that are told as text.
@@ -452,6 +454,7 @@ impl std::fmt::Display for Failure {
             Self::Cancelled => f.write_str("it was cancelled"),
             Self::Unreachable { reason } => write!(f, "the object cannot be reached: {reason}"),
             Self::Panicked => f.write_str("the handler panicked"),
+            Self::NotCallable { reason } => write!(f, "the method cannot be called: {reason}"),
         }
     }
 }
@@ -796,6 +799,10 @@ fn put_failure(out: &mut Vec<u8>, failure: &Failure) {
         Failure::Panicked => out.push(12),
         Failure::Unreachable { reason } => {
             out.push(13);
+            put_text(out, reason);
+        }
+        Failure::NotCallable { reason } => {
+            out.push(14);
             put_text(out, reason);
         }
     }
@@ -1516,6 +1523,7 @@ impl FrameReader {
             11 => Failure::Cancelled,
             12 => Failure::Panicked,
             13 => Failure::Unreachable { reason: self.string(TEXT_BYTES_MAX)? },
+            14 => Failure::NotCallable { reason: self.string(TEXT_BYTES_MAX)? },
             _ => return Err(self.malformed("an unknown failure code")),
         })
     }

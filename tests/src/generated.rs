@@ -181,7 +181,10 @@ async fn methods_and_arguments_keep_their_places() {
 
 #[test]
 fn the_signature_can_be_traced() {
-    let problems: Vec<String> =
-        NumbersClient::descriptor().methods.iter().flat_map(|method| method.problems()).collect();
+    let problems: Vec<String> = NumbersClient::descriptor()
+        .methods
+        .iter()
+        .flat_map(|method| method.problems().iter().cloned())
+        .collect();
     assert!(problems.is_empty(), "{problems:?}");
 }

@@ -19,3 +19,4 @@ mod streams_attacks;
 mod support;
 mod tidy;
 mod turns;
+mod versions;

@@ -4,56 +4,101 @@
 //! trees are first found to be one *class*, by partition refinement; what is left is the least graph of the tree, of which
 //! there is one. Its nodes are numbered in the order that a walk from the root meets them, and hashed in that order: two
 //! layouts share a fingerprint if their trees are equal, to any depth, and by accident once in 2^64.
+//!
+//! Parts of which no finite value exists are all alike, whatever they are made of: there are no bytes of them.
 
 use std::{collections::VecDeque, sync::OnceLock};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Leaf, Node, below_newtypes};
+use super::{Field, Leaf, Node, below_newtypes};
 
 /// The fingerprints of a graph's nodes, computed when they are asked for.
 #[derive(Default)]
 pub(super) struct Fingerprints {
-    classes: OnceLock<Box<[u64]>>,
+    graph: OnceLock<Classes>,
     of_nodes: OnceLock<Box<[OnceLock<u64>]>>,
+}
+
+/// What is computed once for all nodes of a graph.
+struct Classes {
+    /// The class of every node: those of one class have equal trees.
+    classes: Vec<u64>,
+    /// Whether a finite value of it exists.
+    has_values: Vec<bool>,
 }
 
 impl Fingerprints {
     pub(super) fn of(&self, nodes: &[Node<usize>], root: usize) -> u64 {
         let of_nodes = self.of_nodes.get_or_init(|| nodes.iter().map(|_| OnceLock::new()).collect());
         *of_nodes[root].get_or_init(|| {
-            let classes = self.classes.get_or_init(|| classes(nodes));
-            walked(nodes, classes, root)
+            let graph = self.graph.get_or_init(|| {
+                let has_values = has_values(nodes);
+                Classes { classes: classes(nodes, &has_values), has_values }
+            });
+            walked(nodes, graph, root)
         })
     }
 }
 
-/// The class of every node: those of one class have equal trees.
+/// Whether finite values exist: the least fixpoint over all nodes.
+fn has_values(nodes: &[Node<usize>]) -> Vec<bool> {
+    let mut known = vec![false; nodes.len()];
+    loop {
+        let next: Vec<bool> = nodes.iter().map(|node| node_has_values(node, &known)).collect();
+        if next == known {
+            return known;
+        }
+        known = next;
+    }
+}
+
+fn node_has_values(node: &Node<usize>, known: &[bool]) -> bool {
+    match node {
+        Node::Leaf(_) | Node::Opaque { .. } | Node::Unsupported { .. } | Node::Unreached(_) => true,
+        Node::Optional(_) | Node::Seq(_) | Node::Map(..) | Node::Stream(..) | Node::Array(_, 0) => true,
+        Node::Uninhabited => false,
+        Node::Newtype { inner, .. } => known[*inner],
+        Node::Array(element, _) => known[*element],
+        Node::Product { fields, .. } => fields_have_values(fields, known),
+        Node::Enum { variants, .. } => variants
+            .iter()
+            .any(|variant| variant.fields.as_ref().is_some_and(|fields| fields_have_values(fields, known))),
+    }
+}
+
+fn fields_have_values(fields: &[Field<usize>], known: &[bool]) -> bool {
+    fields.iter().all(|field| known[field.layout])
+}
+
+/// The class of every node.
 ///
 /// After n rounds a node's number stands for its tree cut at depth n, so each round can only tell more nodes apart. The
 /// first that does not is the last.
-fn classes(nodes: &[Node<usize>]) -> Box<[u64]> {
+fn classes(nodes: &[Node<usize>], has_values: &[bool]) -> Vec<u64> {
     let meant: Vec<usize> = (0..nodes.len()).map(|index| below_newtypes(nodes, index)).collect();
     let mut current = vec![0; nodes.len()];
     let mut count = 1;
     loop {
-        let next: Vec<u64> = meant.iter().map(|index| hash(&nodes[*index], |part| current[part])).collect();
+        let next: Vec<u64> =
+            meant.iter().map(|index| hash(nodes, has_values, *index, |part| current[part])).collect();
         let next_count = next.iter().collect::<FxHashSet<_>>().len();
         if next_count == count {
-            return next.into_boxed_slice();
+            return next;
         }
         (current, count) = (next, next_count);
     }
 }
 
 /// Hashes the classes that can be reached from a node, in the order in which they are met.
-fn walked(nodes: &[Node<usize>], classes: &[u64], root: usize) -> u64 {
+fn walked(nodes: &[Node<usize>], graph: &Classes, root: usize) -> u64 {
+    let Classes { classes, has_values } = graph;
     let mut numbers = FxHashMap::from_iter([(classes[root], 0)]);
     let mut open = VecDeque::from([root]);
     let mut whole = Fnv::new();
     while let Some(index) = open.pop_front() {
-        let node = &nodes[below_newtypes(nodes, index)];
-        whole.number(hash(node, |part| {
+        let meant = below_newtypes(nodes, index);
+        whole.number(hash(nodes, has_values, meant, |part| {
             let next = numbers.len() as u64;
             *numbers.entry(classes[part]).or_insert_with(|| {
                 open.push_back(part);
@@ -65,9 +110,10 @@ fn walked(nodes: &[Node<usize>], classes: &[u64], root: usize) -> u64 {
 }
 
 /// Hashes one node from its parts' numbers. The tags are part of what a fingerprint is: never change one.
-fn hash(node: &Node<usize>, mut part: impl FnMut(usize) -> u64) -> u64 {
+fn hash(nodes: &[Node<usize>], has_values: &[bool], index: usize, mut part: impl FnMut(usize) -> u64) -> u64 {
     let mut hash = Fnv::new();
-    match node {
+    match &nodes[index] {
+        _ if !has_values[index] => hash.number(4),
         Node::Leaf(Leaf::Unit) => hash.runs(std::iter::empty()),
         Node::Leaf(Leaf::Object(service)) => hash.text(10, service.0.name),
         Node::Leaf(leaf) => hash.text(1, leaf.name()),
@@ -76,7 +122,7 @@ fn hash(node: &Node<usize>, mut part: impl FnMut(usize) -> u64) -> u64 {
             hash.text(2, base.map_or("", Leaf::name));
         }
         Node::Unsupported { .. } => hash.number(3),
-        // Only a newtype that contains nothing but itself gets here; it has no values.
+        // A newtype gets here that contains nothing but itself, and has no values.
         Node::Newtype { .. } | Node::Uninhabited => hash.number(4),
         Node::Unreached(unreached) => hash.numbers([13, unreached.number]),
         Node::Optional(inner) => hash.numbers([5, part(*inner)]),
@@ -92,6 +138,7 @@ fn hash(node: &Node<usize>, mut part: impl FnMut(usize) -> u64) -> u64 {
             for variant in variants {
                 hash.text(9, variant.name);
                 match &variant.fields {
+                    Some(fields) if !fields_have_values(fields, has_values) => hash.number(14),
                     Some(fields) => hash.runs(fields.iter().map(|field| (field.name, part(field.layout), 1))),
                     None => hash.number(14),
                 }

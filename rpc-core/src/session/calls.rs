@@ -20,7 +20,9 @@ use rustc_hash::FxHashMap;
 
 use super::{
     CallExtras, CallOutcome, CallTarget, MethodName, NewCall, UpstreamOutcome, Waiter, exhausted,
-    handshake::Allowance, methods::OwnMethods, outgoing::Outgoing,
+    handshake::Allowance,
+    methods::{OwnMethods, not_callable},
+    outgoing::Outgoing,
 };
 use crate::{
     error::Violation,
@@ -398,6 +400,14 @@ impl<W: Waiter> Calls<W> {
         let Queued { id, number, service, method, payload, extras, .. } = queued;
         let CallExtras { target, objects, methods: named, metadata } =
             extras.map_or_else(CallExtras::default, |extras| *extras);
+        // Those of its own are looked at again for each call: they never count as named.
+        let unnamed = named.iter().map(|name| (name.number, name.method)).chain([(number, method)]);
+        let failure = unnamed
+            .filter(|(number, _)| methods.is_new(*number))
+            .find_map(|(_, method)| not_callable(method));
+        if let Some(failure) = failure {
+            return self.refuse(id, CallOutcome::Failed(failure), outgoing);
+        }
         // Before the payload and the streams, whose chunks and items count batches from here.
         for MethodName { number, service, method } in named {
             if methods.define(number) {

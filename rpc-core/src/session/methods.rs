@@ -8,6 +8,12 @@ use crate::{
     wire::{Define, Failure, METHOD_FIRST, METHOD_GET, METHOD_MAP, MethodNumber},
 };
 
+/// Why no call of this method can be made, if none can.
+pub(crate) fn not_callable(method: &MethodDescriptor) -> Option<Failure> {
+    let problems = method.problems();
+    (!problems.is_empty()).then(|| Failure::NotCallable { reason: problems.join("; ") })
+}
+
 /// The methods this side has named to the peer.
 #[derive(Default)]
 pub(crate) struct OwnMethods {
@@ -18,7 +24,7 @@ pub(crate) struct OwnMethods {
 impl OwnMethods {
     /// Whether the peer has yet to hear this method's name; it counts as said from here on.
     pub(crate) fn define(&mut self, number: MethodNumber) -> bool {
-        if number.0 < METHOD_FIRST.0 || self.is_defined(number) {
+        if !self.is_new(number) {
             return false;
         }
         let place = number.0 as usize;
@@ -27,6 +33,11 @@ impl OwnMethods {
         }
         self.defined[place] = true;
         true
+    }
+
+    /// Whether it has a name that the peer has yet to hear.
+    pub(crate) fn is_new(&self, number: MethodNumber) -> bool {
+        number.0 >= METHOD_FIRST.0 && !self.is_defined(number)
     }
 
     /// Whether the peer has heard it.
@@ -71,6 +82,9 @@ impl KnownMethod {
         // Two traits of one name on this side: the one that the object has decides.
         let method = object.method_named(self.descriptor.name).ok_or(Failure::UnknownMethod)?;
         let descriptor = &object.methods[method];
+        if let Some(failure) = not_callable(descriptor) {
+            return Err(failure);
+        }
         if descriptor.signature().fingerprint != self.descriptor.signature().fingerprint {
             return Err(Failure::SchemaMismatch { theirs: descriptor.layout_text() });
         }
@@ -146,6 +160,9 @@ impl PeerMethods {
         let ordered = descriptor.ordered;
         let descriptor_of_service = *descriptor;
         let descriptor = &descriptor.methods[method];
+        if let Some(failure) = not_callable(descriptor) {
+            return Method::Refused(failure);
+        }
         if descriptor.signature().fingerprint != define.fingerprint {
             return Method::Refused(Failure::SchemaMismatch { theirs: descriptor.layout_text() });
         }

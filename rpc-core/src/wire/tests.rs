@@ -370,6 +370,7 @@ pub(crate) fn golden() -> Vec<(Frame, Vec<u8>)> {
         (failed(Failure::DeadlineExceeded), vec![0x05, 1, 4, 10]),
         (failed(Failure::Cancelled), vec![0x05, 1, 4, 11]),
         (failed(Failure::Panicked), vec![0x05, 1, 4, 12]),
+        (failed(Failure::NotCallable { reason: "no".into() }), vec![0x05, 1, 4, 14, 2, b'n', b'o']),
         (Frame::Cancel(CallId(129)), vec![0x06, 0x81, 0x01]),
         (Frame::Release(Vec::new()), vec![0x07, 0]),
         (Frame::Release(vec![CallId(3), CallId(4), CallId(2)]), vec![0x07, 3, 6, 2, 3]),
