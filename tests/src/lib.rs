@@ -9,6 +9,7 @@ mod busy_poll;
 mod calls;
 mod generated;
 mod map;
+mod misread;
 mod objects;
 mod objects_attacks;
 mod pipelining;

@@ -1,0 +1,418 @@
+//! What arrives is what was sent, or a refusal that says why: the cases that were taken for others once.
+
+use std::collections::BTreeMap;
+
+use rpc_core::{CallError, Layout, Pipelined, Promise, Refusal, Services, StreamError, Streaming, memory};
+
+/// What the server has.
+mod newer {
+    use rpc_core::rpc;
+
+    #[rpc_core::data]
+    #[derive(Debug, PartialEq)]
+    pub(super) enum Tree {
+        Leaf,
+        Node(Box<Tree>, u32, Box<Tree>),
+    }
+
+    #[rpc_core::data]
+    #[derive(Debug, PartialEq)]
+    pub(super) enum Doc {
+        List(Vec<Doc>),
+        Link { to: Box<Doc>, count: u8 },
+        Num(i32),
+    }
+
+    #[rpc]
+    pub(super) trait Forest {
+        async fn grow(&self) -> Tree;
+        async fn twice(&self, number: u32) -> u32;
+        async fn height(&self, tree: Tree) -> u32;
+        async fn count(&self, doc: Doc) -> u8;
+    }
+
+    pub(super) struct Planted;
+
+    impl Forest for Planted {
+        async fn grow(&self) -> Tree {
+            Tree::Node(Box::new(Tree::Leaf), 21, Box::new(Tree::Leaf))
+        }
+
+        async fn twice(&self, number: u32) -> u32 {
+            2 * number
+        }
+
+        async fn height(&self, tree: Tree) -> u32 {
+            match tree {
+                Tree::Leaf => 0,
+                Tree::Node(_, height, _) => height,
+            }
+        }
+
+        async fn count(&self, doc: Doc) -> u8 {
+            match doc {
+                Doc::Link { count, .. } => count,
+                Doc::List(_) | Doc::Num(_) => 0,
+            }
+        }
+    }
+}
+
+/// What the client was built with: numbers have another sign.
+mod older {
+    use rpc_core::rpc;
+
+    #[rpc_core::data]
+    pub(super) enum Tree {
+        Leaf,
+        Node(Box<Tree>, i32, Box<Tree>),
+    }
+
+    #[rpc_core::data]
+    pub(super) enum Doc {
+        List(Vec<Doc>),
+        Link { to: Box<Doc>, count: u8 },
+        Num(u32),
+    }
+
+    #[rpc]
+    pub(super) trait Forest {
+        async fn height(&self, tree: Tree) -> u32;
+        async fn count(&self, doc: Doc) -> u8;
+    }
+}
+
+fn forest() -> Services {
+    Services::new().with(newer::ForestServer::new(newer::Planted))
+}
+
+#[tokio::test]
+async fn two_versions_of_a_recursive_type_are_refused() {
+    let forest: older::ForestClient = memory::connect(forest()).service();
+    let leaf = || Box::new(older::Tree::Leaf);
+    let Err(CallError::Refused(Refusal::SchemaMismatch { ours, theirs, .. })) =
+        forest.height(older::Tree::Node(leaf(), 5, leaf())).await
+    else {
+        panic!("5 arrived as 10")
+    };
+    assert_eq!(ours, "(tree: enum Tree{Leaf, Node(^Tree, i32, ^Tree)}) -> u32");
+    assert_eq!(theirs, "(tree: enum Tree{Leaf, Node(^Tree, u32, ^Tree)}) -> u32");
+    let refused = forest.count(older::Doc::Num(5)).await;
+    assert!(matches!(refused, Err(CallError::Refused(Refusal::SchemaMismatch { .. }))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn parts_behind_a_recursion_can_be_piped() {
+    let forest: newer::ForestClient = memory::connect(forest()).service();
+    assert_eq!(forest.twice(forest.grow().node()._1()).await.unwrap(), 42);
+    let doc = newer::Doc::Link { to: Box::new(newer::Doc::Num(-1)), count: 3 };
+    assert_eq!(forest.count(doc).await.unwrap(), 3);
+    assert_eq!(forest.height(forest.grow()).await.unwrap(), 21);
+}
+
+mod sizes {
+    use rpc_core::rpc;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+    pub(super) struct Size {
+        pub(super) w: u32,
+        pub(super) h: u32,
+    }
+
+    #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+    pub(super) struct Swapped {
+        pub(super) h: u32,
+        pub(super) w: u32,
+    }
+
+    /// Lets a promise stand for one of another type, as only a program with a mistake would.
+    pub(super) struct Anything<E>(rpc_core::__private::PipeAt<E>);
+
+    impl<E: Send + Sync + 'static> Anything<E> {
+        pub(super) fn is<T>(&self) -> Promise<T, E> {
+            self.0.same()
+        }
+    }
+
+    impl Pipelined for Size {
+        type Pipe<E: Send + Sync + 'static> = Anything<E>;
+
+        fn pipe<E: Send + Sync + 'static>(at: rpc_core::__private::PipeAt<E>) -> Anything<E> {
+            Anything(at)
+        }
+    }
+
+    #[rpc]
+    pub(super) trait Screen {
+        async fn size(&self) -> Size;
+        async fn width(&self, size: Size) -> u32;
+        async fn width_of_swapped(&self, size: Swapped) -> u32;
+    }
+
+    pub(super) struct Wide;
+
+    impl Screen for Wide {
+        async fn size(&self) -> Size {
+            Size { w: 1_920, h: 1_080 }
+        }
+
+        async fn width(&self, size: Size) -> u32 {
+            size.w
+        }
+
+        async fn width_of_swapped(&self, size: Swapped) -> u32 {
+            size.w
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reference_to_fields_of_other_names_is_refused() {
+    let screen: sizes::ScreenClient =
+        memory::connect(Services::new().with(sizes::ScreenServer::new(sizes::Wide))).service();
+    assert_eq!(screen.width(screen.size()).await.unwrap(), 1_920);
+    let Err(CallError::Refused(Refusal::InvalidReference { argument, reason })) =
+        screen.width_of_swapped(screen.size().is::<sizes::Swapped>()).await
+    else {
+        panic!("the fields were swapped")
+    };
+    assert_eq!(argument, "size");
+    assert!(reason.contains("{w: u32, h: u32}") && reason.contains("{h: u32, w: u32}"), "{reason}");
+}
+
+mod one_sided {
+    use rpc_core::rpc;
+    use serde::{Deserialize, Serialize};
+
+    /// `Red` would arrive as `Green`.
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    pub(super) enum Color {
+        #[serde(skip)]
+        #[expect(dead_code, reason = "it is never sent")]
+        Hidden,
+        Red,
+        Green,
+    }
+
+    #[rpc]
+    pub(super) trait Paint {
+        async fn mix(&self, colors: Vec<(u8, Color)>) -> u32;
+        async fn buckets(&self) -> u32;
+    }
+
+    pub(super) struct Shop;
+
+    impl Paint for Shop {
+        async fn mix(&self, colors: Vec<(u8, Color)>) -> u32 {
+            colors.len() as u32
+        }
+
+        async fn buckets(&self) -> u32 {
+            3
+        }
+    }
+}
+
+/// The same service where colors are right.
+mod two_sided {
+    use rpc_core::rpc;
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    pub(super) enum Color {
+        Red,
+        Green,
+    }
+
+    #[rpc]
+    pub(super) trait Paint {
+        async fn mix(&self, colors: Vec<(u8, Color)>) -> u32;
+        async fn buckets(&self) -> u32;
+    }
+
+    pub(super) struct Shop;
+
+    impl Paint for Shop {
+        async fn mix(&self, _: Vec<(u8, Color)>) -> u32 {
+            unreachable!("no client can call it")
+        }
+
+        async fn buckets(&self) -> u32 {
+            3
+        }
+    }
+}
+
+#[test]
+#[should_panic(
+    expected = "`Paint` cannot be offered:\n  `Paint.mix`: argument `colors`: [..].1 has a variant `Green` that is written as \
+                number 2 and read as number 1"
+)]
+fn a_service_that_would_misread_is_not_offered() {
+    let _ = Services::new().with(one_sided::PaintServer::new(one_sided::Shop));
+}
+
+#[tokio::test]
+async fn a_client_that_would_be_misread_says_so_before_it_sends() {
+    let server = Services::new().with(two_sided::PaintServer::new(two_sided::Shop));
+    let paint: one_sided::PaintClient = memory::connect(server).service();
+    for _ in 0..2 {
+        let Err(CallError::Refused(Refusal::NotCallable { method, reason })) =
+            paint.mix(vec![(1, one_sided::Color::Red)]).await
+        else {
+            panic!("Red arrived as Green")
+        };
+        assert_eq!(method, "Paint.mix");
+        assert!(reason.starts_with("argument `colors`: [..].1 has a variant `Green`"), "{reason}");
+    }
+    assert_eq!(paint.buckets().await.unwrap(), 3, "other methods can be called");
+}
+
+mod nests {
+    use rpc_core::rpc;
+
+    use super::*;
+
+    #[rpc_core::data]
+    #[derive(Debug, PartialEq)]
+    pub(super) struct Nest(pub(super) Option<Box<Nest>>);
+
+    pub(super) fn deep(levels: usize) -> Nest {
+        (0..levels).fold(Nest(None), |inner, _| Nest(Some(Box::new(inner))))
+    }
+
+    #[rpc]
+    pub(super) trait Nests {
+        async fn echo(&self, nest: Nest) -> Nest;
+        async fn build(&self, levels: u32) -> Nest;
+        async fn rows(&self, levels: Vec<u32>) -> Streaming<Nest>;
+    }
+
+    pub(super) struct Birds;
+
+    impl Nests for Birds {
+        async fn echo(&self, nest: Nest) -> Nest {
+            nest
+        }
+
+        async fn build(&self, levels: u32) -> Nest {
+            deep(levels as usize)
+        }
+
+        async fn rows(&self, levels: Vec<u32>) -> Streaming<Nest> {
+            Streaming::from_iter(levels.into_iter().map(|levels| deep(levels as usize)))
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_value_nested_too_deeply_is_an_error_where_it_is_sent() {
+    let nests: nests::NestsClient =
+        memory::connect(Services::new().with(nests::NestsServer::new(nests::Birds))).service();
+    assert_eq!(nests.echo(nests::deep(31)).await.unwrap(), nests::deep(31));
+    for levels in [32, 5_000] {
+        let Err(CallError::Refused(Refusal::InvalidArgument { argument, reason })) =
+            nests.echo(nests::deep(levels)).await
+        else {
+            panic!("{levels} levels went through")
+        };
+        assert_eq!((&*argument, &*reason), ("nest", "the value is nested deeper than 64 levels"));
+        let Err(CallError::Refused(Refusal::InvalidArgument { argument, reason })) =
+            nests.build(levels as u32).await
+        else {
+            panic!("{levels} levels came back")
+        };
+        assert_eq!(argument, "(result)");
+        assert!(reason.contains("nested deeper than 64 levels"), "{reason}");
+    }
+    let mut rows = nests.rows(vec![3, 5_000, 3]).await.unwrap();
+    assert_eq!(rows.next().await.unwrap().unwrap(), nests::deep(3));
+    let broken = rows.next().await.unwrap();
+    assert!(
+        matches!(&broken, Err(StreamError::Broken { reason }) if reason.contains("nested deeper than 64 levels")),
+        "{broken:?}"
+    );
+    assert_eq!(nests.echo(nests::deep(1)).await.unwrap(), nests::deep(1), "the session lives");
+}
+
+/// Types of other crates, as people use them.
+mod foreign {
+    use rpc_core::rpc;
+
+    use super::*;
+
+    #[rpc_core::data]
+    #[derive(Debug, Clone, PartialEq)]
+    pub(super) struct Foreign {
+        pub(super) id: uuid::Uuid,
+        pub(super) at: chrono::DateTime<chrono::Utc>,
+        pub(super) day: chrono::NaiveDate,
+        pub(super) moment: time::OffsetDateTime,
+        pub(super) date: time::Date,
+        pub(super) link: url::Url,
+        pub(super) by_name: indexmap::IndexMap<String, (uuid::Uuid, u8)>,
+        pub(super) blob: bytes::Bytes,
+        pub(super) path: std::path::PathBuf,
+        pub(super) address: std::net::SocketAddr,
+        pub(super) duration: std::time::Duration,
+        pub(super) system: std::time::SystemTime,
+        pub(super) count: std::num::NonZeroU16,
+        pub(super) range: std::ops::RangeInclusive<i64>,
+        pub(super) bound: std::ops::Bound<char>,
+        pub(super) text: std::ffi::CString,
+        pub(super) map: BTreeMap<url::Url, Result<chrono::NaiveDateTime, String>>,
+        pub(super) after: u8,
+    }
+
+    #[rpc]
+    pub(super) trait Abroad {
+        async fn echo(&self, foreign: Foreign) -> Foreign;
+        async fn links(&self, links: Vec<(url::Url, u8)>) -> Vec<(uuid::Uuid, u8)>;
+    }
+
+    pub(super) struct Travels;
+
+    impl Abroad for Travels {
+        async fn echo(&self, foreign: Foreign) -> Foreign {
+            foreign
+        }
+
+        async fn links(&self, links: Vec<(url::Url, u8)>) -> Vec<(uuid::Uuid, u8)> {
+            links.into_iter().map(|(_, number)| (uuid::Uuid::from_u128(number.into()), number)).collect()
+        }
+    }
+}
+
+#[tokio::test]
+async fn types_of_other_crates_arrive_as_they_were_sent() {
+    let abroad: foreign::AbroadClient =
+        memory::connect(Services::new().with(foreign::AbroadServer::new(foreign::Travels))).service();
+    let url: url::Url = "https://example.com/a?b=c".parse().unwrap();
+    let at = chrono::DateTime::from_timestamp(1_700_000_000, 5).unwrap();
+    let foreign = foreign::Foreign {
+        id: uuid::Uuid::from_u128(7),
+        at,
+        day: at.date_naive(),
+        moment: time::OffsetDateTime::from_unix_timestamp(1_700_000_000).unwrap(),
+        date: time::Date::from_ordinal_date(2_024, 366).unwrap(),
+        link: url.clone(),
+        by_name: [("one".to_owned(), (uuid::Uuid::nil(), 1))].into_iter().collect(),
+        blob: bytes::Bytes::from_static(b"blob"),
+        path: "a/b".into(),
+        address: "[::1]:80".parse().unwrap(),
+        duration: std::time::Duration::new(3, 4),
+        system: std::time::SystemTime::UNIX_EPOCH + std::time::Duration::new(5, 6),
+        count: 7.try_into().unwrap(),
+        range: -1..=1,
+        bound: std::ops::Bound::Excluded('x'),
+        text: c"text".into(),
+        map: [(url.clone(), Ok(at.naive_utc())), ("file:///".parse().unwrap(), Err("none".to_owned()))]
+            .into(),
+        after: 9,
+    };
+    assert_eq!(abroad.echo(foreign.clone()).await.unwrap(), foreign);
+    assert_eq!(abroad.links(vec![(url, 3)]).await.unwrap(), [(uuid::Uuid::from_u128(3), 3)]);
+    assert_eq!(Layout::of_exchanged::<uuid::Uuid>("Uuid").problems(), [""; 0]);
+}
