@@ -52,8 +52,11 @@ const CALLS_TOGETHER: usize = 16;
 const READ_AHEAD_BYTES: usize = 256 << 10;
 /// So many bytes of results are sent while others are still being made.
 const SLICE_BYTES: usize = 1 << 10;
-/// How long the peer may take to answer a close.
+/// How long the peer may take to answer a close, and how long at least when the time for closing is over.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
+const CLOSE_GRACE_MIN: Duration = Duration::from_millis(200);
+/// How long a server that closes waits for a hello, which may be on its way.
+const HELLO_GRACE: Duration = Duration::from_secs(1);
 
 /// What a session is started with.
 #[derive(Debug, Default)]
@@ -232,7 +235,10 @@ impl<T: Transport> Future for Driver<T> {
         {
             // From here on only the close frame matters; who waits for the session learns of the end at once.
             driver.end(&end.reason);
-            driver.phase = Phase::Closing { end, grace: Box::pin(tokio::time::sleep(CLOSE_GRACE)) };
+            let due = driver.session.close_due();
+            let grace =
+                due.map_or(CLOSE_GRACE, |due| time::now().until(due).clamp(CLOSE_GRACE_MIN, CLOSE_GRACE));
+            driver.phase = Phase::Closing { end, grace: Box::pin(tokio::time::sleep(grace)) };
         }
         driver.poll_close(cx)
     }
@@ -369,6 +375,9 @@ impl<T: Transport> Driver<T> {
             Side::Client => (close_codes::NORMAL, ""),
             Side::Server => (close_codes::GOING_AWAY, "the server is shutting down"),
         };
+        if self.side == Side::Server {
+            self.session.hurry_hello(now + HELLO_GRACE);
+        }
         // A server lets its clients read on for a while; a client that closes has read enough.
         let cuts_streams = self.side == Side::Client;
         self.session.close(now + self.limits.close_timeout, code, text, cuts_streams);
@@ -667,7 +676,7 @@ impl<T: Transport> Driver<T> {
     // ---- time and the end ----
 
     fn check_end(&mut self, now: Time) -> Result<(), End> {
-        if self.session.hello_overdue(now) {
+        if self.session.hello_overdue(now) && !self.session.close_overdue(now) {
             return Err(End::new(close_codes::HELLO_TIMEOUT, CloseReason::HelloTimeout));
         }
         if self.blocked_since.is_some_and(|since| since + self.limits.write_stall <= now) {
