@@ -25,7 +25,7 @@ mod streams;
 pub use crate::session::Side;
 use crate::{
     close_codes,
-    context::{CancelSignal, Peer, with_deadline},
+    context::{CancelSignal, Peer, inside, with_deadline},
     descriptor::MethodDescriptor,
     dispatch::{self, Incoming, Outcome, ReplyInner, RunningHandler, Services, SessionScope},
     error::{CloseReason, Delivery, Refusal, SocketError, Violation},
@@ -577,7 +577,7 @@ impl<T: Transport> Driver<T> {
             ReplyInner::Running { handler, cancelled } => (handler, cancelled),
         };
         if !descriptor.attributes.blocking {
-            let polled = with_deadline(deadline, || {
+            let polled = inside(&self.link, deadline, || {
                 // tokio's cooperative budget belongs to the task; a handler must not pend because others ran before it.
                 let mut unconstrained = pin!(tokio::task::unconstrained(std::future::poll_fn(|cx| {
                     dispatch::poll_handler(&mut handler, descriptor, cx)
@@ -787,12 +787,9 @@ impl Future for HandlerTask {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let task = self.get_mut();
-        let outcome = ready!(with_deadline(task.deadline, || dispatch::poll_handler(
-            &mut task.handler,
-            task.method,
-            cx
-        )));
-        let report = &mut task.report;
+        let (handler, report) = (&mut task.handler, &mut task.report);
+        let poll = || dispatch::poll_handler(handler, task.method, cx);
+        let outcome = ready!(inside(&report.link, task.deadline, poll));
         report.finished = true;
         report.link.submit(Submission::Finish { answer: report.answer, outcome });
         Poll::Ready(())

@@ -7,6 +7,7 @@ mod attacks;
 mod batch;
 mod busy_poll;
 mod calls;
+mod endings;
 mod generated;
 mod map;
 mod objects;

@@ -25,7 +25,7 @@ use self::window::{Collected, ElementRun, Window};
 use super::{Driver, RunningTask};
 use crate::{
     codec::DecodeBudget,
-    context::with_deadline,
+    context::inside,
     descriptor::MAP,
     dispatch::{self, Held, HeldBytes, Outcome, RunningHandler, Services, SessionScope},
     layout::{
@@ -123,7 +123,7 @@ struct MapTask {
 
 impl MapTask {
     fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
-        with_deadline(self.deadline, || dispatch::poll_handler(&mut self.future, &MAP, cx))
+        inside(&self.report.link, self.deadline, || dispatch::poll_handler(&mut self.future, &MAP, cx))
     }
 }
 
