@@ -1,6 +1,7 @@
 //! The untyped half of a generated client: encodes arguments, queues the call, gives the promise.
 
 use std::{
+    borrow::Cow,
     future::{Future, IntoFuture, poll_fn},
     sync::Arc,
     time::Duration,
@@ -162,17 +163,16 @@ impl Stub {
     }
 
     /// The session that calls go through; of a local object one inside this process.
-    fn session(&self) -> Result<(&Arc<Handle>, u32), &'static str> {
+    #[inline]
+    fn session(&self) -> Result<(Cow<'_, Arc<Handle>>, u32), &'static str> {
         match &self.kind {
-            Kind::Remote(remote) => Ok((&remote.handle, self.first_method)),
+            Kind::Remote(remote) => Ok((Cow::Borrowed(&remote.handle), self.first_method)),
             #[cfg(feature = "driver")]
             Kind::Local(object) => {
-                let session =
+                let handle =
                     object.in_process().ok_or("a local object can be called only inside a tokio runtime")?;
-                if session.is_closed() {
-                    return Err("the runtime in which this local object was first called is over");
-                }
-                Ok((&session.handle, session.handle.link.register(self.service)))
+                let first_method = handle.link.register(self.service);
+                Ok((Cow::Owned(handle), first_method))
             }
             #[cfg(not(feature = "driver"))]
             Kind::Local(_) => Err("a local object can be called only with the feature `driver`"),
@@ -229,10 +229,13 @@ impl Stub {
     pub fn begin(&self, method: u32) -> CallBuilder<'_> {
         let (session, misuse) = match self.session() {
             Ok(session) => (session, None),
-            Err(reason) => ((Handle::never_open(), 0), Some(reason)),
+            Err(reason) => ((Cow::Borrowed(Handle::never_open()), 0), Some(reason)),
         };
         let (handle, first_method) = session;
-        let mut arguments = Arguments::new(&handle.link);
+        let mut arguments = Arguments::new(match &handle {
+            Cow::Borrowed(handle) => Cow::Borrowed(&handle.link),
+            Cow::Owned(handle) => Cow::Owned(Arc::clone(&handle.link)),
+        });
         if let Some(reason) = misuse {
             arguments.fail(ArgumentFault::Misuse(reason));
         }
@@ -253,7 +256,7 @@ impl Stub {
 #[doc(hidden)]
 pub struct CallBuilder<'a> {
     stub: &'a Stub,
-    handle: &'a Arc<Handle>,
+    handle: Cow<'a, Arc<Handle>>,
     method: &'static MethodDescriptor,
     number: MethodNumber,
     arguments: Arguments<'a>,
@@ -287,7 +290,7 @@ impl CallBuilder<'_> {
             bases,
             deadline,
             extras: stub.extras(objects, metadata),
-            cell: CallCell::oneway(id, Arc::clone(handle), stub.service.name, method),
+            cell: CallCell::oneway(id, Arc::clone(&handle), stub.service.name, method),
         });
         queued.map(drop).map_err(|CallRejected(reason)| NotSent::Disconnected(reason))
     }
@@ -317,14 +320,14 @@ impl CallBuilder<'_> {
 
     /// The part of `send` that does not depend on the method's types.
     fn queue(self, decode_error: ErrorDecoder) -> Arc<CallCell> {
-        let (stub, handle, method) = (self.stub, self.handle, self.method);
-        let new_cell = |id| CallCell::new(id, Arc::clone(handle), stub.service.name, method, decode_error);
         if self.arguments.is_recorded() {
-            return self
-                .record(decode_error)
-                .unwrap_or_else(|failed| born_failed(new_cell(BORN_FAILED), failed));
+            let (handle, service, method) = (Arc::clone(&self.handle), self.stub.service.name, self.method);
+            return self.record(decode_error).unwrap_or_else(|failed| {
+                born_failed(CallCell::new(BORN_FAILED, handle, service, method, decode_error), failed)
+            });
         }
-        let Self { number, arguments, .. } = self;
+        let Self { stub, handle, method, number, arguments } = self;
+        let new_cell = |id| CallCell::new(id, Arc::clone(&handle), stub.service.name, method, decode_error);
         let ready = match arguments.finish(stub, method) {
             Ok(ready) => ready,
             Err(failed) => return born_failed(new_cell(BORN_FAILED), failed),
@@ -372,7 +375,7 @@ impl CallBuilder<'_> {
                 RecordedTarget::Promised(place.clone())
             }
         };
-        RecordedCall { handle, name, decode_error, target }.record(&recorders, ready)
+        RecordedCall { handle: &handle, name, decode_error, target }.record(&recorders, ready)
     }
 }
 
@@ -436,7 +439,7 @@ impl From<Returned> for NotSent {
 #[doc(hidden)]
 pub struct Arguments<'a> {
     /// The session they are for.
-    link: &'a Arc<Link>,
+    link: Cow<'a, Arc<Link>>,
     /// The count, then the slots.
     payload: Vec<u8>,
     /// Clients and streams in the values, in the order of their places.
@@ -476,7 +479,7 @@ pub(crate) struct Ready {
 }
 
 impl<'a> Arguments<'a> {
-    fn new(link: &'a Arc<Link>) -> Self {
+    fn new(link: Cow<'a, Arc<Link>>) -> Self {
         let mut payload = SmallBytes::scratch();
         payload.push(0);
         Self { link, payload, passed: Vec::new(), tail: None, beside: None }
@@ -565,7 +568,7 @@ impl<'a> Arguments<'a> {
     /// Whether the call can be built on this result; it fails if not. What is recorded makes the call recorded too.
     fn can_use(&mut self, place: &Place) -> bool {
         let base = place.base.cell();
-        if !Arc::ptr_eq(&base.handle.link, self.link) {
+        if !Arc::ptr_eq(&base.handle.link, &self.link) {
             self.fail(ArgumentFault::Misuse("it belongs to another session; await it first"));
         } else if let Some(recorded) = &base.recorded {
             self.beside().recorders.push(Arc::clone(&recorded.recorder));
@@ -595,7 +598,7 @@ impl<'a> Arguments<'a> {
             };
             match &stub.kind {
                 Kind::Remote(Remote { handle, target: RemoteTarget::Promised(place) })
-                    if Arc::ptr_eq(&handle.link, self.link) =>
+                    if Arc::ptr_eq(&handle.link, &self.link) =>
                 {
                     if place.base.cell().recorded.is_some() {
                         self.fail(ArgumentFault::Misuse(record::PROMISED_INSIDE));
@@ -604,7 +607,7 @@ impl<'a> Arguments<'a> {
                         self.beside().bases.push(place.base.clone());
                     }
                 }
-                _ => objects.push(Passing::Settled(Capability::of(&stub, self.link))),
+                _ => objects.push(Passing::Settled(Capability::of(&stub, &self.link))),
             }
         }
         objects

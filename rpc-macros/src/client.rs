@@ -160,7 +160,8 @@ fn render_local(service: &Service) -> Option<TokenStream> {
     let docs = format!(
         "A client of an implementation of [`{}`] in this process: an object to pass to the peer, which calls it back. It is \
          dropped when nobody holds a client of it any more.\n\n\
-         Its methods can be called here too, inside a tokio runtime, as if through a session of its own.",
+         Its methods can be called here too, inside a tokio runtime, as if through a session of its own: one for each runtime, \
+         so a promise made in one is an argument there only.",
         ident.unraw()
     );
     service.methods().all(|method| method.ident.unraw() != "local").then(|| {

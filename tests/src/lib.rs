@@ -9,6 +9,7 @@ mod busy_poll;
 mod calls;
 mod endings;
 mod generated;
+mod local;
 mod map;
 mod objects;
 mod objects_attacks;

@@ -198,7 +198,7 @@ impl ChatClient {
     }
     /**A client of an implementation of [`Chat`] in this process: an object to pass to the peer, which calls it back. It is dropped when nobody holds a client of it any more.
 
-Its methods can be called here too, inside a tokio runtime, as if through a session of its own.*/
+Its methods can be called here too, inside a tokio runtime, as if through a session of its own: one for each runtime, so a promise made in one is an argument there only.*/
     #[allow(dead_code)]
     fn local<__RpcImplementation: Chat>(
         __rpc_implementation: __RpcImplementation,
