@@ -355,13 +355,26 @@ fn open_tcp(
     if let Some(tls) = &shared.builder.tls {
         let limit = shared.builder.limits.hello_timeout;
         return Box::pin(async move {
-            let stream = tokio::time::timeout(limit, tls.accept(stream)).await;
-            let stream =
-                stream.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(ServeError::Tls)?;
+            let stream = tokio::time::timeout(limit, accept_tls(tls, stream)).await;
+            let stream = stream.unwrap_or_else(|_| Err(ServeError::Tls(io::ErrorKind::TimedOut.into())))?;
             open(shared, stream, Some(address)).await
         });
     }
     Box::pin(open(shared, stream, Some(address)))
+}
+
+/// Looks at the first byte, without taking it: a client that speaks plain HTTP is told so in words that it understands.
+#[cfg(feature = "tls")]
+async fn accept_tls(
+    tls: &TlsAcceptor,
+    stream: tokio::net::TcpStream,
+) -> Result<tokio_rustls::server::TlsStream<tokio::net::TcpStream>, ServeError> {
+    let mut first = [0];
+    let peeked = stream.peek(&mut first).await.map_err(ServeError::Tls)?;
+    if peeked > 0 && rpc_core::websocket::is_plain_http(first[0]) {
+        return Err(rpc_core::websocket::refuse_plain_http(stream).await.into());
+    }
+    tls.accept(stream).await.map_err(ServeError::Tls)
 }
 
 /// A peer that has not become a session yet has nothing in flight that could be waited for.

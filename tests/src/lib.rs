@@ -14,6 +14,7 @@ mod map;
 mod objects;
 mod objects_attacks;
 mod pipelining;
+mod schemes;
 mod services;
 mod sockets;
 mod streams;
