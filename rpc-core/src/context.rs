@@ -218,45 +218,54 @@ impl CancelSignal {
 }
 
 thread_local! {
-    static AMBIENT: Cell<Ambient> = const { Cell::new(Ambient { deadline: None, session: std::ptr::null() }) };
-}
-
-/// What surrounds the user code that this thread is polling.
-#[derive(Clone, Copy)]
-struct Ambient {
-    deadline: Option<Time>,
-    /// Whose handler or producer it is, only to be compared; null outside of all.
-    session: *const Link,
+    static AMBIENT_DEADLINE: Cell<Option<Time>> = const { Cell::new(None) };
+    /// The session whose user code this thread is polling, only to be compared; null outside of all.
+    static AMBIENT_SESSION: Cell<*const Link> = const { Cell::new(std::ptr::null()) };
 }
 
 /// The deadline of the handler that this thread is polling; calls it makes inherit it.
 pub(crate) fn ambient_deadline() -> Option<Time> {
-    AMBIENT.get().deadline
+    AMBIENT_DEADLINE.get()
+}
+
+/// Runs `poll` with a handler's deadline in scope.
+pub(crate) fn with_deadline<R>(deadline: Option<Time>, poll: impl FnOnce() -> R) -> R {
+    let _scope = DeadlineScope::enter(deadline);
+    poll()
+}
+
+/// Restores the outer deadline when dropped, also by a panic.
+struct DeadlineScope(Option<Time>);
+
+impl DeadlineScope {
+    fn enter(deadline: Option<Time>) -> Self {
+        Self(AMBIENT_DEADLINE.replace(deadline))
+    }
+}
+
+impl Drop for DeadlineScope {
+    fn drop(&mut self) {
+        AMBIENT_DEADLINE.set(self.0);
+    }
 }
 
 /// Whether this thread is polling a handler of the session, or the producer of a stream of it: who waits for the session's end
 /// there waits for itself.
 pub(crate) fn is_inside(session: &Arc<Link>) -> bool {
-    std::ptr::eq(AMBIENT.get().session, Arc::as_ptr(session))
+    std::ptr::eq(AMBIENT_SESSION.get(), Arc::as_ptr(session))
 }
 
-/// Runs `poll` with a handler's deadline in scope.
-pub(crate) fn with_deadline<R>(deadline: Option<Time>, poll: impl FnOnce() -> R) -> R {
-    let _scope = AmbientScope(AMBIENT.replace(Ambient { deadline, ..AMBIENT.get() }));
+/// Runs `poll`, which polls handlers or producers of this session.
+pub(crate) fn inside<R>(session: &Arc<Link>, poll: impl FnOnce() -> R) -> R {
+    let _scope = InsideScope(AMBIENT_SESSION.replace(Arc::as_ptr(session)));
     poll()
 }
 
-/// Runs `poll` as a handler of this session, with its deadline in scope.
-pub(crate) fn inside<R>(session: &Arc<Link>, deadline: Option<Time>, poll: impl FnOnce() -> R) -> R {
-    let _scope = AmbientScope(AMBIENT.replace(Ambient { deadline, session: Arc::as_ptr(session) }));
-    poll()
-}
+/// Restores the outer session when dropped, also by a panic.
+struct InsideScope(*const Link);
 
-/// Restores what was around it when dropped, also by a panic.
-struct AmbientScope(Ambient);
-
-impl Drop for AmbientScope {
+impl Drop for InsideScope {
     fn drop(&mut self) {
-        AMBIENT.set(self.0);
+        AMBIENT_SESSION.set(self.0);
     }
 }

@@ -230,8 +230,10 @@ impl<T: Transport> Future for Driver<T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
         let driver = self.get_mut();
+        // Handlers are polled here once.
+        let link = Arc::clone(&driver.link);
         if matches!(driver.phase, Phase::Running)
-            && let Err(end) = ready!(driver.turn(cx))
+            && let Err(end) = ready!(inside(&link, || driver.turn(cx)))
         {
             // From here on only the close frame matters; who waits for the session learns of the end at once.
             driver.end(&end.reason);
@@ -577,7 +579,7 @@ impl<T: Transport> Driver<T> {
             ReplyInner::Running { handler, cancelled } => (handler, cancelled),
         };
         if !descriptor.attributes.blocking {
-            let polled = inside(&self.link, deadline, || {
+            let polled = with_deadline(deadline, || {
                 // tokio's cooperative budget belongs to the task; a handler must not pend because others ran before it.
                 let mut unconstrained = pin!(tokio::task::unconstrained(std::future::poll_fn(|cx| {
                     dispatch::poll_handler(&mut handler, descriptor, cx)
@@ -789,7 +791,7 @@ impl Future for HandlerTask {
         let task = self.get_mut();
         let (handler, report) = (&mut task.handler, &mut task.report);
         let poll = || dispatch::poll_handler(handler, task.method, cx);
-        let outcome = ready!(inside(&report.link, task.deadline, poll));
+        let outcome = ready!(inside(&report.link, || with_deadline(task.deadline, poll)));
         report.finished = true;
         report.link.submit(Submission::Finish { answer: report.answer, outcome });
         Poll::Ready(())

@@ -205,11 +205,14 @@ impl Future for RawCall {
     type Output = Returned;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Returned> {
-        assert!(!self.value.taken, "a call's future was polled after it completed");
         let poll = self.value.cell.poll_take(cx);
         if poll.is_ready() {
             self.value.taken = true;
-        } else if !self.flushed {
+            return poll;
+        }
+        // Looked at here only, because a result that is here has not been taken.
+        assert!(!self.value.taken, "a call's future was polled after it completed");
+        if !self.flushed {
             self.flushed = true;
             self.value.cell.handle.link.flush();
         }

@@ -1,7 +1,6 @@
 //! The untyped half of a generated client: encodes arguments, queues the call, gives the promise.
 
 use std::{
-    borrow::Cow,
     future::{Future, IntoFuture, poll_fn},
     sync::Arc,
     time::Duration,
@@ -162,20 +161,12 @@ impl Stub {
         &self.kind
     }
 
-    /// The session that calls go through; of a local object one inside this process.
+    /// The session that a call goes through where the stub has none: of a local object one inside this process.
     #[inline]
-    fn session(&self) -> Result<(Cow<'_, Arc<Handle>>, u32), &'static str> {
+    pub fn session(&self) -> CallSession {
         match &self.kind {
-            Kind::Remote(remote) => Ok((Cow::Borrowed(&remote.handle), self.first_method)),
-            #[cfg(feature = "driver")]
-            Kind::Local(object) => {
-                let handle =
-                    object.in_process().ok_or("a local object can be called only inside a tokio runtime")?;
-                let first_method = handle.link.register(self.service);
-                Ok((Cow::Owned(handle), first_method))
-            }
-            #[cfg(not(feature = "driver"))]
-            Kind::Local(_) => Err("a local object can be called only with the feature `driver`"),
+            Kind::Remote(_) => CallSession(None),
+            Kind::Local(object) => CallSession(Some(in_process(object))),
         }
     }
 
@@ -225,18 +216,15 @@ impl Stub {
         CallExtras::boxed(self.target(), objects, Vec::new(), metadata)
     }
 
-    /// Starts a call of the method with this index in the descriptor.
-    pub fn begin(&self, method: u32) -> CallBuilder<'_> {
-        let (session, misuse) = match self.session() {
-            Ok(session) => (session, None),
-            Err(reason) => ((Cow::Borrowed(Handle::never_open()), 0), Some(reason)),
+    /// Starts a call of the method with this index in the descriptor, through [`session`](Self::session).
+    pub fn begin<'a>(&'a self, session: &'a CallSession, method: u32) -> CallBuilder<'a> {
+        let (handle, first_method) = match (&self.kind, &session.0) {
+            (Kind::Remote(remote), _) => (&remote.handle, self.first_method),
+            (Kind::Local(_), Some(Ok(handle))) => (handle, handle.link.register(self.service)),
+            (Kind::Local(_), Some(Err(_)) | None) => (Handle::never_open(), 0),
         };
-        let (handle, first_method) = session;
-        let mut arguments = Arguments::new(match &handle {
-            Cow::Borrowed(handle) => Cow::Borrowed(&handle.link),
-            Cow::Owned(handle) => Cow::Owned(Arc::clone(&handle.link)),
-        });
-        if let Some(reason) = misuse {
+        let mut arguments = Arguments::new(&handle.link);
+        if let Some(Err(reason)) = session.0 {
             arguments.fail(ArgumentFault::Misuse(reason));
         }
         if let Kind::Remote(Remote { target: RemoteTarget::Promised(place), .. }) = &self.kind {
@@ -252,11 +240,26 @@ impl Stub {
     }
 }
 
+/// The session of a call to a local object, or why there is none; held while the call is made. `None` where the stub has it.
+#[doc(hidden)]
+pub struct CallSession(Option<Result<Arc<Handle>, &'static str>>);
+
+#[cfg(feature = "driver")]
+#[cold]
+fn in_process(object: &LocalObject) -> Result<Arc<Handle>, &'static str> {
+    object.in_process().ok_or("a local object can be called only inside a tokio runtime")
+}
+
+#[cfg(not(feature = "driver"))]
+fn in_process(_object: &LocalObject) -> Result<Arc<Handle>, &'static str> {
+    Err("a local object can be called only with the feature `driver`")
+}
+
 /// A call whose arguments are being collected.
 #[doc(hidden)]
 pub struct CallBuilder<'a> {
     stub: &'a Stub,
-    handle: Cow<'a, Arc<Handle>>,
+    handle: &'a Arc<Handle>,
     method: &'static MethodDescriptor,
     number: MethodNumber,
     arguments: Arguments<'a>,
@@ -290,7 +293,7 @@ impl CallBuilder<'_> {
             bases,
             deadline,
             extras: stub.extras(objects, metadata),
-            cell: CallCell::oneway(id, Arc::clone(&handle), stub.service.name, method),
+            cell: CallCell::oneway(id, Arc::clone(handle), stub.service.name, method),
         });
         queued.map(drop).map_err(|CallRejected(reason)| NotSent::Disconnected(reason))
     }
@@ -320,14 +323,14 @@ impl CallBuilder<'_> {
 
     /// The part of `send` that does not depend on the method's types.
     fn queue(self, decode_error: ErrorDecoder) -> Arc<CallCell> {
+        let (stub, handle, method) = (self.stub, self.handle, self.method);
+        let new_cell = |id| CallCell::new(id, Arc::clone(handle), stub.service.name, method, decode_error);
         if self.arguments.is_recorded() {
-            let (handle, service, method) = (Arc::clone(&self.handle), self.stub.service.name, self.method);
-            return self.record(decode_error).unwrap_or_else(|failed| {
-                born_failed(CallCell::new(BORN_FAILED, handle, service, method, decode_error), failed)
-            });
+            return self
+                .record(decode_error)
+                .unwrap_or_else(|failed| born_failed(new_cell(BORN_FAILED), failed));
         }
-        let Self { stub, handle, method, number, arguments } = self;
-        let new_cell = |id| CallCell::new(id, Arc::clone(&handle), stub.service.name, method, decode_error);
+        let Self { number, arguments, .. } = self;
         let ready = match arguments.finish(stub, method) {
             Ok(ready) => ready,
             Err(failed) => return born_failed(new_cell(BORN_FAILED), failed),
@@ -375,7 +378,7 @@ impl CallBuilder<'_> {
                 RecordedTarget::Promised(place.clone())
             }
         };
-        RecordedCall { handle: &handle, name, decode_error, target }.record(&recorders, ready)
+        RecordedCall { handle, name, decode_error, target }.record(&recorders, ready)
     }
 }
 
@@ -439,7 +442,7 @@ impl From<Returned> for NotSent {
 #[doc(hidden)]
 pub struct Arguments<'a> {
     /// The session they are for.
-    link: Cow<'a, Arc<Link>>,
+    link: &'a Arc<Link>,
     /// The count, then the slots.
     payload: Vec<u8>,
     /// Clients and streams in the values, in the order of their places.
@@ -479,7 +482,7 @@ pub(crate) struct Ready {
 }
 
 impl<'a> Arguments<'a> {
-    fn new(link: Cow<'a, Arc<Link>>) -> Self {
+    fn new(link: &'a Arc<Link>) -> Self {
         let mut payload = SmallBytes::scratch();
         payload.push(0);
         Self { link, payload, passed: Vec::new(), tail: None, beside: None }
@@ -568,7 +571,7 @@ impl<'a> Arguments<'a> {
     /// Whether the call can be built on this result; it fails if not. What is recorded makes the call recorded too.
     fn can_use(&mut self, place: &Place) -> bool {
         let base = place.base.cell();
-        if !Arc::ptr_eq(&base.handle.link, &self.link) {
+        if !Arc::ptr_eq(&base.handle.link, self.link) {
             self.fail(ArgumentFault::Misuse("it belongs to another session; await it first"));
         } else if let Some(recorded) = &base.recorded {
             self.beside().recorders.push(Arc::clone(&recorded.recorder));
@@ -598,7 +601,7 @@ impl<'a> Arguments<'a> {
             };
             match &stub.kind {
                 Kind::Remote(Remote { handle, target: RemoteTarget::Promised(place) })
-                    if Arc::ptr_eq(&handle.link, &self.link) =>
+                    if Arc::ptr_eq(&handle.link, self.link) =>
                 {
                     if place.base.cell().recorded.is_some() {
                         self.fail(ArgumentFault::Misuse(record::PROMISED_INSIDE));
@@ -607,7 +610,7 @@ impl<'a> Arguments<'a> {
                         self.beside().bases.push(place.base.clone());
                     }
                 }
-                _ => objects.push(Passing::Settled(Capability::of(&stub, &self.link))),
+                _ => objects.push(Passing::Settled(Capability::of(&stub, self.link))),
             }
         }
         objects

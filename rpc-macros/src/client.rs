@@ -179,7 +179,8 @@ fn render_local(service: &Service) -> Option<TokenStream> {
 /// Output:
 /// ```text
 /// pub fn find(&self, name: impl IntoArg<String>) -> Promise<User, ChatError> {
-///     let mut call = Stub::begin(&self.stub, 0u32);
+///     let session = Stub::session(&self.stub);
+///     let mut call = Stub::begin(&self.stub, &session, 0u32);
 ///     CallBuilder::argument::<String>(&mut call, name);
 ///     CallBuilder::send::<User, ChatError>(call)
 /// }
@@ -193,7 +194,7 @@ fn render_method(service: &Service, method: &Method, number: &Number) -> TokenSt
     let surface = attributes::repeated(&method.attributes, Repeat::Surface);
     // The trait's own method is where documentation is missing.
     let undocumented = (!attributes::has_docs(&surface)).then(|| quote!(#[allow(missing_docs)]));
-    let call = local("call");
+    let (session, call) = (local("session"), local("call"));
     let mutability = method.arguments().next().map(|_| quote!(mut));
     let names: Vec<&Ident> = method.arguments().map(|argument| &argument.ident).collect();
     let parameters = method.arguments().map(|argument| {
@@ -215,7 +216,8 @@ fn render_method(service: &Service, method: &Method, number: &Number) -> TokenSt
         #(#surface)*
         #undocumented
         #visibility fn #ident(&self, #(#parameters),*) -> #result {
-            let #mutability #call = #private::Stub::begin(&self.stub, #number);
+            let #session = #private::Stub::session(&self.stub);
+            let #mutability #call = #private::Stub::begin(&self.stub, &#session, #number);
             #(#private::CallBuilder::argument::<#types>(&mut #call, #names);)*
             #private::CallBuilder::#send(#call)
         }

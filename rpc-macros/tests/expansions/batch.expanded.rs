@@ -61,7 +61,12 @@ impl ChatClient {
         &self,
         id: impl ::rpc_core::IntoArg<UserId>,
     ) -> ::rpc_core::Promise<User, ChatError> {
-        let mut __rpc_call = ::rpc_core::__private::Stub::begin(&self.stub, 0u32);
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
+        let mut __rpc_call = ::rpc_core::__private::Stub::begin(
+            &self.stub,
+            &__rpc_session,
+            0u32,
+        );
         ::rpc_core::__private::CallBuilder::argument::<UserId>(&mut __rpc_call, id);
         ::rpc_core::__private::CallBuilder::send::<User, ChatError>(__rpc_call)
     }
@@ -70,7 +75,12 @@ impl ChatClient {
         &self,
         ids: impl ::rpc_core::IntoArg<Vec<UserId>>,
     ) -> ::rpc_core::Promise<Vec<Result<User, ChatError>>, ::rpc_core::Never> {
-        let mut __rpc_call = ::rpc_core::__private::Stub::begin(&self.stub, 1u32);
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
+        let mut __rpc_call = ::rpc_core::__private::Stub::begin(
+            &self.stub,
+            &__rpc_session,
+            1u32,
+        );
         ::rpc_core::__private::CallBuilder::argument::<
             Vec<UserId>,
         >(&mut __rpc_call, ids);
@@ -85,7 +95,12 @@ impl ChatClient {
         a: impl ::rpc_core::IntoArg<u64>,
         b: impl ::rpc_core::IntoArg<u64>,
     ) -> ::rpc_core::Promise<u64, ::rpc_core::Never> {
-        let mut __rpc_call = ::rpc_core::__private::Stub::begin(&self.stub, 2u32);
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
+        let mut __rpc_call = ::rpc_core::__private::Stub::begin(
+            &self.stub,
+            &__rpc_session,
+            2u32,
+        );
         ::rpc_core::__private::CallBuilder::argument::<u64>(&mut __rpc_call, a);
         ::rpc_core::__private::CallBuilder::argument::<u64>(&mut __rpc_call, b);
         ::rpc_core::__private::CallBuilder::send::<u64, ::rpc_core::Never>(__rpc_call)
@@ -95,7 +110,12 @@ impl ChatClient {
         &self,
         pairs: impl ::rpc_core::IntoArg<Vec<(u64, u64)>>,
     ) -> ::rpc_core::Promise<Vec<u64>, ::rpc_core::Never> {
-        let mut __rpc_call = ::rpc_core::__private::Stub::begin(&self.stub, 3u32);
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
+        let mut __rpc_call = ::rpc_core::__private::Stub::begin(
+            &self.stub,
+            &__rpc_session,
+            3u32,
+        );
         ::rpc_core::__private::CallBuilder::argument::<
             Vec<(u64, u64)>,
         >(&mut __rpc_call, pairs);
@@ -109,7 +129,12 @@ impl ChatClient {
         &self,
         line: impl ::rpc_core::IntoArg<String>,
     ) -> ::rpc_core::__private::Result<(), ::rpc_core::NotSent> {
-        let mut __rpc_call = ::rpc_core::__private::Stub::begin(&self.stub, 4u32);
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
+        let mut __rpc_call = ::rpc_core::__private::Stub::begin(
+            &self.stub,
+            &__rpc_session,
+            4u32,
+        );
         ::rpc_core::__private::CallBuilder::argument::<String>(&mut __rpc_call, line);
         ::rpc_core::__private::CallBuilder::send_oneway(__rpc_call)
     }
@@ -118,7 +143,12 @@ impl ChatClient {
         &self,
         lines: impl ::rpc_core::IntoArg<Vec<String>>,
     ) -> ::rpc_core::Promise<(), ::rpc_core::Never> {
-        let mut __rpc_call = ::rpc_core::__private::Stub::begin(&self.stub, 5u32);
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
+        let mut __rpc_call = ::rpc_core::__private::Stub::begin(
+            &self.stub,
+            &__rpc_session,
+            5u32,
+        );
         ::rpc_core::__private::CallBuilder::argument::<
             Vec<String>,
         >(&mut __rpc_call, lines);
@@ -130,7 +160,12 @@ impl ChatClient {
         &self,
         path: impl ::rpc_core::IntoArg<String>,
     ) -> ::rpc_core::Promise<u64, ChatError> {
-        let mut __rpc_call = ::rpc_core::__private::Stub::begin(&self.stub, 6u32);
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
+        let mut __rpc_call = ::rpc_core::__private::Stub::begin(
+            &self.stub,
+            &__rpc_session,
+            6u32,
+        );
         ::rpc_core::__private::CallBuilder::argument::<String>(&mut __rpc_call, path);
         ::rpc_core::__private::CallBuilder::send::<u64, ChatError>(__rpc_call)
     }
@@ -140,8 +175,10 @@ impl ChatClient {
         &self,
         paths: impl ::rpc_core::IntoArg<Vec<String>>,
     ) -> ::rpc_core::Promise<Vec<Result<u64, ChatError>>, ChatError> {
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
         let mut __rpc_call = ::rpc_core::__private::Stub::begin(
             &self.stub,
+            &__rpc_session,
             {
                 let __rpc_number = 6u32;
                 #[cfg(unix)]

@@ -25,20 +25,32 @@ struct ChatClient {
 impl ChatClient {
     #[allow(missing_docs)]
     fn first(&self) -> ::rpc_core::Promise<(), ::rpc_core::Never> {
-        let __rpc_call = ::rpc_core::__private::Stub::begin(&self.stub, 0u32);
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
+        let __rpc_call = ::rpc_core::__private::Stub::begin(
+            &self.stub,
+            &__rpc_session,
+            0u32,
+        );
         ::rpc_core::__private::CallBuilder::send::<(), ::rpc_core::Never>(__rpc_call)
     }
     #[cfg(unix)]
     #[allow(missing_docs)]
     fn second(&self) -> ::rpc_core::Promise<(), ::rpc_core::Never> {
-        let __rpc_call = ::rpc_core::__private::Stub::begin(&self.stub, 1u32);
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
+        let __rpc_call = ::rpc_core::__private::Stub::begin(
+            &self.stub,
+            &__rpc_session,
+            1u32,
+        );
         ::rpc_core::__private::CallBuilder::send::<(), ::rpc_core::Never>(__rpc_call)
     }
     #[cfg_attr(feature = "old", cfg(windows), doc = "On Windows.")]
     #[allow(missing_docs)]
     fn third(&self) -> ::rpc_core::Promise<(), ::rpc_core::Never> {
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
         let __rpc_call = ::rpc_core::__private::Stub::begin(
             &self.stub,
+            &__rpc_session,
             {
                 let __rpc_number = 1u32;
                 #[cfg(unix)]
@@ -50,8 +62,10 @@ impl ChatClient {
     }
     #[allow(missing_docs)]
     fn last(&self) -> ::rpc_core::Promise<u8, ::rpc_core::Never> {
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
         let __rpc_call = ::rpc_core::__private::Stub::begin(
             &self.stub,
+            &__rpc_session,
             {
                 let __rpc_number = 1u32;
                 #[cfg(unix)]

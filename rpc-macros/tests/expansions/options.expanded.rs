@@ -36,13 +36,23 @@ impl ChatClient {
         &self,
         line: impl facade::rpc::IntoArg<String>,
     ) -> facade::rpc::__private::Result<(), facade::rpc::NotSent> {
-        let mut __rpc_call = facade::rpc::__private::Stub::begin(&self.stub, 0u32);
+        let __rpc_session = facade::rpc::__private::Stub::session(&self.stub);
+        let mut __rpc_call = facade::rpc::__private::Stub::begin(
+            &self.stub,
+            &__rpc_session,
+            0u32,
+        );
         facade::rpc::__private::CallBuilder::argument::<String>(&mut __rpc_call, line);
         facade::rpc::__private::CallBuilder::send_oneway(__rpc_call)
     }
     #[doc = include_str!("deadline.md")]
     pub(crate) fn deadline(&self) -> facade::rpc::Promise<(), facade::rpc::Never> {
-        let __rpc_call = facade::rpc::__private::Stub::begin(&self.stub, 1u32);
+        let __rpc_session = facade::rpc::__private::Stub::session(&self.stub);
+        let __rpc_call = facade::rpc::__private::Stub::begin(
+            &self.stub,
+            &__rpc_session,
+            1u32,
+        );
         facade::rpc::__private::CallBuilder::send::<(), facade::rpc::Never>(__rpc_call)
     }
     #[allow(missing_docs)]
@@ -50,7 +60,12 @@ impl ChatClient {
         &self,
         r#in: impl facade::rpc::IntoArg<u8>,
     ) -> facade::rpc::Promise<(), Vec<u8>> {
-        let mut __rpc_call = facade::rpc::__private::Stub::begin(&self.stub, 2u32);
+        let __rpc_session = facade::rpc::__private::Stub::session(&self.stub);
+        let mut __rpc_call = facade::rpc::__private::Stub::begin(
+            &self.stub,
+            &__rpc_session,
+            2u32,
+        );
         facade::rpc::__private::CallBuilder::argument::<u8>(&mut __rpc_call, r#in);
         facade::rpc::__private::CallBuilder::send::<(), Vec<u8>>(__rpc_call)
     }

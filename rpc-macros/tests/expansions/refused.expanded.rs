@@ -16,7 +16,12 @@ struct ChatClient {
 impl ChatClient {
     #[allow(missing_docs)]
     fn good(&self) -> ::rpc_core::Promise<u8, ::rpc_core::Never> {
-        let __rpc_call = ::rpc_core::__private::Stub::begin(&self.stub, 0u32);
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
+        let __rpc_call = ::rpc_core::__private::Stub::begin(
+            &self.stub,
+            &__rpc_session,
+            0u32,
+        );
         ::rpc_core::__private::CallBuilder::send::<u8, ::rpc_core::Never>(__rpc_call)
     }
     /// The same client, whose calls must return within this time.

@@ -26,7 +26,12 @@ impl ChatClient {
         name: impl ::rpc_core::IntoArg<String>,
         limit: impl ::rpc_core::IntoArg<Option<u32>>,
     ) -> ::rpc_core::Promise<User, ChatError> {
-        let mut __rpc_call = ::rpc_core::__private::Stub::begin(&self.stub, 0u32);
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
+        let mut __rpc_call = ::rpc_core::__private::Stub::begin(
+            &self.stub,
+            &__rpc_session,
+            0u32,
+        );
         ::rpc_core::__private::CallBuilder::argument::<String>(&mut __rpc_call, name);
         ::rpc_core::__private::CallBuilder::argument::<
             Option<u32>,
@@ -38,7 +43,12 @@ impl ChatClient {
         &self,
         verbose: impl ::rpc_core::IntoArg<bool>,
     ) -> ::rpc_core::Promise<u64, ::rpc_core::Never> {
-        let mut __rpc_call = ::rpc_core::__private::Stub::begin(&self.stub, 1u32);
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
+        let mut __rpc_call = ::rpc_core::__private::Stub::begin(
+            &self.stub,
+            &__rpc_session,
+            1u32,
+        );
         ::rpc_core::__private::CallBuilder::argument::<bool>(&mut __rpc_call, verbose);
         ::rpc_core::__private::CallBuilder::send::<u64, ::rpc_core::Never>(__rpc_call)
     }

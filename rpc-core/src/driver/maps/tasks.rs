@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::{Charge, MapBytes, MapRun, StepFailure};
 use crate::{
-    context::{CancelSignal, inside},
+    context::{CancelSignal, inside, with_deadline},
     descriptor::MethodDescriptor,
     dispatch::{self, Held, Incoming, Outcome, ReplyInner, RunningHandler},
     object::{self, Encoded},
@@ -153,7 +153,7 @@ impl MapRun {
         let mut handler = handler;
         let task = async move {
             let mut poll_once = |cx: &mut Context<'_>| dispatch::poll_handler(&mut handler, descriptor, cx);
-            poll_fn(|cx| inside(&report.link, deadline, || poll_once(cx))).await
+            poll_fn(|cx| inside(&report.link, || with_deadline(deadline, || poll_once(cx)))).await
         };
         CallPlace::Task(if attributes.blocking {
             let runtime = tokio::runtime::Handle::current();

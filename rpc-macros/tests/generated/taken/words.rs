@@ -144,6 +144,7 @@ take! {
     serialize
     serialize_object
     serializer
+    session
     stub
     succeeded
     take
