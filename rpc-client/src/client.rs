@@ -107,7 +107,11 @@ impl Client {
         self.session.service()
     }
 
-    /// Closes in good order: takes no new calls, lets those in flight finish and waits for the end.
+    /// Closes in good order: takes no new calls, lets those in flight finish and waits for the end, at most
+    /// [`Limits::close_timeout`].
+    ///
+    /// Inside a handler that the server called it does not wait for the end, because that waits for the handler: it begins the
+    /// closing and returns. What the handler returns still reaches the server. See [`SessionHandle::close`].
     ///
     /// # Cancel safety
     /// Dropping the future does not stop the closing.

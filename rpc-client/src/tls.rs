@@ -39,6 +39,9 @@ pub enum TlsError {
     /// The server's certificate is not trusted, or not for this host.
     #[error("the server's certificate was not accepted")]
     Certificate(#[source] rustls::Error),
+    /// The server answered, but not in TLS.
+    #[error("the server speaks plain text; write `ws://`")]
+    ServerSpeaksPlainText,
     /// The two sides did not agree, or one broke the protocol.
     #[error("the TLS handshake failed")]
     Handshake(#[source] rustls::Error),
@@ -133,6 +136,10 @@ impl TlsError {
     fn from_handshake(error: io::Error) -> Self {
         match error.downcast::<rustls::Error>() {
             Ok(error @ rustls::Error::InvalidCertificate(_)) => Self::Certificate(error),
+            // Its first byte begins no record.
+            Ok(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)) => {
+                Self::ServerSpeaksPlainText
+            }
             Ok(error) => Self::Handshake(error),
             Err(error) => Self::Io(error),
         }

@@ -219,6 +219,8 @@ impl CancelSignal {
 
 thread_local! {
     static AMBIENT_DEADLINE: Cell<Option<Time>> = const { Cell::new(None) };
+    /// The session whose user code this thread is polling, only to be compared; null outside of all.
+    static AMBIENT_SESSION: Cell<*const Link> = const { Cell::new(std::ptr::null()) };
 }
 
 /// The deadline of the handler that this thread is polling; calls it makes inherit it.
@@ -244,5 +246,26 @@ impl DeadlineScope {
 impl Drop for DeadlineScope {
     fn drop(&mut self) {
         AMBIENT_DEADLINE.set(self.0);
+    }
+}
+
+/// Whether this thread is polling a handler of the session, or the producer of a stream of it: who waits for the session's end
+/// there waits for itself.
+pub(crate) fn is_inside(session: &Arc<Link>) -> bool {
+    std::ptr::eq(AMBIENT_SESSION.get(), Arc::as_ptr(session))
+}
+
+/// Runs `poll`, which polls handlers or producers of this session.
+pub(crate) fn inside<R>(session: &Arc<Link>, poll: impl FnOnce() -> R) -> R {
+    let _scope = InsideScope(AMBIENT_SESSION.replace(Arc::as_ptr(session)));
+    poll()
+}
+
+/// Restores the outer session when dropped, also by a panic.
+struct InsideScope(*const Link);
+
+impl Drop for InsideScope {
+    fn drop(&mut self) {
+        AMBIENT_SESSION.set(self.0);
     }
 }

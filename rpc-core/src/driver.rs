@@ -25,7 +25,7 @@ mod streams;
 pub use crate::session::Side;
 use crate::{
     close_codes,
-    context::{CancelSignal, Peer, with_deadline},
+    context::{CancelSignal, Peer, inside, with_deadline},
     descriptor::MethodDescriptor,
     dispatch::{self, Incoming, Outcome, ReplyInner, RunningHandler, Services, SessionScope},
     error::{CloseReason, Delivery, Refusal, SocketError, Violation},
@@ -52,8 +52,11 @@ const CALLS_TOGETHER: usize = 16;
 const READ_AHEAD_BYTES: usize = 256 << 10;
 /// So many bytes of results are sent while others are still being made.
 const SLICE_BYTES: usize = 1 << 10;
-/// How long the peer may take to answer a close.
+/// How long the peer may take to answer a close, and how long at least when the time for closing is over.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
+const CLOSE_GRACE_MIN: Duration = Duration::from_millis(200);
+/// How long a server that closes waits for a hello, which may be on its way.
+const HELLO_GRACE: Duration = Duration::from_secs(1);
 
 /// What a session is started with.
 #[derive(Debug, Default)]
@@ -227,12 +230,17 @@ impl<T: Transport> Future for Driver<T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
         let driver = self.get_mut();
+        // Handlers are polled here once.
+        let link = Arc::clone(&driver.link);
         if matches!(driver.phase, Phase::Running)
-            && let Err(end) = ready!(driver.turn(cx))
+            && let Err(end) = ready!(inside(&link, || driver.turn(cx)))
         {
             // From here on only the close frame matters; who waits for the session learns of the end at once.
             driver.end(&end.reason);
-            driver.phase = Phase::Closing { end, grace: Box::pin(tokio::time::sleep(CLOSE_GRACE)) };
+            let due = driver.session.close_due();
+            let grace =
+                due.map_or(CLOSE_GRACE, |due| time::now().until(due).clamp(CLOSE_GRACE_MIN, CLOSE_GRACE));
+            driver.phase = Phase::Closing { end, grace: Box::pin(tokio::time::sleep(grace)) };
         }
         driver.poll_close(cx)
     }
@@ -369,6 +377,9 @@ impl<T: Transport> Driver<T> {
             Side::Client => (close_codes::NORMAL, ""),
             Side::Server => (close_codes::GOING_AWAY, "the server is shutting down"),
         };
+        if self.side == Side::Server {
+            self.session.hurry_hello(now + HELLO_GRACE);
+        }
         // A server lets its clients read on for a while; a client that closes has read enough.
         let cuts_streams = self.side == Side::Client;
         self.session.close(now + self.limits.close_timeout, code, text, cuts_streams);
@@ -667,7 +678,7 @@ impl<T: Transport> Driver<T> {
     // ---- time and the end ----
 
     fn check_end(&mut self, now: Time) -> Result<(), End> {
-        if self.session.hello_overdue(now) {
+        if self.session.hello_overdue(now) && !self.session.close_overdue(now) {
             return Err(End::new(close_codes::HELLO_TIMEOUT, CloseReason::HelloTimeout));
         }
         if self.blocked_since.is_some_and(|since| since + self.limits.write_stall <= now) {
@@ -778,12 +789,9 @@ impl Future for HandlerTask {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let task = self.get_mut();
-        let outcome = ready!(with_deadline(task.deadline, || dispatch::poll_handler(
-            &mut task.handler,
-            task.method,
-            cx
-        )));
-        let report = &mut task.report;
+        let (handler, report) = (&mut task.handler, &mut task.report);
+        let poll = || dispatch::poll_handler(handler, task.method, cx);
+        let outcome = ready!(inside(&report.link, || with_deadline(task.deadline, poll)));
         report.finished = true;
         report.link.submit(Submission::Finish { answer: report.answer, outcome });
         Poll::Ready(())

@@ -24,7 +24,9 @@ pub(crate) fn start(remote: &Remote, method: u32, incoming: Incoming) -> ReplyIn
     let home = &scope.session.handle;
     let stub = Stub::remote(remote.clone(), service).with_metadata(metadata);
     let objects = onto_table(beside, home, &remote.handle.link);
-    let call = stub.begin(method).pass_on(&arguments.values(), objects.into_iter().map(Passing::Settled));
+    let session = stub.session();
+    let call =
+        stub.begin(&session, method).pass_on(&arguments.values(), objects.into_iter().map(Passing::Settled));
     let home = Arc::clone(home);
     let handler: Pin<Box<dyn Future<Output = Outcome> + Send>> = Box::pin(async move {
         let mut call = call;

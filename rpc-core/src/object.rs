@@ -111,9 +111,16 @@ pub(crate) struct LocalObject {
     exported: AtomicUsize,
     /// Who waits for that to be none.
     waiting: Mutex<Vec<Waker>>,
-    /// The session in which this process calls it.
+    /// The sessions in which this process calls it: one for each runtime that has, as long as that lives.
     #[cfg(feature = "driver")]
-    pub(crate) in_process: std::sync::OnceLock<crate::session_handle::SessionHandle>,
+    in_process: Mutex<Vec<InProcess>>,
+}
+
+/// A session in memory and the runtime that drives it.
+#[cfg(feature = "driver")]
+struct InProcess {
+    runtime: tokio::runtime::Id,
+    session: crate::session_handle::SessionHandle,
 }
 
 pub(crate) enum Behaviour {
@@ -129,7 +136,7 @@ impl LocalObject {
             exported: AtomicUsize::new(0),
             waiting: Mutex::default(),
             #[cfg(feature = "driver")]
-            in_process: std::sync::OnceLock::new(),
+            in_process: Mutex::default(),
         })
     }
 
@@ -153,17 +160,29 @@ impl LocalObject {
         }
     }
 
-    /// The session in which this process calls it, on the runtime of the first call. `None` outside one.
+    /// The session in which this process calls it from the current runtime, made if there is none; outside of all runtimes,
+    /// one that another has made. A session of another runtime is not used while there is a current one: nobody may be driving
+    /// it, and it ends with that runtime.
     #[cfg(feature = "driver")]
-    pub(crate) fn in_process(&self) -> Option<&crate::session_handle::SessionHandle> {
-        if self.in_process.get().is_none() {
-            let Behaviour::Service(service) = self.behaviour.as_ref()? else { return None };
-            tokio::runtime::Handle::try_current().ok()?;
-            let mut services = crate::dispatch::Services::new();
-            services.offer(Arc::clone(service));
-            let _ = self.in_process.set(crate::memory::connect(services));
+    pub(crate) fn in_process(&self) -> Option<Arc<Handle>> {
+        let mut sessions = self.in_process.lock().unwrap_or_else(PoisonError::into_inner);
+        let Ok(runtime) = tokio::runtime::Handle::try_current().map(|runtime| runtime.id()) else {
+            let open = sessions.iter().find(|known| !known.session.is_closed())?;
+            return Some(Arc::clone(&open.session.handle));
+        };
+        if let Some(known) = sessions.iter().find(|known| known.runtime == runtime)
+            && !known.session.is_closed()
+        {
+            return Some(Arc::clone(&known.session.handle));
         }
-        self.in_process.get()
+        let mut services = crate::dispatch::Services::new();
+        services.offer(Arc::clone(self.service()?));
+        // Those of runtimes that are gone go, too.
+        sessions.retain(|known| !known.session.is_closed());
+        let session = crate::memory::connect(services);
+        let handle = Arc::clone(&session.handle);
+        sessions.push(InProcess { runtime, session });
+        Some(handle)
     }
 
     /// A session passes it on, for the first time or again.

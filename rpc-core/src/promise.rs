@@ -155,6 +155,9 @@ impl<T: DeserializeOwned + 'static, E: DeserializeOwned + Send + Sync + 'static>
 ///
 /// # Cancel safety
 /// Dropping it cancels the call, unless another call depends on it. A result that was not polled out is lost.
+///
+/// # Panics
+/// When it is polled after it completed, as futures of `async fn`s do.
 #[must_use = "futures do nothing unless polled, and dropping this one cancels its call"]
 pub struct CallFuture<T, E> {
     call: RawCall,
@@ -205,7 +208,11 @@ impl Future for RawCall {
         let poll = self.value.cell.poll_take(cx);
         if poll.is_ready() {
             self.value.taken = true;
-        } else if !self.flushed {
+            return poll;
+        }
+        // Looked at here only, because a result that is here has not been taken.
+        assert!(!self.value.taken, "a call's future was polled after it completed");
+        if !self.flushed {
             self.flushed = true;
             self.value.cell.handle.link.flush();
         }

@@ -530,6 +530,11 @@ impl<W: Waiter> Session<W> {
         self.goodbye = Some((code, reason.into()));
     }
 
+    /// Waits for the peer's hello until then and no longer.
+    pub(crate) fn hurry_hello(&mut self, until: Time) {
+        self.handshake.hurry(until);
+    }
+
     // ---- from the peer ----
 
     /// Takes one message. An error ends the session: what the peer says after breaking the protocol means nothing.
@@ -911,9 +916,14 @@ impl<W: Waiter> Session<W> {
         self.closing == Closing::Both && idle
     }
 
-    /// Whether a close that this side asked for has waited for long enough.
+    /// When a close that this side asked for has waited for long enough.
+    pub(crate) fn close_due(&self) -> Option<Time> {
+        self.close_until
+    }
+
+    /// Whether a close that this side asked for has waited for long enough, also for a peer that says nothing at all.
     pub(crate) fn close_overdue(&self, now: Time) -> bool {
-        self.close_until.is_some_and(|until| until <= now)
+        self.close_until.is_some_and(|until| until <= now || self.hello_overdue(now))
     }
 
     // ---- outputs ----

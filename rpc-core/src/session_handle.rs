@@ -1,10 +1,11 @@
 //! A running session, as its users hold it.
 
-use std::{future::poll_fn, sync::Arc};
+use std::{future::poll_fn, sync::Arc, task::Poll};
 
 use futures::channel::oneshot;
 
 use crate::{
+    context,
     error::CloseReason,
     link::{Handle, Submission},
     session::SessionStats,
@@ -31,12 +32,22 @@ impl SessionHandle {
     /// that connected, open streams end then, except that all is delivered of those whose producers are done; the other side
     /// waits for all streams, as long as for calls: end its broadcasts first.
     ///
+    /// Inside a handler of the same session, or the producer of one of its streams, it begins the closing and does not wait: the
+    /// handler is a call in flight, so it would wait for itself. It gives the reason with which the session is going to end;
+    /// what the handler returns still reaches its caller. That is known of what the handler awaits, and not of tasks that it
+    /// spawns: one that waits for a task that waits for the end waits for [`Limits::close_timeout`](crate::Limits::close_timeout).
+    ///
     /// # Cancel safety
     /// Dropping the future does not stop the closing.
     pub async fn close(&self) -> CloseReason {
-        self.handle.link.begin_draining(CloseReason::Local);
-        self.handle.link.submit(Submission::Close);
-        self.closed().await
+        let link = &self.handle.link;
+        link.begin_draining(CloseReason::Local);
+        link.submit(Submission::Close);
+        poll_fn(|cx| match link.draining_reason() {
+            Some(reason) if context::is_inside(link) => Poll::Ready(reason),
+            _ => link.poll_closed(cx),
+        })
+        .await
     }
 
     /// Waits until the session is over and says why.

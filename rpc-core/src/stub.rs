@@ -161,21 +161,12 @@ impl Stub {
         &self.kind
     }
 
-    /// The session that calls go through; of a local object one inside this process.
-    fn session(&self) -> Result<(&Arc<Handle>, u32), &'static str> {
+    /// The session that a call goes through where the stub has none: of a local object one inside this process.
+    #[inline]
+    pub fn session(&self) -> CallSession {
         match &self.kind {
-            Kind::Remote(remote) => Ok((&remote.handle, self.first_method)),
-            #[cfg(feature = "driver")]
-            Kind::Local(object) => {
-                let session =
-                    object.in_process().ok_or("a local object can be called only inside a tokio runtime")?;
-                if session.is_closed() {
-                    return Err("the runtime in which this local object was first called is over");
-                }
-                Ok((&session.handle, session.handle.link.register(self.service)))
-            }
-            #[cfg(not(feature = "driver"))]
-            Kind::Local(_) => Err("a local object can be called only with the feature `driver`"),
+            Kind::Remote(_) => CallSession(None),
+            Kind::Local(object) => CallSession(Some(in_process(object))),
         }
     }
 
@@ -225,15 +216,15 @@ impl Stub {
         CallExtras::boxed(self.target(), objects, Vec::new(), metadata)
     }
 
-    /// Starts a call of the method with this index in the descriptor.
-    pub fn begin(&self, method: u32) -> CallBuilder<'_> {
-        let (session, misuse) = match self.session() {
-            Ok(session) => (session, None),
-            Err(reason) => ((Handle::never_open(), 0), Some(reason)),
+    /// Starts a call of the method with this index in the descriptor, through [`session`](Self::session).
+    pub fn begin<'a>(&'a self, session: &'a CallSession, method: u32) -> CallBuilder<'a> {
+        let (handle, first_method) = match (&self.kind, &session.0) {
+            (Kind::Remote(remote), _) => (&remote.handle, self.first_method),
+            (Kind::Local(_), Some(Ok(handle))) => (handle, handle.link.register(self.service)),
+            (Kind::Local(_), Some(Err(_)) | None) => (Handle::never_open(), 0),
         };
-        let (handle, first_method) = session;
         let mut arguments = Arguments::new(&handle.link);
-        if let Some(reason) = misuse {
+        if let Some(Err(reason)) = session.0 {
             arguments.fail(ArgumentFault::Misuse(reason));
         }
         if let Kind::Remote(Remote { target: RemoteTarget::Promised(place), .. }) = &self.kind {
@@ -247,6 +238,21 @@ impl Stub {
             arguments,
         }
     }
+}
+
+/// The session of a call to a local object, or why there is none; held while the call is made. `None` where the stub has it.
+#[doc(hidden)]
+pub struct CallSession(Option<Result<Arc<Handle>, &'static str>>);
+
+#[cfg(feature = "driver")]
+#[cold]
+fn in_process(object: &LocalObject) -> Result<Arc<Handle>, &'static str> {
+    object.in_process().ok_or("a local object can be called only inside a tokio runtime")
+}
+
+#[cfg(not(feature = "driver"))]
+fn in_process(_object: &LocalObject) -> Result<Arc<Handle>, &'static str> {
+    Err("a local object can be called only with the feature `driver`")
 }
 
 /// A call whose arguments are being collected.

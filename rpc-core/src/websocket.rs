@@ -21,5 +21,8 @@ mod metered;
 mod outbox;
 mod socket;
 
-pub use handshake::{ClientHandshake, HandshakeError, HandshakeRequest, Rejection, SUBPROTOCOL};
+pub use handshake::{
+    ClientHandshake, HandshakeError, HandshakeRequest, Rejection, SUBPROTOCOL, is_plain_http,
+    refuse_plain_http,
+};
 pub use socket::{PeerClose, SEND_BYTES_MAX, Socket};

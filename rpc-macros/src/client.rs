@@ -1,6 +1,6 @@
 //! Writes the client: a struct whose methods queue calls and return promises.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::{Ident, ext::IdentExt};
 
@@ -8,6 +8,7 @@ use crate::{
     attributes::{self, Repeat},
     descriptor,
     model::{Method, Number, Service},
+    names::local,
 };
 
 /// Input: `#[rpc] pub trait Chat { async fn count(&self) -> u64; }`
@@ -18,7 +19,7 @@ use crate::{
 ///     pub fn count(&self) -> Promise<u64, Never> { … }
 ///     pub fn deadline(&self, limit: Duration) -> Self { … }
 ///     pub fn metadata(&self, key: impl Into<String>, value: impl Into<String>) -> Self { … }
-///     pub fn local<__Implementation: Chat>(implementation: __Implementation) -> Self { … }
+///     pub fn local<Implementation: Chat>(implementation: Implementation) -> Self { … }
 /// }
 /// impl Clone for ChatClient { … }
 /// impl Debug for ChatClient { … }
@@ -31,7 +32,7 @@ pub(crate) fn render(service: &Service) -> TokenStream {
     let private = runtime.private();
     let client = service.named("Client");
     let client_name = client.to_string();
-    let stub = Ident::new("stub", Span::mixed_site());
+    let (stub, formatter) = (local("stub"), local("formatter"));
     let conditions = service.conditions();
     let surface = attributes::repeated(&service.attributes, Repeat::Surface);
     let lints = attributes::repeated(&service.attributes, Repeat::Lints);
@@ -72,8 +73,8 @@ pub(crate) fn render(service: &Service) -> TokenStream {
         #[automatically_derived]
         #[allow(deprecated)]
         impl #private::Debug for #client {
-            fn fmt(&self, formatter: &mut #private::fmt::Formatter<'_>) -> #private::fmt::Result {
-                #private::fmt::Formatter::debug_tuple(formatter, #client_name).field(&self.stub).finish()
+            fn fmt(&self, #formatter: &mut #private::fmt::Formatter<'_>) -> #private::fmt::Result {
+                #private::fmt::Formatter::debug_tuple(#formatter, #client_name).field(&self.stub).finish()
             }
         }
 
@@ -103,7 +104,6 @@ fn render_value(service: &Service) -> TokenStream {
     let serde = quote!(#private::serde);
     let client = service.named("Client");
     let conditions = service.conditions();
-    let local = |name| Ident::new(name, Span::mixed_site());
     let (serializer, deserializer, at, arguments) =
         (local("serializer"), local("deserializer"), local("at"), local("arguments"));
     quote! {
@@ -111,7 +111,7 @@ fn render_value(service: &Service) -> TokenStream {
         #[automatically_derived]
         #[allow(deprecated)]
         impl #serde::Serialize for #client {
-            fn serialize<__S: #serde::Serializer>(&self, #serializer: __S) -> #private::Result<__S::Ok, __S::Error> {
+            fn serialize<__RpcSerializer: #serde::Serializer>(&self, #serializer: __RpcSerializer) -> #private::Result<__RpcSerializer::Ok, __RpcSerializer::Error> {
                 #private::serialize_object(&self.stub, #serializer)
             }
         }
@@ -120,7 +120,7 @@ fn render_value(service: &Service) -> TokenStream {
         #[automatically_derived]
         #[allow(deprecated)]
         impl<'de> #serde::Deserialize<'de> for #client {
-            fn deserialize<__D: #serde::Deserializer<'de>>(#deserializer: __D) -> #private::Result<Self, __D::Error> {
+            fn deserialize<__RpcDeserializer: #serde::Deserializer<'de>>(#deserializer: __RpcDeserializer) -> #private::Result<Self, __RpcDeserializer::Error> {
                 #private::Result::Ok(Self {
                     stub: #private::deserialize_object(
                         <Self as #runtime::ServiceClient>::descriptor(),
@@ -134,9 +134,9 @@ fn render_value(service: &Service) -> TokenStream {
         #[automatically_derived]
         #[allow(deprecated)]
         impl #runtime::Pipelined for #client {
-            type Pipe<__E: #private::Send + #private::Sync + 'static> = Self;
+            type Pipe<__RpcError: #private::Send + #private::Sync + 'static> = Self;
 
-            fn pipe<__E: #private::Send + #private::Sync + 'static>(#at: #private::PipeAt<__E>) -> Self {
+            fn pipe<__RpcError: #private::Send + #private::Sync + 'static>(#at: #private::PipeAt<__RpcError>) -> Self {
                 Self { stub: #private::Stub::promised(&#at, <Self as #runtime::ServiceClient>::descriptor()) }
             }
         }
@@ -156,18 +156,19 @@ fn render_value(service: &Service) -> TokenStream {
 fn render_local(service: &Service) -> Option<TokenStream> {
     let Service { visibility, ident, .. } = service;
     let server = service.named("Server");
-    let implementation = Ident::new("implementation", Span::mixed_site());
+    let implementation = local("implementation");
     let docs = format!(
         "A client of an implementation of [`{}`] in this process: an object to pass to the peer, which calls it back. It is \
          dropped when nobody holds a client of it any more.\n\n\
-         Its methods can be called here too, inside a tokio runtime, as if through a session of its own.",
+         Its methods can be called here too, inside a tokio runtime, as if through a session of its own: one for each runtime, \
+         so a promise made in one is an argument there only.",
         ident.unraw()
     );
     service.methods().all(|method| method.ident.unraw() != "local").then(|| {
         quote! {
             #[doc = #docs]
             #[allow(dead_code)]
-            #visibility fn local<__Implementation: #ident>(#implementation: __Implementation) -> Self {
+            #visibility fn local<__RpcImplementation: #ident>(#implementation: __RpcImplementation) -> Self {
                 #server::new(#implementation).into_client()
             }
         }
@@ -178,11 +179,14 @@ fn render_local(service: &Service) -> Option<TokenStream> {
 /// Output:
 /// ```text
 /// pub fn find(&self, name: impl IntoArg<String>) -> Promise<User, ChatError> {
-///     let mut call = Stub::begin(&self.stub, 0u32);
+///     let session = Stub::session(&self.stub);
+///     let mut call = Stub::begin(&self.stub, &session, 0u32);
 ///     CallBuilder::argument::<String>(&mut call, name);
 ///     CallBuilder::send::<User, ChatError>(call)
 /// }
 /// ```
+/// The parameters keep the user's names, because callers read them: one that is also a constant in scope is an error at
+/// the user's token, as it would be in an implementation.
 fn render_method(service: &Service, method: &Method, number: &Number) -> TokenStream {
     let Service { runtime, visibility, .. } = service;
     let private = runtime.private();
@@ -190,7 +194,7 @@ fn render_method(service: &Service, method: &Method, number: &Number) -> TokenSt
     let surface = attributes::repeated(&method.attributes, Repeat::Surface);
     // The trait's own method is where documentation is missing.
     let undocumented = (!attributes::has_docs(&surface)).then(|| quote!(#[allow(missing_docs)]));
-    let call = Ident::new("call", Span::mixed_site());
+    let (session, call) = (local("session"), local("call"));
     let mutability = method.arguments().next().map(|_| quote!(mut));
     let names: Vec<&Ident> = method.arguments().map(|argument| &argument.ident).collect();
     let parameters = method.arguments().map(|argument| {
@@ -212,7 +216,8 @@ fn render_method(service: &Service, method: &Method, number: &Number) -> TokenSt
         #(#surface)*
         #undocumented
         #visibility fn #ident(&self, #(#parameters),*) -> #result {
-            let #mutability #call = #private::Stub::begin(&self.stub, #number);
+            let #session = #private::Stub::session(&self.stub);
+            let #mutability #call = #private::Stub::begin(&self.stub, &#session, #number);
             #(#private::CallBuilder::argument::<#types>(&mut #call, #names);)*
             #private::CallBuilder::#send(#call)
         }
@@ -230,15 +235,11 @@ pub(crate) fn error_type(service: &Service, method: &Method) -> TokenStream {
 fn render_options(service: &Service) -> TokenStream {
     let Service { runtime, visibility, .. } = service;
     let private = runtime.private();
-    let (limit, key, value) = (
-        Ident::new("limit", Span::mixed_site()),
-        Ident::new("key", Span::mixed_site()),
-        Ident::new("value", Span::mixed_site()),
-    );
+    let (limit, key, value) = (local("limit"), local("key"), local("value"));
     let is_free = |name: &str| service.methods().all(|method| method.ident.unraw() != name);
     let deadline = is_free("deadline").then(|| {
         quote! {
-            /// The same client, whose calls must return within `limit`.
+            /// The same client, whose calls must return within this time.
             ///
             /// The deadline travels with each call and is inherited by calls built on its result and by calls its
             /// handler makes.

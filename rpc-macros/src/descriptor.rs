@@ -14,10 +14,10 @@ use crate::{
 /// Output:
 /// ```text
 /// fn descriptor() -> &'static ServiceDescriptor {
-///     static __METHODS: [MethodDescriptor; 1u32 as usize] = [ … ];
-///     static __SERVICE: ServiceDescriptor =
-///         ServiceDescriptor { name: "Chat", docs: "", ordered: false, methods: &__METHODS, objects: … };
-///     &__SERVICE
+///     static METHODS: [MethodDescriptor; 1u32 as usize] = [ … ];
+///     static SERVICE: ServiceDescriptor =
+///         ServiceDescriptor { name: "Chat", docs: "", ordered: false, methods: &METHODS, objects: … };
+///     &SERVICE
 /// }
 /// ```
 /// The methods are a static of their own because each holds a cache, which a static can borrow from a static only.
@@ -29,15 +29,15 @@ pub(crate) fn render(service: &Service) -> TokenStream {
     let count = service.method_count().render();
     quote! {
         fn descriptor() -> &'static #runtime::ServiceDescriptor {
-            static __METHODS: [#runtime::MethodDescriptor; #count as #private::usize] = [#(#methods),*];
-            static __SERVICE: #runtime::ServiceDescriptor = #runtime::ServiceDescriptor {
+            static __RPC_METHODS: [#runtime::MethodDescriptor; #count as #private::usize] = [#(#methods),*];
+            static __RPC_SERVICE: #runtime::ServiceDescriptor = #runtime::ServiceDescriptor {
                 name: #wire_name,
                 docs: #docs,
                 ordered: #ordered,
-                methods: &__METHODS,
+                methods: &__RPC_METHODS,
                 objects: #private::ObjectsCache::new(),
             };
-            &__SERVICE
+            &__RPC_SERVICE
         }
     }
 }

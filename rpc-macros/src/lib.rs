@@ -11,6 +11,7 @@ mod data;
 mod descriptor;
 mod errors;
 mod model;
+mod names;
 mod pipeline;
 mod rpc;
 mod server;

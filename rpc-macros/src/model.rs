@@ -12,6 +12,7 @@ use crate::{
     attributes::{self, Level, Options, Repeat, Runtime},
     batch::{self, Batch},
     errors::Errors,
+    names::local,
     travel::{self, Role},
 };
 
@@ -112,7 +113,7 @@ impl Number {
         if self.is_literal() {
             return quote!(#unconditional);
         }
-        let number = Ident::new("number", Span::mixed_site());
+        let number = local("number");
         let conditional = &self.conditional;
         quote!({
             let #number = #unconditional;

@@ -1,6 +1,6 @@
 //! Writes the server: a struct around an implementation of the trait that answers calls with it.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::{Ident, ext::IdentExt, spanned::Spanned};
 
@@ -8,15 +8,16 @@ use crate::{
     batch::{Answers, Batch},
     client,
     model::{Method, Number, ParameterKind, Service},
+    names::local,
 };
 
 /// Input: `#[rpc] pub trait Chat { async fn count(&self) -> u64; }`
 /// Output:
 /// ```text
-/// pub struct ChatServer<__Implementation>(Arc<__Implementation>);
-/// impl<__Implementation: Chat> ChatServer<__Implementation> { pub fn new(…) … pub fn from_arc(…) … }
-/// impl<__Implementation> Clone for ChatServer<__Implementation> { … }
-/// impl<__Implementation: Chat> Service for ChatServer<__Implementation> {
+/// pub struct ChatServer<Implementation>(Arc<Implementation>);
+/// impl<Implementation: Chat> ChatServer<Implementation> { pub fn new(…) … pub fn from_arc(…) … }
+/// impl<Implementation> Clone for ChatServer<Implementation> { … }
+/// impl<Implementation: Chat> Service for ChatServer<Implementation> {
 ///     fn descriptor(&self) -> &'static ServiceDescriptor { … }
 ///     fn dispatch(&self, method: u32, incoming: Incoming) -> Reply {
 ///         let implementation = Arc::clone(&self.0);
@@ -44,20 +45,20 @@ pub(crate) fn render(service: &Service) -> TokenStream {
         #(#conditions)*
         #[doc = #docs]
         #[allow(deprecated)]
-        #visibility struct #server<__Implementation>(#private::Arc<__Implementation>);
+        #visibility struct #server<__RpcImplementation>(#private::Arc<__RpcImplementation>);
 
         #(#conditions)*
         #[allow(deprecated)]
-        impl<__Implementation: #ident> #server<__Implementation> {
+        impl<__RpcImplementation: #ident> #server<__RpcImplementation> {
             /// Answers with this implementation.
             #[allow(dead_code)]
-            #visibility fn new(#implementation: __Implementation) -> Self {
+            #visibility fn new(#implementation: __RpcImplementation) -> Self {
                 Self(#private::Arc::new(#implementation))
             }
 
             /// Answers with this implementation, which its owner goes on using.
             #[allow(dead_code)]
-            #visibility fn from_arc(#implementation: #private::Arc<__Implementation>) -> Self {
+            #visibility fn from_arc(#implementation: #private::Arc<__RpcImplementation>) -> Self {
                 Self(#implementation)
             }
 
@@ -71,7 +72,7 @@ pub(crate) fn render(service: &Service) -> TokenStream {
         #(#conditions)*
         #[automatically_derived]
         #[allow(deprecated)]
-        impl<__Implementation> #private::Clone for #server<__Implementation> {
+        impl<__RpcImplementation> #private::Clone for #server<__RpcImplementation> {
             fn clone(&self) -> Self {
                 Self(#private::Arc::clone(&self.0))
             }
@@ -80,7 +81,7 @@ pub(crate) fn render(service: &Service) -> TokenStream {
         #(#conditions)*
         #[automatically_derived]
         #[allow(deprecated, unused_variables)]
-        impl<__Implementation: #ident> #runtime::Service for #server<__Implementation> {
+        impl<__RpcImplementation: #ident> #runtime::Service for #server<__RpcImplementation> {
             fn descriptor(&self) -> &'static #runtime::ServiceDescriptor {
                 <#client as #runtime::ServiceClient>::descriptor()
             }
@@ -147,7 +148,6 @@ struct Names {
 
 impl Names {
     fn new() -> Self {
-        let local = |name| Ident::new(name, Span::mixed_site());
         Self {
             values: local("values"),
             calls: local("calls"),
@@ -167,7 +167,7 @@ impl Names {
 ///     incoming,
 ///     |reader: &mut ArgumentReader<'_>| Result::Ok((ArgumentReader::take::<bool>(reader)?,)),
 ///     move |(value_0,), context| async move {
-///         Result::Ok(<__Implementation as Chat>::who(&*implementation, context, value_0).await)
+///         Result::Ok(<Implementation as Chat>::who(&*implementation, context, value_0).await)
 ///     },
 /// ),
 /// ```
@@ -217,7 +217,7 @@ fn render_arm(service: &Service, method: &Method, number: &Number, names: &Names
 ///         Result::Ok((ArgumentReader::take::<u64>(reader)?, ArgumentReader::take::<u64>(reader)?))
 ///     },
 ///     move |values, context| async move {
-///         Result::Ok(succeeded(<__Implementation as Chat>::sums(&*implementation, context, values).await))
+///         Result::Ok(succeeded(<Implementation as Chat>::sums(&*implementation, context, values).await))
 ///     },
 /// ),
 /// ```
@@ -272,7 +272,7 @@ fn render_pattern(number: &Number) -> TokenStream {
     if number.is_literal() {
         return rendered;
     }
-    let candidate = Ident::new("candidate", Span::mixed_site());
+    let candidate = local("candidate");
     quote!(#candidate if #candidate == #rendered)
 }
 
@@ -288,7 +288,7 @@ fn render_handler(service: &Service, method: &Method, names: &Names) -> TokenStr
 }
 
 /// Input: `async fn who(&self, #[rpc(context)] cx: &Context, verbose: bool) -> u64;`
-/// Output: `<__Implementation as Chat>::who(&*implementation, &context, value_0).await`; `value` names the arguments.
+/// Output: `<Implementation as Chat>::who(&*implementation, &context, value_0).await`; `value` names the arguments.
 fn render_call(
     service: &Service,
     method: &Method,
@@ -316,10 +316,10 @@ fn render_call(
         }
     });
     let method_ident = &method.ident;
-    quote!(<__Implementation as #ident>::#method_ident(&*#implementation, #(#passed),*).await)
+    quote!(<__RpcImplementation as #ident>::#method_ident(&*#implementation, #(#passed),*).await)
 }
 
-/// A decoded argument. The user's names would do, but a constant of that name would turn them into patterns.
+/// A decoded argument, by its place.
 fn value(index: usize) -> Ident {
-    Ident::new(&format!("value_{index}"), Span::mixed_site())
+    local(&format!("value_{index}"))
 }

@@ -2,11 +2,21 @@
 //!
 //! `UPDATE_EXPANSIONS=1 cargo nextest run -p rpc-macros` writes them anew.
 
-use std::{env, fs, path::PathBuf};
+use std::{collections::BTreeSet, env, fs, path::PathBuf};
 
-use proc_macro2::TokenStream;
-use quote::quote;
-use syn::{File, Item, Meta};
+use proc_macro2::{TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::{
+    File, Ident, Item, Meta, Stmt,
+    ext::IdentExt,
+    visit::{self, Visit},
+};
+
+use crate::names::RESERVED;
+
+/// Every expansion.
+const EXPANSIONS: [&str; 8] =
+    ["service", "options", "conditional", "batch", "refused", "structs", "enums", "data"];
 
 #[test]
 fn a_small_service_expands_to_its_parts() {
@@ -49,6 +59,106 @@ fn data_is_three_derives() {
 }
 
 #[test]
+fn every_expansion_is_among_those_that_are_searched_for_names() {
+    let files = fs::read_dir(directory()).expect("the directory is there");
+    let names =
+        files.map(|file| file.expect("it can be read").file_name().into_string().expect("it is text"));
+    let inputs: BTreeSet<String> = names.filter(|name| name.matches('.').count() == 1).collect();
+    let known: BTreeSet<String> = EXPANSIONS.iter().map(|name| format!("{name}.rs")).collect();
+    assert_eq!(inputs, known);
+}
+
+/// A constant or unit variant of the name that a binding has would be the pattern.
+#[test]
+fn what_generated_code_binds_has_reserved_names_or_the_users() {
+    for name in EXPANSIONS {
+        let (input, expanded) = (read_input(name), expand_all(name));
+        let mut bindings = Bindings::default();
+        bindings.visit_file(&syn::parse2(expanded).expect("the output is Rust"));
+        assert!(name == "data" || !bindings.0.is_empty(), "nothing is found in `{name}`");
+        let written = words(input.into_token_stream());
+        for binding in bindings.0 {
+            let reserved = [RESERVED, "__Rpc", "__RPC_"].iter().any(|prefix| binding.starts_with(prefix));
+            // rustc's messages list one implementation of `Deserialize<'de>` beside others by this name alone.
+            let reserved = reserved || binding == "'de";
+            assert!(
+                reserved || written.contains(&binding),
+                "`{binding}` in `{name}` is a name that users have"
+            );
+        }
+    }
+}
+
+/// All words of generated code that are not the user's, bindings without their prefix, as constants and types. `tests/generated/taken.rs` has them in
+/// scope of its services.
+#[test]
+fn all_words_of_generated_code_are_tried_as_the_users() {
+    let mut taken = BTreeSet::new();
+    for name in EXPANSIONS {
+        let written = words(read_input(name).into_token_stream());
+        let generated = words(expand_all(name));
+        let plain = generated.iter().map(|word| word.strip_prefix(RESERVED).unwrap_or(word).to_owned());
+        taken.extend(plain.filter(|word| !written.contains(word)));
+    }
+    // Serde's derives name this type without a path.
+    taken.remove("usize");
+    taken.retain(|word| syn::parse_str::<Ident>(word).is_ok() && !word.starts_with("__"));
+    let list: String = taken.iter().map(|word| format!("    {word}\n")).collect();
+    check_snapshot(
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/generated/taken/words.rs"),
+        &format!(
+            "// Every word of generated code. `UPDATE_EXPANSIONS=1` writes them anew.\ntake! {{\n{list}}}\n"
+        ),
+    );
+}
+
+/// The names that are bound somewhere: in patterns, as parameters of types and functions, by items inside of functions.
+#[derive(Default)]
+struct Bindings(BTreeSet<String>);
+
+impl<'a> Visit<'a> for Bindings {
+    fn visit_pat_ident(&mut self, pattern: &'a syn::PatIdent) {
+        self.0.insert(pattern.ident.unraw().to_string());
+        visit::visit_pat_ident(self, pattern);
+    }
+
+    fn visit_generics(&mut self, generics: &'a syn::Generics) {
+        self.0.extend(generics.params.iter().map(|parameter| match parameter {
+            syn::GenericParam::Type(ty) => ty.ident.to_string(),
+            syn::GenericParam::Const(constant) => constant.ident.to_string(),
+            syn::GenericParam::Lifetime(lifetime) => lifetime.lifetime.to_string(),
+        }));
+        visit::visit_generics(self, generics);
+    }
+
+    fn visit_label(&mut self, label: &'a syn::Label) {
+        self.0.insert(label.name.ident.to_string());
+    }
+
+    fn visit_stmt(&mut self, statement: &'a Stmt) {
+        match statement {
+            Stmt::Item(Item::Static(item)) => self.0.extend([item.ident.to_string()]),
+            Stmt::Item(item) => panic!("which names does this take? {}", quote!(#item)),
+            Stmt::Local(_) | Stmt::Expr(..) | Stmt::Macro(_) => {}
+        }
+        visit::visit_stmt(self, statement);
+    }
+}
+
+/// Every identifier among these tokens, without `r#`.
+fn words(tokens: TokenStream) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for token in tokens {
+        match token {
+            TokenTree::Ident(word) => found.extend([word.unraw().to_string()]),
+            TokenTree::Group(group) => found.extend(words(group.stream())),
+            TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+        }
+    }
+    found
+}
+
+#[test]
 fn type_names_read_as_written() {
     for written in [
         "Vec<u8>",
@@ -73,18 +183,30 @@ fn type_names_read_as_written() {
 /// Expands every item of the input file that carries one of the macros.
 #[track_caller]
 fn check_expansion(name: &str) {
-    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/expansions");
-    let input = fs::read_to_string(directory.join(format!("{name}.rs"))).expect("the input is there");
-    let input: File = syn::parse_str(&input).expect("the input is Rust");
-    let expanded: TokenStream = input.items.into_iter().map(expand).collect();
-    let expanded: File = syn::parse2(expanded).expect("the output is Rust");
-    let expanded = prettyplease::unparse(&expanded);
-    let path = directory.join(format!("{name}.expanded.rs"));
+    let expanded: File = syn::parse2(expand_all(name)).expect("the output is Rust");
+    check_snapshot(directory().join(format!("{name}.expanded.rs")), &prettyplease::unparse(&expanded));
+}
+
+#[track_caller]
+fn check_snapshot(path: PathBuf, expected: &str) {
     if env::var_os("UPDATE_EXPANSIONS").is_some() {
-        fs::write(&path, &expanded).expect("the snapshot can be written");
+        fs::write(&path, expected).expect("the snapshot can be written");
     }
     let known = fs::read_to_string(&path).unwrap_or_default();
-    assert!(known == expanded, "{} is out of date; the macro writes:\n{expanded}", path.display());
+    assert!(known == expected, "{} is out of date; it should be:\n{expected}", path.display());
+}
+
+fn directory() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/expansions")
+}
+
+fn read_input(name: &str) -> File {
+    let input = fs::read_to_string(directory().join(format!("{name}.rs"))).expect("the input is there");
+    syn::parse_str(&input).expect("the input is Rust")
+}
+
+fn expand_all(name: &str) -> TokenStream {
+    read_input(name).items.into_iter().map(expand).collect()
 }
 
 /// What rustc would do with the first attribute of the item.

@@ -12,4 +12,5 @@ pub mod generated {
     mod pipes;
     mod renamed;
     mod shadowed;
+    mod taken;
 }

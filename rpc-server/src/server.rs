@@ -178,6 +178,9 @@ pub enum ServeError {
     /// The WebSocket handshake failed. The client was told over HTTP.
     #[error("the WebSocket handshake failed")]
     Handshake(#[from] HandshakeError),
+    /// The server was shut down before the stream was a session.
+    #[error("the server is shutting down")]
+    ShuttingDown,
 }
 
 impl Server {
@@ -192,7 +195,7 @@ impl Server {
     }
 
     /// Accepts and serves connections until [`ServerHandle::shutdown`]; then waits until the sessions have ended,
-    /// at most [`Limits::close_timeout`] and a little more.
+    /// at most [`Limits::close_timeout`] and a little more. Connections that are no sessions yet end at once.
     ///
     /// # Errors
     /// None at present; errors of single connections end only these.
@@ -235,7 +238,7 @@ impl Server {
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let _running = self.running.clone();
-        let opened = Box::pin(open(&self.shared, io, address)).await?;
+        let opened = unless_shut_down(&self.shared, Box::pin(open(&self.shared, io, address))).await?;
         Ok(run_session(&self.shared, opened).await)
     }
 }
@@ -318,8 +321,9 @@ pub struct ServerHandle {
 
 impl ServerHandle {
     /// Stops accepting and closes every session in good order: no new calls, those in flight and open streams finish, at most
-    /// [`Limits::close_timeout`]: end broadcasts first, or subscriptions take all of it. Returns at once; `serve` returns when it
-    /// is done.
+    /// [`Limits::close_timeout`]: end broadcasts first, or subscriptions take all of it. Connections that are no sessions yet end
+    /// at once. Returns at once, also inside a handler, whose call is answered as any other in flight; `serve` returns when it is
+    /// done.
     pub fn shutdown(&self) {
         self.shared.shutdown.send_replace(true);
     }
@@ -333,7 +337,7 @@ async fn serve_tcp(
     mut permit: Permit,
 ) -> Result<CloseReason, ServeError> {
     let opened = tokio::select! {
-        opened = open_tcp(&shared, stream, address) => opened?,
+        opened = unless_shut_down(&shared, open_tcp(&shared, stream, address)) => opened?,
         () = permit.evicted() => return Err(evicted()),
     };
     permit.handshake_done();
@@ -351,13 +355,40 @@ fn open_tcp(
     if let Some(tls) = &shared.builder.tls {
         let limit = shared.builder.limits.hello_timeout;
         return Box::pin(async move {
-            let stream = tokio::time::timeout(limit, tls.accept(stream)).await;
-            let stream =
-                stream.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(ServeError::Tls)?;
+            let stream = tokio::time::timeout(limit, accept_tls(tls, stream)).await;
+            let stream = stream.unwrap_or_else(|_| Err(ServeError::Tls(io::ErrorKind::TimedOut.into())))?;
             open(shared, stream, Some(address)).await
         });
     }
     Box::pin(open(shared, stream, Some(address)))
+}
+
+/// Looks at the first byte, without taking it: a client that speaks plain HTTP is told so in words that it understands.
+#[cfg(feature = "tls")]
+async fn accept_tls(
+    tls: &TlsAcceptor,
+    stream: tokio::net::TcpStream,
+) -> Result<tokio_rustls::server::TlsStream<tokio::net::TcpStream>, ServeError> {
+    let mut first = [0];
+    let peeked = stream.peek(&mut first).await.map_err(ServeError::Tls)?;
+    if peeked > 0 && rpc_core::websocket::is_plain_http(first[0]) {
+        return Err(rpc_core::websocket::refuse_plain_http(stream).await.into());
+    }
+    tls.accept(stream).await.map_err(ServeError::Tls)
+}
+
+/// A peer that has not become a session yet has nothing in flight that could be waited for.
+async fn unless_shut_down(
+    shared: &Shared,
+    opening: Pin<Box<dyn Future<Output = Result<Opened, ServeError>> + Send + '_>>,
+) -> Result<Opened, ServeError> {
+    let mut shutdown = shared.shutdown.subscribe();
+    tokio::select! {
+        biased;
+        // The sender lives in `shared`.
+        _ = shutdown.wait_for(|stop| *stop) => Err(ServeError::ShuttingDown),
+        opened = opening => opened,
+    }
 }
 
 fn evicted() -> ServeError {

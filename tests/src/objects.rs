@@ -608,19 +608,6 @@ async fn calls_of_one_object_in_a_map_are_one_call_of_its_batch_method() {
     assert_eq!(*book.0.lock().unwrap(), [50, 50]);
 }
 
-#[test]
-fn a_local_object_says_that_its_runtime_is_gone() {
-    let room = House::default().room("here");
-    let in_runtime = || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async { room.title().await })
-    };
-    assert_eq!(in_runtime().unwrap(), "here");
-    let again = in_runtime();
-    let Err(CallError::Refused(Refusal::Misuse { reason })) = again else { panic!("{again:?}") };
-    assert!(reason.contains("first called is over"), "{reason}");
-}
-
 #[tokio::test(start_paused = true)]
 async fn what_maps_cannot_do_with_objects_is_refused() {
     let (session, hall) = hall(&House::default());

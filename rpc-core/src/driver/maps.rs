@@ -25,7 +25,7 @@ use self::window::{Collected, ElementRun, Window};
 use super::{Driver, RunningTask};
 use crate::{
     codec::DecodeBudget,
-    context::with_deadline,
+    context::{inside, with_deadline},
     descriptor::MAP,
     dispatch::{self, Held, HeldBytes, Outcome, RunningHandler, Services, SessionScope},
     layout::{
@@ -123,7 +123,10 @@ struct MapTask {
 
 impl MapTask {
     fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
-        with_deadline(self.deadline, || dispatch::poll_handler(&mut self.future, &MAP, cx))
+        let future = &mut self.future;
+        inside(&self.report.link, || {
+            with_deadline(self.deadline, || dispatch::poll_handler(future, &MAP, cx))
+        })
     }
 }
 

@@ -14,6 +14,7 @@ use futures::task::AtomicWaker;
 
 use super::Driver;
 use crate::{
+    context::inside,
     error::{CloseReason, StopReason},
     link::{Link, Submission},
     object::drop_quietly,
@@ -173,7 +174,7 @@ impl Future for Pump {
         }
         let Some(source) = &mut pump.source else { return Poll::Ready(()) };
         let mut fill = Fill::new(&pump.link, room.min(FILL_BYTES));
-        let polled = poll_fill(source, cx, &mut fill);
+        let polled = inside(&pump.link, || poll_fill(source, cx, &mut fill));
         let pieces = fill.finish();
         let charge: u64 = pieces.iter().map(Piece::charge).sum();
         pump.producer.room.fetch_sub(i64::try_from(charge).unwrap_or(i64::MAX), Ordering::AcqRel);

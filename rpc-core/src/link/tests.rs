@@ -23,13 +23,14 @@ fn a_call_keeps_what_it_is_built_on_until_the_driver_has_taken_it() {
     let link = Arc::new(Link::new(Arc::default()));
     let handle = Arc::new(Handle { link: Arc::clone(&link), closes_on_drop: false });
     let stub = Stub::root(handle, &THING);
-    let mut base = stub.begin(COUNT);
+    let session = stub.session();
+    let mut base = stub.begin(&session, COUNT);
     base.argument::<u64>(3);
     let base: Promise<u64, Trouble> = base.send();
     let first = taken(&link);
     let [Submission::Call(first)] = &first[..] else { panic!("the first call is queued") };
     // The driver has taken the first call and not sealed it; meanwhile its promise goes into another call and away.
-    let mut built = stub.begin(COUNT);
+    let mut built = stub.begin(&session, COUNT);
     built.argument::<u64>(base);
     let built: Promise<u64, Trouble> = built.send();
     assert_eq!(

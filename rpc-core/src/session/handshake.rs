@@ -114,6 +114,14 @@ impl Handshake {
         Ok(())
     }
 
+    /// The peer must say hello by then, if not before.
+    pub(crate) fn hurry(&mut self, until: Time) {
+        match &mut self.state {
+            State::Awaiting { until: due } | State::Greeted { until: due } => *due = until.min(*due),
+            State::Open => {}
+        }
+    }
+
     /// When the peer must have said hello.
     pub(crate) fn timeout(&self) -> Option<Time> {
         match self.state {

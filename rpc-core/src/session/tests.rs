@@ -1481,6 +1481,21 @@ fn a_server_may_call_and_close_before_it_is_greeted() {
 }
 
 #[test]
+fn a_close_waits_for_a_hello_that_may_be_on_its_way_and_no_longer() {
+    let mut pair = Pair::new();
+    let now = pair.now;
+    pair.server.session.close(now + Duration::from_secs(30), 1000, "", false);
+    pair.server.session.hurry_hello(now + Duration::from_secs(1));
+    assert_eq!(pair.server.session.poll_timeout(), Some(now + Duration::from_secs(1)));
+    assert!(!pair.server.session.close_overdue(now));
+    assert!(pair.server.session.close_overdue(now + Duration::from_secs(1)));
+    // Heard in time, the peer has as long as any other.
+    pair.run();
+    assert!(!pair.server.session.close_overdue(now + Duration::from_secs(1)));
+    assert!(pair.client.peer_closing);
+}
+
+#[test]
 fn a_caller_may_hold_more_failed_promises_than_results_are_kept() {
     let server = Limits { held_answers_max: 4, calls_max: 8, ..Limits::default() };
     let mut pair = Pair::with_limits(Limits::default(), server);

@@ -8,6 +8,7 @@ mod client;
 mod head;
 mod origin;
 mod server;
+mod tls;
 
 use std::{fmt, io, time::Duration};
 
@@ -155,6 +156,15 @@ pub enum HandshakeError {
     /// To a server: the caller's `decide` refused the client.
     #[error("the client was refused ({0})")]
     Rejected(Rejection),
+    /// To a server of plain text: the client speaks TLS. It was answered with 400.
+    #[error("the client speaks TLS, and this address plain text")]
+    ClientSpeaksTls,
+    /// To a server of TLS: the client speaks plain HTTP. It was answered with 400.
+    #[error("the client speaks plain HTTP, and this address TLS")]
+    ClientSpeaksPlainText,
+    /// To a client of plain text: the server speaks TLS.
+    #[error("the server speaks TLS; write `wss://`")]
+    ServerSpeaksTls,
     /// To a client: the server answered, but not with a WebSocket.
     #[error("the server answered {status}{}{text}", if text.is_empty() { "" } else { ": " })]
     Refused {
@@ -209,6 +219,20 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
         let in_time = tokio::time::timeout(limits.hello_timeout, exchange).await;
         in_time.unwrap_or(Err(HandshakeError::Timeout(limits.hello_timeout)))
     }
+}
+
+/// Whether a client whose first byte this is means HTTP and not TLS.
+pub fn is_plain_http(first: u8) -> bool {
+    first.is_ascii_uppercase()
+}
+
+/// Tells a client that speaks plain HTTP to an address of TLS so, in plain HTTP, and gives it a second to read that. Gives
+/// [`HandshakeError::ClientSpeaksPlainText`], for the caller to hand on.
+///
+/// # Cancel safety
+/// Dropping the future drops `io`.
+pub async fn refuse_plain_http<IO: AsyncRead + AsyncWrite + Unpin>(io: IO) -> HandshakeError {
+    server::refuse(io, HandshakeError::ClientSpeaksPlainText).await
 }
 
 #[cfg(test)]

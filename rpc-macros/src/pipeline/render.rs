@@ -5,18 +5,18 @@ use quote::quote;
 use syn::{GenericParam, Generics, Ident, TypeParam, ext::IdentExt, parse_quote};
 
 use super::model::{Part, Parts, Piped, Shape, Step, Variant};
-use crate::attributes;
+use crate::{attributes, names::local};
 
 /// Input: `pub struct User { pub id: u64, name: String }`
 /// Output:
 /// ```text
-/// pub struct UserPipe<__Error> { at: PipeAt<__Error>, values: PhantomData<fn() -> ()> }
-/// impl<__Error: …> UserPipe<__Error> {
-///     pub fn id(&self) -> Promise<u64, __Error> { … }
-///     fn name(&self) -> Promise<String, __Error> { … }
+/// pub struct UserPipe<Error> { at: PipeAt<Error>, values: PhantomData<fn() -> ()> }
+/// impl<Error: …> UserPipe<Error> {
+///     pub fn id(&self) -> Promise<u64, Error> { … }
+///     fn name(&self) -> Promise<String, Error> { … }
 /// }
-/// impl<__Error> Clone for UserPipe<__Error> { … }
-/// impl Pipelined for User { type Pipe<__Error: …> = UserPipe<__Error>; … }
+/// impl<Error> Clone for UserPipe<Error> { … }
+/// impl Pipelined for User { type Pipe<Error: …> = UserPipe<Error>; … }
 /// ```
 /// For an enum, `UserPipe` has a method per variant, and each of those variants a pipe of its own.
 pub(crate) fn render(piped: &Piped) -> TokenStream {
@@ -39,7 +39,7 @@ pub(crate) fn render(piped: &Piped) -> TokenStream {
     let (_, type_generics, _) = generics.split_for_impl();
     let with_error = with_error(piped);
     let (_, pipe_generics, _) = with_error.split_for_impl();
-    let at = Ident::new("at", Span::mixed_site());
+    let at = local("at");
     let bounds = error_bounds(piped);
     quote! {
         #pipe_struct
@@ -48,9 +48,9 @@ pub(crate) fn render(piped: &Piped) -> TokenStream {
         #[automatically_derived]
         #[allow(deprecated)]
         impl #impl_generics #runtime::Pipelined for #ident #type_generics #where_clause {
-            type Pipe<__Error: #bounds> = #pipe #pipe_generics;
+            type Pipe<__RpcError: #bounds> = #pipe #pipe_generics;
 
-            fn pipe<__Error: #bounds>(#at: #private::PipeAt<__Error>) -> Self::Pipe<__Error> {
+            fn pipe<__RpcError: #bounds>(#at: #private::PipeAt<__RpcError>) -> Self::Pipe<__RpcError> {
                 #pipe { at: #at, values: #private::PhantomData }
             }
         }
@@ -74,7 +74,7 @@ fn render_pipe(piped: &Piped, pipe: &Ident, docs: &str, parts: &Parts, methods: 
         #[doc = #docs]
         #[allow(dead_code, non_camel_case_types)]
         #visibility struct #pipe<#declared> #where_clause {
-            at: #private::PipeAt<__Error>,
+            at: #private::PipeAt<__RpcError>,
             values: #private::PhantomData<fn() -> (#(#private::PhantomData<#values>,)*)>,
         }
 
@@ -93,7 +93,7 @@ fn render_pipe(piped: &Piped, pipe: &Ident, docs: &str, parts: &Parts, methods: 
 }
 
 /// Input: `pub id: u64`, the first field.
-/// Output: `pub fn id(&self) -> Promise<u64, __Error> { PipeAt::field(&self.at, 0u32) }`; `PipeAt::same(&self.at)` if
+/// Output: `pub fn id(&self) -> Promise<u64, Error> { PipeAt::field(&self.at, 0u32) }`; `PipeAt::same(&self.at)` if
 /// the struct is transparent.
 fn render_parts(piped: &Piped, parts: &Parts) -> TokenStream {
     let Piped { runtime, .. } = piped;
@@ -107,7 +107,7 @@ fn render_parts(piped: &Piped, parts: &Parts) -> TokenStream {
         quote! {
             #(#surface)*
             #undocumented
-            #visibility fn #method(&self) -> #runtime::Promise<#ty, __Error> {
+            #visibility fn #method(&self) -> #runtime::Promise<#ty, __RpcError> {
                 #part
             }
         }
@@ -118,7 +118,7 @@ fn render_parts(piped: &Piped, parts: &Parts) -> TokenStream {
 /// Input: `Circle(f64)`, the third variant of `Shape`.
 /// Output:
 /// ```text
-/// pub fn circle(&self) -> ShapeCirclePipe<__Error> {
+/// pub fn circle(&self) -> ShapeCirclePipe<Error> {
 ///     ShapeCirclePipe { at: PipeAt::variant(&self.at, 2u32), values: PhantomData }
 /// }
 /// ```
@@ -162,7 +162,7 @@ fn error_bounds(piped: &Piped) -> TokenStream {
     quote!(#private::Send + #private::Sync + 'static)
 }
 
-/// Input: `<T: Bound = u8>`. Output: `<T: Bound, __Error>`.
+/// Input: `<T: Bound = u8>`. Output: `<T: Bound, Error>`.
 fn with_error(piped: &Piped) -> Generics {
     let mut generics = piped.generics.clone();
     for parameter in &mut generics.params {
@@ -172,15 +172,15 @@ fn with_error(piped: &Piped) -> Generics {
             GenericParam::Lifetime(_) => {}
         }
     }
-    generics.params.push(GenericParam::Type(TypeParam::from(Ident::new("__Error", Span::call_site()))));
+    generics.params.push(GenericParam::Type(TypeParam::from(Ident::new("__RpcError", Span::call_site()))));
     generics
 }
 
-/// Input: `<T: Bound>`. Output: `<T: Bound, __Error> where T: 'static, __Error: Send + Sync + 'static`.
+/// Input: `<T: Bound>`. Output: `<T: Bound, Error> where T: 'static, Error: Send + Sync + 'static`.
 fn bounded(piped: &Piped) -> Generics {
     let mut generics = owned(piped, with_error(piped));
     let bounds = error_bounds(piped);
-    generics.make_where_clause().predicates.push(parse_quote!(__Error: #bounds));
+    generics.make_where_clause().predicates.push(parse_quote!(__RpcError: #bounds));
     generics
 }
 

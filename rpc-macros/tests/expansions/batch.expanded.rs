@@ -61,21 +61,33 @@ impl ChatClient {
         &self,
         id: impl ::rpc_core::IntoArg<UserId>,
     ) -> ::rpc_core::Promise<User, ChatError> {
-        let mut call = ::rpc_core::__private::Stub::begin(&self.stub, 0u32);
-        ::rpc_core::__private::CallBuilder::argument::<UserId>(&mut call, id);
-        ::rpc_core::__private::CallBuilder::send::<User, ChatError>(call)
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
+        let mut __rpc_call = ::rpc_core::__private::Stub::begin(
+            &self.stub,
+            &__rpc_session,
+            0u32,
+        );
+        ::rpc_core::__private::CallBuilder::argument::<UserId>(&mut __rpc_call, id);
+        ::rpc_core::__private::CallBuilder::send::<User, ChatError>(__rpc_call)
     }
     #[allow(missing_docs)]
     fn profiles(
         &self,
         ids: impl ::rpc_core::IntoArg<Vec<UserId>>,
     ) -> ::rpc_core::Promise<Vec<Result<User, ChatError>>, ::rpc_core::Never> {
-        let mut call = ::rpc_core::__private::Stub::begin(&self.stub, 1u32);
-        ::rpc_core::__private::CallBuilder::argument::<Vec<UserId>>(&mut call, ids);
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
+        let mut __rpc_call = ::rpc_core::__private::Stub::begin(
+            &self.stub,
+            &__rpc_session,
+            1u32,
+        );
+        ::rpc_core::__private::CallBuilder::argument::<
+            Vec<UserId>,
+        >(&mut __rpc_call, ids);
         ::rpc_core::__private::CallBuilder::send::<
             Vec<Result<User, ChatError>>,
             ::rpc_core::Never,
-        >(call)
+        >(__rpc_call)
     }
     #[allow(missing_docs)]
     fn sum(
@@ -83,39 +95,64 @@ impl ChatClient {
         a: impl ::rpc_core::IntoArg<u64>,
         b: impl ::rpc_core::IntoArg<u64>,
     ) -> ::rpc_core::Promise<u64, ::rpc_core::Never> {
-        let mut call = ::rpc_core::__private::Stub::begin(&self.stub, 2u32);
-        ::rpc_core::__private::CallBuilder::argument::<u64>(&mut call, a);
-        ::rpc_core::__private::CallBuilder::argument::<u64>(&mut call, b);
-        ::rpc_core::__private::CallBuilder::send::<u64, ::rpc_core::Never>(call)
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
+        let mut __rpc_call = ::rpc_core::__private::Stub::begin(
+            &self.stub,
+            &__rpc_session,
+            2u32,
+        );
+        ::rpc_core::__private::CallBuilder::argument::<u64>(&mut __rpc_call, a);
+        ::rpc_core::__private::CallBuilder::argument::<u64>(&mut __rpc_call, b);
+        ::rpc_core::__private::CallBuilder::send::<u64, ::rpc_core::Never>(__rpc_call)
     }
     #[allow(missing_docs)]
     fn sums(
         &self,
         pairs: impl ::rpc_core::IntoArg<Vec<(u64, u64)>>,
     ) -> ::rpc_core::Promise<Vec<u64>, ::rpc_core::Never> {
-        let mut call = ::rpc_core::__private::Stub::begin(&self.stub, 3u32);
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
+        let mut __rpc_call = ::rpc_core::__private::Stub::begin(
+            &self.stub,
+            &__rpc_session,
+            3u32,
+        );
         ::rpc_core::__private::CallBuilder::argument::<
             Vec<(u64, u64)>,
-        >(&mut call, pairs);
-        ::rpc_core::__private::CallBuilder::send::<Vec<u64>, ::rpc_core::Never>(call)
+        >(&mut __rpc_call, pairs);
+        ::rpc_core::__private::CallBuilder::send::<
+            Vec<u64>,
+            ::rpc_core::Never,
+        >(__rpc_call)
     }
     #[allow(missing_docs)]
     fn log(
         &self,
         line: impl ::rpc_core::IntoArg<String>,
     ) -> ::rpc_core::__private::Result<(), ::rpc_core::NotSent> {
-        let mut call = ::rpc_core::__private::Stub::begin(&self.stub, 4u32);
-        ::rpc_core::__private::CallBuilder::argument::<String>(&mut call, line);
-        ::rpc_core::__private::CallBuilder::send_oneway(call)
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
+        let mut __rpc_call = ::rpc_core::__private::Stub::begin(
+            &self.stub,
+            &__rpc_session,
+            4u32,
+        );
+        ::rpc_core::__private::CallBuilder::argument::<String>(&mut __rpc_call, line);
+        ::rpc_core::__private::CallBuilder::send_oneway(__rpc_call)
     }
     #[allow(missing_docs)]
     fn logs(
         &self,
         lines: impl ::rpc_core::IntoArg<Vec<String>>,
     ) -> ::rpc_core::Promise<(), ::rpc_core::Never> {
-        let mut call = ::rpc_core::__private::Stub::begin(&self.stub, 5u32);
-        ::rpc_core::__private::CallBuilder::argument::<Vec<String>>(&mut call, lines);
-        ::rpc_core::__private::CallBuilder::send::<(), ::rpc_core::Never>(call)
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
+        let mut __rpc_call = ::rpc_core::__private::Stub::begin(
+            &self.stub,
+            &__rpc_session,
+            5u32,
+        );
+        ::rpc_core::__private::CallBuilder::argument::<
+            Vec<String>,
+        >(&mut __rpc_call, lines);
+        ::rpc_core::__private::CallBuilder::send::<(), ::rpc_core::Never>(__rpc_call)
     }
     #[cfg(unix)]
     #[allow(missing_docs)]
@@ -123,9 +160,14 @@ impl ChatClient {
         &self,
         path: impl ::rpc_core::IntoArg<String>,
     ) -> ::rpc_core::Promise<u64, ChatError> {
-        let mut call = ::rpc_core::__private::Stub::begin(&self.stub, 6u32);
-        ::rpc_core::__private::CallBuilder::argument::<String>(&mut call, path);
-        ::rpc_core::__private::CallBuilder::send::<u64, ChatError>(call)
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
+        let mut __rpc_call = ::rpc_core::__private::Stub::begin(
+            &self.stub,
+            &__rpc_session,
+            6u32,
+        );
+        ::rpc_core::__private::CallBuilder::argument::<String>(&mut __rpc_call, path);
+        ::rpc_core::__private::CallBuilder::send::<u64, ChatError>(__rpc_call)
     }
     #[cfg(unix)]
     #[allow(missing_docs)]
@@ -133,37 +175,41 @@ impl ChatClient {
         &self,
         paths: impl ::rpc_core::IntoArg<Vec<String>>,
     ) -> ::rpc_core::Promise<Vec<Result<u64, ChatError>>, ChatError> {
-        let mut call = ::rpc_core::__private::Stub::begin(
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
+        let mut __rpc_call = ::rpc_core::__private::Stub::begin(
             &self.stub,
+            &__rpc_session,
             {
-                let number = 6u32;
+                let __rpc_number = 6u32;
                 #[cfg(unix)]
-                let number = number + 1u32;
-                number
+                let __rpc_number = __rpc_number + 1u32;
+                __rpc_number
             },
         );
-        ::rpc_core::__private::CallBuilder::argument::<Vec<String>>(&mut call, paths);
+        ::rpc_core::__private::CallBuilder::argument::<
+            Vec<String>,
+        >(&mut __rpc_call, paths);
         ::rpc_core::__private::CallBuilder::send::<
             Vec<Result<u64, ChatError>>,
             ChatError,
-        >(call)
+        >(__rpc_call)
     }
-    /// The same client, whose calls must return within `limit`.
+    /// The same client, whose calls must return within this time.
     ///
     /// The deadline travels with each call and is inherited by calls built on its result and by calls its
     /// handler makes.
     #[allow(dead_code)]
-    fn deadline(&self, limit: ::rpc_core::__private::Duration) -> Self {
-        ::rpc_core::ServiceClient::deadline(self, limit)
+    fn deadline(&self, __rpc_limit: ::rpc_core::__private::Duration) -> Self {
+        ::rpc_core::ServiceClient::deadline(self, __rpc_limit)
     }
     /// The same client, whose calls carry this key and value beside their arguments.
     #[allow(dead_code)]
     fn metadata(
         &self,
-        key: impl ::rpc_core::__private::Into<::rpc_core::__private::String>,
-        value: impl ::rpc_core::__private::Into<::rpc_core::__private::String>,
+        __rpc_key: impl ::rpc_core::__private::Into<::rpc_core::__private::String>,
+        __rpc_value: impl ::rpc_core::__private::Into<::rpc_core::__private::String>,
     ) -> Self {
-        ::rpc_core::ServiceClient::metadata(self, key, value)
+        ::rpc_core::ServiceClient::metadata(self, __rpc_key, __rpc_value)
     }
     /// Completes with the reason when the object cannot be reached any more, because its session is over.
     ///
@@ -189,10 +235,12 @@ impl ChatClient {
     }
     /**A client of an implementation of [`Chat`] in this process: an object to pass to the peer, which calls it back. It is dropped when nobody holds a client of it any more.
 
-Its methods can be called here too, inside a tokio runtime, as if through a session of its own.*/
+Its methods can be called here too, inside a tokio runtime, as if through a session of its own: one for each runtime, so a promise made in one is an argument there only.*/
     #[allow(dead_code)]
-    fn local<__Implementation: Chat>(implementation: __Implementation) -> Self {
-        ChatServer::new(implementation).into_client()
+    fn local<__RpcImplementation: Chat>(
+        __rpc_implementation: __RpcImplementation,
+    ) -> Self {
+        ChatServer::new(__rpc_implementation).into_client()
     }
 }
 #[automatically_derived]
@@ -209,9 +257,9 @@ impl ::rpc_core::__private::Clone for ChatClient {
 impl ::rpc_core::__private::Debug for ChatClient {
     fn fmt(
         &self,
-        formatter: &mut ::rpc_core::__private::fmt::Formatter<'_>,
+        __rpc_formatter: &mut ::rpc_core::__private::fmt::Formatter<'_>,
     ) -> ::rpc_core::__private::fmt::Result {
-        ::rpc_core::__private::fmt::Formatter::debug_tuple(formatter, "ChatClient")
+        ::rpc_core::__private::fmt::Formatter::debug_tuple(__rpc_formatter, "ChatClient")
             .field(&self.stub)
             .finish()
     }
@@ -220,13 +268,13 @@ impl ::rpc_core::__private::Debug for ChatClient {
 #[allow(deprecated)]
 impl ::rpc_core::ServiceClient for ChatClient {
     fn descriptor() -> &'static ::rpc_core::ServiceDescriptor {
-        static __METHODS: [::rpc_core::MethodDescriptor; {
-            let number = 6u32;
+        static __RPC_METHODS: [::rpc_core::MethodDescriptor; {
+            let __rpc_number = 6u32;
             #[cfg(unix)]
-            let number = number + 1u32;
+            let __rpc_number = __rpc_number + 1u32;
             #[cfg(unix)]
-            let number = number + 1u32;
-            number
+            let __rpc_number = __rpc_number + 1u32;
+            __rpc_number
         } as ::rpc_core::__private::usize] = [
             ::rpc_core::MethodDescriptor {
                 name: "profile",
@@ -394,17 +442,17 @@ impl ::rpc_core::ServiceClient for ChatClient {
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
         ];
-        static __SERVICE: ::rpc_core::ServiceDescriptor = ::rpc_core::ServiceDescriptor {
+        static __RPC_SERVICE: ::rpc_core::ServiceDescriptor = ::rpc_core::ServiceDescriptor {
             name: "Chat",
             docs: "",
             ordered: false,
-            methods: &__METHODS,
+            methods: &__RPC_METHODS,
             objects: ::rpc_core::__private::ObjectsCache::new(),
         };
-        &__SERVICE
+        &__RPC_SERVICE
     }
-    fn from_stub(stub: ::rpc_core::__private::Stub) -> Self {
-        Self { stub: stub }
+    fn from_stub(__rpc_stub: ::rpc_core::__private::Stub) -> Self {
+        Self { stub: __rpc_stub }
     }
     fn stub(&self) -> &::rpc_core::__private::Stub {
         &self.stub
@@ -413,23 +461,23 @@ impl ::rpc_core::ServiceClient for ChatClient {
 #[automatically_derived]
 #[allow(deprecated)]
 impl ::rpc_core::__private::serde::Serialize for ChatClient {
-    fn serialize<__S: ::rpc_core::__private::serde::Serializer>(
+    fn serialize<__RpcSerializer: ::rpc_core::__private::serde::Serializer>(
         &self,
-        serializer: __S,
-    ) -> ::rpc_core::__private::Result<__S::Ok, __S::Error> {
-        ::rpc_core::__private::serialize_object(&self.stub, serializer)
+        __rpc_serializer: __RpcSerializer,
+    ) -> ::rpc_core::__private::Result<__RpcSerializer::Ok, __RpcSerializer::Error> {
+        ::rpc_core::__private::serialize_object(&self.stub, __rpc_serializer)
     }
 }
 #[automatically_derived]
 #[allow(deprecated)]
 impl<'de> ::rpc_core::__private::serde::Deserialize<'de> for ChatClient {
-    fn deserialize<__D: ::rpc_core::__private::serde::Deserializer<'de>>(
-        deserializer: __D,
-    ) -> ::rpc_core::__private::Result<Self, __D::Error> {
+    fn deserialize<__RpcDeserializer: ::rpc_core::__private::serde::Deserializer<'de>>(
+        __rpc_deserializer: __RpcDeserializer,
+    ) -> ::rpc_core::__private::Result<Self, __RpcDeserializer::Error> {
         ::rpc_core::__private::Result::Ok(Self {
             stub: ::rpc_core::__private::deserialize_object(
                 <Self as ::rpc_core::ServiceClient>::descriptor(),
-                deserializer,
+                __rpc_deserializer,
             )?,
         })
     }
@@ -438,14 +486,14 @@ impl<'de> ::rpc_core::__private::serde::Deserialize<'de> for ChatClient {
 #[allow(deprecated)]
 impl ::rpc_core::Pipelined for ChatClient {
     type Pipe<
-        __E: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
+        __RpcError: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
     > = Self;
-    fn pipe<__E: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static>(
-        at: ::rpc_core::__private::PipeAt<__E>,
-    ) -> Self {
+    fn pipe<
+        __RpcError: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
+    >(__rpc_at: ::rpc_core::__private::PipeAt<__RpcError>) -> Self {
         Self {
             stub: ::rpc_core::__private::Stub::promised(
-                &at,
+                &__rpc_at,
                 <Self as ::rpc_core::ServiceClient>::descriptor(),
             ),
         }
@@ -454,26 +502,28 @@ impl ::rpc_core::Pipelined for ChatClient {
 #[automatically_derived]
 #[allow(deprecated)]
 impl ::rpc_core::IntoArg<ChatClient> for &ChatClient {
-    fn put_into(self, arguments: &mut ::rpc_core::__private::Arguments<'_>) {
+    fn put_into(self, __rpc_arguments: &mut ::rpc_core::__private::Arguments<'_>) {
         <ChatClient as ::rpc_core::IntoArg<
             ChatClient,
-        >>::put_into(::rpc_core::__private::Clone::clone(self), arguments);
+        >>::put_into(::rpc_core::__private::Clone::clone(self), __rpc_arguments);
     }
 }
 ///Answers calls of [`Chat`] with an implementation of it.
 #[allow(deprecated)]
-struct ChatServer<__Implementation>(::rpc_core::__private::Arc<__Implementation>);
+struct ChatServer<__RpcImplementation>(::rpc_core::__private::Arc<__RpcImplementation>);
 #[allow(deprecated)]
-impl<__Implementation: Chat> ChatServer<__Implementation> {
+impl<__RpcImplementation: Chat> ChatServer<__RpcImplementation> {
     /// Answers with this implementation.
     #[allow(dead_code)]
-    fn new(implementation: __Implementation) -> Self {
-        Self(::rpc_core::__private::Arc::new(implementation))
+    fn new(__rpc_implementation: __RpcImplementation) -> Self {
+        Self(::rpc_core::__private::Arc::new(__rpc_implementation))
     }
     /// Answers with this implementation, which its owner goes on using.
     #[allow(dead_code)]
-    fn from_arc(implementation: ::rpc_core::__private::Arc<__Implementation>) -> Self {
-        Self(implementation)
+    fn from_arc(
+        __rpc_implementation: ::rpc_core::__private::Arc<__RpcImplementation>,
+    ) -> Self {
+        Self(__rpc_implementation)
     }
     /// As an object of its own: a client that can be passed to the peer, which calls it back.
     #[allow(dead_code)]
@@ -487,25 +537,32 @@ impl<__Implementation: Chat> ChatServer<__Implementation> {
 }
 #[automatically_derived]
 #[allow(deprecated)]
-impl<__Implementation> ::rpc_core::__private::Clone for ChatServer<__Implementation> {
+impl<__RpcImplementation> ::rpc_core::__private::Clone
+for ChatServer<__RpcImplementation> {
     fn clone(&self) -> Self {
         Self(::rpc_core::__private::Arc::clone(&self.0))
     }
 }
 #[automatically_derived]
 #[allow(deprecated, unused_variables)]
-impl<__Implementation: Chat> ::rpc_core::Service for ChatServer<__Implementation> {
+impl<__RpcImplementation: Chat> ::rpc_core::Service for ChatServer<__RpcImplementation> {
     fn descriptor(&self) -> &'static ::rpc_core::ServiceDescriptor {
         <ChatClient as ::rpc_core::ServiceClient>::descriptor()
     }
     fn dispatch(
         &self,
-        method: ::rpc_core::__private::u32,
-        incoming: ::rpc_core::__private::Incoming,
+        __rpc_method: ::rpc_core::__private::u32,
+        __rpc_incoming: ::rpc_core::__private::Incoming,
     ) -> ::rpc_core::__private::Reply {
-        let implementation = ::rpc_core::__private::Arc::clone(&self.0);
-        match method {
-            0u32 => ::rpc_core::__private::Incoming::batch_of_one(incoming, self, method),
+        let __rpc_implementation = ::rpc_core::__private::Arc::clone(&self.0);
+        match __rpc_method {
+            0u32 => {
+                ::rpc_core::__private::Incoming::batch_of_one(
+                    __rpc_incoming,
+                    self,
+                    __rpc_method,
+                )
+            }
             1u32 => {
                 ::rpc_core::__private::Incoming::run::<
                     _,
@@ -513,26 +570,32 @@ impl<__Implementation: Chat> ::rpc_core::Service for ChatServer<__Implementation
                     ::rpc_core::Never,
                     _,
                 >(
-                    incoming,
-                    |reader: &mut ::rpc_core::__private::ArgumentReader<'_>| {
+                    __rpc_incoming,
+                    |__rpc_reader: &mut ::rpc_core::__private::ArgumentReader<'_>| {
                         ::rpc_core::__private::Result::Ok((
                             ::rpc_core::__private::ArgumentReader::take::<
                                 Vec<UserId>,
-                            >(reader)?,
+                            >(__rpc_reader)?,
                         ))
                     },
-                    move |(value_0,)| async move {
+                    move |(__rpc_value_0,)| async move {
                         ::rpc_core::__private::Result::Ok(
-                            <__Implementation as Chat>::profiles(
-                                    &*implementation,
-                                    value_0,
+                            <__RpcImplementation as Chat>::profiles(
+                                    &*__rpc_implementation,
+                                    __rpc_value_0,
                                 )
                                 .await,
                         )
                     },
                 )
             }
-            2u32 => ::rpc_core::__private::Incoming::batch_of_one(incoming, self, method),
+            2u32 => {
+                ::rpc_core::__private::Incoming::batch_of_one(
+                    __rpc_incoming,
+                    self,
+                    __rpc_method,
+                )
+            }
             3u32 => {
                 ::rpc_core::__private::Incoming::run_with_context::<
                     _,
@@ -540,27 +603,33 @@ impl<__Implementation: Chat> ::rpc_core::Service for ChatServer<__Implementation
                     ::rpc_core::Never,
                     _,
                 >(
-                    incoming,
-                    |reader: &mut ::rpc_core::__private::ArgumentReader<'_>| {
+                    __rpc_incoming,
+                    |__rpc_reader: &mut ::rpc_core::__private::ArgumentReader<'_>| {
                         ::rpc_core::__private::Result::Ok((
                             ::rpc_core::__private::ArgumentReader::take::<
                                 Vec<(u64, u64)>,
-                            >(reader)?,
+                            >(__rpc_reader)?,
                         ))
                     },
-                    move |(value_0,), context| async move {
+                    move |(__rpc_value_0,), __rpc_context| async move {
                         ::rpc_core::__private::Result::Ok(
-                            <__Implementation as Chat>::sums(
-                                    &*implementation,
-                                    value_0,
-                                    &context,
+                            <__RpcImplementation as Chat>::sums(
+                                    &*__rpc_implementation,
+                                    __rpc_value_0,
+                                    &__rpc_context,
                                 )
                                 .await,
                         )
                     },
                 )
             }
-            4u32 => ::rpc_core::__private::Incoming::batch_of_one(incoming, self, method),
+            4u32 => {
+                ::rpc_core::__private::Incoming::batch_of_one(
+                    __rpc_incoming,
+                    self,
+                    __rpc_method,
+                )
+            }
             5u32 => {
                 ::rpc_core::__private::Incoming::run::<
                     _,
@@ -568,31 +637,40 @@ impl<__Implementation: Chat> ::rpc_core::Service for ChatServer<__Implementation
                     ::rpc_core::Never,
                     _,
                 >(
-                    incoming,
-                    |reader: &mut ::rpc_core::__private::ArgumentReader<'_>| {
+                    __rpc_incoming,
+                    |__rpc_reader: &mut ::rpc_core::__private::ArgumentReader<'_>| {
                         ::rpc_core::__private::Result::Ok((
                             ::rpc_core::__private::ArgumentReader::take::<
                                 Vec<String>,
-                            >(reader)?,
+                            >(__rpc_reader)?,
                         ))
                     },
-                    move |(value_0,)| async move {
+                    move |(__rpc_value_0,)| async move {
                         ::rpc_core::__private::Result::Ok(
-                            <__Implementation as Chat>::logs(&*implementation, value_0)
+                            <__RpcImplementation as Chat>::logs(
+                                    &*__rpc_implementation,
+                                    __rpc_value_0,
+                                )
                                 .await,
                         )
                     },
                 )
             }
             #[cfg(unix)]
-            6u32 => ::rpc_core::__private::Incoming::batch_of_one(incoming, self, method),
+            6u32 => {
+                ::rpc_core::__private::Incoming::batch_of_one(
+                    __rpc_incoming,
+                    self,
+                    __rpc_method,
+                )
+            }
             #[cfg(unix)]
-            candidate if candidate
+            __rpc_candidate if __rpc_candidate
                 == {
-                    let number = 6u32;
+                    let __rpc_number = 6u32;
                     #[cfg(unix)]
-                    let number = number + 1u32;
-                    number
+                    let __rpc_number = __rpc_number + 1u32;
+                    __rpc_number
                 } => {
                 ::rpc_core::__private::Incoming::run::<
                     _,
@@ -600,30 +678,33 @@ impl<__Implementation: Chat> ::rpc_core::Service for ChatServer<__Implementation
                     ChatError,
                     _,
                 >(
-                    incoming,
-                    |reader: &mut ::rpc_core::__private::ArgumentReader<'_>| {
+                    __rpc_incoming,
+                    |__rpc_reader: &mut ::rpc_core::__private::ArgumentReader<'_>| {
                         ::rpc_core::__private::Result::Ok((
                             ::rpc_core::__private::ArgumentReader::take::<
                                 Vec<String>,
-                            >(reader)?,
+                            >(__rpc_reader)?,
                         ))
                     },
-                    move |(value_0,)| async move {
-                        <__Implementation as Chat>::stats(&*implementation, value_0)
+                    move |(__rpc_value_0,)| async move {
+                        <__RpcImplementation as Chat>::stats(
+                                &*__rpc_implementation,
+                                __rpc_value_0,
+                            )
                             .await
                     },
                 )
             }
-            _ => ::rpc_core::__private::Incoming::unknown_method(incoming),
+            _ => ::rpc_core::__private::Incoming::unknown_method(__rpc_incoming),
         }
     }
     fn dispatch_many(
         &self,
-        method: ::rpc_core::__private::u32,
-        incoming: ::rpc_core::__private::Vec<::rpc_core::__private::Incoming>,
+        __rpc_method: ::rpc_core::__private::u32,
+        __rpc_incoming: ::rpc_core::__private::Vec<::rpc_core::__private::Incoming>,
     ) -> ::rpc_core::__private::Vec<::rpc_core::__private::Reply> {
-        let implementation = ::rpc_core::__private::Arc::clone(&self.0);
-        match method {
+        let __rpc_implementation = ::rpc_core::__private::Arc::clone(&self.0);
+        match __rpc_method {
             0u32 => {
                 ::rpc_core::__private::Incoming::run_batch::<
                     _,
@@ -631,15 +712,15 @@ impl<__Implementation: Chat> ::rpc_core::Service for ChatServer<__Implementation
                     ChatError,
                     _,
                 >(
-                    incoming,
-                    |reader: &mut ::rpc_core::__private::ArgumentReader<'_>| ::rpc_core::__private::ArgumentReader::take::<
+                    __rpc_incoming,
+                    |__rpc_reader: &mut ::rpc_core::__private::ArgumentReader<'_>| ::rpc_core::__private::ArgumentReader::take::<
                         UserId,
-                    >(reader),
-                    move |values| async move {
+                    >(__rpc_reader),
+                    move |__rpc_values| async move {
                         ::rpc_core::__private::Result::Ok(
-                            <__Implementation as Chat>::profiles(
-                                    &*implementation,
-                                    values,
+                            <__RpcImplementation as Chat>::profiles(
+                                    &*__rpc_implementation,
+                                    __rpc_values,
                                 )
                                 .await,
                         )
@@ -653,18 +734,20 @@ impl<__Implementation: Chat> ::rpc_core::Service for ChatServer<__Implementation
                     ::rpc_core::Never,
                     _,
                 >(
-                    incoming,
-                    |reader: &mut ::rpc_core::__private::ArgumentReader<'_>| ::rpc_core::__private::Result::Ok((
-                        ::rpc_core::__private::ArgumentReader::take::<u64>(reader)?,
-                        ::rpc_core::__private::ArgumentReader::take::<u64>(reader)?,
+                    __rpc_incoming,
+                    |__rpc_reader: &mut ::rpc_core::__private::ArgumentReader<'_>| ::rpc_core::__private::Result::Ok((
+                        ::rpc_core::__private::ArgumentReader::take::<
+                            u64,
+                        >(__rpc_reader)?,
+                        ::rpc_core::__private::ArgumentReader::take::<u64>(__rpc_reader)?,
                     )),
-                    move |values, context| async move {
+                    move |__rpc_values, __rpc_context| async move {
                         ::rpc_core::__private::Result::Ok(
                             ::rpc_core::__private::succeeded(
-                                <__Implementation as Chat>::sums(
-                                        &*implementation,
-                                        values,
-                                        &context,
+                                <__RpcImplementation as Chat>::sums(
+                                        &*__rpc_implementation,
+                                        __rpc_values,
+                                        &__rpc_context,
                                     )
                                     .await,
                             ),
@@ -679,15 +762,19 @@ impl<__Implementation: Chat> ::rpc_core::Service for ChatServer<__Implementation
                     ::rpc_core::Never,
                     _,
                 >(
-                    incoming,
-                    |reader: &mut ::rpc_core::__private::ArgumentReader<'_>| ::rpc_core::__private::ArgumentReader::take::<
+                    __rpc_incoming,
+                    |__rpc_reader: &mut ::rpc_core::__private::ArgumentReader<'_>| ::rpc_core::__private::ArgumentReader::take::<
                         String,
-                    >(reader),
-                    move |values| async move {
-                        let calls = ::rpc_core::__private::Vec::len(&values);
-                        <__Implementation as Chat>::logs(&*implementation, values).await;
+                    >(__rpc_reader),
+                    move |__rpc_values| async move {
+                        let __rpc_calls = ::rpc_core::__private::Vec::len(&__rpc_values);
+                        <__RpcImplementation as Chat>::logs(
+                                &*__rpc_implementation,
+                                __rpc_values,
+                            )
+                            .await;
                         ::rpc_core::__private::Result::Ok(
-                            ::rpc_core::__private::nothing(calls),
+                            ::rpc_core::__private::nothing(__rpc_calls),
                         )
                     },
                 )
@@ -700,16 +787,26 @@ impl<__Implementation: Chat> ::rpc_core::Service for ChatServer<__Implementation
                     ChatError,
                     _,
                 >(
-                    incoming,
-                    |reader: &mut ::rpc_core::__private::ArgumentReader<'_>| ::rpc_core::__private::ArgumentReader::take::<
+                    __rpc_incoming,
+                    |__rpc_reader: &mut ::rpc_core::__private::ArgumentReader<'_>| ::rpc_core::__private::ArgumentReader::take::<
                         String,
-                    >(reader),
-                    move |values| async move {
-                        <__Implementation as Chat>::stats(&*implementation, values).await
+                    >(__rpc_reader),
+                    move |__rpc_values| async move {
+                        <__RpcImplementation as Chat>::stats(
+                                &*__rpc_implementation,
+                                __rpc_values,
+                            )
+                            .await
                     },
                 )
             }
-            _ => ::rpc_core::__private::Incoming::one_by_one(self, method, incoming),
+            _ => {
+                ::rpc_core::__private::Incoming::one_by_one(
+                    self,
+                    __rpc_method,
+                    __rpc_incoming,
+                )
+            }
         }
     }
 }

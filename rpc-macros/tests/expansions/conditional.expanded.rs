@@ -25,60 +25,74 @@ struct ChatClient {
 impl ChatClient {
     #[allow(missing_docs)]
     fn first(&self) -> ::rpc_core::Promise<(), ::rpc_core::Never> {
-        let call = ::rpc_core::__private::Stub::begin(&self.stub, 0u32);
-        ::rpc_core::__private::CallBuilder::send::<(), ::rpc_core::Never>(call)
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
+        let __rpc_call = ::rpc_core::__private::Stub::begin(
+            &self.stub,
+            &__rpc_session,
+            0u32,
+        );
+        ::rpc_core::__private::CallBuilder::send::<(), ::rpc_core::Never>(__rpc_call)
     }
     #[cfg(unix)]
     #[allow(missing_docs)]
     fn second(&self) -> ::rpc_core::Promise<(), ::rpc_core::Never> {
-        let call = ::rpc_core::__private::Stub::begin(&self.stub, 1u32);
-        ::rpc_core::__private::CallBuilder::send::<(), ::rpc_core::Never>(call)
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
+        let __rpc_call = ::rpc_core::__private::Stub::begin(
+            &self.stub,
+            &__rpc_session,
+            1u32,
+        );
+        ::rpc_core::__private::CallBuilder::send::<(), ::rpc_core::Never>(__rpc_call)
     }
     #[cfg_attr(feature = "old", cfg(windows), doc = "On Windows.")]
     #[allow(missing_docs)]
     fn third(&self) -> ::rpc_core::Promise<(), ::rpc_core::Never> {
-        let call = ::rpc_core::__private::Stub::begin(
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
+        let __rpc_call = ::rpc_core::__private::Stub::begin(
             &self.stub,
+            &__rpc_session,
             {
-                let number = 1u32;
+                let __rpc_number = 1u32;
                 #[cfg(unix)]
-                let number = number + 1u32;
-                number
+                let __rpc_number = __rpc_number + 1u32;
+                __rpc_number
             },
         );
-        ::rpc_core::__private::CallBuilder::send::<(), ::rpc_core::Never>(call)
+        ::rpc_core::__private::CallBuilder::send::<(), ::rpc_core::Never>(__rpc_call)
     }
     #[allow(missing_docs)]
     fn last(&self) -> ::rpc_core::Promise<u8, ::rpc_core::Never> {
-        let call = ::rpc_core::__private::Stub::begin(
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
+        let __rpc_call = ::rpc_core::__private::Stub::begin(
             &self.stub,
+            &__rpc_session,
             {
-                let number = 1u32;
+                let __rpc_number = 1u32;
                 #[cfg(unix)]
-                let number = number + 1u32;
+                let __rpc_number = __rpc_number + 1u32;
                 #[cfg_attr(feature = "old", cfg(windows))]
-                let number = number + 1u32;
-                number
+                let __rpc_number = __rpc_number + 1u32;
+                __rpc_number
             },
         );
-        ::rpc_core::__private::CallBuilder::send::<u8, ::rpc_core::Never>(call)
+        ::rpc_core::__private::CallBuilder::send::<u8, ::rpc_core::Never>(__rpc_call)
     }
-    /// The same client, whose calls must return within `limit`.
+    /// The same client, whose calls must return within this time.
     ///
     /// The deadline travels with each call and is inherited by calls built on its result and by calls its
     /// handler makes.
     #[allow(dead_code)]
-    fn deadline(&self, limit: ::rpc_core::__private::Duration) -> Self {
-        ::rpc_core::ServiceClient::deadline(self, limit)
+    fn deadline(&self, __rpc_limit: ::rpc_core::__private::Duration) -> Self {
+        ::rpc_core::ServiceClient::deadline(self, __rpc_limit)
     }
     /// The same client, whose calls carry this key and value beside their arguments.
     #[allow(dead_code)]
     fn metadata(
         &self,
-        key: impl ::rpc_core::__private::Into<::rpc_core::__private::String>,
-        value: impl ::rpc_core::__private::Into<::rpc_core::__private::String>,
+        __rpc_key: impl ::rpc_core::__private::Into<::rpc_core::__private::String>,
+        __rpc_value: impl ::rpc_core::__private::Into<::rpc_core::__private::String>,
     ) -> Self {
-        ::rpc_core::ServiceClient::metadata(self, key, value)
+        ::rpc_core::ServiceClient::metadata(self, __rpc_key, __rpc_value)
     }
     /// Completes with the reason when the object cannot be reached any more, because its session is over.
     ///
@@ -104,10 +118,12 @@ impl ChatClient {
     }
     /**A client of an implementation of [`Chat`] in this process: an object to pass to the peer, which calls it back. It is dropped when nobody holds a client of it any more.
 
-Its methods can be called here too, inside a tokio runtime, as if through a session of its own.*/
+Its methods can be called here too, inside a tokio runtime, as if through a session of its own: one for each runtime, so a promise made in one is an argument there only.*/
     #[allow(dead_code)]
-    fn local<__Implementation: Chat>(implementation: __Implementation) -> Self {
-        ChatServer::new(implementation).into_client()
+    fn local<__RpcImplementation: Chat>(
+        __rpc_implementation: __RpcImplementation,
+    ) -> Self {
+        ChatServer::new(__rpc_implementation).into_client()
     }
 }
 #[cfg(feature = "chat")]
@@ -126,9 +142,9 @@ impl ::rpc_core::__private::Clone for ChatClient {
 impl ::rpc_core::__private::Debug for ChatClient {
     fn fmt(
         &self,
-        formatter: &mut ::rpc_core::__private::fmt::Formatter<'_>,
+        __rpc_formatter: &mut ::rpc_core::__private::fmt::Formatter<'_>,
     ) -> ::rpc_core::__private::fmt::Result {
-        ::rpc_core::__private::fmt::Formatter::debug_tuple(formatter, "ChatClient")
+        ::rpc_core::__private::fmt::Formatter::debug_tuple(__rpc_formatter, "ChatClient")
             .field(&self.stub)
             .finish()
     }
@@ -138,13 +154,13 @@ impl ::rpc_core::__private::Debug for ChatClient {
 #[allow(deprecated)]
 impl ::rpc_core::ServiceClient for ChatClient {
     fn descriptor() -> &'static ::rpc_core::ServiceDescriptor {
-        static __METHODS: [::rpc_core::MethodDescriptor; {
-            let number = 2u32;
+        static __RPC_METHODS: [::rpc_core::MethodDescriptor; {
+            let __rpc_number = 2u32;
             #[cfg(unix)]
-            let number = number + 1u32;
+            let __rpc_number = __rpc_number + 1u32;
             #[cfg_attr(feature = "old", cfg(windows))]
-            let number = number + 1u32;
-            number
+            let __rpc_number = __rpc_number + 1u32;
+            __rpc_number
         } as ::rpc_core::__private::usize] = [
             ::rpc_core::MethodDescriptor {
                 name: "first",
@@ -213,17 +229,17 @@ impl ::rpc_core::ServiceClient for ChatClient {
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
         ];
-        static __SERVICE: ::rpc_core::ServiceDescriptor = ::rpc_core::ServiceDescriptor {
+        static __RPC_SERVICE: ::rpc_core::ServiceDescriptor = ::rpc_core::ServiceDescriptor {
             name: "Chat",
             docs: "",
             ordered: false,
-            methods: &__METHODS,
+            methods: &__RPC_METHODS,
             objects: ::rpc_core::__private::ObjectsCache::new(),
         };
-        &__SERVICE
+        &__RPC_SERVICE
     }
-    fn from_stub(stub: ::rpc_core::__private::Stub) -> Self {
-        Self { stub: stub }
+    fn from_stub(__rpc_stub: ::rpc_core::__private::Stub) -> Self {
+        Self { stub: __rpc_stub }
     }
     fn stub(&self) -> &::rpc_core::__private::Stub {
         &self.stub
@@ -233,24 +249,24 @@ impl ::rpc_core::ServiceClient for ChatClient {
 #[automatically_derived]
 #[allow(deprecated)]
 impl ::rpc_core::__private::serde::Serialize for ChatClient {
-    fn serialize<__S: ::rpc_core::__private::serde::Serializer>(
+    fn serialize<__RpcSerializer: ::rpc_core::__private::serde::Serializer>(
         &self,
-        serializer: __S,
-    ) -> ::rpc_core::__private::Result<__S::Ok, __S::Error> {
-        ::rpc_core::__private::serialize_object(&self.stub, serializer)
+        __rpc_serializer: __RpcSerializer,
+    ) -> ::rpc_core::__private::Result<__RpcSerializer::Ok, __RpcSerializer::Error> {
+        ::rpc_core::__private::serialize_object(&self.stub, __rpc_serializer)
     }
 }
 #[cfg(feature = "chat")]
 #[automatically_derived]
 #[allow(deprecated)]
 impl<'de> ::rpc_core::__private::serde::Deserialize<'de> for ChatClient {
-    fn deserialize<__D: ::rpc_core::__private::serde::Deserializer<'de>>(
-        deserializer: __D,
-    ) -> ::rpc_core::__private::Result<Self, __D::Error> {
+    fn deserialize<__RpcDeserializer: ::rpc_core::__private::serde::Deserializer<'de>>(
+        __rpc_deserializer: __RpcDeserializer,
+    ) -> ::rpc_core::__private::Result<Self, __RpcDeserializer::Error> {
         ::rpc_core::__private::Result::Ok(Self {
             stub: ::rpc_core::__private::deserialize_object(
                 <Self as ::rpc_core::ServiceClient>::descriptor(),
-                deserializer,
+                __rpc_deserializer,
             )?,
         })
     }
@@ -260,14 +276,14 @@ impl<'de> ::rpc_core::__private::serde::Deserialize<'de> for ChatClient {
 #[allow(deprecated)]
 impl ::rpc_core::Pipelined for ChatClient {
     type Pipe<
-        __E: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
+        __RpcError: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
     > = Self;
-    fn pipe<__E: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static>(
-        at: ::rpc_core::__private::PipeAt<__E>,
-    ) -> Self {
+    fn pipe<
+        __RpcError: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
+    >(__rpc_at: ::rpc_core::__private::PipeAt<__RpcError>) -> Self {
         Self {
             stub: ::rpc_core::__private::Stub::promised(
-                &at,
+                &__rpc_at,
                 <Self as ::rpc_core::ServiceClient>::descriptor(),
             ),
         }
@@ -277,28 +293,30 @@ impl ::rpc_core::Pipelined for ChatClient {
 #[automatically_derived]
 #[allow(deprecated)]
 impl ::rpc_core::IntoArg<ChatClient> for &ChatClient {
-    fn put_into(self, arguments: &mut ::rpc_core::__private::Arguments<'_>) {
+    fn put_into(self, __rpc_arguments: &mut ::rpc_core::__private::Arguments<'_>) {
         <ChatClient as ::rpc_core::IntoArg<
             ChatClient,
-        >>::put_into(::rpc_core::__private::Clone::clone(self), arguments);
+        >>::put_into(::rpc_core::__private::Clone::clone(self), __rpc_arguments);
     }
 }
 #[cfg(feature = "chat")]
 ///Answers calls of [`Chat`] with an implementation of it.
 #[allow(deprecated)]
-struct ChatServer<__Implementation>(::rpc_core::__private::Arc<__Implementation>);
+struct ChatServer<__RpcImplementation>(::rpc_core::__private::Arc<__RpcImplementation>);
 #[cfg(feature = "chat")]
 #[allow(deprecated)]
-impl<__Implementation: Chat> ChatServer<__Implementation> {
+impl<__RpcImplementation: Chat> ChatServer<__RpcImplementation> {
     /// Answers with this implementation.
     #[allow(dead_code)]
-    fn new(implementation: __Implementation) -> Self {
-        Self(::rpc_core::__private::Arc::new(implementation))
+    fn new(__rpc_implementation: __RpcImplementation) -> Self {
+        Self(::rpc_core::__private::Arc::new(__rpc_implementation))
     }
     /// Answers with this implementation, which its owner goes on using.
     #[allow(dead_code)]
-    fn from_arc(implementation: ::rpc_core::__private::Arc<__Implementation>) -> Self {
-        Self(implementation)
+    fn from_arc(
+        __rpc_implementation: ::rpc_core::__private::Arc<__RpcImplementation>,
+    ) -> Self {
+        Self(__rpc_implementation)
     }
     /// As an object of its own: a client that can be passed to the peer, which calls it back.
     #[allow(dead_code)]
@@ -313,7 +331,8 @@ impl<__Implementation: Chat> ChatServer<__Implementation> {
 #[cfg(feature = "chat")]
 #[automatically_derived]
 #[allow(deprecated)]
-impl<__Implementation> ::rpc_core::__private::Clone for ChatServer<__Implementation> {
+impl<__RpcImplementation> ::rpc_core::__private::Clone
+for ChatServer<__RpcImplementation> {
     fn clone(&self) -> Self {
         Self(::rpc_core::__private::Arc::clone(&self.0))
     }
@@ -321,17 +340,17 @@ impl<__Implementation> ::rpc_core::__private::Clone for ChatServer<__Implementat
 #[cfg(feature = "chat")]
 #[automatically_derived]
 #[allow(deprecated, unused_variables)]
-impl<__Implementation: Chat> ::rpc_core::Service for ChatServer<__Implementation> {
+impl<__RpcImplementation: Chat> ::rpc_core::Service for ChatServer<__RpcImplementation> {
     fn descriptor(&self) -> &'static ::rpc_core::ServiceDescriptor {
         <ChatClient as ::rpc_core::ServiceClient>::descriptor()
     }
     fn dispatch(
         &self,
-        method: ::rpc_core::__private::u32,
-        incoming: ::rpc_core::__private::Incoming,
+        __rpc_method: ::rpc_core::__private::u32,
+        __rpc_incoming: ::rpc_core::__private::Incoming,
     ) -> ::rpc_core::__private::Reply {
-        let implementation = ::rpc_core::__private::Arc::clone(&self.0);
-        match method {
+        let __rpc_implementation = ::rpc_core::__private::Arc::clone(&self.0);
+        match __rpc_method {
             0u32 => {
                 ::rpc_core::__private::Incoming::run::<
                     _,
@@ -339,13 +358,14 @@ impl<__Implementation: Chat> ::rpc_core::Service for ChatServer<__Implementation
                     ::rpc_core::Never,
                     _,
                 >(
-                    incoming,
-                    |reader: &mut ::rpc_core::__private::ArgumentReader<'_>| {
+                    __rpc_incoming,
+                    |__rpc_reader: &mut ::rpc_core::__private::ArgumentReader<'_>| {
                         ::rpc_core::__private::Result::Ok(())
                     },
                     move |()| async move {
                         ::rpc_core::__private::Result::Ok(
-                            <__Implementation as Chat>::first(&*implementation).await,
+                            <__RpcImplementation as Chat>::first(&*__rpc_implementation)
+                                .await,
                         )
                     },
                 )
@@ -358,24 +378,25 @@ impl<__Implementation: Chat> ::rpc_core::Service for ChatServer<__Implementation
                     ::rpc_core::Never,
                     _,
                 >(
-                    incoming,
-                    |reader: &mut ::rpc_core::__private::ArgumentReader<'_>| {
+                    __rpc_incoming,
+                    |__rpc_reader: &mut ::rpc_core::__private::ArgumentReader<'_>| {
                         ::rpc_core::__private::Result::Ok(())
                     },
                     move |()| async move {
                         ::rpc_core::__private::Result::Ok(
-                            <__Implementation as Chat>::second(&*implementation).await,
+                            <__RpcImplementation as Chat>::second(&*__rpc_implementation)
+                                .await,
                         )
                     },
                 )
             }
             #[cfg_attr(feature = "old", cfg(windows))]
-            candidate if candidate
+            __rpc_candidate if __rpc_candidate
                 == {
-                    let number = 1u32;
+                    let __rpc_number = 1u32;
                     #[cfg(unix)]
-                    let number = number + 1u32;
-                    number
+                    let __rpc_number = __rpc_number + 1u32;
+                    __rpc_number
                 } => {
                 ::rpc_core::__private::Incoming::run::<
                     _,
@@ -383,25 +404,26 @@ impl<__Implementation: Chat> ::rpc_core::Service for ChatServer<__Implementation
                     ::rpc_core::Never,
                     _,
                 >(
-                    incoming,
-                    |reader: &mut ::rpc_core::__private::ArgumentReader<'_>| {
+                    __rpc_incoming,
+                    |__rpc_reader: &mut ::rpc_core::__private::ArgumentReader<'_>| {
                         ::rpc_core::__private::Result::Ok(())
                     },
                     move |()| async move {
                         ::rpc_core::__private::Result::Ok(
-                            <__Implementation as Chat>::third(&*implementation).await,
+                            <__RpcImplementation as Chat>::third(&*__rpc_implementation)
+                                .await,
                         )
                     },
                 )
             }
-            candidate if candidate
+            __rpc_candidate if __rpc_candidate
                 == {
-                    let number = 1u32;
+                    let __rpc_number = 1u32;
                     #[cfg(unix)]
-                    let number = number + 1u32;
+                    let __rpc_number = __rpc_number + 1u32;
                     #[cfg_attr(feature = "old", cfg(windows))]
-                    let number = number + 1u32;
-                    number
+                    let __rpc_number = __rpc_number + 1u32;
+                    __rpc_number
                 } => {
                 ::rpc_core::__private::Incoming::run::<
                     _,
@@ -409,18 +431,19 @@ impl<__Implementation: Chat> ::rpc_core::Service for ChatServer<__Implementation
                     ::rpc_core::Never,
                     _,
                 >(
-                    incoming,
-                    |reader: &mut ::rpc_core::__private::ArgumentReader<'_>| {
+                    __rpc_incoming,
+                    |__rpc_reader: &mut ::rpc_core::__private::ArgumentReader<'_>| {
                         ::rpc_core::__private::Result::Ok(())
                     },
                     move |()| async move {
                         ::rpc_core::__private::Result::Ok(
-                            <__Implementation as Chat>::last(&*implementation).await,
+                            <__RpcImplementation as Chat>::last(&*__rpc_implementation)
+                                .await,
                         )
                     },
                 )
             }
-            _ => ::rpc_core::__private::Incoming::unknown_method(incoming),
+            _ => ::rpc_core::__private::Incoming::unknown_method(__rpc_incoming),
         }
     }
 }

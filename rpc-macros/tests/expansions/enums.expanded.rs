@@ -1,33 +1,33 @@
 ///The parts of a promised [`Shape`].
 #[allow(dead_code, non_camel_case_types)]
-pub struct ShapePipe<T, __Error> {
-    at: ::rpc_core::__private::PipeAt<__Error>,
+pub struct ShapePipe<T, __RpcError> {
+    at: ::rpc_core::__private::PipeAt<__RpcError>,
     values: ::rpc_core::__private::PhantomData<
         fn() -> (::rpc_core::__private::PhantomData<T>,),
     >,
 }
 #[allow(dead_code, deprecated)]
-impl<T, __Error> ShapePipe<T, __Error>
+impl<T, __RpcError> ShapePipe<T, __RpcError>
 where
     T: 'static,
-    __Error: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
+    __RpcError: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
 {
     /// A round one.
-    pub fn circle(&self) -> ShapeCirclePipe<T, __Error> {
+    pub fn circle(&self) -> ShapeCirclePipe<T, __RpcError> {
         ShapeCirclePipe {
             at: ::rpc_core::__private::PipeAt::variant(&self.at, 1u32),
             values: ::rpc_core::__private::PhantomData,
         }
     }
     #[allow(missing_docs)]
-    pub fn http_box(&self) -> ShapeHTTPBoxPipe<T, __Error> {
+    pub fn http_box(&self) -> ShapeHTTPBoxPipe<T, __RpcError> {
         ShapeHTTPBoxPipe {
             at: ::rpc_core::__private::PipeAt::variant(&self.at, 2u32),
             values: ::rpc_core::__private::PhantomData,
         }
     }
     #[allow(missing_docs)]
-    pub fn r#type(&self) -> ShapeTypePipe<T, __Error> {
+    pub fn r#type(&self) -> ShapeTypePipe<T, __RpcError> {
         ShapeTypePipe {
             at: ::rpc_core::__private::PipeAt::variant(&self.at, 4u32),
             values: ::rpc_core::__private::PhantomData,
@@ -35,7 +35,7 @@ where
     }
 }
 #[automatically_derived]
-impl<T, __Error> ::rpc_core::__private::Clone for ShapePipe<T, __Error> {
+impl<T, __RpcError> ::rpc_core::__private::Clone for ShapePipe<T, __RpcError> {
     fn clone(&self) -> Self {
         Self {
             at: ::rpc_core::__private::Clone::clone(&self.at),
@@ -45,25 +45,25 @@ impl<T, __Error> ::rpc_core::__private::Clone for ShapePipe<T, __Error> {
 }
 ///The parts of a promised [`Shape::Circle`].
 #[allow(dead_code, non_camel_case_types)]
-pub struct ShapeCirclePipe<T, __Error> {
-    at: ::rpc_core::__private::PipeAt<__Error>,
+pub struct ShapeCirclePipe<T, __RpcError> {
+    at: ::rpc_core::__private::PipeAt<__RpcError>,
     values: ::rpc_core::__private::PhantomData<
         fn() -> (::rpc_core::__private::PhantomData<T>,),
     >,
 }
 #[allow(dead_code, deprecated)]
-impl<T, __Error> ShapeCirclePipe<T, __Error>
+impl<T, __RpcError> ShapeCirclePipe<T, __RpcError>
 where
     T: 'static,
-    __Error: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
+    __RpcError: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
 {
     #[allow(missing_docs)]
-    pub fn _0(&self) -> ::rpc_core::Promise<f64, __Error> {
+    pub fn _0(&self) -> ::rpc_core::Promise<f64, __RpcError> {
         ::rpc_core::__private::PipeAt::field(&self.at, 0u32)
     }
 }
 #[automatically_derived]
-impl<T, __Error> ::rpc_core::__private::Clone for ShapeCirclePipe<T, __Error> {
+impl<T, __RpcError> ::rpc_core::__private::Clone for ShapeCirclePipe<T, __RpcError> {
     fn clone(&self) -> Self {
         Self {
             at: ::rpc_core::__private::Clone::clone(&self.at),
@@ -73,29 +73,29 @@ impl<T, __Error> ::rpc_core::__private::Clone for ShapeCirclePipe<T, __Error> {
 }
 ///The parts of a promised [`Shape::HTTPBox`].
 #[allow(dead_code, non_camel_case_types)]
-pub struct ShapeHTTPBoxPipe<T, __Error> {
-    at: ::rpc_core::__private::PipeAt<__Error>,
+pub struct ShapeHTTPBoxPipe<T, __RpcError> {
+    at: ::rpc_core::__private::PipeAt<__RpcError>,
     values: ::rpc_core::__private::PhantomData<
         fn() -> (::rpc_core::__private::PhantomData<T>,),
     >,
 }
 #[allow(dead_code, deprecated)]
-impl<T, __Error> ShapeHTTPBoxPipe<T, __Error>
+impl<T, __RpcError> ShapeHTTPBoxPipe<T, __RpcError>
 where
     T: 'static,
-    __Error: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
+    __RpcError: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
 {
     /// How wide.
-    pub fn width(&self) -> ::rpc_core::Promise<T, __Error> {
+    pub fn width(&self) -> ::rpc_core::Promise<T, __RpcError> {
         ::rpc_core::__private::PipeAt::field(&self.at, 0u32)
     }
     #[allow(missing_docs)]
-    pub fn height(&self) -> ::rpc_core::Promise<T, __Error> {
+    pub fn height(&self) -> ::rpc_core::Promise<T, __RpcError> {
         ::rpc_core::__private::PipeAt::field(&self.at, 1u32)
     }
 }
 #[automatically_derived]
-impl<T, __Error> ::rpc_core::__private::Clone for ShapeHTTPBoxPipe<T, __Error> {
+impl<T, __RpcError> ::rpc_core::__private::Clone for ShapeHTTPBoxPipe<T, __RpcError> {
     fn clone(&self) -> Self {
         Self {
             at: ::rpc_core::__private::Clone::clone(&self.at),
@@ -105,25 +105,25 @@ impl<T, __Error> ::rpc_core::__private::Clone for ShapeHTTPBoxPipe<T, __Error> {
 }
 ///The parts of a promised [`Shape::Type`].
 #[allow(dead_code, non_camel_case_types)]
-pub struct ShapeTypePipe<T, __Error> {
-    at: ::rpc_core::__private::PipeAt<__Error>,
+pub struct ShapeTypePipe<T, __RpcError> {
+    at: ::rpc_core::__private::PipeAt<__RpcError>,
     values: ::rpc_core::__private::PhantomData<
         fn() -> (::rpc_core::__private::PhantomData<T>,),
     >,
 }
 #[allow(dead_code, deprecated)]
-impl<T, __Error> ShapeTypePipe<T, __Error>
+impl<T, __RpcError> ShapeTypePipe<T, __RpcError>
 where
     T: 'static,
-    __Error: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
+    __RpcError: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
 {
     #[allow(missing_docs)]
-    pub fn _0(&self) -> ::rpc_core::Promise<u8, __Error> {
+    pub fn _0(&self) -> ::rpc_core::Promise<u8, __RpcError> {
         ::rpc_core::__private::PipeAt::field(&self.at, 0u32)
     }
 }
 #[automatically_derived]
-impl<T, __Error> ::rpc_core::__private::Clone for ShapeTypePipe<T, __Error> {
+impl<T, __RpcError> ::rpc_core::__private::Clone for ShapeTypePipe<T, __RpcError> {
     fn clone(&self) -> Self {
         Self {
             at: ::rpc_core::__private::Clone::clone(&self.at),
@@ -138,13 +138,13 @@ where
     T: 'static,
 {
     type Pipe<
-        __Error: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
-    > = ShapePipe<T, __Error>;
+        __RpcError: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
+    > = ShapePipe<T, __RpcError>;
     fn pipe<
-        __Error: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
-    >(at: ::rpc_core::__private::PipeAt<__Error>) -> Self::Pipe<__Error> {
+        __RpcError: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
+    >(__rpc_at: ::rpc_core::__private::PipeAt<__RpcError>) -> Self::Pipe<__RpcError> {
         ShapePipe {
-            at: at,
+            at: __rpc_at,
             values: ::rpc_core::__private::PhantomData,
         }
     }

@@ -36,32 +36,47 @@ impl ChatClient {
         &self,
         line: impl facade::rpc::IntoArg<String>,
     ) -> facade::rpc::__private::Result<(), facade::rpc::NotSent> {
-        let mut call = facade::rpc::__private::Stub::begin(&self.stub, 0u32);
-        facade::rpc::__private::CallBuilder::argument::<String>(&mut call, line);
-        facade::rpc::__private::CallBuilder::send_oneway(call)
+        let __rpc_session = facade::rpc::__private::Stub::session(&self.stub);
+        let mut __rpc_call = facade::rpc::__private::Stub::begin(
+            &self.stub,
+            &__rpc_session,
+            0u32,
+        );
+        facade::rpc::__private::CallBuilder::argument::<String>(&mut __rpc_call, line);
+        facade::rpc::__private::CallBuilder::send_oneway(__rpc_call)
     }
     #[doc = include_str!("deadline.md")]
     pub(crate) fn deadline(&self) -> facade::rpc::Promise<(), facade::rpc::Never> {
-        let call = facade::rpc::__private::Stub::begin(&self.stub, 1u32);
-        facade::rpc::__private::CallBuilder::send::<(), facade::rpc::Never>(call)
+        let __rpc_session = facade::rpc::__private::Stub::session(&self.stub);
+        let __rpc_call = facade::rpc::__private::Stub::begin(
+            &self.stub,
+            &__rpc_session,
+            1u32,
+        );
+        facade::rpc::__private::CallBuilder::send::<(), facade::rpc::Never>(__rpc_call)
     }
     #[allow(missing_docs)]
     pub(crate) fn r#match(
         &self,
         r#in: impl facade::rpc::IntoArg<u8>,
     ) -> facade::rpc::Promise<(), Vec<u8>> {
-        let mut call = facade::rpc::__private::Stub::begin(&self.stub, 2u32);
-        facade::rpc::__private::CallBuilder::argument::<u8>(&mut call, r#in);
-        facade::rpc::__private::CallBuilder::send::<(), Vec<u8>>(call)
+        let __rpc_session = facade::rpc::__private::Stub::session(&self.stub);
+        let mut __rpc_call = facade::rpc::__private::Stub::begin(
+            &self.stub,
+            &__rpc_session,
+            2u32,
+        );
+        facade::rpc::__private::CallBuilder::argument::<u8>(&mut __rpc_call, r#in);
+        facade::rpc::__private::CallBuilder::send::<(), Vec<u8>>(__rpc_call)
     }
     /// The same client, whose calls carry this key and value beside their arguments.
     #[allow(dead_code)]
     pub(crate) fn metadata(
         &self,
-        key: impl facade::rpc::__private::Into<facade::rpc::__private::String>,
-        value: impl facade::rpc::__private::Into<facade::rpc::__private::String>,
+        __rpc_key: impl facade::rpc::__private::Into<facade::rpc::__private::String>,
+        __rpc_value: impl facade::rpc::__private::Into<facade::rpc::__private::String>,
     ) -> Self {
-        facade::rpc::ServiceClient::metadata(self, key, value)
+        facade::rpc::ServiceClient::metadata(self, __rpc_key, __rpc_value)
     }
     /// Completes with the reason when the object cannot be reached any more, because its session is over.
     ///
@@ -87,12 +102,12 @@ impl ChatClient {
     }
     /**A client of an implementation of [`Chat`] in this process: an object to pass to the peer, which calls it back. It is dropped when nobody holds a client of it any more.
 
-Its methods can be called here too, inside a tokio runtime, as if through a session of its own.*/
+Its methods can be called here too, inside a tokio runtime, as if through a session of its own: one for each runtime, so a promise made in one is an argument there only.*/
     #[allow(dead_code)]
-    pub(crate) fn local<__Implementation: Chat>(
-        implementation: __Implementation,
+    pub(crate) fn local<__RpcImplementation: Chat>(
+        __rpc_implementation: __RpcImplementation,
     ) -> Self {
-        ChatServer::new(implementation).into_client()
+        ChatServer::new(__rpc_implementation).into_client()
     }
 }
 #[automatically_derived]
@@ -109,9 +124,12 @@ impl facade::rpc::__private::Clone for ChatClient {
 impl facade::rpc::__private::Debug for ChatClient {
     fn fmt(
         &self,
-        formatter: &mut facade::rpc::__private::fmt::Formatter<'_>,
+        __rpc_formatter: &mut facade::rpc::__private::fmt::Formatter<'_>,
     ) -> facade::rpc::__private::fmt::Result {
-        facade::rpc::__private::fmt::Formatter::debug_tuple(formatter, "ChatClient")
+        facade::rpc::__private::fmt::Formatter::debug_tuple(
+                __rpc_formatter,
+                "ChatClient",
+            )
             .field(&self.stub)
             .finish()
     }
@@ -120,7 +138,7 @@ impl facade::rpc::__private::Debug for ChatClient {
 #[allow(deprecated)]
 impl facade::rpc::ServiceClient for ChatClient {
     fn descriptor() -> &'static facade::rpc::ServiceDescriptor {
-        static __METHODS: [facade::rpc::MethodDescriptor; 3u32
+        static __RPC_METHODS: [facade::rpc::MethodDescriptor; 3u32
             as facade::rpc::__private::usize] = [
             facade::rpc::MethodDescriptor {
                 name: "log_line",
@@ -175,17 +193,17 @@ impl facade::rpc::ServiceClient for ChatClient {
                 cache: facade::rpc::__private::SignatureCache::new(),
             },
         ];
-        static __SERVICE: facade::rpc::ServiceDescriptor = facade::rpc::ServiceDescriptor {
+        static __RPC_SERVICE: facade::rpc::ServiceDescriptor = facade::rpc::ServiceDescriptor {
             name: "chat.v1",
             docs: "Rooms.",
             ordered: true,
-            methods: &__METHODS,
+            methods: &__RPC_METHODS,
             objects: facade::rpc::__private::ObjectsCache::new(),
         };
-        &__SERVICE
+        &__RPC_SERVICE
     }
-    fn from_stub(stub: facade::rpc::__private::Stub) -> Self {
-        Self { stub: stub }
+    fn from_stub(__rpc_stub: facade::rpc::__private::Stub) -> Self {
+        Self { stub: __rpc_stub }
     }
     fn stub(&self) -> &facade::rpc::__private::Stub {
         &self.stub
@@ -194,23 +212,23 @@ impl facade::rpc::ServiceClient for ChatClient {
 #[automatically_derived]
 #[allow(deprecated)]
 impl facade::rpc::__private::serde::Serialize for ChatClient {
-    fn serialize<__S: facade::rpc::__private::serde::Serializer>(
+    fn serialize<__RpcSerializer: facade::rpc::__private::serde::Serializer>(
         &self,
-        serializer: __S,
-    ) -> facade::rpc::__private::Result<__S::Ok, __S::Error> {
-        facade::rpc::__private::serialize_object(&self.stub, serializer)
+        __rpc_serializer: __RpcSerializer,
+    ) -> facade::rpc::__private::Result<__RpcSerializer::Ok, __RpcSerializer::Error> {
+        facade::rpc::__private::serialize_object(&self.stub, __rpc_serializer)
     }
 }
 #[automatically_derived]
 #[allow(deprecated)]
 impl<'de> facade::rpc::__private::serde::Deserialize<'de> for ChatClient {
-    fn deserialize<__D: facade::rpc::__private::serde::Deserializer<'de>>(
-        deserializer: __D,
-    ) -> facade::rpc::__private::Result<Self, __D::Error> {
+    fn deserialize<__RpcDeserializer: facade::rpc::__private::serde::Deserializer<'de>>(
+        __rpc_deserializer: __RpcDeserializer,
+    ) -> facade::rpc::__private::Result<Self, __RpcDeserializer::Error> {
         facade::rpc::__private::Result::Ok(Self {
             stub: facade::rpc::__private::deserialize_object(
                 <Self as facade::rpc::ServiceClient>::descriptor(),
-                deserializer,
+                __rpc_deserializer,
             )?,
         })
     }
@@ -219,14 +237,14 @@ impl<'de> facade::rpc::__private::serde::Deserialize<'de> for ChatClient {
 #[allow(deprecated)]
 impl facade::rpc::Pipelined for ChatClient {
     type Pipe<
-        __E: facade::rpc::__private::Send + facade::rpc::__private::Sync + 'static,
+        __RpcError: facade::rpc::__private::Send + facade::rpc::__private::Sync + 'static,
     > = Self;
-    fn pipe<__E: facade::rpc::__private::Send + facade::rpc::__private::Sync + 'static>(
-        at: facade::rpc::__private::PipeAt<__E>,
-    ) -> Self {
+    fn pipe<
+        __RpcError: facade::rpc::__private::Send + facade::rpc::__private::Sync + 'static,
+    >(__rpc_at: facade::rpc::__private::PipeAt<__RpcError>) -> Self {
         Self {
             stub: facade::rpc::__private::Stub::promised(
-                &at,
+                &__rpc_at,
                 <Self as facade::rpc::ServiceClient>::descriptor(),
             ),
         }
@@ -235,30 +253,30 @@ impl facade::rpc::Pipelined for ChatClient {
 #[automatically_derived]
 #[allow(deprecated)]
 impl facade::rpc::IntoArg<ChatClient> for &ChatClient {
-    fn put_into(self, arguments: &mut facade::rpc::__private::Arguments<'_>) {
+    fn put_into(self, __rpc_arguments: &mut facade::rpc::__private::Arguments<'_>) {
         <ChatClient as facade::rpc::IntoArg<
             ChatClient,
-        >>::put_into(facade::rpc::__private::Clone::clone(self), arguments);
+        >>::put_into(facade::rpc::__private::Clone::clone(self), __rpc_arguments);
     }
 }
 ///Answers calls of [`Chat`] with an implementation of it.
 #[allow(deprecated)]
-pub(crate) struct ChatServer<__Implementation>(
-    facade::rpc::__private::Arc<__Implementation>,
+pub(crate) struct ChatServer<__RpcImplementation>(
+    facade::rpc::__private::Arc<__RpcImplementation>,
 );
 #[allow(deprecated)]
-impl<__Implementation: Chat> ChatServer<__Implementation> {
+impl<__RpcImplementation: Chat> ChatServer<__RpcImplementation> {
     /// Answers with this implementation.
     #[allow(dead_code)]
-    pub(crate) fn new(implementation: __Implementation) -> Self {
-        Self(facade::rpc::__private::Arc::new(implementation))
+    pub(crate) fn new(__rpc_implementation: __RpcImplementation) -> Self {
+        Self(facade::rpc::__private::Arc::new(__rpc_implementation))
     }
     /// Answers with this implementation, which its owner goes on using.
     #[allow(dead_code)]
     pub(crate) fn from_arc(
-        implementation: facade::rpc::__private::Arc<__Implementation>,
+        __rpc_implementation: facade::rpc::__private::Arc<__RpcImplementation>,
     ) -> Self {
-        Self(implementation)
+        Self(__rpc_implementation)
     }
     /// As an object of its own: a client that can be passed to the peer, which calls it back.
     #[allow(dead_code)]
@@ -272,24 +290,26 @@ impl<__Implementation: Chat> ChatServer<__Implementation> {
 }
 #[automatically_derived]
 #[allow(deprecated)]
-impl<__Implementation> facade::rpc::__private::Clone for ChatServer<__Implementation> {
+impl<__RpcImplementation> facade::rpc::__private::Clone
+for ChatServer<__RpcImplementation> {
     fn clone(&self) -> Self {
         Self(facade::rpc::__private::Arc::clone(&self.0))
     }
 }
 #[automatically_derived]
 #[allow(deprecated, unused_variables)]
-impl<__Implementation: Chat> facade::rpc::Service for ChatServer<__Implementation> {
+impl<__RpcImplementation: Chat> facade::rpc::Service
+for ChatServer<__RpcImplementation> {
     fn descriptor(&self) -> &'static facade::rpc::ServiceDescriptor {
         <ChatClient as facade::rpc::ServiceClient>::descriptor()
     }
     fn dispatch(
         &self,
-        method: facade::rpc::__private::u32,
-        incoming: facade::rpc::__private::Incoming,
+        __rpc_method: facade::rpc::__private::u32,
+        __rpc_incoming: facade::rpc::__private::Incoming,
     ) -> facade::rpc::__private::Reply {
-        let implementation = facade::rpc::__private::Arc::clone(&self.0);
-        match method {
+        let __rpc_implementation = facade::rpc::__private::Arc::clone(&self.0);
+        match __rpc_method {
             0u32 => {
                 facade::rpc::__private::Incoming::run_with_context::<
                     _,
@@ -297,20 +317,20 @@ impl<__Implementation: Chat> facade::rpc::Service for ChatServer<__Implementatio
                     facade::rpc::Never,
                     _,
                 >(
-                    incoming,
-                    |reader: &mut facade::rpc::__private::ArgumentReader<'_>| {
+                    __rpc_incoming,
+                    |__rpc_reader: &mut facade::rpc::__private::ArgumentReader<'_>| {
                         facade::rpc::__private::Result::Ok((
                             facade::rpc::__private::ArgumentReader::take::<
                                 String,
-                            >(reader)?,
+                            >(__rpc_reader)?,
                         ))
                     },
-                    move |(value_0,), context| async move {
+                    move |(__rpc_value_0,), __rpc_context| async move {
                         facade::rpc::__private::Result::Ok(
-                            <__Implementation as Chat>::log(
-                                    &*implementation,
-                                    value_0,
-                                    &context,
+                            <__RpcImplementation as Chat>::log(
+                                    &*__rpc_implementation,
+                                    __rpc_value_0,
+                                    &__rpc_context,
                                 )
                                 .await,
                         )
@@ -324,13 +344,16 @@ impl<__Implementation: Chat> facade::rpc::Service for ChatServer<__Implementatio
                     facade::rpc::Never,
                     _,
                 >(
-                    incoming,
-                    |reader: &mut facade::rpc::__private::ArgumentReader<'_>| {
+                    __rpc_incoming,
+                    |__rpc_reader: &mut facade::rpc::__private::ArgumentReader<'_>| {
                         facade::rpc::__private::Result::Ok(())
                     },
                     move |()| async move {
                         facade::rpc::__private::Result::Ok(
-                            <__Implementation as Chat>::deadline(&*implementation).await,
+                            <__RpcImplementation as Chat>::deadline(
+                                    &*__rpc_implementation,
+                                )
+                                .await,
                         )
                     },
                 )
@@ -342,19 +365,24 @@ impl<__Implementation: Chat> facade::rpc::Service for ChatServer<__Implementatio
                     Vec<u8>,
                     _,
                 >(
-                    incoming,
-                    |reader: &mut facade::rpc::__private::ArgumentReader<'_>| {
+                    __rpc_incoming,
+                    |__rpc_reader: &mut facade::rpc::__private::ArgumentReader<'_>| {
                         facade::rpc::__private::Result::Ok((
-                            facade::rpc::__private::ArgumentReader::take::<u8>(reader)?,
+                            facade::rpc::__private::ArgumentReader::take::<
+                                u8,
+                            >(__rpc_reader)?,
                         ))
                     },
-                    move |(value_0,)| async move {
-                        <__Implementation as Chat>::r#match(&*implementation, value_0)
+                    move |(__rpc_value_0,)| async move {
+                        <__RpcImplementation as Chat>::r#match(
+                                &*__rpc_implementation,
+                                __rpc_value_0,
+                            )
                             .await
                     },
                 )
             }
-            _ => facade::rpc::__private::Incoming::unknown_method(incoming),
+            _ => facade::rpc::__private::Incoming::unknown_method(__rpc_incoming),
         }
     }
 }

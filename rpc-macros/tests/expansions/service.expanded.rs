@@ -26,36 +26,48 @@ impl ChatClient {
         name: impl ::rpc_core::IntoArg<String>,
         limit: impl ::rpc_core::IntoArg<Option<u32>>,
     ) -> ::rpc_core::Promise<User, ChatError> {
-        let mut call = ::rpc_core::__private::Stub::begin(&self.stub, 0u32);
-        ::rpc_core::__private::CallBuilder::argument::<String>(&mut call, name);
-        ::rpc_core::__private::CallBuilder::argument::<Option<u32>>(&mut call, limit);
-        ::rpc_core::__private::CallBuilder::send::<User, ChatError>(call)
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
+        let mut __rpc_call = ::rpc_core::__private::Stub::begin(
+            &self.stub,
+            &__rpc_session,
+            0u32,
+        );
+        ::rpc_core::__private::CallBuilder::argument::<String>(&mut __rpc_call, name);
+        ::rpc_core::__private::CallBuilder::argument::<
+            Option<u32>,
+        >(&mut __rpc_call, limit);
+        ::rpc_core::__private::CallBuilder::send::<User, ChatError>(__rpc_call)
     }
     #[allow(missing_docs)]
     pub fn who(
         &self,
         verbose: impl ::rpc_core::IntoArg<bool>,
     ) -> ::rpc_core::Promise<u64, ::rpc_core::Never> {
-        let mut call = ::rpc_core::__private::Stub::begin(&self.stub, 1u32);
-        ::rpc_core::__private::CallBuilder::argument::<bool>(&mut call, verbose);
-        ::rpc_core::__private::CallBuilder::send::<u64, ::rpc_core::Never>(call)
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
+        let mut __rpc_call = ::rpc_core::__private::Stub::begin(
+            &self.stub,
+            &__rpc_session,
+            1u32,
+        );
+        ::rpc_core::__private::CallBuilder::argument::<bool>(&mut __rpc_call, verbose);
+        ::rpc_core::__private::CallBuilder::send::<u64, ::rpc_core::Never>(__rpc_call)
     }
-    /// The same client, whose calls must return within `limit`.
+    /// The same client, whose calls must return within this time.
     ///
     /// The deadline travels with each call and is inherited by calls built on its result and by calls its
     /// handler makes.
     #[allow(dead_code)]
-    pub fn deadline(&self, limit: ::rpc_core::__private::Duration) -> Self {
-        ::rpc_core::ServiceClient::deadline(self, limit)
+    pub fn deadline(&self, __rpc_limit: ::rpc_core::__private::Duration) -> Self {
+        ::rpc_core::ServiceClient::deadline(self, __rpc_limit)
     }
     /// The same client, whose calls carry this key and value beside their arguments.
     #[allow(dead_code)]
     pub fn metadata(
         &self,
-        key: impl ::rpc_core::__private::Into<::rpc_core::__private::String>,
-        value: impl ::rpc_core::__private::Into<::rpc_core::__private::String>,
+        __rpc_key: impl ::rpc_core::__private::Into<::rpc_core::__private::String>,
+        __rpc_value: impl ::rpc_core::__private::Into<::rpc_core::__private::String>,
     ) -> Self {
-        ::rpc_core::ServiceClient::metadata(self, key, value)
+        ::rpc_core::ServiceClient::metadata(self, __rpc_key, __rpc_value)
     }
     /// Completes with the reason when the object cannot be reached any more, because its session is over.
     ///
@@ -81,10 +93,12 @@ impl ChatClient {
     }
     /**A client of an implementation of [`Chat`] in this process: an object to pass to the peer, which calls it back. It is dropped when nobody holds a client of it any more.
 
-Its methods can be called here too, inside a tokio runtime, as if through a session of its own.*/
+Its methods can be called here too, inside a tokio runtime, as if through a session of its own: one for each runtime, so a promise made in one is an argument there only.*/
     #[allow(dead_code)]
-    pub fn local<__Implementation: Chat>(implementation: __Implementation) -> Self {
-        ChatServer::new(implementation).into_client()
+    pub fn local<__RpcImplementation: Chat>(
+        __rpc_implementation: __RpcImplementation,
+    ) -> Self {
+        ChatServer::new(__rpc_implementation).into_client()
     }
 }
 #[automatically_derived]
@@ -101,9 +115,9 @@ impl ::rpc_core::__private::Clone for ChatClient {
 impl ::rpc_core::__private::Debug for ChatClient {
     fn fmt(
         &self,
-        formatter: &mut ::rpc_core::__private::fmt::Formatter<'_>,
+        __rpc_formatter: &mut ::rpc_core::__private::fmt::Formatter<'_>,
     ) -> ::rpc_core::__private::fmt::Result {
-        ::rpc_core::__private::fmt::Formatter::debug_tuple(formatter, "ChatClient")
+        ::rpc_core::__private::fmt::Formatter::debug_tuple(__rpc_formatter, "ChatClient")
             .field(&self.stub)
             .finish()
     }
@@ -112,7 +126,7 @@ impl ::rpc_core::__private::Debug for ChatClient {
 #[allow(deprecated)]
 impl ::rpc_core::ServiceClient for ChatClient {
     fn descriptor() -> &'static ::rpc_core::ServiceDescriptor {
-        static __METHODS: [::rpc_core::MethodDescriptor; 2u32
+        static __RPC_METHODS: [::rpc_core::MethodDescriptor; 2u32
             as ::rpc_core::__private::usize] = [
             ::rpc_core::MethodDescriptor {
                 name: "find",
@@ -156,17 +170,17 @@ impl ::rpc_core::ServiceClient for ChatClient {
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
         ];
-        static __SERVICE: ::rpc_core::ServiceDescriptor = ::rpc_core::ServiceDescriptor {
+        static __RPC_SERVICE: ::rpc_core::ServiceDescriptor = ::rpc_core::ServiceDescriptor {
             name: "Chat",
             docs: "Rooms and people.",
             ordered: false,
-            methods: &__METHODS,
+            methods: &__RPC_METHODS,
             objects: ::rpc_core::__private::ObjectsCache::new(),
         };
-        &__SERVICE
+        &__RPC_SERVICE
     }
-    fn from_stub(stub: ::rpc_core::__private::Stub) -> Self {
-        Self { stub: stub }
+    fn from_stub(__rpc_stub: ::rpc_core::__private::Stub) -> Self {
+        Self { stub: __rpc_stub }
     }
     fn stub(&self) -> &::rpc_core::__private::Stub {
         &self.stub
@@ -175,23 +189,23 @@ impl ::rpc_core::ServiceClient for ChatClient {
 #[automatically_derived]
 #[allow(deprecated)]
 impl ::rpc_core::__private::serde::Serialize for ChatClient {
-    fn serialize<__S: ::rpc_core::__private::serde::Serializer>(
+    fn serialize<__RpcSerializer: ::rpc_core::__private::serde::Serializer>(
         &self,
-        serializer: __S,
-    ) -> ::rpc_core::__private::Result<__S::Ok, __S::Error> {
-        ::rpc_core::__private::serialize_object(&self.stub, serializer)
+        __rpc_serializer: __RpcSerializer,
+    ) -> ::rpc_core::__private::Result<__RpcSerializer::Ok, __RpcSerializer::Error> {
+        ::rpc_core::__private::serialize_object(&self.stub, __rpc_serializer)
     }
 }
 #[automatically_derived]
 #[allow(deprecated)]
 impl<'de> ::rpc_core::__private::serde::Deserialize<'de> for ChatClient {
-    fn deserialize<__D: ::rpc_core::__private::serde::Deserializer<'de>>(
-        deserializer: __D,
-    ) -> ::rpc_core::__private::Result<Self, __D::Error> {
+    fn deserialize<__RpcDeserializer: ::rpc_core::__private::serde::Deserializer<'de>>(
+        __rpc_deserializer: __RpcDeserializer,
+    ) -> ::rpc_core::__private::Result<Self, __RpcDeserializer::Error> {
         ::rpc_core::__private::Result::Ok(Self {
             stub: ::rpc_core::__private::deserialize_object(
                 <Self as ::rpc_core::ServiceClient>::descriptor(),
-                deserializer,
+                __rpc_deserializer,
             )?,
         })
     }
@@ -200,14 +214,14 @@ impl<'de> ::rpc_core::__private::serde::Deserialize<'de> for ChatClient {
 #[allow(deprecated)]
 impl ::rpc_core::Pipelined for ChatClient {
     type Pipe<
-        __E: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
+        __RpcError: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
     > = Self;
-    fn pipe<__E: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static>(
-        at: ::rpc_core::__private::PipeAt<__E>,
-    ) -> Self {
+    fn pipe<
+        __RpcError: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
+    >(__rpc_at: ::rpc_core::__private::PipeAt<__RpcError>) -> Self {
         Self {
             stub: ::rpc_core::__private::Stub::promised(
-                &at,
+                &__rpc_at,
                 <Self as ::rpc_core::ServiceClient>::descriptor(),
             ),
         }
@@ -216,28 +230,30 @@ impl ::rpc_core::Pipelined for ChatClient {
 #[automatically_derived]
 #[allow(deprecated)]
 impl ::rpc_core::IntoArg<ChatClient> for &ChatClient {
-    fn put_into(self, arguments: &mut ::rpc_core::__private::Arguments<'_>) {
+    fn put_into(self, __rpc_arguments: &mut ::rpc_core::__private::Arguments<'_>) {
         <ChatClient as ::rpc_core::IntoArg<
             ChatClient,
-        >>::put_into(::rpc_core::__private::Clone::clone(self), arguments);
+        >>::put_into(::rpc_core::__private::Clone::clone(self), __rpc_arguments);
     }
 }
 ///Answers calls of [`Chat`] with an implementation of it.
 #[allow(deprecated)]
-pub struct ChatServer<__Implementation>(::rpc_core::__private::Arc<__Implementation>);
+pub struct ChatServer<__RpcImplementation>(
+    ::rpc_core::__private::Arc<__RpcImplementation>,
+);
 #[allow(deprecated)]
-impl<__Implementation: Chat> ChatServer<__Implementation> {
+impl<__RpcImplementation: Chat> ChatServer<__RpcImplementation> {
     /// Answers with this implementation.
     #[allow(dead_code)]
-    pub fn new(implementation: __Implementation) -> Self {
-        Self(::rpc_core::__private::Arc::new(implementation))
+    pub fn new(__rpc_implementation: __RpcImplementation) -> Self {
+        Self(::rpc_core::__private::Arc::new(__rpc_implementation))
     }
     /// Answers with this implementation, which its owner goes on using.
     #[allow(dead_code)]
     pub fn from_arc(
-        implementation: ::rpc_core::__private::Arc<__Implementation>,
+        __rpc_implementation: ::rpc_core::__private::Arc<__RpcImplementation>,
     ) -> Self {
-        Self(implementation)
+        Self(__rpc_implementation)
     }
     /// As an object of its own: a client that can be passed to the peer, which calls it back.
     #[allow(dead_code)]
@@ -251,24 +267,25 @@ impl<__Implementation: Chat> ChatServer<__Implementation> {
 }
 #[automatically_derived]
 #[allow(deprecated)]
-impl<__Implementation> ::rpc_core::__private::Clone for ChatServer<__Implementation> {
+impl<__RpcImplementation> ::rpc_core::__private::Clone
+for ChatServer<__RpcImplementation> {
     fn clone(&self) -> Self {
         Self(::rpc_core::__private::Arc::clone(&self.0))
     }
 }
 #[automatically_derived]
 #[allow(deprecated, unused_variables)]
-impl<__Implementation: Chat> ::rpc_core::Service for ChatServer<__Implementation> {
+impl<__RpcImplementation: Chat> ::rpc_core::Service for ChatServer<__RpcImplementation> {
     fn descriptor(&self) -> &'static ::rpc_core::ServiceDescriptor {
         <ChatClient as ::rpc_core::ServiceClient>::descriptor()
     }
     fn dispatch(
         &self,
-        method: ::rpc_core::__private::u32,
-        incoming: ::rpc_core::__private::Incoming,
+        __rpc_method: ::rpc_core::__private::u32,
+        __rpc_incoming: ::rpc_core::__private::Incoming,
     ) -> ::rpc_core::__private::Reply {
-        let implementation = ::rpc_core::__private::Arc::clone(&self.0);
-        match method {
+        let __rpc_implementation = ::rpc_core::__private::Arc::clone(&self.0);
+        match __rpc_method {
             0u32 => {
                 ::rpc_core::__private::Incoming::run::<
                     _,
@@ -276,22 +293,22 @@ impl<__Implementation: Chat> ::rpc_core::Service for ChatServer<__Implementation
                     ChatError,
                     _,
                 >(
-                    incoming,
-                    |reader: &mut ::rpc_core::__private::ArgumentReader<'_>| {
+                    __rpc_incoming,
+                    |__rpc_reader: &mut ::rpc_core::__private::ArgumentReader<'_>| {
                         ::rpc_core::__private::Result::Ok((
                             ::rpc_core::__private::ArgumentReader::take::<
                                 String,
-                            >(reader)?,
+                            >(__rpc_reader)?,
                             ::rpc_core::__private::ArgumentReader::take::<
                                 Option<u32>,
-                            >(reader)?,
+                            >(__rpc_reader)?,
                         ))
                     },
-                    move |(value_0, value_1)| async move {
-                        <__Implementation as Chat>::find(
-                                &*implementation,
-                                value_0,
-                                value_1,
+                    move |(__rpc_value_0, __rpc_value_1)| async move {
+                        <__RpcImplementation as Chat>::find(
+                                &*__rpc_implementation,
+                                __rpc_value_0,
+                                __rpc_value_1,
                             )
                             .await
                     },
@@ -304,25 +321,27 @@ impl<__Implementation: Chat> ::rpc_core::Service for ChatServer<__Implementation
                     ::rpc_core::Never,
                     _,
                 >(
-                    incoming,
-                    |reader: &mut ::rpc_core::__private::ArgumentReader<'_>| {
+                    __rpc_incoming,
+                    |__rpc_reader: &mut ::rpc_core::__private::ArgumentReader<'_>| {
                         ::rpc_core::__private::Result::Ok((
-                            ::rpc_core::__private::ArgumentReader::take::<bool>(reader)?,
+                            ::rpc_core::__private::ArgumentReader::take::<
+                                bool,
+                            >(__rpc_reader)?,
                         ))
                     },
-                    move |(value_0,), context| async move {
+                    move |(__rpc_value_0,), __rpc_context| async move {
                         ::rpc_core::__private::Result::Ok(
-                            <__Implementation as Chat>::who(
-                                    &*implementation,
-                                    context,
-                                    value_0,
+                            <__RpcImplementation as Chat>::who(
+                                    &*__rpc_implementation,
+                                    __rpc_context,
+                                    __rpc_value_0,
                                 )
                                 .await,
                         )
                     },
                 )
             }
-            _ => ::rpc_core::__private::Incoming::unknown_method(incoming),
+            _ => ::rpc_core::__private::Incoming::unknown_method(__rpc_incoming),
         }
     }
 }

@@ -2,30 +2,30 @@
 
 Not among them, because they travel with an encoding of their own: `since`.*/
 #[allow(dead_code, non_camel_case_types)]
-pub struct UserPipe<__Error> {
-    at: ::rpc_core::__private::PipeAt<__Error>,
+pub struct UserPipe<__RpcError> {
+    at: ::rpc_core::__private::PipeAt<__RpcError>,
     values: ::rpc_core::__private::PhantomData<fn() -> ()>,
 }
 #[allow(dead_code, deprecated)]
-impl<__Error> UserPipe<__Error>
+impl<__RpcError> UserPipe<__RpcError>
 where
-    __Error: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
+    __RpcError: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
 {
     #[allow(missing_docs)]
-    pub fn id(&self) -> ::rpc_core::Promise<u64, __Error> {
+    pub fn id(&self) -> ::rpc_core::Promise<u64, __RpcError> {
         ::rpc_core::__private::PipeAt::field(&self.at, 0u32)
     }
     /// Their name.
-    pub(crate) fn r#type(&self) -> ::rpc_core::Promise<String, __Error> {
+    pub(crate) fn r#type(&self) -> ::rpc_core::Promise<String, __RpcError> {
         ::rpc_core::__private::PipeAt::field(&self.at, 1u32)
     }
     #[allow(missing_docs)]
-    fn friends(&self) -> ::rpc_core::Promise<Vec<User>, __Error> {
+    fn friends(&self) -> ::rpc_core::Promise<Vec<User>, __RpcError> {
         ::rpc_core::__private::PipeAt::field(&self.at, 3u32)
     }
 }
 #[automatically_derived]
-impl<__Error> ::rpc_core::__private::Clone for UserPipe<__Error> {
+impl<__RpcError> ::rpc_core::__private::Clone for UserPipe<__RpcError> {
     fn clone(&self) -> Self {
         Self {
             at: ::rpc_core::__private::Clone::clone(&self.at),
@@ -37,39 +37,39 @@ impl<__Error> ::rpc_core::__private::Clone for UserPipe<__Error> {
 #[allow(deprecated)]
 impl ::rpc_core::Pipelined for User {
     type Pipe<
-        __Error: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
-    > = UserPipe<__Error>;
+        __RpcError: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
+    > = UserPipe<__RpcError>;
     fn pipe<
-        __Error: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
-    >(at: ::rpc_core::__private::PipeAt<__Error>) -> Self::Pipe<__Error> {
+        __RpcError: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
+    >(__rpc_at: ::rpc_core::__private::PipeAt<__RpcError>) -> Self::Pipe<__RpcError> {
         UserPipe {
-            at: at,
+            at: __rpc_at,
             values: ::rpc_core::__private::PhantomData,
         }
     }
 }
 ///The parts of a promised [`Pair`].
 #[allow(dead_code, non_camel_case_types)]
-struct PairPipe<__Error> {
-    at: facade::rpc::__private::PipeAt<__Error>,
+struct PairPipe<__RpcError> {
+    at: facade::rpc::__private::PipeAt<__RpcError>,
     values: facade::rpc::__private::PhantomData<fn() -> ()>,
 }
 #[allow(dead_code, deprecated)]
-impl<__Error> PairPipe<__Error>
+impl<__RpcError> PairPipe<__RpcError>
 where
-    __Error: facade::rpc::__private::Send + facade::rpc::__private::Sync + 'static,
+    __RpcError: facade::rpc::__private::Send + facade::rpc::__private::Sync + 'static,
 {
     #[allow(missing_docs)]
-    pub fn _0(&self) -> facade::rpc::Promise<u8, __Error> {
+    pub fn _0(&self) -> facade::rpc::Promise<u8, __RpcError> {
         facade::rpc::__private::PipeAt::field(&self.at, 0u32)
     }
     #[allow(missing_docs)]
-    fn _2(&self) -> facade::rpc::Promise<u32, __Error> {
+    fn _2(&self) -> facade::rpc::Promise<u32, __RpcError> {
         facade::rpc::__private::PipeAt::field(&self.at, 1u32)
     }
 }
 #[automatically_derived]
-impl<__Error> facade::rpc::__private::Clone for PairPipe<__Error> {
+impl<__RpcError> facade::rpc::__private::Clone for PairPipe<__RpcError> {
     fn clone(&self) -> Self {
         Self {
             at: facade::rpc::__private::Clone::clone(&self.at),
@@ -81,35 +81,35 @@ impl<__Error> facade::rpc::__private::Clone for PairPipe<__Error> {
 #[allow(deprecated)]
 impl facade::rpc::Pipelined for Pair {
     type Pipe<
-        __Error: facade::rpc::__private::Send + facade::rpc::__private::Sync + 'static,
-    > = PairPipe<__Error>;
+        __RpcError: facade::rpc::__private::Send + facade::rpc::__private::Sync + 'static,
+    > = PairPipe<__RpcError>;
     fn pipe<
-        __Error: facade::rpc::__private::Send + facade::rpc::__private::Sync + 'static,
-    >(at: facade::rpc::__private::PipeAt<__Error>) -> Self::Pipe<__Error> {
+        __RpcError: facade::rpc::__private::Send + facade::rpc::__private::Sync + 'static,
+    >(__rpc_at: facade::rpc::__private::PipeAt<__RpcError>) -> Self::Pipe<__RpcError> {
         PairPipe {
-            at: at,
+            at: __rpc_at,
             values: facade::rpc::__private::PhantomData,
         }
     }
 }
 ///The parts of a promised [`Meters`].
 #[allow(dead_code, non_camel_case_types)]
-pub struct MetersPipe<__Error> {
-    at: ::rpc_core::__private::PipeAt<__Error>,
+pub struct MetersPipe<__RpcError> {
+    at: ::rpc_core::__private::PipeAt<__RpcError>,
     values: ::rpc_core::__private::PhantomData<fn() -> ()>,
 }
 #[allow(dead_code, deprecated)]
-impl<__Error> MetersPipe<__Error>
+impl<__RpcError> MetersPipe<__RpcError>
 where
-    __Error: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
+    __RpcError: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
 {
     #[allow(missing_docs)]
-    pub fn value(&self) -> ::rpc_core::Promise<f64, __Error> {
+    pub fn value(&self) -> ::rpc_core::Promise<f64, __RpcError> {
         ::rpc_core::__private::PipeAt::same(&self.at)
     }
 }
 #[automatically_derived]
-impl<__Error> ::rpc_core::__private::Clone for MetersPipe<__Error> {
+impl<__RpcError> ::rpc_core::__private::Clone for MetersPipe<__RpcError> {
     fn clone(&self) -> Self {
         Self {
             at: ::rpc_core::__private::Clone::clone(&self.at),
@@ -121,43 +121,43 @@ impl<__Error> ::rpc_core::__private::Clone for MetersPipe<__Error> {
 #[allow(deprecated)]
 impl ::rpc_core::Pipelined for Meters {
     type Pipe<
-        __Error: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
-    > = MetersPipe<__Error>;
+        __RpcError: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
+    > = MetersPipe<__RpcError>;
     fn pipe<
-        __Error: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
-    >(at: ::rpc_core::__private::PipeAt<__Error>) -> Self::Pipe<__Error> {
+        __RpcError: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
+    >(__rpc_at: ::rpc_core::__private::PipeAt<__RpcError>) -> Self::Pipe<__RpcError> {
         MetersPipe {
-            at: at,
+            at: __rpc_at,
             values: ::rpc_core::__private::PhantomData,
         }
     }
 }
 ///The parts of a promised [`Page`].
 #[allow(dead_code, non_camel_case_types)]
-pub struct PagePipe<T: Display, const N: usize, __Error>
+pub struct PagePipe<T: Display, const N: usize, __RpcError>
 where
     T: Clone,
 {
-    at: ::rpc_core::__private::PipeAt<__Error>,
+    at: ::rpc_core::__private::PipeAt<__RpcError>,
     values: ::rpc_core::__private::PhantomData<
         fn() -> (::rpc_core::__private::PhantomData<T>,),
     >,
 }
 #[allow(dead_code, deprecated)]
-impl<T: Display, const N: usize, __Error> PagePipe<T, N, __Error>
+impl<T: Display, const N: usize, __RpcError> PagePipe<T, N, __RpcError>
 where
     T: Clone,
     T: 'static,
-    __Error: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
+    __RpcError: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
 {
     #[allow(missing_docs)]
-    pub fn items(&self) -> ::rpc_core::Promise<[T; N], __Error> {
+    pub fn items(&self) -> ::rpc_core::Promise<[T; N], __RpcError> {
         ::rpc_core::__private::PipeAt::field(&self.at, 0u32)
     }
 }
 #[automatically_derived]
-impl<T: Display, const N: usize, __Error> ::rpc_core::__private::Clone
-for PagePipe<T, N, __Error>
+impl<T: Display, const N: usize, __RpcError> ::rpc_core::__private::Clone
+for PagePipe<T, N, __RpcError>
 where
     T: Clone,
 {
@@ -176,30 +176,30 @@ where
     T: 'static,
 {
     type Pipe<
-        __Error: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
-    > = PagePipe<T, N, __Error>;
+        __RpcError: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
+    > = PagePipe<T, N, __RpcError>;
     fn pipe<
-        __Error: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
-    >(at: ::rpc_core::__private::PipeAt<__Error>) -> Self::Pipe<__Error> {
+        __RpcError: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
+    >(__rpc_at: ::rpc_core::__private::PipeAt<__RpcError>) -> Self::Pipe<__RpcError> {
         PagePipe {
-            at: at,
+            at: __rpc_at,
             values: ::rpc_core::__private::PhantomData,
         }
     }
 }
 ///The parts of a promised [`Unit`].
 #[allow(dead_code, non_camel_case_types)]
-pub struct UnitPipe<__Error> {
-    at: ::rpc_core::__private::PipeAt<__Error>,
+pub struct UnitPipe<__RpcError> {
+    at: ::rpc_core::__private::PipeAt<__RpcError>,
     values: ::rpc_core::__private::PhantomData<fn() -> ()>,
 }
 #[allow(dead_code, deprecated)]
-impl<__Error> UnitPipe<__Error>
+impl<__RpcError> UnitPipe<__RpcError>
 where
-    __Error: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
+    __RpcError: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
 {}
 #[automatically_derived]
-impl<__Error> ::rpc_core::__private::Clone for UnitPipe<__Error> {
+impl<__RpcError> ::rpc_core::__private::Clone for UnitPipe<__RpcError> {
     fn clone(&self) -> Self {
         Self {
             at: ::rpc_core::__private::Clone::clone(&self.at),
@@ -211,13 +211,13 @@ impl<__Error> ::rpc_core::__private::Clone for UnitPipe<__Error> {
 #[allow(deprecated)]
 impl ::rpc_core::Pipelined for Unit {
     type Pipe<
-        __Error: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
-    > = UnitPipe<__Error>;
+        __RpcError: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
+    > = UnitPipe<__RpcError>;
     fn pipe<
-        __Error: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
-    >(at: ::rpc_core::__private::PipeAt<__Error>) -> Self::Pipe<__Error> {
+        __RpcError: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
+    >(__rpc_at: ::rpc_core::__private::PipeAt<__RpcError>) -> Self::Pipe<__RpcError> {
         UnitPipe {
-            at: at,
+            at: __rpc_at,
             values: ::rpc_core::__private::PhantomData,
         }
     }

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::{Charge, MapBytes, MapRun, StepFailure};
 use crate::{
-    context::{CancelSignal, with_deadline},
+    context::{CancelSignal, inside, with_deadline},
     descriptor::MethodDescriptor,
     dispatch::{self, Held, Incoming, Outcome, ReplyInner, RunningHandler},
     object::{self, Encoded},
@@ -152,9 +152,8 @@ impl MapRun {
         let (deadline, report) = (self.deadline, Arc::clone(&self.report));
         let mut handler = handler;
         let task = async move {
-            let _report = report;
-            poll_fn(|cx| with_deadline(deadline, || dispatch::poll_handler(&mut handler, descriptor, cx)))
-                .await
+            let mut poll_once = |cx: &mut Context<'_>| dispatch::poll_handler(&mut handler, descriptor, cx);
+            poll_fn(|cx| inside(&report.link, || with_deadline(deadline, || poll_once(cx)))).await
         };
         CallPlace::Task(if attributes.blocking {
             let runtime = tokio::runtime::Handle::current();

@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::{
     protocol::Role,
 };
 
-use super::{ClientHandshake, HandshakeError, SUBPROTOCOL, head};
+use super::{ClientHandshake, HandshakeError, SUBPROTOCOL, head, tls};
 use crate::{Limits, websocket::Socket};
 
 /// How much of a refusal's text is kept.
@@ -30,9 +30,14 @@ pub(super) async fn connect<IO: AsyncRead + AsyncWrite + Unpin>(
     let key = generate_key();
     io.write_all(&write_request(request, &key)?).await?;
     io.flush().await?;
-    let head = head::read::<Response>(&mut io, limits.handshake_bytes_max, fault).await?;
+    let head = head::read::<Response>(&mut io, limits.handshake_bytes_max, check_language, fault).await?;
     if head.parsed.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Err(refusal(&head.parsed, &head.rest));
+        let wants_tls = wants_tls(&head.parsed, &head.rest);
+        return Err(if wants_tls {
+            HandshakeError::ServerSpeaksTls
+        } else {
+            refusal(&head.parsed, &head.rest)
+        });
     }
     check_upgrade(head.parsed.headers(), &key)?;
     Ok(Socket::open(io, Role::Client, limits, head.rest))
@@ -118,8 +123,35 @@ fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
     values.any(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(token)))
 }
 
-fn fault(error: CodecError) -> HandshakeError {
-    HandshakeError::Malformed(error.to_string())
+/// Go's servers answer clients that should have used TLS in HTTP/1.0, which is no head here.
+fn fault(error: CodecError, answer: &[u8]) -> HandshakeError {
+    match answer.strip_prefix(b"HTTP/1.0 400 ") {
+        Some(rest) if names_https(rest) => HandshakeError::ServerSpeaksTls,
+        _ => HandshakeError::Malformed(error.to_string()),
+    }
+}
+
+/// A TLS server that hears HTTP answers with an alert.
+fn check_language(answer: &[u8]) -> Result<(), HandshakeError> {
+    match answer {
+        [tls::ALERT | tls::HANDSHAKE, tls::VERSION_MAJOR, ..] => Err(HandshakeError::ServerSpeaksTls),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the server refuses because it wants TLS. RFC 2817 has a header for that, which our own servers send. Others say it
+/// in words, and all of them name HTTPS; a server that means something else by them is only misquoted.
+fn wants_tls(response: &Response, body: &[u8]) -> bool {
+    let upgrades = response.headers().get_all(header::UPGRADE).iter();
+    let names_tls = upgrades.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).any(|product| {
+        let name = product.trim_ascii().get(..tls::PRODUCT.len());
+        name.is_some_and(|name| name.eq_ignore_ascii_case(tls::PRODUCT))
+    });
+    names_tls || (response.status() == StatusCode::BAD_REQUEST && names_https(body))
+}
+
+fn names_https(text: &[u8]) -> bool {
+    text.windows(5).any(|word| word == b"HTTPS")
 }
 
 fn refusal(response: &Response, body: &[u8]) -> HandshakeError {

@@ -13,11 +13,14 @@ pub(super) struct Head<T> {
     pub(super) rest: Vec<u8>,
 }
 
-/// Reads until a head is complete and parses it once, so that a peer that sends single bytes costs no more.
+/// Reads until a head is complete and parses it once, so that a peer that sends single bytes costs no more. `check` sees the
+/// bytes that there are after each read: a peer that speaks another language may wait for an answer to what is no head.
+/// `fault` says what is wrong with a head that is none.
 pub(super) async fn read<T: TryParse>(
     io: &mut (impl AsyncRead + Unpin),
     bytes_max: usize,
-    fault: fn(CodecError) -> HandshakeError,
+    check: fn(&[u8]) -> Result<(), HandshakeError>,
+    fault: fn(CodecError, &[u8]) -> HandshakeError,
 ) -> Result<Head<T>, HandshakeError> {
     let mut bytes = Vec::with_capacity(READ_BYTES);
     let mut searched: usize = 0;
@@ -26,6 +29,7 @@ pub(super) async fn read<T: TryParse>(
         if io.read_buf(&mut bytes).await? == 0 {
             return Err(HandshakeError::Cut);
         }
+        check(&bytes)?;
         // The end may lie across two reads.
         let end = find_end(&bytes[searched..]).map(|end| searched + end);
         if end.unwrap_or(bytes.len()) > bytes_max {
@@ -35,7 +39,7 @@ pub(super) async fn read<T: TryParse>(
             return match T::try_parse(&bytes) {
                 Ok(Some((length, parsed))) => Ok(Head { parsed, rest: bytes[length..].to_vec() }),
                 Ok(None) => Err(HandshakeError::Malformed("it begins with an empty line".into())),
-                Err(error) => Err(fault(error)),
+                Err(error) => Err(fault(error, &bytes)),
             };
         }
         searched = bytes.len().saturating_sub(2);

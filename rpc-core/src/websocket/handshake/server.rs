@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::{
     protocol::Role,
 };
 
-use super::{HandshakeError, HandshakeRequest, Rejection, SUBPROTOCOL, head, origin};
+use super::{HandshakeError, HandshakeRequest, Rejection, SUBPROTOCOL, head, origin, tls};
 use crate::{Limits, websocket::Socket};
 
 /// How long a refused client has to read its answer before the link is dropped.
@@ -30,13 +30,27 @@ pub(super) async fn accept<IO: AsyncRead + AsyncWrite + Unpin>(
             io.flush().await?;
             Ok((Socket::open(io, Role::Server, limits, Vec::new()), request))
         }
-        Err(error) => {
-            if let Some(answer) = answer(&error) {
-                // Why the client has no WebSocket matters more than whether it heard about it.
-                let _ = tokio::time::timeout(LINGER, say(&mut io, answer.as_bytes())).await;
-            }
-            Err(error)
-        }
+        Err(error) => Err(refuse(io, error).await),
+    }
+}
+
+/// Tells the client why it gets no WebSocket, where it would hear that.
+pub(super) async fn refuse<IO: AsyncRead + AsyncWrite + Unpin>(
+    mut io: IO,
+    error: HandshakeError,
+) -> HandshakeError {
+    if let Some(answer) = answer(&error) {
+        // Why the client has no WebSocket matters more than whether it heard about it.
+        let _ = tokio::time::timeout(LINGER, say(&mut io, answer.as_bytes())).await;
+    }
+    error
+}
+
+/// A TLS client waits for an answer to its hello, in which there is no end of a head.
+fn check_language(request: &[u8]) -> Result<(), HandshakeError> {
+    match request {
+        [tls::HANDSHAKE, ..] => Err(HandshakeError::ClientSpeaksTls),
+        _ => Ok(()),
     }
 }
 
@@ -46,7 +60,8 @@ async fn read_request(
     origins_allowed: &[String],
     decide: impl FnOnce(&HandshakeRequest) -> Result<(), Rejection>,
 ) -> Result<(Vec<u8>, HandshakeRequest), HandshakeError> {
-    let head = head::read::<Request>(io, limits.handshake_bytes_max, fault).await?;
+    let head = head::read::<Request>(io, limits.handshake_bytes_max, check_language, |error, _| fault(error))
+        .await?;
     let mut response = create_response(&head.parsed).map_err(fault)?;
     if !head.rest.is_empty() {
         return Err(HandshakeError::Malformed("bytes after the request, before its answer".into()));
@@ -129,14 +144,23 @@ fn answer(error: &HandshakeError) -> Option<String> {
         HandshakeError::Malformed(_) => {
             (StatusCode::BAD_REQUEST, "This is not a valid WebSocket handshake.".to_owned())
         }
+        // A TLS client that finds HTTP where a record should be knows what that means.
+        HandshakeError::ClientSpeaksTls => {
+            (StatusCode::BAD_REQUEST, "This address speaks plain text; connect with ws://.".to_owned())
+        }
+        HandshakeError::ClientSpeaksPlainText => {
+            headers.push_str("Upgrade: TLS/1.2, HTTP/1.1\r\n");
+            (StatusCode::BAD_REQUEST, "This address speaks TLS; connect with https:// or wss://.".to_owned())
+        }
         HandshakeError::Io(_)
         | HandshakeError::Cut
         | HandshakeError::Timeout(_)
+        | HandshakeError::ServerSpeaksTls
         | HandshakeError::Refused { .. }
         | HandshakeError::BadUpgrade(_)
         | HandshakeError::InvalidRequest(_) => return None,
     };
-    let connection = if status == StatusCode::UPGRADE_REQUIRED { "upgrade, close" } else { "close" };
+    let connection = if headers.starts_with("Upgrade: ") { "upgrade, close" } else { "close" };
     Some(format!(
         "HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\
          Connection: {connection}\r\n{headers}\r\n{text}",

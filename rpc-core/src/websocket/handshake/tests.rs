@@ -117,7 +117,9 @@ async fn plain_http_is_told_to_upgrade() {
 #[tokio::test(start_paused = true)]
 async fn what_is_not_a_valid_handshake_is_a_bad_request() {
     let status = "400 Bad Request";
-    check_refused("\x16\x03\x01 no\r\n\r\n", status, "Malformed").await;
+    check_refused("\x14\x03\x01 no\r\n\r\n", status, "Malformed").await;
+    // One byte of TLS tells; there is no line to wait for.
+    check_refused("\x16", status, "ClientSpeaksTls").await;
     check_refused("\r\n\r\n", status, "Malformed").await;
     check_refused("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", status, "Malformed").await;
     check_refused(&request("").replace("==", ""), status, "Malformed").await;
@@ -269,7 +271,8 @@ async fn a_server_must_answer_the_key_and_choose_our_subprotocol() {
             let asked = head::read::<tokio_tungstenite::tungstenite::handshake::server::Request>(
                 &mut peer,
                 1 << 10,
-                |error| panic!("{error}"),
+                |_| Ok(()),
+                |error, _| panic!("{error}"),
             );
             let asked = asked.await.expect("a request");
             let key = asked.parsed.headers()["sec-websocket-key"].as_bytes();
