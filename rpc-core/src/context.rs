@@ -164,7 +164,7 @@ impl SessionScope {
     /// What calls would share of a session that is over.
     pub(crate) fn of_no_session(peer: Peer, limits: Limits) -> Self {
         let link = Arc::new(Link::new(Arc::new(limits)));
-        link.close(CloseReason::Aborted);
+        link.close(&CloseReason::Aborted);
         let session = SessionHandle { handle: Arc::new(Handle { link, closes_on_drop: false }) };
         Self { peer, session }
     }

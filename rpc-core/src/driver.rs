@@ -721,14 +721,16 @@ impl<T: Transport> Driver<T> {
 }
 
 impl<T> Driver<T> {
-    /// The session is over: whoever waits learns why, handlers stop.
+    /// The session is over: whoever waits learns why, handlers stop. Nobody is woken, and the session says of itself that it is
+    /// over, before nothing is taken for it any more: neither calls nor items.
     fn end(&mut self, reason: &CloseReason) {
-        self.link.close(reason.clone());
+        self.wakers.extend(self.link.shut(reason));
         for (cell, sent) in self.session.abandon_calls() {
             let delivery = if sent { Delivery::Unacknowledged } else { Delivery::NotSent };
             self.wakers.extend(cell.complete(Returned::Disconnected { delivery, reason: reason.clone() }));
         }
         self.end_streams(reason);
+        self.wakers.extend(self.link.announce_end(reason));
         self.wakers.drain(..).for_each(Waker::wake);
         for (_, mut task) in self.running.drain() {
             task.cancel();

@@ -35,7 +35,7 @@ pub use self::{
 };
 pub(crate) use self::{
     inlet::{Inlet, InletReader},
-    source::{Fill, Source, poll_fill},
+    source::{Fill, Source, Stop, poll_fill},
 };
 use crate::{
     error::{CloseReason, DecodeError, StopReason, StreamError},

@@ -7,7 +7,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use futures::task::AtomicWaker;
@@ -18,7 +18,7 @@ use crate::{
     link::{Link, Submission},
     object::drop_quietly,
     session::streams::StreamEvent,
-    stream::{Ending, Fill, Piece, Reading, Source, poll_fill},
+    stream::{Ending, Fill, Piece, Reading, Source, Stop, poll_fill},
     time::Time,
     wire::StreamId,
 };
@@ -65,14 +65,19 @@ pub(super) struct Producer {
     /// What it may add; below zero after an item that took more than there was.
     room: AtomicI64,
     stopped: OnceLock<StopReason>,
+    /// Whoever puts the items in, who takes no more from then on.
+    stop: Option<Arc<dyn Stop>>,
     waker: AtomicWaker,
     backlog: Arc<Backlog>,
 }
 
 impl Producer {
-    pub(super) fn stop(&self, reason: StopReason) {
+    /// Gives the wakers of who waits to hear of it.
+    pub(super) fn stop(&self, reason: StopReason) -> Vec<Waker> {
+        let waiting = self.stop.as_ref().map_or_else(Vec::new, |stop| stop.stop(&reason));
         let _ = self.stopped.set(reason);
         self.waker.wake();
+        waiting
     }
 }
 
@@ -84,6 +89,7 @@ impl<T> Driver<T> {
                 let producer = Arc::new(Producer {
                     room: AtomicI64::new(0),
                     stopped: OnceLock::new(),
+                    stop: reading.stop(),
                     waker: AtomicWaker::new(),
                     backlog: Arc::clone(&self.backlog),
                 });
@@ -98,7 +104,7 @@ impl<T> Driver<T> {
             }
             StreamEvent::Stopped { stream, reason } => {
                 if let Some(producer) = self.producers.remove(&stream) {
-                    producer.stop(reason);
+                    self.wakers.extend(producer.stop(reason));
                 }
             }
             StreamEvent::Arrived { inlet, piece } => self.wakers.extend(inlet.push(piece)),
@@ -141,7 +147,7 @@ impl<T> Driver<T> {
             self.wakers.extend(inlet.push(Piece::End(Ending::Disconnected(reason.clone()))));
         }
         for (_, producer) in self.producers.drain() {
-            producer.stop(StopReason::Disconnected(reason.clone()));
+            self.wakers.extend(producer.stop(StopReason::Disconnected(reason.clone())));
         }
     }
 }
