@@ -31,7 +31,10 @@ use crate::{
     error::{CloseReason, Delivery, Refusal, SocketError, Violation},
     limits::Limits,
     link::{CallCell, Handle, Interest, Link, LinkHome, OriginCause, Returned, Submission},
-    session::{Begin, BeginTarget, CallOutcome, Event, Identity, NewCall, Session, UpstreamOutcome, Waiter},
+    session::{
+        Begin, BeginTarget, CallOutcome, Event, Identity, NewCall, Session, UpstreamOutcome, Waiter,
+        streams::StreamEvent,
+    },
     session_handle::SessionHandle,
     time::{self, Time},
     transport::Transport,
@@ -725,6 +728,7 @@ impl<T> Driver<T> {
     /// over, before nothing is taken for it any more: neither calls nor items.
     fn end(&mut self, reason: &CloseReason) {
         self.wakers.extend(self.link.shut(reason));
+        self.last_events(reason);
         for (cell, sent) in self.session.abandon_calls() {
             let delivery = if sent { Delivery::Unacknowledged } else { Delivery::NotSent };
             self.wakers.extend(cell.complete(Returned::Disconnected { delivery, reason: reason.clone() }));
@@ -736,6 +740,21 @@ impl<T> Driver<T> {
             task.cancel();
         }
         self.session.abandon_objects();
+    }
+
+    /// Hands out what came before the end and waited for its turn: results, and the last of streams.
+    fn last_events(&mut self, reason: &CloseReason) {
+        while let Some(event) = self.session.poll_last_event() {
+            match event {
+                Event::Returned { waiter, outcome } => {
+                    let returned = returned(&waiter, outcome);
+                    self.wakers.extend(waiter.complete(returned));
+                }
+                Event::Stream(StreamEvent::Opened { slot, .. }) => self.never_opened(&slot, reason),
+                Event::Stream(event) => self.stream_event(event, time::now()),
+                Event::Begin(_) | Event::Map(_) | Event::Cancel(_) | Event::PeerClosing { .. } => {}
+            }
+        }
     }
 }
 

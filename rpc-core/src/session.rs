@@ -966,6 +966,15 @@ impl<W: Waiter> Session<W> {
         })
     }
 
+    /// What is left to be told when the session has ended: results that are here, and what came of streams. No call starts any
+    /// more.
+    pub(crate) fn poll_last_event(&mut self) -> Option<Event<W>> {
+        if let Some((waiter, outcome)) = self.calls.pop_finished() {
+            return Some(Event::Returned { waiter, outcome });
+        }
+        self.outgoing.streams.pop_event().map(Event::Stream)
+    }
+
     /// Calls of the peer that may start.
     pub(crate) fn calls_waiting(&self) -> usize {
         self.answers.waiting()

@@ -18,7 +18,7 @@ use crate::{
     link::{Link, Submission},
     object::drop_quietly,
     session::streams::StreamEvent,
-    stream::{Ending, Fill, Piece, Reading, Source, Stop, poll_fill},
+    stream::{Ending, Fill, Piece, Reading, Source, Stop, StreamSlot, poll_fill},
     time::Time,
     wire::StreamId,
 };
@@ -138,6 +138,13 @@ impl<T> Driver<T> {
         if queued <= self.backlog.bytes_max / 2 && self.backlog.is_awaited.swap(false, Ordering::AcqRel) {
             self.producers.values().for_each(|producer| producer.waker.wake());
         }
+    }
+
+    /// The session is over before the producer was started.
+    pub(super) fn never_opened(&mut self, slot: &StreamSlot, reason: &CloseReason) {
+        let Some(mut reading) = slot.take() else { return };
+        reading.stopped(&StopReason::Disconnected(reason.clone()));
+        drop_quietly(reading, "the producer of a stream");
     }
 
     /// The session is over: readers and producers learn why.
