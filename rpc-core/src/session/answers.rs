@@ -421,9 +421,6 @@ impl Answers {
             return Err(Violation::IdReused(id.0));
         }
         self.last = id;
-        if metadata_bytes(&arriving.call.metadata) > self.limits.metadata_bytes_max {
-            return Err(Violation::Limit("metadata_bytes_max"));
-        }
         if let Some(limit) = self.broken_limit(outgoing) {
             return Err(Violation::Limit(limit));
         }
@@ -471,6 +468,9 @@ impl Answers {
         // A caller that has not been welcomed does not know what is taken.
         if *length > limits.payload_bytes_max {
             return Some(exhausted("payload_bytes_max"));
+        }
+        if metadata_bytes(&call.metadata) > limits.metadata_bytes_max {
+            return Some(exhausted("metadata_bytes_max"));
         }
         if self.unfinished >= limits.calls_max {
             return Some(exhausted("calls_max"));
@@ -608,6 +608,10 @@ impl Answers {
         let Some(source) = self.table.get(&base).filter(|source| base != id && source.want.keep) else {
             return Err(refuse(&format!("the result of call {} is not held", base.0)));
         };
+        // Of a method that was refused, no layout is known; it failed when it came.
+        if let (Stage::Failed { origin }, Method::Refused(_)) = (&source.stage, &source.method) {
+            return Err(NoValue::Upstream { origin: *origin, missed: None });
+        }
         let layout =
             self.check_layout(id, place, source, &path, as_some).map_err(|reason| refuse(&reason))?;
         let deadline = source.deadline.filter(|_| !source.returned);
