@@ -29,7 +29,7 @@ use crate::{
     descriptor::MethodDescriptor,
     dispatch::{self, Incoming, Outcome, ReplyInner, RunningHandler, Services, SessionScope},
     error::{CloseReason, Delivery, Refusal, SocketError, Violation},
-    limits::Limits,
+    limits::{Limits, LimitsError},
     link::{CallCell, Handle, Interest, Link, LinkHome, OriginCause, Returned, Submission},
     session::{
         Begin, BeginTarget, CallOutcome, Event, Identity, NewCall, Session, UpstreamOutcome, Waiter,
@@ -55,6 +55,8 @@ const CALLS_TOGETHER: usize = 16;
 const READ_AHEAD_BYTES: usize = 256 << 10;
 /// So many bytes of results are sent while others are still being made.
 const SLICE_BYTES: usize = 1 << 10;
+/// The timer is not set for longer: the longest deadline is beyond what some clocks can add. It is set again then.
+const TIMER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the peer may take to answer a close.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
 
@@ -70,7 +72,8 @@ pub struct SessionConfig {
 }
 
 /// Starts a session on a transport. Nothing moves until the returned future is polled; it completes when the session
-/// is over. Dropping it ends the session: calls in flight fail as disconnected, handlers are dropped.
+/// is over. Dropping it ends the session: calls in flight fail as disconnected, handlers are dropped. With limits that no
+/// session can have ([`Limits::check`]) it ends when it is first polled, as [`CloseReason::Limits`].
 ///
 /// # Panics
 /// Polling it outside a tokio runtime with time enabled.
@@ -80,7 +83,11 @@ pub fn start<T: Transport>(
     config: SessionConfig,
 ) -> (SessionHandle, impl Future<Output = CloseReason> + Send) {
     let SessionConfig { services, peer, limits } = config;
-    let limits = Arc::new(limits);
+    let phase = match limits.check() {
+        Ok(()) => Phase::Running,
+        Err(error) => Phase::Refused(error),
+    };
+    let limits = Arc::new(limits.within_reach());
     let link = Arc::new(Link::new(Arc::clone(&limits)));
     let handle = |closes_on_drop| SessionHandle {
         handle: Arc::new(Handle { link: Arc::clone(&link), closes_on_drop }),
@@ -120,7 +127,7 @@ pub fn start<T: Transport>(
         blocked_since: None,
         timer: None,
         is_left: false,
-        phase: Phase::Running,
+        phase,
     };
     (handle(side == Side::Client), driver)
 }
@@ -175,6 +182,8 @@ enum Sealing {
 }
 
 enum Phase {
+    /// Not to be started.
+    Refused(LimitsError),
     Running,
     /// Saying goodbye on the socket, for a while.
     Closing {
@@ -230,9 +239,12 @@ impl<T: Transport> Future for Driver<T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
         let driver = self.get_mut();
-        if matches!(driver.phase, Phase::Running)
-            && let Err(end) = ready!(driver.turn(cx))
-        {
+        let ended = match driver.phase {
+            Phase::Refused(error) => Err(End::new(close_codes::INTERNAL, CloseReason::Limits(error))),
+            Phase::Running => ready!(driver.turn(cx)),
+            Phase::Closing { .. } => Ok(()),
+        };
+        if let Err(end) = ended {
             // From here on only the close frame matters; who waits for the session learns of the end at once.
             driver.end(&end.reason);
             driver.phase = Phase::Closing { end, grace: Box::pin(tokio::time::sleep(CLOSE_GRACE)) };
@@ -700,13 +712,14 @@ impl<T: Transport> Driver<T> {
             self.timer = None;
             return Poll::Pending;
         };
+        let wait = now.until(due).min(TIMER_MAX);
         match &mut self.timer {
             Some((set, _)) if *set == due => {}
             Some((set, sleep)) => {
                 *set = due;
-                sleep.as_mut().reset(tokio::time::Instant::now() + now.until(due));
+                sleep.as_mut().reset(tokio::time::Instant::now() + wait);
             }
-            None => self.timer = Some((due, Box::pin(tokio::time::sleep(now.until(due))))),
+            None => self.timer = Some((due, Box::pin(tokio::time::sleep(wait)))),
         }
         let Some((_, sleep)) = &mut self.timer else { return Poll::Pending };
         ready!(sleep.as_mut().poll(cx));

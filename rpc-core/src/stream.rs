@@ -29,13 +29,15 @@ use serde::{
 };
 
 use self::source::FromStream;
+#[cfg(feature = "driver")]
+pub(crate) use self::source::Stop;
 pub use self::{
     broadcast::{Broadcast, Slow},
     channel::StreamSender,
 };
 pub(crate) use self::{
     inlet::{Inlet, InletReader},
-    source::{Fill, Source, Stop, poll_fill},
+    source::{Fill, Source, poll_fill},
 };
 use crate::{
     error::{CloseReason, DecodeError, StopReason, StreamError},

@@ -8,6 +8,7 @@ mod batch;
 mod busy_poll;
 mod calls;
 mod generated;
+mod limits;
 mod map;
 mod objects;
 mod objects_attacks;
