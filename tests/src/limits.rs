@@ -6,10 +6,10 @@ use bytes::Bytes;
 use futures::StreamExt;
 use rpc_client::{Client, ConnectError};
 use rpc_core::{
-    CallError, CloseReason, Limits, LimitsError, Services, SessionHandle, Streaming, driver::SessionConfig,
-    join_all, memory, rpc,
+    Broadcast, CallError, CloseReason, Limits, LimitsError, Services, SessionHandle, Slow, Streaming,
+    driver::SessionConfig, join_all, memory, rpc,
 };
-use rpc_server::{ServeError, Server};
+use rpc_server::{ServeError, Server, listen::ListenOptions};
 
 #[rpc]
 trait Office {
@@ -365,4 +365,46 @@ async fn a_server_with_limits_that_no_session_can_have_does_not_start() {
         "`Limits::hello_timeout` is zero, which no peer is fast enough for",
         "nothing was dialled"
     );
+}
+
+#[tokio::test]
+async fn a_listener_takes_connections_with_each_option_at_its_ends() {
+    for index in 0..2 {
+        for end in [End::Zero, End::One, End::Max] {
+            let mut options = ListenOptions::default();
+            // All of them, as in `fields`.
+            let ListenOptions { connections_max, handshakes_max } = &mut options;
+            [connections_max, handshakes_max].into_iter().nth(index).unwrap().set(end);
+            let server = Server::builder().listen_options(options).service(OfficeServer::new(Here));
+            let listening = server.bind("127.0.0.1:0").await.unwrap();
+            let (address, handle) = (listening.url().unwrap(), listening.handle());
+            let serving = tokio::spawn(listening.serve());
+            let longest = Client::builder().connect_timeout(Duration::MAX);
+            let client = longest.connect(&address).await.unwrap();
+            assert_eq!(client.service::<OfficeClient>().add(1, 2).await.unwrap(), 3);
+            client.close().await;
+            let shortest = Client::builder().connect_timeout(Duration::ZERO);
+            // Timers are not exact: it may be connected by then.
+            if let Err(error) = shortest.connect(&address).await {
+                assert!(matches!(error, ConnectError::Timeout { limit: Duration::ZERO, .. }), "{error:?}");
+            }
+            handle.shutdown();
+            serving.await.unwrap().unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_has_room_for_any_number_of_items() {
+    for capacity in [0, 1, usize::MAX] {
+        let (mut sender, stream) = Streaming::<u64>::channel(capacity);
+        sender.send(1).await.unwrap();
+        sender.finish();
+        assert_eq!(stream.map(|item| item.unwrap()).collect::<Vec<_>>().await, [1]);
+        let news = Broadcast::<u64>::new();
+        let stream = news.subscribe(capacity, Slow::Disconnect);
+        news.send(&1).await.unwrap();
+        news.close();
+        assert_eq!(stream.map(|item| item.unwrap()).collect::<Vec<_>>().await, [1]);
+    }
 }

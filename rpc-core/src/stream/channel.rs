@@ -23,6 +23,9 @@ use super::{
 };
 use crate::error::{StopReason, StreamStopped};
 
+/// More items than ever wait; `mpsc` panics at a fraction of what it could count.
+const CAPACITY_MAX: usize = 1 << 28;
+
 /// Puts items into a [`Streaming`](crate::Streaming); made with [`Streaming::channel`](crate::Streaming::channel).
 ///
 /// Clones write to the same stream, and the word of one counts for all: unless one of them says [`finish`](Self::finish) or [`fail`](Self::fail), the reader
@@ -88,7 +91,7 @@ impl<E: Send> Stop for Shared<E> {
 }
 
 pub(super) fn channel<T, E: Send>(capacity: usize) -> (StreamSender<T, E>, ChannelSource<T, E>) {
-    let (sender, items) = mpsc::channel(capacity);
+    let (sender, items) = mpsc::channel(capacity.min(CAPACITY_MAX));
     let state = Mutex::new(State { ending: None, stopped: None, waiting: Vec::new() });
     let shared = Arc::new(Shared { state, is_stopped: AtomicBool::new(false) });
     (StreamSender { items: sender, shared: Arc::clone(&shared) }, ChannelSource { items, shared })
