@@ -226,6 +226,21 @@ pub(crate) fn ambient_deadline() -> Option<Time> {
     AMBIENT_DEADLINE.get()
 }
 
+/// There is no time left for a call.
+pub(crate) struct NoTimeLeft;
+
+/// The deadline of a call that is made now and may take this long: the inherited one if that is earlier. Without either, the
+/// clock is not read.
+pub(crate) fn deadline_within(limit: Option<Duration>) -> Result<Option<Time>, NoTimeLeft> {
+    let inherited = ambient_deadline();
+    if limit.is_none() && inherited.is_none() {
+        return Ok(None);
+    }
+    let now = time::now();
+    let deadline = limit.map(|limit| now + limit).into_iter().chain(inherited).min();
+    if deadline.is_some_and(|deadline| deadline <= now) { Err(NoTimeLeft) } else { Ok(deadline) }
+}
+
 /// Runs `poll` with a handler's deadline in scope.
 pub(crate) fn with_deadline<R>(deadline: Option<Time>, poll: impl FnOnce() -> R) -> R {
     let _scope = DeadlineScope::enter(deadline);

@@ -546,6 +546,17 @@ impl CallCell {
         Interest { value: bits & WANTED != 0, reference: bits >= REFERENCE, detached: bits & DETACHED != 0 }
     }
 
+    /// How calls fail that are built on this one, which was born failed. A deadline is theirs as well.
+    pub(crate) fn failure_of_dependents(self: &Arc<Self>) -> Returned {
+        match self.failure() {
+            Returned::DeadlineExceeded => Returned::DeadlineExceeded,
+            failed => {
+                let cause = OriginCause::Failed(Box::new(failed));
+                Returned::Upstream { origin: Arc::clone(self), cause }
+            }
+        }
+    }
+
     pub(crate) fn add_reference(&self) {
         self.interest.fetch_add(REFERENCE, Ordering::AcqRel);
     }

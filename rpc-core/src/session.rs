@@ -537,6 +537,8 @@ impl<W: Waiter> Session<W> {
     /// While [`is_reading`](Self::is_reading), the message made so much work that its rest waits for
     /// [`read_on`](Self::read_on), and the next message for that.
     pub(crate) fn handle_message(&mut self, now: Time, message: Bytes) -> Result<(), Violation> {
+        // A result that comes after its call's deadline is too late, whenever the timer fires.
+        self.calls.expire_deadlines(now, &mut self.outgoing);
         self.reading = Some(FrameReader::new(message));
         self.read_on(now)
     }
@@ -988,7 +990,7 @@ impl<W: Waiter> Session<W> {
     /// At most `many` more calls of the peer that may start and are of the same method as `first`, which has just been
     /// polled; in the order in which they became ready.
     pub(crate) fn poll_alike(&mut self, first: &Begin, many: usize) -> Vec<Begin> {
-        self.answers.pop_alike(first, many)
+        self.answers.pop_alike(first, many, &mut self.outgoing)
     }
 
     /// Whether calls wait to be sealed.

@@ -971,17 +971,21 @@ impl Answers {
 
     /// At most `many` other calls of the same method that may start, taken out of their places behind `first`. What is
     /// ordered stays so: there only calls are taken that no call of another method of the service stands before.
-    pub(crate) fn pop_alike(&mut self, first: &Begin, many: usize) -> Vec<Begin> {
+    pub(crate) fn pop_alike(&mut self, first: &Begin, many: usize, outgoing: &mut Outgoing) -> Vec<Begin> {
         let mut alike = Vec::new();
         let mut passed = Vec::new();
         while alike.len() < many
             && let Some(step) = self.steps.pop_front()
         {
-            let HandlerStep::Begin(id, _) = step else {
+            let HandlerStep::Begin(id, since) = step else {
                 passed.push(step);
                 continue;
             };
             let Some(answer) = self.table.get(&id) else { continue };
+            if is_too_late(since, answer.deadline, self.now) {
+                self.give_up(id, outgoing);
+                continue;
+            }
             match &answer.method {
                 Method::Known(known)
                     if std::ptr::eq(known.descriptor, first.descriptor)
@@ -1504,7 +1508,7 @@ impl Argument {
 
 /// Whether a call that could have started then is not worth starting now.
 fn is_too_late(since: Time, deadline: Option<Time>, now: Time) -> bool {
-    deadline.is_some_and(|deadline| since.too_late(deadline) < now)
+    deadline.is_some_and(|deadline| since.too_late(deadline) <= now)
 }
 
 /// What a table takes that came with a call.

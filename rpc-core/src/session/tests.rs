@@ -623,6 +623,111 @@ fn a_deadline_ends_the_wait_on_both_sides() {
 }
 
 #[test]
+fn a_call_whose_deadline_has_passed_is_not_sent() {
+    let mut pair = Pair::new();
+    pair.run();
+    pair.advance(Duration::from_millis(10));
+    for before in [0, 1, 10] {
+        let passed = Some(crate::time::Time::ZERO + Duration::from_millis(10 - before));
+        let awaited = pair.client.call_until(ADD, &[1.into(), 2.into()], passed);
+        pair.client.release(&awaited);
+        let kept = pair.client.call_until(ADD, &[1.into(), 2.into()], passed);
+        let built_on_it = add(&mut pair, &kept, 1);
+        let dropped = pair.client.call_until(ADD, &[1.into(), 2.into()], passed);
+        pair.client.detach(&dropped);
+        pair.run();
+        for call in [awaited, kept, built_on_it] {
+            assert_eq!(call.failure(), Failure::DeadlineExceeded);
+            pair.client.release(&call);
+        }
+        assert_eq!(dropped.outcome(), None);
+        pair.run();
+        assert_eq!(pair.client.take_frames(), []);
+        pair.client.session.check_empty();
+    }
+    assert_eq!(pair.server.log, [""; 0]);
+}
+
+/// Time as the sides see it may be ahead of their timers.
+#[test]
+fn a_result_that_comes_after_the_deadline_is_too_late() {
+    for (waited, is_late) in [(99, false), (100, true), (101, true)] {
+        let mut pair = Pair::new();
+        pair.run();
+        pair.server.automatic = false;
+        let until = Some(pair.now + Duration::from_millis(100));
+        let plain = pair.client.call_until(ADD, &[1.into(), 2.into()], until);
+        pair.client.release(&plain);
+        let kept = pair.client.call_until(ADD, &[1.into(), 2.into()], until);
+        let failing = pair.client.call_until(ADD, &[1.into(), 2.into()], until);
+        let endless = add(&mut pair, 1, 2);
+        pair.run();
+        pair.server.finish_next();
+        pair.server.finish_next();
+        pair.server.finish_with(failing.id, Outcome::Failed(Failure::Panicked));
+        pair.server.finish_next();
+        let message = pair.server.poll_message(pair.now).expect("the results");
+        pair.now = pair.now + Duration::from_millis(waited);
+        pair.client.receive(pair.now, &message).unwrap();
+        let outcomes = [&plain, &kept, &failing].map(|call| call.outcome().expect("it is over"));
+        for outcome in &outcomes {
+            let exceeded = CallOutcome::Failed(Failure::DeadlineExceeded);
+            assert_eq!(*outcome == exceeded, is_late, "{waited} ms: {outcome:?}");
+        }
+        assert_eq!(endless.value(), 3);
+        for call in [plain, kept, failing, endless] {
+            pair.client.release(&call);
+        }
+        pair.run();
+        pair.advance(Duration::from_secs(1));
+        pair.client.session.check_empty();
+        pair.server.session.check_empty();
+    }
+}
+
+#[test]
+fn a_call_that_arrives_with_no_time_left_is_not_started() {
+    let mut pair = Pair::new();
+    pair.run();
+    pair.server.automatic = false;
+    let mut message = Vec::new();
+    [ADD, NOTE, ORDERED_ADD].iter().for_each(|number| wire::put_frame(&mut message, &define(*number)));
+    let keep = Want { value: true, keep: true };
+    let none = Call { deadline_us: Some(0), ..raw_call(1, ADD, ONE_AND_TWO) };
+    let built_on = [2, 1, 2, 0, 0, 1, 2];
+    let calls = [
+        none.clone(),
+        Call { id: CallId(2), want: keep, ..none.clone() },
+        Call { deadline_us: None, ..raw_call(3, ADD, &built_on) },
+        Call { id: CallId(4), method: MethodNumber(ORDERED_ADD), ..none.clone() },
+        Call { deadline_us: Some(0), oneway: true, ..raw_call(5, NOTE, &[1, 0, 1, 5]) },
+        raw_call(6, ADD, ONE_AND_TWO),
+    ];
+    for call in calls {
+        wire::put_frame(&mut message, &Frame::Call(call));
+    }
+    pair.server.receive(pair.now, &message).unwrap();
+    let begun: Vec<i64> = pair.server.open.iter().map(|begin| begin.answer.0).collect();
+    assert_eq!(begun, [6]);
+    while pair.server.poll_message(pair.now).is_some() {}
+    let frames = pair.server.take_frames();
+    assert_eq!(
+        frames,
+        [
+            failed(1, Failure::DeadlineExceeded),
+            failed(2, Failure::DeadlineExceeded),
+            Frame::Return(Return {
+                id: CallId(3),
+                objects: Vec::new(),
+                status: Status::Upstream { origin: CallId(2), missed: None }
+            }),
+            failed(4, Failure::DeadlineExceeded),
+            Frame::Return(Return { id: CallId(5), objects: Vec::new(), status: Status::Done }),
+        ]
+    );
+}
+
+#[test]
 fn a_call_that_has_waited_for_most_of_its_time_does_not_start() {
     let mut pair = Pair::new();
     pair.run();
