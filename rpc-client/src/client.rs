@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use rpc_core::{
-    CloseReason, Limits, Peer, Service, ServiceClient, Services, SessionHandle, SessionStats,
+    CloseReason, Limits, LimitsError, Peer, Service, ServiceClient, Services, SessionHandle, SessionStats,
     driver::{self, SessionConfig, Side},
     websocket::{ClientHandshake, HandshakeError, Socket},
 };
@@ -71,6 +71,9 @@ pub enum ConnectError {
     /// The server did not make a WebSocket of it.
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
+    /// No session can have these limits; nothing was dialled.
+    #[error(transparent)]
+    Limits(#[from] LimitsError),
 }
 
 /// Says how a [`Client`] connects. Made by [`Client::builder`].
@@ -186,6 +189,7 @@ impl ClientBuilder {
     /// # Cancel safety
     /// Dropping the future abandons the attempt.
     pub async fn connect(self, address: &str) -> Result<Client, ConnectError> {
+        self.limits.check()?;
         let address: Address = address.parse()?;
         let limit = self.connect_timeout.unwrap_or(Duration::from_secs(10));
         let place = format!("{}:{}", address.host(), address.port());
@@ -221,7 +225,7 @@ impl ClientBuilder {
     /// Connects over any byte stream: asks `host` for `path` over it.
     ///
     /// # Errors
-    /// That the other end did not make a WebSocket of it.
+    /// That the other end did not make a WebSocket of it, or that no session can have the limits.
     ///
     /// # Cancel safety
     /// Dropping the future drops `io`.
@@ -229,6 +233,7 @@ impl ClientBuilder {
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
+        self.limits.check()?;
         let mut request = ClientHandshake::new(host, path);
         request.headers = self.headers;
         let socket = Socket::connect(io, request, &self.limits).await?;

@@ -164,7 +164,7 @@ impl SessionScope {
     /// What calls would share of a session that is over.
     pub(crate) fn of_no_session(peer: Peer, limits: Limits) -> Self {
         let link = Arc::new(Link::new(Arc::new(limits)));
-        link.close(CloseReason::Aborted);
+        link.close(&CloseReason::Aborted);
         let session = SessionHandle { handle: Arc::new(Handle { link, closes_on_drop: false }) };
         Self { peer, session }
     }
@@ -226,6 +226,21 @@ thread_local! {
 /// The deadline of the handler that this thread is polling; calls it makes inherit it.
 pub(crate) fn ambient_deadline() -> Option<Time> {
     AMBIENT_DEADLINE.get()
+}
+
+/// There is no time left for a call.
+pub(crate) struct NoTimeLeft;
+
+/// The deadline of a call that is made now and may take this long: the inherited one if that is earlier. Without either, the
+/// clock is not read.
+pub(crate) fn deadline_within(limit: Option<Duration>) -> Result<Option<Time>, NoTimeLeft> {
+    let inherited = ambient_deadline();
+    if limit.is_none() && inherited.is_none() {
+        return Ok(None);
+    }
+    let now = time::now();
+    let deadline = limit.map(|limit| now + limit).into_iter().chain(inherited).min();
+    if deadline.is_some_and(|deadline| deadline <= now) { Err(NoTimeLeft) } else { Ok(deadline) }
 }
 
 /// Runs `poll` with a handler's deadline in scope.

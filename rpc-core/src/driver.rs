@@ -29,9 +29,12 @@ use crate::{
     descriptor::MethodDescriptor,
     dispatch::{self, Incoming, Outcome, ReplyInner, RunningHandler, Services, SessionScope},
     error::{CloseReason, Delivery, Refusal, SocketError, Violation},
-    limits::Limits,
+    limits::{Limits, LimitsError},
     link::{CallCell, Handle, Interest, Link, LinkHome, OriginCause, Returned, Submission},
-    session::{Begin, BeginTarget, CallOutcome, Event, Identity, NewCall, Session, UpstreamOutcome, Waiter},
+    session::{
+        Begin, BeginTarget, CallOutcome, Event, Identity, NewCall, Session, UpstreamOutcome, Waiter,
+        streams::StreamEvent,
+    },
     session_handle::SessionHandle,
     time::{self, Time},
     transport::Transport,
@@ -52,6 +55,8 @@ const CALLS_TOGETHER: usize = 16;
 const READ_AHEAD_BYTES: usize = 256 << 10;
 /// So many bytes of results are sent while others are still being made.
 const SLICE_BYTES: usize = 1 << 10;
+/// The timer is not set for longer: the longest deadline is beyond what some clocks can add. It is set again then.
+const TIMER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the peer may take to answer a close, and how long at least when the time for closing is over.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
 const CLOSE_GRACE_MIN: Duration = Duration::from_millis(200);
@@ -70,7 +75,8 @@ pub struct SessionConfig {
 }
 
 /// Starts a session on a transport. Nothing moves until the returned future is polled; it completes when the session
-/// is over. Dropping it ends the session: calls in flight fail as disconnected, handlers are dropped.
+/// is over. Dropping it ends the session: calls in flight fail as disconnected, handlers are dropped. With limits that no
+/// session can have ([`Limits::check`]) it ends when it is first polled, as [`CloseReason::Limits`].
 ///
 /// # Panics
 /// Polling it outside a tokio runtime with time enabled.
@@ -80,7 +86,11 @@ pub fn start<T: Transport>(
     config: SessionConfig,
 ) -> (SessionHandle, impl Future<Output = CloseReason> + Send) {
     let SessionConfig { services, peer, limits } = config;
-    let limits = Arc::new(limits);
+    let phase = match limits.check() {
+        Ok(()) => Phase::Running,
+        Err(error) => Phase::Refused(error),
+    };
+    let limits = Arc::new(limits.within_reach());
     let link = Arc::new(Link::new(Arc::clone(&limits)));
     let handle = |closes_on_drop| SessionHandle {
         handle: Arc::new(Handle { link: Arc::clone(&link), closes_on_drop }),
@@ -120,7 +130,7 @@ pub fn start<T: Transport>(
         blocked_since: None,
         timer: None,
         is_left: false,
-        phase: Phase::Running,
+        phase,
     };
     (handle(side == Side::Client), driver)
 }
@@ -175,6 +185,8 @@ enum Sealing {
 }
 
 enum Phase {
+    /// Not to be started.
+    Refused(LimitsError),
     Running,
     /// Saying goodbye on the socket, for a while.
     Closing {
@@ -232,9 +244,12 @@ impl<T: Transport> Future for Driver<T> {
         let driver = self.get_mut();
         // Handlers are polled here once.
         let link = Arc::clone(&driver.link);
-        if matches!(driver.phase, Phase::Running)
-            && let Err(end) = ready!(inside(&link, || driver.turn(cx)))
-        {
+        let ended = match driver.phase {
+            Phase::Refused(error) => Err(End::new(close_codes::INTERNAL, CloseReason::Limits(error))),
+            Phase::Running => ready!(inside(&link, || driver.turn(cx))),
+            Phase::Closing { .. } => Ok(()),
+        };
+        if let Err(end) = ended {
             // From here on only the close frame matters; who waits for the session learns of the end at once.
             driver.end(&end.reason);
             let due = driver.session.close_due();
@@ -708,13 +723,14 @@ impl<T: Transport> Driver<T> {
             self.timer = None;
             return Poll::Pending;
         };
+        let wait = now.until(due).min(TIMER_MAX);
         match &mut self.timer {
             Some((set, _)) if *set == due => {}
             Some((set, sleep)) => {
                 *set = due;
-                sleep.as_mut().reset(tokio::time::Instant::now() + now.until(due));
+                sleep.as_mut().reset(tokio::time::Instant::now() + wait);
             }
-            None => self.timer = Some((due, Box::pin(tokio::time::sleep(now.until(due))))),
+            None => self.timer = Some((due, Box::pin(tokio::time::sleep(wait)))),
         }
         let Some((_, sleep)) = &mut self.timer else { return Poll::Pending };
         ready!(sleep.as_mut().poll(cx));
@@ -732,19 +748,37 @@ impl<T: Transport> Driver<T> {
 }
 
 impl<T> Driver<T> {
-    /// The session is over: whoever waits learns why, handlers stop.
+    /// The session is over: whoever waits learns why, handlers stop. Nobody is woken, and the session says of itself that it is
+    /// over, before nothing is taken for it any more: neither calls nor items.
     fn end(&mut self, reason: &CloseReason) {
-        self.link.close(reason.clone());
+        self.wakers.extend(self.link.shut(reason));
+        self.last_events(reason);
         for (cell, sent) in self.session.abandon_calls() {
             let delivery = if sent { Delivery::Unacknowledged } else { Delivery::NotSent };
             self.wakers.extend(cell.complete(Returned::Disconnected { delivery, reason: reason.clone() }));
         }
         self.end_streams(reason);
+        self.wakers.extend(self.link.announce_end(reason));
         self.wakers.drain(..).for_each(Waker::wake);
         for (_, mut task) in self.running.drain() {
             task.cancel();
         }
         self.session.abandon_objects();
+    }
+
+    /// Hands out what came before the end and waited for its turn: results, and the last of streams.
+    fn last_events(&mut self, reason: &CloseReason) {
+        while let Some(event) = self.session.poll_last_event() {
+            match event {
+                Event::Returned { waiter, outcome } => {
+                    let returned = returned(&waiter, outcome);
+                    self.wakers.extend(waiter.complete(returned));
+                }
+                Event::Stream(StreamEvent::Opened { slot, .. }) => self.never_opened(&slot, reason),
+                Event::Stream(event) => self.stream_event(event, time::now()),
+                Event::Begin(_) | Event::Map(_) | Event::Cancel(_) | Event::PeerClosing { .. } => {}
+            }
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     codec::{self, DecodeBudget},
     layout::Layout,
-    limits::Limits,
+    limits::{Limits, LimitsError},
     path::Path,
 };
 
@@ -397,6 +397,9 @@ pub enum CloseReason {
     /// The peer did not complete its hello within [`Limits::hello_timeout`](crate::Limits::hello_timeout).
     #[error("the peer did not say hello in time")]
     HelloTimeout,
+    /// The session could not be started with its limits.
+    #[error(transparent)]
+    Limits(#[from] LimitsError),
     /// The task that ran the session was dropped, for example because its runtime shut down.
     #[error("the session's task was dropped")]
     Aborted,

@@ -67,7 +67,7 @@ pub use error::{
     SocketError, StopReason, StreamError, StreamStopped, Upstream, Violation,
 };
 pub use layout::{Field, Layout, Leaf, Node, ObjectService, Unreached, Variant};
-pub use limits::Limits;
+pub use limits::{Limits, LimitsError};
 pub use never::Never;
 pub use path::{PATH_STEPS_MAX, Path, Step};
 pub use pipeline::{OptionPipe, Pipelined, SequencePipe, StreamPipe};

@@ -14,6 +14,10 @@ pub(crate) const DECODE_DEPTH_MAX: usize = 64;
 /// let limits = rpc_core::Limits { payload_bytes_max: 64 << 20, ..rpc_core::Limits::default() };
 /// assert_eq!(limits.calls_max, 2_048);
 /// ```
+///
+/// A field's largest value stands for no limit, and its smallest lets through nothing of what it bounds; what that refuses fails with
+/// the name of the limit, and the session goes on. Values that no honest peer could keep to are refused where a server, a client or a
+/// session is made: see [`check`](Self::check).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Calls of the peer that may be unfinished at once (waiting, running or being returned). Default 2,048; public
@@ -67,7 +71,8 @@ pub struct Limits {
     /// public 1,000. A map above it is refused with `ResourceExhausted` before it starts; where a map within it is one
     /// too many, the element fails with it.
     pub map_calls_max: usize,
-    /// How deep maps may be nested. Default 4. A deeper one is refused with `ResourceExhausted` before it starts.
+    /// How deep maps may be nested. Default 4. A deeper one is refused with `ResourceExhausted` before it starts. More than 64
+    /// count as 64: deeper programs may not fit on a stack.
     pub map_depth_max: usize,
     /// Calls and maps that the program of one `map` may consist of. Default 64. A longer one is refused with
     /// `ResourceExhausted` before it starts.
@@ -75,12 +80,13 @@ pub struct Limits {
     /// Elements of one `map` that are worked on at once, those of maps within it included. Default 16; public 4. The
     /// others wait. A `map` whose calls all have batch methods works on up to `batch_max` instead.
     pub map_concurrency: usize,
-    /// Distinct methods a peer may name in one session. Default 4,096. More breaks the protocol.
+    /// Distinct methods a peer may name in one session. Default 4,096. Calls of further ones are refused with `ResourceExhausted`.
     pub methods_max: usize,
-    /// Key and value bytes of one call's metadata, and 48 more for each entry. Default 8 KiB. More breaks the protocol;
-    /// refused before sending.
+    /// Key and value bytes of one call's metadata, and 48 more for each entry. Default 8 KiB. A call with more is
+    /// refused with `ResourceExhausted`, and not sent where this side has no more either.
     pub metadata_bytes_max: usize,
-    /// Nesting depth of a value, decoded or encoded. Default 64. Deeper is an `InvalidArgument` or `BadAnswer`.
+    /// Nesting depth of a value, decoded or encoded. Default 64. Deeper is an `InvalidArgument` or `BadAnswer`. More than 256 count as 256:
+    /// deeper values may not fit on a stack.
     pub decode_depth_max: usize,
     /// Memory a decoded value may take, as a multiple of its payload's length. Default 32.
     pub decode_budget_factor: usize,
@@ -88,27 +94,29 @@ pub struct Limits {
     pub decode_zero_sized_max: usize,
     /// The longest deadline taken from a peer; a longer one is clamped. Default one day.
     pub deadline_max: Duration,
-    /// The longest WebSocket message accepted. Default 128 KiB, twice the largest batch. A longer one closes the
-    /// socket with code 1009.
+    /// The longest WebSocket message accepted. Default 128 KiB, which peers send: less is refused. A longer one closes
+    /// the socket with code 1009.
     pub message_bytes_max: usize,
-    /// WebSocket frames one message may be split into. Default 1,024. More closes the socket.
+    /// WebSocket frames one message may be split into. Default 1,024; zero is refused. More closes the socket.
     pub message_frames_max: usize,
-    /// How long a message that has begun may take to arrive. Default 30 s.
+    /// How long a message that has begun may take to arrive. Default 30 s; zero is refused.
     pub message_timeout: Duration,
     /// Pings, pongs and closes a peer may send: a burst of this many, refilled by half as many each second. Default
-    /// 200; public 20. More closes the socket with code 4429.
+    /// 200; public 20; less than 4 is refused. More closes the socket with code 4429.
     pub control_frames_burst: u32,
-    /// HTTP request or response bytes of the WebSocket handshake. Default 16 KiB.
+    /// HTTP request or response bytes of the WebSocket handshake. Default 16 KiB; less than 1 KiB is refused.
     pub handshake_bytes_max: usize,
-    /// From the accepted connection to the end of the handshake, and from there to the hello. Default 10 s.
+    /// From the accepted connection to the end of the handshake, and from there to the hello. Default 10 s; zero is
+    /// refused.
     pub hello_timeout: Duration,
-    /// Silence after which a ping is sent. Default 20 s.
+    /// Silence after which a ping is sent. Default 20 s; zero is refused.
     pub ping_interval: Duration,
-    /// How long after a ping a silent peer is dead. Default 10 s.
+    /// How long after a ping a silent peer is dead. Default 10 s; zero is refused.
     pub ping_timeout: Duration,
-    /// How long the peer may take nothing of what waits for it before the session ends. Default 10 s.
+    /// How long the peer may take nothing of what waits for it before the session ends. Default 10 s; zero is refused.
     pub write_stall: Duration,
-    /// How long a graceful close waits for calls in flight and for the peer, and a server's for streams. Default 30 s.
+    /// How long a graceful close waits for calls in flight and for the peer, and a server's for streams. Default 30 s;
+    /// zero waits for nothing.
     pub close_timeout: Duration,
     /// How long a session with calls under way polls its socket before its thread may sleep, where that makes what it waits
     /// for come sooner. It measures by itself whether it does: between processes of one machine often, across a
@@ -181,6 +189,111 @@ impl Limits {
             ..Self::default()
         }
     }
+
+    /// Whether a session can have these limits.
+    ///
+    /// # Errors
+    /// The first that no honest peer could keep to: with it, each would be cut off. Servers, clients and sessions are not
+    /// made then.
+    pub fn check(&self) -> Result<(), LimitsError> {
+        let zero = "is zero, which no peer is fast enough for";
+        let checks = [
+            (
+                "message_bytes_max",
+                self.message_bytes_max < MESSAGE_BYTES,
+                "is less than the 128 KiB that peers send",
+            ),
+            ("message_frames_max", self.message_frames_max == 0, "is zero, and a message has at least one"),
+            ("message_timeout", self.message_timeout.is_zero(), zero),
+            (
+                "control_frames_burst",
+                self.control_frames_burst < 4,
+                "is less than 4, and a ping, a pong and a close may come at once",
+            ),
+            (
+                "handshake_bytes_max",
+                self.handshake_bytes_max < 1 << 10,
+                "is less than 1 KiB, which HTTP heads take",
+            ),
+            ("hello_timeout", self.hello_timeout.is_zero(), zero),
+            (
+                "ping_interval",
+                self.ping_interval.is_zero(),
+                "is zero, and pings without a pause are an attack",
+            ),
+            ("ping_timeout", self.ping_timeout.is_zero(), zero),
+            ("write_stall", self.write_stall.is_zero(), zero),
+        ];
+        match checks.into_iter().find(|(_, is_refused, _)| *is_refused) {
+            Some((limit, _, reason)) => Err(LimitsError { limit, reason }),
+            None => Ok(()),
+        }
+    }
+
+    /// The same limits, none beyond what can be reached: sums and multiples of them do not overflow.
+    #[cfg_attr(not(feature = "driver"), expect(dead_code, reason = "only drivers make sessions"))]
+    pub(crate) fn within_reach(self) -> Self {
+        let count = |count: usize| count.min(COUNT_MAX);
+        let bytes = |bytes: usize| bytes.min(BYTES_MAX);
+        let time = |time: Duration| time.min(TIME_MAX);
+        Self {
+            calls_max: count(self.calls_max),
+            payload_bytes_max: bytes(self.payload_bytes_max),
+            pending_bytes_max: bytes(self.pending_bytes_max),
+            held_answers_max: count(self.held_answers_max),
+            held_bytes_max: bytes(self.held_bytes_max),
+            outgoing_bytes_max: bytes(self.outgoing_bytes_max),
+            chain_depth_max: count(self.chain_depth_max),
+            exports_max: count(self.exports_max),
+            imports_max: count(self.imports_max),
+            streams_max: count(self.streams_max),
+            stream_window_bytes: bytes(self.stream_window_bytes),
+            stream_window_bytes_max: bytes(self.stream_window_bytes_max),
+            stream_buffer_bytes_max: bytes(self.stream_buffer_bytes_max),
+            batch_max: count(self.batch_max),
+            map_calls_max: count(self.map_calls_max),
+            map_depth_max: self.map_depth_max.min(64),
+            map_steps_max: count(self.map_steps_max),
+            map_concurrency: count(self.map_concurrency),
+            methods_max: count(self.methods_max),
+            metadata_bytes_max: bytes(self.metadata_bytes_max),
+            decode_depth_max: self.decode_depth_max.min(256),
+            decode_budget_factor: count(self.decode_budget_factor),
+            decode_zero_sized_max: count(self.decode_zero_sized_max),
+            deadline_max: time(self.deadline_max),
+            message_bytes_max: bytes(self.message_bytes_max),
+            message_frames_max: count(self.message_frames_max),
+            message_timeout: time(self.message_timeout),
+            control_frames_burst: self.control_frames_burst,
+            handshake_bytes_max: bytes(self.handshake_bytes_max),
+            hello_timeout: time(self.hello_timeout),
+            ping_interval: time(self.ping_interval),
+            ping_timeout: time(self.ping_timeout),
+            write_stall: time(self.write_stall),
+            close_timeout: time(self.close_timeout),
+            busy_poll: time(self.busy_poll),
+        }
+    }
+}
+
+/// No message is longer: what receivers take by default, and the least that they may.
+pub(crate) const MESSAGE_BYTES: usize = 128 << 10;
+/// More than any session has of anything, and small enough for multiples of it on machines of 32 bits.
+const COUNT_MAX: usize = 1 << 28;
+/// More than any machine has, as far as a fraction of what it could address allows.
+const BYTES_MAX: usize = usize::MAX >> 4;
+/// Thirty years: longer than any session, and within what clocks can add.
+const TIME_MAX: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
+/// Why a session cannot have these limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("`Limits::{limit}` {reason}")]
+#[non_exhaustive]
+pub struct LimitsError {
+    /// The name of the field.
+    pub limit: &'static str,
+    /// What is wrong with it.
+    pub reason: &'static str,
 }
 
 /// What an entry of metadata takes besides its bytes: two `String`s.

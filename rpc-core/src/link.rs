@@ -234,28 +234,38 @@ impl Link {
         }
     }
 
-    /// The session is over: fails what is still queued and wakes who waits for the end.
-    pub(crate) fn close(&self, reason: CloseReason) {
+    /// The session is over: fails what is still queued and wakes who waits for it or for the end.
+    pub(crate) fn close(&self, reason: &CloseReason) {
+        let mut wakers = self.shut(reason);
+        wakers.extend(self.announce_end(reason));
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// From here on nothing is taken, and what is still queued fails. Gives the wakers of who waits for that.
+    pub(crate) fn shut(&self, reason: &CloseReason) -> Vec<Waker> {
         let queue = {
             let mut outbox = lock(&self.outbox);
             if matches!(outbox.state, OutboxState::Closed(_)) {
-                return;
+                return Vec::new();
             }
             outbox.state = OutboxState::Closed(reason.clone());
             std::mem::take(&mut outbox.queue)
         };
+        let mut wakers = Vec::new();
         for submission in queue {
             if let Submission::Call(call) = submission {
-                call.cell
-                    .complete(Returned::Disconnected { delivery: Delivery::NotSent, reason: reason.clone() });
+                let returned = Returned::Disconnected { delivery: Delivery::NotSent, reason: reason.clone() };
+                wakers.extend(call.cell.complete(returned));
             }
         }
-        let wakers = {
-            let mut closed = lock(&self.closed);
-            closed.reason = Some(reason);
-            std::mem::take(&mut closed.wakers)
-        };
-        wakers.into_iter().for_each(Waker::wake);
+        wakers
+    }
+
+    /// Whoever asks learns that the session is over. Gives the wakers of who waits for that.
+    pub(crate) fn announce_end(&self, reason: &CloseReason) -> Vec<Waker> {
+        let mut closed = lock(&self.closed);
+        closed.reason.get_or_insert_with(|| reason.clone());
+        std::mem::take(&mut closed.wakers)
     }
 
     /// Why no new calls are taken, while those in flight go on.
@@ -327,7 +337,7 @@ impl Handle {
     /// Of a session that is over.
     pub(crate) fn closed() -> Self {
         let link = Arc::new(Link::new(Arc::default()));
-        link.close(CloseReason::Aborted);
+        link.close(&CloseReason::Aborted);
         Self { link, closes_on_drop: false }
     }
 
@@ -534,6 +544,17 @@ impl CallCell {
     pub(crate) fn seal(&self) -> Interest {
         let bits = self.interest.fetch_or(SEALED, Ordering::AcqRel);
         Interest { value: bits & WANTED != 0, reference: bits >= REFERENCE, detached: bits & DETACHED != 0 }
+    }
+
+    /// How calls fail that are built on this one, which was born failed. A deadline is theirs as well.
+    pub(crate) fn failure_of_dependents(self: &Arc<Self>) -> Returned {
+        match self.failure() {
+            Returned::DeadlineExceeded => Returned::DeadlineExceeded,
+            failed => {
+                let cause = OriginCause::Failed(Box::new(failed));
+                Returned::Upstream { origin: Arc::clone(self), cause }
+            }
+        }
     }
 
     pub(crate) fn add_reference(&self) {

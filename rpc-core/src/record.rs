@@ -16,9 +16,10 @@ use std::sync::{
 };
 
 use crate::{
+    context::{self, NoTimeLeft},
     descriptor::{MAP, MethodDescriptor},
     error::{Delivery, Refusal},
-    link::{CallCell, CallRejected, ErrorDecoder, Handle, OriginCause, OutgoingCall, Referable, Returned},
+    link::{CallCell, CallRejected, ErrorDecoder, Handle, OutgoingCall, Referable, Returned},
     object::{Capability, Passing},
     path::{PATH_STEPS_MAX, Path},
     promise::{Place, Promise},
@@ -431,14 +432,14 @@ impl Map<'_> {
     ) -> Result<Arc<CallCell>, Returned> {
         let source = self.place.base.cell();
         if source.id == BORN_FAILED {
-            let cause = OriginCause::Failed(Box::new(source.failure()));
-            return Err(Returned::Upstream { origin: Arc::clone(source), cause });
+            return Err(source.failure_of_dependents());
         }
         if self.place.path.steps().len() > PATH_STEPS_MAX {
             return Err(misuse(TOO_DEEP));
         }
         let Recording { captures, passed, methods, deadline, metadata, .. } = recording;
-        let deadline = deadline.into_iter().chain(crate::context::ambient_deadline()).min();
+        let inherited = context::deadline_within(None).map_err(|NoTimeLeft| Returned::DeadlineExceeded)?;
+        let deadline = deadline.into_iter().chain(inherited).min();
         let payload = payload(self.place, program, &captures);
         let bases = std::iter::once(self.place).chain(&captures).map(|place| place.base.clone()).collect();
         let handle = &source.handle;

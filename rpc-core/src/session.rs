@@ -542,6 +542,8 @@ impl<W: Waiter> Session<W> {
     /// While [`is_reading`](Self::is_reading), the message made so much work that its rest waits for
     /// [`read_on`](Self::read_on), and the next message for that.
     pub(crate) fn handle_message(&mut self, now: Time, message: Bytes) -> Result<(), Violation> {
+        // A result that comes after its call's deadline is too late, whenever the timer fires.
+        self.calls.expire_deadlines(now, &mut self.outgoing);
         self.reading = Some(FrameReader::new(message));
         self.read_on(now)
     }
@@ -976,6 +978,15 @@ impl<W: Waiter> Session<W> {
         })
     }
 
+    /// What is left to be told when the session has ended: results that are here, and what came of streams. No call starts any
+    /// more.
+    pub(crate) fn poll_last_event(&mut self) -> Option<Event<W>> {
+        if let Some((waiter, outcome)) = self.calls.pop_finished() {
+            return Some(Event::Returned { waiter, outcome });
+        }
+        self.outgoing.streams.pop_event().map(Event::Stream)
+    }
+
     /// Calls of the peer that may start.
     pub(crate) fn calls_waiting(&self) -> usize {
         self.answers.waiting()
@@ -989,7 +1000,7 @@ impl<W: Waiter> Session<W> {
     /// At most `many` more calls of the peer that may start and are of the same method as `first`, which has just been
     /// polled; in the order in which they became ready.
     pub(crate) fn poll_alike(&mut self, first: &Begin, many: usize) -> Vec<Begin> {
-        self.answers.pop_alike(first, many)
+        self.answers.pop_alike(first, many, &mut self.outgoing)
     }
 
     /// Whether calls wait to be sealed.

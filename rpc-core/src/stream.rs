@@ -29,6 +29,8 @@ use serde::{
 };
 
 use self::source::FromStream;
+#[cfg(feature = "driver")]
+pub(crate) use self::source::Stop;
 pub use self::{
     broadcast::{Broadcast, Slow},
     channel::StreamSender,

@@ -12,21 +12,20 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     args::IntoArg,
-    codec, context,
+    codec,
+    context::{self, NoTimeLeft},
     descriptor::{MethodDescriptor, ServiceDescriptor},
     dispatch::Service,
     error::{CloseReason, Delivery, Refusal},
     limits::metadata_bytes,
-    link::{
-        CallCell, CallRejected, ErrorDecoder, Handle, Link, OriginCause, OutgoingCall, Referable, Returned,
-    },
+    link::{CallCell, CallRejected, ErrorDecoder, Handle, Link, OutgoingCall, Referable, Returned},
     object::{self, Behaviour, Capability, Import, LocalObject, Passed, Passing},
     pipeline::PipeAt,
     promise::{Place, Promise, RawCall, decode_error},
     record::{self, RecordedCall, RecordedTarget, Recorder},
     session::{CallExtras, CallTarget, MethodName},
     small_bytes::SmallBytes,
-    time::{self, Time},
+    time::Time,
     wire::{CallId, METHOD_GET, MethodNumber, slots},
 };
 
@@ -42,7 +41,9 @@ pub trait ServiceClient: Sized + Clone + Send + Sync + 'static {
     fn stub(&self) -> &Stub;
 
     /// The same client, whose calls must return within `limit`. The deadline travels with each call and is inherited
-    /// by calls built on its result and by calls its handler makes.
+    /// by calls built on its result and by calls its handler makes. Once it has passed, a call is not sent, its handler is not
+    /// started, and a result that comes is dropped: the call fails with
+    /// [`CallError::DeadlineExceeded`](crate::CallError::DeadlineExceeded). Of no time at all, always.
     ///
     /// A call that has waited for three quarters of that to be sent, or as long at the peer to be started, because there
     /// is more to do than can be done, is answered as if its deadline had passed: of calls that are started just in time
@@ -423,6 +424,9 @@ pub enum NotSent {
     /// A promise it was built on had failed already.
     #[error("a promise the call was built on had failed")]
     Upstream,
+    /// Its deadline had passed already.
+    #[error("the deadline passed before the call was sent")]
+    DeadlineExceeded,
     /// The session is over or takes no new calls.
     #[error("the session takes no calls")]
     Disconnected(#[source] CloseReason),
@@ -433,6 +437,7 @@ impl From<Returned> for NotSent {
         match returned {
             Returned::Refused(refusal) => Self::Refused(refusal),
             Returned::Disconnected { reason, .. } => Self::Disconnected(reason),
+            Returned::DeadlineExceeded => Self::DeadlineExceeded,
             _ => Self::Upstream,
         }
     }
@@ -579,8 +584,7 @@ impl<'a> Arguments<'a> {
             self.beside().recorders.push(Arc::clone(&recorded.recorder));
             return true;
         } else if base.id == BORN_FAILED {
-            let cause = OriginCause::Failed(Box::new(base.failure()));
-            self.fail(ArgumentFault::Upstream(Returned::Upstream { origin: Arc::clone(base), cause }));
+            self.fail(ArgumentFault::Upstream(base.failure_of_dependents()));
         } else if place.path.steps().len() > crate::path::PATH_STEPS_MAX {
             self.fail(ArgumentFault::Misuse("it lies deeper inside a result than paths may reach"));
         } else {
@@ -635,8 +639,9 @@ impl<'a> Arguments<'a> {
             bases.extend(target);
         }
         let mut metadata = Vec::new();
-        let mut deadline = context::ambient_deadline();
+        let mut limit = None;
         if let Some(options) = &stub.options {
+            limit = options.deadline;
             metadata = options.metadata.clone();
             if metadata_bytes(&metadata) > self.link.limits.metadata_bytes_max {
                 return Err(Returned::Refused(Refusal::ResourceExhausted {
@@ -644,9 +649,8 @@ impl<'a> Arguments<'a> {
                     retry_after: None,
                 }));
             }
-            let own = options.deadline.map(|limit| time::now() + limit);
-            deadline = own.into_iter().chain(deadline).min();
         }
+        let deadline = context::deadline_within(limit).map_err(|NoTimeLeft| Returned::DeadlineExceeded)?;
         let payload = match self.tail {
             None => SmallBytes::from_scratch(self.payload),
             Some(tail) => SmallBytes::joined(&self.payload, tail),

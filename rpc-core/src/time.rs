@@ -17,11 +17,11 @@ impl Time {
 }
 
 impl Time {
-    /// When a call that has waited since `self` is not worth starting any more, if it must be answered by `deadline`: a
+    /// From when on a call that has waited since `self` is not worth starting any more, if it must be answered by `deadline`: a
     /// quarter of its time is for doing it and for the way back. What is started later is answered too late, and
-    /// where there is more to do than can be done, all calls would be.
+    /// where there is more to do than can be done, all calls would be. At its deadline at the latest, also without any time.
     pub(crate) fn too_late(self, deadline: Self) -> Self {
-        self + self.until(deadline) * 3 / 4
+        (self + self.until(deadline) * 3 / 4 + Duration::from_micros(1)).min(deadline)
     }
 }
 

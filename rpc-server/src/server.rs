@@ -9,7 +9,7 @@ use std::{
 };
 
 use rpc_core::{
-    CloseReason, Limits, Peer, Principal, Service, Services, SessionHandle,
+    CloseReason, Limits, LimitsError, Peer, Principal, Service, Services, SessionHandle,
     driver::{self, SessionConfig, Side},
     websocket::{HandshakeError, HandshakeRequest, Rejection, Socket},
 };
@@ -123,8 +123,10 @@ impl ServerBuilder {
     /// Listens on an address; port 0 lets the system choose, see [`Listening::local_addr`].
     ///
     /// # Errors
-    /// The system's, for example that the address is taken.
+    /// The system's, for example that the address is taken; or a [`LimitsError`](rpc_core::LimitsError), when no session can have
+    /// the limits.
     pub async fn bind(self, address: impl ToSocketAddrs) -> io::Result<Listening> {
+        check_limits(&self.limits)?;
         let mut error = io::Error::new(io::ErrorKind::InvalidInput, "the address names no socket");
         for address in tokio::net::lookup_host(address).await? {
             match listen::bind(address) {
@@ -138,7 +140,7 @@ impl ServerBuilder {
     /// Serves on a listener that is bound already, until [`ServerHandle::shutdown`].
     ///
     /// # Errors
-    /// None at present; errors of single connections end only these.
+    /// A [`LimitsError`](rpc_core::LimitsError), when no session can have the limits. Errors of single connections end only these.
     ///
     /// # Cancel safety
     /// Dropping the future closes the listener; open sessions go on in their own tasks.
@@ -181,6 +183,13 @@ pub enum ServeError {
     /// The server was shut down before the stream was a session.
     #[error("the server is shutting down")]
     ShuttingDown,
+    /// No session can have these limits.
+    #[error(transparent)]
+    Limits(#[from] LimitsError),
+}
+
+fn check_limits(limits: &Limits) -> io::Result<()> {
+    limits.check().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
 }
 
 impl Server {
@@ -198,12 +207,13 @@ impl Server {
     /// at most [`Limits::close_timeout`] and a little more. Connections that are no sessions yet end at once.
     ///
     /// # Errors
-    /// None at present; errors of single connections end only these.
+    /// A [`LimitsError`](rpc_core::LimitsError), when no session can have the limits. Errors of single connections end only these.
     ///
     /// # Cancel safety
     /// Dropping the future closes the listener; open sessions go on in their own tasks.
     pub async fn serve_on(self, listener: TcpListener) -> io::Result<()> {
         let Self { shared, running, mut all_done } = self;
+        check_limits(&shared.builder.limits)?;
         let mut shutdown = shared.shutdown.subscribe();
         let on_connection = |stream, peer, permit| {
             let connection = serve_tcp(Arc::clone(&shared), stream, peer, permit);
@@ -237,6 +247,7 @@ impl Server {
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
+        self.shared.builder.limits.check()?;
         let _running = self.running.clone();
         let opened = unless_shut_down(&self.shared, Box::pin(open(&self.shared, io, address))).await?;
         Ok(run_session(&self.shared, opened).await)

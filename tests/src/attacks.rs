@@ -490,7 +490,9 @@ async fn names_of_methods_are_bounded_and_unknown_ones_are_refused() {
         many = many.define(number, "People", "add", 0);
     }
     stranger.send(many).await;
-    assert_eq!(stranger.close_code().await, close_codes::PROTOCOL);
+    let refused = stranger.ask(&Call::new(13, 3_099, &[])).await;
+    assert_eq!(refused, Reply::Failed { code: EXHAUSTED, text: "methods_max".into() });
+    stranger.check_alive(14).await;
     for batch in [
         Batch::default().define(4_000, "People", &"x".repeat(4_097), 0),
         Batch::default().define(0, "People", "add", 0),
@@ -513,11 +515,13 @@ async fn metadata_is_bounded_in_bytes_and_entries() {
     let mut stranger = Stranger::connect(&server).await;
     let trace = (b"trace".to_vec(), vec![b'x'; 8_000]);
     assert_eq!(stranger.ask(&with(vec![trace])).await, Reply::Value(vec![251, 0x40, 0x1f]));
-    for metadata in [vec![(b"trace".to_vec(), vec![b'x'; 8 << 10])], vec![(b"k".to_vec(), vec![0xff])]] {
-        let mut stranger = Stranger::connect(&server).await;
-        stranger.send(Batch::default().call(&with(metadata))).await;
-        assert_eq!(stranger.close_code().await, close_codes::PROTOCOL);
-    }
+    let long = Call { id: 2, ..with(vec![(b"trace".to_vec(), vec![b'x'; 8 << 10])]) };
+    let refused = Reply::Failed { code: EXHAUSTED, text: "metadata_bytes_max".into() };
+    assert_eq!(stranger.ask(&long).await, refused);
+    stranger.check_alive(3).await;
+    let mut stranger = Stranger::connect(&server).await;
+    stranger.send(Batch::default().call(&with(vec![(b"k".to_vec(), vec![0xff])]))).await;
+    assert_eq!(stranger.close_code().await, close_codes::PROTOCOL);
     healthy.check().await;
 }
 

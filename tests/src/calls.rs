@@ -1,18 +1,21 @@
 //! What a single call promises: values, errors, deadlines, cancelling, panics, contexts.
 
 use std::{
-    future::Future,
+    future::{Future, IntoFuture},
     pin::pin,
     sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicU32, AtomicUsize, Ordering},
     },
     task::Poll,
     time::Duration,
 };
 
 use bytes::Bytes;
-use rpc_core::{CallError, Delivery, Limits, Promise, Refusal, Services, driver::SessionConfig, memory, rpc};
+use rpc_core::{
+    CallError, Delivery, Limits, NotSent, Promise, Refusal, Services, Streaming, driver::SessionConfig,
+    memory, rpc,
+};
 
 use crate::support::{PeopleClient, PeopleError, PeopleServer, Shape, UserId, Village, people, village};
 
@@ -401,4 +404,117 @@ async fn a_handler_with_a_context_is_tested_without_rpc() {
         people.add(1, 2).await.unwrap_err(),
         CallError::Disconnected { delivery: Delivery::NotSent, .. }
     ));
+}
+
+#[rpc]
+trait Clock {
+    async fn tick(&self, number: u64) -> u64;
+    #[rpc(batch = "tocks")]
+    async fn tock(&self, number: u64) -> u64;
+    async fn tocks(&self, numbers: Vec<u64>) -> Vec<u64>;
+    #[rpc(oneway)]
+    async fn strike(&self);
+    async fn ticks(&self, count: u64) -> Vec<u64>;
+    async fn follow(&self, ticks: Streaming<u64>) -> Streaming<u64>;
+    /// Lets its deadline pass, then calls `tick` of this clock.
+    async fn dawdle(&self, clock: ClockClient);
+}
+
+#[derive(Clone, Default)]
+struct Counted {
+    started: Arc<AtomicUsize>,
+    /// How calls of handlers ended that had no time left.
+    inherited: Arc<Mutex<Vec<String>>>,
+}
+
+impl Counted {
+    fn start(&self) {
+        self.started.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Clock for Counted {
+    async fn tick(&self, number: u64) -> u64 {
+        self.start();
+        number
+    }
+    async fn tock(&self, number: u64) -> u64 {
+        self.start();
+        number
+    }
+    async fn tocks(&self, numbers: Vec<u64>) -> Vec<u64> {
+        self.start();
+        numbers
+    }
+    async fn strike(&self) {
+        self.start();
+    }
+    async fn ticks(&self, count: u64) -> Vec<u64> {
+        (0..count).collect()
+    }
+    async fn follow(&self, ticks: Streaming<u64>) -> Streaming<u64> {
+        self.start();
+        ticks
+    }
+    async fn dawdle(&self, clock: ClockClient) {
+        let _ = pin!(tokio::time::advance(Duration::from_millis(500)))
+            .poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+        let awaited = clock.tick(1).into_future();
+        let oneway = clock.strike();
+        let ended = format!("{:?}, {oneway:?}", futures::FutureExt::now_or_never(awaited));
+        self.inherited.lock().unwrap().push(ended);
+    }
+}
+
+/// Through a session, and of an object of this process.
+fn clocks() -> (Counted, [ClockClient; 2]) {
+    let counted = Counted::default();
+    let session = memory::connect(Services::new().with(ClockServer::new(counted.clone())));
+    (counted.clone(), [session.service(), ClockClient::local(counted)])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_with_no_time_is_never_made() {
+    let (counted, clocks) = clocks();
+    for clock in &clocks {
+        assert_eq!(clock.tick(7).await.unwrap(), 7);
+        assert_eq!(counted.started.swap(0, Ordering::SeqCst), 1);
+        let at_once = clock.deadline(Duration::ZERO);
+        for _ in 0..200 {
+            let late = at_once.tick(1).await;
+            assert!(matches!(late, Err(CallError::DeadlineExceeded)), "{late:?}");
+        }
+        for late in rpc_core::join_all((0..200).map(|number| at_once.tock(number))).await {
+            assert!(matches!(late, Err(CallError::DeadlineExceeded)), "{late:?}");
+        }
+        // Less than the clock tells apart.
+        let late = clock.deadline(Duration::from_nanos(1)).tick(1).await;
+        assert!(matches!(late, Err(CallError::DeadlineExceeded)), "{late:?}");
+        // What is built on it has its deadline.
+        let base = at_once.tick(1);
+        let (built, mapped) = (clock.tick(&base), at_once.ticks(3).map(|tick| clock.tick(tick)));
+        assert!(matches!(built.await, Err(CallError::DeadlineExceeded)));
+        assert!(matches!(mapped.await, Err(CallError::DeadlineExceeded)));
+        assert!(matches!(base.await, Err(CallError::DeadlineExceeded)));
+        let within = clock.ticks(3).map(|tick| at_once.tick(tick)).await;
+        assert!(matches!(within, Err(CallError::DeadlineExceeded)), "{within:?}");
+        assert!(matches!(at_once.strike(), Err(NotSent::DeadlineExceeded)));
+        // The producer of a stream that it would have opened is not left alone.
+        let (sender, ticks) = Streaming::channel(1);
+        let late = at_once.follow(ticks).await;
+        assert!(matches!(late, Err(CallError::DeadlineExceeded)), "{late:?}");
+        sender.stopped().await;
+        assert_eq!(clock.tick(7).await.unwrap(), 7);
+        assert_eq!(counted.started.swap(0, Ordering::SeqCst), 1, "only the last call was made");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_whose_deadline_has_passed_makes_no_more_calls() {
+    let (counted, [clock, local]) = clocks();
+    let late = clock.deadline(Duration::from_millis(100)).dawdle(local.clone()).await;
+    assert!(matches!(late, Err(CallError::DeadlineExceeded)), "{late:?}");
+    let inherited = "Some(Err(DeadlineExceeded)), Err(DeadlineExceeded)";
+    assert_eq!(*counted.inherited.lock().unwrap(), [inherited]);
+    assert_eq!(counted.started.load(Ordering::SeqCst), 0);
 }

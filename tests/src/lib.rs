@@ -9,6 +9,7 @@ mod busy_poll;
 mod calls;
 mod endings;
 mod generated;
+mod limits;
 mod local;
 mod map;
 mod misread;

@@ -1,15 +1,20 @@
 //! Streams in every direction: what arrives, what stops, what is bounded, and how they end.
 
 use std::{
+    pin::pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    task::Context,
     time::Duration,
 };
 
 use bytes::Bytes;
-use futures::{StreamExt, stream};
+use futures::{
+    FutureExt, StreamExt, stream,
+    task::{ArcWake, waker},
+};
 use rpc_client::Client;
 use rpc_core::{
     Broadcast, CallError, CloseReason, ElementError, Limits, Refusal, Services, SessionHandle, Slow,
@@ -383,6 +388,113 @@ async fn a_producer_learns_why_nobody_reads_on() {
     let (sender, stream) = Streaming::<u64>::channel(1);
     drop(stream);
     assert!(matches!(sender.stopped().await, StopReason::NotWanted));
+}
+
+/// Sends an item at the very moment at which it is woken, on whichever thread that is.
+struct SendsWhenWoken {
+    sender: Mutex<StreamSender<u64>>,
+    sent: Mutex<Option<Result<(), StopReason>>>,
+}
+
+impl SendsWhenWoken {
+    fn of(sender: &StreamSender<u64>) -> Arc<Self> {
+        Arc::new(Self { sender: Mutex::new(sender.clone()), sent: Mutex::default() })
+    }
+
+    /// Has it woken by `event`, which must not have happened.
+    fn on(self: &Arc<Self>, event: std::pin::Pin<&mut impl Future>) {
+        assert!(event.poll(&mut Context::from_waker(&waker(Arc::clone(self)))).is_pending());
+    }
+
+    fn is_woken(&self) -> bool {
+        self.sent.lock().unwrap().is_some()
+    }
+
+    #[track_caller]
+    fn check_refused(&self) -> StopReason {
+        match self.sent.lock().unwrap().take() {
+            Some(Err(reason)) => reason,
+            sent => panic!("the item of a sender that knew was not refused: {sent:?}"),
+        }
+    }
+}
+
+impl ArcWake for SendsWhenWoken {
+    fn wake_by_ref(this: &Arc<Self>) {
+        let sent = this.sender.lock().unwrap().send(2).now_or_never().expect("there is room");
+        this.sent.lock().unwrap().get_or_insert(sent.map_err(|stopped| stopped.reason));
+    }
+}
+
+#[tokio::test]
+async fn no_item_is_taken_once_its_sender_can_know_that_the_reader_is_gone() {
+    // Read in this process.
+    let (sender, stream) = Streaming::channel(16);
+    let knows = SendsWhenWoken::of(&sender);
+    let mut stopped = pin!(sender.stopped());
+    knows.on(stopped.as_mut());
+    drop(stream);
+    assert!(matches!(knows.check_refused(), StopReason::NotWanted));
+
+    let (sender, stream) = Streaming::channel(16);
+    let knows = SendsWhenWoken::of(&sender);
+    let mut stopped = pin!(sender.stopped());
+    knows.on(stopped.as_mut());
+    stream.refuse("no more");
+    assert!(matches!(knows.check_refused(), StopReason::Refused { reason } if reason == "no more"));
+
+    // Read by a peer, in windows and one by one.
+    let (spring, source) = spring();
+    for one_by_one in [false, true] {
+        let (sender, stream) = Streaming::channel(16);
+        let stream = if one_by_one { stream.one_by_one() } else { stream };
+        let knows = SendsWhenWoken::of(&sender);
+        let mut stopped = pin!(sender.stopped());
+        knows.on(stopped.as_mut());
+        spring.hold(stream).await.unwrap();
+        source.held.lock().unwrap().clear();
+        until(|| knows.is_woken()).await;
+        assert!(matches!(knows.check_refused(), StopReason::NotWanted));
+    }
+}
+
+#[tokio::test]
+async fn no_item_is_taken_once_its_sender_can_know_that_the_session_is_over() {
+    let services = Services::new().with(SpringServer::new(Source::default()));
+    let limits = Limits { close_timeout: Duration::from_millis(50), ..Limits::default() };
+    let config = |services| SessionConfig { services, limits: limits.clone(), ..SessionConfig::default() };
+    let (client, server) = memory::connect_with(config(Services::new()), config(services));
+    let spring: SpringClient = client.service();
+    let (sender, stream) = Streaming::channel(16);
+    spring.hold(stream).await.unwrap();
+    let (by_session, by_call) = (SendsWhenWoken::of(&sender), SendsWhenWoken::of(&sender));
+    let mut closed = pin!(client.closed());
+    by_session.on(closed.as_mut());
+    let mut call = pin!(spring.length(Streaming::new(stream::pending())).into_future());
+    by_call.on(call.as_mut());
+    while server.stats().await.answers_unfinished == 0 {
+        tokio::task::yield_now().await;
+    }
+    server.close().await;
+    until(|| by_session.is_woken() && by_call.is_woken()).await;
+    let call = call.await;
+    assert!(matches!(call, Err(CallError::Disconnected { .. })), "{call:?}");
+    for knows in [by_session, by_call] {
+        assert!(matches!(knows.check_refused(), StopReason::Disconnected(CloseReason::Peer { .. })));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sender_that_was_told_of_the_end_sends_nothing_however_the_threads_run() {
+    let (spring, _) = spring();
+    for round in 0..2_000 {
+        let (mut sender, stream) = Streaming::channel(4);
+        let first = spring.first(stream).into_future();
+        sender.send(1).await.unwrap();
+        assert_eq!(first.await.unwrap(), 1);
+        assert!(matches!(sender.stopped().await, StopReason::NotWanted));
+        assert!(sender.send(2).await.is_err(), "round {round}");
+    }
 }
 
 #[tokio::test]

@@ -1,11 +1,11 @@
 //! How long a driver, or what it runs, keeps its thread: turns are bounded, whatever waits to be read, sent or made.
 
 use std::{
-    future::poll_fn,
+    future::{IntoFuture, poll_fn},
     pin::{Pin, pin},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -13,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use rpc_core::{
-    CloseReason, Limits, Services, SocketError, Streaming,
+    CloseReason, Limits, Services, SocketError, StreamError, Streaming,
     driver::{self, SessionConfig, Side},
     memory::{self, MemoryTransport},
     rpc,
@@ -30,6 +30,19 @@ trait Store {
 #[rpc]
 trait Source {
     async fn numbers(&self) -> Streaming<u64>;
+}
+
+#[rpc]
+trait Tap {
+    async fn same(&self, numbers: Streaming<u64>) -> Streaming<u64>;
+}
+
+struct Same;
+
+impl Tap for Same {
+    async fn same(&self, numbers: Streaming<u64>) -> Streaming<u64> {
+        numbers
+    }
 }
 
 struct Making {
@@ -213,4 +226,65 @@ async fn a_producer_that_has_more_lets_other_tasks_run_between_its_portions() {
     bystander.abort();
     let longest = longest.load(Ordering::Relaxed);
     assert!((PORTION / 2 / ITEM..=PORTION / ITEM).contains(&longest), "{longest} items were made at once");
+}
+
+/// Adds to each message what no peer says, once it is told to.
+struct Spoiled {
+    transport: MemoryTransport,
+    spoil: Arc<AtomicBool>,
+}
+
+impl Transport for Spoiled {
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SocketError>>> {
+        let spoil = |message: Bytes| match self.spoil.load(Ordering::Relaxed) {
+            true => [&message[..], &[0xff; 8]].concat().into(),
+            false => message,
+        };
+        self.transport.poll_receive(cx).map(|message| message.map(|message| message.map(spoil)))
+    }
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
+        self.transport.poll_ready(cx)
+    }
+
+    fn send(&mut self, message: Message) -> Result<(), SocketError> {
+        self.transport.send(message)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
+        self.transport.poll_flush(cx)
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>, code: u16, reason: &str) -> Poll<Result<(), SocketError>> {
+        self.transport.poll_close(cx, code, reason)
+    }
+}
+
+/// The caller must not wait for ever because the session ended between the arrival of its result and its turn.
+#[tokio::test(start_paused = true)]
+async fn what_came_before_the_session_ended_reaches_who_waits_for_it() {
+    let (near, far) = memory::pipe();
+    let spoil = Arc::new(AtomicBool::new(false));
+    let near = Spoiled { transport: near, spoil: Arc::clone(&spoil) };
+    let services = Services::new().with(StoreServer::new(Counting::default())).with(TapServer::new(Same));
+    let (client, client_driver) = driver::start(near, Side::Client, SessionConfig::default());
+    let (_server, server_driver) =
+        driver::start(far, Side::Server, SessionConfig { services, ..SessionConfig::default() });
+    tokio::spawn(client_driver);
+    tokio::spawn(server_driver);
+    let (store, tap): (StoreClient, TapClient) = (client.service(), client.service());
+    let (mut opener, numbers) = Streaming::channel(1);
+    let mut numbers = tap.same(numbers).await.unwrap();
+    opener.send(1).await.unwrap();
+    assert_eq!(numbers.next().await.unwrap().unwrap(), 1);
+    spoil.store(true, Ordering::Relaxed);
+    // The end of the stream and the result come in one message, and behind them what ends the session.
+    opener.finish();
+    let put =
+        tokio::time::timeout(Duration::from_secs(60), store.put(Bytes::from_static(b"last")).into_future());
+    assert_eq!(put.await.expect("the result is here").unwrap(), 4);
+    assert!(matches!(client.closed().await, CloseReason::Violation(_)));
+    let next = tokio::time::timeout(Duration::from_secs(60), numbers.next());
+    let next = next.await.expect("the stream has an end");
+    assert!(matches!(next, None | Some(Err(StreamError::Disconnected(_)))), "{next:?}");
 }

@@ -117,17 +117,19 @@ impl ServiceClient for Client {
 
 impl Client {
     fn echo(&self, value: Node<0, 0>) -> Promise<Node<0, 0>, Never> {
-        let mut call = Stub::begin(&self.0, 0);
+        let session = self.0.session();
+        let mut call = self.0.begin(&session, 0);
         CallBuilder::argument::<Node<0, 0>>(&mut call, value);
         call.send()
     }
 
     fn make(&self) -> Promise<Node<0, 0>, Never> {
-        Stub::begin(&self.0, 1).send()
+        self.0.begin(&self.0.session(), 1).send()
     }
 
     fn take(&self, part: Promise<Node<0, 0>, Never>) -> Promise<String, Never> {
-        let mut call = Stub::begin(&self.0, 2);
+        let session = self.0.session();
+        let mut call = self.0.begin(&session, 2);
         CallBuilder::argument::<Node<0, 0>>(&mut call, part);
         call.send()
     }

@@ -330,6 +330,12 @@ fn nested_boxes_are_too_deep() {
     assert_eq!(decoded::<List>(&bytes), Err(DecodeError::TooDeep(64)));
     assert_eq!(decoded::<Bare>(&bytes), Err(DecodeError::TooDeep(64)));
     assert_eq!(decoded::<Endless>(&bytes), Err(DecodeError::TooDeep(64)));
+
+    // Without a limit there is one all the same: what fits on the stack of a worker thread.
+    let unlimited = Limits { decode_depth_max: usize::MAX, ..Limits::default() }.within_reach();
+    let decoding = move || decode::<List>(&bytes, DecodeBudget::from(&unlimited));
+    let thread = std::thread::Builder::new().stack_size(1 << 20).spawn(decoding).unwrap();
+    assert_eq!(thread.join().unwrap(), Err(DecodeError::TooDeep(256)));
 }
 
 #[test]

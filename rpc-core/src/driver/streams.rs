@@ -7,7 +7,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use futures::task::AtomicWaker;
@@ -19,7 +19,7 @@ use crate::{
     link::{Link, Submission},
     object::drop_quietly,
     session::streams::StreamEvent,
-    stream::{Ending, Fill, Piece, Reading, Source, poll_fill},
+    stream::{Ending, Fill, Piece, Reading, Source, Stop, StreamSlot, poll_fill},
     time::Time,
     wire::StreamId,
 };
@@ -66,14 +66,19 @@ pub(super) struct Producer {
     /// What it may add; below zero after an item that took more than there was.
     room: AtomicI64,
     stopped: OnceLock<StopReason>,
+    /// Whoever puts the items in, who takes no more from then on.
+    stop: Option<Arc<dyn Stop>>,
     waker: AtomicWaker,
     backlog: Arc<Backlog>,
 }
 
 impl Producer {
-    pub(super) fn stop(&self, reason: StopReason) {
+    /// Gives the wakers of who waits to hear of it.
+    pub(super) fn stop(&self, reason: StopReason) -> Vec<Waker> {
+        let waiting = self.stop.as_ref().map_or_else(Vec::new, |stop| stop.stop(&reason));
         let _ = self.stopped.set(reason);
         self.waker.wake();
+        waiting
     }
 }
 
@@ -85,6 +90,7 @@ impl<T> Driver<T> {
                 let producer = Arc::new(Producer {
                     room: AtomicI64::new(0),
                     stopped: OnceLock::new(),
+                    stop: reading.stop(),
                     waker: AtomicWaker::new(),
                     backlog: Arc::clone(&self.backlog),
                 });
@@ -99,7 +105,7 @@ impl<T> Driver<T> {
             }
             StreamEvent::Stopped { stream, reason } => {
                 if let Some(producer) = self.producers.remove(&stream) {
-                    producer.stop(reason);
+                    self.wakers.extend(producer.stop(reason));
                 }
             }
             StreamEvent::Arrived { inlet, piece } => self.wakers.extend(inlet.push(piece)),
@@ -135,6 +141,13 @@ impl<T> Driver<T> {
         }
     }
 
+    /// The session is over before the producer was started.
+    pub(super) fn never_opened(&mut self, slot: &StreamSlot, reason: &CloseReason) {
+        let Some(mut reading) = slot.take() else { return };
+        reading.stopped(&StopReason::Disconnected(reason.clone()));
+        drop_quietly(reading, "the producer of a stream");
+    }
+
     /// The session is over: readers and producers learn why.
     pub(super) fn end_streams(&mut self, reason: &CloseReason) {
         let (inlets, _) = self.session.abandon_streams();
@@ -142,7 +155,7 @@ impl<T> Driver<T> {
             self.wakers.extend(inlet.push(Piece::End(Ending::Disconnected(reason.clone()))));
         }
         for (_, producer) in self.producers.drain() {
-            producer.stop(StopReason::Disconnected(reason.clone()));
+            self.wakers.extend(producer.stop(StopReason::Disconnected(reason.clone())));
         }
     }
 }

@@ -1,9 +1,15 @@
 //! What callers and the driver do at the same time, step by step on one thread.
 
-use futures::task::noop_waker_ref;
+use std::future::IntoFuture;
+
+use futures::{
+    FutureExt,
+    task::{ArcWake, noop_waker_ref, waker},
+};
 
 use super::*;
 use crate::{
+    error::CallError,
     promise::Promise,
     session::things::{THING, Trouble},
     stub::Stub,
@@ -43,4 +49,30 @@ fn a_call_keeps_what_it_is_built_on_until_the_driver_has_taken_it() {
     drop(second);
     assert!(matches!(&taken(&link)[..], [Submission::Released(id)] if *id == first.id));
     drop(built);
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl ArcWake for Woken {
+    fn wake_by_ref(this: &Arc<Self>) {
+        this.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn who_waits_for_a_call_that_was_never_taken_is_woken_at_the_end() {
+    let link = Arc::new(Link::new(Arc::default()));
+    let handle = Arc::new(Handle { link: Arc::clone(&link), closes_on_drop: false });
+    let stub = Stub::root(handle, &THING);
+    let session = stub.session();
+    let mut call = stub.begin(&session, COUNT);
+    call.argument::<u64>(3);
+    let mut call = call.send::<u64, Trouble>().into_future();
+    let woken = Arc::new(Woken::default());
+    assert!(call.poll_unpin(&mut Context::from_waker(&waker(Arc::clone(&woken)))).is_pending());
+    link.close(&CloseReason::Local);
+    assert!(woken.0.load(Ordering::SeqCst));
+    let returned = call.now_or_never().unwrap();
+    assert!(matches!(returned, Err(CallError::Disconnected { delivery: Delivery::NotSent, .. })));
 }

@@ -421,9 +421,6 @@ impl Answers {
             return Err(Violation::IdReused(id.0));
         }
         self.last = id;
-        if metadata_bytes(&arriving.call.metadata) > self.limits.metadata_bytes_max {
-            return Err(Violation::Limit("metadata_bytes_max"));
-        }
         if let Some(limit) = self.broken_limit(outgoing) {
             return Err(Violation::Limit(limit));
         }
@@ -471,6 +468,9 @@ impl Answers {
         // A caller that has not been welcomed does not know what is taken.
         if *length > limits.payload_bytes_max {
             return Some(exhausted("payload_bytes_max"));
+        }
+        if metadata_bytes(&call.metadata) > limits.metadata_bytes_max {
+            return Some(exhausted("metadata_bytes_max"));
         }
         if self.unfinished >= limits.calls_max {
             return Some(exhausted("calls_max"));
@@ -608,6 +608,10 @@ impl Answers {
         let Some(source) = self.table.get(&base).filter(|source| base != id && source.want.keep) else {
             return Err(refuse(&format!("the result of call {} is not held", base.0)));
         };
+        // Of a method that was refused, no layout is known; it failed when it came.
+        if let (Stage::Failed { origin }, Method::Refused(_)) = (&source.stage, &source.method) {
+            return Err(NoValue::Upstream { origin: *origin, missed: None });
+        }
         let layout =
             self.check_layout(id, place, source, &path, as_some).map_err(|reason| refuse(&reason))?;
         let deadline = source.deadline.filter(|_| !source.returned);
@@ -967,17 +971,21 @@ impl Answers {
 
     /// At most `many` other calls of the same method that may start, taken out of their places behind `first`. What is
     /// ordered stays so: there only calls are taken that no call of another method of the service stands before.
-    pub(crate) fn pop_alike(&mut self, first: &Begin, many: usize) -> Vec<Begin> {
+    pub(crate) fn pop_alike(&mut self, first: &Begin, many: usize, outgoing: &mut Outgoing) -> Vec<Begin> {
         let mut alike = Vec::new();
         let mut passed = Vec::new();
         while alike.len() < many
             && let Some(step) = self.steps.pop_front()
         {
-            let HandlerStep::Begin(id, _) = step else {
+            let HandlerStep::Begin(id, since) = step else {
                 passed.push(step);
                 continue;
             };
             let Some(answer) = self.table.get(&id) else { continue };
+            if is_too_late(since, answer.deadline, self.now) {
+                self.give_up(id, outgoing);
+                continue;
+            }
             match &answer.method {
                 Method::Known(known)
                     if std::ptr::eq(known.descriptor, first.descriptor)
@@ -1500,7 +1508,7 @@ impl Argument {
 
 /// Whether a call that could have started then is not worth starting now.
 fn is_too_late(since: Time, deadline: Option<Time>, now: Time) -> bool {
-    deadline.is_some_and(|deadline| since.too_late(deadline) < now)
+    deadline.is_some_and(|deadline| since.too_late(deadline) <= now)
 }
 
 /// What a table takes that came with a call.

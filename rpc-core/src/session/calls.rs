@@ -317,11 +317,12 @@ impl<W: Waiter> Calls<W> {
         methods: &mut OwnMethods,
         outgoing: &mut Outgoing,
     ) {
+        self.expire_deadlines(now, outgoing);
         self.read_interest(outgoing);
         let sent_before = outgoing.sent_bytes();
         while let Some(queued) = self.queue.front() {
             let unsent = self.table.get(&queued.id).is_some_and(Entry::is_unsent);
-            if unsent && queued.late.is_some_and(|late| late < now) {
+            if unsent && queued.late.is_some_and(|late| late <= now) {
                 let id = queued.id;
                 self.queue.pop_front();
                 self.sealed -= 1;
@@ -736,12 +737,17 @@ impl<W: Waiter> Calls<W> {
         self.deadlines.push(Reverse((deadline, id)));
     }
 
-    /// Ends the wait for calls whose deadline has passed. The peer is told; its late answer is dropped.
+    /// Does what is due.
     pub(crate) fn expire(&mut self, now: Time, outgoing: &mut Outgoing) {
         // Releases that are due are queued though the socket may have no room: what stays due makes the driver spin.
         if self.release_due.is_some_and(|due| due <= now) {
             self.send_releases(now, outgoing);
         }
+        self.expire_deadlines(now, outgoing);
+    }
+
+    /// Ends the wait for calls whose deadline has passed. The peer is told; its late answer is dropped.
+    pub(crate) fn expire_deadlines(&mut self, now: Time, outgoing: &mut Outgoing) {
         while let Some(Reverse((at, id))) = self.deadlines.peek().copied() {
             if at > now {
                 break;

@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
+use super::exhausted;
 use crate::{
     descriptor::{MethodDescriptor, ServiceDescriptor},
     error::Violation,
@@ -105,12 +106,14 @@ pub(crate) struct PeerMethods {
     at_root: usize,
     named: FxHashMap<u32, Method>,
     methods_max: usize,
+    /// What numbers stand for of which nothing is known: once the peer has named more than is kept, they may be of those.
+    unknown: Option<Method>,
 }
 
 impl PeerMethods {
     pub(crate) fn new(services: Vec<&'static ServiceDescriptor>, methods_max: usize) -> Self {
         let at_root = services.len();
-        let mut methods = Self { services, at_root, named: FxHashMap::default(), methods_max };
+        let mut methods = Self { services, at_root, named: FxHashMap::default(), methods_max, unknown: None };
         for index in 0..at_root {
             methods.learn_objects_of(methods.services[index]);
         }
@@ -137,14 +140,17 @@ impl PeerMethods {
     }
 
     pub(crate) fn define(&mut self, define: Define) -> Result<(), Violation> {
-        if self.named.len() >= self.methods_max {
-            return Err(Violation::Limit("methods_max"));
-        }
         let number = define.number;
-        let method = self.find(&define);
-        if number.0 < METHOD_FIRST.0 || self.named.insert(number.0, method).is_some() {
+        if number.0 < METHOD_FIRST.0 || self.named.contains_key(&number.0) {
             return Err(Violation::MethodRedefined(number.0));
         }
+        if self.named.len() >= self.methods_max {
+            // The peer does not know how many are taken.
+            self.unknown = Some(Method::Refused(exhausted("methods_max")));
+            return Ok(());
+        }
+        let method = self.find(&define);
+        self.named.insert(number.0, method);
         Ok(())
     }
 
@@ -171,7 +177,7 @@ impl PeerMethods {
 
     /// What a number stands for that a program names; `None` for those that were not defined.
     pub(crate) fn find_number(&self, number: MethodNumber) -> Option<&Method> {
-        self.named.get(&number.0)
+        self.named.get(&number.0).or(self.unknown.as_ref())
     }
 
     pub(crate) fn resolve(&self, number: MethodNumber) -> Result<Method, Violation> {
@@ -181,6 +187,6 @@ impl PeerMethods {
         if number == METHOD_MAP {
             return Ok(Method::Map);
         }
-        self.named.get(&number.0).cloned().ok_or(Violation::UnknownMethodNumber(number.0))
+        self.find_number(number).cloned().ok_or(Violation::UnknownMethodNumber(number.0))
     }
 }

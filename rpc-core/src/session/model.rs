@@ -700,7 +700,7 @@ impl Talk {
                 None => matches!(made.natural, Natural::Overflow) && bytes.bytes == encoded(&"overflow"),
             },
             CallOutcome::Failed(Failure::DeadlineExceeded) => {
-                let is_late = made.late.is_some_and(|late| !made.begun && late < self.pair.now);
+                let is_late = made.late.is_some_and(|late| !made.begun && late <= self.pair.now);
                 is_late || made.deadline.is_some_and(|deadline| deadline <= self.pair.now)
             }
             CallOutcome::Failed(Failure::ResourceExhausted { .. }) => self.expect == Expect::Refusals,

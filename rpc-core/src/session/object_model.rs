@@ -792,7 +792,7 @@ impl Talk {
             CallOutcome::Value(_) => ended.is_some_and(Ended::is_value),
             CallOutcome::Error(_) => matches!(ended, Some(Ended::Trouble(_))),
             CallOutcome::Failed(Failure::DeadlineExceeded) => {
-                let is_late = made.late.is_some_and(|late| !made.begun && late < self.pair.now);
+                let is_late = made.late.is_some_and(|late| !made.begun && late <= self.pair.now);
                 is_late || made.deadline.is_some_and(|deadline| deadline <= self.pair.now)
             }
             CallOutcome::Failed(Failure::ResourceExhausted { .. }) => self.expect == Expect::Refusals,

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::{objects::Objects, streams::Streams};
 use crate::{
+    limits::MESSAGE_BYTES,
     message::{Message, Out},
     small_bytes::SmallBytes,
     time::Time,
@@ -17,8 +18,6 @@ use crate::{
     },
 };
 
-/// No message is longer: what receivers take by default.
-const MESSAGE_BYTES: usize = 128 << 10;
 /// Streams fill a message up to this. A chunk, which may be the last that is added, is at most twice as long.
 const STREAM_BYTES: usize = 32 << 10;
 

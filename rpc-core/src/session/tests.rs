@@ -623,6 +623,111 @@ fn a_deadline_ends_the_wait_on_both_sides() {
 }
 
 #[test]
+fn a_call_whose_deadline_has_passed_is_not_sent() {
+    let mut pair = Pair::new();
+    pair.run();
+    pair.advance(Duration::from_millis(10));
+    for before in [0, 1, 10] {
+        let passed = Some(crate::time::Time::ZERO + Duration::from_millis(10 - before));
+        let awaited = pair.client.call_until(ADD, &[1.into(), 2.into()], passed);
+        pair.client.release(&awaited);
+        let kept = pair.client.call_until(ADD, &[1.into(), 2.into()], passed);
+        let built_on_it = add(&mut pair, &kept, 1);
+        let dropped = pair.client.call_until(ADD, &[1.into(), 2.into()], passed);
+        pair.client.detach(&dropped);
+        pair.run();
+        for call in [awaited, kept, built_on_it] {
+            assert_eq!(call.failure(), Failure::DeadlineExceeded);
+            pair.client.release(&call);
+        }
+        assert_eq!(dropped.outcome(), None);
+        pair.run();
+        assert_eq!(pair.client.take_frames(), []);
+        pair.client.session.check_empty();
+    }
+    assert_eq!(pair.server.log, [""; 0]);
+}
+
+/// Time as the sides see it may be ahead of their timers.
+#[test]
+fn a_result_that_comes_after_the_deadline_is_too_late() {
+    for (waited, is_late) in [(99, false), (100, true), (101, true)] {
+        let mut pair = Pair::new();
+        pair.run();
+        pair.server.automatic = false;
+        let until = Some(pair.now + Duration::from_millis(100));
+        let plain = pair.client.call_until(ADD, &[1.into(), 2.into()], until);
+        pair.client.release(&plain);
+        let kept = pair.client.call_until(ADD, &[1.into(), 2.into()], until);
+        let failing = pair.client.call_until(ADD, &[1.into(), 2.into()], until);
+        let endless = add(&mut pair, 1, 2);
+        pair.run();
+        pair.server.finish_next();
+        pair.server.finish_next();
+        pair.server.finish_with(failing.id, Outcome::Failed(Failure::Panicked));
+        pair.server.finish_next();
+        let message = pair.server.poll_message(pair.now).expect("the results");
+        pair.now = pair.now + Duration::from_millis(waited);
+        pair.client.receive(pair.now, &message).unwrap();
+        let outcomes = [&plain, &kept, &failing].map(|call| call.outcome().expect("it is over"));
+        for outcome in &outcomes {
+            let exceeded = CallOutcome::Failed(Failure::DeadlineExceeded);
+            assert_eq!(*outcome == exceeded, is_late, "{waited} ms: {outcome:?}");
+        }
+        assert_eq!(endless.value(), 3);
+        for call in [plain, kept, failing, endless] {
+            pair.client.release(&call);
+        }
+        pair.run();
+        pair.advance(Duration::from_secs(1));
+        pair.client.session.check_empty();
+        pair.server.session.check_empty();
+    }
+}
+
+#[test]
+fn a_call_that_arrives_with_no_time_left_is_not_started() {
+    let mut pair = Pair::new();
+    pair.run();
+    pair.server.automatic = false;
+    let mut message = Vec::new();
+    [ADD, NOTE, ORDERED_ADD].iter().for_each(|number| wire::put_frame(&mut message, &define(*number)));
+    let keep = Want { value: true, keep: true };
+    let none = Call { deadline_us: Some(0), ..raw_call(1, ADD, ONE_AND_TWO) };
+    let built_on = [2, 1, 2, 0, 0, 1, 2];
+    let calls = [
+        none.clone(),
+        Call { id: CallId(2), want: keep, ..none.clone() },
+        Call { deadline_us: None, ..raw_call(3, ADD, &built_on) },
+        Call { id: CallId(4), method: MethodNumber(ORDERED_ADD), ..none.clone() },
+        Call { deadline_us: Some(0), oneway: true, ..raw_call(5, NOTE, &[1, 0, 1, 5]) },
+        raw_call(6, ADD, ONE_AND_TWO),
+    ];
+    for call in calls {
+        wire::put_frame(&mut message, &Frame::Call(call));
+    }
+    pair.server.receive(pair.now, &message).unwrap();
+    let begun: Vec<i64> = pair.server.open.iter().map(|begin| begin.answer.0).collect();
+    assert_eq!(begun, [6]);
+    while pair.server.poll_message(pair.now).is_some() {}
+    let frames = pair.server.take_frames();
+    assert_eq!(
+        frames,
+        [
+            failed(1, Failure::DeadlineExceeded),
+            failed(2, Failure::DeadlineExceeded),
+            Frame::Return(Return {
+                id: CallId(3),
+                objects: Vec::new(),
+                status: Status::Upstream { origin: CallId(2), missed: None }
+            }),
+            failed(4, Failure::DeadlineExceeded),
+            Frame::Return(Return { id: CallId(5), objects: Vec::new(), status: Status::Done }),
+        ]
+    );
+}
+
+#[test]
 fn a_call_that_has_waited_for_most_of_its_time_does_not_start() {
     let mut pair = Pair::new();
     pair.run();
@@ -1194,6 +1299,49 @@ fn a_second_hello_is_a_violation() {
     check_client_violation(&mut pair, &[Frame::Welcome(welcome)], &Violation::HelloRepeated);
 }
 
+/// Whatever a peer says that it takes: no more than this side has is sent, and nothing overflows.
+#[test]
+fn a_peer_may_offer_nothing_or_without_end() {
+    let offers = |bound| Offer {
+        calls_max: bound,
+        payload_bytes_max: bound,
+        window_bytes: bound,
+        streams_max: bound,
+        stream_window_bytes: bound,
+    };
+    let long = vec![7_u8; 200_000];
+    for bound in [0, 1, 2, u64::MAX] {
+        let offer = offers(bound);
+        let (mut to_client, mut to_server) = (Vec::new(), Vec::new());
+        wire::put_frame(
+            &mut to_client,
+            &Frame::Welcome(Welcome { version: 1, features: 0, codec: 1, offer }),
+        );
+        let hello = Hello { version: 1, features: 0, codec: 1, session: [0; 16], secret: [0; 32], offer };
+        wire::put_frame(&mut to_server, &Frame::Hello(Box::new(hello)));
+        let mut pair = Pair::new();
+        let now = pair.now;
+        // Calls that were made before the peer was heard, and calls that were made after.
+        let calls = [&mut pair.client, &mut pair.server].map(|peer| peer.call(ADD, &[1.into(), 2.into()]));
+        pair.client.receive(now, &to_client).unwrap();
+        pair.server.receive(now, &to_server).unwrap();
+        for peer in [&mut pair.client, &mut pair.server] {
+            peer.call_raw(MethodNumber(TEXT), long.clone(), Vec::new(), None);
+            while peer.poll_message(now).is_some() {}
+            let sent = peer.take_frames().iter().filter(|frame| matches!(frame, Frame::Call(_))).count();
+            // Of bounds that small, none takes the arguments.
+            let due = if bound == u64::MAX { 2 } else { 0 };
+            assert_eq!(sent, due, "calls sent to a peer that offers {bound}");
+        }
+        for call in calls {
+            match bound {
+                u64::MAX => assert!(call.outcome().is_none(), "it is in flight"),
+                _ => assert_eq!(call.failure(), crate::session::exhausted("payload_bytes_max")),
+            }
+        }
+    }
+}
+
 #[test]
 fn another_version_or_codec_is_named() {
     let offer =
@@ -1270,22 +1418,37 @@ fn chunks_stay_within_what_was_announced() {
     );
 }
 
+/// The peer does not know how much is taken.
 #[test]
-fn too_much_metadata_and_too_many_methods_are_violations() {
-    let call = Call { metadata: vec![("k".into(), "v".repeat(9_000))], ..raw_call(1, ADD, ONE_AND_TWO) };
-    check_server_violation(&[define(ADD), Frame::Call(call)], &Violation::Limit("metadata_bytes_max"));
-    let empty = Call { metadata: vec![Default::default(); 200], ..raw_call(1, ADD, ONE_AND_TWO) };
-    check_server_violation(&[self::define(ADD), Frame::Call(empty)], &Violation::Limit("metadata_bytes_max"));
-    let define = |number| {
-        Frame::Define(wire::Define {
-            number: MethodNumber(number),
-            service: "S".into(),
-            method: "m".into(),
-            fingerprint: 0,
+fn too_much_metadata_and_too_many_methods_are_refused() {
+    let mut pair = Pair::with_limits(Limits::default(), Limits { methods_max: 1, ..Limits::default() });
+    pair.run();
+    let long = Call { metadata: vec![("k".into(), "v".repeat(9_000))], ..raw_call(1, ADD, ONE_AND_TWO) };
+    let many = Call { metadata: vec![Default::default(); 200], ..raw_call(2, ADD, ONE_AND_TWO) };
+    let frames = [
+        define(ADD),
+        define(NOTE),
+        Frame::Call(long),
+        Frame::Call(many),
+        Frame::Call(raw_call(3, NOTE, ONE_AND_TWO)),
+        Frame::Call(raw_call(4, ADD, ONE_AND_TWO)),
+    ];
+    let mut message = Vec::new();
+    frames.iter().for_each(|frame| wire::put_frame(&mut message, frame));
+    pair.server.receive(pair.now, &message).unwrap();
+    while pair.server.poll_message(pair.now).is_some() {}
+    let limits: Vec<(i64, String)> = (pair.server.take_frames().into_iter())
+        .filter_map(|frame| match frame {
+            Frame::Return(Return {
+                id,
+                status: Status::Failed(Failure::ResourceExhausted { limit, .. }),
+                ..
+            }) => Some((id.0, limit)),
+            _ => None,
         })
-    };
-    let frames: Vec<Frame> = (2..=4_098).map(define).collect();
-    check_server_violation(&frames, &Violation::Limit("methods_max"));
+        .collect();
+    let (metadata, methods) = ("metadata_bytes_max".to_owned(), "methods_max".to_owned());
+    assert_eq!(limits, [(1, metadata.clone()), (2, metadata), (3, methods)]);
 }
 
 #[test]

@@ -4,7 +4,10 @@ use std::{
     fmt,
     future::poll_fn,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Waker, ready},
 };
 
@@ -16,9 +19,12 @@ use serde::Serialize;
 
 use super::{
     Ending,
-    source::{Fill, Source, put_item},
+    source::{Fill, Source, Stop, put_item},
 };
 use crate::error::{StopReason, StreamStopped};
+
+/// More items than ever wait; `mpsc` panics at a fraction of what it could count.
+const CAPACITY_MAX: usize = 1 << 28;
 
 /// Puts items into a [`Streaming`](crate::Streaming); made with [`Streaming::channel`](crate::Streaming::channel).
 ///
@@ -51,7 +57,11 @@ pub struct StreamSender<T, E = crate::Never> {
     shared: Arc<Shared<E>>,
 }
 
-struct Shared<E>(Mutex<State<E>>);
+struct Shared<E> {
+    state: Mutex<State<E>>,
+    /// A reason is there; saves senders the lock, which look behind each item.
+    is_stopped: AtomicBool,
+}
 
 struct State<E> {
     /// How it ends when the last sender is gone; not at all, if nobody has said.
@@ -63,36 +73,48 @@ struct State<E> {
 impl<E> Shared<E> {
     fn lock(&self) -> MutexGuard<'_, State<E>> {
         // No code that can panic runs under the lock, so a poisoned one is still consistent.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn stop(&self, reason: &StopReason) {
-        let mut state = self.lock();
-        state.stopped.get_or_insert_with(|| reason.clone());
-        let waiting = std::mem::take(&mut state.waiting);
-        drop(state);
-        waiting.into_iter().for_each(Waker::wake);
+    fn reason(&self) -> StreamStopped {
+        StreamStopped { reason: self.lock().stopped.clone().unwrap_or(StopReason::NotWanted) }
     }
 }
 
-pub(super) fn channel<T, E>(capacity: usize) -> (StreamSender<T, E>, ChannelSource<T, E>) {
-    let (sender, items) = mpsc::channel(capacity);
-    let state = State { ending: None, stopped: None, waiting: Vec::new() };
-    let shared = Arc::new(Shared(Mutex::new(state)));
+impl<E: Send> Stop for Shared<E> {
+    fn stop(&self, reason: &StopReason) -> Vec<Waker> {
+        let mut state = self.lock();
+        state.stopped.get_or_insert_with(|| reason.clone());
+        self.is_stopped.store(true, Ordering::Release);
+        std::mem::take(&mut state.waiting)
+    }
+}
+
+pub(super) fn channel<T, E: Send>(capacity: usize) -> (StreamSender<T, E>, ChannelSource<T, E>) {
+    let (sender, items) = mpsc::channel(capacity.min(CAPACITY_MAX));
+    let state = Mutex::new(State { ending: None, stopped: None, waiting: Vec::new() });
+    let shared = Arc::new(Shared { state, is_stopped: AtomicBool::new(false) });
     (StreamSender { items: sender, shared: Arc::clone(&shared) }, ChannelSource { items, shared })
 }
 
 impl<T, E> StreamSender<T, E> {
-    /// Waits until there is room for an item and puts it in.
+    /// Waits until there is room for an item and puts it in. `Ok` says that the stream took it, not that it was read: what
+    /// is on its way when the reader goes is lost.
     ///
     /// # Cancel safety
     /// Dropped before it completes, the item is not sent, and lost.
     ///
     /// # Errors
-    /// When the stream is over, which is the reader's doing: see [`StopReason`].
+    /// When the stream is over, which is the reader's doing: see [`StopReason`]. Always so once [`stopped`](Self::stopped) has
+    /// completed, an item was refused, or the session that sends the stream is known to be over.
     pub async fn send(&mut self, item: T) -> Result<(), StreamStopped> {
         let ready = poll_fn(|cx| self.items.poll_ready(cx)).await;
-        ready.and_then(|()| self.items.start_send(item)).map_err(|_| self.reason())
+        let put = ready.and_then(|()| self.items.start_send(item));
+        // Looked at behind the item: the queue goes a moment after the word that nobody reads it, and takes items until then.
+        if put.is_err() || self.shared.is_stopped.load(Ordering::Acquire) {
+            return Err(self.shared.reason());
+        }
+        Ok(())
     }
 
     /// Completes with the reason when nobody wants more items.
@@ -122,10 +144,6 @@ impl<T, E> StreamSender<T, E> {
     pub fn fail(self, error: E) {
         self.shared.lock().ending = Some(Err(error));
     }
-
-    fn reason(&self) -> StreamStopped {
-        StreamStopped { reason: self.shared.lock().stopped.clone().unwrap_or(StopReason::NotWanted) }
-    }
 }
 
 impl<T, E> Clone for StreamSender<T, E> {
@@ -140,7 +158,7 @@ impl<T, E> fmt::Debug for StreamSender<T, E> {
     }
 }
 
-pub(super) struct ChannelSource<T, E> {
+pub(super) struct ChannelSource<T, E: Send> {
     items: Receiver<T>,
     shared: Arc<Shared<E>>,
 }
@@ -148,7 +166,7 @@ pub(super) struct ChannelSource<T, E> {
 impl<T, E> Source for ChannelSource<T, E>
 where
     T: Serialize + Send + 'static,
-    E: Serialize + Send,
+    E: Serialize + Send + 'static,
 {
     fn poll_fill(&mut self, cx: &mut Context<'_>, fill: &mut Fill<'_>) -> Poll<()> {
         while fill.has_room() {
@@ -168,12 +186,16 @@ where
     }
 
     fn stopped(&mut self, reason: &StopReason) {
-        self.shared.stop(reason);
+        self.shared.stop(reason).into_iter().for_each(Waker::wake);
+    }
+
+    fn stop(&self) -> Option<Arc<dyn Stop>> {
+        Some(Arc::clone(&self.shared) as Arc<dyn Stop>)
     }
 }
 
-impl<T, E> Drop for ChannelSource<T, E> {
+impl<T, E: Send> Drop for ChannelSource<T, E> {
     fn drop(&mut self) {
-        self.shared.stop(&StopReason::NotWanted);
+        self.shared.stop(&StopReason::NotWanted).into_iter().for_each(Waker::wake);
     }
 }

@@ -4,7 +4,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::Bytes;
@@ -29,6 +29,17 @@ pub(crate) trait Source: Send {
 
     /// Its items are not wanted any more. It is dropped next.
     fn stopped(&mut self, _reason: &StopReason) {}
+
+    /// What to tell that before it is dropped, which the task that polls it does later.
+    fn stop(&self) -> Option<Arc<dyn Stop>> {
+        None
+    }
+}
+
+/// The part of a producer that hears on any thread, at once, that its items are not wanted any more.
+pub(crate) trait Stop: Send + Sync {
+    /// Takes no items from here on; gives the wakers of who waits to hear of it. The first reason counts.
+    fn stop(&self, reason: &StopReason) -> Vec<Waker>;
 }
 
 /// Lets a producer fill. It is user code: a panic ends the stream, behind what was filled.
@@ -279,6 +290,13 @@ impl Source for Reading {
             }
         }
         Poll::Ready(())
+    }
+
+    fn stop(&self) -> Option<Arc<dyn Stop>> {
+        match &self.content {
+            Content::Source(source) => source.stop(),
+            Content::Inlet(_) => None,
+        }
     }
 
     fn stopped(&mut self, reason: &StopReason) {

@@ -206,7 +206,7 @@ impl Outgoing {
             self.streams.make_room(stream);
             self.streams.take_turn(stream);
         }
-        if self.streams.queued < self.streams.limits.outgoing_bytes_max as u64 / 2 {
+        if self.streams.queued <= self.streams.limits.outgoing_bytes_max as u64 / 2 {
             for stream in std::mem::take(&mut self.streams.held_back) {
                 if let Some(outlet) = self.streams.outlets.get_mut(&stream) {
                     outlet.held_back = false;

@@ -133,7 +133,7 @@ fn answer(error: &HandshakeError) -> Option<String> {
         }
         HandshakeError::Rejected(rejection) => {
             if let Some(delay) = rejection.retry_after {
-                let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
+                let seconds = delay.as_secs().saturating_add(u64::from(delay.subsec_nanos() > 0));
                 headers.push_str(&format!("Retry-After: {seconds}\r\n"));
             }
             (rejection.status, rejection.text.clone())

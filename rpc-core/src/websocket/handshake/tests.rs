@@ -159,18 +159,23 @@ fn an_origin_with_an_ip_address_keeps_its_port_apart() {
 
 #[tokio::test(start_paused = true)]
 async fn the_caller_can_refuse_and_the_client_hears_why() {
+    check_told_to_wait(Duration::from_millis(1_500), Duration::from_secs(2)).await;
+    check_told_to_wait(Duration::ZERO, Duration::ZERO).await;
+    check_told_to_wait(Duration::MAX, Duration::from_secs(u64::MAX)).await;
+}
+
+/// That a client which is to come again after `delay` hears so.
+async fn check_told_to_wait(delay: Duration, heard: Duration) {
     let (near, far) = duplex(1 << 10);
     let limits = Limits::default();
-    let full = |_: &HandshakeRequest| {
-        Err(Rejection::new(503, "too many\nclients").retry_after(Duration::from_millis(1_500)))
-    };
+    let full = |_: &HandshakeRequest| Err(Rejection::new(503, "too many\nclients").retry_after(delay));
     let client = Socket::connect(near, ClientHandshake::new("example.com", "/"), &limits);
     // The client drops its end with the error, so that the server need not wait.
     let client = async { client.await.map(|_| ()).expect_err("refused") };
     let (client, server) = join(client, Socket::accept(far, &limits, &[], full)).await;
     assert_eq!(client.to_string(), "the server answered 503: too many");
     let HandshakeError::Refused { status: 503, retry_after, .. } = client else { panic!("{client:?}") };
-    assert_eq!(retry_after, Some(Duration::from_secs(2)));
+    assert_eq!(retry_after, Some(heard));
     assert!(matches!(server, Err(HandshakeError::Rejected(rejection)) if rejection.status() == 503));
     assert_eq!(Rejection::new(200, "ok").status(), 403);
 }
