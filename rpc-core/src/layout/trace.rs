@@ -277,6 +277,9 @@ impl Tracer {
                 records.append(&mut self.items);
                 if accepted {
                     is_whole = true;
+                }
+                // What another variation has besides is to be had in all of them.
+                if accepted && variation == 0 {
                     for (shape, group) in std::mem::take(&mut self.used) {
                         self.grammar.shapes[shape].groups[group].is_covered = true;
                     }

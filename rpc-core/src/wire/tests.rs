@@ -828,7 +828,7 @@ fn unknown_flags_statuses_and_codes_are_violations() {
     for status in [0x10, 0x13, 0x14, 0x06, 0x16, 0x20, 0x23, 0x25, 0x34, 0x81, 0xff] {
         check_malformed(&[0x05, 1, status, 1, 0], "an unknown return status");
     }
-    for code in [0, 14, 0xff] {
+    for code in [0, 15, 0xff] {
         check_malformed(&[0x05, 1, 4, code], "an unknown failure code");
     }
     check_malformed(&[0x05, 1, 3, 5, 2], "neither a path nor none");

@@ -277,6 +277,7 @@ impl Types {
             out.push_str(close);
         };
         match (&self.kinds[kind], value) {
+            (Kind::Leaf(Leaf::Unit), _) => out.push_str("()"),
             (_, Value::Number(number)) => write!(out, "{number}").unwrap(),
             (_, Value::Text(text)) => write!(out, "{text:?}").unwrap(),
             (_, Value::None) => out.push_str("none"),

@@ -108,7 +108,7 @@ impl<'t> At<'t> {
     /// How often this slot's own value was rejected. Inside of itself a value is the least one, so that it ends.
     fn own_variation(&self) -> usize {
         if self.is_outermost {
-            self.tracer.grammar.slots[self.slot].variation + self.tracer.base_variation
+            self.tracer.grammar.slots[self.slot].variation
         } else {
             0
         }
@@ -288,7 +288,8 @@ impl<'t> At<'t> {
 
     /// How many elements a sequence or map is given.
     fn element_count(&self, choice: Choice, parts: &[SlotId]) -> usize {
-        let count = COUNTS[self.own_variation() % COUNTS.len()];
+        let varied = if self.is_outermost { self.tracer.base_variation } else { 0 };
+        let count = COUNTS[(self.own_variation() + varied) % COUNTS.len()];
         match choice.toward {
             Some(_) => count.max(1),
             None if parts.iter().all(|slot| self.tracer.grammar.height(*slot).is_some()) => count,
