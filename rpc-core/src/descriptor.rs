@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::layout::{self, Layout};
+use crate::layout::{self, Layout, declared::Declarations};
 
 /// One service: a trait under `#[rpc]`.
 #[derive(Debug)]
@@ -68,6 +68,8 @@ pub struct ValueDescriptor {
     /// The type as written in the trait.
     pub type_name: &'static str,
     layout: fn(&'static str) -> Layout,
+    /// Finds what the types in it are declared to be.
+    declared: fn(&mut Declarations),
 }
 
 /// What attributes say about a method.
@@ -92,12 +94,29 @@ impl ArgumentDescriptor {
     pub const fn new<T: Serialize + DeserializeOwned>(name: &'static str, type_name: &'static str) -> Self {
         Self { name, value: ValueDescriptor::new::<T>(type_name) }
     }
+
+    #[doc(hidden)]
+    pub const fn declared(self, declared: fn(&mut Declarations)) -> Self {
+        Self { name: self.name, value: self.value.declared(declared) }
+    }
 }
 
 impl ValueDescriptor {
     #[doc(hidden)]
     pub const fn new<T: Serialize + DeserializeOwned>(type_name: &'static str) -> Self {
-        Self { type_name, layout: Layout::of_exchanged::<T> }
+        Self { type_name, layout: Layout::of_exchanged::<T>, declared: |_| () }
+    }
+
+    #[doc(hidden)]
+    pub const fn declared(self, declared: fn(&mut Declarations)) -> Self {
+        Self { declared, ..self }
+    }
+
+    /// Where the types in it are declared otherwise than traced.
+    fn disagreements(&self, layout: &Layout) -> Vec<String> {
+        let mut found = Declarations::default();
+        (self.declared)(&mut found);
+        layout.disagreements(&found)
     }
 
     /// Traces the type's positional layout.
@@ -186,17 +205,24 @@ impl MethodDescriptor {
     }
 
     fn find_problems(&self, arguments: &[Layout], result: &Layout, error: Option<&Layout>) -> Vec<String> {
-        let named = |name: String, layout: &Layout| {
-            layout.problems().into_iter().map(move |problem| format!("{name}: {problem}"))
+        let named = |name: String, value: &ValueDescriptor, layout: &Layout| {
+            let problems = layout.problems().into_iter().chain(value.disagreements(layout));
+            problems.map(|problem| format!("{name}: {problem}")).collect::<Vec<_>>()
         };
         let arguments = self.arguments.iter().zip(arguments);
-        let of_arguments =
-            arguments.flat_map(|(argument, layout)| named(format!("argument `{}`", argument.name), layout));
-        let of_error = error.into_iter().flat_map(|layout| named("error".into(), layout));
+        let of_arguments = arguments.flat_map(|(argument, layout)| {
+            named(format!("argument `{}`", argument.name), &argument.value, layout)
+        });
+        let of_error =
+            self.error.iter().zip(error).flat_map(|(value, layout)| named("error".into(), value, layout));
         let hidden = (error.is_none() && result.is_result()).then(|| {
             "result: it is a `Result` behind an alias, so its errors would count as values; write `Result<T, E>`".into()
         });
-        of_arguments.chain(named("result".into(), result)).chain(of_error).chain(hidden).collect()
+        of_arguments
+            .chain(named("result".into(), &self.result, result))
+            .chain(of_error)
+            .chain(hidden)
+            .collect()
     }
 }
 

@@ -8,6 +8,7 @@
 //! graph stands for, so it does not matter where in the recursion a layout was entered.
 
 use std::{
+    any::TypeId,
     fmt,
     hash::{BuildHasher, RandomState},
     sync::Arc,
@@ -18,6 +19,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{descriptor::ServiceDescriptor, path::Step};
 
 mod compose;
+pub(crate) mod declared;
 mod fingerprint;
 mod text;
 mod trace;
@@ -50,6 +52,8 @@ pub struct Layout {
 
 struct Graph {
     nodes: Vec<Node<usize>>,
+    /// Which types the first nodes are, if they were traced.
+    types: Vec<TypeId>,
     fingerprints: Fingerprints,
     /// How the outermost type's values are written otherwise than read.
     differences: Vec<String>,
@@ -245,12 +249,13 @@ impl Layout {
     }
 
     fn new(nodes: Vec<Node<usize>>, root: usize) -> Self {
-        Self::from(trace::Traced { nodes, root, differences: Vec::new() })
+        Self::from(trace::Traced { nodes, root, types: Vec::new(), differences: Vec::new() })
     }
 
     fn from(traced: trace::Traced) -> Self {
-        let trace::Traced { nodes, root, differences } = traced;
-        Self { graph: Arc::new(Graph { nodes, fingerprints: Fingerprints::default(), differences }), root }
+        let trace::Traced { nodes, root, types, differences } = traced;
+        let fingerprints = Fingerprints::default();
+        Self { graph: Arc::new(Graph { nodes, types, fingerprints, differences }), root }
     }
 
     /// A number that equal layouts share, on every platform and in every build. Computed once.

@@ -124,6 +124,10 @@ pub mod __private {
         batch::{nothing, succeeded},
         descriptor::{ObjectsCache, SignatureCache},
         dispatch::{ArgumentError, ArgumentReader, Decode, Incoming, Reply},
+        layout::declared::{
+            ByDeclaration, ByNothing, Declaration, Declarations, Declared, DeclaredField, DeclaredParts,
+            DeclaredVariant, Witness,
+        },
         object::{deserialize as deserialize_object, serialize as serialize_object},
         pipeline::PipeAt,
         stub::{Arguments, CallBuilder, Stub},

@@ -5,8 +5,9 @@ use quote::quote;
 use syn::{Type, ext::IdentExt};
 
 use crate::{
-    attributes,
+    attributes, declaration,
     model::{Method, Service},
+    names::local,
     text::readable,
 };
 
@@ -64,11 +65,13 @@ fn render_method(service: &Service, method: &Method) -> TokenStream {
     let arguments = method.arguments().map(|argument| {
         let (ty, name, type_name) =
             (&argument.ty, argument.ident.unraw().to_string(), readable(&argument.ty));
-        quote!(#runtime::ArgumentDescriptor::new::<#ty>(#name, #type_name))
+        let declared = render_declared(service, &argument.ty);
+        quote!(#runtime::ArgumentDescriptor::new::<#ty>(#name, #type_name) #declared)
     });
     let value = |ty: &Type| {
         let type_name = readable(ty);
-        quote!(#runtime::ValueDescriptor::new::<#ty>(#type_name))
+        let declared = render_declared(service, ty);
+        quote!(#runtime::ValueDescriptor::new::<#ty>(#type_name) #declared)
     };
     let result = value(&output.value);
     let error = option(service, output.error.as_ref().map(value));
@@ -100,6 +103,16 @@ fn render_method(service: &Service, method: &Method) -> TokenStream {
             cache: #private::SignatureCache::new(),
         }
     }
+}
+
+/// Input: `Vec<User>`
+/// Output: `.declared(|found| { (&Witness::<User>::new()).declare(found); })`; nothing where no type is asked.
+fn render_declared(service: &Service, ty: &Type) -> Option<TokenStream> {
+    let mut types = Vec::new();
+    declaration::collect(ty, &mut types);
+    let found = local("found");
+    let witnesses = declaration::render_witnesses(&service.runtime.private(), &found, &types);
+    (!types.is_empty()).then(|| quote!(.declared(|#found| { #witnesses })))
 }
 
 fn option(service: &Service, value: Option<TokenStream>) -> TokenStream {

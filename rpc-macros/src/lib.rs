@@ -8,6 +8,7 @@ mod attributes;
 mod batch;
 mod client;
 mod data;
+mod declaration;
 mod descriptor;
 mod errors;
 mod model;

@@ -2,16 +2,22 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
+use syn::DeriveInput;
 
-use crate::errors::Errors;
+use crate::{declaration, errors::Errors};
 
 mod model;
 mod render;
-mod serde;
+pub(crate) mod serde;
 
 pub(crate) fn expand(item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
-    let piped = errors.keep(syn::parse2(item)).and_then(|input| model::Piped::parse(input, &mut errors));
-    let pipe = piped.map(|piped| render::render(&piped));
+    let Some(input) = errors.keep(syn::parse2::<DeriveInput>(item)) else { return quote!(#errors) };
+    let piped = model::Piped::parse(input.clone(), &mut errors);
+    let pipe = piped.map(|piped| {
+        let declaration = declaration::render(&piped.runtime, &input);
+        let pipe = render::render(&piped);
+        quote!(#pipe #declaration)
+    });
     quote!(#errors #pipe)
 }

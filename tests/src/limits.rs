@@ -179,7 +179,8 @@ impl Case {
     fn check_failure(&self, what: &str, failure: &str) {
         let says = |word: &str| failure.contains(word);
         let is_of_limit = says(self.field)
-            || (self.field.starts_with("decode") && (says("BadAnswer") || says("InvalidArgument") || says("nested deeper")))
+            || (self.field.starts_with("decode")
+                && (says("BadAnswer") || says("InvalidArgument") || says("nested deeper")))
             || (self.field == "deadline_max" && says("DeadlineExceeded"));
         assert!(self.end != End::Max && is_of_limit, "{} at {:?}: {what}: {failure}", self.field, self.end);
     }

@@ -416,3 +416,115 @@ async fn types_of_other_crates_arrive_as_they_were_sent() {
     assert_eq!(abroad.links(vec![(url, 3)]).await.unwrap(), [(uuid::Uuid::from_u128(3), 3)]);
     assert_eq!(Layout::of_exchanged::<uuid::Uuid>("Uuid").problems(), [""; 0]);
 }
+
+mod disagreeing {
+    use rpc_core::rpc;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeStruct};
+
+    /// Written and read in the other order than declared, so promises of its fields would be of the wrong ones.
+    #[derive(rpc_core::Pipeline)]
+    pub(super) struct Odd {
+        pub(super) a: u8,
+        pub(super) b: u8,
+    }
+
+    impl Serialize for Odd {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let mut fields = serializer.serialize_struct("Odd", 2)?;
+            fields.serialize_field("b", &self.b)?;
+            fields.serialize_field("a", &self.a)?;
+            fields.end()
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Odd {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            #[derive(Deserialize)]
+            #[serde(rename = "Odd")]
+            struct Read {
+                b: u8,
+                a: u8,
+            }
+            struct InOrder;
+            impl<'de> serde::de::Visitor<'de> for InOrder {
+                type Value = Odd;
+
+                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str("struct Odd with 2 elements")
+                }
+
+                fn visit_seq<A: serde::de::SeqAccess<'de>>(self, fields: A) -> Result<Odd, A::Error> {
+                    let Read { b, a } = Read::deserialize(serde::de::value::SeqAccessDeserializer::new(fields))?;
+                    Ok(Odd { a, b })
+                }
+            }
+            deserializer.deserialize_struct("Odd", &["b", "a"], InOrder)
+        }
+    }
+
+    #[rpc_core::data]
+    #[serde(rename_all = "camelCase")]
+    pub(super) struct Named {
+        pub(super) first_name: u8,
+        #[serde(rename = "nom", alias = "name", default)]
+        pub(super) last_name: u8,
+        #[serde(skip)]
+        pub(super) skipped: u8,
+        pub(super) kind_of: Kind,
+    }
+
+    #[rpc_core::data]
+    #[serde(rename_all = "SCREAMING-KEBAB-CASE", rename_all_fields = "PascalCase")]
+    pub(super) enum Kind {
+        FirstOne,
+        SecondOne { of_two: (u8, Vec<Kind>) },
+        #[serde(alias = "third", rename(serialize = "3rd", deserialize = "3rd"))]
+        Third(Box<Named>),
+        #[serde(other)]
+        Unknown,
+    }
+
+    #[rpc]
+    pub(super) trait Oddities {
+        async fn odd(&self, odd: Vec<Option<Odd>>) -> u8;
+    }
+
+    #[rpc]
+    pub(super) trait Names {
+        async fn echo(&self, named: Named) -> Kind;
+    }
+
+    pub(super) struct Both;
+
+    impl Oddities for Both {
+        async fn odd(&self, odd: Vec<Option<Odd>>) -> u8 {
+            odd.into_iter().flatten().map(|odd| odd.a - odd.b).sum()
+        }
+    }
+
+    impl Names for Both {
+        async fn echo(&self, named: Named) -> Kind {
+            named.kind_of
+        }
+    }
+}
+
+#[test]
+#[should_panic(
+    expected = "`Oddities.odd`: argument `odd`: `Odd` is declared with `a` as field 0 and read with `b` there"
+)]
+fn a_type_that_is_read_otherwise_than_declared_is_not_offered() {
+    let _ = Services::new().with(disagreeing::OdditiesServer::new(disagreeing::Both));
+}
+
+#[test]
+fn names_are_declared_as_serde_makes_them() {
+    let services = Services::new().with(disagreeing::NamesServer::new(disagreeing::Both));
+    let signature = services.descriptors().next().unwrap().methods[0].layout_text();
+    assert_eq!(
+        signature,
+        "(named: Named{firstName: u8, nom: u8, kindOf: enum Kind{FIRST-ONE, SECOND-ONE{OfTwo: (u8, seq<^Kind>)}, \
+         3rd(^Named), UNKNOWN}}) -> enum Kind{FIRST-ONE, SECOND-ONE{OfTwo: (u8, seq<^Kind>)}, 3rd(Named{firstName: u8, \
+         nom: u8, kindOf: ^Kind}), UNKNOWN}"
+    );
+}

@@ -20,6 +20,7 @@
 //! as rejection.
 
 use std::{
+    any::TypeId,
     collections::BTreeSet,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Mutex, PoisonError},
@@ -50,6 +51,8 @@ const WRITTEN_VARIATIONS: usize = 3;
 pub(super) struct Traced {
     pub(super) nodes: Vec<Node<usize>>,
     pub(super) root: usize,
+    /// Which types the first nodes are.
+    pub(super) types: Vec<TypeId>,
     /// How what is written differs from what is read.
     pub(super) differences: Vec<String>,
 }
@@ -59,7 +62,7 @@ pub(super) fn trace<T: DeserializeOwned>(written: &'static str) -> Traced {
     let mut tracer = Tracer::default();
     let root = tracer.explore::<T>(written);
     let (nodes, node_of) = tracer.to_nodes();
-    Traced { nodes, root: node_of[root], differences: Vec::new() }
+    Traced { nodes, root: node_of[root], types: tracer.grammar.types(), differences: Vec::new() }
 }
 
 /// The layout of what `T` reads, compared with what it writes.
@@ -77,7 +80,7 @@ pub(super) fn trace_exchanged<T: Serialize + DeserializeOwned>(written: &'static
         comparison.compare(&record, node_of[slot]);
     }
     let differences = comparison.differences;
-    Traced { nodes, root: node_of[root], differences }
+    Traced { nodes, root: node_of[root], types: tracer.grammar.types(), differences }
 }
 
 /// What is asked of a type by name, to tell its names from aliases.

@@ -4,7 +4,7 @@
 //! mistakes in its attributes.
 
 use proc_macro2::TokenStream;
-use syn::{Attribute, Meta, Token, punctuated::Punctuated};
+use syn::{Attribute, Expr, ExprLit, Lit, Meta, Token, punctuated::Punctuated};
 
 use crate::errors::Errors;
 
@@ -80,6 +80,23 @@ impl SerdeOptions {
         }
     }
 
+    /// The texts of `option = "…"`, each time it is given.
+    pub(crate) fn texts(&self, option: &str) -> Vec<String> {
+        self.0.iter().filter(|meta| meta.path().is_ident(option)).filter_map(text).collect()
+    }
+
+    /// The text of `option = "…"` or `option(deserialize = "…")`.
+    pub(crate) fn read_name(&self, option: &str) -> Option<String> {
+        let mut given = self.0.iter().filter(|meta| meta.path().is_ident(option));
+        given.find_map(|meta| match meta {
+            Meta::List(list) => {
+                let sides = list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated).ok()?;
+                sides.iter().find(|side| side.path().is_ident("deserialize")).and_then(text)
+            }
+            Meta::NameValue(_) | Meta::Path(_) => text(meta),
+        })
+    }
+
     fn find(&self, option: &str) -> Option<&Meta> {
         self.0.iter().find(|meta| meta.path().is_ident(option))
     }
@@ -88,5 +105,14 @@ impl SerdeOptions {
     pub(crate) fn skip_tokens(&self) -> TokenStream {
         let found = self.find("skip").or_else(|| self.find("skip_serializing"));
         quote::quote!(#found)
+    }
+}
+
+/// The text in `option = "…"`.
+fn text(meta: &Meta) -> Option<String> {
+    let Meta::NameValue(pair) = meta else { return None };
+    match &pair.value {
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
+        _ => None,
     }
 }

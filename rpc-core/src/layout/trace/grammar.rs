@@ -55,6 +55,7 @@ pub(super) enum Content {
 
 /// What a compound type consists of.
 pub(super) struct Shape {
+    value: TypeId,
     pub(super) kind: Kind,
     /// The struct's or enum's name as serde knows it.
     pub(super) name: &'static str,
@@ -190,7 +191,7 @@ impl Grammar {
         if let Some(id) = self.keys.get(&key) {
             return *id;
         }
-        let ShapeKey { kind, name, members, .. } = key;
+        let ShapeKey { kind, name, members, value, .. } = key;
         let (group, variant_names): (_, &[_]) = match kind {
             // What an unknown variant has is in one slot until it is known.
             Kind::Enum => (self.group(GroupState::Unentered, 1, &[]), members),
@@ -198,6 +199,7 @@ impl Grammar {
         };
         let groups = vec![group];
         self.shapes.push(Shape {
+            value,
             kind,
             name,
             type_name,
@@ -318,6 +320,11 @@ impl Grammar {
             group.count = Some(count);
             self.findings += 1;
         }
+    }
+
+    /// Which types the shapes are.
+    pub(super) fn types(&self) -> Vec<TypeId> {
+        self.shapes.iter().map(|shape| shape.value).collect()
     }
 
     // ---- heights ----

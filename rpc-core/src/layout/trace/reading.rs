@@ -107,11 +107,7 @@ impl<'t> At<'t> {
 
     /// How often this slot's own value was rejected. Inside of itself a value is the least one, so that it ends.
     fn own_variation(&self) -> usize {
-        if self.is_outermost {
-            self.tracer.grammar.slots[self.slot].variation
-        } else {
-            0
-        }
+        if self.is_outermost { self.tracer.grammar.slots[self.slot].variation } else { 0 }
     }
 
     fn leaf<'de, V: Visitor<'de>>(

@@ -1,0 +1,177 @@
+//! What `#[data]` says of a type: a second witness beside tracing, which sees the attributes that tracing cannot.
+//!
+//! `#[derive(Pipeline)]` implements [`Declared`]. Generated code asks every type that a method names, and every type named
+//! in those, whether it has a declaration ([`Witness`]); where one was traced, the two must agree. A type behind an alias,
+//! or behind a type parameter that nobody names, is not asked.
+
+use std::{any::TypeId, marker::PhantomData};
+
+use rustc_hash::FxHashMap;
+
+use super::{Field, Layout, Node, Variant};
+
+/// What a struct or enum is declared to be: only what travels, in the order in which it does.
+#[derive(Debug, Clone, Copy)]
+pub struct Declaration {
+    /// The type's name.
+    pub name: &'static str,
+    /// Its parts.
+    pub parts: DeclaredParts,
+}
+
+/// The parts of a declared type.
+#[derive(Debug, Clone, Copy)]
+pub enum DeclaredParts {
+    /// Of a struct.
+    Fields(&'static [DeclaredField]),
+    /// Of an enum.
+    Variants(&'static [DeclaredVariant]),
+}
+
+/// A field as it is declared.
+#[derive(Debug, Clone, Copy)]
+pub struct DeclaredField {
+    /// The name that serde reads; empty where fields have none.
+    pub name: &'static str,
+    /// Other names that it is read by where names are.
+    pub aliases: &'static [&'static str],
+    /// It has `#[serde(default)]`, which counts where names are read.
+    pub has_default: bool,
+}
+
+/// A variant as it is declared.
+#[derive(Debug, Clone, Copy)]
+pub struct DeclaredVariant {
+    /// The name that serde reads.
+    pub name: &'static str,
+    /// Other names that it is read by where names are.
+    pub aliases: &'static [&'static str],
+    /// The number that it is written with, and that promises of its fields use.
+    pub index: u32,
+    /// Every number that is not known is read as this one (`#[serde(other)]`).
+    pub is_other: bool,
+    /// Its fields; `None` if its content has an encoding of its own.
+    pub fields: Option<&'static [DeclaredField]>,
+}
+
+/// A type that says what it is made of.
+pub trait Declared {
+    /// Adds its declaration and those of the types named in it.
+    fn declare(found: &mut Declarations);
+}
+
+/// Declarations by their types.
+#[derive(Debug, Default)]
+pub struct Declarations(FxHashMap<TypeId, Declaration>);
+
+impl Declarations {
+    /// Adds one. False if it is there already, and the types in it too.
+    pub fn add<T>(&mut self, declaration: Declaration) -> bool {
+        self.0.insert(typeid::of::<T>(), declaration).is_none()
+    }
+}
+
+/// Asks a type for its declaration, whether it has one or not: `(&Witness::<T>::new()).declare(…)` means
+/// [`ByDeclaration`] for types that have one, and [`ByNothing`] for all others.
+pub struct Witness<T>(PhantomData<T>);
+
+impl<T> Witness<T> {
+    /// A witness of `T`.
+    #[expect(clippy::new_without_default, reason = "generated code alone makes one")]
+    pub fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// See [`Witness`].
+pub trait ByDeclaration {
+    /// Adds the type's declaration.
+    fn declare(&self, found: &mut Declarations);
+}
+
+impl<T: Declared> ByDeclaration for Witness<T> {
+    fn declare(&self, found: &mut Declarations) {
+        T::declare(found);
+    }
+}
+
+/// See [`Witness`].
+pub trait ByNothing {
+    /// Does nothing: the type has no declaration.
+    fn declare(&self, _: &mut Declarations) {}
+}
+
+impl<T> ByNothing for &Witness<T> {}
+
+impl Layout {
+    /// Where declarations of types in this layout and what was traced of them differ: one sentence each.
+    pub(crate) fn disagreements(&self, declarations: &Declarations) -> Vec<String> {
+        let types = self.graph.types.iter().zip(&self.graph.nodes);
+        types
+            .filter_map(|(ty, node)| {
+                let declaration = declarations.0.get(ty)?;
+                let differs = disagreement(declaration.parts, node)?;
+                Some(format!(
+                    "`{}` {differs}: either its serde attributes do not suit bincode, or this is a fault of ours; remove \
+                     what is unusual about it",
+                    declaration.name
+                ))
+            })
+            .collect()
+    }
+}
+
+/// What is said differently of a type, if anything is.
+fn disagreement(parts: DeclaredParts, node: &Node<usize>) -> Option<String> {
+    match (parts, node) {
+        // Tracing says itself what is wrong with these.
+        (_, Node::Opaque { .. } | Node::Unsupported { .. } | Node::Unreached(_) | Node::Uninhabited) => None,
+        (DeclaredParts::Fields([_]), Node::Newtype { .. }) => None,
+        (DeclaredParts::Fields(declared), Node::Product { fields, .. }) => {
+            of_fields(declared, fields).map(|differs| format!("is declared with {differs}"))
+        }
+        (DeclaredParts::Variants(declared), Node::Enum { variants, .. }) => of_variants(declared, variants),
+        (DeclaredParts::Fields(_), node) => {
+            Some(format!("is declared as a struct and read as {}", node.what()))
+        }
+        (DeclaredParts::Variants(_), node) => {
+            Some(format!("is declared as an enum and read as {}", node.what()))
+        }
+    }
+}
+
+fn of_fields(declared: &[DeclaredField], read: &[Field<usize>]) -> Option<String> {
+    if declared.len() != read.len() {
+        return Some(format!("{} fields and read with {}", declared.len(), read.len()));
+    }
+    let differs = declared.iter().zip(read).enumerate().find(|(_, (declared, read))| {
+        !declared.name.is_empty() && !read.name.is_empty() && declared.name != read.name
+    });
+    differs.map(|(ordinal, (declared, read))| {
+        format!("`{}` as field {ordinal} and read with `{}` there", declared.name, read.name)
+    })
+}
+
+fn of_variants(declared: &[DeclaredVariant], read: &[Variant<usize>]) -> Option<String> {
+    if declared.len() != read.len() {
+        return Some(format!("is declared with {} variants and read with {}", declared.len(), read.len()));
+    }
+    declared.iter().zip(read).enumerate().find_map(|(number, (declared, read))| {
+        let name = declared.name;
+        if declared.index as usize != number {
+            return Some(format!(
+                "is declared with `{name}` as number {} and read with it as {number}",
+                declared.index
+            ));
+        }
+        // While it is not known which of several names is its own, all of them are.
+        if !read.name.is_empty() && read.name.split('|').all(|read| read != name) {
+            return Some(format!(
+                "is declared with `{name}` as number {number} and read with `{}` there",
+                read.name
+            ));
+        }
+        let differs = of_fields(declared.fields?, read.fields.as_deref()?)?;
+        Some(format!("is declared with a variant `{name}` of {differs}"))
+    })
+}

@@ -1,0 +1,251 @@
+//! What a type under `#[data]` is declared to be, as data: the second witness of its layout.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Data, DeriveInput, Fields, GenericArgument, Ident, PathArguments, Type, ext::IdentExt};
+
+use crate::{attributes::Runtime, names::local, pipeline::serde::SerdeOptions, text::readable};
+
+/// Input: `struct User { id: UserId, #[serde(rename = "nom")] name: String }`
+/// Output:
+/// ```text
+/// impl Declared for User {
+///     fn declare(found: &mut Declarations) {
+///         const FIELDS: &[DeclaredField] = &[DeclaredField { name: "id", … }, DeclaredField { name: "nom", … }];
+///         let declaration = Declaration { name: "User", parts: DeclaredParts::Fields(FIELDS) };
+///         if found.add::<Self>(declaration) {
+///             (&Witness::<UserId>::new()).declare(found);
+///         }
+///     }
+/// }
+/// ```
+/// Nothing for a type whose bytes are those of another.
+pub(crate) fn render(runtime: &Runtime, input: &DeriveInput) -> Option<TokenStream> {
+    let container = SerdeOptions::read(&input.attrs);
+    let is_another = ["transparent", "from", "try_from", "remote", "untagged", "tag", "content"];
+    if is_another.into_iter().any(|option| container.has(option)) {
+        return None;
+    }
+    let private = runtime.private();
+    let ident = &input.ident;
+    let parts = match &input.data {
+        Data::Struct(data) => {
+            let rule = container.read_name("rename_all");
+            let fields = render_fields(&private, &data.fields, rule.as_deref());
+            quote!(#private::DeclaredParts::Fields(&[#(#fields),*]))
+        }
+        Data::Enum(data) => {
+            let variants = data
+                .variants
+                .iter()
+                .zip(0_u32..)
+                .filter_map(|(variant, index)| render_variant(&private, &container, variant, index));
+            quote!(#private::DeclaredParts::Variants(&[#(#variants),*]))
+        }
+        Data::Union(_) => return None,
+    };
+    let name = ident.unraw().to_string();
+    let found = local("found");
+    let mut types = Vec::new();
+    for field in all_fields(&input.data) {
+        if !SerdeOptions::read(&field.attrs).is_skipped() {
+            collect(&field.ty, &mut types);
+        }
+    }
+    let witnesses = render_witnesses(&private, &found, &types);
+    let (impl_generics, type_generics, where_clause) = input.generics.split_for_impl();
+    Some(quote! {
+        #[automatically_derived]
+        #[allow(deprecated)]
+        impl #impl_generics #private::Declared for #ident #type_generics #where_clause {
+            fn declare(#found: &mut #private::Declarations) {
+                if #private::Declarations::add::<Self>(#found, #private::Declaration { name: #name, parts: #parts }) {
+                    #witnesses
+                }
+            }
+        }
+    })
+}
+
+/// Input: `User`, `Vec<Message>`. Output: code that asks `User`, `Vec<Message>` and `Message` for their declarations.
+pub(crate) fn render_witnesses(private: &TokenStream, found: &Ident, types: &[Type]) -> TokenStream {
+    let used = (!types.is_empty()).then(|| quote!(use #private::{ByDeclaration as _, ByNothing as _};));
+    quote!(#used #((&#private::Witness::<#types>::new()).declare(#found);)*)
+}
+
+/// Adds a type and the types named in it, each once, but for those that surely have no declaration.
+pub(crate) fn collect(ty: &Type, into: &mut Vec<Type>) {
+    match ty {
+        Type::Path(path) => {
+            let segments = &path.path.segments;
+            let is_plain = path.qself.is_none()
+                && segments.len() == 1
+                && segments.iter().all(|only| PLAIN.iter().any(|plain| only.ident == plain));
+            let is_known = || into.iter().any(|known| readable(known) == readable(ty));
+            if !is_plain && !is_known() {
+                into.push(ty.clone());
+            }
+            for segment in segments {
+                if let PathArguments::AngleBracketed(generics) = &segment.arguments {
+                    for argument in &generics.args {
+                        if let GenericArgument::Type(inner) = argument {
+                            collect(inner, into);
+                        }
+                    }
+                }
+            }
+        }
+        Type::Tuple(tuple) => tuple.elems.iter().for_each(|inner| collect(inner, into)),
+        Type::Array(array) => collect(&array.elem, into),
+        Type::Paren(inner) => collect(&inner.elem, into),
+        Type::Group(inner) => collect(&inner.elem, into),
+        // What else there is does not travel.
+        _ => {}
+    }
+}
+
+/// Types of the standard library by the names that nearly all programs give them: they are not asked, only looked into.
+const PLAIN: &[&str] = &[
+    "bool",
+    "char",
+    "u8",
+    "u16",
+    "u32",
+    "u64",
+    "u128",
+    "usize",
+    "i8",
+    "i16",
+    "i32",
+    "i64",
+    "i128",
+    "isize",
+    "f32",
+    "f64",
+    "String",
+    "Vec",
+    "Option",
+    "Box",
+    "Arc",
+    "Rc",
+    "HashMap",
+    "HashSet",
+    "BTreeMap",
+    "BTreeSet",
+    "VecDeque",
+    "Result",
+    "PhantomData",
+    "Duration",
+    "Bytes",
+];
+
+fn all_fields(data: &Data) -> Vec<&syn::Field> {
+    match data {
+        Data::Struct(data) => data.fields.iter().collect(),
+        Data::Enum(data) => data.variants.iter().flat_map(|variant| &variant.fields).collect(),
+        Data::Union(_) => Vec::new(),
+    }
+}
+
+fn render_fields(private: &TokenStream, fields: &Fields, rule: Option<&str>) -> Vec<TokenStream> {
+    let one = |field: &syn::Field| {
+        let options = SerdeOptions::read(&field.attrs);
+        if options.is_skipped() {
+            return None;
+        }
+        let name = field.ident.as_ref().map(|ident| {
+            let own = ident.unraw().to_string();
+            options
+                .read_name("rename")
+                .unwrap_or_else(|| rule.map_or(own.clone(), |rule| of_field(&own, rule)))
+        });
+        let name = name.unwrap_or_default();
+        let aliases = options.texts("alias");
+        let has_default = options.has("default");
+        Some(
+            quote!(#private::DeclaredField { name: #name, aliases: &[#(#aliases),*], has_default: #has_default }),
+        )
+    };
+    fields.iter().filter_map(one).collect()
+}
+
+fn render_variant(
+    private: &TokenStream,
+    container: &SerdeOptions,
+    variant: &syn::Variant,
+    index: u32,
+) -> Option<TokenStream> {
+    let options = SerdeOptions::read(&variant.attrs);
+    if options.is_skipped() {
+        return None;
+    }
+    let own = variant.ident.unraw().to_string();
+    let rule = container.read_name("rename_all");
+    let name = options
+        .read_name("rename")
+        .unwrap_or_else(|| rule.as_deref().map_or(own.clone(), |rule| of_variant(&own, rule)));
+    let aliases = options.texts("alias");
+    let is_other = options.has("other");
+    let field_rule = options.read_name("rename_all").or_else(|| container.read_name("rename_all_fields"));
+    let fields = match options.is_opaque() {
+        true => quote!(#private::Option::None),
+        false => {
+            let fields = render_fields(private, &variant.fields, field_rule.as_deref());
+            quote!(#private::Option::Some(&[#(#fields),*]))
+        }
+    };
+    Some(quote! {
+        #private::DeclaredVariant {
+            name: #name,
+            aliases: &[#(#aliases),*],
+            index: #index,
+            is_other: #is_other,
+            fields: #fields,
+        }
+    })
+}
+
+/// Serde's rules for the names of variants, as its documentation lists them.
+fn of_variant(name: &str, rule: &str) -> String {
+    let snake = || {
+        let mut snake = String::new();
+        for (index, letter) in name.char_indices() {
+            if index > 0 && letter.is_uppercase() {
+                snake.push('_');
+            }
+            snake.push(letter.to_ascii_lowercase());
+        }
+        snake
+    };
+    match rule {
+        "lowercase" => name.to_ascii_lowercase(),
+        "UPPERCASE" => name.to_ascii_uppercase(),
+        "camelCase" => with_first(name, |first| first.to_ascii_lowercase()),
+        "snake_case" => snake(),
+        "SCREAMING_SNAKE_CASE" => snake().to_ascii_uppercase(),
+        "kebab-case" => snake().replace('_', "-"),
+        "SCREAMING-KEBAB-CASE" => snake().to_ascii_uppercase().replace('_', "-"),
+        _ => name.to_owned(),
+    }
+}
+
+/// The same for fields.
+fn of_field(name: &str, rule: &str) -> String {
+    let pascal = || {
+        let words = name.split('_').filter(|word| !word.is_empty());
+        words.map(|word| with_first(word, |first| first.to_ascii_uppercase())).collect::<String>()
+    };
+    match rule {
+        "UPPERCASE" | "SCREAMING_SNAKE_CASE" => name.to_ascii_uppercase(),
+        "PascalCase" => pascal(),
+        "camelCase" => with_first(&pascal(), |first| first.to_ascii_lowercase()),
+        "kebab-case" => name.replace('_', "-"),
+        "SCREAMING-KEBAB-CASE" => name.to_ascii_uppercase().replace('_', "-"),
+        _ => name.to_owned(),
+    }
+}
+
+fn with_first(word: &str, change: impl Fn(char) -> char) -> String {
+    let mut letters = word.chars();
+    letters.next().map(change).into_iter().chain(letters).collect()
+}
