@@ -458,6 +458,35 @@ async fn no_item_is_taken_once_its_sender_can_know_that_the_reader_is_gone() {
     }
 }
 
+/// Its place in the queue of those that wait at home may be kept for long.
+#[tokio::test(start_paused = true)]
+async fn the_producer_of_a_call_that_is_never_sent_learns_of_it_at_once() {
+    let services = Services::new().with(SpringServer::new(Source::default()));
+    let limits = Limits { calls_max: 1, ..Limits::default() };
+    let server = SessionConfig { services, limits, ..SessionConfig::default() };
+    let (client, _server) = memory::connect_with(SessionConfig::default(), server);
+    let spring: SpringClient = client.service();
+    assert_eq!(spring.add(1, 2).await.unwrap(), 3);
+    let mut running = pin!(spring.length(Streaming::new(stream::pending())).into_future());
+    assert!(futures::poll!(&mut running).is_pending());
+    let mut waiting = pin!(spring.add(1, 2).into_future());
+    assert!(futures::poll!(&mut waiting).is_pending());
+    let (dropped_sender, numbers) = Streaming::channel(1);
+    let mut dropped = Box::pin(spring.hold(numbers).into_future());
+    assert!(futures::poll!(&mut dropped).is_pending());
+    let (late_sender, numbers) = Streaming::channel(1);
+    let late = spring.deadline(Duration::from_millis(100)).hold(numbers);
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    drop(dropped);
+    let patience = Duration::from_secs(60);
+    let stopped = tokio::time::timeout(patience, dropped_sender.stopped()).await;
+    assert!(matches!(stopped, Ok(StopReason::NotWanted)), "{stopped:?}");
+    assert!(matches!(late.await, Err(CallError::DeadlineExceeded)));
+    let stopped = tokio::time::timeout(patience, late_sender.stopped()).await;
+    assert!(matches!(stopped, Ok(StopReason::NotWanted)), "{stopped:?}");
+    assert!(futures::poll!(&mut waiting).is_pending());
+}
+
 #[tokio::test]
 async fn no_item_is_taken_once_its_sender_can_know_that_the_session_is_over() {
     let services = Services::new().with(SpringServer::new(Source::default()));

@@ -303,6 +303,7 @@ impl<W: Waiter> Calls<W> {
             if let Some(cause) = entry.as_cause() {
                 failing.extend(dependents.into_iter().map(|dependent| (dependent, cause.clone())));
             }
+            self.clear_place(id);
             self.arguments_sent(id, outgoing);
             self.forget_if_done(id);
         }
@@ -388,11 +389,22 @@ impl<W: Waiter> Calls<W> {
                 continue;
             }
             let Some(entry) = self.table.remove(&id) else { continue };
+            self.clear_place(id);
             for base in entry.ties.map_or_else(Vec::new, |ties| ties.bases) {
                 self.dependent_sent(base, outgoing);
                 self.dependent_gone(base);
                 candidates.push(base);
             }
+        }
+    }
+
+    /// Lets go of what would have been sent of a call. Its place stays, maybe for long behind calls that wait for room; producers
+    /// of its streams and holders of its objects need not wait as long.
+    fn clear_place(&mut self, id: CallId) {
+        if let Ok(place) = self.queue.binary_search_by_key(&id, |queued| queued.id) {
+            let queued = &mut self.queue[place];
+            queued.payload = SmallBytes::default();
+            queued.extras = None;
         }
     }
 

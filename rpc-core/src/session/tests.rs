@@ -754,6 +754,27 @@ fn a_call_that_has_waited_for_most_of_its_time_does_not_start() {
 }
 
 #[test]
+fn a_call_that_has_waited_for_most_of_its_time_has_no_place_in_a_batch() {
+    let mut pair = Pair::new();
+    pair.run();
+    let mut message = Vec::new();
+    wire::put_frame(&mut message, &define(ADD));
+    for (id, deadline_us) in [(1, None), (2, Some(100_000)), (3, None)] {
+        let want = Want { value: true, keep: true };
+        let call = Call { deadline_us, want, ..raw_call(id, ADD, ONE_AND_TWO) };
+        wire::put_frame(&mut message, &Frame::Call(call));
+    }
+    pair.server.session.handle_message(pair.now, message.into()).expect("well formed");
+    let later = pair.now + Duration::from_millis(76);
+    let Some(super::Event::Begin(first)) = pair.server.session.poll_event(later) else { panic!("it begins") };
+    let alike: Vec<i64> =
+        pair.server.session.poll_alike(&first, 10).iter().map(|begin| begin.answer.0).collect();
+    assert_eq!((first.answer.0, alike), (1, vec![3]));
+    pair.server.poll_message(later);
+    assert_eq!(pair.server.take_frames(), [failed(2, Failure::DeadlineExceeded)]);
+}
+
+#[test]
 fn a_call_that_has_waited_at_home_for_most_of_its_time_is_not_sent() {
     let mut pair = Pair::with_limits(Limits::default(), Limits { calls_max: 1, ..Limits::default() });
     pair.run();
