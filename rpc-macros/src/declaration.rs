@@ -14,7 +14,7 @@ use crate::{attributes::Runtime, names::local, pipeline::serde::SerdeOptions, te
 ///         const FIELDS: &[DeclaredField] = &[DeclaredField { name: "id", … }, DeclaredField { name: "nom", … }];
 ///         let declaration = Declaration { name: "User", parts: DeclaredParts::Fields(FIELDS) };
 ///         if found.add::<Self>(declaration) {
-///             (&Witness::<UserId>::new()).declare(found);
+///             (&Witness::<UserId>::new()).__rpc_declare(found);
 ///         }
 ///     }
 /// }
@@ -70,7 +70,7 @@ pub(crate) fn render(runtime: &Runtime, input: &DeriveInput) -> Option<TokenStre
 /// Input: `User`, `Vec<Message>`. Output: code that asks `User`, `Vec<Message>` and `Message` for their declarations.
 pub(crate) fn render_witnesses(private: &TokenStream, found: &Ident, types: &[Type]) -> TokenStream {
     let used = (!types.is_empty()).then(|| quote!(use #private::{ByDeclaration as _, ByNothing as _};));
-    quote!(#used #((&#private::Witness::<#types>::new()).declare(#found);)*)
+    quote!(#used #((&#private::Witness::<#types>::new()).__rpc_declare(#found);)*)
 }
 
 /// Adds a type and the types named in it, each once, but for those that surely have no declaration.

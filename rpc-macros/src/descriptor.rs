@@ -106,7 +106,7 @@ fn render_method(service: &Service, method: &Method) -> TokenStream {
 }
 
 /// Input: `Vec<User>`
-/// Output: `.declared(|found| { (&Witness::<User>::new()).declare(found); })`; nothing where no type is asked.
+/// Output: `.declared(|found| { (&Witness::<User>::new()).__rpc_declare(found); })`; nothing where no type is asked.
 fn render_declared(service: &Service, ty: &Type) -> Option<TokenStream> {
     let mut types = Vec::new();
     declaration::collect(ty, &mut types);

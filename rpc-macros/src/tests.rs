@@ -131,6 +131,15 @@ impl<'a> Visit<'a> for Bindings {
         visit::visit_generics(self, generics);
     }
 
+    /// `as _` takes no name.
+    fn visit_use_rename(&mut self, renamed: &'a syn::UseRename) {
+        self.0.extend(Some(renamed.rename.to_string()).filter(|name| name != "_"));
+    }
+
+    fn visit_use_name(&mut self, name: &'a syn::UseName) {
+        self.0.insert(name.ident.to_string());
+    }
+
     fn visit_label(&mut self, label: &'a syn::Label) {
         self.0.insert(label.name.ident.to_string());
     }
@@ -138,6 +147,7 @@ impl<'a> Visit<'a> for Bindings {
     fn visit_stmt(&mut self, statement: &'a Stmt) {
         match statement {
             Stmt::Item(Item::Static(item)) => self.0.extend([item.ident.to_string()]),
+            Stmt::Item(Item::Use(item)) => visit::visit_item_use(self, item),
             Stmt::Item(item) => panic!("which names does this take? {}", quote!(#item)),
             Stmt::Local(_) | Stmt::Expr(..) | Stmt::Macro(_) => {}
         }

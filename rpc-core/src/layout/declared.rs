@@ -71,11 +71,11 @@ impl Declarations {
     }
 }
 
-/// Asks a type for its declaration, whether it has one or not: `(&Witness::<T>::new()).declare(…)` means
+/// Asks a type for its declaration, whether it has one or not: `(&Witness::<T>::new()).__rpc_declare(…)` means
 /// [`ByDeclaration`] for types that have one, and [`ByNothing`] for all others.
-pub struct Witness<T>(PhantomData<T>);
+pub struct Witness<T: ?Sized>(PhantomData<T>);
 
-impl<T> Witness<T> {
+impl<T: ?Sized> Witness<T> {
     /// A witness of `T`.
     #[expect(clippy::new_without_default, reason = "generated code alone makes one")]
     pub fn new() -> Self {
@@ -86,11 +86,11 @@ impl<T> Witness<T> {
 /// See [`Witness`].
 pub trait ByDeclaration {
     /// Adds the type's declaration.
-    fn declare(&self, found: &mut Declarations);
+    fn __rpc_declare(&self, found: &mut Declarations);
 }
 
-impl<T: Declared> ByDeclaration for Witness<T> {
-    fn declare(&self, found: &mut Declarations) {
+impl<T: Declared + ?Sized> ByDeclaration for Witness<T> {
+    fn __rpc_declare(&self, found: &mut Declarations) {
         T::declare(found);
     }
 }
@@ -98,10 +98,10 @@ impl<T: Declared> ByDeclaration for Witness<T> {
 /// See [`Witness`].
 pub trait ByNothing {
     /// Does nothing: the type has no declaration.
-    fn declare(&self, _: &mut Declarations) {}
+    fn __rpc_declare(&self, _: &mut Declarations) {}
 }
 
-impl<T> ByNothing for &Witness<T> {}
+impl<T: ?Sized> ByNothing for &Witness<T> {}
 
 impl Layout {
     /// Where declarations of types in this layout and what was traced of them differ: one sentence each.

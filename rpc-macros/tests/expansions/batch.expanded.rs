@@ -280,11 +280,30 @@ impl ::rpc_core::ServiceClient for ChatClient {
                 name: "profile",
                 docs: "",
                 arguments: &[
-                    ::rpc_core::ArgumentDescriptor::new::<UserId>("id", "UserId"),
+                    ::rpc_core::ArgumentDescriptor::new::<UserId>("id", "UserId")
+                        .declared(|__rpc_found| {
+                            use ::rpc_core::__private::{
+                                ByDeclaration as _, ByNothing as _,
+                            };
+                            (&::rpc_core::__private::Witness::<UserId>::new())
+                                .__rpc_declare(__rpc_found);
+                        }),
                 ],
-                result: ::rpc_core::ValueDescriptor::new::<User>("User"),
+                result: ::rpc_core::ValueDescriptor::new::<User>("User")
+                    .declared(|__rpc_found| {
+                        use ::rpc_core::__private::{ByDeclaration as _, ByNothing as _};
+                        (&::rpc_core::__private::Witness::<User>::new())
+                            .__rpc_declare(__rpc_found);
+                    }),
                 error: ::rpc_core::__private::Option::Some(
-                    ::rpc_core::ValueDescriptor::new::<ChatError>("ChatError"),
+                    ::rpc_core::ValueDescriptor::new::<ChatError>("ChatError")
+                        .declared(|__rpc_found| {
+                            use ::rpc_core::__private::{
+                                ByDeclaration as _, ByNothing as _,
+                            };
+                            (&::rpc_core::__private::Witness::<ChatError>::new())
+                                .__rpc_declare(__rpc_found);
+                        }),
                 ),
                 attributes: ::rpc_core::MethodAttributes {
                     idempotent: false,
@@ -302,11 +321,25 @@ impl ::rpc_core::ServiceClient for ChatClient {
                 arguments: &[
                     ::rpc_core::ArgumentDescriptor::new::<
                         Vec<UserId>,
-                    >("ids", "Vec<UserId>"),
+                    >("ids", "Vec<UserId>")
+                        .declared(|__rpc_found| {
+                            use ::rpc_core::__private::{
+                                ByDeclaration as _, ByNothing as _,
+                            };
+                            (&::rpc_core::__private::Witness::<UserId>::new())
+                                .__rpc_declare(__rpc_found);
+                        }),
                 ],
                 result: ::rpc_core::ValueDescriptor::new::<
                     Vec<Result<User, ChatError>>,
-                >("Vec<Result<User, ChatError>>"),
+                >("Vec<Result<User, ChatError>>")
+                    .declared(|__rpc_found| {
+                        use ::rpc_core::__private::{ByDeclaration as _, ByNothing as _};
+                        (&::rpc_core::__private::Witness::<User>::new())
+                            .__rpc_declare(__rpc_found);
+                        (&::rpc_core::__private::Witness::<ChatError>::new())
+                            .__rpc_declare(__rpc_found);
+                    }),
                 error: ::rpc_core::__private::Option::None,
                 attributes: ::rpc_core::MethodAttributes {
                     idempotent: false,
@@ -404,7 +437,14 @@ impl ::rpc_core::ServiceClient for ChatClient {
                 ],
                 result: ::rpc_core::ValueDescriptor::new::<u64>("u64"),
                 error: ::rpc_core::__private::Option::Some(
-                    ::rpc_core::ValueDescriptor::new::<ChatError>("ChatError"),
+                    ::rpc_core::ValueDescriptor::new::<ChatError>("ChatError")
+                        .declared(|__rpc_found| {
+                            use ::rpc_core::__private::{
+                                ByDeclaration as _, ByNothing as _,
+                            };
+                            (&::rpc_core::__private::Witness::<ChatError>::new())
+                                .__rpc_declare(__rpc_found);
+                        }),
                 ),
                 attributes: ::rpc_core::MethodAttributes {
                     idempotent: false,
@@ -427,9 +467,21 @@ impl ::rpc_core::ServiceClient for ChatClient {
                 ],
                 result: ::rpc_core::ValueDescriptor::new::<
                     Vec<Result<u64, ChatError>>,
-                >("Vec<Result<u64, ChatError>>"),
+                >("Vec<Result<u64, ChatError>>")
+                    .declared(|__rpc_found| {
+                        use ::rpc_core::__private::{ByDeclaration as _, ByNothing as _};
+                        (&::rpc_core::__private::Witness::<ChatError>::new())
+                            .__rpc_declare(__rpc_found);
+                    }),
                 error: ::rpc_core::__private::Option::Some(
-                    ::rpc_core::ValueDescriptor::new::<ChatError>("ChatError"),
+                    ::rpc_core::ValueDescriptor::new::<ChatError>("ChatError")
+                        .declared(|__rpc_found| {
+                            use ::rpc_core::__private::{
+                                ByDeclaration as _, ByNothing as _,
+                            };
+                            (&::rpc_core::__private::Witness::<ChatError>::new())
+                                .__rpc_declare(__rpc_found);
+                        }),
                 ),
                 attributes: ::rpc_core::MethodAttributes {
                     idempotent: false,

@@ -149,3 +149,88 @@ where
         }
     }
 }
+#[automatically_derived]
+#[allow(deprecated)]
+impl<T> ::rpc_core::__private::Declared for Shape<T> {
+    fn declare(__rpc_found: &mut ::rpc_core::__private::Declarations) {
+        if ::rpc_core::__private::Declarations::add::<
+            Self,
+        >(
+            __rpc_found,
+            ::rpc_core::__private::Declaration {
+                name: "Shape",
+                parts: ::rpc_core::__private::DeclaredParts::Variants(
+                    &[
+                        ::rpc_core::__private::DeclaredVariant {
+                            name: "Empty",
+                            aliases: &[],
+                            index: 0u32,
+                            is_other: false,
+                            fields: ::rpc_core::__private::Option::Some(&[]),
+                        },
+                        ::rpc_core::__private::DeclaredVariant {
+                            name: "Circle",
+                            aliases: &[],
+                            index: 1u32,
+                            is_other: false,
+                            fields: ::rpc_core::__private::Option::Some(
+                                &[
+                                    ::rpc_core::__private::DeclaredField {
+                                        name: "",
+                                        aliases: &[],
+                                        has_default: false,
+                                    },
+                                ],
+                            ),
+                        },
+                        ::rpc_core::__private::DeclaredVariant {
+                            name: "HTTPBox",
+                            aliases: &[],
+                            index: 2u32,
+                            is_other: false,
+                            fields: ::rpc_core::__private::Option::Some(
+                                &[
+                                    ::rpc_core::__private::DeclaredField {
+                                        name: "width",
+                                        aliases: &[],
+                                        has_default: false,
+                                    },
+                                    ::rpc_core::__private::DeclaredField {
+                                        name: "height",
+                                        aliases: &[],
+                                        has_default: false,
+                                    },
+                                ],
+                            ),
+                        },
+                        ::rpc_core::__private::DeclaredVariant {
+                            name: "Own",
+                            aliases: &[],
+                            index: 3u32,
+                            is_other: false,
+                            fields: ::rpc_core::__private::Option::None,
+                        },
+                        ::rpc_core::__private::DeclaredVariant {
+                            name: "Type",
+                            aliases: &[],
+                            index: 4u32,
+                            is_other: false,
+                            fields: ::rpc_core::__private::Option::Some(
+                                &[
+                                    ::rpc_core::__private::DeclaredField {
+                                        name: "",
+                                        aliases: &[],
+                                        has_default: false,
+                                    },
+                                ],
+                            ),
+                        },
+                    ],
+                ),
+            },
+        ) {
+            use ::rpc_core::__private::{ByDeclaration as _, ByNothing as _};
+            (&::rpc_core::__private::Witness::<T>::new()).__rpc_declare(__rpc_found);
+        }
+    }
+}

@@ -137,9 +137,21 @@ impl ::rpc_core::ServiceClient for ChatClient {
                         Option<u32>,
                     >("limit", "Option<u32>"),
                 ],
-                result: ::rpc_core::ValueDescriptor::new::<User>("User"),
+                result: ::rpc_core::ValueDescriptor::new::<User>("User")
+                    .declared(|__rpc_found| {
+                        use ::rpc_core::__private::{ByDeclaration as _, ByNothing as _};
+                        (&::rpc_core::__private::Witness::<User>::new())
+                            .__rpc_declare(__rpc_found);
+                    }),
                 error: ::rpc_core::__private::Option::Some(
-                    ::rpc_core::ValueDescriptor::new::<ChatError>("ChatError"),
+                    ::rpc_core::ValueDescriptor::new::<ChatError>("ChatError")
+                        .declared(|__rpc_found| {
+                            use ::rpc_core::__private::{
+                                ByDeclaration as _, ByNothing as _,
+                            };
+                            (&::rpc_core::__private::Witness::<ChatError>::new())
+                                .__rpc_declare(__rpc_found);
+                        }),
                 ),
                 attributes: ::rpc_core::MethodAttributes {
                     idempotent: false,

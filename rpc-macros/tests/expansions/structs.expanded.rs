@@ -48,6 +48,47 @@ impl ::rpc_core::Pipelined for User {
         }
     }
 }
+#[automatically_derived]
+#[allow(deprecated)]
+impl ::rpc_core::__private::Declared for User {
+    fn declare(__rpc_found: &mut ::rpc_core::__private::Declarations) {
+        if ::rpc_core::__private::Declarations::add::<
+            Self,
+        >(
+            __rpc_found,
+            ::rpc_core::__private::Declaration {
+                name: "User",
+                parts: ::rpc_core::__private::DeclaredParts::Fields(
+                    &[
+                        ::rpc_core::__private::DeclaredField {
+                            name: "id",
+                            aliases: &[],
+                            has_default: false,
+                        },
+                        ::rpc_core::__private::DeclaredField {
+                            name: "type",
+                            aliases: &[],
+                            has_default: false,
+                        },
+                        ::rpc_core::__private::DeclaredField {
+                            name: "since",
+                            aliases: &[],
+                            has_default: false,
+                        },
+                        ::rpc_core::__private::DeclaredField {
+                            name: "friends",
+                            aliases: &[],
+                            has_default: false,
+                        },
+                    ],
+                ),
+            },
+        ) {
+            use ::rpc_core::__private::{ByDeclaration as _, ByNothing as _};
+            (&::rpc_core::__private::Witness::<User>::new()).__rpc_declare(__rpc_found);
+        }
+    }
+}
 ///The parts of a promised [`Pair`].
 #[allow(dead_code, non_camel_case_types)]
 struct PairPipe<__RpcError> {
@@ -90,6 +131,34 @@ impl facade::rpc::Pipelined for Pair {
             at: __rpc_at,
             values: facade::rpc::__private::PhantomData,
         }
+    }
+}
+#[automatically_derived]
+#[allow(deprecated)]
+impl facade::rpc::__private::Declared for Pair {
+    fn declare(__rpc_found: &mut facade::rpc::__private::Declarations) {
+        if facade::rpc::__private::Declarations::add::<
+            Self,
+        >(
+            __rpc_found,
+            facade::rpc::__private::Declaration {
+                name: "Pair",
+                parts: facade::rpc::__private::DeclaredParts::Fields(
+                    &[
+                        facade::rpc::__private::DeclaredField {
+                            name: "",
+                            aliases: &[],
+                            has_default: false,
+                        },
+                        facade::rpc::__private::DeclaredField {
+                            name: "",
+                            aliases: &[],
+                            has_default: false,
+                        },
+                    ],
+                ),
+            },
+        ) {}
     }
 }
 ///The parts of a promised [`Meters`].
@@ -187,6 +256,35 @@ where
         }
     }
 }
+#[automatically_derived]
+#[allow(deprecated)]
+impl<T: Display, const N: usize> ::rpc_core::__private::Declared for Page<T, N>
+where
+    T: Clone,
+{
+    fn declare(__rpc_found: &mut ::rpc_core::__private::Declarations) {
+        if ::rpc_core::__private::Declarations::add::<
+            Self,
+        >(
+            __rpc_found,
+            ::rpc_core::__private::Declaration {
+                name: "Page",
+                parts: ::rpc_core::__private::DeclaredParts::Fields(
+                    &[
+                        ::rpc_core::__private::DeclaredField {
+                            name: "items",
+                            aliases: &[],
+                            has_default: false,
+                        },
+                    ],
+                ),
+            },
+        ) {
+            use ::rpc_core::__private::{ByDeclaration as _, ByNothing as _};
+            (&::rpc_core::__private::Witness::<T>::new()).__rpc_declare(__rpc_found);
+        }
+    }
+}
 ///The parts of a promised [`Unit`].
 #[allow(dead_code, non_camel_case_types)]
 pub struct UnitPipe<__RpcError> {
@@ -220,5 +318,20 @@ impl ::rpc_core::Pipelined for Unit {
             at: __rpc_at,
             values: ::rpc_core::__private::PhantomData,
         }
+    }
+}
+#[automatically_derived]
+#[allow(deprecated)]
+impl ::rpc_core::__private::Declared for Unit {
+    fn declare(__rpc_found: &mut ::rpc_core::__private::Declarations) {
+        if ::rpc_core::__private::Declarations::add::<
+            Self,
+        >(
+            __rpc_found,
+            ::rpc_core::__private::Declaration {
+                name: "Unit",
+                parts: ::rpc_core::__private::DeclaredParts::Fields(&[]),
+            },
+        ) {}
     }
 }

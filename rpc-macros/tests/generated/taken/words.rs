@@ -4,16 +4,25 @@ take! {
     ArgumentDescriptor
     ArgumentReader
     Arguments
+    ByDeclaration
+    ByNothing
     CallBuilder
     ChatClient
     ChatServer
     Clone
     CloseReason
     Debug
+    Declaration
+    Declarations
+    Declared
+    DeclaredField
+    DeclaredParts
+    DeclaredVariant
     Deserialize
     Deserializer
     Duration
     Error
+    Fields
     Formatter
     Future
     Incoming
@@ -57,8 +66,12 @@ take! {
     UnitPipe
     UserPipe
     ValueDescriptor
+    Variants
+    Witness
     _0
     _2
+    add
+    aliases
     allow
     argument
     arguments
@@ -85,6 +98,8 @@ take! {
     dead_code
     deadline
     debug_tuple
+    declare
+    declared
     deprecated
     descriptor
     deserialize
@@ -96,16 +111,21 @@ take! {
     docs
     error
     field
+    fields
     finish
     fmt
     formatter
+    found
     from_arc
     from_stub
+    has_default
     http_box
     idempotent
     implementation
     incoming
+    index
     into_client
+    is_other
     key
     len
     limit
@@ -125,6 +145,7 @@ take! {
     one_by_one
     oneway
     ordered
+    parts
     pipe
     pipeline
     promised
