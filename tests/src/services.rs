@@ -292,5 +292,5 @@ trait Hiding {
 #[test]
 fn a_result_behind_an_alias_is_reported() {
     let problems = HidingClient::descriptor().methods[0].problems();
-    assert!(matches!(&problems[..], [problem] if problem.contains("write `Result<T, E>`")), "{problems:?}");
+    assert!(matches!(problems, [problem] if problem.contains("write `Result<T, E>`")), "{problems:?}");
 }

@@ -136,11 +136,12 @@ fn hash(nodes: &[Node<usize>], has_values: &[bool], index: usize, mut part: impl
         Node::Enum { variants, .. } => {
             hash.numbers([8, variants.len() as u64]);
             for variant in variants {
-                hash.text(9, variant.name);
                 match &variant.fields {
-                    Some(fields) if !fields_have_values(fields, has_values) => hash.number(14),
-                    Some(fields) => hash.runs(fields.iter().map(|field| (field.name, part(field.layout), 1))),
-                    None => hash.number(14),
+                    Some(fields) if fields_have_values(fields, has_values) => {
+                        hash.text(9, variant.name);
+                        hash.runs(fields.iter().map(|field| (field.name, part(field.layout), 1)));
+                    }
+                    Some(_) | None => hash.number(14),
                 }
             }
         }

@@ -417,8 +417,8 @@ impl Pair<'_> {
                 one.len() == other.len()
                     && one.iter().zip(other).all(|(one, other)| {
                         let rows = (named(&one.form), named(&other.form));
-                        one.name == other.name
-                            && (self.is_without_values(&rows.0, &rows.1) || self.are_same(&rows.0, &rows.1))
+                        self.is_without_values(&rows.0, &rows.1)
+                            || (one.name == other.name && self.are_same(&rows.0, &rows.1))
                     })
             }
             _ => false,
