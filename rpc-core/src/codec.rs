@@ -1,7 +1,7 @@
 //! Values to payload bytes and back: the only module that names bincode, and the guard around its decoder.
 //!
-//! The format is bincode's `standard()` configuration. Encoding (`codec/encode.rs`) drives its primitives, and writes
-//! straight into the caller's buffer.
+//! The format is bincode's `standard()` configuration. Encoding (`codec/encode.rs`) writes it straight into the caller's
+//! buffer; tests hold it against bincode's own.
 //! Decoding drives bincode's borrowed primitives (integers, floats, characters, slices) from a serde deserializer of
 //! our own, because bincode's trusts every length it reads. Nothing in a payload can make [`decode`] panic, overflow
 //! the stack, loop or allocate without bound: what a payload may cost is a [`DecodeBudget`].
@@ -58,6 +58,8 @@ const ALLOWANCE_BYTES: usize = 4 << 10;
 /// The same for each client and stream beside it.
 const OBJECT_BYTES: usize = 256;
 
+/// The only byte of an encoded `None`.
+const NONE: u8 = 0;
 /// The byte before the value inside an encoded `Some`.
 pub(crate) const SOME: u8 = 1;
 

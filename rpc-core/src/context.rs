@@ -270,9 +270,10 @@ pub(crate) fn is_inside(session: &Arc<Link>) -> bool {
     std::ptr::eq(AMBIENT_SESSION.get(), Arc::as_ptr(session))
 }
 
-/// Runs `poll`, which polls handlers or producers of this session.
-pub(crate) fn inside<R>(session: &Arc<Link>, poll: impl FnOnce() -> R) -> R {
-    let _scope = InsideScope(AMBIENT_SESSION.replace(Arc::as_ptr(session)));
+/// Runs `poll`, which polls handlers or producers of this session. It is named by its address and never looked at.
+#[inline]
+pub(crate) fn inside<R>(session: *const Link, poll: impl FnOnce() -> R) -> R {
+    let _scope = InsideScope(AMBIENT_SESSION.replace(session));
     poll()
 }
 

@@ -243,10 +243,10 @@ impl<T: Transport> Future for Driver<T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
         let driver = self.get_mut();
         // Handlers are polled here once.
-        let link = Arc::clone(&driver.link);
+        let session = Arc::as_ptr(&driver.link);
         let ended = match driver.phase {
             Phase::Refused(error) => Err(End::new(close_codes::INTERNAL, CloseReason::Limits(error))),
-            Phase::Running => ready!(inside(&link, || driver.turn(cx))),
+            Phase::Running => ready!(inside(session, || driver.turn(cx))),
             Phase::Closing { .. } => Ok(()),
         };
         if let Err(end) = ended {
@@ -825,7 +825,7 @@ impl Future for HandlerTask {
         let task = self.get_mut();
         let (handler, report) = (&mut task.handler, &mut task.report);
         let poll = || dispatch::poll_handler(handler, task.method, cx);
-        let outcome = ready!(inside(&report.link, || with_deadline(task.deadline, poll)));
+        let outcome = ready!(inside(Arc::as_ptr(&report.link), || with_deadline(task.deadline, poll)));
         report.finished = true;
         report.link.submit(Submission::Finish { answer: report.answer, outcome });
         Poll::Ready(())

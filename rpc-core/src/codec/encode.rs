@@ -1,4 +1,4 @@
-//! Values to payload bytes: a serde serializer of our own above bincode's primitives.
+//! Values to payload bytes: a serde serializer that writes bincode's format, as the table in `codec.rs` has it.
 //!
 //! bincode's own serializer writes what it is told, and some types tell it what no reader can follow: values nested deeper
 //! than the decoder goes, a field left out of some values, a length that is not that of what comes. Each is an error here,
@@ -6,11 +6,6 @@
 
 use std::fmt;
 
-use bincode::{
-    config::{self, Configuration},
-    enc::{Encode, EncoderImpl, write::Writer},
-    error::EncodeError as BincodeEncodeError,
-};
 use serde::{
     Serialize, Serializer,
     ser::{
@@ -29,7 +24,7 @@ pub(crate) fn encode_within<T: Serialize + ?Sized>(
     out: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
     let before = out.len();
-    let mut target = Target { encoder: EncoderImpl::new(Appender(out), config::standard()), depth_max };
+    let mut target = Target { sink: &mut *out, depth_max };
     let written = value.serialize(Encoding { target: &mut target, depth_left: depth_max });
     written.map_err(|Unencodable(error)| {
         out.truncate(before);
@@ -39,61 +34,103 @@ pub(crate) fn encode_within<T: Serialize + ?Sized>(
 
 /// How many bytes [`encode_within`] would append, without keeping them.
 pub(crate) fn encoded_len<T: Serialize + ?Sized>(value: &T, depth_max: usize) -> Result<usize, EncodeError> {
-    let mut length = 0;
-    let mut target =
-        Target { encoder: EncoderImpl::new(Counter(&mut length), config::standard()), depth_max };
+    let mut length = Length(0);
+    let mut target = Target { sink: &mut length, depth_max };
     let written = value.serialize(Encoding { target: &mut target, depth_left: depth_max });
     written.map_err(|Unencodable(error)| *error)?;
-    Ok(length)
+    Ok(length.0)
 }
 
-struct Appender<'a>(&'a mut Vec<u8>);
+/// Where bytes go.
+trait Sink {
+    fn put(&mut self, bytes: &[u8]);
+    fn put_byte(&mut self, byte: u8);
+}
 
-impl Writer for Appender<'_> {
+impl Sink for &mut Vec<u8> {
     #[inline(always)]
-    fn write(&mut self, bytes: &[u8]) -> Result<(), BincodeEncodeError> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+
+    #[inline(always)]
+    fn put_byte(&mut self, byte: u8) {
+        self.push(byte);
     }
 }
 
-struct Counter<'a>(&'a mut usize);
+/// Counts the bytes.
+struct Length(usize);
 
-impl Writer for Counter<'_> {
+impl Sink for &mut Length {
     #[inline(always)]
-    fn write(&mut self, bytes: &[u8]) -> Result<(), BincodeEncodeError> {
-        *self.0 += bytes.len();
-        Ok(())
+    fn put(&mut self, bytes: &[u8]) {
+        self.0 += bytes.len();
+    }
+
+    #[inline(always)]
+    fn put_byte(&mut self, _: u8) {
+        self.0 += 1;
     }
 }
 
-/// Where a value goes.
-struct Target<W: Writer> {
-    encoder: EncoderImpl<W, Configuration>,
+struct Target<S> {
+    sink: S,
     depth_max: usize,
 }
 
-impl<W: Writer> Target<W> {
+impl<S: Sink> Target<S> {
+    /// Small numbers are a byte; others say how many bytes they take.
     #[inline(always)]
-    fn put<T: Encode>(&mut self, value: T) -> Result<(), Unencodable> {
-        value.encode(&mut self.encoder).map_err(Unencodable::from)
+    fn varint(&mut self, value: u64) {
+        match u8::try_from(value) {
+            Ok(byte @ 0..=250) => self.sink.put_byte(byte),
+            Ok(_) | Err(_) => self.long_varint(value),
+        }
+    }
+
+    fn long_varint(&mut self, value: u64) {
+        if let Ok(short) = u16::try_from(value) {
+            self.sink.put_byte(251);
+            self.sink.put(&short.to_le_bytes());
+        } else if let Ok(word) = u32::try_from(value) {
+            self.sink.put_byte(252);
+            self.sink.put(&word.to_le_bytes());
+        } else {
+            self.sink.put_byte(253);
+            self.sink.put(&value.to_le_bytes());
+        }
+    }
+
+    fn varint_128(&mut self, value: u128) {
+        match u64::try_from(value) {
+            Ok(value) => self.varint(value),
+            Err(_) => {
+                self.sink.put_byte(254);
+                self.sink.put(&value.to_le_bytes());
+            }
+        }
+    }
+
+    /// Small numbers of either sign become small ones without.
+    #[inline(always)]
+    fn zigzag(&mut self, value: i64) {
+        self.varint(((value << 1) ^ (value >> 63)).cast_unsigned());
     }
 
     #[inline(always)]
-    fn length(&mut self, length: Option<usize>) -> Result<usize, Unencodable> {
-        let length = length.ok_or_else(Unencodable::unknown_length)?;
-        self.put(length as u64)?;
-        Ok(length)
+    fn length(&mut self, length: usize) {
+        self.varint(length as u64);
     }
 }
 
 /// Serializes one value, at one level of nesting.
-struct Encoding<'a, W: Writer> {
-    target: &'a mut Target<W>,
+struct Encoding<'a, S: Sink> {
+    target: &'a mut Target<S>,
     depth_left: usize,
 }
 
-impl<'a, W: Writer> Encoding<'a, W> {
+impl<'a, S: Sink> Encoding<'a, S> {
     /// Enters a value that holds others: the same that the decoder counts as a level.
     #[inline(always)]
     fn enter(self) -> Result<Self, Unencodable> {
@@ -107,64 +144,73 @@ impl<'a, W: Writer> Encoding<'a, W> {
     #[inline(always)]
     fn variant(self, index: u32) -> Result<Self, Unencodable> {
         let entered = self.enter()?;
-        entered.target.put(index)?;
+        entered.target.varint(index.into());
         Ok(entered)
     }
 
     #[inline(always)]
-    fn parts(self, left: usize) -> Parts<'a, W> {
+    fn parts(self, left: usize) -> Parts<'a, S> {
         Parts { target: self.target, depth_left: self.depth_left, left }
     }
 }
 
 macro_rules! primitives {
-    ($($serialize:ident $type:ty;)*) => {$(
+    ($($serialize:ident $type:ty, $value:ident $target:ident => $put:expr;)*) => {$(
         #[inline(always)]
-        fn $serialize(self, value: $type) -> Result<(), Unencodable> {
-            self.target.put(value)
+        fn $serialize(self, $value: $type) -> Result<(), Unencodable> {
+            let $target = self.target;
+            $put;
+            Ok(())
         }
     )*};
 }
 
-impl<'a, W: Writer> Serializer for Encoding<'a, W> {
+impl<'a, S: Sink> Serializer for Encoding<'a, S> {
     type Ok = ();
     type Error = Unencodable;
-    type SerializeSeq = Parts<'a, W>;
-    type SerializeTuple = Parts<'a, W>;
-    type SerializeTupleStruct = Parts<'a, W>;
-    type SerializeTupleVariant = Parts<'a, W>;
-    type SerializeMap = Parts<'a, W>;
-    type SerializeStruct = Parts<'a, W>;
-    type SerializeStructVariant = Parts<'a, W>;
+    type SerializeSeq = Parts<'a, S>;
+    type SerializeTuple = Parts<'a, S>;
+    type SerializeTupleStruct = Parts<'a, S>;
+    type SerializeTupleVariant = Parts<'a, S>;
+    type SerializeMap = Parts<'a, S>;
+    type SerializeStruct = Parts<'a, S>;
+    type SerializeStructVariant = Parts<'a, S>;
 
     primitives! {
-        serialize_bool bool;
-        serialize_i8 i8;
-        serialize_i16 i16;
-        serialize_i32 i32;
-        serialize_i64 i64;
-        serialize_i128 i128;
-        serialize_u8 u8;
-        serialize_u16 u16;
-        serialize_u32 u32;
-        serialize_u64 u64;
-        serialize_u128 u128;
-        serialize_f32 f32;
-        serialize_f64 f64;
-        serialize_char char;
-        serialize_str &str;
-        serialize_bytes &[u8];
+        serialize_bool bool, value target => target.sink.put_byte(value.into());
+        serialize_i8 i8, value target => target.sink.put_byte(value.cast_unsigned());
+        serialize_i16 i16, value target => target.zigzag(value.into());
+        serialize_i32 i32, value target => target.zigzag(value.into());
+        serialize_i64 i64, value target => target.zigzag(value);
+        serialize_i128 i128, value target => target.varint_128(((value << 1) ^ (value >> 127)).cast_unsigned());
+        serialize_u8 u8, value target => target.sink.put_byte(value);
+        serialize_u16 u16, value target => target.varint(value.into());
+        serialize_u32 u32, value target => target.varint(value.into());
+        serialize_u64 u64, value target => target.varint(value);
+        serialize_u128 u128, value target => target.varint_128(value);
+        serialize_f32 f32, value target => target.sink.put(&value.to_le_bytes());
+        serialize_f64 f64, value target => target.sink.put(&value.to_le_bytes());
+        serialize_char char, value target => target.sink.put(value.encode_utf8(&mut [0; 4]).as_bytes());
+        serialize_str &str, value target => {
+            target.length(value.len());
+            target.sink.put(value.as_bytes());
+        };
+        serialize_bytes &[u8], value target => {
+            target.length(value.len());
+            target.sink.put(value);
+        };
     }
 
     #[inline(always)]
     fn serialize_none(self) -> Result<(), Unencodable> {
-        self.enter()?.target.put(0_u8)
+        self.enter()?.target.sink.put_byte(super::NONE);
+        Ok(())
     }
 
     #[inline(always)]
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Unencodable> {
         let inside = self.enter()?;
-        inside.target.put(super::SOME)?;
+        inside.target.sink.put_byte(super::SOME);
         value.serialize(inside)
     }
 
@@ -204,19 +250,20 @@ impl<'a, W: Writer> Serializer for Encoding<'a, W> {
     }
 
     #[inline(always)]
-    fn serialize_seq(self, length: Option<usize>) -> Result<Parts<'a, W>, Unencodable> {
+    fn serialize_seq(self, length: Option<usize>) -> Result<Parts<'a, S>, Unencodable> {
         let entered = self.enter()?;
-        let length = entered.target.length(length)?;
+        let length = length.ok_or_else(Unencodable::unknown_length)?;
+        entered.target.length(length);
         Ok(entered.parts(length))
     }
 
     #[inline(always)]
-    fn serialize_tuple(self, length: usize) -> Result<Parts<'a, W>, Unencodable> {
+    fn serialize_tuple(self, length: usize) -> Result<Parts<'a, S>, Unencodable> {
         Ok(self.enter()?.parts(length))
     }
 
     #[inline(always)]
-    fn serialize_tuple_struct(self, _: &'static str, length: usize) -> Result<Parts<'a, W>, Unencodable> {
+    fn serialize_tuple_struct(self, _: &'static str, length: usize) -> Result<Parts<'a, S>, Unencodable> {
         self.serialize_tuple(length)
     }
 
@@ -227,17 +274,17 @@ impl<'a, W: Writer> Serializer for Encoding<'a, W> {
         index: u32,
         _: &'static str,
         length: usize,
-    ) -> Result<Parts<'a, W>, Unencodable> {
+    ) -> Result<Parts<'a, S>, Unencodable> {
         Ok(self.variant(index)?.parts(length))
     }
 
     #[inline(always)]
-    fn serialize_map(self, length: Option<usize>) -> Result<Parts<'a, W>, Unencodable> {
+    fn serialize_map(self, length: Option<usize>) -> Result<Parts<'a, S>, Unencodable> {
         self.serialize_seq(length)
     }
 
     #[inline(always)]
-    fn serialize_struct(self, _: &'static str, length: usize) -> Result<Parts<'a, W>, Unencodable> {
+    fn serialize_struct(self, _: &'static str, length: usize) -> Result<Parts<'a, S>, Unencodable> {
         self.serialize_tuple(length)
     }
 
@@ -248,7 +295,7 @@ impl<'a, W: Writer> Serializer for Encoding<'a, W> {
         index: u32,
         variant: &'static str,
         length: usize,
-    ) -> Result<Parts<'a, W>, Unencodable> {
+    ) -> Result<Parts<'a, S>, Unencodable> {
         self.serialize_tuple_variant(name, index, variant, length)
     }
 
@@ -259,13 +306,13 @@ impl<'a, W: Writer> Serializer for Encoding<'a, W> {
 }
 
 /// The parts of a value that holds others, and how many are still to come.
-struct Parts<'a, W: Writer> {
-    target: &'a mut Target<W>,
+struct Parts<'a, S: Sink> {
+    target: &'a mut Target<S>,
     depth_left: usize,
     left: usize,
 }
 
-impl<W: Writer> Parts<'_, W> {
+impl<S: Sink> Parts<'_, S> {
     #[inline(always)]
     fn part<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unencodable> {
         value.serialize(Encoding { target: self.target, depth_left: self.depth_left })
@@ -289,7 +336,7 @@ impl<W: Writer> Parts<'_, W> {
 
 macro_rules! unnamed {
     ($($trait:ident $serialize:ident;)*) => {$(
-        impl<W: Writer> $trait for Parts<'_, W> {
+        impl<S: Sink> $trait for Parts<'_, S> {
             type Ok = ();
             type Error = Unencodable;
 
@@ -308,7 +355,7 @@ macro_rules! unnamed {
 
 macro_rules! named {
     ($($trait:ident;)*) => {$(
-        impl<W: Writer> $trait for Parts<'_, W> {
+        impl<S: Sink> $trait for Parts<'_, S> {
             type Ok = ();
             type Error = Unencodable;
 
@@ -344,7 +391,7 @@ named! {
     SerializeStructVariant;
 }
 
-impl<W: Writer> SerializeMap for Parts<'_, W> {
+impl<S: Sink> SerializeMap for Parts<'_, S> {
     type Ok = ();
     type Error = Unencodable;
 
@@ -395,13 +442,6 @@ impl From<EncodeError> for Unencodable {
     #[cold]
     fn from(error: EncodeError) -> Self {
         Self(Box::new(error))
-    }
-}
-
-impl From<BincodeEncodeError> for Unencodable {
-    #[cold]
-    fn from(error: BincodeEncodeError) -> Self {
-        EncodeError::Invalid(error.to_string()).into()
     }
 }
 

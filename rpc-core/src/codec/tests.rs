@@ -557,3 +557,41 @@ fn a_type_that_leaves_out_a_field_or_tells_a_wrong_length_is_an_error() {
     assert_eq!(encode(&Says(2, vec![1, 2]), &mut out), Ok(()));
     assert_eq!(out, [1, 1, 0, 2, 1, 2]);
 }
+
+#[test]
+fn numbers_at_their_borders_are_those_of_bincode() {
+    #[track_caller]
+    fn check<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: T) {
+        let theirs = bincode::serde::encode_to_vec(&value, config::standard()).expect("bincode encodes it");
+        assert_eq!(encoded(&value), theirs, "{value:?}");
+        assert_eq!(encoded_len(&value, 64), Ok(theirs.len()), "{value:?}");
+        assert_eq!(decoded::<T>(&theirs), Ok(value));
+    }
+    macro_rules! borders {
+        ($($unsigned:ident $signed:ident),*) => {$(
+            for bits in 0..$unsigned::BITS {
+                for beside in [0, 1, 2, 3, 4, 5, 6] {
+                    let border = (1 as $unsigned) << bits;
+                    for value in [border.wrapping_add(beside), border.wrapping_sub(beside), !border, $unsigned::MAX - beside] {
+                        check(value);
+                        check(value.cast_signed());
+                    }
+                }
+            }
+            check([$signed::MIN, $signed::MAX, 0, -1]);
+        )*};
+    }
+    borders!(u8 i8, u16 i16, u32 i32, u64 i64, u128 i128);
+    for value in [250_u64, 251, 252, 253, 254, 255, 256] {
+        check(value);
+        check("x".repeat(usize::try_from(value).expect("it is short")));
+    }
+    for letter in ['\0', 'a', 'ß', '€', '🦀', char::MAX] {
+        check(letter);
+    }
+    for number in [0.0, -0.0, 1.5, f64::MIN_POSITIVE, f64::INFINITY] {
+        check(number);
+        #[expect(clippy::cast_possible_truncation, reason = "any other number will do")]
+        check(number as f32);
+    }
+}

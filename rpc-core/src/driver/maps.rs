@@ -124,7 +124,7 @@ struct MapTask {
 impl MapTask {
     fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
         let future = &mut self.future;
-        inside(&self.report.link, || {
+        inside(Arc::as_ptr(&self.report.link), || {
             with_deadline(self.deadline, || dispatch::poll_handler(future, &MAP, cx))
         })
     }

@@ -187,7 +187,7 @@ impl Future for Pump {
         }
         let Some(source) = &mut pump.source else { return Poll::Ready(()) };
         let mut fill = Fill::new(&pump.link, room.min(FILL_BYTES));
-        let polled = inside(&pump.link, || poll_fill(source, cx, &mut fill));
+        let polled = inside(Arc::as_ptr(&pump.link), || poll_fill(source, cx, &mut fill));
         let pieces = fill.finish();
         let charge: u64 = pieces.iter().map(Piece::charge).sum();
         pump.producer.room.fetch_sub(i64::try_from(charge).unwrap_or(i64::MAX), Ordering::AcqRel);

@@ -153,7 +153,8 @@ impl MapRun {
         let mut handler = handler;
         let task = async move {
             let mut poll_once = |cx: &mut Context<'_>| dispatch::poll_handler(&mut handler, descriptor, cx);
-            poll_fn(|cx| inside(&report.link, || with_deadline(deadline, || poll_once(cx)))).await
+            poll_fn(|cx| inside(Arc::as_ptr(&report.link), || with_deadline(deadline, || poll_once(cx))))
+                .await
         };
         CallPlace::Task(if attributes.blocking {
             let runtime = tokio::runtime::Handle::current();
