@@ -9,6 +9,9 @@
 //! A path's figure is the difference of the two totals: what happens once, like starting and connecting, cancels out. The
 //! counts belong to the tools in the file, because compiler and C library make the instructions. With others the check only
 //! warns.
+//!
+//! What is recorded moves with what is accepted, so small steps could add up unnoticed. So the file also has the counts of a
+//! fixed commit, which `--update` leaves alone, and a path may never take five percent more than there.
 
 mod paths;
 
@@ -25,6 +28,9 @@ const RATIO_MAX: f64 = 1.03;
 /// Less than this asks for the gain to be recorded, or half of it could be lost again unnoticed.
 const RATIO_MIN: f64 = 0.97;
 
+/// More than this of the count at the fixed commit fails the check, however small the steps were.
+const BASELINE_RATIO_MAX: f64 = 1.05;
+
 /// Has the C library copy and fill with what every x86-64 processor can do. Otherwise the processor chooses how, and with
 /// `rep movsb` each byte counts as an instruction, which it is not worth.
 const PLAIN_COPIES: &str = "glibc.cpu.hwcaps=-ERMS,-FSRM,-AVX2,-AVX_Fast_Unaligned_Load,-AVX512VL";
@@ -34,6 +40,15 @@ const PLAIN_COPIES: &str = "glibc.cpu.hwcaps=-ERMS,-FSRM,-AVX2,-AVX_Fast_Unalign
 struct Recorded {
     tools: String,
     instructions: BTreeMap<String, u64>,
+    /// What counts never get far above; counted with the same tools.
+    baseline: Option<Baseline>,
+}
+
+/// The counts of a commit, for good.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Baseline {
+    commit: String,
+    instructions: BTreeMap<String, u64>,
 }
 
 /// What a count means beside the recorded one.
@@ -41,13 +56,18 @@ struct Recorded {
 enum Verdict {
     Held,
     Dearer,
+    /// Than at the fixed commit.
+    MuchDearer,
     Cheaper,
     /// There is nothing to compare it with.
     Unrecorded,
 }
 
 impl Verdict {
-    fn of(recorded: Option<u64>, counted: u64) -> Self {
+    fn of(recorded: Option<u64>, baseline: Option<u64>, counted: u64) -> Self {
+        if baseline.is_some_and(|baseline| ratio(baseline, counted) > BASELINE_RATIO_MAX) {
+            return Self::MuchDearer;
+        }
         match recorded.map(|recorded| ratio(recorded, counted)) {
             None => Self::Unrecorded,
             Some(ratio) if ratio > RATIO_MAX => Self::Dearer,
@@ -60,6 +80,7 @@ impl Verdict {
         match self {
             Self::Held => "held",
             Self::Dearer => "DEARER",
+            Self::MuchDearer => "MUCH DEARER than at the baseline",
             Self::Cheaper => "cheaper, record it",
             Self::Unrecorded => "not recorded",
         }
@@ -94,13 +115,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let tools = tools()?;
     let verdicts = compare(&paths, recorded.as_ref())?;
     if update {
-        let instructions = match recorded.take() {
+        let (instructions, baseline) = match recorded.take() {
             // What was counted with other tools says nothing beside what was counted with these.
-            Some(recorded) if recorded.tools == tools => recorded.instructions,
-            _ => BTreeMap::new(),
+            Some(recorded) if recorded.tools == tools => (recorded.instructions, recorded.baseline),
+            _ => (BTreeMap::new(), None),
         };
         let counted = verdicts.iter().map(|(path, counted, _)| (path.name().to_owned(), *counted));
-        let recorded = Recorded { tools, instructions: instructions.into_iter().chain(counted).collect() };
+        let instructions = instructions.into_iter().chain(counted).collect();
+        let recorded = Recorded { tools, instructions, baseline };
         std::fs::write(&file, serde_json::to_string_pretty(&recorded)? + "\n")?;
         println!("recorded in {}", file.display());
         return Ok(());
@@ -110,18 +132,33 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
 
 /// Prints a line for each path as soon as it is counted.
 fn compare(paths: &[Path], recorded: Option<&Recorded>) -> Result<Vec<(Path, u64, Verdict)>, Failure> {
-    println!("{:<14} {:<8} {:>12} {:>12} {:>8}", "instructions", "per", "recorded", "now", "ratio");
+    let baseline = recorded.and_then(|recorded| recorded.baseline.as_ref());
+    println!(
+        "{:<14} {:<8} {:>12} {:>12} {:>12} {:>8} {:>8}",
+        "instructions",
+        "per",
+        baseline.map_or("baseline", |baseline| &baseline.commit),
+        "recorded",
+        "now",
+        "of base",
+        "of rec."
+    );
     let mut verdicts = Vec::new();
     for path in paths {
         let before = recorded.and_then(|recorded| recorded.instructions.get(path.name()).copied());
         let counted = count(*path)?;
-        let verdict = Verdict::of(before, counted);
+        let base = baseline.and_then(|baseline| baseline.instructions.get(path.name()).copied());
+        let verdict = Verdict::of(before, base, counted);
+        let number = |count: Option<u64>| count.map_or("-".into(), |count| count.to_string());
+        let share = |of: Option<u64>| of.map_or("-".into(), |of| format!("{:.4}", ratio(of, counted)));
         println!(
-            "{:<14} {:<8} {:>12} {counted:>12} {:>8}  {}",
+            "{:<14} {:<8} {:>12} {:>12} {counted:>12} {:>8} {:>8}  {}",
             path.name(),
             path.unit(),
-            before.map_or("-".into(), |before| before.to_string()),
-            before.map_or("-".into(), |before| format!("{:.4}", ratio(before, counted))),
+            number(base),
+            number(before),
+            share(base),
+            share(before),
             verdict.words(),
         );
         verdicts.push((*path, counted, verdict));
@@ -130,7 +167,7 @@ fn compare(paths: &[Path], recorded: Option<&Recorded>) -> Result<Vec<(Path, u64
 }
 
 fn judge(
-    mut verdicts: impl Iterator<Item = Verdict>,
+    verdicts: impl Iterator<Item = Verdict>,
     recorded: Option<&Recorded>,
     tools: &str,
 ) -> Result<(), Failure> {
@@ -143,16 +180,25 @@ fn judge(
         );
         return Ok(());
     }
-    let is_bad = |verdict| matches!(verdict, Verdict::Dearer | Verdict::Unrecorded);
-    if verdicts.any(is_bad) {
-        return Err(format!(
+    let worst = verdicts.fold(Verdict::Held, |worst, verdict| match (worst, verdict) {
+        (Verdict::MuchDearer, _) | (_, Verdict::MuchDearer) => Verdict::MuchDearer,
+        (Verdict::Dearer | Verdict::Unrecorded, _) => worst,
+        _ => verdict,
+    });
+    match worst {
+        Verdict::MuchDearer => Err(format!(
+            "a path takes over {:.0} % more instructions than at the fixed commit: make it cheaper",
+            (BASELINE_RATIO_MAX - 1.0) * 100.0
+        )
+        .into()),
+        Verdict::Dearer | Verdict::Unrecorded => Err(format!(
             "a path takes over {:.0} % more instructions than recorded, or is not recorded. If that is worth it, accept \
              it and say why in the commit: {accept}",
             (RATIO_MAX - 1.0) * 100.0
         )
-        .into());
+        .into()),
+        Verdict::Held | Verdict::Cheaper => Ok(()),
     }
-    Ok(())
 }
 
 fn ratio(recorded: u64, counted: u64) -> f64 {

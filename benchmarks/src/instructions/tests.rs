@@ -1,16 +1,26 @@
 use super::{Path, Recorded, Verdict, collected, judge};
 
 fn recorded_with(tools: &str) -> Recorded {
-    Recorded { tools: tools.to_owned(), instructions: [("call".to_owned(), 1_000)].into() }
+    Recorded { tools: tools.to_owned(), instructions: [("call".to_owned(), 1_000)].into(), baseline: None }
 }
 
 #[test]
 fn three_percent_either_way_are_noticed() {
-    assert_eq!(Verdict::of(Some(1_000), 1_030), Verdict::Held);
-    assert_eq!(Verdict::of(Some(1_000), 1_031), Verdict::Dearer);
-    assert_eq!(Verdict::of(Some(1_000), 970), Verdict::Held);
-    assert_eq!(Verdict::of(Some(1_000), 969), Verdict::Cheaper);
-    assert_eq!(Verdict::of(None, 1_000), Verdict::Unrecorded);
+    assert_eq!(Verdict::of(Some(1_000), None, 1_030), Verdict::Held);
+    assert_eq!(Verdict::of(Some(1_000), None, 1_031), Verdict::Dearer);
+    assert_eq!(Verdict::of(Some(1_000), None, 970), Verdict::Held);
+    assert_eq!(Verdict::of(Some(1_000), None, 969), Verdict::Cheaper);
+    assert_eq!(Verdict::of(None, None, 1_000), Verdict::Unrecorded);
+}
+
+#[test]
+fn small_steps_add_up_to_five_percent_and_no_more() {
+    assert_eq!(Verdict::of(Some(1_050), Some(1_000), 1_050), Verdict::Held);
+    assert_eq!(Verdict::of(Some(1_050), Some(1_000), 1_051), Verdict::MuchDearer);
+    let recorded = recorded_with("these tools");
+    let verdicts = [Verdict::MuchDearer, Verdict::Dearer, Verdict::Held];
+    let said = judge(verdicts.into_iter(), Some(&recorded), "these tools").expect_err("it is much dearer");
+    assert!(said.to_string().contains("at the fixed commit: make it cheaper"), "{said}");
 }
 
 #[test]
@@ -49,6 +59,7 @@ fn every_path_that_is_recorded_exists_and_the_other_way_round() {
     let mut names = Path::ALL.map(Path::name);
     names.sort_unstable();
     assert!(recorded.instructions.keys().eq(names.iter()));
+    assert!(recorded.baseline.expect("it is there for good").instructions.keys().eq(names.iter()));
 }
 
 #[test]
