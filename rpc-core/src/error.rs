@@ -574,3 +574,6 @@ pub enum EncodeError {
     #[error("{0}")]
     Invalid(String),
 }
+
+#[cfg(test)]
+mod tests; // error/tests.rs: editing tests does not rebuild the library
