@@ -55,8 +55,9 @@ struct Graph {
     /// Which types the first nodes are, if they were traced.
     types: Vec<TypeId>,
     fingerprints: Fingerprints,
-    /// How the outermost type's values are written otherwise than read.
+    /// How values of the outermost type are written otherwise than read.
     differences: Vec<String>,
+    outermost: usize,
 }
 
 /// One node of a layout, as [`Layout::node`] shows it. `L` is how it refers to its parts.
@@ -255,7 +256,7 @@ impl Layout {
     fn from(traced: trace::Traced) -> Self {
         let trace::Traced { nodes, root, types, differences } = traced;
         let fingerprints = Fingerprints::default();
-        Self { graph: Arc::new(Graph { nodes, types, fingerprints, differences }), root }
+        Self { graph: Arc::new(Graph { nodes, types, fingerprints, differences, outermost: root }), root }
     }
 
     /// A number that equal layouts share, on every platform and in every build. Computed once.
@@ -347,7 +348,8 @@ impl Layout {
     /// [`of_exchanged`](Self::of_exchanged)) is written otherwise than it is read. Such a type can be encoded all the same;
     /// only the receiver fails, or takes one value for another.
     pub fn problems(&self) -> Vec<String> {
-        let mut problems = self.graph.differences.clone();
+        let is_whole = self.root == self.graph.outermost;
+        let mut problems = if is_whole { self.graph.differences.clone() } else { Vec::new() };
         let mut unreached = Vec::new();
         let mut seen = vec![false; self.graph.nodes.len()];
         let mut open = vec![(self.root, String::new())];

@@ -1,7 +1,7 @@
 //! Two versions of an API: what arrives is what was sent, or a refusal that says why.
 //!
 //! The types are generated from seeds, thousands of them, in two versions that differ in one place.
-//! `VERSIONS=20000 cargo nextest run --release -p tests two_versions` tries more; `VERSIONS_SEED=7` begins elsewhere. They
+//! `VERSIONS=20000 cargo test -p tests --lib two_versions` tries more; `VERSIONS_SEED=7` begins elsewhere. They
 //! are data that serialises as derived code does; a sample of them is derived for real and must have the same layouts
 //! (`SAMPLE=write cargo nextest run -p tests derived` writes it anew).
 
