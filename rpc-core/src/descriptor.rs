@@ -114,14 +114,18 @@ impl ValueDescriptor {
 
     /// Where the types in it are declared otherwise than traced.
     fn disagreements(&self, layout: &Layout) -> Vec<String> {
+        layout.disagreements(&self.declarations())
+    }
+
+    fn declarations(&self) -> Declarations {
         let mut found = Declarations::default();
         (self.declared)(&mut found);
-        layout.disagreements(&found)
+        found
     }
 
     /// Traces the type's positional layout.
     pub fn layout(&self) -> Layout {
-        (self.layout)(self.type_name)
+        (self.layout)(self.type_name).filled(&self.declarations())
     }
 }
 

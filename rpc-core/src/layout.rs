@@ -53,7 +53,7 @@ pub struct Layout {
 struct Graph {
     nodes: Vec<Node<usize>>,
     /// Which types the first nodes are, if they were traced.
-    types: Vec<TypeId>,
+    types: Vec<Option<TypeId>>,
     fingerprints: Fingerprints,
     /// How values of the outermost type are written otherwise than read.
     differences: Vec<String>,

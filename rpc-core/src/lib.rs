@@ -125,8 +125,8 @@ pub mod __private {
         descriptor::{ObjectsCache, SignatureCache},
         dispatch::{ArgumentError, ArgumentReader, Decode, Incoming, Reply},
         layout::declared::{
-            ByDeclaration, ByNothing, Declaration, Declarations, Declared, DeclaredField, DeclaredParts,
-            DeclaredVariant, Witness,
+            ByDeclaration, ByLayout, ByNoLayout, ByNothing, Declaration, Declarations, Declared,
+            DeclaredField, DeclaredParts, DeclaredVariant, Element, Witness,
         },
         object::{deserialize as deserialize_object, serialize as serialize_object},
         pipeline::PipeAt,

@@ -48,11 +48,17 @@ pub(crate) fn render(runtime: &Runtime, input: &DeriveInput) -> Option<TokenStre
     let found = local("found");
     let mut types = Vec::new();
     for field in all_fields(&input.data) {
-        if !SerdeOptions::read(&field.attrs).is_skipped() {
+        let options = SerdeOptions::read(&field.attrs);
+        if !options.is_skipped() && !options.is_opaque() {
             collect(&field.ty, &mut types);
         }
     }
+    let row = whole_row(&input.data)
+        .map(|elements| render_row(&private, &found, &quote!(Self), elements.into_iter()));
+    let used =
+        (row.is_some() && types.is_empty()).then(|| quote!(use #private::{ByLayout as _, ByNoLayout as _};));
     let witnesses = render_witnesses(&private, &found, &types);
+    let witnesses = quote!(#witnesses #used #row);
     let (impl_generics, type_generics, where_clause) = input.generics.split_for_impl();
     Some(quote! {
         #[automatically_derived]
@@ -69,8 +75,29 @@ pub(crate) fn render(runtime: &Runtime, input: &DeriveInput) -> Option<TokenStre
 
 /// Input: `User`, `Vec<Message>`. Output: code that asks `User`, `Vec<Message>` and `Message` for their declarations.
 pub(crate) fn render_witnesses(private: &TokenStream, found: &Ident, types: &[Type]) -> TokenStream {
-    let used = (!types.is_empty()).then(|| quote!(use #private::{ByDeclaration as _, ByNothing as _};));
-    quote!(#used #((&#private::Witness::<#types>::new()).__rpc_declare(#found);)*)
+    let used = (!types.is_empty())
+        .then(|| quote!(use #private::{ByDeclaration as _, ByLayout as _, ByNoLayout as _, ByNothing as _};));
+    let asked = types.iter().map(|ty| match ty {
+        Type::Tuple(tuple) => render_row(private, found, &quote!(#ty), tuple.elems.iter()),
+        _ => quote!((&#private::Witness::<#ty>::new()).__rpc_declare(#found);),
+    });
+    quote!(#used #(#asked)*)
+}
+
+/// Input: `(Isin, f64)` and its elements. Output: code that says how each is traced, if it travels:
+/// `found.row::<(Isin, f64)>(vec![(&Witness::<Isin>::new()).element(), …]);`
+fn render_row<'a>(
+    private: &TokenStream,
+    found: &Ident,
+    row: &TokenStream,
+    elements: impl Iterator<Item = &'a Type>,
+) -> TokenStream {
+    quote! {
+        #private::Declarations::row::<#row>(
+            #found,
+            #private::Vec::from([#((&#private::Witness::<#elements>::new()).__rpc_element()),*]),
+        );
+    }
 }
 
 /// Adds a type and the types named in it, each once, but for those that surely have no declaration.
@@ -95,7 +122,14 @@ pub(crate) fn collect(ty: &Type, into: &mut Vec<Type>) {
                 }
             }
         }
-        Type::Tuple(tuple) => tuple.elems.iter().for_each(|inner| collect(inner, into)),
+        Type::Tuple(tuple) => {
+            // Behind its first element tracing may be stuck.
+            let is_known = || into.iter().any(|known| readable(known) == readable(ty));
+            if tuple.elems.len() > 1 && !is_known() {
+                into.push(ty.clone());
+            }
+            tuple.elems.iter().for_each(|inner| collect(inner, into));
+        }
         Type::Array(array) => collect(&array.elem, into),
         Type::Paren(inner) => collect(&inner.elem, into),
         Type::Group(inner) => collect(&inner.elem, into),
@@ -138,6 +172,18 @@ const PLAIN: &[&str] = &[
     "Duration",
     "Bytes",
 ];
+
+/// The elements of a tuple struct of several, if each is serialised as its type is.
+fn whole_row(data: &Data) -> Option<Vec<&Type>> {
+    let Data::Struct(data) = data else { return None };
+    let Fields::Unnamed(fields) = &data.fields else { return None };
+    let is_plain = |field: &syn::Field| {
+        let options = SerdeOptions::read(&field.attrs);
+        !options.is_skipped() && !options.is_opaque()
+    };
+    let is_row = fields.unnamed.len() > 1 && fields.unnamed.iter().all(is_plain);
+    is_row.then(|| fields.unnamed.iter().map(|field| &field.ty).collect())
+}
 
 fn all_fields(data: &Data) -> Vec<&syn::Field> {
     match data {

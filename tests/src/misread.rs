@@ -270,6 +270,22 @@ async fn a_client_that_would_be_misread_says_so_before_it_sends() {
     assert_eq!(paint.buckets().await.unwrap(), 3, "other methods can be called");
 }
 
+/// Servers that make an implementation for each connection offer it when it is too late to refuse it.
+#[tokio::test]
+async fn a_server_that_would_misread_says_so_to_its_clients() {
+    let mut services = Services::new();
+    services.offer(std::sync::Arc::new(one_sided::PaintServer::new(one_sided::Shop)));
+    let paint: two_sided::PaintClient = memory::connect(services).service();
+    let Err(CallError::Refused(Refusal::NotCallable { method, reason })) =
+        paint.mix(vec![(1, two_sided::Color::Red)]).await
+    else {
+        panic!("Red was mixed")
+    };
+    assert_eq!(method, "Paint.mix");
+    assert!(reason.starts_with("argument `colors`: [..].1 has a variant `Red`"), "{reason}");
+    assert_eq!(paint.buckets().await.unwrap(), 3);
+}
+
 mod nests {
     use rpc_core::rpc;
 
@@ -531,4 +547,87 @@ fn names_are_declared_as_serde_makes_them() {
          3rd(^Named), UNKNOWN}}) -> enum Kind{FIRST-ONE, SECOND-ONE{OfTwo: (u8, seq<^Kind>)}, 3rd(Named{firstName: u8, \
          nom: u8, kindOf: ^Kind}), UNKNOWN}"
     );
+}
+
+/// Types that accept none of the values that tracing makes up.
+mod strict {
+    use rpc_core::rpc;
+    use serde::{Deserialize, Serialize};
+
+    /// Its last digit is a sum of the others.
+    #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+    #[serde(try_from = "String", into = "String")]
+    pub(super) struct Checked(String);
+
+    impl TryFrom<String> for Checked {
+        type Error = &'static str;
+
+        fn try_from(text: String) -> Result<Self, Self::Error> {
+            match &*text {
+                "DE0007164600" | "US0378331005" => Ok(Self(text)),
+                _ => Err("the last digit is wrong"),
+            }
+        }
+    }
+
+    impl From<Checked> for String {
+        fn from(checked: Checked) -> Self {
+            checked.0
+        }
+    }
+
+    #[rpc_core::data]
+    #[derive(Debug, Clone, PartialEq)]
+    pub(super) struct Price(pub(super) Checked, pub(super) u64, pub(super) (Checked, Option<Box<Price>>));
+
+    #[rpc]
+    pub(super) trait Exchange {
+        async fn prices(&self, of: Vec<(Checked, f64)>) -> Vec<Price>;
+        async fn first(&self, of: (Checked, (Checked, u8))) -> u8;
+    }
+
+    pub(super) struct Frankfurt;
+
+    impl Exchange for Frankfurt {
+        async fn prices(&self, of: Vec<(Checked, f64)>) -> Vec<Price> {
+            let price = |(checked, price): (Checked, f64)| {
+                let inner = Price(checked.clone(), 1, (checked.clone(), None));
+                Price(checked.clone(), price as u64, (checked, Some(Box::new(inner))))
+            };
+            of.into_iter().map(price).collect()
+        }
+
+        async fn first(&self, (_, (_, number)): (Checked, (Checked, u8))) -> u8 {
+            number
+        }
+    }
+
+    /// Prices are another kind of number here.
+    pub(super) mod newer {
+        #[rpc_core::rpc]
+        pub(in super::super) trait Exchange {
+            async fn prices(&self, of: Vec<(super::Checked, u64)>) -> Vec<super::Price>;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_comes_behind_a_type_that_cannot_be_made_up_is_traced_by_itself() {
+    let services = Services::new().with(strict::ExchangeServer::new(strict::Frankfurt));
+    let descriptor = services.descriptors().next().unwrap();
+    assert_eq!(
+        descriptor.methods[0].layout_text(),
+        "(of: seq<(opaque<Checked: string>, f64)>) -> seq<(opaque<Checked: string>, u64, (opaque<Checked: string>, \
+         option<Price(opaque<Checked: string>, u64, (opaque<Checked: string>, option<^Price>))>))>"
+    );
+    assert_eq!(descriptor.methods[1].problems(), [""; 0]);
+    let session = memory::connect(services);
+    let exchange: strict::ExchangeClient = session.service();
+    let checked = strict::Checked::try_from("DE0007164600".to_owned()).unwrap();
+    let prices = exchange.prices(vec![(checked.clone(), 7.5)]).await.unwrap();
+    assert_eq!((prices.len(), prices[0].1), (1, 7));
+    assert_eq!(exchange.first((checked.clone(), (checked.clone(), 3))).await.unwrap(), 3);
+    let newer: strict::newer::ExchangeClient = session.service();
+    let refused = newer.prices(vec![(checked, 7)]).await;
+    assert!(matches!(refused, Err(CallError::Refused(Refusal::SchemaMismatch { .. }))), "{refused:?}");
 }

@@ -498,11 +498,16 @@ fn encoding_and_decoding_count_the_same_levels() {
         Map(BTreeMap<u8, Kind>),
         Newtype(UserId),
         Pair((Option<Box<Kind>>, [u8; 2])),
+        Nothing(Option<u8>),
+        Number(u8),
     }
     fn grown(random: &mut Rng, depth: usize) -> Kind {
         let deeper = |random: &mut Rng| grown(random, depth.saturating_sub(1));
-        match if depth == 0 { random.below(2) * 5 } else { 1 + random.below(6) } {
-            0 => Kind::Unit,
+        match if depth == 0 { random.below(4) + 7 } else { 1 + random.below(6) } {
+            7 => Kind::Unit,
+            8 => Kind::Newtype(UserId(4)),
+            9 => Kind::Nothing(None),
+            10 => Kind::Number(1),
             1 => Kind::One(Box::new(deeper(random))),
             2 => Kind::Two(Box::new(deeper(random)), 1),
             3 => Kind::Named { inner: vec![deeper(random)] },

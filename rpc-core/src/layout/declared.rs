@@ -1,14 +1,22 @@
-//! What `#[data]` says of a type: a second witness beside tracing, which sees the attributes that tracing cannot.
+//! What `#[data]` and the types written in a trait say of a type: a second witness beside tracing, which sees the attributes
+//! that tracing cannot.
 //!
 //! `#[derive(Pipeline)]` implements [`Declared`]. Generated code asks every type that a method names, and every type named
 //! in those, whether it has a declaration ([`Witness`]); where one was traced, the two must agree. A type behind an alias,
 //! or behind a type parameter that nobody names, is not asked.
+//!
+//! They also say what the elements of tuples are: behind an element of which no value can be made up, tracing does not get
+//! to the others, and each is traced by itself.
 
-use std::{any::TypeId, marker::PhantomData};
+use std::{
+    any::{TypeId, type_name},
+    marker::PhantomData,
+};
 
 use rustc_hash::FxHashMap;
+use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Field, Layout, Node, Variant};
+use super::{Field, Layout, Node, Variant, trace::Traced};
 
 /// What a struct or enum is declared to be: only what travels, in the order in which it does.
 #[derive(Debug, Clone, Copy)]
@@ -60,14 +68,30 @@ pub trait Declared {
     fn declare(found: &mut Declarations);
 }
 
-/// Declarations by their types.
+/// An element of a tuple, which can be traced by itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Element {
+    ty: TypeId,
+    trace: fn() -> Layout,
+}
+
+/// What is known of types by themselves.
 #[derive(Debug, Default)]
-pub struct Declarations(FxHashMap<TypeId, Declaration>);
+pub struct Declarations {
+    declared: FxHashMap<TypeId, Declaration>,
+    /// The elements of tuples and tuple structs; `None` for those that do not travel.
+    rows: FxHashMap<TypeId, Vec<Option<Element>>>,
+}
 
 impl Declarations {
-    /// Adds one. False if it is there already, and the types in it too.
+    /// Adds a declaration. False if it is there already, and the types in it too.
     pub fn add<T>(&mut self, declaration: Declaration) -> bool {
-        self.0.insert(typeid::of::<T>(), declaration).is_none()
+        self.declared.insert(typeid::of::<T>(), declaration).is_none()
+    }
+
+    /// Adds the elements of a tuple.
+    pub fn row<T>(&mut self, elements: Vec<Option<Element>>) {
+        self.rows.insert(typeid::of::<T>(), elements);
     }
 }
 
@@ -103,13 +127,73 @@ pub trait ByNothing {
 
 impl<T: ?Sized> ByNothing for &Witness<T> {}
 
+/// Like [`ByDeclaration`], for the layouts of types that travel.
+pub trait ByLayout {
+    /// How the type is traced.
+    fn __rpc_element(&self) -> Option<Element>;
+}
+
+impl<T: Serialize + DeserializeOwned> ByLayout for Witness<T> {
+    fn __rpc_element(&self) -> Option<Element> {
+        Some(Element { ty: typeid::of::<T>(), trace: || Layout::of_exchanged::<T>(type_name::<T>()) })
+    }
+}
+
+/// See [`ByLayout`].
+pub trait ByNoLayout {
+    /// The type does not travel.
+    fn __rpc_element(&self) -> Option<Element> {
+        None
+    }
+}
+
+impl<T: ?Sized> ByNoLayout for &Witness<T> {}
+
 impl Layout {
+    /// The same layout, with what tracing did not get to in tuples traced by itself.
+    pub(crate) fn filled(self, declarations: &Declarations) -> Layout {
+        let mut nodes = self.graph.nodes.clone();
+        let mut types = self.graph.types.clone();
+        let mut differences = self.graph.differences.clone();
+        // Each type is traced once, so that a recursive one leads back to itself.
+        let mut traced: FxHashMap<TypeId, usize> = FxHashMap::default();
+        let mut node = 0;
+        while node < types.len() {
+            let row = types[node].and_then(|ty| declarations.rows.get(&ty));
+            for index in 0..row.map_or(0, Vec::len) {
+                let Node::Product { fields, .. } = &nodes[node] else { break };
+                let Some(field) = fields.get(index) else { break };
+                if !matches!(nodes[field.layout], Node::Unreached(_)) {
+                    continue;
+                }
+                let Some(Element { ty, trace }) = row.and_then(|row| row[index]) else { continue };
+                let layout = *traced.entry(ty).or_insert_with(|| {
+                    let element = trace();
+                    let at = nodes.len();
+                    nodes.extend(element.graph.nodes.iter().map(|node| node.map(|part| part + at)));
+                    types.resize(at, None);
+                    types.extend_from_slice(&element.graph.types);
+                    differences.extend(element.graph.differences.iter().cloned());
+                    at + element.root
+                });
+                if let Node::Product { fields, .. } = &mut nodes[node] {
+                    fields[index].layout = layout;
+                }
+            }
+            node += 1;
+        }
+        if traced.is_empty() {
+            return self;
+        }
+        Layout::from(Traced { nodes, root: self.root, types, differences })
+    }
+
     /// Where declarations of types in this layout and what was traced of them differ: one sentence each.
     pub(crate) fn disagreements(&self, declarations: &Declarations) -> Vec<String> {
         let types = self.graph.types.iter().zip(&self.graph.nodes);
         types
             .filter_map(|(ty, node)| {
-                let declaration = declarations.0.get(ty)?;
+                let declaration = declarations.declared.get(&(*ty)?)?;
                 let differs = disagreement(declaration.parts, node)?;
                 Some(format!(
                     "`{}` {differs}: either its serde attributes do not suit bincode, or this is a fault of ours; remove \

@@ -761,3 +761,41 @@ fn aliases_are_neither_fields_nor_variants() {
     check::<Color>("enum{Aaa|Crimson|Red, Green{tint: u8}, Unknown}");
     assert_eq!(color.problems(), [""; 0]);
 }
+
+#[test]
+fn what_was_out_of_reach_is_tried_again_when_more_is_known() {
+    #[derive(PartialEq, Eq, Hash, Deserialize)]
+    enum Outer {
+        Again(Box<Outer>),
+        Inner(Inner),
+    }
+    #[derive(PartialEq, Eq, Hash, Deserialize)]
+    enum Inner {
+        Again(Box<Inner>),
+        Both(Box<Inner>, Box<Inner>),
+        End(u8),
+    }
+    /// Reads a key and then its value; without the key it does not get there.
+    struct OneByOne;
+    impl<'de> Deserialize<'de> for OneByOne {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Reads;
+            impl<'de> Visitor<'de> for Reads {
+                type Value = OneByOne;
+                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str("keys and values")
+                }
+                fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<OneByOne, A::Error> {
+                    while map.next_key::<Outer>()?.is_some() {
+                        map.next_value::<(char, u16)>()?;
+                    }
+                    Ok(OneByOne)
+                }
+            }
+            deserializer.deserialize_map(Reads)
+        }
+    }
+    check::<OneByOne>(
+        "map<enum Outer{Again(^Outer), Inner(enum Inner{Again(^Inner), Both(^Inner, ^Inner), End(u8)})}, (char, u16)>",
+    );
+}

@@ -52,7 +52,7 @@ pub(super) struct Traced {
     pub(super) nodes: Vec<Node<usize>>,
     pub(super) root: usize,
     /// Which types the first nodes are.
-    pub(super) types: Vec<TypeId>,
+    pub(super) types: Vec<Option<TypeId>>,
     /// How what is written differs from what is read.
     pub(super) differences: Vec<String>,
 }

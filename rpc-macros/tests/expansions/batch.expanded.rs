@@ -283,7 +283,8 @@ impl ::rpc_core::ServiceClient for ChatClient {
                     ::rpc_core::ArgumentDescriptor::new::<UserId>("id", "UserId")
                         .declared(|__rpc_found| {
                             use ::rpc_core::__private::{
-                                ByDeclaration as _, ByNothing as _,
+                                ByDeclaration as _, ByLayout as _, ByNoLayout as _,
+                                ByNothing as _,
                             };
                             (&::rpc_core::__private::Witness::<UserId>::new())
                                 .__rpc_declare(__rpc_found);
@@ -291,7 +292,10 @@ impl ::rpc_core::ServiceClient for ChatClient {
                 ],
                 result: ::rpc_core::ValueDescriptor::new::<User>("User")
                     .declared(|__rpc_found| {
-                        use ::rpc_core::__private::{ByDeclaration as _, ByNothing as _};
+                        use ::rpc_core::__private::{
+                            ByDeclaration as _, ByLayout as _, ByNoLayout as _,
+                            ByNothing as _,
+                        };
                         (&::rpc_core::__private::Witness::<User>::new())
                             .__rpc_declare(__rpc_found);
                     }),
@@ -299,7 +303,8 @@ impl ::rpc_core::ServiceClient for ChatClient {
                     ::rpc_core::ValueDescriptor::new::<ChatError>("ChatError")
                         .declared(|__rpc_found| {
                             use ::rpc_core::__private::{
-                                ByDeclaration as _, ByNothing as _,
+                                ByDeclaration as _, ByLayout as _, ByNoLayout as _,
+                                ByNothing as _,
                             };
                             (&::rpc_core::__private::Witness::<ChatError>::new())
                                 .__rpc_declare(__rpc_found);
@@ -324,7 +329,8 @@ impl ::rpc_core::ServiceClient for ChatClient {
                     >("ids", "Vec<UserId>")
                         .declared(|__rpc_found| {
                             use ::rpc_core::__private::{
-                                ByDeclaration as _, ByNothing as _,
+                                ByDeclaration as _, ByLayout as _, ByNoLayout as _,
+                                ByNothing as _,
                             };
                             (&::rpc_core::__private::Witness::<UserId>::new())
                                 .__rpc_declare(__rpc_found);
@@ -334,7 +340,10 @@ impl ::rpc_core::ServiceClient for ChatClient {
                     Vec<Result<User, ChatError>>,
                 >("Vec<Result<User, ChatError>>")
                     .declared(|__rpc_found| {
-                        use ::rpc_core::__private::{ByDeclaration as _, ByNothing as _};
+                        use ::rpc_core::__private::{
+                            ByDeclaration as _, ByLayout as _, ByNoLayout as _,
+                            ByNothing as _,
+                        };
                         (&::rpc_core::__private::Witness::<User>::new())
                             .__rpc_declare(__rpc_found);
                         (&::rpc_core::__private::Witness::<ChatError>::new())
@@ -376,7 +385,24 @@ impl ::rpc_core::ServiceClient for ChatClient {
                 arguments: &[
                     ::rpc_core::ArgumentDescriptor::new::<
                         Vec<(u64, u64)>,
-                    >("pairs", "Vec<(u64, u64)>"),
+                    >("pairs", "Vec<(u64, u64)>")
+                        .declared(|__rpc_found| {
+                            use ::rpc_core::__private::{
+                                ByDeclaration as _, ByLayout as _, ByNoLayout as _,
+                                ByNothing as _,
+                            };
+                            ::rpc_core::__private::Declarations::row::<
+                                (u64, u64),
+                            >(
+                                __rpc_found,
+                                ::rpc_core::__private::Vec::from([
+                                    (&::rpc_core::__private::Witness::<u64>::new())
+                                        .__rpc_element(),
+                                    (&::rpc_core::__private::Witness::<u64>::new())
+                                        .__rpc_element(),
+                                ]),
+                            );
+                        }),
                 ],
                 result: ::rpc_core::ValueDescriptor::new::<Vec<u64>>("Vec<u64>"),
                 error: ::rpc_core::__private::Option::None,
@@ -440,7 +466,8 @@ impl ::rpc_core::ServiceClient for ChatClient {
                     ::rpc_core::ValueDescriptor::new::<ChatError>("ChatError")
                         .declared(|__rpc_found| {
                             use ::rpc_core::__private::{
-                                ByDeclaration as _, ByNothing as _,
+                                ByDeclaration as _, ByLayout as _, ByNoLayout as _,
+                                ByNothing as _,
                             };
                             (&::rpc_core::__private::Witness::<ChatError>::new())
                                 .__rpc_declare(__rpc_found);
@@ -469,7 +496,10 @@ impl ::rpc_core::ServiceClient for ChatClient {
                     Vec<Result<u64, ChatError>>,
                 >("Vec<Result<u64, ChatError>>")
                     .declared(|__rpc_found| {
-                        use ::rpc_core::__private::{ByDeclaration as _, ByNothing as _};
+                        use ::rpc_core::__private::{
+                            ByDeclaration as _, ByLayout as _, ByNoLayout as _,
+                            ByNothing as _,
+                        };
                         (&::rpc_core::__private::Witness::<ChatError>::new())
                             .__rpc_declare(__rpc_found);
                     }),
@@ -477,7 +507,8 @@ impl ::rpc_core::ServiceClient for ChatClient {
                     ::rpc_core::ValueDescriptor::new::<ChatError>("ChatError")
                         .declared(|__rpc_found| {
                             use ::rpc_core::__private::{
-                                ByDeclaration as _, ByNothing as _,
+                                ByDeclaration as _, ByLayout as _, ByNoLayout as _,
+                                ByNothing as _,
                             };
                             (&::rpc_core::__private::Witness::<ChatError>::new())
                                 .__rpc_declare(__rpc_found);

@@ -229,7 +229,9 @@ impl<T> ::rpc_core::__private::Declared for Shape<T> {
                 ),
             },
         ) {
-            use ::rpc_core::__private::{ByDeclaration as _, ByNothing as _};
+            use ::rpc_core::__private::{
+                ByDeclaration as _, ByLayout as _, ByNoLayout as _, ByNothing as _,
+            };
             (&::rpc_core::__private::Witness::<T>::new()).__rpc_declare(__rpc_found);
         }
     }

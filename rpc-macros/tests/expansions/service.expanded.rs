@@ -139,7 +139,10 @@ impl ::rpc_core::ServiceClient for ChatClient {
                 ],
                 result: ::rpc_core::ValueDescriptor::new::<User>("User")
                     .declared(|__rpc_found| {
-                        use ::rpc_core::__private::{ByDeclaration as _, ByNothing as _};
+                        use ::rpc_core::__private::{
+                            ByDeclaration as _, ByLayout as _, ByNoLayout as _,
+                            ByNothing as _,
+                        };
                         (&::rpc_core::__private::Witness::<User>::new())
                             .__rpc_declare(__rpc_found);
                     }),
@@ -147,7 +150,8 @@ impl ::rpc_core::ServiceClient for ChatClient {
                     ::rpc_core::ValueDescriptor::new::<ChatError>("ChatError")
                         .declared(|__rpc_found| {
                             use ::rpc_core::__private::{
-                                ByDeclaration as _, ByNothing as _,
+                                ByDeclaration as _, ByLayout as _, ByNoLayout as _,
+                                ByNothing as _,
                             };
                             (&::rpc_core::__private::Witness::<ChatError>::new())
                                 .__rpc_declare(__rpc_found);

@@ -84,7 +84,9 @@ impl ::rpc_core::__private::Declared for User {
                 ),
             },
         ) {
-            use ::rpc_core::__private::{ByDeclaration as _, ByNothing as _};
+            use ::rpc_core::__private::{
+                ByDeclaration as _, ByLayout as _, ByNoLayout as _, ByNothing as _,
+            };
             (&::rpc_core::__private::Witness::<User>::new()).__rpc_declare(__rpc_found);
         }
     }
@@ -280,7 +282,9 @@ where
                 ),
             },
         ) {
-            use ::rpc_core::__private::{ByDeclaration as _, ByNothing as _};
+            use ::rpc_core::__private::{
+                ByDeclaration as _, ByLayout as _, ByNoLayout as _, ByNothing as _,
+            };
             (&::rpc_core::__private::Witness::<T>::new()).__rpc_declare(__rpc_found);
         }
     }

@@ -6,8 +6,8 @@
 //! - The *height* of a slot or shape is the nesting of the least finite value that can be supplied for it, as far as is
 //!   known. Heights are the least fixpoint over all shapes, so going to the lowest group always comes to an end.
 //! - A *goal* is what is not known yet: a slot never read, a variant never entered, a leaf whose value was not accepted.
-//!   [`Grammar::next_goal`] finds the nearest that can be reached, and the way there. A goal that taught nothing is stuck
-//!   until something else is learned.
+//!   [`Grammar::next_goal`] finds the nearest that can be reached, and the way there. A goal that taught nothing is not tried
+//!   again; what it was for may still be found on the way to another.
 
 use std::{any::TypeId, collections::VecDeque, rc::Rc};
 
@@ -38,8 +38,8 @@ pub(super) struct Slot {
     pub(super) variation: usize,
     /// The slot is being read further up.
     pub(super) is_active: bool,
-    /// The epoch in which this goal was last tried in vain.
-    stuck: Option<usize>,
+    /// This goal was tried in vain.
+    is_stuck: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -101,7 +101,8 @@ pub(super) struct Group {
     pub(super) is_active: bool,
     /// A value with this group was written and compared.
     pub(super) is_covered: bool,
-    stuck: Option<usize>,
+    /// This goal was tried in vain.
+    is_stuck: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -145,8 +146,6 @@ pub(super) struct Grammar {
     keys: FxHashMap<ShapeKey, ShapeId>,
     /// Counts what was found out: a pass that adds nothing was in vain.
     pub(super) findings: usize,
-    /// Counts changes of what can be supplied. Goals that were out of reach are tried again.
-    epoch: usize,
 }
 
 impl Grammar {
@@ -160,7 +159,7 @@ impl Grammar {
             rejects: false,
             variation: 0,
             is_active: false,
-            stuck: None,
+            is_stuck: false,
         });
         self.slots.len() - 1
     }
@@ -182,7 +181,7 @@ impl Grammar {
             by_name_only: false,
             is_active: false,
             is_covered: false,
-            stuck: None,
+            is_stuck: false,
         }
     }
 
@@ -260,7 +259,6 @@ impl Grammar {
     pub(super) fn reject(&mut self, slot: SlotId) {
         self.slots[slot].rejects = true;
         self.findings += 1;
-        self.epoch += 1;
     }
 
     /// A variant turned out to exist and to have these slots. `None` if it had others before.
@@ -323,15 +321,14 @@ impl Grammar {
     }
 
     /// Which types the shapes are.
-    pub(super) fn types(&self) -> Vec<TypeId> {
-        self.shapes.iter().map(|shape| shape.value).collect()
+    pub(super) fn types(&self) -> Vec<Option<TypeId>> {
+        self.shapes.iter().map(|shape| Some(shape.value)).collect()
     }
 
     // ---- heights ----
 
     /// Computes all heights anew, and whether finite values may exist at all.
     pub(super) fn refresh(&mut self) {
-        let before: Vec<_> = self.shapes.iter().map(|shape| shape.height).collect();
         for shape in &mut self.shapes {
             shape.height = None;
             shape.is_possible = false;
@@ -350,9 +347,6 @@ impl Grammar {
                 shape.height = height;
                 shape.is_possible = is_possible;
             }
-        }
-        if self.shapes.iter().zip(before).any(|(shape, before)| shape.height != before) {
-            self.epoch += 1;
         }
     }
 
@@ -478,11 +472,11 @@ impl Grammar {
                 Content::Leaf(_) => !slot.accepted && !slot.rejects,
                 Content::Shape(_) | Content::Unsupported(_) | Content::Opaque => false,
             };
-            (is_open && slot.stuck != Some(self.epoch)).then_some(Goal::Slot(id))
+            (is_open && !slot.is_stuck).then_some(Goal::Slot(id))
         };
         let group_wanted = |shape: ShapeId, index: usize| {
             let group = &self.shapes[shape].groups[index];
-            let is_open = group.state == GroupState::Unentered && group.stuck != Some(self.epoch);
+            let is_open = group.state == GroupState::Unentered && !group.is_stuck;
             is_open.then_some((Goal::Group(shape, index), None))
         };
         self.find(root, slot_wanted, group_wanted)
@@ -493,7 +487,7 @@ impl Grammar {
         let group_wanted = |shape: ShapeId, index: usize| {
             let Shape { kind, groups, .. } = &self.shapes[shape];
             let group = &groups[index];
-            let is_open = !group.is_covered && group.stuck != Some(self.epoch);
+            let is_open = !group.is_covered && !group.is_stuck;
             let toward = match kind {
                 Kind::Option | Kind::Seq | Kind::Map => Some(0),
                 Kind::Newtype | Kind::Array(_) | Kind::Stream | Kind::Product | Kind::Enum => None,
@@ -515,8 +509,8 @@ impl Grammar {
     /// This goal taught nothing.
     pub(super) fn set_stuck(&mut self, goal: Goal) {
         match goal {
-            Goal::Slot(slot) => self.slots[slot].stuck = Some(self.epoch),
-            Goal::Group(shape, group) => self.shapes[shape].groups[group].stuck = Some(self.epoch),
+            Goal::Slot(slot) => self.slots[slot].is_stuck = true,
+            Goal::Group(shape, group) => self.shapes[shape].groups[group].is_stuck = true,
         }
     }
 

@@ -5,6 +5,8 @@ take! {
     ArgumentReader
     Arguments
     ByDeclaration
+    ByLayout
+    ByNoLayout
     ByNothing
     CallBuilder
     ChatClient
@@ -109,6 +111,7 @@ take! {
     dispatch_many
     doc
     docs
+    element
     error
     field
     fields
@@ -116,6 +119,7 @@ take! {
     fmt
     formatter
     found
+    from
     from_arc
     from_stub
     has_default
@@ -153,6 +157,7 @@ take! {
     reader
     released
     result
+    row
     rpc_core
     run
     run_batch
