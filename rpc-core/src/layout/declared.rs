@@ -259,3 +259,6 @@ fn of_variants(declared: &[DeclaredVariant], read: &[Variant<usize>]) -> Option<
         Some(format!("is declared with a variant `{name}` of {differs}"))
     })
 }
+
+#[cfg(test)]
+mod tests; // layout/declared/tests.rs: editing tests does not rebuild the library

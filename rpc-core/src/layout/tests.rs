@@ -799,3 +799,30 @@ fn what_was_out_of_reach_is_tried_again_when_more_is_known() {
         "map<enum Outer{Again(^Outer), Inner(enum Inner{Again(^Inner), Both(^Inner, ^Inner), End(u8)})}, (char, u16)>",
     );
 }
+
+#[test]
+fn a_panic_is_a_rejection_and_tracing_goes_on() {
+    /// Takes anything but the first value that is tried.
+    struct Nervous;
+    impl<'de> Deserialize<'de> for Nervous {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            assert_ne!(u8::deserialize(deserializer)?, 1, "not one");
+            Ok(Self)
+        }
+    }
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "traced only")]
+    struct Inner {
+        nervous: Nervous,
+        after: u16,
+    }
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "traced only")]
+    enum Outer {
+        Many(Vec<Outer>, Box<Inner>),
+        One(Inner, char),
+    }
+    check::<Outer>(
+        "enum Outer{Many(seq<^Outer>, {nervous: u8, after: u16}), One({nervous: u8, after: u16}, char)}",
+    );
+}

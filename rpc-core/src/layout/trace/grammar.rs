@@ -417,11 +417,12 @@ impl Grammar {
 
     // ---- goals ----
 
-    /// Walks over all that can be reached from a slot, nearest first, until `wanted` finds something. Gives it with the
-    /// way there.
+    /// Walks over all that can be reached from a slot, nearest first, until something wanted is found; `through` says in
+    /// which groups to go on. Gives it with the way there.
     fn find<G>(
         &self,
         root: SlotId,
+        through: impl Fn(ShapeId, usize) -> bool,
         slot_wanted: impl Fn(SlotId) -> Option<G>,
         group_wanted: impl Fn(ShapeId, usize) -> Option<(G, Option<usize>)>,
     ) -> Option<(G, Vec<Hop>)> {
@@ -450,7 +451,7 @@ impl Grammar {
                 if let Some((goal, toward)) = group_wanted(shape, group) {
                     return Some((goal, way(&came_from, Some(Hop { shape, group, toward }))));
                 }
-                if entry.state != GroupState::Entered {
+                if entry.state != GroupState::Entered || !through(shape, group) {
                     continue;
                 }
                 for (index, part) in entry.known().iter().enumerate() {
@@ -479,7 +480,7 @@ impl Grammar {
             let is_open = group.state == GroupState::Unentered && !group.is_stuck;
             is_open.then_some((Goal::Group(shape, index), None))
         };
-        self.find(root, slot_wanted, group_wanted)
+        self.find(root, |_, _| true, slot_wanted, group_wanted)
     }
 
     /// The nearest group that was not written yet and that a whole value can be supplied with, and the way there.
@@ -497,13 +498,14 @@ impl Grammar {
                 && parts.iter().all(|slot| self.height(*slot).is_some());
             (is_open && can).then_some((Goal::Group(shape, index), toward))
         };
-        self.find(root, |_| None, group_wanted)
+        // A group read by name, or without values, gives no whole value.
+        self.find(root, |shape, group| self.group_height(shape, group).is_some(), |_| None, group_wanted)
     }
 
     /// The way to a group whose every part can be supplied.
     pub(super) fn way_to(&self, root: SlotId, shape: ShapeId, group: usize) -> Option<Vec<Hop>> {
         let wanted = |at: ShapeId, index: usize| ((at, index) == (shape, group)).then_some(((), None));
-        self.find(root, |_| None, wanted).map(|((), way)| way)
+        self.find(root, |_, _| true, |_| None, wanted).map(|((), way)| way)
     }
 
     /// This goal taught nothing.

@@ -111,6 +111,28 @@ fn a_field_left_out_of_some_values_is_told_by_its_name() {
 }
 
 #[test]
+fn parts_are_written_by_the_way_that_has_values() {
+    #[derive(Serialize, Deserialize)]
+    struct Endless {
+        this: Box<Endless>,
+    }
+    #[derive(Serialize, Deserialize)]
+    struct Post {
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        title: Option<u8>,
+    }
+    /// The first way to a post has no values.
+    #[derive(Serialize, Deserialize)]
+    enum Page {
+        Never { endless: Endless, post: Post },
+        Empty,
+        Posts(Vec<Vec<Post>>),
+    }
+    let problems = Layout::of_exchanged::<Page>("Page").problems();
+    assert!(problems[0].starts_with("the field `title` of ::Posts.0[..][..] is left out"), "{problems:?}");
+}
+
+#[test]
 fn fields_and_variants_of_one_side_are_told() {
     #[derive(Serialize, Deserialize)]
     struct NotRead {
