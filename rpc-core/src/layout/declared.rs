@@ -8,7 +8,7 @@ use std::{any::TypeId, marker::PhantomData};
 
 use rustc_hash::FxHashMap;
 
-use super::{Field, Layout, Node, Variant};
+use super::{Field, Layout, Node, Variant, is_among};
 
 /// What a struct or enum is declared to be: only what travels, in the order in which it does.
 #[derive(Debug, Clone, Copy)]
@@ -145,7 +145,7 @@ fn of_fields(declared: &[DeclaredField], read: &[Field<usize>]) -> Option<String
         return Some(format!("{} fields and read with {}", declared.len(), read.len()));
     }
     let differs = declared.iter().zip(read).enumerate().find(|(_, (declared, read))| {
-        !declared.name.is_empty() && !read.name.is_empty() && declared.name != read.name
+        !declared.name.is_empty() && !read.name.is_empty() && !is_among(declared.name, read.name)
     });
     differs.map(|(ordinal, (declared, read))| {
         format!("`{}` as field {ordinal} and read with `{}` there", declared.name, read.name)
@@ -164,8 +164,7 @@ fn of_variants(declared: &[DeclaredVariant], read: &[Variant<usize>]) -> Option<
                 declared.index
             ));
         }
-        // While it is not known which of several names is its own, all of them are.
-        if !read.name.is_empty() && read.name.split('|').all(|read| read != name) {
+        if !read.name.is_empty() && !is_among(name, read.name) {
             return Some(format!(
                 "is declared with `{name}` as number {number} and read with `{}` there",
                 read.name

@@ -29,7 +29,7 @@ use std::{
 use rustc_hash::FxHashMap;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Field, Node, Unreached, Variant, written};
+use super::{Field, Node, Unreached, Variant, is_among, written};
 use crate::limits::DECODE_DEPTH_MAX;
 
 mod grammar;
@@ -193,8 +193,9 @@ impl Tracer {
     fn ask_for_names<T: DeserializeOwned>(&mut self, root: SlotId) {
         for shape in 0..self.grammar.shapes.len() {
             for group in 0..self.grammar.shapes[shape].groups.len() {
-                let Group { names, count, .. } = self.grammar.shapes[shape].groups[group];
-                if let Some(count) = count.filter(|count| *count < names.len()) {
+                let entry = &self.grammar.shapes[shape].groups[group];
+                let (names, count) = (entry.names, entry.known().len());
+                if count < names.len() {
                     self.ask_for_fields::<T>(root, (shape, group), names, count);
                 }
             }
@@ -224,8 +225,13 @@ impl Tracer {
                 own.push(field);
             }
         }
+        let group = &mut self.grammar.shapes[shape].groups[group];
         if own.len() == count {
-            self.grammar.shapes[shape].groups[group].own_names = Some(own.into());
+            group.own_names = Some(own.into());
+        } else if let Some(joined) = &group.own_names {
+            // Of a field for which there is no value all names are kept.
+            let own_of = |names| own.iter().copied().find(|own| is_among(own, names)).unwrap_or(names);
+            group.own_names = Some(joined.iter().copied().map(own_of).collect());
         }
     }
 
@@ -241,11 +247,7 @@ impl Tracer {
         }
         for (index, group) in self.grammar.shapes[shape].groups.iter().enumerate() {
             if let Some(names) = group.identity.and_then(|identity| names_of.get(&identity)) {
-                let name = match names[..] {
-                    [name] => name,
-                    _ => interned(names.join("|")),
-                };
-                self.aliased.insert((shape, index), name);
+                self.aliased.insert((shape, index), joined(names));
             }
         }
     }
@@ -472,7 +474,15 @@ impl Kind {
     }
 }
 
-/// Names of layouts live as long as the program, which has a handful of enums with aliases.
+/// All names of a field or variant, where it is not known which of them is its own.
+fn joined(names: &[&'static str]) -> &'static str {
+    match names {
+        [name] => name,
+        _ => interned(names.join("|")),
+    }
+}
+
+/// Names of layouts live as long as the program, which has a handful of types with aliases.
 fn interned(name: String) -> &'static str {
     static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
     let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);

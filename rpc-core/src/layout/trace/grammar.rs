@@ -13,7 +13,7 @@ use std::{any::TypeId, collections::VecDeque, rc::Rc};
 
 use rustc_hash::FxHashMap;
 
-use super::super::Leaf;
+use super::{super::Leaf, joined};
 
 pub(super) type SlotId = usize;
 pub(super) type ShapeId = usize;
@@ -87,8 +87,11 @@ pub(super) struct Group {
     pub(super) slots: Rc<[SlotId]>,
     /// What fields are found by when they are read by name, those of aliases among them. Empty if fields have no names.
     pub(super) names: &'static [&'static str],
-    /// The fields' own names in their order, once it is known which of `names` are aliases.
+    /// The fields' own names in their order, once it is known which of `names` are aliases. Where it is known only which
+    /// are names of one field, all of them: `a|b`.
     pub(super) own_names: Option<Rc<[&'static str]>>,
+    /// What the type makes of each of `names`, as far as they were asked about; `None` if that cannot be told.
+    pub(super) identities: Option<Vec<u64>>,
     pub(super) state: GroupState,
     /// What the type makes of the variant's index, where that can be told.
     pub(super) identity: Option<u64>,
@@ -175,6 +178,7 @@ impl Grammar {
             slots,
             names,
             own_names: None,
+            identities: Some(Vec::new()),
             state,
             identity: None,
             count: None,
@@ -544,7 +548,36 @@ impl Group {
 
     /// Whether each slot has a name by which it can be read: not where aliases hide which names are fields.
     pub(super) fn is_named(&self) -> bool {
-        !self.names.is_empty() && self.known().len() == self.names.len()
+        !self.names.is_empty() && (self.known().len() == self.names.len() || self.own_names.is_some())
+    }
+
+    /// A name by which the slot at this place can be read.
+    pub(super) fn key_of(&self, index: usize) -> &'static str {
+        let name = self.name_of(index);
+        name.split_once('|').filter(|_| !self.names.contains(&name)).map_or(name, |(first, _)| first)
+    }
+
+    /// Notes what the type makes of the next name. After the last it is known how many fields there are.
+    pub(super) fn identify(&mut self, identity: Option<u64>) {
+        let (Some(known), Some(identity)) = (&mut self.identities, identity) else {
+            self.identities = None;
+            return;
+        };
+        known.push(identity);
+        if known.len() < self.names.len() {
+            return;
+        }
+        // All names of a field are neighbours.
+        let mut fields = Vec::new();
+        let mut start = 0;
+        for run in known.chunk_by(|one, next| one == next) {
+            fields.push(joined(&self.names[start..start + run.len()]));
+            start += run.len();
+        }
+        self.stated = Some(fields.len());
+        if fields.len() < self.names.len() {
+            self.own_names = Some(fields.into());
+        }
     }
 
     /// The name of the slot at this place; empty if it has none, or it is not known which it is.

@@ -249,18 +249,30 @@ impl<'t> At<'t> {
         let group = &mut self.tracer.grammar.shapes[id].groups[choice.group];
         let names = group.names;
         if group.stated.is_none() {
-            // Aliases are among the names: whether there are some is known from how many fields there are.
-            let result = visitor.visit_seq(NoFields);
-            group.stated = Some(match &result {
-                Err(Ended(Some(Told::Stated(count)))) => *count,
-                Ok(_) | Err(_) => names.len(),
-            });
+            // Aliases are among the names. Derived code tells which are of one field, a name in each pass; of other code
+            // it is known from how many fields there are.
+            let name = group.identities.as_ref().and_then(|known| names.get(known.len()));
+            let finding = match name {
+                Some(name) => {
+                    let mut identity = None;
+                    let _ = visitor.visit_map(OneName { name, identity: &mut identity });
+                    Ok(identity)
+                }
+                None => match visitor.visit_seq(NoFields) {
+                    Err(Ended(Some(Told::Stated(count)))) => Err(count),
+                    Ok(_) | Err(_) => Err(names.len()),
+                },
+            };
+            let group = &mut self.tracer.grammar.shapes[id].groups[choice.group];
+            match finding {
+                Ok(identity) => group.identify(identity),
+                Err(count) => group.stated = Some(count),
+            }
             self.tracer.grammar.findings += 1;
             return self.tracer.stop();
         }
-        let slot = group.slots[index];
-        let result =
-            visitor.visit_map(OneField { at: self, name: names[index], slot, index, choice, is_read: false });
+        let (slot, name) = (group.slots[index], group.key_of(index));
+        let result = visitor.visit_map(OneField { at: self, name, slot, index, choice, is_read: false });
         // That the others are missing is no wonder.
         self.tracer.explained = true;
         result
@@ -684,6 +696,26 @@ impl<'de> MapAccess<'de> for OneField<'_, '_> {
     }
 }
 
+/// A struct of which the name of one field is there, to see what the type makes of it.
+struct OneName<'a> {
+    name: &'static str,
+    identity: &'a mut Option<u64>,
+}
+
+impl<'de> MapAccess<'de> for OneName<'_> {
+    type Error = Ended;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Ended> {
+        let field = seed.deserialize(IntoDeserializer::<Ended>::into_deserializer(self.name))?;
+        *self.identity = identity(&field);
+        Err(Ended::default())
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, _: V) -> Result<V::Value, Ended> {
+        Err(Ended::default())
+    }
+}
+
 /// A struct of which one field is there twice.
 struct Twice<'a, 't> {
     at: &'a mut At<'t>,
@@ -710,7 +742,7 @@ impl<'de> MapAccess<'de> for Twice<'_, '_> {
     }
 }
 
-/// Tells what derived code makes of a variant's index or name from what it makes of others.
+/// Tells what derived code makes of a variant's index, or of a name, from what it makes of others.
 fn identity<T>(variant: &T) -> Option<u64> {
     let is_derived = type_name::<T>().rsplit("::").next().is_some_and(|name| name.starts_with("__Field"));
     is_derived.then(|| FxBuildHasher.hash_one(mem::discriminant(variant)))

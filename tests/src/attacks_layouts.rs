@@ -1,0 +1,179 @@
+//! Layouts of types that are hard to look at: two versions of one are told apart, and what is sound is offered.
+
+use rpc_core::{Layout, Services, memory};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// A number with a check digit: no made-up value is one.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Checked(String);
+
+impl Default for Checked {
+    fn default() -> Self {
+        Self("US0378331005".to_owned())
+    }
+}
+
+impl<'de> Deserialize<'de> for Checked {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text != "US0378331005" {
+            return Err(serde::de::Error::custom("the check digit is wrong"));
+        }
+        Ok(Self(text))
+    }
+}
+
+/// The layout of an exchanged type that has no problems.
+fn sound<T: Serialize + serde::de::DeserializeOwned>() -> Layout {
+    let layout = Layout::of_exchanged::<T>("T");
+    assert_eq!(layout.problems(), [""; 0], "{layout}");
+    layout
+}
+
+mod wide {
+    use super::*;
+
+    #[rpc_core::data]
+    #[derive(Debug, PartialEq, Default)]
+    #[serde(default)]
+    pub(super) struct Bond {
+        #[serde(alias = "width")]
+        pub(super) w: u32,
+        pub(super) h: u32,
+        #[serde(alias = "number", alias = "isin")]
+        pub(super) id: Checked,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    pub(super) struct First {
+        id: Checked,
+        #[serde(alias = "width")]
+        w: u32,
+        h: u32,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    pub(super) enum Paper {
+        Bond {
+            #[serde(alias = "width")]
+            w: u32,
+            h: u32,
+            id: Checked,
+        },
+    }
+
+    #[rpc_core::rpc]
+    pub(super) trait Bonds {
+        async fn echo(&self, bond: Bond) -> Bond;
+        async fn twice(&self, number: u32) -> u32;
+    }
+
+    pub(super) struct Vault;
+
+    impl Bonds for Vault {
+        async fn echo(&self, bond: Bond) -> Bond {
+            bond
+        }
+
+        async fn twice(&self, number: u32) -> u32 {
+            2 * number
+        }
+    }
+}
+
+/// The same with two fields swapped.
+mod high {
+    use super::*;
+
+    #[derive(Serialize, Deserialize)]
+    pub(super) struct Bond {
+        h: u32,
+        #[serde(alias = "width")]
+        w: u32,
+        #[serde(alias = "number", alias = "isin")]
+        id: Checked,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    pub(super) struct First {
+        id: Checked,
+        h: u32,
+        #[serde(alias = "width")]
+        w: u32,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    pub(super) enum Paper {
+        Bond {
+            h: u32,
+            #[serde(alias = "width")]
+            w: u32,
+            id: Checked,
+        },
+    }
+}
+
+#[test]
+fn swapped_fields_with_aliases_differ_beside_what_rejects_all_values() {
+    assert_ne!(sound::<wide::Bond>(), sound::<high::Bond>());
+    assert_ne!(sound::<wide::First>(), sound::<high::First>());
+    assert_ne!(sound::<wide::Paper>(), sound::<high::Paper>());
+    assert_eq!(
+        sound::<wide::Bond>().to_string(),
+        "{w: u32, h: u32, id|isin|number: opaque<Checked: string>}"
+    );
+    assert_eq!(sound::<wide::First>().to_string(), "{id: opaque<Checked: string>, w: u32, h: u32}");
+    assert_eq!(sound::<high::Paper>().to_string(), "enum{Bond{h: u32, w: u32, id: opaque<Checked: string>}}");
+}
+
+#[tokio::test]
+async fn fields_with_aliases_and_defaults_are_as_many_as_are_declared() {
+    let bonds: wide::BondsClient =
+        memory::connect(Services::new().with(wide::BondsServer::new(wide::Vault))).service();
+    let bond = wide::Bond { w: 1, h: 2, ..Default::default() };
+    assert_eq!(bonds.echo(bond).await.unwrap(), wide::Bond { w: 1, h: 2, id: Checked::default() });
+    assert_eq!(
+        bonds.twice(bonds.echo(wide::Bond { w: 1, h: 2, ..Default::default() }).h()).await.unwrap(),
+        4
+    );
+}
+
+#[expect(non_upper_case_globals, reason = "it is legal")]
+mod sized {
+    use super::*;
+
+    pub(super) const WIDTH: usize = 2;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    pub(super) struct Row<const N: usize>(pub(super) Vec<u8>);
+
+    #[rpc_core::data]
+    #[derive(Debug, PartialEq)]
+    pub(super) struct Grid<const N: usize, const other: usize> {
+        pub(super) own: Row<N>,
+        pub(super) others: Vec<Row<other>>,
+        pub(super) wide: Row<WIDTH>,
+    }
+
+    #[rpc_core::rpc]
+    pub(super) trait Rows {
+        async fn echo(&self, row: Row<WIDTH>, grid: Grid<WIDTH, 3>) -> (Row<WIDTH>, Grid<WIDTH, 3>);
+    }
+
+    pub(super) struct Sheet;
+
+    impl Rows for Sheet {
+        async fn echo(&self, row: Row<WIDTH>, grid: Grid<WIDTH, 3>) -> (Row<WIDTH>, Grid<WIDTH, 3>) {
+            (row, grid)
+        }
+    }
+}
+
+#[tokio::test]
+async fn types_may_have_constants_for_parameters() {
+    use sized::{Grid, Row};
+    let rows: sized::RowsClient =
+        memory::connect(Services::new().with(sized::RowsServer::new(sized::Sheet))).service();
+    let grid = || Grid { own: Row(vec![1]), others: vec![Row(vec![])], wide: Row(vec![2, 3]) };
+    assert_eq!(rows.echo(Row(vec![4]), grid()).await.unwrap(), (Row(vec![4]), grid()));
+}
