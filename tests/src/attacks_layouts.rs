@@ -177,3 +177,95 @@ async fn types_may_have_constants_for_parameters() {
     let grid = || Grid { own: Row(vec![1]), others: vec![Row(vec![])], wide: Row(vec![2, 3]) };
     assert_eq!(rows.echo(Row(vec![4]), grid()).await.unwrap(), (Row(vec![4]), grid()));
 }
+
+mod by_hand {
+    use serde::Serializer;
+
+    use super::*;
+
+    #[rpc_core::data]
+    #[derive(Debug, PartialEq)]
+    pub(super) struct Point {
+        pub(super) x: u8,
+        pub(super) y: u8,
+    }
+
+    #[rpc_core::data]
+    #[derive(Debug, PartialEq)]
+    pub(super) struct Line {
+        pub(super) from: Point,
+        #[serde(with = "as_text")]
+        pub(super) to: Point,
+        #[serde(with = "as_list")]
+        pub(super) over: Point,
+    }
+
+    /// Serde carries it all the same.
+    #[rpc_core::data]
+    #[derive(Debug, PartialEq)]
+    pub(super) struct Skipped(#[serde(skip)] pub(super) u8);
+
+    mod as_text {
+        use super::*;
+
+        pub(super) fn serialize<S: Serializer>(point: &Point, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_str(&format_args!("{},{}", point.x, point.y))
+        }
+
+        pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Point, D::Error> {
+            let text = String::deserialize(deserializer)?;
+            let (x, y) = text.split_once(',').unwrap_or_default();
+            Ok(Point { x: x.parse().unwrap_or_default(), y: y.parse().unwrap_or_default() })
+        }
+    }
+
+    mod as_list {
+        use super::*;
+
+        struct List;
+
+        impl<'de> serde::de::Visitor<'de> for List {
+            type Value = Point;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("two numbers")
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Point, A::Error> {
+                let mut next =
+                    || list.next_element()?.ok_or_else(|| serde::de::Error::invalid_length(2, &self));
+                Ok(Point { x: next()?, y: next()? })
+            }
+        }
+
+        pub(super) fn serialize<S: Serializer>(point: &Point, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_seq([point.x, point.y])
+        }
+
+        pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Point, D::Error> {
+            deserializer.deserialize_seq(List)
+        }
+    }
+
+    #[rpc_core::rpc]
+    pub(super) trait Lines {
+        async fn echo(&self, line: Line, skipped: Skipped) -> (Line, Skipped);
+    }
+
+    pub(super) struct Paper;
+
+    impl Lines for Paper {
+        async fn echo(&self, line: Line, skipped: Skipped) -> (Line, Skipped) {
+            (line, skipped)
+        }
+    }
+}
+
+#[tokio::test]
+async fn declared_types_may_have_other_readers_in_some_fields() {
+    use by_hand::{Line, Point, Skipped};
+    let lines: by_hand::LinesClient =
+        memory::connect(Services::new().with(by_hand::LinesServer::new(by_hand::Paper))).service();
+    let line = || Line { from: Point { x: 1, y: 2 }, to: Point { x: 3, y: 4 }, over: Point { x: 5, y: 6 } };
+    assert_eq!(lines.echo(line(), Skipped(7)).await.unwrap(), (line(), Skipped(7)));
+}

@@ -126,7 +126,19 @@ fn disagreement(parts: DeclaredParts, node: &Node<usize>) -> Option<String> {
     match (parts, node) {
         // Tracing says itself what is wrong with these.
         (_, Node::Opaque { .. } | Node::Unsupported { .. } | Node::Unreached(_) | Node::Uninhabited) => None,
-        (DeclaredParts::Fields([_]), Node::Newtype { .. }) => None,
+        // Serde takes no notice of `skip` there.
+        (DeclaredParts::Fields([] | [_]), Node::Newtype { .. }) => None,
+        // Its value comes from a reader of somebody else (`#[serde(with)]` on a field): the derived one says its name.
+        (
+            _,
+            Node::Leaf(_)
+            | Node::Optional(_)
+            | Node::Seq(_)
+            | Node::Map(..)
+            | Node::Array(..)
+            | Node::Stream(..)
+            | Node::Product { name: "", .. },
+        ) => None,
         (DeclaredParts::Fields(declared), Node::Product { fields, .. }) => {
             of_fields(declared, fields).map(|differs| format!("is declared with {differs}"))
         }
