@@ -269,3 +269,92 @@ async fn declared_types_may_have_other_readers_in_some_fields() {
     let line = || Line { from: Point { x: 1, y: 2 }, to: Point { x: 3, y: 4 }, over: Point { x: 5, y: 6 } };
     assert_eq!(lines.echo(line(), Skipped(7)).await.unwrap(), (line(), Skipped(7)));
 }
+
+#[test]
+fn identifiers_that_are_not_zero_are_made_up() {
+    assert_eq!(sound::<(uuid::NonNilUuid, u8)>().to_string(), "(bytes, u8)");
+}
+
+/// So many variants of so many fields that each take a dozen made-up values.
+macro_rules! wide {
+    ($($ten:ident)*) => {
+        wide!(@all [$($ten)*] $($ten)*);
+    };
+    (@all $ones:tt $($ten:ident)*) => {
+        $(wide!(@one $ten $ones);)*
+
+        #[derive(Serialize, Deserialize)]
+        pub(super) enum Hundreds { $($ten([$ten; 2])),* }
+    };
+    (@one $ten:ident [$($one:ident)*]) => {
+        #[derive(Serialize, Deserialize)]
+        pub(super) enum $ten {
+            $($one {
+                link: url::Url,
+                at: chrono::DateTime<chrono::Utc>,
+                then: Option<chrono::DateTime<chrono::Utc>>,
+                day: chrono::NaiveDate,
+            },)*
+        }
+    };
+}
+
+mod hundreds {
+    use super::*;
+
+    wide!(A B C D E F G H I J K L M N O);
+}
+
+#[test]
+fn types_of_many_parts_that_reject_most_values_are_looked_at_to_their_end() {
+    assert!(!sound::<hundreds::Hundreds>().to_string().contains("opaque"));
+}
+
+/// Written by hand: numbers begin at 1, and there are no names.
+macro_rules! numbered_from_one {
+    ($name:ident $inner:ty) => {
+        struct $name($inner);
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_newtype_variant("Code", 1, "", &self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct One;
+
+                impl<'de> serde::de::Visitor<'de> for One {
+                    type Value = $name;
+
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str("variant 1")
+                    }
+
+                    fn visit_enum<A: serde::de::EnumAccess<'de>>(
+                        self,
+                        variant: A,
+                    ) -> Result<$name, A::Error> {
+                        let (number, content) = variant.variant::<u32>()?;
+                        match number {
+                            1 => serde::de::VariantAccess::newtype_variant(content).map($name),
+                            _ => Err(serde::de::Error::custom("no such variant")),
+                        }
+                    }
+                }
+
+                deserializer.deserialize_enum("Code", &[], One)
+            }
+        }
+    };
+}
+
+numbered_from_one!(Signed i32);
+numbered_from_one!(Unsigned u32);
+
+#[test]
+fn enums_without_names_may_begin_at_another_number() {
+    assert_ne!(sound::<Signed>(), sound::<Unsigned>());
+    assert_eq!(sound::<Signed>().to_string(), "enum{(!), (i32)}");
+}

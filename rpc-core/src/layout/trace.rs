@@ -79,7 +79,10 @@ pub(super) fn trace_exchanged<T: Serialize + DeserializeOwned>(written: &'static
     for (slot, record) in records {
         comparison.compare(&record, node_of[slot]);
     }
-    let differences = comparison.differences;
+    let mut differences = comparison.differences;
+    if tracer.is_unwritten && differences.is_empty() {
+        differences.push(format!("what is written was not all compared: {}", tracer.out_of_bounds()));
+    }
     Traced { nodes, root: node_of[root], types: tracer.grammar.types(), differences }
 }
 
@@ -118,6 +121,8 @@ struct Tracer {
     used: Vec<(ShapeId, usize)>,
     /// What items and errors of streams were written as.
     items: Vec<(SlotId, written::Record)>,
+    /// Not all that can be written was.
+    is_unwritten: bool,
 }
 
 impl Tracer {
@@ -272,12 +277,20 @@ impl Tracer {
         while let Some((goal, way)) = next {
             let before = self.grammar.findings;
             let mut is_whole = false;
-            for variation in 0..WRITTEN_VARIATIONS {
+            // What has no parts has no other values.
+            let variations = match goal {
+                Goal::Group(shape, group) if self.grammar.shapes[shape].groups[group].known().is_empty() => 1,
+                Goal::Group(..) | Goal::Slot(_) => WRITTEN_VARIATIONS,
+            };
+            for variation in 0..variations {
                 self.base_variation = variation;
                 self.is_trial = variation > 0;
                 let mut record = None;
                 let then = |value: &T| record = written::Record::of(value);
-                let Some(accepted) = self.pass::<T>(root, way.clone(), then) else { return records };
+                let Some(accepted) = self.pass::<T>(root, way.clone(), then) else {
+                    self.is_unwritten = true;
+                    return records;
+                };
                 records.extend(record.map(|record| (root, record)));
                 records.append(&mut self.items);
                 if accepted {

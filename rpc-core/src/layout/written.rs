@@ -186,7 +186,7 @@ impl<'a, N: Fn(usize) -> &'static [&'static str]> Comparison<'a, N> {
             // Of the names by which it is read, the one it is written by is its own.
             read.name = name;
         }
-        if let Some(read) = variants.iter().position(|variant| variant.name == name)
+        if let Some(read) = variants.iter().position(|variant| variant.name == name && !name.is_empty())
             && read != number
         {
             return Err(format!(

@@ -25,17 +25,26 @@ const PROBES: usize = 42;
 /// Variants tried of an enum that does not say how many it has.
 const VARIANTS_MAX: usize = 256;
 
+/// The number of its first variant, at most.
+const FIRST_VARIANT_MAX: usize = 16;
+
 /// A place where a value occurs.
 pub(super) struct Slot {
     /// The name of the type that was asked for here; empty if nobody said.
     pub(super) name: &'static str,
     pub(super) content: Content,
+    /// The type that was asked for here, where that is known.
+    pub(super) value: Option<TypeId>,
     /// A value was accepted here.
     accepted: bool,
     /// No value was accepted, out of all that were tried.
     pub(super) rejects: bool,
     /// Counts the values rejected so far: the next one tried is another.
     pub(super) variation: usize,
+    /// How many values were rejected.
+    tries: usize,
+    /// What another leaf of its type accepted was tried.
+    has_recalled: bool,
     /// The slot is being read further up.
     pub(super) is_active: bool,
     /// The epoch in which this goal was last tried in vain.
@@ -146,6 +155,8 @@ pub(super) struct Grammar {
     pub(super) slots: Vec<Slot>,
     pub(super) shapes: Vec<Shape>,
     keys: FxHashMap<ShapeKey, ShapeId>,
+    /// What the first leaf of a type was varied by when it accepted its value.
+    leaves: FxHashMap<TypeId, usize>,
     /// Counts what was found out: a pass that adds nothing was in vain.
     pub(super) findings: usize,
     /// Counts changes of what can be supplied. Goals that were out of reach are tried again.
@@ -159,9 +170,12 @@ impl Grammar {
         self.slots.push(Slot {
             name,
             content: Content::Unseen,
+            value: None,
             accepted: false,
             rejects: false,
             variation: 0,
+            tries: 0,
+            has_recalled: false,
             is_active: false,
             stuck: None,
         });
@@ -239,7 +253,24 @@ impl Grammar {
         }
         if !std::mem::replace(&mut slot.accepted, true) {
             self.findings += 1;
+            if let (Content::Leaf(_), Some(value)) = (slot.content, slot.value) {
+                self.leaves.entry(value).or_insert(slot.variation);
+            }
         }
+    }
+
+    /// Goes on, in a leaf that has not accepted anything, with what another of its type accepted. Gives by how much more it
+    /// is varied for that.
+    pub(super) fn recall(&mut self, slot: SlotId) -> usize {
+        let entry = &mut self.slots[slot];
+        if entry.accepted || entry.rejects || entry.has_recalled {
+            return 0;
+        }
+        let Some(accepted) = entry.value.and_then(|value| self.leaves.get(&value)) else { return 0 };
+        entry.has_recalled = true;
+        let more = accepted.saturating_sub(entry.variation);
+        entry.variation += more;
+        more
     }
 
     /// Its value was rejected: sees to it that the next pass tries another.
@@ -252,7 +283,8 @@ impl Grammar {
             known.content = Content::Opaque;
             return self.reject(slot);
         }
-        if known.variation < PROBES {
+        if known.tries < PROBES {
+            known.tries += 1;
             known.variation += 1;
             self.findings += 1;
         } else if !known.accepted {
@@ -299,7 +331,10 @@ impl Grammar {
         self.findings += 1;
         let of = &self.shapes[shape];
         let most = if of.variant_names.is_empty() { VARIANTS_MAX } else { of.variant_names.len() };
-        let ends = of.variant_names.is_empty() && of.groups[index].state == GroupState::Refused;
+        // They may begin at another number than 0.
+        let has_begun =
+            index >= FIRST_VARIANT_MAX || of.groups.iter().any(|group| group.state == GroupState::Entered);
+        let ends = of.variant_names.is_empty() && of.groups[index].state == GroupState::Refused && has_begun;
         if of.groups.len() == index + 1 && index + 1 < most && !ends && !self.is_full() {
             let next = self.group(GroupState::Unentered, 1, &[]);
             self.shapes[shape].groups.push(next);

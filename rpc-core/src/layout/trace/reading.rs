@@ -116,6 +116,7 @@ impl<'t> At<'t> {
         visit: impl FnOnce(usize) -> Result<V::Value, Ended>,
     ) -> Result<V::Value, Ended> {
         self.tracer.step(self.slot)?;
+        let recalled = self.tracer.grammar.recall(self.slot);
         self.tracer.grammar.set_content(self.slot, Content::Leaf(leaf));
         let slot = &mut self.tracer.grammar.slots[self.slot];
         if slot.name.is_empty() && slot.content != Content::Opaque {
@@ -124,7 +125,7 @@ impl<'t> At<'t> {
         if slot.rejects {
             return self.tracer.stop();
         }
-        visit(self.variation + self.tracer.base_variation)
+        visit(self.variation + recalled + self.tracer.base_variation)
     }
 
     fn unsupported<T>(self, reads: &'static str) -> Result<T, Ended> {
@@ -363,7 +364,9 @@ impl<'de> Deserializer<'de> for At<'_> {
 
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Ended> {
         self.leaf::<V>(Leaf::Bytes, |variation| {
-            visitor.visit_bytes(&vec![0; BYTE_COUNTS[variation % BYTE_COUNTS.len()]])
+            // Zeros are no keys and no identifiers in many types.
+            let fill = u8::from(variation / BYTE_COUNTS.len() % 2 == 1);
+            visitor.visit_bytes(&vec![fill; BYTE_COUNTS[variation % BYTE_COUNTS.len()]])
         })
     }
 
@@ -526,8 +529,11 @@ fn read_part<'de, S: DeserializeSeed<'de>>(
     seed: S,
 ) -> Result<S::Value, Ended> {
     let entry = &mut at.tracer.grammar.slots[slot];
-    if entry.name.is_empty() && entry.content == Content::Unseen {
-        entry.name = type_name::<S::Value>();
+    if entry.content == Content::Unseen {
+        entry.value = Some(typeid::of::<S::Value>());
+        if entry.name.is_empty() {
+            entry.name = type_name::<S::Value>();
+        }
     }
     let result = seed.deserialize(at.part(slot, index, choice));
     at.tracer.settle(slot, result.is_ok());
