@@ -299,6 +299,7 @@ macro_rules! wide {
     };
 }
 
+#[allow(clippy::enum_variant_names, reason = "variants are called as the enums are")]
 mod hundreds {
     use super::*;
 
