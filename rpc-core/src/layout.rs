@@ -480,6 +480,12 @@ impl Node<usize> {
     }
 }
 
+/// Whether a name is the one that was read. While it is not known which of several names is a field's or variant's own,
+/// all of them are.
+fn is_among(name: &str, read: &str) -> bool {
+    name == read || read.split('|').any(|read| read == name)
+}
+
 fn below_newtypes(nodes: &[Node<usize>], start: usize) -> usize {
     let mut index = start;
     for _ in 0..nodes.len() {

@@ -53,6 +53,8 @@ pub(crate) fn render(runtime: &Runtime, input: &DeriveInput) -> Option<TokenStre
             collect(&field.ty, &mut types);
         }
     }
+    let constants: Vec<_> = input.generics.const_params().map(|constant| &constant.ident).collect();
+    types.retain(|ty| !constants.iter().any(|constant| is_ident(ty, |ident| ident == *constant)));
     let row = whole_row(&input.data)
         .map(|elements| render_row(&private, &found, &quote!(Self), elements.into_iter()));
     let used =
@@ -115,7 +117,9 @@ pub(crate) fn collect(ty: &Type, into: &mut Vec<Type>) {
             for segment in segments {
                 if let PathArguments::AngleBracketed(generics) = &segment.arguments {
                     for argument in &generics.args {
-                        if let GenericArgument::Type(inner) = argument {
+                        if let GenericArgument::Type(inner) = argument
+                            && !is_ident(inner, looks_constant)
+                        {
                             collect(inner, into);
                         }
                     }
@@ -136,6 +140,18 @@ pub(crate) fn collect(ty: &Type, into: &mut Vec<Type>) {
         // What else there is does not travel.
         _ => {}
     }
+}
+
+/// Whether a type is written as one identifier that is so.
+fn is_ident(ty: &Type, is_so: impl FnOnce(&Ident) -> bool) -> bool {
+    let Type::Path(path) = ty else { return false };
+    path.qself.is_none() && path.path.get_ident().is_some_and(is_so)
+}
+
+/// `WIDTH` in `Row<WIDTH>` is read as a type, and may be a constant. A type parameter would have no declaration either; a
+/// type of such a name is not asked.
+fn looks_constant(ident: &Ident) -> bool {
+    !ident.unraw().to_string().contains(char::is_lowercase)
 }
 
 /// Types of the standard library by the names that nearly all programs give them: they are not asked, only looked into.

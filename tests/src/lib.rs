@@ -4,6 +4,7 @@
 #![allow(clippy::cast_possible_truncation, reason = "tests choose their numbers")]
 
 mod attacks;
+mod attacks_layouts;
 mod batch;
 mod busy_poll;
 mod calls;

@@ -16,7 +16,7 @@ use std::{
 use rustc_hash::FxHashMap;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Field, Layout, Node, Variant, trace::Traced};
+use super::{Field, Layout, Node, Variant, is_among, trace::Traced};
 
 /// What a struct or enum is declared to be: only what travels, in the order in which it does.
 #[derive(Debug, Clone, Copy)]
@@ -210,7 +210,19 @@ fn disagreement(parts: DeclaredParts, node: &Node<usize>) -> Option<String> {
     match (parts, node) {
         // Tracing says itself what is wrong with these.
         (_, Node::Opaque { .. } | Node::Unsupported { .. } | Node::Unreached(_) | Node::Uninhabited) => None,
-        (DeclaredParts::Fields([_]), Node::Newtype { .. }) => None,
+        // Serde takes no notice of `skip` there.
+        (DeclaredParts::Fields([] | [_]), Node::Newtype { .. }) => None,
+        // Its value comes from a reader of somebody else (`#[serde(with)]` on a field): the derived one says its name.
+        (
+            _,
+            Node::Leaf(_)
+            | Node::Optional(_)
+            | Node::Seq(_)
+            | Node::Map(..)
+            | Node::Array(..)
+            | Node::Stream(..)
+            | Node::Product { name: "", .. },
+        ) => None,
         (DeclaredParts::Fields(declared), Node::Product { fields, .. }) => {
             of_fields(declared, fields).map(|differs| format!("is declared with {differs}"))
         }
@@ -229,7 +241,7 @@ fn of_fields(declared: &[DeclaredField], read: &[Field<usize>]) -> Option<String
         return Some(format!("{} fields and read with {}", declared.len(), read.len()));
     }
     let differs = declared.iter().zip(read).enumerate().find(|(_, (declared, read))| {
-        !declared.name.is_empty() && !read.name.is_empty() && declared.name != read.name
+        !declared.name.is_empty() && !read.name.is_empty() && !is_among(declared.name, read.name)
     });
     differs.map(|(ordinal, (declared, read))| {
         format!("`{}` as field {ordinal} and read with `{}` there", declared.name, read.name)
@@ -248,8 +260,7 @@ fn of_variants(declared: &[DeclaredVariant], read: &[Variant<usize>]) -> Option<
                 declared.index
             ));
         }
-        // While it is not known which of several names is its own, all of them are.
-        if !read.name.is_empty() && read.name.split('|').all(|read| read != name) {
+        if !read.name.is_empty() && !is_among(name, read.name) {
             return Some(format!(
                 "is declared with `{name}` as number {number} and read with `{}` there",
                 read.name

@@ -12,7 +12,8 @@
 //!
 //! What is left over has one of three reasons, and they are told apart. No finite value of a type exists
 //! ([`Node::Uninhabited`]): then there are no bytes to misread. The type rejects every value ([`Node::Opaque`]): it is
-//! compared by its name. Or tracing did not get there ([`Node::Unreached`]): that equals nothing.
+//! compared by its name and what it reads. Or tracing did not get there, or found another thing each time
+//! ([`Node::Unreached`]): that equals nothing.
 //!
 //! Whoever can write the type as well has made-up values written and compared with what is read, see `written.rs`.
 //!
@@ -29,7 +30,7 @@ use std::{
 use rustc_hash::FxHashMap;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Field, Node, Unreached, Variant, written};
+use super::{Field, Node, Unreached, Variant, is_among, written};
 use crate::limits::DECODE_DEPTH_MAX;
 
 mod grammar;
@@ -79,7 +80,10 @@ pub(super) fn trace_exchanged<T: Serialize + DeserializeOwned>(written: &'static
     for (slot, record) in records {
         comparison.compare(&record, node_of[slot]);
     }
-    let differences = comparison.differences;
+    let mut differences = comparison.differences;
+    if tracer.is_unwritten && differences.is_empty() {
+        differences.push(format!("what is written was not all compared: {}", tracer.out_of_bounds()));
+    }
     Traced { nodes, root: node_of[root], types: tracer.grammar.types(), differences }
 }
 
@@ -118,6 +122,8 @@ struct Tracer {
     used: Vec<(ShapeId, usize)>,
     /// What items and errors of streams were written as.
     items: Vec<(SlotId, written::Record)>,
+    /// Not all that can be written was.
+    is_unwritten: bool,
 }
 
 impl Tracer {
@@ -193,8 +199,9 @@ impl Tracer {
     fn ask_for_names<T: DeserializeOwned>(&mut self, root: SlotId) {
         for shape in 0..self.grammar.shapes.len() {
             for group in 0..self.grammar.shapes[shape].groups.len() {
-                let Group { names, count, .. } = self.grammar.shapes[shape].groups[group];
-                if let Some(count) = count.filter(|count| *count < names.len()) {
+                let entry = &self.grammar.shapes[shape].groups[group];
+                let (names, count) = (entry.names, entry.known().len());
+                if count < names.len() {
                     self.ask_for_fields::<T>(root, (shape, group), names, count);
                 }
             }
@@ -224,8 +231,13 @@ impl Tracer {
                 own.push(field);
             }
         }
+        let group = &mut self.grammar.shapes[shape].groups[group];
         if own.len() == count {
-            self.grammar.shapes[shape].groups[group].own_names = Some(own.into());
+            group.own_names = Some(own.into());
+        } else if let Some(joined) = &group.own_names {
+            // Of a field for which there is no value all names are kept.
+            let own_of = |names| own.iter().copied().find(|own| is_among(own, names)).unwrap_or(names);
+            group.own_names = Some(joined.iter().copied().map(own_of).collect());
         }
     }
 
@@ -241,11 +253,7 @@ impl Tracer {
         }
         for (index, group) in self.grammar.shapes[shape].groups.iter().enumerate() {
             if let Some(names) = group.identity.and_then(|identity| names_of.get(&identity)) {
-                let name = match names[..] {
-                    [name] => name,
-                    _ => interned(names.join("|")),
-                };
-                self.aliased.insert((shape, index), name);
+                self.aliased.insert((shape, index), joined(names));
             }
         }
     }
@@ -270,12 +278,20 @@ impl Tracer {
         while let Some((goal, way)) = next {
             let before = self.grammar.findings;
             let mut is_whole = false;
-            for variation in 0..WRITTEN_VARIATIONS {
+            // What has no parts has no other values.
+            let variations = match goal {
+                Goal::Group(shape, group) if self.grammar.shapes[shape].groups[group].known().is_empty() => 1,
+                Goal::Group(..) | Goal::Slot(_) => WRITTEN_VARIATIONS,
+            };
+            for variation in 0..variations {
                 self.base_variation = variation;
                 self.is_trial = variation > 0;
                 let mut record = None;
                 let then = |value: &T| record = written::Record::of(value);
-                let Some(accepted) = self.pass::<T>(root, way.clone(), then) else { return records };
+                let Some(accepted) = self.pass::<T>(root, way.clone(), then) else {
+                    self.is_unwritten = true;
+                    return records;
+                };
                 records.extend(record.map(|record| (root, record)));
                 records.append(&mut self.items);
                 if accepted {
@@ -431,6 +447,11 @@ impl Tracer {
             Content::Leaf(leaf) => Node::Leaf(leaf),
             Content::Unsupported(reads) => Node::Unsupported { reads },
             Content::Opaque => Node::Opaque { name: name(), base: None },
+            Content::Mixed => {
+                let why = "what is read there depends on what was read before, so that two versions of it could not be told \
+                           apart: derive an enum";
+                Node::Unreached(Unreached::new(name(), why.into()))
+            }
             Content::Unseen | Content::Shape(_) => Node::Unreached(Unreached::new(name(), why())),
         }
     }
@@ -472,7 +493,15 @@ impl Kind {
     }
 }
 
-/// Names of layouts live as long as the program, which has a handful of enums with aliases.
+/// All names of a field or variant, where it is not known which of them is its own.
+fn joined(names: &[&'static str]) -> &'static str {
+    match names {
+        [name] => name,
+        _ => interned(names.join("|")),
+    }
+}
+
+/// Names of layouts live as long as the program, which has a handful of types with aliases.
 fn interned(name: String) -> &'static str {
     static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
     let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);

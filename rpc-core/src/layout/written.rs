@@ -22,7 +22,7 @@ use serde::{
     },
 };
 
-use super::{Field, Leaf, Node, Variant, below_newtypes};
+use super::{Field, Leaf, Node, Variant, below_newtypes, is_among};
 use crate::{object, stream};
 
 /// Differences told of one type.
@@ -180,13 +180,13 @@ impl<'a, N: Fn(usize) -> &'static [&'static str]> Comparison<'a, N> {
         let number = index as usize;
         if variants.iter().all(|variant| variant.name != name)
             && let Some(read) = variants.get_mut(number)
-            && (read.name.is_empty() || read.name.split('|').any(|alias| alias == name))
+            && (read.name.is_empty() || is_among(name, read.name))
             && aliases.contains(&name)
         {
             // Of the names by which it is read, the one it is written by is its own.
             read.name = name;
         }
-        if let Some(read) = variants.iter().position(|variant| variant.name == name)
+        if let Some(read) = variants.iter().position(|variant| variant.name == name && !name.is_empty())
             && read != number
         {
             return Err(format!(
@@ -242,7 +242,7 @@ impl<'a, N: Fn(usize) -> &'static [&'static str]> Comparison<'a, N> {
             ));
         }
         for (ordinal, ((name, record), field)) in written.written.iter().zip(read).enumerate() {
-            if *name != field.name && !name.is_empty() && !field.name.is_empty() {
+            if !is_among(name, field.name) && !name.is_empty() && !field.name.is_empty() {
                 return Err(format!(
                     "field {ordinal} of {} is written as `{name}` and read as `{}`",
                     told(&place),

@@ -5,7 +5,7 @@
 //! - A shape has *groups* of slots: an enum one for each variant, every other shape one.
 //! - The *height* of a slot or shape is the nesting of the least finite value that can be supplied for it, as far as is
 //!   known. Heights are the least fixpoint over all shapes, so going to the lowest group always comes to an end.
-//! - A *goal* is what is not known yet: a slot never read, a variant never entered, a leaf whose value was not accepted.
+//! - A *goal* is what is not known yet: a slot never read, a variant never entered, a value that was not accepted.
 //!   [`Grammar::next_goal`] finds the nearest that can be reached, and the way there. A goal that taught nothing is not tried
 //!   again; what it was for may still be found on the way to another.
 
@@ -13,7 +13,7 @@ use std::{any::TypeId, collections::VecDeque, rc::Rc};
 
 use rustc_hash::FxHashMap;
 
-use super::super::Leaf;
+use super::{super::Leaf, joined};
 
 pub(super) type SlotId = usize;
 pub(super) type ShapeId = usize;
@@ -25,17 +25,26 @@ const PROBES: usize = 42;
 /// Variants tried of an enum that does not say how many it has.
 const VARIANTS_MAX: usize = 256;
 
+/// The number of its first variant, at most.
+const FIRST_VARIANT_MAX: usize = 16;
+
 /// A place where a value occurs.
 pub(super) struct Slot {
     /// The name of the type that was asked for here; empty if nobody said.
     pub(super) name: &'static str,
     pub(super) content: Content,
+    /// The type that was asked for here, where that is known.
+    pub(super) value: Option<TypeId>,
     /// A value was accepted here.
     accepted: bool,
     /// No value was accepted, out of all that were tried.
     pub(super) rejects: bool,
     /// Counts the values rejected so far: the next one tried is another.
     pub(super) variation: usize,
+    /// How many values were rejected.
+    tries: usize,
+    /// What another leaf of its type accepted was tried.
+    has_recalled: bool,
     /// The slot is being read further up.
     pub(super) is_active: bool,
     /// This goal was tried in vain.
@@ -49,8 +58,10 @@ pub(super) enum Content {
     Shape(ShapeId),
     /// What bincode cannot carry.
     Unsupported(&'static str),
-    /// Another thing on another occasion, or refused before anything was read.
+    /// Refused before anything was read.
     Opaque,
+    /// Another thing on another occasion.
+    Mixed,
 }
 
 /// What a compound type consists of.
@@ -87,8 +98,11 @@ pub(super) struct Group {
     pub(super) slots: Rc<[SlotId]>,
     /// What fields are found by when they are read by name, those of aliases among them. Empty if fields have no names.
     pub(super) names: &'static [&'static str],
-    /// The fields' own names in their order, once it is known which of `names` are aliases.
+    /// The fields' own names in their order, once it is known which of `names` are aliases. Where it is known only which
+    /// are names of one field, all of them: `a|b`.
     pub(super) own_names: Option<Rc<[&'static str]>>,
+    /// What the type makes of each of `names`, as far as they were asked about; `None` if that cannot be told.
+    pub(super) identities: Option<Vec<u64>>,
     pub(super) state: GroupState,
     /// What the type makes of the variant's index, where that can be told.
     pub(super) identity: Option<u64>,
@@ -144,6 +158,8 @@ pub(super) struct Grammar {
     pub(super) slots: Vec<Slot>,
     pub(super) shapes: Vec<Shape>,
     keys: FxHashMap<ShapeKey, ShapeId>,
+    /// What the first leaf of a type was varied by when it accepted its value.
+    leaves: FxHashMap<TypeId, usize>,
     /// Counts what was found out: a pass that adds nothing was in vain.
     pub(super) findings: usize,
 }
@@ -155,9 +171,12 @@ impl Grammar {
         self.slots.push(Slot {
             name,
             content: Content::Unseen,
+            value: None,
             accepted: false,
             rejects: false,
             variation: 0,
+            tries: 0,
+            has_recalled: false,
             is_active: false,
             is_stuck: false,
         });
@@ -174,6 +193,7 @@ impl Grammar {
             slots,
             names,
             own_names: None,
+            identities: Some(Vec::new()),
             state,
             identity: None,
             count: None,
@@ -219,8 +239,8 @@ impl Grammar {
         if known == Content::Unseen {
             self.slots[slot].content = content;
             self.findings += 1;
-        } else if known != content && known != Content::Opaque {
-            self.slots[slot].content = Content::Opaque;
+        } else if known != content && known != Content::Mixed {
+            self.slots[slot].content = Content::Mixed;
             self.slots[slot].name = "";
             self.findings += 1;
         }
@@ -234,7 +254,24 @@ impl Grammar {
         }
         if !std::mem::replace(&mut slot.accepted, true) {
             self.findings += 1;
+            if let (Content::Leaf(_), Some(value)) = (slot.content, slot.value) {
+                self.leaves.entry(value).or_insert(slot.variation);
+            }
         }
+    }
+
+    /// Goes on, in a leaf that has not accepted anything, with what another of its type accepted. Gives by how much more it
+    /// is varied for that.
+    pub(super) fn recall(&mut self, slot: SlotId) -> usize {
+        let entry = &mut self.slots[slot];
+        if entry.accepted || entry.rejects || entry.has_recalled {
+            return 0;
+        }
+        let Some(accepted) = entry.value.and_then(|value| self.leaves.get(&value)) else { return 0 };
+        entry.has_recalled = true;
+        let more = accepted.saturating_sub(entry.variation);
+        entry.variation += more;
+        more
     }
 
     /// Its value was rejected: sees to it that the next pass tries another.
@@ -247,7 +284,8 @@ impl Grammar {
             known.content = Content::Opaque;
             return self.reject(slot);
         }
-        if known.variation < PROBES {
+        if known.tries < PROBES {
+            known.tries += 1;
             known.variation += 1;
             self.findings += 1;
         } else if !known.accepted {
@@ -293,7 +331,10 @@ impl Grammar {
         self.findings += 1;
         let of = &self.shapes[shape];
         let most = if of.variant_names.is_empty() { VARIANTS_MAX } else { of.variant_names.len() };
-        let ends = of.variant_names.is_empty() && of.groups[index].state == GroupState::Refused;
+        // They may begin at another number than 0.
+        let has_begun =
+            index >= FIRST_VARIANT_MAX || of.groups.iter().any(|group| group.state == GroupState::Entered);
+        let ends = of.variant_names.is_empty() && of.groups[index].state == GroupState::Refused && has_begun;
         if of.groups.len() == index + 1 && index + 1 < most && !ends && !self.is_full() {
             let next = self.group(GroupState::Unentered, 1, &[]);
             self.shapes[shape].groups.push(next);
@@ -357,9 +398,9 @@ impl Grammar {
             _ if slot.rejects => None,
             Content::Leaf(_) => Some(0),
             // It may read what it did before.
-            Content::Opaque => slot.accepted.then_some(0),
+            Content::Mixed => slot.accepted.then_some(0),
             Content::Shape(shape) => self.shapes[shape].height,
-            Content::Unseen | Content::Unsupported(_) => None,
+            Content::Unseen | Content::Unsupported(_) | Content::Opaque => None,
         }
     }
 
@@ -387,7 +428,11 @@ impl Grammar {
     pub(super) fn is_possible(&self, slot: SlotId) -> bool {
         match self.slots[slot].content {
             Content::Shape(shape) => self.shapes[shape].is_possible,
-            Content::Unseen | Content::Leaf(_) | Content::Unsupported(_) | Content::Opaque => true,
+            Content::Unseen
+            | Content::Leaf(_)
+            | Content::Unsupported(_)
+            | Content::Opaque
+            | Content::Mixed => true,
         }
     }
 
@@ -471,7 +516,11 @@ impl Grammar {
             let is_open = match slot.content {
                 Content::Unseen => true,
                 Content::Leaf(_) => !slot.accepted && !slot.rejects,
-                Content::Shape(_) | Content::Unsupported(_) | Content::Opaque => false,
+                // What reads another thing each time is seen to do so only while its values are rejected.
+                Content::Shape(shape) => {
+                    !slot.accepted && !slot.rejects && self.shapes[shape].height.is_some()
+                }
+                Content::Unsupported(_) | Content::Opaque | Content::Mixed => false,
             };
             (is_open && !slot.is_stuck).then_some(Goal::Slot(id))
         };
@@ -540,7 +589,36 @@ impl Group {
 
     /// Whether each slot has a name by which it can be read: not where aliases hide which names are fields.
     pub(super) fn is_named(&self) -> bool {
-        !self.names.is_empty() && self.known().len() == self.names.len()
+        !self.names.is_empty() && (self.known().len() == self.names.len() || self.own_names.is_some())
+    }
+
+    /// A name by which the slot at this place can be read.
+    pub(super) fn key_of(&self, index: usize) -> &'static str {
+        let name = self.name_of(index);
+        name.split_once('|').filter(|_| !self.names.contains(&name)).map_or(name, |(first, _)| first)
+    }
+
+    /// Notes what the type makes of the next name. After the last it is known how many fields there are.
+    pub(super) fn identify(&mut self, identity: Option<u64>) {
+        let (Some(known), Some(identity)) = (&mut self.identities, identity) else {
+            self.identities = None;
+            return;
+        };
+        known.push(identity);
+        if known.len() < self.names.len() {
+            return;
+        }
+        // All names of a field are neighbours.
+        let mut fields = Vec::new();
+        let mut start = 0;
+        for run in known.chunk_by(|one, next| one == next) {
+            fields.push(joined(&self.names[start..start + run.len()]));
+            start += run.len();
+        }
+        self.stated = Some(fields.len());
+        if fields.len() < self.names.len() {
+            self.own_names = Some(fields.into());
+        }
     }
 
     /// The name of the slot at this place; empty if it has none, or it is not known which it is.

@@ -116,15 +116,16 @@ impl<'t> At<'t> {
         visit: impl FnOnce(usize) -> Result<V::Value, Ended>,
     ) -> Result<V::Value, Ended> {
         self.tracer.step(self.slot)?;
+        let recalled = self.tracer.grammar.recall(self.slot);
         self.tracer.grammar.set_content(self.slot, Content::Leaf(leaf));
         let slot = &mut self.tracer.grammar.slots[self.slot];
-        if slot.name.is_empty() && slot.content != Content::Opaque {
+        if slot.name.is_empty() && slot.content != Content::Mixed {
             slot.name = type_name::<V::Value>();
         }
         if slot.rejects {
             return self.tracer.stop();
         }
-        visit(self.variation + self.tracer.base_variation)
+        visit(self.variation + recalled + self.tracer.base_variation)
     }
 
     fn unsupported<T>(self, reads: &'static str) -> Result<T, Ended> {
@@ -227,7 +228,7 @@ impl<'t> At<'t> {
             (Ok(_), None) => self.tracer.grammar.set_count(id, choice.group, read),
             // How many there are depends on what they are.
             (Ok(_), Some(count)) if count != read => {
-                self.tracer.grammar.set_content(self.slot, Content::Opaque)
+                self.tracer.grammar.set_content(self.slot, Content::Mixed)
             }
             (Err(_), None) if !self.tracer.explained && read == 0 && !group.names.is_empty() => {
                 group.by_name_only = true;
@@ -249,18 +250,30 @@ impl<'t> At<'t> {
         let group = &mut self.tracer.grammar.shapes[id].groups[choice.group];
         let names = group.names;
         if group.stated.is_none() {
-            // Aliases are among the names: whether there are some is known from how many fields there are.
-            let result = visitor.visit_seq(NoFields);
-            group.stated = Some(match &result {
-                Err(Ended(Some(Told::Stated(count)))) => *count,
-                Ok(_) | Err(_) => names.len(),
-            });
+            // Aliases are among the names. Derived code tells which are of one field, a name in each pass; of other code
+            // it is known from how many fields there are.
+            let name = group.identities.as_ref().and_then(|known| names.get(known.len()));
+            let finding = match name {
+                Some(name) => {
+                    let mut identity = None;
+                    let _ = visitor.visit_map(OneName { name, identity: &mut identity });
+                    Ok(identity)
+                }
+                None => match visitor.visit_seq(NoFields) {
+                    Err(Ended(Some(Told::Stated(count)))) => Err(count),
+                    Ok(_) | Err(_) => Err(names.len()),
+                },
+            };
+            let group = &mut self.tracer.grammar.shapes[id].groups[choice.group];
+            match finding {
+                Ok(identity) => group.identify(identity),
+                Err(count) => group.stated = Some(count),
+            }
             self.tracer.grammar.findings += 1;
             return self.tracer.stop();
         }
-        let slot = group.slots[index];
-        let result =
-            visitor.visit_map(OneField { at: self, name: names[index], slot, index, choice, is_read: false });
+        let (slot, name) = (group.slots[index], group.key_of(index));
+        let result = visitor.visit_map(OneField { at: self, name, slot, index, choice, is_read: false });
         // That the others are missing is no wonder.
         self.tracer.explained = true;
         result
@@ -351,7 +364,9 @@ impl<'de> Deserializer<'de> for At<'_> {
 
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Ended> {
         self.leaf::<V>(Leaf::Bytes, |variation| {
-            visitor.visit_bytes(&vec![0; BYTE_COUNTS[variation % BYTE_COUNTS.len()]])
+            // Zeros are no keys and no identifiers in many types.
+            let fill = u8::from(variation / BYTE_COUNTS.len() % 2 == 1);
+            visitor.visit_bytes(&vec![fill; BYTE_COUNTS[variation % BYTE_COUNTS.len()]])
         })
     }
 
@@ -514,8 +529,11 @@ fn read_part<'de, S: DeserializeSeed<'de>>(
     seed: S,
 ) -> Result<S::Value, Ended> {
     let entry = &mut at.tracer.grammar.slots[slot];
-    if entry.name.is_empty() && entry.content == Content::Unseen {
-        entry.name = type_name::<S::Value>();
+    if entry.content == Content::Unseen {
+        entry.value = Some(typeid::of::<S::Value>());
+        if entry.name.is_empty() {
+            entry.name = type_name::<S::Value>();
+        }
     }
     let result = seed.deserialize(at.part(slot, index, choice));
     at.tracer.settle(slot, result.is_ok());
@@ -684,6 +702,26 @@ impl<'de> MapAccess<'de> for OneField<'_, '_> {
     }
 }
 
+/// A struct of which the name of one field is there, to see what the type makes of it.
+struct OneName<'a> {
+    name: &'static str,
+    identity: &'a mut Option<u64>,
+}
+
+impl<'de> MapAccess<'de> for OneName<'_> {
+    type Error = Ended;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Ended> {
+        let field = seed.deserialize(IntoDeserializer::<Ended>::into_deserializer(self.name))?;
+        *self.identity = identity(&field);
+        Err(Ended::default())
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, _: V) -> Result<V::Value, Ended> {
+        Err(Ended::default())
+    }
+}
+
 /// A struct of which one field is there twice.
 struct Twice<'a, 't> {
     at: &'a mut At<'t>,
@@ -710,7 +748,7 @@ impl<'de> MapAccess<'de> for Twice<'_, '_> {
     }
 }
 
-/// Tells what derived code makes of a variant's index or name from what it makes of others.
+/// Tells what derived code makes of a variant's index, or of a name, from what it makes of others.
 fn identity<T>(variant: &T) -> Option<u64> {
     let is_derived = type_name::<T>().rsplit("::").next().is_some_and(|name| name.starts_with("__Field"));
     is_derived.then(|| FxBuildHasher.hash_one(mem::discriminant(variant)))
@@ -726,7 +764,7 @@ impl OneVariant<'_, '_> {
     fn enter(&mut self, count: usize, names: &'static [&'static str]) -> Result<(), Ended> {
         let Tracer { grammar, .. } = &mut *self.at.tracer;
         if grammar.enter(self.id, self.choice.group, count, names).is_none() {
-            grammar.set_content(self.at.slot, Content::Opaque);
+            grammar.set_content(self.at.slot, Content::Mixed);
             return self.at.tracer.stop();
         }
         Ok(())
