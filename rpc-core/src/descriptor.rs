@@ -114,7 +114,10 @@ impl ValueDescriptor {
 
     /// Where the types in it are declared otherwise than traced.
     fn disagreements(&self, layout: &Layout) -> Vec<String> {
-        layout.disagreements(&self.declarations())
+        let found = self.declarations();
+        let mut problems = layout.disagreements(&found);
+        problems.extend(layout.differences_of_parts(&found));
+        problems
     }
 
     fn declarations(&self) -> Declarations {

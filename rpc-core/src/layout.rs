@@ -57,6 +57,8 @@ struct Graph {
     fingerprints: Fingerprints,
     /// How values of the outermost type are written otherwise than read.
     differences: Vec<String>,
+    /// A value was made up, written and compared.
+    is_written: bool,
     outermost: usize,
 }
 
@@ -250,13 +252,17 @@ impl Layout {
     }
 
     fn new(nodes: Vec<Node<usize>>, root: usize) -> Self {
-        Self::from(trace::Traced { nodes, root, types: Vec::new(), differences: Vec::new() })
+        let (types, differences) = (Vec::new(), Vec::new());
+        Self::from(trace::Traced { nodes, root, types, differences, is_written: false })
     }
 
     fn from(traced: trace::Traced) -> Self {
-        let trace::Traced { nodes, root, types, differences } = traced;
+        let trace::Traced { nodes, root, types, differences, is_written } = traced;
         let fingerprints = Fingerprints::default();
-        Self { graph: Arc::new(Graph { nodes, types, fingerprints, differences, outermost: root }), root }
+        Self {
+            graph: Arc::new(Graph { nodes, types, fingerprints, differences, is_written, outermost: root }),
+            root,
+        }
     }
 
     /// A number that equal layouts share, on every platform and in every build. Computed once.

@@ -81,7 +81,10 @@ pub(crate) fn render_witnesses(private: &TokenStream, found: &Ident, types: &[Ty
         .then(|| quote!(use #private::{ByDeclaration as _, ByLayout as _, ByNoLayout as _, ByNothing as _};));
     let asked = types.iter().map(|ty| match ty {
         Type::Tuple(tuple) => render_row(private, found, &quote!(#ty), tuple.elems.iter()),
-        _ => quote!((&#private::Witness::<#ty>::new()).__rpc_declare(#found);),
+        _ => quote! {
+            (&#private::Witness::<#ty>::new()).__rpc_declare(#found);
+            #private::Declarations::element(#found, (&#private::Witness::<#ty>::new()).__rpc_element());
+        },
     });
     quote!(#used #(#asked)*)
 }

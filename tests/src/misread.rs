@@ -611,6 +611,47 @@ mod strict {
     }
 }
 
+/// A type written otherwise than read, beside one for which no whole value can be made up.
+mod beside {
+    use rpc_core::rpc;
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Serialize, Deserialize)]
+    pub(super) enum Side {
+        #[serde(skip)]
+        #[expect(dead_code, reason = "it is never sent")]
+        Hidden,
+        Buy,
+        Sell,
+    }
+
+    #[rpc_core::data]
+    pub(super) struct Trade {
+        pub(super) of: super::strict::Checked,
+        pub(super) sides: Vec<Side>,
+    }
+
+    #[rpc]
+    pub(super) trait Desk {
+        async fn take(&self, trades: Vec<Trade>, first: Trade) -> u8;
+    }
+
+    pub(super) struct Open;
+
+    impl Desk for Open {
+        async fn take(&self, trades: Vec<Trade>, first: Trade) -> u8 {
+            let count = |trade: &Trade| trade.sides.iter().filter(|side| matches!(side, Side::Buy)).count();
+            (count(&first) + trades.iter().map(count).sum::<usize>()) as u8
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "a variant `Buy` that is written as number 1 and read as number 0")]
+fn a_type_beside_one_that_cannot_be_made_up_is_compared_by_itself() {
+    let _ = Services::new().with(beside::DeskServer::new(beside::Open));
+}
+
 #[tokio::test]
 async fn what_comes_behind_a_type_that_cannot_be_made_up_is_traced_by_itself() {
     let services = Services::new().with(strict::ExchangeServer::new(strict::Frankfurt));

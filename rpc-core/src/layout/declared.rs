@@ -68,10 +68,11 @@ pub trait Declared {
     fn declare(found: &mut Declarations);
 }
 
-/// An element of a tuple, which can be traced by itself.
+/// A type that travels, which can be traced by itself.
 #[derive(Debug, Clone, Copy)]
 pub struct Element {
     ty: TypeId,
+    name: &'static str,
     trace: fn() -> Layout,
 }
 
@@ -81,12 +82,20 @@ pub struct Declarations {
     declared: FxHashMap<TypeId, Declaration>,
     /// The elements of tuples and tuple structs; `None` for those that do not travel.
     rows: FxHashMap<TypeId, Vec<Option<Element>>>,
+    /// All types that are named somewhere and travel.
+    elements: Vec<Element>,
 }
 
 impl Declarations {
     /// Adds a declaration. False if it is there already, and the types in it too.
     pub fn add<T>(&mut self, declaration: Declaration) -> bool {
         self.declared.insert(typeid::of::<T>(), declaration).is_none()
+    }
+
+    /// Adds a type that travels, if it does.
+    pub fn element(&mut self, element: Option<Element>) {
+        let is_known = |new: &Element| self.elements.iter().any(|known| known.ty == new.ty);
+        self.elements.extend(element.filter(|new| !is_known(new)));
     }
 
     /// Adds the elements of a tuple.
@@ -135,7 +144,8 @@ pub trait ByLayout {
 
 impl<T: Serialize + DeserializeOwned> ByLayout for Witness<T> {
     fn __rpc_element(&self) -> Option<Element> {
-        Some(Element { ty: typeid::of::<T>(), trace: || Layout::of_exchanged::<T>(type_name::<T>()) })
+        let trace = || Layout::of_exchanged::<T>(type_name::<T>());
+        Some(Element { ty: typeid::of::<T>(), name: type_name::<T>(), trace })
     }
 }
 
@@ -166,7 +176,7 @@ impl Layout {
                 if !matches!(nodes[field.layout], Node::Unreached(_)) {
                     continue;
                 }
-                let Some(Element { ty, trace }) = row.and_then(|row| row[index]) else { continue };
+                let Some(Element { ty, trace, .. }) = row.and_then(|row| row[index]) else { continue };
                 let layout = *traced.entry(ty).or_insert_with(|| {
                     let element = trace();
                     let at = nodes.len();
@@ -185,7 +195,18 @@ impl Layout {
         if traced.is_empty() {
             return self;
         }
-        Layout::from(Traced { nodes, root: self.root, types, differences })
+        let is_written = self.graph.is_written;
+        Layout::from(Traced { nodes, root: self.root, types, differences, is_written })
+    }
+
+    /// How types named in it are written otherwise than read, if no value of the whole could be made up to see it there.
+    pub(crate) fn differences_of_parts(&self, declarations: &Declarations) -> Vec<String> {
+        let elements: &[Element] = if self.graph.is_written { &[] } else { &declarations.elements };
+        let told = |Element { name, trace, .. }: &Element| -> Vec<String> {
+            let differences = &trace().graph.differences;
+            differences.iter().map(|difference| format!("in `{name}`: {difference}")).collect()
+        };
+        elements.iter().flat_map(told).collect()
     }
 
     /// Where declarations of types in this layout and what was traced of them differ: one sentence each.

@@ -56,6 +56,8 @@ pub(super) struct Traced {
     pub(super) types: Vec<Option<TypeId>>,
     /// How what is written differs from what is read.
     pub(super) differences: Vec<String>,
+    /// A value was made up, written and compared.
+    pub(super) is_written: bool,
 }
 
 /// The layout of what `T` reads. `written` names it should it be opaque.
@@ -63,7 +65,13 @@ pub(super) fn trace<T: DeserializeOwned>(written: &'static str) -> Traced {
     let mut tracer = Tracer::default();
     let root = tracer.explore::<T>(written);
     let (nodes, node_of) = tracer.to_nodes();
-    Traced { nodes, root: node_of[root], types: tracer.grammar.types(), differences: Vec::new() }
+    Traced {
+        nodes,
+        root: node_of[root],
+        types: tracer.grammar.types(),
+        differences: Vec::new(),
+        is_written: false,
+    }
 }
 
 /// The layout of what `T` reads, compared with what it writes.
@@ -71,6 +79,7 @@ pub(super) fn trace_exchanged<T: Serialize + DeserializeOwned>(written: &'static
     let mut tracer = Tracer::default();
     let root = tracer.explore::<T>(written);
     let records = tracer.write::<T>(root);
+    let is_written = records.iter().any(|(slot, _)| *slot == root);
     let (mut nodes, node_of) = tracer.to_nodes();
     let variant_names = |shape: ShapeId| match tracer.grammar.shapes.get(shape) {
         Some(shape) => shape.variant_names,
@@ -84,7 +93,7 @@ pub(super) fn trace_exchanged<T: Serialize + DeserializeOwned>(written: &'static
     if tracer.is_unwritten && differences.is_empty() {
         differences.push(format!("what is written was not all compared: {}", tracer.out_of_bounds()));
     }
-    Traced { nodes, root: node_of[root], types: tracer.grammar.types(), differences }
+    Traced { nodes, root: node_of[root], types: tracer.grammar.types(), differences, is_written }
 }
 
 /// What is asked of a type by name, to tell its names from aliases.

@@ -288,6 +288,11 @@ impl ::rpc_core::ServiceClient for ChatClient {
                             };
                             (&::rpc_core::__private::Witness::<UserId>::new())
                                 .__rpc_declare(__rpc_found);
+                            ::rpc_core::__private::Declarations::element(
+                                __rpc_found,
+                                (&::rpc_core::__private::Witness::<UserId>::new())
+                                    .__rpc_element(),
+                            );
                         }),
                 ],
                 result: ::rpc_core::ValueDescriptor::new::<User>("User")
@@ -298,6 +303,11 @@ impl ::rpc_core::ServiceClient for ChatClient {
                         };
                         (&::rpc_core::__private::Witness::<User>::new())
                             .__rpc_declare(__rpc_found);
+                        ::rpc_core::__private::Declarations::element(
+                            __rpc_found,
+                            (&::rpc_core::__private::Witness::<User>::new())
+                                .__rpc_element(),
+                        );
                     }),
                 error: ::rpc_core::__private::Option::Some(
                     ::rpc_core::ValueDescriptor::new::<ChatError>("ChatError")
@@ -308,6 +318,11 @@ impl ::rpc_core::ServiceClient for ChatClient {
                             };
                             (&::rpc_core::__private::Witness::<ChatError>::new())
                                 .__rpc_declare(__rpc_found);
+                            ::rpc_core::__private::Declarations::element(
+                                __rpc_found,
+                                (&::rpc_core::__private::Witness::<ChatError>::new())
+                                    .__rpc_element(),
+                            );
                         }),
                 ),
                 attributes: ::rpc_core::MethodAttributes {
@@ -334,6 +349,11 @@ impl ::rpc_core::ServiceClient for ChatClient {
                             };
                             (&::rpc_core::__private::Witness::<UserId>::new())
                                 .__rpc_declare(__rpc_found);
+                            ::rpc_core::__private::Declarations::element(
+                                __rpc_found,
+                                (&::rpc_core::__private::Witness::<UserId>::new())
+                                    .__rpc_element(),
+                            );
                         }),
                 ],
                 result: ::rpc_core::ValueDescriptor::new::<
@@ -346,8 +366,18 @@ impl ::rpc_core::ServiceClient for ChatClient {
                         };
                         (&::rpc_core::__private::Witness::<User>::new())
                             .__rpc_declare(__rpc_found);
+                        ::rpc_core::__private::Declarations::element(
+                            __rpc_found,
+                            (&::rpc_core::__private::Witness::<User>::new())
+                                .__rpc_element(),
+                        );
                         (&::rpc_core::__private::Witness::<ChatError>::new())
                             .__rpc_declare(__rpc_found);
+                        ::rpc_core::__private::Declarations::element(
+                            __rpc_found,
+                            (&::rpc_core::__private::Witness::<ChatError>::new())
+                                .__rpc_element(),
+                        );
                     }),
                 error: ::rpc_core::__private::Option::None,
                 attributes: ::rpc_core::MethodAttributes {
@@ -471,6 +501,11 @@ impl ::rpc_core::ServiceClient for ChatClient {
                             };
                             (&::rpc_core::__private::Witness::<ChatError>::new())
                                 .__rpc_declare(__rpc_found);
+                            ::rpc_core::__private::Declarations::element(
+                                __rpc_found,
+                                (&::rpc_core::__private::Witness::<ChatError>::new())
+                                    .__rpc_element(),
+                            );
                         }),
                 ),
                 attributes: ::rpc_core::MethodAttributes {
@@ -502,6 +537,11 @@ impl ::rpc_core::ServiceClient for ChatClient {
                         };
                         (&::rpc_core::__private::Witness::<ChatError>::new())
                             .__rpc_declare(__rpc_found);
+                        ::rpc_core::__private::Declarations::element(
+                            __rpc_found,
+                            (&::rpc_core::__private::Witness::<ChatError>::new())
+                                .__rpc_element(),
+                        );
                     }),
                 error: ::rpc_core::__private::Option::Some(
                     ::rpc_core::ValueDescriptor::new::<ChatError>("ChatError")
@@ -512,6 +552,11 @@ impl ::rpc_core::ServiceClient for ChatClient {
                             };
                             (&::rpc_core::__private::Witness::<ChatError>::new())
                                 .__rpc_declare(__rpc_found);
+                            ::rpc_core::__private::Declarations::element(
+                                __rpc_found,
+                                (&::rpc_core::__private::Witness::<ChatError>::new())
+                                    .__rpc_element(),
+                            );
                         }),
                 ),
                 attributes: ::rpc_core::MethodAttributes {

@@ -233,6 +233,10 @@ impl<T> ::rpc_core::__private::Declared for Shape<T> {
                 ByDeclaration as _, ByLayout as _, ByNoLayout as _, ByNothing as _,
             };
             (&::rpc_core::__private::Witness::<T>::new()).__rpc_declare(__rpc_found);
+            ::rpc_core::__private::Declarations::element(
+                __rpc_found,
+                (&::rpc_core::__private::Witness::<T>::new()).__rpc_element(),
+            );
         }
     }
 }

@@ -145,6 +145,11 @@ impl ::rpc_core::ServiceClient for ChatClient {
                         };
                         (&::rpc_core::__private::Witness::<User>::new())
                             .__rpc_declare(__rpc_found);
+                        ::rpc_core::__private::Declarations::element(
+                            __rpc_found,
+                            (&::rpc_core::__private::Witness::<User>::new())
+                                .__rpc_element(),
+                        );
                     }),
                 error: ::rpc_core::__private::Option::Some(
                     ::rpc_core::ValueDescriptor::new::<ChatError>("ChatError")
@@ -155,6 +160,11 @@ impl ::rpc_core::ServiceClient for ChatClient {
                             };
                             (&::rpc_core::__private::Witness::<ChatError>::new())
                                 .__rpc_declare(__rpc_found);
+                            ::rpc_core::__private::Declarations::element(
+                                __rpc_found,
+                                (&::rpc_core::__private::Witness::<ChatError>::new())
+                                    .__rpc_element(),
+                            );
                         }),
                 ),
                 attributes: ::rpc_core::MethodAttributes {

@@ -88,6 +88,10 @@ impl ::rpc_core::__private::Declared for User {
                 ByDeclaration as _, ByLayout as _, ByNoLayout as _, ByNothing as _,
             };
             (&::rpc_core::__private::Witness::<User>::new()).__rpc_declare(__rpc_found);
+            ::rpc_core::__private::Declarations::element(
+                __rpc_found,
+                (&::rpc_core::__private::Witness::<User>::new()).__rpc_element(),
+            );
         }
     }
 }
@@ -286,6 +290,10 @@ where
                 ByDeclaration as _, ByLayout as _, ByNoLayout as _, ByNothing as _,
             };
             (&::rpc_core::__private::Witness::<T>::new()).__rpc_declare(__rpc_found);
+            ::rpc_core::__private::Declarations::element(
+                __rpc_found,
+                (&::rpc_core::__private::Witness::<T>::new()).__rpc_element(),
+            );
         }
     }
 }
