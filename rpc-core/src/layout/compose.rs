@@ -5,7 +5,7 @@
 use std::sync::{Arc, OnceLock};
 
 use super::{Field, Layout, Leaf, Node, Variant};
-use crate::error::ElementError;
+use crate::{error::ElementError, never::Never};
 
 /// What a map runs over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +16,12 @@ pub(crate) enum Over {
 }
 
 impl Layout {
+    /// The layout of the error of a method that cannot fail. Traced once: maps ask for it.
+    pub(crate) fn of_never() -> Layout {
+        static TRACED: OnceLock<Layout> = OnceLock::new();
+        TRACED.get_or_init(Layout::of::<Never>).clone()
+    }
+
     /// What a sequence, an option or a stream, whatever wraps it, is made of, and which of them it is.
     pub(crate) fn element(&self) -> Option<(Layout, Over)> {
         let nodes = &self.graph.nodes;

@@ -10,7 +10,6 @@ use super::{
 use crate::{
     layout::{Layout, Over},
     limits::Limits,
-    never::Never,
     path::Step as PathStep,
     small_bytes::SmallBytes,
     wire::{
@@ -249,7 +248,7 @@ impl Plan {
             return Err(misfit("(result)", reason.into()));
         }
         self.result_is_object = value.object().is_some();
-        let error = self.error.clone().unwrap_or_else(Layout::of::<Never>);
+        let error = self.error.clone().unwrap_or_else(Layout::of_never);
         let each = match self.policy {
             Policy::Fail => value,
             Policy::Collect => value.or_element_error(&error),
