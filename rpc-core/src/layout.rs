@@ -57,7 +57,7 @@ struct Graph {
     fingerprints: Fingerprints,
     /// How values of the outermost type are written otherwise than read.
     differences: Vec<String>,
-    /// A value was made up, written and compared.
+    /// Values of all parts could be made up, to be written and compared.
     is_written: bool,
     outermost: usize,
 }

@@ -633,15 +633,15 @@ mod beside {
 
     #[rpc]
     pub(super) trait Desk {
-        async fn take(&self, trades: Vec<Trade>, first: Trade) -> u8;
+        async fn take(&self, trades: Vec<Trade>) -> u8;
     }
 
     pub(super) struct Open;
 
     impl Desk for Open {
-        async fn take(&self, trades: Vec<Trade>, first: Trade) -> u8 {
+        async fn take(&self, trades: Vec<Trade>) -> u8 {
             let count = |trade: &Trade| trade.sides.iter().filter(|side| matches!(side, Side::Buy)).count();
-            (count(&first) + trades.iter().map(count).sum::<usize>()) as u8
+            trades.iter().map(count).sum::<usize>() as u8
         }
     }
 }

@@ -76,7 +76,7 @@ pub struct Element {
     trace: fn() -> Layout,
 }
 
-/// What is known of types by themselves.
+/// Declarations of types, and how types that travel are traced by themselves.
 #[derive(Debug, Default)]
 pub struct Declarations {
     declared: FxHashMap<TypeId, Declaration>,
@@ -162,6 +162,9 @@ impl<T: ?Sized> ByNoLayout for &Witness<T> {}
 impl Layout {
     /// The same layout, with what tracing did not get to in tuples traced by itself.
     pub(crate) fn filled(self, declarations: &Declarations) -> Layout {
+        if !self.graph.nodes.iter().any(|node| matches!(node, Node::Unreached(_))) {
+            return self;
+        }
         let mut nodes = self.graph.nodes.clone();
         let mut types = self.graph.types.clone();
         let mut differences = self.graph.differences.clone();
@@ -199,7 +202,7 @@ impl Layout {
         Layout::from(Traced { nodes, root: self.root, types, differences, is_written })
     }
 
-    /// How types named in it are written otherwise than read, if no value of the whole could be made up to see it there.
+    /// How types named in it are written otherwise than read, if values of some part could not be made up to see it there.
     pub(crate) fn differences_of_parts(&self, declarations: &Declarations) -> Vec<String> {
         let elements: &[Element] = if self.graph.is_written { &[] } else { &declarations.elements };
         let told = |Element { name, trace, .. }: &Element| -> Vec<String> {
@@ -226,7 +229,7 @@ impl Layout {
     }
 }
 
-/// What is said differently of a type, if anything is.
+/// The first point in which a declaration and a traced node differ.
 fn disagreement(parts: DeclaredParts, node: &Node<usize>) -> Option<String> {
     match (parts, node) {
         // Tracing says itself what is wrong with these.

@@ -829,3 +829,29 @@ fn a_panic_is_a_rejection_and_tracing_goes_on() {
         "enum Outer{Many(seq<^Outer>, {nervous: u8, after: u16}), One({nervous: u8, after: u16}, char)}",
     );
 }
+
+#[test]
+fn more_variants_than_are_looked_at_are_a_problem_and_equal_nothing() {
+    /// An enum without names that takes every number, as hand-written code may.
+    struct Numbered;
+    impl<'de> Deserialize<'de> for Numbered {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Reads;
+            impl<'de> Visitor<'de> for Reads {
+                type Value = Numbered;
+                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str("a number")
+                }
+                fn visit_enum<A: serde::de::EnumAccess<'de>>(self, data: A) -> Result<Numbered, A::Error> {
+                    use serde::de::VariantAccess;
+                    let (_, content): (u32, _) = data.variant()?;
+                    content.unit_variant().map(|()| Numbered)
+                }
+            }
+            deserializer.deserialize_enum("Numbered", &[], Reads)
+        }
+    }
+    let layout = Layout::of::<Numbered>();
+    assert_eq!(layout.problems().len(), 1, "{:?}", layout.problems());
+    check_differ::<Numbered, Numbered>();
+}

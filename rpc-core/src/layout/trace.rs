@@ -45,7 +45,7 @@ const PASSES_MAX: usize = 8_192;
 const STEPS_MAX: usize = 1 << 21;
 /// Nesting: what the decoder takes by default.
 const DEPTH_MAX: usize = DECODE_DEPTH_MAX;
-/// So many values of each part are written and compared: zeros, empty strings and both booleans are among them.
+/// The number of values of each part that are written and compared: zeros, empty strings and both booleans are among them.
 const WRITTEN_VARIATIONS: usize = 3;
 
 /// A layout as nodes, and what is wrong with it.
@@ -56,7 +56,7 @@ pub(super) struct Traced {
     pub(super) types: Vec<Option<TypeId>>,
     /// How what is written differs from what is read.
     pub(super) differences: Vec<String>,
-    /// A value was made up, written and compared.
+    /// Values of all parts could be made up, to be written and compared.
     pub(super) is_written: bool,
 }
 
@@ -79,7 +79,7 @@ pub(super) fn trace_exchanged<T: Serialize + DeserializeOwned>(written: &'static
     let mut tracer = Tracer::default();
     let root = tracer.explore::<T>(written);
     let records = tracer.write::<T>(root);
-    let is_written = records.iter().any(|(slot, _)| *slot == root);
+    let is_written = tracer.grammar.is_all_suppliable(root);
     let (mut nodes, node_of) = tracer.to_nodes();
     let variant_names = |shape: ShapeId| match tracer.grammar.shapes.get(shape) {
         Some(shape) => shape.variant_names,

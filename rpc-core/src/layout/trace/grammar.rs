@@ -335,8 +335,11 @@ impl Grammar {
         let has_begun =
             index >= FIRST_VARIANT_MAX || of.groups.iter().any(|group| group.state == GroupState::Entered);
         let ends = of.variant_names.is_empty() && of.groups[index].state == GroupState::Refused && has_begun;
-        if of.groups.len() == index + 1 && index + 1 < most && !ends && !self.is_full() {
-            let next = self.group(GroupState::Unentered, 1, &[]);
+        let is_bound = index + 1 >= most && of.variant_names.is_empty();
+        if of.groups.len() == index + 1 && !ends && (index + 1 < most || is_bound) {
+            let mut next = self.group(GroupState::Unentered, 1, &[]);
+            // It stays unknown, and the layout with it.
+            next.is_stuck = is_bound || self.is_full();
             self.shapes[shape].groups.push(next);
         }
     }
@@ -449,6 +452,13 @@ impl Grammar {
                 group.known().iter().all(|slot| self.is_possible(*slot))
             }
         }
+    }
+
+    /// Whether a value can be supplied in every place that may have one.
+    pub(super) fn is_all_suppliable(&self, root: SlotId) -> bool {
+        let groups = self.shapes.iter().flat_map(|shape| &shape.groups);
+        let slots = groups.filter(|group| group.state == GroupState::Entered).flat_map(Group::known);
+        slots.chain([&root]).all(|slot| !self.is_possible(*slot) || self.height(*slot).is_some())
     }
 
     /// The groups that a value can be supplied with, lowest first.
