@@ -1,0 +1,162 @@
+//! Descriptions from files: what is damaged, newer or does not hold together is refused, with the place.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use super::{Description, FORMAT, Service, Sink, Type};
+
+/// Why a text is no description.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DescriptionError {
+    /// It is no JSON, or not that of a description.
+    #[error("the description is damaged: {0}")]
+    Damaged(#[from] serde_json::Error),
+    /// A newer version of this crate wrote it.
+    #[error(
+        "the description has format {found}, and this version of rpc-docs reads formats up to {FORMAT}: update rpc-docs"
+    )]
+    Newer {
+        /// The format it has.
+        found: u32,
+    },
+    /// It names something that is not in it, or one name twice.
+    #[error("the description does not hold together: {what}")]
+    Inconsistent {
+        /// What is wrong, and where.
+        what: String,
+    },
+}
+
+impl Description {
+    /// Reads a description.
+    ///
+    /// # Errors
+    /// That the text is damaged, of a newer format, or names types, services or methods that are not in it.
+    pub fn from_json(text: &str) -> Result<Self, DescriptionError> {
+        #[derive(Deserialize)]
+        struct Header {
+            format: u32,
+        }
+        // A newer format may have other fields: its number is looked at first.
+        let found = serde_json::from_str::<Header>(text)?.format;
+        if found > FORMAT || found == 0 {
+            return Err(DescriptionError::Newer { found });
+        }
+        let description: Self = serde_json::from_str(text)?;
+        description.check()?;
+        Ok(description)
+    }
+
+    /// The description as JSON, one line a field, with a line end behind it.
+    pub fn to_json(&self) -> String {
+        let mut text =
+            serde_json::to_string_pretty(self).expect("all keys are strings and nothing fails to serialize");
+        text.push('\n');
+        text
+    }
+
+    fn check(&self) -> Result<(), DescriptionError> {
+        let services = distinct("service", self.services.iter().map(|service| &*service.name))?;
+        let types = distinct("type", self.types.iter().map(|definition| &*definition.name))?;
+        if !self.types.is_sorted_by(|one, next| one.name < next.name) {
+            return Err(inconsistent("the types are not in the order of their names".into()));
+        }
+        let known = |place: &str, ty: &Type| {
+            let mut unknown = None;
+            ty.walk(&mut |part| match part {
+                Type::Ref(name) if !types.contains(&**name) => unknown = Some(format!("type `{name}`")),
+                Type::Object(name) if !services.contains(&**name) => {
+                    unknown = Some(format!("service `{name}`"))
+                }
+                _ => {}
+            });
+            match unknown {
+                Some(unknown) => {
+                    Err(inconsistent(format!("{place} names the {unknown}, which is not in it")))
+                }
+                None => Ok(()),
+            }
+        };
+        for definition in &self.types {
+            let place = format!("type `{}`", definition.name);
+            for part in definition.shape.parts().into_iter().chain(&definition.json) {
+                known(&place, part)?;
+            }
+        }
+        for service in &self.services {
+            self.check_service(service, &known)?;
+        }
+        for flow in &self.flows {
+            known("a flow", &flow.ty)?;
+            for source in &flow.from {
+                self.check_method(&source.service, &source.method)?;
+            }
+            for sink in &flow.into {
+                match sink {
+                    Sink::Argument { service, method, .. } => self.check_method(service, method)?,
+                    Sink::Target { service } => known("a flow", &Type::Object(service.clone()))?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_service(
+        &self,
+        service: &Service,
+        known: &impl Fn(&str, &Type) -> Result<(), DescriptionError>,
+    ) -> Result<(), DescriptionError> {
+        distinct(
+            &format!("method of `{}`", service.name),
+            service.methods.iter().map(|method| &*method.name),
+        )?;
+        for method in &service.methods {
+            let place = format!("method `{}.{}`", service.name, method.name);
+            for argument in &method.arguments {
+                known(&place, &argument.value.ty)?;
+            }
+            known(&place, &method.result.ty)?;
+            if let Some(error) = &method.error {
+                known(&place, &error.ty)?;
+            }
+            if let Some(batch) = &method.batch {
+                self.check_method(&service.name, batch)?;
+            }
+            if u64::from_str_radix(&method.fingerprint, 16).is_err() {
+                return Err(inconsistent(format!(
+                    "{place} has the fingerprint `{}`, which is none",
+                    method.fingerprint
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_method(&self, service: &str, method: &str) -> Result<(), DescriptionError> {
+        match self.service(service).and_then(|service| service.method(method)) {
+            Some(_) => Ok(()),
+            None => {
+                Err(inconsistent(format!("it names the method `{service}.{method}`, which is not in it")))
+            }
+        }
+    }
+}
+
+fn inconsistent(what: String) -> DescriptionError {
+    DescriptionError::Inconsistent { what }
+}
+
+fn distinct<'a>(
+    noun: &str,
+    names: impl Iterator<Item = &'a str>,
+) -> Result<BTreeSet<&'a str>, DescriptionError> {
+    let mut known = BTreeSet::new();
+    for name in names {
+        if !known.insert(name) {
+            return Err(inconsistent(format!("it has the {noun} `{name}` twice")));
+        }
+    }
+    Ok(known)
+}
