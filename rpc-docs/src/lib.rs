@@ -4,5 +4,12 @@
 
 pub mod description;
 pub mod json;
+pub mod json_schema;
+pub mod names;
+pub mod prose;
+pub mod samples;
+
+#[cfg(test)]
+mod fixtures;
 
 pub use description::{Description, DescriptionError};

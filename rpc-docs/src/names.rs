@@ -1,0 +1,156 @@
+//! Names for types and services that JSON schemas and TypeScript can use: identifiers, each unique.
+//!
+//! Types and services share one namespace there, together with the names that the outputs bring. A name that fits is
+//! kept; characters that fit nowhere become underscores; what is taken gets a number.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::description::Description;
+
+/// What types and services are called outside of Rust.
+#[derive(Debug)]
+pub struct Names<'a> {
+    types: BTreeMap<&'a str, String>,
+    services: BTreeMap<&'a str, String>,
+    implementations: BTreeMap<&'a str, String>,
+}
+
+/// Names of the TypeScript declarations that every file has.
+const OWN: [&str; 15] = [
+    "Argument",
+    "Bytes",
+    "CallFailure",
+    "Empty",
+    "Failure",
+    "Float",
+    "Integer64",
+    "Option",
+    "Parts",
+    "Pending",
+    "Promised",
+    "Remote",
+    "Sent",
+    "Services",
+    "Stream",
+];
+
+/// Names that TypeScript takes for something else, and those that JavaScript's objects have from birth.
+const RESERVED: &str = "any arguments as asserts async await bigint boolean break case catch class const \
+    constructor continue debugger declare default delete do else enum eval export extends false finally for from function get if \
+    implements import in infer instanceof interface is keyof let module namespace never new null number object of out \
+    override package private protected prototype public readonly require return satisfies set static string super \
+    switch symbol this throw true try type typeof undefined unique unknown using var void while with yield \
+    Array AsyncIterable Awaited Boolean Error Exclude Extract Function Infinity Map NaN Number Object Omit Partial Pick \
+    Promise PromiseLike ReadonlyArray Record Required Set String Symbol hasOwnProperty toString valueOf \
+    __proto__ __defineGetter__ __defineSetter__ __lookupGetter__ __lookupSetter__ globalThis \
+    isPrototypeOf propertyIsEnumerable toLocaleString";
+
+impl<'a> Names<'a> {
+    /// The names of all types and services of an API.
+    pub fn of(description: &'a Description) -> Self {
+        let mut taken = Taken::new();
+        let types: Vec<&str> = description.types.iter().map(|definition| &*definition.name).collect();
+        let services: Vec<&str> = description.services.iter().map(|service| &*service.name).collect();
+        // Names that can stay go first: no other type may push one of them aside.
+        let mut kept = BTreeSet::new();
+        let fitting = types.iter().chain(&services).copied().filter(|name| identifier(name) == **name);
+        kept.extend(fitting.filter(|name| taken.claim(name)));
+        let services = give(&services, &mut kept, &mut taken);
+        let types = give(&types, &mut kept, &mut taken);
+        let implementation =
+            |(name, new): (&&'a str, &String)| (*name, taken.name(&format!("{new}Implementation")));
+        let implementations = services.iter().map(implementation).collect();
+        Self { types, services, implementations }
+    }
+
+    /// The name of the type that references call so.
+    pub fn ty(&self, name: &str) -> Option<&str> {
+        self.types.get(name).map(String::as_str)
+    }
+
+    /// The name of the service with this name on the wire.
+    pub fn service(&self, name: &str) -> Option<&str> {
+        self.services.get(name).map(String::as_str)
+    }
+
+    /// The name for what implements the service.
+    pub fn implementation(&self, name: &str) -> Option<&str> {
+        self.implementations.get(name).map(String::as_str)
+    }
+}
+
+/// Gives each name one that fits: itself if it is among those that are kept.
+fn give<'a>(names: &[&'a str], kept: &mut BTreeSet<&'a str>, taken: &mut Taken) -> BTreeMap<&'a str, String> {
+    let mut name = |name: &str| {
+        if kept.remove(name) { name.to_owned() } else { taken.name(&identifier(name)) }
+    };
+    names.iter().map(|old| (*old, name(old))).collect()
+}
+
+/// Names that were given away.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    names: BTreeSet<String>,
+    /// The last number that was tried behind a name, so that many equal names cost no more than others.
+    numbers: BTreeMap<String, usize>,
+}
+
+impl Taken {
+    /// Only what is reserved.
+    fn new() -> Self {
+        let names = OWN.into_iter().chain(RESERVED.split_whitespace()).map(str::to_owned).collect();
+        Self { names, numbers: BTreeMap::new() }
+    }
+
+    /// Nothing.
+    pub(crate) fn none() -> Self {
+        Self { names: BTreeSet::new(), numbers: BTreeMap::new() }
+    }
+
+    fn claim(&mut self, name: &str) -> bool {
+        self.names.insert(name.to_owned())
+    }
+
+    /// This name, or it with a number.
+    pub(crate) fn name(&mut self, wanted: &str) -> String {
+        if self.claim(wanted) {
+            return wanted.to_owned();
+        }
+        let number = self.numbers.entry(wanted.to_owned()).or_insert(1);
+        loop {
+            *number += 1;
+            let name = format!("{wanted}_{number}");
+            if self.names.insert(name.clone()) {
+                return name;
+            }
+        }
+    }
+}
+
+/// The longest name that is made; longer ones are cut, and told apart by numbers.
+const NAME_CHARACTERS_MAX: usize = 120;
+
+/// The name as ASCII letters, digits and underscores, not with a digit in front.
+pub(crate) fn identifier(name: &str) -> String {
+    let mut text = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_alphanumeric() || letter == '_' {
+            text.push(letter);
+        } else if !text.ends_with('_') {
+            text.push('_');
+        }
+        if text.len() == NAME_CHARACTERS_MAX {
+            break;
+        }
+    }
+    if !name.ends_with('_') {
+        text.truncate(text.trim_end_matches('_').len());
+    }
+    if text.is_empty() || text.starts_with(|first: char| first.is_ascii_digit()) {
+        text.insert(0, '_');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! Made-up values of types as JSON: what the examples in schemas show.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    description::{Content, Description, Field, Shape, Type},
+    json::{self, Keys},
+};
+
+/// How deep values are made up; below, lists are empty and options absent.
+const DEPTH_MAX: usize = 6;
+
+/// How many values one sample may have.
+const VALUES_MAX: usize = 60;
+
+/// A value of the type, and `name` for its strings; none if the type has objects, streams, no values or is not known.
+pub fn sample(description: &Description, ty: &Type, name: &str) -> Option<Value> {
+    Sampler { description, left: VALUES_MAX }.of(ty, name, DEPTH_MAX)
+}
+
+struct Sampler<'a> {
+    description: &'a Description,
+    left: usize,
+}
+
+impl Sampler<'_> {
+    fn of(&mut self, ty: &Type, name: &str, depth: usize) -> Option<Value> {
+        self.left = self.left.checked_sub(1)?;
+        let depth = depth.checked_sub(1)?;
+        Some(match ty {
+            Type::Bool => json!(true),
+            Type::I8 | Type::I16 | Type::I32 | Type::I64 | Type::I128 => json!(1),
+            Type::U8 | Type::U16 | Type::U32 | Type::U64 | Type::U128 => json!(1),
+            Type::F32 | Type::F64 => json!(1.5),
+            Type::Char => json!("a"),
+            Type::String => json!(name.replace('_', " ")),
+            Type::Bytes => json!("AAEC"),
+            Type::Unit => Value::Null,
+            Type::Ref(reference) => {
+                let definition = self.description.definition(reference)?;
+                if definition.schema.is_some() {
+                    // What the author's schema accepts is not known here.
+                    return None;
+                }
+                match &definition.json {
+                    Some(json) => self.of(json, name, depth)?,
+                    None => self.shape(&definition.shape, name, depth)?,
+                }
+            }
+            Type::Object(_) | Type::Stream { .. } | Type::Unknown(_) => return None,
+            Type::Option(inner) => match self.optional(inner, name, depth) {
+                Some(value) if json::may_be_null(self.description, inner) => json!([value]),
+                Some(value) => value,
+                None => Value::Null,
+            },
+            Type::List(inner) => self.optional(inner, name, depth).map_or(json!([]), |value| json!([value])),
+            Type::Map { key, value } => self.map(key, value, depth),
+            Type::Array { element, len } => {
+                let elements = (0..*len).map(|_| self.of(element, name, depth));
+                elements.collect::<Option<Vec<_>>>()?.into()
+            }
+            Type::Tuple(elements) => self.tuple(elements, name, depth)?,
+            Type::Result { ok, .. } => json!({"Ok": self.of(ok, name, depth)?}),
+        })
+    }
+
+    /// A value that may be left out: it takes at most a quarter of the values left, so that others find some.
+    fn optional(&mut self, ty: &Type, name: &str, depth: usize) -> Option<Value> {
+        let share = self.left / 4;
+        let rest = self.left - share;
+        self.left = share;
+        let value = self.of(ty, name, depth);
+        self.left += rest;
+        value
+    }
+
+    fn map(&mut self, key: &Type, value: &Type, depth: usize) -> Value {
+        let key_sample = self.optional(key, "key", depth);
+        let value_sample = self.optional(value, "value", depth);
+        match (json::keys(self.description, key), key_sample, value_sample) {
+            (Keys::Object, Some(Value::String(key)), Some(value)) => {
+                Value::Object([(key, value)].into_iter().collect())
+            }
+            (Keys::Object, Some(key), Some(value)) => {
+                Value::Object([(key.to_string(), value)].into_iter().collect())
+            }
+            (Keys::Object, _, _) => json!({}),
+            (Keys::Pairs, Some(key), Some(value)) => json!([[key, value]]),
+            (Keys::Pairs, _, _) => json!([]),
+        }
+    }
+
+    fn tuple(&mut self, elements: &[Type], name: &str, depth: usize) -> Option<Value> {
+        let elements = elements.iter().map(|element| self.of(element, name, depth));
+        Some(elements.collect::<Option<Vec<_>>>()?.into())
+    }
+
+    fn object(&mut self, fields: &[Field], depth: usize) -> Option<Value> {
+        let field = |field: &Field| Some((field.name.clone(), self.of(&field.ty, &field.name, depth)?));
+        Some(Value::Object(fields.iter().map(field).collect::<Option<Map<_, _>>>()?))
+    }
+
+    fn shape(&mut self, shape: &Shape, name: &str, depth: usize) -> Option<Value> {
+        match shape {
+            Shape::Newtype(inner) => self.of(inner, name, depth),
+            Shape::Unit => Some(Value::Null),
+            Shape::Tuple(elements) => self.tuple(elements, name, depth),
+            Shape::Struct(fields) => self.object(fields, depth),
+            Shape::Enum(variants) => {
+                // The first variant may lead back to the type itself; one of the others does not then.
+                variants.iter().find_map(|variant| self.variant(&variant.name, &variant.content, depth))
+            }
+            Shape::Opaque { reads } => self.of(reads.as_ref()?, name, depth),
+            Shape::Never | Shape::Unknown(_) => None,
+        }
+    }
+
+    fn variant(&mut self, name: &str, content: &Content, depth: usize) -> Option<Value> {
+        let content = match content {
+            Content::Unit => return Some(json!(name)),
+            Content::Unreadable => return None,
+            Content::Newtype(inner) => self.of(inner, name, depth)?,
+            Content::Tuple(elements) => self.tuple(elements, name, depth)?,
+            Content::Struct(fields) => self.object(fields, depth)?,
+        };
+        Some(Value::Object([(name.to_owned(), content)].into_iter().collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests;
