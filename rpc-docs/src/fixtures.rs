@@ -135,7 +135,7 @@ fn hostile_types() -> Vec<Value> {
             {"name": "__proto__", "type": {"map": {"key": "u32", "value": {"ref": "Node"}}}, "has_default": true},
             {"name": "constructor", "type": {"array": {"element": "f32", "len": 3}}},
             {"name": "a-b \"c\" */", "rust_name": "a_b", "type": {"result": {"ok": "unit", "error": {"ref": "Wide"}}}},
-            {"name": "", "type": "bytes", "deprecated": BREAKOUT},
+            {"name": "&", "type": "bytes", "deprecated": BREAKOUT},
         ]}}),
         json!({"name": "a::User", "path": "x::a::User", "docs": BREAKOUT, "shape": user("`")}),
         json!({"name": "b::User", "path": "x::b::User", "shape": user("*/"), "deprecated": "gone"}),
@@ -177,7 +177,7 @@ pub(crate) fn big() -> Description {
         .map(|number| {
             let fields: Vec<Value> = (0..8)
                 .map(|field| {
-                    let other = json!({"ref": format!("Type{:03}", (number * 7 + field * 31) % 500)});
+                    let other = json!({"ref": format!("Type{:03}", number - number % 10 + (number * 7 + field * 3) % 10)});
                     let ty = match field % 4 {
                         0 => json!("u64"),
                         1 => json!("string"),

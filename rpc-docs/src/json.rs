@@ -90,3 +90,8 @@ pub fn seen<'a>(description: &'a Description, mut ty: &'a Type) -> Seen<'a> {
     }
     Seen::Type(ty)
 }
+
+/// Whether a type leads back to itself through nothing but newtypes: it has no values, and no form.
+pub fn is_endless(description: &Description, ty: &Type) -> bool {
+    matches!(seen(description, ty), Seen::Type(Type::Ref(name)) if description.definition(name).is_some())
+}

@@ -116,6 +116,7 @@ impl<'a> Schemas<'a> {
         let schema = match (&definition.schema, &definition.json) {
             // Only objects and booleans are schemas. An author's schema is taken at its word otherwise.
             (Some(schema @ (Value::Object(_) | Value::Bool(_))), _) => return rebased(schema, name),
+            _ if json::is_endless(self.description, &Type::Ref(definition.name.clone())) => never(),
             (_, Some(json)) => self.of(json),
             _ => self.shape(&definition.shape),
         };
@@ -243,7 +244,7 @@ fn rebased(schema: &Value, name: &str) -> Value {
     let mut schema = schema.clone();
     if let Value::Object(root) = &mut schema {
         // The dialect is that of the document around it.
-        root.remove("$schema");
+        root.shift_remove("$schema");
         if !root.contains_key("$id") {
             rebase(&mut schema, name);
         }

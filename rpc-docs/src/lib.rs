@@ -2,10 +2,13 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails where it unwraps in vain"))]
 
+pub mod asyncapi;
 pub mod description;
+pub mod flows;
 pub mod json;
 pub mod json_schema;
 pub mod names;
+pub mod openrpc;
 pub mod prose;
 pub mod samples;
 

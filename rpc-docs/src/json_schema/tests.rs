@@ -62,6 +62,7 @@ fn a_type_without_values_accepts_nothing() {
     let definitions = Schemas::new(&hostile, &names).definitions();
     assert_eq!(definitions["Never"]["not"], json!({}));
     assert_eq!(definitions["Void"]["not"], json!({}));
+    assert_eq!(definitions["Endless"]["not"], json!({}));
     assert_eq!(definitions["Wide"]["oneOf"].as_array().unwrap().len(), 65, "what is never sent is left out");
 }
 

@@ -1,0 +1,46 @@
+//! Writes the outputs that other programs check: `outputs <description.json, hostile or big> <folder>`.
+#![allow(clippy::print_stderr, reason = "it says what it wrote")]
+
+use std::{collections::BTreeMap, env, error::Error, fs, path::Path, time::Instant};
+
+use rpc_docs::{Description, asyncapi, description, openrpc};
+
+#[path = "../src/fixtures.rs"]
+mod fixtures;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let [source, folder] = arguments.as_slice() else {
+        return Err("usage: outputs <description.json, chat, hostile or big> <folder>".into());
+    };
+    let description = match source.as_str() {
+        "chat" => fixtures::chat(),
+        "hostile" => fixtures::hostile(),
+        "big" => fixtures::big(),
+        file => Description::from_json(&fs::read_to_string(file)?)?,
+    };
+    let folder = Path::new(folder);
+    for (name, render) in OUTPUTS {
+        let start = Instant::now();
+        let files = render(&description);
+        let bytes: usize = files.values().map(String::len).sum();
+        for (file, text) in files {
+            let path = folder.join(file);
+            fs::create_dir_all(path.parent().unwrap_or(folder))?;
+            fs::write(path, text)?;
+        }
+        eprintln!("{name}: {bytes} bytes in {:.1} ms", start.elapsed().as_secs_f64() * 1000.0);
+    }
+    Ok(())
+}
+
+type Files = BTreeMap<String, String>;
+
+const OUTPUTS: [(&str, fn(&Description) -> Files); 2] = [
+    ("openrpc", |description| one("openrpc.json", openrpc::render(description))),
+    ("asyncapi", |description| one("asyncapi.json", asyncapi::render(description))),
+];
+
+fn one(name: &str, text: String) -> Files {
+    [(name.to_owned(), text)].into_iter().collect()
+}
