@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, env, error::Error, fs, path::Path, time::Instant};
 
-use rpc_docs::{Description, asyncapi, description, openrpc};
+use rpc_docs::{Description, asyncapi, description, openrpc, typescript};
 
 #[path = "../src/fixtures.rs"]
 mod fixtures;
@@ -36,9 +36,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 type Files = BTreeMap<String, String>;
 
-const OUTPUTS: [(&str, fn(&Description) -> Files); 2] = [
+const OUTPUTS: &[(&str, fn(&Description) -> Files)] = &[
     ("openrpc", |description| one("openrpc.json", openrpc::render(description))),
     ("asyncapi", |description| one("asyncapi.json", asyncapi::render(description))),
+    ("typescript", |description| one("api.ts", typescript::render(description))),
 ];
 
 fn one(name: &str, text: String) -> Files {

@@ -11,6 +11,7 @@ pub mod names;
 pub mod openrpc;
 pub mod prose;
 pub mod samples;
+pub mod typescript;
 
 #[cfg(test)]
 mod fixtures;

@@ -16,15 +16,17 @@ pub struct Names<'a> {
 }
 
 /// Names of the TypeScript declarations that every file has.
-const OWN: [&str; 15] = [
+const OWN: [&str; 20] = [
     "Argument",
     "Bytes",
     "CallFailure",
-    "Empty",
     "Failure",
     "Float",
+    "Inside",
     "Integer64",
+    "ListParts",
     "Option",
+    "OptionParts",
     "Parts",
     "Pending",
     "Promised",
@@ -32,6 +34,9 @@ const OWN: [&str; 15] = [
     "Sent",
     "Services",
     "Stream",
+    "StreamParts",
+    "StructParts",
+    "TupleParts",
 ];
 
 /// Names that TypeScript takes for something else, and those that JavaScript's objects have from birth.
@@ -77,6 +82,12 @@ impl<'a> Names<'a> {
     pub fn implementation(&self, name: &str) -> Option<&str> {
         self.implementations.get(name).map(String::as_str)
     }
+}
+
+/// Whether a name means something already.
+#[cfg(test)]
+pub(crate) fn is_reserved(name: &str) -> bool {
+    OWN.contains(&name) || RESERVED.split_whitespace().any(|reserved| reserved == name)
 }
 
 /// Gives each name one that fits: itself if it is among those that are kept.

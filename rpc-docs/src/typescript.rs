@@ -1,0 +1,35 @@
+//! TypeScript declarations of an API: what a client would have, as types without code.
+//!
+//! A promise's type says what can be done before its value is here, like in Rust; `prelude.ts` explains how. Methods, fields
+//! and variants have their names on the wire, unchanged: a name that was turned into another style would have to be turned
+//! back by every client, and two names may become one. Names of types are made to fit, as in the JSON schemas.
+
+use crate::{
+    description::{Description, Method, Service},
+    names::Names,
+};
+
+mod forms;
+mod services;
+mod text;
+
+pub use services::Declarations;
+pub(crate) use text::{Words, property};
+
+/// The declarations that every file has.
+const PRELUDE: &str = include_str!("typescript/prelude.ts");
+
+/// All types and services of an API, as one file.
+pub fn render(description: &Description) -> String {
+    let names = Names::of(description);
+    Declarations::new(description, &names).file()
+}
+
+/// One method, as it stands in the interface of its service. For many methods, keep a [`Declarations`].
+pub fn signature(description: &Description, service: &Service, method: &Method) -> String {
+    let names = Names::of(description);
+    Declarations::new(description, &names).signature(service, method)
+}
+
+#[cfg(test)]
+mod tests;

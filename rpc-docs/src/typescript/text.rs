@@ -1,0 +1,78 @@
+//! The small texts of TypeScript: comments, names of properties, names of parameters.
+
+use std::collections::BTreeSet;
+
+use crate::names::{Taken, identifier};
+
+/// Words that cannot name a parameter in a strict module, and `arguments`, which has a meaning there.
+const KEYWORDS: &str = "arguments await break case catch class const continue debugger default delete do else enum eval export \
+    extends false finally for function if implements import in instanceof interface let new null package private \
+    protected public return static super switch this throw true try typeof var void while with yield";
+
+/// Names for parameters and variables: identifiers that are no keywords, each unique.
+#[derive(Debug)]
+pub(crate) struct Words {
+    taken: Taken,
+    keywords: BTreeSet<&'static str>,
+}
+
+impl Words {
+    pub(crate) fn new() -> Self {
+        Self { taken: Taken::none(), keywords: KEYWORDS.split_whitespace().collect() }
+    }
+
+    pub(crate) fn name(&mut self, wanted: &str) -> String {
+        let mut word = identifier(wanted);
+        if self.keywords.contains(&*word) {
+            word.push('_');
+        }
+        self.taken.name(&word)
+    }
+}
+
+/// A name as the key of a property: bare if it can be.
+pub(crate) fn property(name: &str) -> String {
+    let is_bare = !name.is_empty()
+        && !name.starts_with(|first: char| first.is_ascii_digit())
+        && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_' || letter == '$');
+    if is_bare { name.to_owned() } else { literal(name) }
+}
+
+/// A text as a string literal. JSON's literals are TypeScript's too.
+pub(crate) fn literal(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// Writes a comment in front of a declaration; nothing if there is nothing to say.
+pub(super) fn comment(out: &mut String, indent: &str, docs: &str, tags: &[String]) {
+    let docs = docs.trim();
+    if docs.is_empty() && tags.is_empty() {
+        return;
+    }
+    let docs = harmless(docs);
+    let lines: Vec<&str> = docs.lines().chain(tags.iter().map(String::as_str)).collect();
+    if let [line] = lines.as_slice() {
+        out.push_str(&format!("{indent}/** {line} */\n"));
+        return;
+    }
+    out.push_str(&format!("{indent}/**\n"));
+    for line in lines {
+        out.push_str(format!("{indent} * {line}").trim_end());
+        out.push('\n');
+    }
+    out.push_str(&format!("{indent} */\n"));
+}
+
+/// The tag for what is deprecated.
+pub(super) fn deprecated(note: Option<&str>) -> Vec<String> {
+    let tag = |note: &str| {
+        let note = harmless(note).split_whitespace().collect::<Vec<_>>().join(" ");
+        format!("@deprecated {note}").trim_end().to_owned()
+    };
+    note.map(tag).into_iter().collect()
+}
+
+/// A text that ends no comment and makes no tags.
+fn harmless(text: &str) -> String {
+    text.replace("*/", "*\\/").replace('@', "\\@").replace('\r', "")
+}
