@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, env, error::Error, fs, path::Path, time::Instant};
 
-use rpc_docs::{Description, asyncapi, description, openrpc, typescript};
+use rpc_docs::{Description, asyncapi, description, examples, names, openrpc, typescript};
 
 #[path = "../src/fixtures.rs"]
 mod fixtures;
@@ -40,6 +40,12 @@ const OUTPUTS: &[(&str, fn(&Description) -> Files)] = &[
     ("openrpc", |description| one("openrpc.json", openrpc::render(description))),
     ("asyncapi", |description| one("asyncapi.json", asyncapi::render(description))),
     ("typescript", |description| one("api.ts", typescript::render(description))),
+    ("examples", |description| {
+        let names = names::Names::of(description);
+        let guide = examples::Guide::new(description, &names);
+        let (rust, typescript) = (guide.rust_file("examples::chat::api"), guide.typescript_file());
+        [("examples.rs".to_owned(), rust), ("examples.ts".to_owned(), typescript)].into_iter().collect()
+    }),
 ];
 
 fn one(name: &str, text: String) -> Files {

@@ -4,6 +4,7 @@
 
 pub mod asyncapi;
 pub mod description;
+pub mod examples;
 pub mod flows;
 pub mod json;
 pub mod json_schema;

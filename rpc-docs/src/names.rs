@@ -99,7 +99,7 @@ fn give<'a>(names: &[&'a str], kept: &mut BTreeSet<&'a str>, taken: &mut Taken) 
 }
 
 /// Names that were given away.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Taken {
     names: BTreeSet<String>,
     /// The last number that was tried behind a name, so that many equal names cost no more than others.

@@ -10,7 +10,7 @@ const KEYWORDS: &str = "arguments await break case catch class const continue de
     protected public return static super switch this throw true try typeof var void while with yield";
 
 /// Names for parameters and variables: identifiers that are no keywords, each unique.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Words {
     taken: Taken,
     keywords: BTreeSet<&'static str>,

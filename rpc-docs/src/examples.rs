@@ -1,0 +1,87 @@
+//! Examples of use, made from types: for each method how to await it, and what pipelining makes of it.
+//!
+//! A plan is made once (`plan.rs`) and spoken in both languages. It starts from the clients of root services; objects are
+//! reached the shortest way (`reach.rs`). Arguments are made up where that always compiles; others are variables with the
+//! name of the argument, which the functions of the files that prove the examples take as parameters.
+
+use crate::{
+    description::{Description, Method, Service},
+    flows::Flows,
+    names::Names,
+};
+
+mod file;
+mod parts;
+mod plan;
+mod reach;
+mod rust;
+mod typescript;
+
+/// Statements that use a method. The reader has the clients of the root services, called like them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Examples {
+    /// Rust, one call after the other.
+    pub rust_awaited: String,
+    /// Rust, in one round trip.
+    pub rust_pipelined: String,
+    /// TypeScript, one call after the other.
+    pub typescript_awaited: String,
+    /// TypeScript, in one round trip.
+    pub typescript_pipelined: String,
+}
+
+/// Examples of one method. For many methods, keep a [`Guide`].
+pub fn of(description: &Description, service: &Service, method: &Method) -> Examples {
+    let names = Names::of(description);
+    Guide::new(description, &names).examples(service, method)
+}
+
+/// Makes the examples of an API.
+#[derive(Debug)]
+pub struct Guide<'a> {
+    description: &'a Description,
+    names: &'a Names<'a>,
+    flows: Flows<'a>,
+    routes: reach::Routes<'a>,
+}
+
+impl<'a> Guide<'a> {
+    /// For this description, under these names.
+    pub fn new(description: &'a Description, names: &'a Names<'a>) -> Self {
+        let flows = Flows::of(description);
+        let routes = reach::Routes::of(description, &flows);
+        Self { description, names, flows, routes }
+    }
+
+    /// The examples of one method.
+    pub fn examples(&self, service: &'a Service, method: &'a Method) -> Examples {
+        let (awaited, pipelined) = (self.awaited(service, method), self.pipelined(service, method));
+        Examples {
+            rust_awaited: rust::speak(self, &awaited).text,
+            rust_pipelined: rust::speak(self, &pipelined).text,
+            typescript_awaited: typescript::speak(self, &awaited).text,
+            typescript_pipelined: typescript::speak(self, &pipelined).text,
+        }
+    }
+
+    /// All examples as functions of one Rust file, to be compiled where `api` names the module with the traits.
+    pub fn rust_file(&self, api: &str) -> String {
+        file::rust(self, api)
+    }
+
+    /// All examples as functions of one TypeScript file, to be compiled beside the declarations in `./api`.
+    pub fn typescript_file(&self) -> String {
+        file::typescript(self)
+    }
+}
+
+/// Statements in one language, and the variables that they expect.
+#[derive(Debug)]
+struct Spoken {
+    text: String,
+    /// Names with their types, in the order met.
+    expects: Vec<(String, String)>,
+}
+
+#[cfg(test)]
+mod tests;

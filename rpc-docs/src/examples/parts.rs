@@ -1,0 +1,97 @@
+//! Paths into results as both languages write them: steps by the types that they lead through.
+
+use crate::{
+    description::{Description, PathStep, Shape, Type},
+    typescript::property,
+};
+
+/// A step into a promise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Part {
+    /// `.presence()`
+    pub(super) rust: String,
+    /// `.presence`
+    pub(super) typescript: String,
+    /// It leads to each element of a list; written alone, to the first.
+    pub(super) is_element: bool,
+}
+
+/// The steps of a path into a value of this type; none where the path leads nowhere, or cannot be written.
+pub(super) fn parts(description: &Description, ty: &Type, path: &[PathStep]) -> Option<Vec<Part>> {
+    let mut at = ty;
+    let mut parts = Vec::new();
+    for step in path {
+        let (part, next) = part(description, at, step)?;
+        parts.push(part);
+        at = next;
+    }
+    Some(parts)
+}
+
+fn part<'a>(description: &'a Description, ty: &'a Type, step: &PathStep) -> Option<(Part, &'a Type)> {
+    let plain = |rust: String, typescript: String| Part { rust, typescript, is_element: false };
+    let place = |index: usize| plain(format!("._{index}()"), format!("[{index}]"));
+    let shape = match ty {
+        Type::Ref(name) => Some(&description.definition(name)?.shape),
+        _ => None,
+    };
+    match (step, ty, shape) {
+        (PathStep::Some, Type::Option(inner), _) => Some((plain(".some()".into(), ".some".into()), inner)),
+        (PathStep::Element, Type::List(inner), _) => {
+            let part = Part { rust: ".index(0)".into(), typescript: ".at(0)".into(), is_element: true };
+            Some((part, inner))
+        }
+        (PathStep::Index(index), Type::Tuple(elements), _)
+        | (PathStep::Index(index), _, Some(Shape::Tuple(elements))) => {
+            Some((place(*index), elements.get(*index)?))
+        }
+        // In JSON a newtype is what it wraps.
+        (PathStep::Index(0), _, Some(Shape::Newtype(inner))) => {
+            Some((plain("._0()".into(), String::new()), inner))
+        }
+        (PathStep::Field(name), _, Some(Shape::Struct(fields))) if name != "then" => {
+            let field = fields.iter().find(|field| field.name == *name)?;
+            let rust = format!(".{}()", rust_word(field.rust_name.as_deref().unwrap_or(name)));
+            let typescript = match property(name) {
+                bare if bare == *name => format!(".{bare}"),
+                quoted => format!("[{quoted}]"),
+            };
+            Some((plain(rust, typescript), &field.ty))
+        }
+        _ => None,
+    }
+}
+
+/// Rust's keywords; those that cannot be raw identifiers cannot be names either.
+const KEYWORDS: &str = "abstract as async await become box break const continue do dyn else enum extern false final fn for gen if \
+    impl in let loop macro match mod move mut override priv pub ref return static struct trait true try type typeof unsafe \
+    unsized use virtual where while yield";
+
+/// A name of a method or field as it is written in Rust.
+pub(super) fn rust_word(name: &str) -> String {
+    if KEYWORDS.split_whitespace().any(|keyword| keyword == name) {
+        format!("r#{name}")
+    } else {
+        name.to_owned()
+    }
+}
+
+/// A name for a variable that is no keyword of Rust. Those of TypeScript are left to its own words.
+pub(super) fn is_keyword(name: &str) -> bool {
+    ["self", "Self", "super", "crate"].contains(&name)
+        || KEYWORDS.split_whitespace().any(|keyword| keyword == name)
+}
+
+/// A name in snake case: `UserId` is `user_id`.
+pub(super) fn snake(name: &str) -> String {
+    let mut snake = String::new();
+    let mut before_is_lower = false;
+    for letter in name.chars() {
+        if letter.is_uppercase() && before_is_lower {
+            snake.push('_');
+        }
+        before_is_lower = letter.is_lowercase() || letter.is_ascii_digit();
+        snake.extend(letter.to_lowercase());
+    }
+    snake
+}

@@ -1,0 +1,391 @@
+//! What an example does, in no language yet.
+
+use super::{
+    Guide,
+    parts::{Part, is_keyword, parts, snake},
+    reach::is_usable,
+};
+use crate::{
+    description::{Flow, Method, PathStep, Service, Sink, Source, Type, Value},
+    typescript::Words,
+};
+
+/// The statements of an example.
+#[derive(Debug)]
+pub(super) struct Plan<'a> {
+    pub(super) statements: Vec<Statement<'a>>,
+    pub(super) words: Words,
+    /// The root services that it needs the clients of, with the names of these.
+    pub(super) roots: Vec<(&'a Service, String)>,
+}
+
+#[derive(Debug)]
+pub(super) enum Statement<'a> {
+    /// A promise, kept under a name.
+    Keep { name: String, promise: Expression<'a> },
+    /// An awaited value; without a name if there is nothing in it.
+    Await { name: Option<String>, promise: Expression<'a> },
+    /// Two calls that leave together.
+    Together { names: [String; 2], promises: [Expression<'a>; 2] },
+    /// A call that nothing answers.
+    Send(Expression<'a>),
+    /// A stream, read to its end.
+    Read { name: String, item: String, promise: Expression<'a> },
+    /// An implementation of a service that the other side calls.
+    Implement { service: &'a Service, name: String },
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Expression<'a> {
+    /// A variable that the example has.
+    Variable(String),
+    /// A call.
+    Call { on: Box<Expression<'a>>, method: &'a Method, arguments: Vec<Expression<'a>> },
+    /// A part of a promise.
+    Part { of: Box<Expression<'a>>, part: Part },
+    /// A call for each element.
+    Map { of: Box<Expression<'a>>, name: String, each: Box<Expression<'a>> },
+    /// An object of a service that this example implements under this name.
+    Implementation { service: &'a Service, name: String },
+    /// An argument's value, made up or expected under this name.
+    Value { value: &'a Value, name: String },
+}
+
+impl<'a> Plan<'a> {
+    fn new() -> Self {
+        Self { statements: Vec::new(), words: Words::new(), roots: Vec::new() }
+    }
+
+    fn name(&mut self, wanted: &str) -> String {
+        let wanted = snake(wanted);
+        let wanted = if is_keyword(&wanted) { format!("{wanted}_") } else { wanted };
+        self.words.name(&wanted)
+    }
+
+    /// The client of a root service.
+    fn root(&mut self, service: &'a Service) -> Expression<'a> {
+        if let Some((_, name)) = self.roots.iter().find(|(root, _)| root.name == service.name) {
+            return Expression::Variable(name.clone());
+        }
+        let name = self.name(service.trait_name());
+        self.roots.push((service, name.clone()));
+        Expression::Variable(name)
+    }
+
+    fn call(&mut self, on: Expression<'a>, method: &'a Method) -> Expression<'a> {
+        let arguments = method.arguments.iter().map(|argument| Expression::Value {
+            value: &argument.value,
+            // Names are given when it is known whether the value can be made up.
+            name: argument.name.clone(),
+        });
+        Expression::Call { on: Box::new(on), method, arguments: arguments.collect() }
+    }
+
+    fn keep(&mut self, wanted: &str, promise: Expression<'a>) -> Expression<'a> {
+        let name = self.name(wanted);
+        self.statements.push(Statement::Keep { name: name.clone(), promise });
+        Expression::Variable(name)
+    }
+
+    /// The statement that ends an example: what is done with the result of this method.
+    fn finish(&mut self, method: &Method, promise: Expression<'a>) {
+        let statement = match &method.result.ty {
+            _ if method.oneway => Statement::Send(promise),
+            Type::Unit => Statement::Await { name: None, promise },
+            Type::Stream { .. } => {
+                let name = self.name(&method.name);
+                let item = self.name("item");
+                Statement::Read { name, item, promise }
+            }
+            _ => {
+                let wanted = result_name(method);
+                let is_kept = self.statements.iter().any(
+                    |statement| matches!(statement, Statement::Keep { name, .. } if *name == snake(&wanted)),
+                );
+                let name = self.name(if is_kept { "result" } else { &wanted });
+                Statement::Await { name: Some(name), promise }
+            }
+        };
+        self.statements.push(statement);
+    }
+}
+
+/// What a result is called: like the service of an object, like its type, or like the method.
+fn result_name(method: &Method) -> String {
+    let last_word = |path: &str| {
+        let is_word = |letter: char| letter.is_alphanumeric() || letter == '_';
+        path.rsplit("::").next().filter(|word| word.chars().all(is_word)).map(str::to_owned)
+    };
+    let name = match &method.result.ty {
+        Type::Object(service) => last_word(service),
+        Type::Ref(name) => last_word(name),
+        _ => None,
+    };
+    name.unwrap_or_else(|| method.name.clone())
+}
+
+fn with_parts<'a>(of: Expression<'a>, parts: Vec<Part>) -> Expression<'a> {
+    parts.into_iter().fold(of, |of, part| Expression::Part { of: Box::new(of), part })
+}
+
+/// Types that say what they are: a promised string fits many arguments by chance.
+fn is_telling(ty: &Type) -> bool {
+    matches!(ty, Type::Ref(_) | Type::Object(_))
+}
+
+impl<'a> Guide<'a> {
+    /// One call after the other.
+    pub(super) fn awaited(&self, service: &'a Service, method: &'a Method) -> Plan<'a> {
+        let mut plan = Plan::new();
+        let Some(client) = self.client(&mut plan, service, true) else {
+            return self.implemented(service);
+        };
+        let call = plan.call(client, method);
+        plan.finish(method, call);
+        plan
+    }
+
+    /// In one round trip: what can be passed on is passed on.
+    pub(super) fn pipelined(&self, service: &'a Service, method: &'a Method) -> Plan<'a> {
+        let Some(route) = self.routes.to(&service.name) else { return self.passed(service) };
+        let chained = || {
+            let mut plan = Plan::new();
+            let client = self.client(&mut plan, service, false)?;
+            let call = plan.call(client, method);
+            plan.finish(method, call);
+            Some(plan)
+        };
+        self.fed(service, method, true)
+            .or_else(|| self.called_on_result(service, method))
+            .or_else(|| self.led_on(service, method))
+            .or_else(|| if route.depth > 0 { chained() } else { None })
+            .or_else(|| self.fed(service, method, false))
+            .or_else(|| self.together(service, method))
+            .or_else(chained)
+            .unwrap_or_else(Plan::new)
+    }
+
+    /// The client of a service, by the calls that lead there.
+    fn client(&self, plan: &mut Plan<'a>, service: &'a Service, is_awaited: bool) -> Option<Expression<'a>> {
+        let Some(hop) = self.routes.to(&service.name)?.last else { return Some(plan.root(service)) };
+        let before = self.client(plan, hop.service, is_awaited)?;
+        let call = plan.call(before, hop.method);
+        let promise = with_parts(call, parts(self.description, &hop.method.result.ty, hop.path)?);
+        if !is_awaited {
+            return Some(promise);
+        }
+        let name = plan.name(service.trait_name());
+        plan.statements.push(Statement::Await { name: Some(name.clone()), promise });
+        Some(Expression::Variable(name))
+    }
+
+    /// The result is an object: call it before it exists.
+    fn called_on_result(&self, service: &'a Service, method: &'a Method) -> Option<Plan<'a>> {
+        let next = self.next_on_result(method)?;
+        let mut plan = Plan::new();
+        let client = self.client(&mut plan, service, false)?;
+        let call = plan.call(client, method);
+        let next_call = plan.call(call, next);
+        plan.finish(next, next_call);
+        Some(plan)
+    }
+
+    /// An argument comes from another call.
+    fn fed(&self, service: &'a Service, method: &'a Method, is_telling_only: bool) -> Option<Plan<'a>> {
+        let flows = self.flows.arguments(&service.name, &method.name);
+        flows
+            .iter()
+            .filter(|(_, flow)| !is_telling_only || is_telling(&flow.ty))
+            .find_map(|(argument, flow)| self.fed_by(service, method, argument, flow))
+    }
+
+    fn fed_by(
+        &self,
+        service: &'a Service,
+        method: &'a Method,
+        argument: &str,
+        flow: &'a Flow,
+    ) -> Option<Plan<'a>> {
+        let index = method.arguments.iter().position(|known| known.name == argument)?;
+        let (source_service, source_method, source) = self.nearest(&flow.from, method)?;
+        let mut plan = Plan::new();
+        let source_client = self.client(&mut plan, source_service, false)?;
+        let source_call = plan.call(source_client, source_method);
+        let kept = plan.keep(&result_name(source_method), source_call);
+        let fitting = with_parts(kept, parts(self.description, &source_method.result.ty, &source.path)?);
+        let client = self.client(&mut plan, service, false)?;
+        let mut call = plan.call(client, method);
+        set_argument(&mut call, index, fitting);
+        match self.next_on_result(method) {
+            Some(next) => {
+                let next_call = plan.call(call, next);
+                plan.finish(next, next_call);
+            }
+            None => plan.finish(method, call),
+        }
+        Some(plan)
+    }
+
+    /// What can be called on the object that a method gives.
+    fn next_on_result(&self, method: &'a Method) -> Option<&'a Method> {
+        let Type::Object(object) = &method.result.ty else { return None };
+        let object = self.description.service(object)?;
+        object.methods.iter().find(|next| is_usable(next))
+    }
+
+    /// The source that takes the fewest calls and steps; another method before the same.
+    fn nearest(
+        &self,
+        sources: &'a [Source],
+        method: &Method,
+    ) -> Option<(&'a Service, &'a Method, &'a Source)> {
+        let known = |source: &'a Source| {
+            let service = self.description.service(&source.service)?;
+            let depth = self.routes.to(&service.name)?.depth;
+            let known = service.method(&source.method).filter(|method| is_usable(method))?;
+            parts(self.description, &known.result.ty, &source.path)?;
+            let is_same = std::ptr::eq(known, method);
+            Some(((is_same, depth, source.path.len()), (service, known, source)))
+        };
+        sources.iter().take(ENDS_MAX).filter_map(known).min_by_key(|(cost, _)| *cost).map(|(_, found)| found)
+    }
+
+    /// The result, or each element of it, goes into another call.
+    fn led_on(&self, service: &'a Service, method: &'a Method) -> Option<Plan<'a>> {
+        if method.oneway {
+            return None;
+        }
+        let results = self.flows.results(&service.name, &method.name);
+        let telling = results.iter().filter(|(_, flow)| is_telling(&flow.ty));
+        let best = telling.filter_map(|(path, flow)| {
+            let (sink_service, sink, argument) = self.sink(&flow.into, method)?;
+            let is_map = path.contains(&PathStep::Element);
+            // To look up what is there already would show nothing.
+            let is_again = std::ptr::eq(sink, method) || holds(&method.result.ty, &sink.result.ty);
+            let depth = self.routes.to(&sink_service.name)?.depth;
+            Some(((!is_map, is_again, depth, path.len()), (*path, sink_service, sink, argument)))
+        });
+        let (_, (path, sink_service, sink, argument)) = best.min_by_key(|(cost, _)| *cost)?;
+        let index = sink.arguments.iter().position(|known| known.name == argument)?;
+        let steps = parts(self.description, &method.result.ty, path)?;
+
+        let mut plan = Plan::new();
+        let client = self.client(&mut plan, service, false)?;
+        let call = plan.call(client, method);
+        let kept = plan.keep(&result_name(method), call);
+        let sink_client = self.client(&mut plan, sink_service, false)?;
+        // A closure calls what is there; a way to an object inside of it would be gone for each element.
+        let sink_client = match sink_client {
+            Expression::Variable(name) => Expression::Variable(name),
+            way => plan.keep(sink_service.trait_name(), way),
+        };
+        let mut next = plan.call(sink_client, sink);
+        let promise = match steps.iter().position(|step| step.is_element) {
+            Some(position) => {
+                let (before, after) = steps.split_at(position);
+                let name = plan.name("each");
+                let element = with_parts(Expression::Variable(name.clone()), after[1..].to_vec());
+                set_argument(&mut next, index, element);
+                let of = Box::new(with_parts(kept, before.to_vec()));
+                let promise = Expression::Map { of, name, each: Box::new(next) };
+                let name = plan.name(&format!("{}_of_each", sink.name));
+                plan.statements.push(Statement::Await { name: Some(name), promise });
+                return Some(plan);
+            }
+            None => {
+                set_argument(&mut next, index, with_parts(kept, steps));
+                next
+            }
+        };
+        plan.finish(sink, promise);
+        Some(plan)
+    }
+
+    /// Where a result goes: another method before the same, nearer services before others.
+    fn sink(&self, sinks: &'a [Sink], method: &Method) -> Option<(&'a Service, &'a Method, &'a str)> {
+        let known = |sink: &'a Sink| {
+            let Sink::Argument { service, method: name, argument } = sink else { return None };
+            let service = self.description.service(service)?;
+            let depth = self.routes.to(&service.name)?.depth;
+            let known = service.method(name).filter(|known| is_usable(known))?;
+            // A stream cannot be an argument in a closure: every element would want it.
+            if known.arguments.iter().any(|argument| has_streams(&argument.value.ty)) {
+                return None;
+            }
+            Some(((std::ptr::eq(known, method), depth), (service, known, &**argument)))
+        };
+        sinks.iter().take(ENDS_MAX).filter_map(known).min_by_key(|(cost, _)| *cost).map(|(_, found)| found)
+    }
+
+    /// Nothing depends on anything: two calls leave together.
+    fn together(&self, service: &'a Service, method: &'a Method) -> Option<Plan<'a>> {
+        if method.oneway {
+            return None;
+        }
+        let is_other = |other: &&Method| !std::ptr::eq(*other, method) && is_usable(other);
+        let other = service.methods.iter().find(is_other).unwrap_or(method);
+        let mut plan = Plan::new();
+        let client = self.client(&mut plan, service, false)?;
+        let promises = [plan.call(client.clone(), method), plan.call(client, other)];
+        let names = [plan.name(&result_name(method)), plan.name(&result_name(other))];
+        plan.statements.push(Statement::Together { names, promises });
+        Some(plan)
+    }
+
+    /// A service that this side implements.
+    fn implemented(&self, service: &'a Service) -> Plan<'a> {
+        let mut plan = Plan::new();
+        let name = plan.name(service.trait_name());
+        plan.statements.push(Statement::Implement { service, name });
+        plan
+    }
+
+    /// An implementation, and a call that takes it.
+    fn passed(&self, service: &'a Service) -> Plan<'a> {
+        let mut plan = self.implemented(service);
+        let takes =
+            |method: &Method| method.arguments.iter().any(|argument| is_object(&argument.value.ty, service));
+        let taker = self.description.services.iter().find_map(|other| {
+            self.routes.to(&other.name)?;
+            Some((other, other.methods.iter().find(|method| is_usable(method) && takes(method))?))
+        });
+        if let Some((other, method)) = taker
+            && let Some(client) = self.client(&mut plan, other, false)
+        {
+            let mut call = plan.call(client, method);
+            if let Some(Statement::Implement { service, name }) = plan.statements.first() {
+                let ours = Expression::Implementation { service, name: name.clone() };
+                let position =
+                    method.arguments.iter().position(|argument| is_object(&argument.value.ty, service));
+                set_argument(&mut call, position.unwrap_or_default(), ours);
+            }
+            plan.finish(method, call);
+        }
+        plan
+    }
+}
+
+/// How many sources and sinks of a flow are looked at: enough to find a good one, and no more the larger an API is.
+const ENDS_MAX: usize = 32;
+
+fn set_argument<'a>(call: &mut Expression<'a>, index: usize, value: Expression<'a>) {
+    if let Expression::Call { arguments, .. } = call {
+        arguments[index] = value;
+    }
+}
+
+fn is_object(ty: &Type, service: &Service) -> bool {
+    matches!(ty, Type::Object(object) if *object == service.name)
+}
+
+fn holds(ty: &Type, searched: &Type) -> bool {
+    let mut found = false;
+    ty.walk(&mut |part| found |= part == searched);
+    found
+}
+
+fn has_streams(ty: &Type) -> bool {
+    let mut found = false;
+    ty.walk(&mut |part| found |= matches!(part, Type::Stream { .. }));
+    found
+}
