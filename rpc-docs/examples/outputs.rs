@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, env, error::Error, fs, path::Path, time::Instant};
 
-use rpc_docs::{Description, asyncapi, description, examples, names, openrpc, typescript};
+use rpc_docs::{Description, agents, asyncapi, description, examples, markdown, names, openrpc, typescript};
 
 #[path = "../src/fixtures.rs"]
 mod fixtures;
@@ -40,6 +40,12 @@ const OUTPUTS: &[(&str, fn(&Description) -> Files)] = &[
     ("openrpc", |description| one("openrpc.json", openrpc::render(description))),
     ("asyncapi", |description| one("asyncapi.json", asyncapi::render(description))),
     ("typescript", |description| one("api.ts", typescript::render(description))),
+    ("markdown", |description| {
+        let pages = markdown::render(description).into_iter();
+        pages.map(|(path, text)| (format!("markdown/{path}"), text)).collect()
+    }),
+    ("llms.txt", |description| one("llms.txt", agents::llms_txt(description, "markdown/"))),
+    ("skill", |description| one("SKILL.md", agents::skill(description))),
     ("examples", |description| {
         let names = names::Names::of(description);
         let guide = examples::Guide::new(description, &names);

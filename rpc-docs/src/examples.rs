@@ -17,6 +17,8 @@ mod reach;
 mod rust;
 mod typescript;
 
+pub(crate) use parts::snake;
+
 /// Statements that use a method. The reader has the clients of the root services, called like them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Examples {

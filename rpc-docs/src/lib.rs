@@ -2,12 +2,15 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails where it unwraps in vain"))]
 
+pub mod agents;
 pub mod asyncapi;
 pub mod description;
 pub mod examples;
 pub mod flows;
 pub mod json;
 pub mod json_schema;
+pub mod links;
+pub mod markdown;
 pub mod names;
 pub mod openrpc;
 pub mod prose;

@@ -83,7 +83,7 @@ pub(super) fn is_keyword(name: &str) -> bool {
 }
 
 /// A name in snake case: `UserId` is `user_id`.
-pub(super) fn snake(name: &str) -> String {
+pub(crate) fn snake(name: &str) -> String {
     let mut snake = String::new();
     let mut before_is_lower = false;
     for letter in name.chars() {

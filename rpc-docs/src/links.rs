@@ -1,0 +1,155 @@
+//! Intra-doc links: what a path in a comment names, in no output format.
+
+use std::collections::BTreeMap;
+
+use crate::description::{Content, Description, Field, Method, Service, Shape, TypeDefinition, Variant};
+
+/// What a path names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// A service: its trait, its client or its server.
+    Service(&'a Service),
+    /// A method, with its service.
+    Method(&'a Service, &'a Method),
+    /// A type.
+    Type(&'a TypeDefinition),
+    /// A field of a struct.
+    Field(&'a TypeDefinition, &'a Field),
+    /// A variant of an enum; also for the fields of one.
+    Variant(&'a TypeDefinition, &'a Variant),
+}
+
+/// Resolves paths in comments.
+#[derive(Debug)]
+pub struct Links<'a> {
+    /// By trait name, wire name, and the names of the generated types.
+    services: BTreeMap<String, &'a Service>,
+    types: BTreeMap<&'a str, &'a TypeDefinition>,
+    /// By the last word of their names; several where modules tell them apart.
+    last_words: BTreeMap<&'a str, Vec<&'a TypeDefinition>>,
+}
+
+impl<'a> Links<'a> {
+    /// For the comments of this description.
+    pub fn new(description: &'a Description) -> Self {
+        let mut services = BTreeMap::new();
+        for service in &description.services {
+            let name = service.trait_name();
+            // The name of a trait counts more than what is generated for another.
+            for generated in [format!("{name}Client"), format!("{name}Server"), service.name.clone()] {
+                services.entry(generated).or_insert(service);
+            }
+        }
+        services
+            .extend(description.services.iter().map(|service| (service.trait_name().to_owned(), service)));
+        let mut last_words: BTreeMap<&str, Vec<&TypeDefinition>> = BTreeMap::new();
+        for definition in &description.types {
+            last_words.entry(last_word(&definition.name)).or_default().push(definition);
+        }
+        let types = description.types.iter().map(|definition| (&*definition.name, definition)).collect();
+        Self { services, types, last_words }
+    }
+
+    /// What the path names; `Self` stands for `home`. None if it is not known here, or names several things.
+    pub fn resolve(&self, path: &str, home: Option<Target<'a>>) -> Option<Target<'a>> {
+        let path = bare(path);
+        if let Some(whole) = self.item(path) {
+            return Some(whole);
+        }
+        let (before, last) = path.rsplit_once("::")?;
+        if before == "Self" {
+            return part(owner(home?), last);
+        }
+        if let Some(part) = self.item(before).and_then(|item| part(item, last)) {
+            return Some(part);
+        }
+        // A field of a variant: the variant is what can be shown.
+        match self.resolve(before, home)? {
+            variant @ Target::Variant(_, Variant { content: Content::Struct(fields), .. }) => fields
+                .iter()
+                .any(|field| is_called(&field.name, field.rust_name.as_deref(), last))
+                .then_some(variant),
+            _ => None,
+        }
+    }
+
+    /// A service or a type, also with modules in front.
+    fn item(&self, path: &str) -> Option<Target<'a>> {
+        if let Some(definition) = self.types.get(path) {
+            // A service of the same name is the more likely subject of a comment.
+            return Some(
+                self.services.get(path).map_or(Target::Type(definition), |service| Target::Service(service)),
+            );
+        }
+        let word = last_word(path);
+        let modules = path.strip_suffix(word).unwrap_or_default().trim_end_matches("::");
+        let modules = ["crate", "self", "super"].into_iter().fold(modules, |modules, start| {
+            modules.strip_prefix(start).map_or(modules, |rest| rest.trim_start_matches("::"))
+        });
+        if let Some(service) = self.services.get(word) {
+            return Some(Target::Service(service));
+        }
+        let candidates = self.last_words.get(word)?.iter().filter(|definition| {
+            let within = definition.path.strip_suffix(word).unwrap_or_default().trim_end_matches("::");
+            modules.is_empty() || definition.path.is_empty() || within.ends_with(modules)
+        });
+        match candidates.collect::<Vec<_>>().as_slice() {
+            [only] => Some(Target::Type(only)),
+            _ => None,
+        }
+    }
+}
+
+/// What `Self` is in a comment on this.
+fn owner(target: Target<'_>) -> Target<'_> {
+    match target {
+        Target::Method(service, _) => Target::Service(service),
+        Target::Field(definition, _) | Target::Variant(definition, _) => Target::Type(definition),
+        other => other,
+    }
+}
+
+fn part<'a>(of: Target<'a>, name: &str) -> Option<Target<'a>> {
+    match of {
+        Target::Service(service) => {
+            let methods = &mut service.methods.iter();
+            let method = methods.find(|method| is_called(&method.name, method.rust_name.as_deref(), name))?;
+            Some(Target::Method(service, method))
+        }
+        Target::Type(definition) => match &definition.shape {
+            Shape::Struct(fields) => {
+                let field =
+                    fields.iter().find(|field| is_called(&field.name, field.rust_name.as_deref(), name))?;
+                Some(Target::Field(definition, field))
+            }
+            Shape::Enum(variants) => {
+                let is_it = |variant: &&Variant| is_called(&variant.name, variant.rust_name.as_deref(), name);
+                Some(Target::Variant(definition, variants.iter().find(is_it)?))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn is_called(name: &str, rust_name: Option<&str>, wanted: &str) -> bool {
+    rust_name.unwrap_or(name) == wanted || name == wanted
+}
+
+/// A path without what rustdoc allows around it: back-ticks, `trait@`, `fn@` and the like, `()`, `!`, generics behind it.
+fn bare(path: &str) -> &str {
+    let path = path.trim().trim_matches('`').trim();
+    let path = path.split_once('@').map_or(path, |(_, path)| path);
+    let path = path.split('#').next().unwrap_or(path);
+    path.trim_end_matches("()").trim_end_matches('!')
+}
+
+/// The last segment of a path; generics are part of it.
+fn last_word(path: &str) -> &str {
+    let name_end = path.find('<').unwrap_or(path.len());
+    let start = path[..name_end].rfind("::").map_or(0, |at| at + 2);
+    &path[start..]
+}
+
+#[cfg(test)]
+mod tests;

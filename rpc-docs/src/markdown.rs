@@ -1,0 +1,94 @@
+//! Markdown pages for code hosts: an index, a page a service, one with all types.
+//!
+//! Anchors are elements of their own (`<a id="…">`), because the ones that hosts make from headings differ and move when a
+//! heading is added. All other markup in names and comments is escaped.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    description::{Description, Service, Shape, TypeDefinition},
+    examples::Guide,
+    flows::Flows,
+    links::Links,
+    names::Names,
+    typescript::Declarations,
+};
+
+mod comments;
+mod diagrams;
+mod index;
+mod places;
+mod services;
+mod text;
+mod types;
+
+use places::Places;
+pub(crate) use places::TYPES;
+pub(crate) use services::signature;
+pub(crate) use text::block;
+
+/// The first page.
+pub(crate) const INDEX: &str = "README.md";
+
+/// The pages, by their paths.
+pub fn render(description: &Description) -> BTreeMap<String, String> {
+    let names = Names::of(description);
+    let pages = Pages {
+        description,
+        links: Links::new(description),
+        places: Places::of(description, &names),
+        flows: Flows::of(description),
+        guide: Guide::new(description, &names),
+        declarations: Declarations::new(description, &names),
+        errors: errors(description),
+    };
+    let services =
+        description.services.iter().map(|service| (pages.places.page(service), pages.service(service)));
+    [(INDEX.to_owned(), pages.index()), (TYPES.to_owned(), pages.types())]
+        .into_iter()
+        .chain(services)
+        .collect()
+}
+
+/// The paths of the services' pages, in the order of the services.
+pub(crate) fn paths(description: &Description) -> Vec<String> {
+    let names = Names::of(description);
+    let places = Places::of(description, &names);
+    description.services.iter().map(|service| places.page(service)).collect()
+}
+
+/// Writes the pages of an API.
+struct Pages<'a> {
+    description: &'a Description,
+    links: Links<'a>,
+    places: Places<'a>,
+    flows: Flows<'a>,
+    guide: Guide<'a>,
+    declarations: Declarations<'a>,
+    /// The names of the types that methods fail with, with how many do.
+    errors: BTreeMap<&'a str, usize>,
+}
+
+fn errors(description: &Description) -> BTreeMap<&str, usize> {
+    let mut errors = BTreeMap::new();
+    for method in description.services.iter().flat_map(|service: &Service| &service.methods) {
+        if let Some(crate::description::Type::Ref(name)) = method.error.as_ref().map(|error| &error.ty) {
+            *errors.entry(&**name).or_default() += 1;
+        }
+    }
+    errors
+}
+
+/// What kind of type a reader sees in lists.
+fn kind(definition: &TypeDefinition) -> &'static str {
+    match &definition.shape {
+        Shape::Newtype(_) => "newtype",
+        Shape::Unit | Shape::Tuple(_) | Shape::Struct(_) => "struct",
+        Shape::Enum(_) => "enum",
+        Shape::Never => "without values",
+        Shape::Opaque { .. } | Shape::Unknown(_) => "opaque",
+    }
+}
+
+#[cfg(test)]
+mod tests;
