@@ -35,8 +35,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 type Files = BTreeMap<String, String>;
+type Output = (&'static str, fn(&Description) -> Files);
 
-const OUTPUTS: &[(&str, fn(&Description) -> Files)] = &[
+const OUTPUTS: &[Output] = &[
     ("openrpc", |description| one("openrpc.json", openrpc::render(description))),
     ("asyncapi", |description| one("asyncapi.json", asyncapi::render(description))),
     ("typescript", |description| one("api.ts", typescript::render(description))),

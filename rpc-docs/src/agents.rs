@@ -8,6 +8,8 @@ use crate::{
     prose::{clipped, summary},
 };
 
+mod definitions;
+
 /// How many services, and methods of one, a skill lists: it is read as a whole each time.
 const SERVICES_MAX: usize = 40;
 const METHODS_MAX: usize = 60;
@@ -69,6 +71,7 @@ pub fn skill(description: &Description) -> String {
     text.push_str(&connecting(description));
     text.push_str(&services(description));
     text.push_str(&round_trips(&guide, description));
+    text.push_str(&definitions::listed(description));
     text.push_str(&errors(description));
     text.push_str(&limits(description));
     text.truncate(text.trim_end().len());
@@ -172,7 +175,7 @@ fn listed(method: &Method) -> String {
     if notes.is_empty() { signature } else { format!("{signature}  // {notes}") }
 }
 
-/// Examples of different kinds: one a service, those with the most calls first.
+/// Examples of different kinds: the one with the most calls of each service, then a stream and a callback.
 fn round_trips(guide: &Guide<'_>, description: &Description) -> String {
     let mut text = String::from(
         "## One round trip\n\nA call returns a promise. Pass it, or a part of it, to other calls, or call methods on a promised object, and await only in \
@@ -191,6 +194,21 @@ fn round_trips(guide: &Guide<'_>, description: &Description) -> String {
     let mut examples: Vec<String> = callable.take(SERVICES_MAX).filter_map(best).collect();
     examples.sort_by_key(|example| std::cmp::Reverse(example.matches('(').count()));
     examples.truncate(EXAMPLES_MAX);
+    // Streams and callbacks look like nothing else.
+    for special in ["while let Some", "::local("] {
+        let methods = description
+            .services
+            .iter()
+            .flat_map(|service| service.methods.iter().map(move |method| (service, method)));
+        let callable = methods
+            .filter(|(service, method)| service.implemented_by != Side::Client && method.problems.is_empty());
+        let mut all = callable
+            .take(METHODS_MAX)
+            .map(|(service, method)| guide.examples(service, method).rust_pipelined);
+        if !examples.iter().any(|example| example.contains(special)) {
+            examples.extend(all.find(|example| example.contains(special)));
+        }
+    }
     if !examples.is_empty() {
         text.push_str(&markdown::block("rust", &examples.join("\n\n")));
         text.push('\n');

@@ -15,12 +15,12 @@ use crate::{
 };
 
 mod comments;
+mod definitions;
 mod diagrams;
 mod index;
 mod places;
 mod services;
 mod text;
-mod types;
 
 use places::Places;
 pub(crate) use places::TYPES;
