@@ -1,4 +1,4 @@
-//! JSON schemas of types, as [`json`](crate::json) decides how values look.
+//! JSON schemas of types: values look as [`mod@json`] decides.
 //!
 //! They keep to draft 7, because OpenRPC takes nothing else and AsyncAPI's own schemas extend it. So a reference has no
 //! neighbours (it stands in an `allOf` where it needs some), a tuple is `items` with a list, and definitions lie where

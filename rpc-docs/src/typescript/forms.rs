@@ -1,4 +1,4 @@
-//! The TypeScript types of values, as [`json`](crate::json) decides how values look.
+//! The TypeScript types of values, as [`json`] decides how values look.
 
 use crate::{
     description::{Content, Description, Field, Shape, Side, Type, TypeDefinition, Variant},
