@@ -2,9 +2,18 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Data, DeriveInput, Fields, GenericArgument, Ident, PathArguments, Type, ext::IdentExt};
+use syn::{
+    Attribute, Data, DeriveInput, Fields, GenericArgument, Ident, LitStr, PathArguments, Type,
+    ext::IdentExt,
+    parse::{ParseStream, Parser},
+};
 
-use crate::{attributes::Runtime, names::local, pipeline::serde::SerdeOptions, text::readable};
+use crate::{
+    attributes::{self, Runtime},
+    names::local,
+    pipeline::serde::SerdeOptions,
+    text::readable,
+};
 
 /// Input: `struct User { id: UserId, #[serde(rename = "nom")] name: String }`
 /// Output:
@@ -12,23 +21,22 @@ use crate::{attributes::Runtime, names::local, pipeline::serde::SerdeOptions, te
 /// impl Declared for User {
 ///     fn declare(found: &mut Declarations) {
 ///         const FIELDS: &[DeclaredField] = &[DeclaredField { name: "id", … }, DeclaredField { name: "nom", … }];
-///         let declaration = Declaration { name: "User", parts: DeclaredParts::Fields(FIELDS) };
+///         let declaration = Declaration { name: "User", docs: "", deprecated: None, parts: DeclaredParts::Fields(FIELDS) };
 ///         if found.add::<Self>(declaration) {
 ///             (&Witness::<UserId>::new()).__rpc_declare(found);
 ///         }
 ///     }
 /// }
 /// ```
-/// Nothing for a type whose bytes are those of another.
+/// Of a type whose bytes are those of another, no parts.
 pub(crate) fn render(runtime: &Runtime, input: &DeriveInput) -> Option<TokenStream> {
     let container = SerdeOptions::read(&input.attrs);
     let is_another = ["transparent", "from", "try_from", "remote", "untagged", "tag", "content"];
-    if is_another.into_iter().any(|option| container.has(option)) {
-        return None;
-    }
+    let is_another = is_another.into_iter().any(|option| container.has(option));
     let private = runtime.private();
     let ident = &input.ident;
     let parts = match &input.data {
+        _ if is_another => quote!(#private::DeclaredParts::Another),
         Data::Struct(data) => {
             let rule = container.read_name("rename_all");
             let fields = render_fields(&private, &data.fields, rule.as_deref());
@@ -45,6 +53,8 @@ pub(crate) fn render(runtime: &Runtime, input: &DeriveInput) -> Option<TokenStre
         Data::Union(_) => return None,
     };
     let name = ident.unraw().to_string();
+    let docs = attributes::docs_text(&input.attrs);
+    let deprecated = optional(&private, attributes::deprecation(&input.attrs));
     let found = local("found");
     let mut types = Vec::new();
     for field in all_fields(&input.data) {
@@ -56,6 +66,7 @@ pub(crate) fn render(runtime: &Runtime, input: &DeriveInput) -> Option<TokenStre
     let constants: Vec<_> = input.generics.const_params().map(|constant| &constant.ident).collect();
     types.retain(|ty| !constants.iter().any(|constant| is_ident(ty, |ident| ident == *constant)));
     let row = whole_row(&input.data)
+        .filter(|_| !is_another)
         .map(|elements| render_row(&private, &found, &quote!(Self), elements.into_iter()));
     let used =
         (row.is_some() && types.is_empty()).then(|| quote!(use #private::{ByLayout as _, ByNoLayout as _};));
@@ -67,7 +78,7 @@ pub(crate) fn render(runtime: &Runtime, input: &DeriveInput) -> Option<TokenStre
         #[allow(deprecated)]
         impl #impl_generics #private::Declared for #ident #type_generics #where_clause {
             fn declare(#found: &mut #private::Declarations) {
-                if #private::Declarations::add::<Self>(#found, #private::Declaration { name: #name, parts: #parts }) {
+                if #private::Declarations::add::<Self>(#found, #private::Declaration { name: #name, docs: #docs, deprecated: #deprecated, parts: #parts }) {
                     #witnesses
                 }
             }
@@ -225,11 +236,23 @@ fn render_fields(private: &TokenStream, fields: &Fields, rule: Option<&str>) -> 
                 .unwrap_or_else(|| rule.map_or(own.clone(), |rule| of_field(&own, rule)))
         });
         let name = name.unwrap_or_default();
+        let rust_name = field.ident.as_ref().map(|ident| ident.unraw().to_string()).unwrap_or_default();
+        let docs = attributes::docs_text(&field.attrs);
+        let deprecated = optional(private, attributes::deprecation(&field.attrs));
         let aliases = options.texts("alias");
         let has_default = options.has("default");
-        Some(
-            quote!(#private::DeclaredField { name: #name, aliases: &[#(#aliases),*], has_default: #has_default }),
-        )
+        let is_opaque = options.is_opaque();
+        Some(quote! {
+            #private::DeclaredField {
+                name: #name,
+                rust_name: #rust_name,
+                docs: #docs,
+                deprecated: #deprecated,
+                aliases: &[#(#aliases),*],
+                has_default: #has_default,
+                is_opaque: #is_opaque,
+            }
+        })
     };
     fields.iter().filter_map(one).collect()
 }
@@ -249,6 +272,9 @@ fn render_variant(
     let name = options
         .read_name("rename")
         .unwrap_or_else(|| rule.as_deref().map_or(own.clone(), |rule| of_variant(&own, rule)));
+    let docs = attributes::docs_text(&variant.attrs);
+    let deprecated = optional(private, attributes::deprecation(&variant.attrs));
+    let message = optional(private, error_message(&variant.attrs));
     let aliases = options.texts("alias");
     let is_other = options.has("other");
     let field_rule = options.read_name("rename_all").or_else(|| container.read_name("rename_all_fields"));
@@ -262,12 +288,35 @@ fn render_variant(
     Some(quote! {
         #private::DeclaredVariant {
             name: #name,
+            rust_name: #own,
+            docs: #docs,
+            deprecated: #deprecated,
+            message: #message,
             aliases: &[#(#aliases),*],
             index: #index,
             is_other: #is_other,
             fields: #fields,
         }
     })
+}
+
+fn optional(private: &TokenStream, text: Option<String>) -> TokenStream {
+    match text {
+        Some(text) => quote!(#private::Option::Some(#text)),
+        None => quote!(#private::Option::None),
+    }
+}
+
+/// Input: `#[error("there is no user {0:?}")]`, as thiserror and its like take it. Output: the message.
+fn error_message(attributes: &[Attribute]) -> Option<String> {
+    let attribute = attributes.iter().find(|attribute| attribute.path().is_ident("error"))?;
+    let list = attribute.meta.require_list().ok()?;
+    let message = |input: ParseStream<'_>| {
+        let message: LitStr = input.parse()?;
+        let _values: TokenStream = input.parse()?;
+        Ok(message.value())
+    };
+    message.parse2(list.tokens.clone()).ok()
 }
 
 /// Serde's rules for the names of variants, as its documentation lists them.

@@ -21,8 +21,12 @@ use super::{Field, Layout, Node, Variant, is_among, trace::Traced};
 /// What a struct or enum is declared to be: only what travels, in the order in which it does.
 #[derive(Debug, Clone, Copy)]
 pub struct Declaration {
-    /// The type's name.
+    /// The type's name in Rust.
     pub name: &'static str,
+    /// Its doc comment.
+    pub docs: &'static str,
+    /// The note of `#[deprecated]`; empty when it has none.
+    pub deprecated: Option<&'static str>,
     /// Its parts.
     pub parts: DeclaredParts,
 }
@@ -34,6 +38,8 @@ pub enum DeclaredParts {
     Fields(&'static [DeclaredField]),
     /// Of an enum.
     Variants(&'static [DeclaredVariant]),
+    /// Those of another type, by whose bytes it travels (`#[serde(transparent)]` and its like).
+    Another,
 }
 
 /// A field as it is declared.
@@ -41,10 +47,18 @@ pub enum DeclaredParts {
 pub struct DeclaredField {
     /// The name that serde reads; empty where fields have none.
     pub name: &'static str,
+    /// The name in Rust; empty where fields have none.
+    pub rust_name: &'static str,
+    /// Its doc comment.
+    pub docs: &'static str,
+    /// The note of `#[deprecated]`; empty when it has none.
+    pub deprecated: Option<&'static str>,
     /// Other names that it is read by where names are.
     pub aliases: &'static [&'static str],
     /// It has `#[serde(default)]`, which counts where names are read.
     pub has_default: bool,
+    /// Its bytes are other than those of its type (`#[serde(with)]`): promises of it have no parts.
+    pub is_opaque: bool,
 }
 
 /// A variant as it is declared.
@@ -52,6 +66,14 @@ pub struct DeclaredField {
 pub struct DeclaredVariant {
     /// The name that serde reads.
     pub name: &'static str,
+    /// The name in Rust.
+    pub rust_name: &'static str,
+    /// Its doc comment.
+    pub docs: &'static str,
+    /// The note of `#[deprecated]`; empty when it has none.
+    pub deprecated: Option<&'static str>,
+    /// What `#[error("…")]` says of it.
+    pub message: Option<&'static str>,
     /// Other names that it is read by where names are.
     pub aliases: &'static [&'static str],
     /// The number that it is written with, and that promises of its fields use.
@@ -90,6 +112,11 @@ impl Declarations {
     /// Adds a declaration. False if it is there already, and the types in it too.
     pub fn add<T>(&mut self, declaration: Declaration) -> bool {
         self.declared.insert(typeid::of::<T>(), declaration).is_none()
+    }
+
+    /// What a type is declared to be, if it is.
+    pub fn of(&self, ty: TypeId) -> Option<&Declaration> {
+        self.declared.get(&ty)
     }
 
     /// Adds a type that travels, if it does.
@@ -172,7 +199,7 @@ impl Layout {
         let mut traced: FxHashMap<TypeId, usize> = FxHashMap::default();
         let mut node = 0;
         while node < types.len() {
-            let row = types[node].and_then(|ty| declarations.rows.get(&ty));
+            let row = types[node].and_then(|ty| declarations.rows.get(&ty.id));
             for index in 0..row.map_or(0, Vec::len) {
                 let Node::Product { fields, .. } = &nodes[node] else { break };
                 let Some(field) = fields.get(index) else { break };
@@ -217,7 +244,7 @@ impl Layout {
         let types = self.graph.types.iter().zip(&self.graph.nodes);
         types
             .filter_map(|(ty, node)| {
-                let declaration = declarations.declared.get(&(*ty)?)?;
+                let declaration = declarations.declared.get(&(*ty)?.id)?;
                 let differs = disagreement(declaration.parts, node)?;
                 Some(format!(
                     "`{}` {differs}: either its serde attributes do not suit bincode, or this is a fault of ours; remove \
@@ -234,6 +261,7 @@ fn disagreement(parts: DeclaredParts, node: &Node<usize>) -> Option<String> {
     match (parts, node) {
         // Tracing says itself what is wrong with these.
         (_, Node::Opaque { .. } | Node::Unsupported { .. } | Node::Unreached(_) | Node::Uninhabited) => None,
+        (DeclaredParts::Another, _) => None,
         // Serde takes no notice of `skip` there.
         (DeclaredParts::Fields([] | [_]), Node::Newtype { .. }) => None,
         // Its value comes from a reader of somebody else (`#[serde(with)]` on a field): the derived one says its name.

@@ -278,6 +278,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
         } as ::rpc_core::__private::usize] = [
             ::rpc_core::MethodDescriptor {
                 name: "profile",
+                rust_name: "profile",
                 docs: "",
                 arguments: &[
                     ::rpc_core::ArgumentDescriptor::new::<UserId>("id", "UserId")
@@ -337,6 +338,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
             },
             ::rpc_core::MethodDescriptor {
                 name: "many",
+                rust_name: "profiles",
                 docs: "",
                 arguments: &[
                     ::rpc_core::ArgumentDescriptor::new::<
@@ -392,6 +394,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
             },
             ::rpc_core::MethodDescriptor {
                 name: "sum",
+                rust_name: "sum",
                 docs: "",
                 arguments: &[
                     ::rpc_core::ArgumentDescriptor::new::<u64>("a", "u64"),
@@ -411,6 +414,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
             },
             ::rpc_core::MethodDescriptor {
                 name: "sums",
+                rust_name: "sums",
                 docs: "",
                 arguments: &[
                     ::rpc_core::ArgumentDescriptor::new::<
@@ -448,6 +452,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
             },
             ::rpc_core::MethodDescriptor {
                 name: "log",
+                rust_name: "log",
                 docs: "",
                 arguments: &[
                     ::rpc_core::ArgumentDescriptor::new::<String>("line", "String"),
@@ -466,6 +471,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
             },
             ::rpc_core::MethodDescriptor {
                 name: "logs",
+                rust_name: "logs",
                 docs: "",
                 arguments: &[
                     ::rpc_core::ArgumentDescriptor::new::<
@@ -487,6 +493,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
             #[cfg(unix)]
             ::rpc_core::MethodDescriptor {
                 name: "stat",
+                rust_name: "stat",
                 docs: "",
                 arguments: &[
                     ::rpc_core::ArgumentDescriptor::new::<String>("path", "String"),
@@ -521,6 +528,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
             #[cfg(unix)]
             ::rpc_core::MethodDescriptor {
                 name: "stats",
+                rust_name: "stats",
                 docs: "",
                 arguments: &[
                     ::rpc_core::ArgumentDescriptor::new::<
@@ -572,6 +580,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
         ];
         static __RPC_SERVICE: ::rpc_core::ServiceDescriptor = ::rpc_core::ServiceDescriptor {
             name: "Chat",
+            rust_name: "Chat",
             docs: "",
             ordered: false,
             methods: &__RPC_METHODS,

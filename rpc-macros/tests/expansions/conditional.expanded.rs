@@ -164,6 +164,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
         } as ::rpc_core::__private::usize] = [
             ::rpc_core::MethodDescriptor {
                 name: "first",
+                rust_name: "first",
                 docs: "",
                 arguments: &[],
                 result: ::rpc_core::ValueDescriptor::new::<()>("()"),
@@ -181,6 +182,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
             #[cfg(unix)]
             ::rpc_core::MethodDescriptor {
                 name: "second",
+                rust_name: "second",
                 docs: "",
                 arguments: &[],
                 result: ::rpc_core::ValueDescriptor::new::<()>("()"),
@@ -198,6 +200,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
             #[cfg_attr(feature = "old", cfg(windows))]
             ::rpc_core::MethodDescriptor {
                 name: "third",
+                rust_name: "third",
                 docs: "",
                 arguments: &[],
                 result: ::rpc_core::ValueDescriptor::new::<()>("()"),
@@ -214,6 +217,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
             },
             ::rpc_core::MethodDescriptor {
                 name: "last",
+                rust_name: "last",
                 docs: "",
                 arguments: &[],
                 result: ::rpc_core::ValueDescriptor::new::<u8>("u8"),
@@ -231,6 +235,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
         ];
         static __RPC_SERVICE: ::rpc_core::ServiceDescriptor = ::rpc_core::ServiceDescriptor {
             name: "Chat",
+            rust_name: "Chat",
             docs: "",
             ordered: false,
             methods: &__RPC_METHODS,

@@ -142,6 +142,7 @@ impl facade::rpc::ServiceClient for ChatClient {
             as facade::rpc::__private::usize] = [
             facade::rpc::MethodDescriptor {
                 name: "log_line",
+                rust_name: "log",
                 docs: "",
                 arguments: &[
                     facade::rpc::ArgumentDescriptor::new::<String>("line", "String"),
@@ -160,6 +161,7 @@ impl facade::rpc::ServiceClient for ChatClient {
             },
             facade::rpc::MethodDescriptor {
                 name: "deadline",
+                rust_name: "deadline",
                 docs: ::core::concat!(include_str!("deadline.md")),
                 arguments: &[],
                 result: facade::rpc::ValueDescriptor::new::<()>("()"),
@@ -176,6 +178,7 @@ impl facade::rpc::ServiceClient for ChatClient {
             },
             facade::rpc::MethodDescriptor {
                 name: "match",
+                rust_name: "match",
                 docs: "",
                 arguments: &[facade::rpc::ArgumentDescriptor::new::<u8>("in", "u8")],
                 result: facade::rpc::ValueDescriptor::new::<()>("()"),
@@ -195,6 +198,7 @@ impl facade::rpc::ServiceClient for ChatClient {
         ];
         static __RPC_SERVICE: facade::rpc::ServiceDescriptor = facade::rpc::ServiceDescriptor {
             name: "chat.v1",
+            rust_name: "Chat",
             docs: "Rooms.",
             ordered: true,
             methods: &__RPC_METHODS,

@@ -102,6 +102,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
             as ::rpc_core::__private::usize] = [
             ::rpc_core::MethodDescriptor {
                 name: "good",
+                rust_name: "good",
                 docs: "",
                 arguments: &[],
                 result: ::rpc_core::ValueDescriptor::new::<u8>("u8"),
@@ -119,6 +120,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
         ];
         static __RPC_SERVICE: ::rpc_core::ServiceDescriptor = ::rpc_core::ServiceDescriptor {
             name: "Chat",
+            rust_name: "Chat",
             docs: "",
             ordered: false,
             methods: &__RPC_METHODS,

@@ -130,6 +130,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
             as ::rpc_core::__private::usize] = [
             ::rpc_core::MethodDescriptor {
                 name: "find",
+                rust_name: "find",
                 docs: "Finds a user.",
                 arguments: &[
                     ::rpc_core::ArgumentDescriptor::new::<String>("name", "String"),
@@ -179,6 +180,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
             },
             ::rpc_core::MethodDescriptor {
                 name: "who",
+                rust_name: "who",
                 docs: "",
                 arguments: &[
                     ::rpc_core::ArgumentDescriptor::new::<bool>("verbose", "bool"),
@@ -198,6 +200,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
         ];
         static __RPC_SERVICE: ::rpc_core::ServiceDescriptor = ::rpc_core::ServiceDescriptor {
             name: "Chat",
+            rust_name: "Chat",
             docs: "Rooms and people.",
             ordered: false,
             methods: &__RPC_METHODS,

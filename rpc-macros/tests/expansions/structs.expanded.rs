@@ -58,27 +58,45 @@ impl ::rpc_core::__private::Declared for User {
             __rpc_found,
             ::rpc_core::__private::Declaration {
                 name: "User",
+                docs: "",
+                deprecated: ::rpc_core::__private::Option::None,
                 parts: ::rpc_core::__private::DeclaredParts::Fields(
                     &[
                         ::rpc_core::__private::DeclaredField {
                             name: "id",
+                            rust_name: "id",
+                            docs: "",
+                            deprecated: ::rpc_core::__private::Option::None,
                             aliases: &[],
                             has_default: false,
+                            is_opaque: false,
                         },
                         ::rpc_core::__private::DeclaredField {
                             name: "type",
+                            rust_name: "type",
+                            docs: "Their name.",
+                            deprecated: ::rpc_core::__private::Option::None,
                             aliases: &[],
                             has_default: false,
+                            is_opaque: false,
                         },
                         ::rpc_core::__private::DeclaredField {
                             name: "since",
+                            rust_name: "since",
+                            docs: "",
+                            deprecated: ::rpc_core::__private::Option::None,
                             aliases: &[],
                             has_default: false,
+                            is_opaque: true,
                         },
                         ::rpc_core::__private::DeclaredField {
                             name: "friends",
+                            rust_name: "friends",
+                            docs: "",
+                            deprecated: ::rpc_core::__private::Option::None,
                             aliases: &[],
                             has_default: false,
+                            is_opaque: false,
                         },
                     ],
                 ),
@@ -149,17 +167,27 @@ impl facade::rpc::__private::Declared for Pair {
             __rpc_found,
             facade::rpc::__private::Declaration {
                 name: "Pair",
+                docs: "",
+                deprecated: facade::rpc::__private::Option::None,
                 parts: facade::rpc::__private::DeclaredParts::Fields(
                     &[
                         facade::rpc::__private::DeclaredField {
                             name: "",
+                            rust_name: "",
+                            docs: "",
+                            deprecated: facade::rpc::__private::Option::None,
                             aliases: &[],
                             has_default: false,
+                            is_opaque: false,
                         },
                         facade::rpc::__private::DeclaredField {
                             name: "",
+                            rust_name: "",
+                            docs: "",
+                            deprecated: facade::rpc::__private::Option::None,
                             aliases: &[],
                             has_default: false,
+                            is_opaque: false,
                         },
                     ],
                 ),
@@ -205,6 +233,23 @@ impl ::rpc_core::Pipelined for Meters {
             at: __rpc_at,
             values: ::rpc_core::__private::PhantomData,
         }
+    }
+}
+#[automatically_derived]
+#[allow(deprecated)]
+impl ::rpc_core::__private::Declared for Meters {
+    fn declare(__rpc_found: &mut ::rpc_core::__private::Declarations) {
+        if ::rpc_core::__private::Declarations::add::<
+            Self,
+        >(
+            __rpc_found,
+            ::rpc_core::__private::Declaration {
+                name: "Meters",
+                docs: "",
+                deprecated: ::rpc_core::__private::Option::None,
+                parts: ::rpc_core::__private::DeclaredParts::Another,
+            },
+        ) {}
     }
 }
 ///The parts of a promised [`Page`].
@@ -275,12 +320,18 @@ where
             __rpc_found,
             ::rpc_core::__private::Declaration {
                 name: "Page",
+                docs: "",
+                deprecated: ::rpc_core::__private::Option::None,
                 parts: ::rpc_core::__private::DeclaredParts::Fields(
                     &[
                         ::rpc_core::__private::DeclaredField {
                             name: "items",
+                            rust_name: "items",
+                            docs: "",
+                            deprecated: ::rpc_core::__private::Option::None,
                             aliases: &[],
                             has_default: false,
+                            is_opaque: false,
                         },
                     ],
                 ),
@@ -342,6 +393,8 @@ impl ::rpc_core::__private::Declared for Unit {
             __rpc_found,
             ::rpc_core::__private::Declaration {
                 name: "Unit",
+                docs: "",
+                deprecated: ::rpc_core::__private::Option::None,
                 parts: ::rpc_core::__private::DeclaredParts::Fields(&[]),
             },
         ) {}

@@ -1,5 +1,6 @@
 // Every word of generated code. `UPDATE_EXPANSIONS=1` writes them anew.
 take! {
+    Another
     Arc
     ArgumentDescriptor
     ArgumentReader
@@ -129,11 +130,13 @@ take! {
     incoming
     index
     into_client
+    is_opaque
     is_other
     key
     len
     limit
     local
+    message
     metadata
     method
     methods
@@ -163,6 +166,7 @@ take! {
     run_batch
     run_batch_with_context
     run_with_context
+    rust_name
     same
     send
     send_oneway
