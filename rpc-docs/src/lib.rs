@@ -2,7 +2,9 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails where it unwraps in vain"))]
 
+mod api;
 pub mod description;
 pub mod json;
 
+pub use api::Api;
 pub use description::{Description, DescriptionError};
