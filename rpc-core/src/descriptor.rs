@@ -6,7 +6,10 @@ use std::sync::OnceLock;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::layout::{self, Layout, declared::Declarations};
+use crate::{
+    compatibility::MethodVersion,
+    layout::{self, Layout, declared::Declarations},
+};
 
 /// One service: a trait under `#[rpc]`.
 #[derive(Debug)]
@@ -196,6 +199,12 @@ impl MethodDescriptor {
             let problems = self.find_problems(&arguments, &result, error.as_ref());
             Signature { arguments, result, error, fingerprint, problems }
         })
+    }
+
+    /// What the other side's version of it is compared with.
+    pub fn version(&self) -> MethodVersion {
+        let signature = self.signature();
+        MethodVersion { fingerprint: signature.fingerprint, is_callable: signature.problems.is_empty() }
     }
 
     /// The services whose objects it takes and returns.

@@ -27,6 +27,7 @@ mod args;
 mod batch;
 pub mod close_codes;
 mod codec;
+pub mod compatibility;
 mod context;
 mod descriptor;
 mod dispatch;
