@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 mod reading;
+mod rust;
 
 pub use reading::DescriptionError;
 
@@ -478,3 +479,6 @@ impl Content {
         }
     }
 }
+
+#[cfg(test)]
+mod tests; // description/tests.rs: editing tests does not rebuild the library

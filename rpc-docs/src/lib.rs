@@ -3,7 +3,9 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails where it unwraps in vain"))]
 
 mod api;
+pub mod compare;
 pub mod description;
+pub mod guard;
 pub mod json;
 
 pub use api::Api;

@@ -8,6 +8,7 @@ mod attacks_layouts;
 mod batch;
 mod busy_poll;
 mod calls;
+mod changes;
 mod endings;
 mod generated;
 mod limits;
