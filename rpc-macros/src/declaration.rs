@@ -121,11 +121,8 @@ pub(crate) fn collect(ty: &Type, into: &mut Vec<Type>) {
     match ty {
         Type::Path(path) => {
             let segments = &path.path.segments;
-            let is_plain = path.qself.is_none()
-                && segments.len() == 1
-                && segments.iter().all(|only| PLAIN.iter().any(|plain| only.ident == plain));
             let is_known = || into.iter().any(|known| readable(known) == readable(ty));
-            if !is_plain && !is_known() {
+            if !is_plain(ty) && !is_known() {
                 into.push(ty.clone());
             }
             for segment in segments {
@@ -154,6 +151,15 @@ pub(crate) fn collect(ty: &Type, into: &mut Vec<Type>) {
         // What else there is does not travel.
         _ => {}
     }
+}
+
+/// Whether a type is written by the name of one of the standard library's.
+pub(crate) fn is_plain(ty: &Type) -> bool {
+    let Type::Path(path) = ty else { return false };
+    let segments = &path.path.segments;
+    path.qself.is_none()
+        && segments.len() == 1
+        && segments.iter().all(|only| PLAIN.iter().any(|plain| only.ident == plain))
 }
 
 /// Whether a type is written as one identifier that is so.
