@@ -195,3 +195,28 @@ async fn a_change_of_a_callback_breaks_servers_that_call_clients() {
     let happened = hub.subscribe(v1::ListenerClient::local(v1::Implementation)).await.unwrap();
     assert_eq!(happened, format!("{mismatch:?}"));
 }
+
+#[test]
+fn the_guide_says_of_each_kind_what_happens() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let guide = std::fs::read_to_string(folder.join("../docs/evolving.md")).unwrap();
+    let (_, kinds) = guide.split_once("## Kinds of change").unwrap();
+    let mut told = BTreeSet::new();
+    for section in kinds.split("\n### ").skip(1) {
+        let (title, text) = section.split_once('\n').unwrap();
+        let name = title.to_lowercase().replace(' ', "_");
+        let snapshot = std::fs::read_to_string(folder.join(format!("src/changes/{name}.txt"))).unwrap();
+        let (verdict, _) = snapshot.split_once(':').unwrap();
+        let claim = format!("**{}.**", if verdict == "BREAKING" { "Breaking" } else { "Compatible" });
+        assert!(text.trim_start().starts_with(&claim), "{title}: {claim}");
+        told.insert(name);
+    }
+    let files = std::fs::read_dir(folder.join("src/changes")).unwrap();
+    let files = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let tested: BTreeSet<String> =
+        files.filter_map(|file| file.strip_suffix(".txt").map(str::to_owned)).collect();
+    let others = ["answer_where_there_was_none", "callback"].map(str::to_owned).into();
+    let untold: Vec<_> =
+        tested.difference(&told).filter(|kind| !BTreeSet::contains(&others, *kind)).collect();
+    assert!(untold.is_empty(), "the guide leaves out {untold:?}");
+}
