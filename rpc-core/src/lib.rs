@@ -82,7 +82,7 @@ pub use stub::{NotSent, ServiceClient, join_all};
 /// What types under [`data`] are declared to be, doc comments included: for tools that document an API.
 pub mod declared {
     pub use crate::layout::declared::{
-        Declaration, Declarations, DeclaredField, DeclaredParts, DeclaredVariant,
+        About, Declaration, Declarations, DeclaredField, DeclaredParts, DeclaredVariant, Remark,
     };
 }
 
@@ -134,7 +134,7 @@ pub mod __private {
         dispatch::{ArgumentError, ArgumentReader, Decode, Incoming, Reply},
         layout::declared::{
             ByDeclaration, ByLayout, ByNoLayout, ByNothing, Declaration, Declarations, Declared,
-            DeclaredField, DeclaredParts, DeclaredVariant, Element, Witness,
+            DeclaredField, DeclaredParts, DeclaredVariant, Element, Remark, Witness,
         },
         object::{deserialize as deserialize_object, serialize as serialize_object},
         pipeline::PipeAt,

@@ -21,7 +21,7 @@ use crate::{
 /// impl Declared for User {
 ///     fn declare(found: &mut Declarations) {
 ///         const FIELDS: &[DeclaredField] = &[DeclaredField { name: "id", … }, DeclaredField { name: "nom", … }];
-///         let declaration = Declaration { name: "User", docs: "", deprecated: None, parts: DeclaredParts::Fields(FIELDS) };
+///         let declaration = Declaration { name: "User", docs: &[], remarks: &[(2usize, RustName("name"))], parts: DeclaredParts::Fields(FIELDS) };
 ///         if found.add::<Self>(declaration) {
 ///             (&Witness::<UserId>::new()).__rpc_declare(found);
 ///         }
@@ -35,26 +35,28 @@ pub(crate) fn render(runtime: &Runtime, input: &DeriveInput) -> Option<TokenStre
     let is_another = is_another.into_iter().any(|option| container.has(option));
     let private = runtime.private();
     let ident = &input.ident;
+    let mut about = About::new(&private);
+    about.part(&input.attrs);
     let parts = match &input.data {
         _ if is_another => quote!(#private::DeclaredParts::Another),
         Data::Struct(data) => {
             let rule = container.read_name("rename_all");
-            let fields = render_fields(&private, &data.fields, rule.as_deref());
+            let fields = render_fields(&mut about, &data.fields, rule.as_deref());
             quote!(#private::DeclaredParts::Fields(&[#(#fields),*]))
         }
         Data::Enum(data) => {
-            let variants = data
+            let variants: Vec<_> = data
                 .variants
                 .iter()
                 .zip(0_u32..)
-                .filter_map(|(variant, index)| render_variant(&private, &container, variant, index));
+                .filter_map(|(variant, index)| render_variant(&mut about, &container, variant, index))
+                .collect();
             quote!(#private::DeclaredParts::Variants(&[#(#variants),*]))
         }
         Data::Union(_) => return None,
     };
     let name = ident.unraw().to_string();
-    let docs = attributes::docs_text(&input.attrs);
-    let deprecated = optional(&private, attributes::deprecation(&input.attrs));
+    let (docs, remarks) = about.render();
     let found = local("found");
     let mut types = Vec::new();
     for field in all_fields(&input.data) {
@@ -78,7 +80,7 @@ pub(crate) fn render(runtime: &Runtime, input: &DeriveInput) -> Option<TokenStre
         #[allow(deprecated)]
         impl #impl_generics #private::Declared for #ident #type_generics #where_clause {
             fn declare(#found: &mut #private::Declarations) {
-                if #private::Declarations::add::<Self>(#found, #private::Declaration { name: #name, docs: #docs, deprecated: #deprecated, parts: #parts }) {
+                if #private::Declarations::add::<Self>(#found, #private::Declaration { name: #name, docs: #docs, remarks: #remarks, parts: #parts }) {
                     #witnesses
                 }
             }
@@ -229,75 +231,69 @@ fn all_fields(data: &Data) -> Vec<&syn::Field> {
     }
 }
 
-fn render_fields(private: &TokenStream, fields: &Fields, rule: Option<&str>) -> Vec<TokenStream> {
+fn render_fields(about: &mut About<'_>, fields: &Fields, rule: Option<&str>) -> Vec<TokenStream> {
+    let private = about.private;
     let one = |field: &syn::Field| {
         let options = SerdeOptions::read(&field.attrs);
         if options.is_skipped() {
             return None;
         }
+        about.part(&field.attrs);
         let name = field.ident.as_ref().map(|ident| {
             let own = ident.unraw().to_string();
-            options
+            let name = options
                 .read_name("rename")
-                .unwrap_or_else(|| rule.map_or(own.clone(), |rule| of_field(&own, rule)))
+                .unwrap_or_else(|| rule.map_or(own.clone(), |rule| of_field(&own, rule)));
+            about.rust_name(&own, &name);
+            name
         });
+        if options.is_opaque() {
+            about.remark(quote!(Opaque));
+        }
         let name = name.unwrap_or_default();
-        let rust_name = field.ident.as_ref().map(|ident| ident.unraw().to_string()).unwrap_or_default();
-        let docs = attributes::docs_text(&field.attrs);
-        let deprecated = optional(private, attributes::deprecation(&field.attrs));
         let aliases = options.texts("alias");
         let has_default = options.has("default");
-        let is_opaque = options.is_opaque();
-        Some(quote! {
-            #private::DeclaredField {
-                name: #name,
-                rust_name: #rust_name,
-                docs: #docs,
-                deprecated: #deprecated,
-                aliases: &[#(#aliases),*],
-                has_default: #has_default,
-                is_opaque: #is_opaque,
-            }
-        })
+        Some(
+            quote!(#private::DeclaredField { name: #name, aliases: &[#(#aliases),*], has_default: #has_default }),
+        )
     };
     fields.iter().filter_map(one).collect()
 }
 
 fn render_variant(
-    private: &TokenStream,
+    about: &mut About<'_>,
     container: &SerdeOptions,
     variant: &syn::Variant,
     index: u32,
 ) -> Option<TokenStream> {
+    let private = about.private;
     let options = SerdeOptions::read(&variant.attrs);
     if options.is_skipped() {
         return None;
     }
+    about.part(&variant.attrs);
     let own = variant.ident.unraw().to_string();
     let rule = container.read_name("rename_all");
     let name = options
         .read_name("rename")
         .unwrap_or_else(|| rule.as_deref().map_or(own.clone(), |rule| of_variant(&own, rule)));
-    let docs = attributes::docs_text(&variant.attrs);
-    let deprecated = optional(private, attributes::deprecation(&variant.attrs));
-    let message = optional(private, error_message(&variant.attrs));
+    about.rust_name(&own, &name);
+    if let Some(message) = error_message(&variant.attrs) {
+        about.remark(quote!(Message(#message)));
+    }
     let aliases = options.texts("alias");
     let is_other = options.has("other");
     let field_rule = options.read_name("rename_all").or_else(|| container.read_name("rename_all_fields"));
     let fields = match options.is_opaque() {
         true => quote!(#private::Option::None),
         false => {
-            let fields = render_fields(private, &variant.fields, field_rule.as_deref());
+            let fields = render_fields(about, &variant.fields, field_rule.as_deref());
             quote!(#private::Option::Some(&[#(#fields),*]))
         }
     };
     Some(quote! {
         #private::DeclaredVariant {
             name: #name,
-            rust_name: #own,
-            docs: #docs,
-            deprecated: #deprecated,
-            message: #message,
             aliases: &[#(#aliases),*],
             index: #index,
             is_other: #is_other,
@@ -306,10 +302,47 @@ fn render_variant(
     })
 }
 
-fn optional(private: &TokenStream, text: Option<String>) -> TokenStream {
-    match text {
-        Some(text) => quote!(#private::Option::Some(#text)),
-        None => quote!(#private::Option::None),
+/// What people are told of a type and its parts, in the order of their numbers: few tokens, because most say nothing unusual.
+struct About<'a> {
+    private: &'a TokenStream,
+    docs: Vec<TokenStream>,
+    remarks: Vec<TokenStream>,
+}
+
+impl<'a> About<'a> {
+    fn new(private: &'a TokenStream) -> Self {
+        Self { private, docs: Vec::new(), remarks: Vec::new() }
+    }
+
+    /// The next part, with its attributes.
+    fn part(&mut self, attributes: &[Attribute]) {
+        self.docs.push(attributes::docs_text(attributes));
+        if let Some(note) = attributes::deprecation(attributes) {
+            self.remark(quote!(Deprecated(#note)));
+        }
+    }
+
+    fn rust_name(&mut self, own: &str, name: &str) {
+        if own != name {
+            self.remark(quote!(RustName(#own)));
+        }
+    }
+
+    /// Something about the part that came last.
+    fn remark(&mut self, remark: TokenStream) {
+        let (private, part) = (self.private, self.docs.len().saturating_sub(1));
+        self.remarks.push(quote!((#part, #private::Remark::#remark)));
+    }
+
+    /// Input: a commented struct whose second field is renamed.
+    /// Output: `&["Somebody."]` and `&[(2usize, Remark::RustName("name"))]`.
+    fn render(mut self) -> (TokenStream, TokenStream) {
+        let is_silent = |docs: &TokenStream| docs.to_string() == "\"\"";
+        while self.docs.last().is_some_and(is_silent) {
+            self.docs.pop();
+        }
+        let Self { docs, remarks, .. } = self;
+        (quote!(&[#(#docs),*]), quote!(&[#(#remarks),*]))
     }
 }
 

@@ -23,12 +23,59 @@ use super::{Field, Layout, Node, Variant, is_among, trace::Traced};
 pub struct Declaration {
     /// The type's name in Rust.
     pub name: &'static str,
-    /// Its doc comment.
+    /// The doc comments of the type and its parts, by their numbers; behind the last that has one, none.
+    ///
+    /// The type is number 0. Fields follow in their order; of an enum, each variant and its fields.
+    pub docs: &'static [&'static str],
+    /// What else is unusual about the type or its parts, by their numbers.
+    pub remarks: &'static [(usize, Remark)],
+    /// Its parts.
+    pub parts: DeclaredParts,
+}
+
+/// Something unusual about a type, a field or a variant.
+#[derive(Debug, Clone, Copy)]
+pub enum Remark {
+    /// `#[deprecated]` with its note; empty when it has none.
+    Deprecated(&'static str),
+    /// The name in Rust, where serde has another.
+    RustName(&'static str),
+    /// What `#[error("…")]` says of a variant.
+    Message(&'static str),
+    /// The field's bytes are other than those of its type (`#[serde(with)]`): promises of it have no parts.
+    Opaque,
+}
+
+/// What people are told of a type, a field or a variant.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct About {
+    /// The doc comment.
     pub docs: &'static str,
     /// The note of `#[deprecated]`; empty when it has none.
     pub deprecated: Option<&'static str>,
-    /// Its parts.
-    pub parts: DeclaredParts,
+    /// The name in Rust, where serde has another.
+    pub rust_name: Option<&'static str>,
+    /// What `#[error("…")]` says of a variant.
+    pub message: Option<&'static str>,
+    /// The field's bytes are other than those of its type.
+    pub is_opaque: bool,
+}
+
+impl Declaration {
+    /// What people are told of the type (number 0) or a part of it.
+    pub fn about(&self, part: usize) -> About {
+        let mut about = About { docs: self.docs.get(part).copied().unwrap_or_default(), ..About::default() };
+        for (_, remark) in self.remarks.iter().filter(|(number, _)| *number == part) {
+            match remark {
+                Remark::Deprecated(note) => about.deprecated = Some(note),
+                Remark::RustName(name) => about.rust_name = Some(name),
+                Remark::Message(message) => about.message = Some(message),
+                Remark::Opaque => about.is_opaque = true,
+            }
+        }
+        about
+    }
 }
 
 /// The parts of a declared type.
@@ -47,18 +94,10 @@ pub enum DeclaredParts {
 pub struct DeclaredField {
     /// The name that serde reads; empty where fields have none.
     pub name: &'static str,
-    /// The name in Rust; empty where fields have none.
-    pub rust_name: &'static str,
-    /// Its doc comment.
-    pub docs: &'static str,
-    /// The note of `#[deprecated]`; empty when it has none.
-    pub deprecated: Option<&'static str>,
     /// Other names that it is read by where names are.
     pub aliases: &'static [&'static str],
     /// It has `#[serde(default)]`, which counts where names are read.
     pub has_default: bool,
-    /// Its bytes are other than those of its type (`#[serde(with)]`): promises of it have no parts.
-    pub is_opaque: bool,
 }
 
 /// A variant as it is declared.
@@ -66,14 +105,6 @@ pub struct DeclaredField {
 pub struct DeclaredVariant {
     /// The name that serde reads.
     pub name: &'static str,
-    /// The name in Rust.
-    pub rust_name: &'static str,
-    /// Its doc comment.
-    pub docs: &'static str,
-    /// The note of `#[deprecated]`; empty when it has none.
-    pub deprecated: Option<&'static str>,
-    /// What `#[error("…")]` says of it.
-    pub message: Option<&'static str>,
     /// Other names that it is read by where names are.
     pub aliases: &'static [&'static str],
     /// The number that it is written with, and that promises of its fields use.

@@ -11,7 +11,6 @@ use rpc_core::{
 };
 use rustc_hash::FxHashMap;
 
-use super::other_name;
 use crate::description::{Content, Field, Shape, Type, TypeDefinition, Value, Variant};
 
 mod naming;
@@ -41,6 +40,15 @@ struct Reading<'l> {
     declarations: Declarations,
     /// Types without a declaration that were defined of it: they may look otherwise in JSON.
     foreign: Vec<(TypeId, String)>,
+}
+
+/// The declared fields of a struct or variant.
+#[derive(Clone, Copy)]
+struct Fields<'d> {
+    declaration: &'d Declaration,
+    /// The number of the first among the parts of the declaration.
+    first: usize,
+    fields: &'static [DeclaredField],
 }
 
 impl<'a> Types<'a> {
@@ -165,22 +173,22 @@ impl<'a> Types<'a> {
             reading.foreign.push((rust.id, name.clone()));
         }
         let shape = self.shape(reading, node, declaration.as_ref());
+        let about = declaration.map(|declaration| declaration.about(0)).unwrap_or_default();
         let schema = rust.and_then(|rust| self.schemas.iter().find(|(ty, _)| *ty == rust.id));
         self.definitions.push(TypeDefinition {
             name: name.clone(),
             path: path.into(),
-            docs: declaration.map(|declaration| declaration.docs).unwrap_or_default().into(),
+            docs: about.docs.into(),
             shape,
             json: None,
             schema: schema.map(|(_, schema)| schema.clone()),
-            deprecated: declaration.and_then(|declaration| declaration.deprecated).map(Into::into),
+            deprecated: about.deprecated.map(Into::into),
             pipelined: declaration.is_some_and(|declaration| is_pipelined(&declaration)),
         });
         Type::Ref(name)
     }
 
     fn shape(&mut self, reading: &mut Reading<'_>, node: usize, declaration: Option<&Declaration>) -> Shape {
-        let declared = declaration.map(|declaration| declaration.parts);
         match &reading.nodes[node] {
             Node::Leaf(Leaf::Unit) => Shape::Unit,
             Node::Leaf(leaf) => Shape::Opaque { reads: Some(primitive(*leaf)) },
@@ -189,10 +197,10 @@ impl<'a> Types<'a> {
             Node::Unreached(part) => Shape::Unknown(part.why.clone()),
             Node::Newtype { inner, .. } => Shape::Newtype(self.read(reading, *inner)),
             Node::Product { fields, .. } => {
-                let declared = match declared {
-                    Some(DeclaredParts::Fields(declared)) => declared,
-                    _ => &[],
-                };
+                let declared = declaration.and_then(|declaration| match declaration.parts {
+                    DeclaredParts::Fields(fields) => Some(Fields { declaration, first: 1, fields }),
+                    _ => None,
+                });
                 match self.content(reading, fields, declared) {
                     Content::Newtype(only) => Shape::Tuple(vec![only]),
                     Content::Tuple(elements) => Shape::Tuple(elements),
@@ -202,14 +210,7 @@ impl<'a> Types<'a> {
             }
             Node::Enum { variants, .. } if variants.is_empty() => Shape::Never,
             Node::Enum { variants, .. } => {
-                let declared = match declared {
-                    Some(DeclaredParts::Variants(declared)) => declared,
-                    _ => &[],
-                };
-                let variant = |(index, variant)| {
-                    let declared = declared.iter().find(|declared| declared.index as usize == index);
-                    self.variant(reading, variant, index, declared)
-                };
+                let variant = |(index, variant)| self.variant(reading, variant, index, declaration);
                 Shape::Enum(variants.iter().enumerate().map(variant).collect())
             }
             _ => Shape::Never,
@@ -221,26 +222,31 @@ impl<'a> Types<'a> {
         reading: &mut Reading<'_>,
         traced: &rpc_core::Variant<usize>,
         index: usize,
-        declared: Option<&DeclaredVariant>,
+        declaration: Option<&Declaration>,
     ) -> Variant {
+        let declared = declaration.and_then(|declaration| find_variant(declaration, index));
         let name = match (declared, traced.name) {
-            (Some(declared), _) => declared.name.to_owned(),
+            (Some((declared, _)), _) => declared.name.to_owned(),
             (None, "") => index.to_string(),
             (None, name) => name.to_owned(),
         };
-        let fields = declared.and_then(|declared| declared.fields).unwrap_or_default();
+        let about = declaration.zip(declared).map(|(declaration, (_, part))| declaration.about(part));
+        let about = about.unwrap_or_default();
+        let fields = declaration.zip(declared).and_then(|(declaration, (variant, part))| {
+            Some(Fields { declaration, first: part + 1, fields: variant.fields? })
+        });
         let content = match &traced.fields {
             Some(traced) => self.content(reading, traced, fields),
             None => Content::Unreadable,
         };
         Variant {
-            rust_name: declared.and_then(|declared| other_name(declared.rust_name, &name)),
-            docs: declared.map(|declared| declared.docs).unwrap_or_default().into(),
-            message: declared.and_then(|declared| declared.message).map(Into::into),
+            rust_name: about.rust_name.map(Into::into),
+            docs: about.docs.into(),
+            message: about.message.map(Into::into),
             content,
-            aliases: owned(declared.map(|declared| declared.aliases)),
-            is_other: declared.is_some_and(|declared| declared.is_other),
-            deprecated: declared.and_then(|declared| declared.deprecated).map(Into::into),
+            aliases: owned(declared.map(|(declared, _)| declared.aliases)),
+            is_other: declared.is_some_and(|(declared, _)| declared.is_other),
+            deprecated: about.deprecated.map(Into::into),
             name,
         }
     }
@@ -249,10 +255,10 @@ impl<'a> Types<'a> {
         &mut self,
         reading: &mut Reading<'_>,
         traced: &[rpc_core::Field<usize>],
-        declared: &'static [DeclaredField],
+        declared: Option<Fields<'_>>,
     ) -> Content {
         // Where they disagree the method has a problem, which is told.
-        let declared = if declared.len() == traced.len() { declared } else { &[] };
+        let declared = declared.filter(|declared| declared.fields.len() == traced.len());
         match traced {
             [] => Content::Unit,
             [only] if only.name.is_empty() => Content::Newtype(self.read(reading, only.layout)),
@@ -260,7 +266,7 @@ impl<'a> Types<'a> {
                 Content::Tuple(traced.iter().map(|field| self.read(reading, field.layout)).collect())
             }
             _ => {
-                let field = |(index, field)| self.field(reading, field, declared.get(index));
+                let field = |(index, field)| self.field(reading, field, index, declared);
                 Content::Struct(traced.iter().enumerate().map(field).collect())
             }
         }
@@ -270,18 +276,21 @@ impl<'a> Types<'a> {
         &mut self,
         reading: &mut Reading<'_>,
         traced: &rpc_core::Field<usize>,
-        declared: Option<&DeclaredField>,
+        index: usize,
+        declared: Option<Fields<'_>>,
     ) -> Field {
-        let name = declared.map_or(traced.name, |declared| declared.name);
+        let about = declared.map(|declared| declared.declaration.about(declared.first + index));
+        let about = about.unwrap_or_default();
+        let declared = declared.map(|declared| &declared.fields[index]);
         Field {
-            name: name.into(),
-            rust_name: declared.and_then(|declared| other_name(declared.rust_name, name)),
-            docs: declared.map(|declared| declared.docs).unwrap_or_default().into(),
+            name: declared.map_or(traced.name, |declared| declared.name).into(),
+            rust_name: about.rust_name.map(Into::into),
+            docs: about.docs.into(),
             ty: self.read(reading, traced.layout),
             has_default: declared.is_some_and(|declared| declared.has_default),
-            is_opaque: declared.is_some_and(|declared| declared.is_opaque),
+            is_opaque: about.is_opaque,
             aliases: owned(declared.map(|declared| declared.aliases)),
-            deprecated: declared.and_then(|declared| declared.deprecated).map(Into::into),
+            deprecated: about.deprecated.map(Into::into),
         }
     }
 
@@ -310,12 +319,27 @@ impl<'a> Types<'a> {
     }
 }
 
+/// The variant of this index, and its number among the parts of the declaration.
+fn find_variant(declaration: &Declaration, index: usize) -> Option<(&'static DeclaredVariant, usize)> {
+    let DeclaredParts::Variants(variants) = declaration.parts else { return None };
+    let mut part = 1;
+    for variant in variants {
+        if variant.index as usize == index {
+            return Some((variant, part));
+        }
+        part += 1 + variant.fields.map_or(0, <[_]>::len);
+    }
+    None
+}
+
 /// Whether promises of its parts can be had.
 fn is_pipelined(declaration: &Declaration) -> bool {
     match declaration.parts {
-        DeclaredParts::Fields(fields) => {
-            fields.iter().all(|field| !field.is_opaque || !field.name.is_empty())
-        }
+        // A named field without a promise is marked; an unnamed one cannot be.
+        DeclaredParts::Fields(fields) => fields
+            .iter()
+            .enumerate()
+            .all(|(index, field)| !field.name.is_empty() || !declaration.about(index + 1).is_opaque),
         DeclaredParts::Variants(_) => true,
         DeclaredParts::Another => false,
     }

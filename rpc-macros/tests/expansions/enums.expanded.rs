@@ -159,16 +159,12 @@ impl<T> ::rpc_core::__private::Declared for Shape<T> {
             __rpc_found,
             ::rpc_core::__private::Declaration {
                 name: "Shape",
-                docs: "",
-                deprecated: ::rpc_core::__private::Option::None,
+                docs: &["", "", "A round one.", "", "", "How wide."],
+                remarks: &[],
                 parts: ::rpc_core::__private::DeclaredParts::Variants(
                     &[
                         ::rpc_core::__private::DeclaredVariant {
                             name: "Empty",
-                            rust_name: "Empty",
-                            docs: "",
-                            deprecated: ::rpc_core::__private::Option::None,
-                            message: ::rpc_core::__private::Option::None,
                             aliases: &[],
                             index: 0u32,
                             is_other: false,
@@ -176,10 +172,6 @@ impl<T> ::rpc_core::__private::Declared for Shape<T> {
                         },
                         ::rpc_core::__private::DeclaredVariant {
                             name: "Circle",
-                            rust_name: "Circle",
-                            docs: "A round one.",
-                            deprecated: ::rpc_core::__private::Option::None,
-                            message: ::rpc_core::__private::Option::None,
                             aliases: &[],
                             index: 1u32,
                             is_other: false,
@@ -187,22 +179,14 @@ impl<T> ::rpc_core::__private::Declared for Shape<T> {
                                 &[
                                     ::rpc_core::__private::DeclaredField {
                                         name: "",
-                                        rust_name: "",
-                                        docs: "",
-                                        deprecated: ::rpc_core::__private::Option::None,
                                         aliases: &[],
                                         has_default: false,
-                                        is_opaque: false,
                                     },
                                 ],
                             ),
                         },
                         ::rpc_core::__private::DeclaredVariant {
                             name: "HTTPBox",
-                            rust_name: "HTTPBox",
-                            docs: "",
-                            deprecated: ::rpc_core::__private::Option::None,
-                            message: ::rpc_core::__private::Option::None,
                             aliases: &[],
                             index: 2u32,
                             is_other: false,
@@ -210,31 +194,19 @@ impl<T> ::rpc_core::__private::Declared for Shape<T> {
                                 &[
                                     ::rpc_core::__private::DeclaredField {
                                         name: "width",
-                                        rust_name: "width",
-                                        docs: "How wide.",
-                                        deprecated: ::rpc_core::__private::Option::None,
                                         aliases: &[],
                                         has_default: false,
-                                        is_opaque: false,
                                     },
                                     ::rpc_core::__private::DeclaredField {
                                         name: "height",
-                                        rust_name: "height",
-                                        docs: "",
-                                        deprecated: ::rpc_core::__private::Option::None,
                                         aliases: &[],
                                         has_default: false,
-                                        is_opaque: false,
                                     },
                                 ],
                             ),
                         },
                         ::rpc_core::__private::DeclaredVariant {
                             name: "Own",
-                            rust_name: "Own",
-                            docs: "",
-                            deprecated: ::rpc_core::__private::Option::None,
-                            message: ::rpc_core::__private::Option::None,
                             aliases: &[],
                             index: 3u32,
                             is_other: false,
@@ -242,10 +214,6 @@ impl<T> ::rpc_core::__private::Declared for Shape<T> {
                         },
                         ::rpc_core::__private::DeclaredVariant {
                             name: "Type",
-                            rust_name: "Type",
-                            docs: "",
-                            deprecated: ::rpc_core::__private::Option::None,
-                            message: ::rpc_core::__private::Option::None,
                             aliases: &[],
                             index: 4u32,
                             is_other: false,
@@ -253,12 +221,8 @@ impl<T> ::rpc_core::__private::Declared for Shape<T> {
                                 &[
                                     ::rpc_core::__private::DeclaredField {
                                         name: "",
-                                        rust_name: "",
-                                        docs: "",
-                                        deprecated: ::rpc_core::__private::Option::None,
                                         aliases: &[],
                                         has_default: false,
-                                        is_opaque: false,
                                     },
                                 ],
                             ),

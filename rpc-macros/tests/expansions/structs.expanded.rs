@@ -58,45 +58,29 @@ impl ::rpc_core::__private::Declared for User {
             __rpc_found,
             ::rpc_core::__private::Declaration {
                 name: "User",
-                docs: "",
-                deprecated: ::rpc_core::__private::Option::None,
+                docs: &["", "", "Their name."],
+                remarks: &[(3usize, ::rpc_core::__private::Remark::Opaque)],
                 parts: ::rpc_core::__private::DeclaredParts::Fields(
                     &[
                         ::rpc_core::__private::DeclaredField {
                             name: "id",
-                            rust_name: "id",
-                            docs: "",
-                            deprecated: ::rpc_core::__private::Option::None,
                             aliases: &[],
                             has_default: false,
-                            is_opaque: false,
                         },
                         ::rpc_core::__private::DeclaredField {
                             name: "type",
-                            rust_name: "type",
-                            docs: "Their name.",
-                            deprecated: ::rpc_core::__private::Option::None,
                             aliases: &[],
                             has_default: false,
-                            is_opaque: false,
                         },
                         ::rpc_core::__private::DeclaredField {
                             name: "since",
-                            rust_name: "since",
-                            docs: "",
-                            deprecated: ::rpc_core::__private::Option::None,
                             aliases: &[],
                             has_default: false,
-                            is_opaque: true,
                         },
                         ::rpc_core::__private::DeclaredField {
                             name: "friends",
-                            rust_name: "friends",
-                            docs: "",
-                            deprecated: ::rpc_core::__private::Option::None,
                             aliases: &[],
                             has_default: false,
-                            is_opaque: false,
                         },
                     ],
                 ),
@@ -167,27 +151,19 @@ impl facade::rpc::__private::Declared for Pair {
             __rpc_found,
             facade::rpc::__private::Declaration {
                 name: "Pair",
-                docs: "",
-                deprecated: facade::rpc::__private::Option::None,
+                docs: &[],
+                remarks: &[],
                 parts: facade::rpc::__private::DeclaredParts::Fields(
                     &[
                         facade::rpc::__private::DeclaredField {
                             name: "",
-                            rust_name: "",
-                            docs: "",
-                            deprecated: facade::rpc::__private::Option::None,
                             aliases: &[],
                             has_default: false,
-                            is_opaque: false,
                         },
                         facade::rpc::__private::DeclaredField {
                             name: "",
-                            rust_name: "",
-                            docs: "",
-                            deprecated: facade::rpc::__private::Option::None,
                             aliases: &[],
                             has_default: false,
-                            is_opaque: false,
                         },
                     ],
                 ),
@@ -245,8 +221,8 @@ impl ::rpc_core::__private::Declared for Meters {
             __rpc_found,
             ::rpc_core::__private::Declaration {
                 name: "Meters",
-                docs: "",
-                deprecated: ::rpc_core::__private::Option::None,
+                docs: &[],
+                remarks: &[],
                 parts: ::rpc_core::__private::DeclaredParts::Another,
             },
         ) {}
@@ -320,18 +296,14 @@ where
             __rpc_found,
             ::rpc_core::__private::Declaration {
                 name: "Page",
-                docs: "",
-                deprecated: ::rpc_core::__private::Option::None,
+                docs: &[],
+                remarks: &[],
                 parts: ::rpc_core::__private::DeclaredParts::Fields(
                     &[
                         ::rpc_core::__private::DeclaredField {
                             name: "items",
-                            rust_name: "items",
-                            docs: "",
-                            deprecated: ::rpc_core::__private::Option::None,
                             aliases: &[],
                             has_default: false,
-                            is_opaque: false,
                         },
                     ],
                 ),
@@ -393,8 +365,8 @@ impl ::rpc_core::__private::Declared for Unit {
             __rpc_found,
             ::rpc_core::__private::Declaration {
                 name: "Unit",
-                docs: "",
-                deprecated: ::rpc_core::__private::Option::None,
+                docs: &[],
+                remarks: &[],
                 parts: ::rpc_core::__private::DeclaredParts::Fields(&[]),
             },
         ) {}

@@ -15,15 +15,7 @@ enum Shape {
 }
 
 const fn field(name: &'static str) -> DeclaredField {
-    DeclaredField {
-        name,
-        rust_name: name,
-        docs: "",
-        deprecated: None,
-        aliases: &[],
-        has_default: false,
-        is_opaque: false,
-    }
+    DeclaredField { name, aliases: &[], has_default: false }
 }
 
 const fn variant(
@@ -31,17 +23,7 @@ const fn variant(
     index: u32,
     fields: Option<&'static [DeclaredField]>,
 ) -> DeclaredVariant {
-    DeclaredVariant {
-        name,
-        rust_name: name,
-        docs: "",
-        deprecated: None,
-        message: None,
-        aliases: &[],
-        index,
-        is_other: false,
-        fields,
-    }
+    DeclaredVariant { name, aliases: &[], index, is_other: false, fields }
 }
 
 const CIRCLE: DeclaredVariant = variant("Circle", 0, Some(&[field("at")]));
@@ -52,8 +34,8 @@ const SHORT_LINE: DeclaredVariant = variant("Line", 1, Some(&[field("")]));
 /// What is said of a vector of shapes where `T` is declared like this.
 fn said<T>(parts: DeclaredParts) -> Vec<String> {
     let mut found = Declarations::default();
-    assert!(found.add::<T>(Declaration { name: "T", docs: "", deprecated: None, parts }));
-    assert!(!found.add::<T>(Declaration { name: "T", docs: "", deprecated: None, parts }), "it is there");
+    assert!(found.add::<T>(Declaration { name: "T", docs: &[], remarks: &[], parts }));
+    assert!(!found.add::<T>(Declaration { name: "T", docs: &[], remarks: &[], parts }), "it is there");
     Layout::of_exchanged::<Vec<Shape>>("Vec<Shape>").disagreements(&found)
 }
 

@@ -39,6 +39,7 @@ take! {
     NotSent
     ObjectsCache
     Ok
+    Opaque
     Option
     Output
     PagePipe
@@ -49,6 +50,7 @@ take! {
     Pipeline
     Pipelined
     Promise
+    Remark
     Reply
     Result
     Send
@@ -130,13 +132,11 @@ take! {
     incoming
     index
     into_client
-    is_opaque
     is_other
     key
     len
     limit
     local
-    message
     metadata
     method
     methods
@@ -159,6 +159,7 @@ take! {
     put_into
     reader
     released
+    remarks
     result
     row
     rpc_core
