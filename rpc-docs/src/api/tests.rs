@@ -270,3 +270,68 @@ fn limits_are_told_in_words() {
     assert_eq!(calls.value, "256 calls");
     assert_eq!(description.limits[0].value, "8 MiB");
 }
+
+#[test]
+fn services_of_clients_are_roots_too() {
+    let description =
+        Api::new("", "").service::<DirectoryClient>().client_service::<WatcherClient>().describe();
+    let side = |name: &str| {
+        let service = description.service(name).unwrap();
+        (service.is_root, service.implemented_by)
+    };
+    assert_eq!(side("people"), (true, Side::Server));
+    assert_eq!(side("Watcher"), (true, Side::Client));
+    let description =
+        Api::new("", "").service::<WatcherClient>().client_service::<WatcherClient>().describe();
+    assert_eq!(description.service("Watcher").unwrap().implemented_by, Side::Both);
+    // Questions come from whoever watches; subscriptions are handed to them.
+    assert_eq!(description.service("Question").unwrap().implemented_by, Side::Both);
+}
+
+#[rpc]
+trait Broken {
+    async fn fine(&self) -> u8;
+    async fn any(&self, value: Any) -> u8;
+}
+
+/// Reads whatever comes.
+#[derive(serde::Serialize)]
+struct Any;
+
+impl<'de> serde::Deserialize<'de> for Any {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(serde::de::IgnoredAny).map(|_| Self)
+    }
+}
+
+#[test]
+fn a_method_that_cannot_be_called_says_why_and_is_described_alike_each_time() {
+    let describe = || Api::new("", "").service::<BrokenClient>().describe();
+    let description = describe();
+    assert_eq!(description, describe());
+    let [fine, any] = &description.services[0].methods[..] else { panic!("two methods") };
+    assert!(fine.problems.is_empty());
+    assert!(any.problems[0].contains("bincode cannot carry"), "{:?}", any.problems);
+    let Type::Ref(name) = &any.arguments[0].value.ty else { panic!("it has a name") };
+    assert_eq!(name, "Any");
+    let Shape::Unknown(why) = &definition(&description, "Any").shape else { panic!("it is not known") };
+    assert!(why.contains("cannot travel"), "{why}");
+    assert_eq!(Description::from_json(&description.to_json()).unwrap(), description);
+}
+
+#[cfg(feature = "schemars")]
+#[test]
+fn a_type_may_bring_a_schema_of_its_own() {
+    #[data]
+    #[derive(schemars::JsonSchema)]
+    struct Percent(#[schemars(range(min = 0, max = 100))] u8);
+
+    #[rpc]
+    trait Gauge {
+        async fn set(&self, value: Percent);
+    }
+
+    let description = Api::new("", "").service::<GaugeClient>().schema::<Percent>().describe();
+    let schema = definition(&description, "Percent").schema.as_ref().unwrap();
+    assert_eq!(schema["maximum"], 100, "{schema}");
+}
