@@ -6,6 +6,7 @@
 pub mod api;
 pub mod client;
 pub mod demonstration;
+pub mod docs;
 pub mod server;
 pub mod terminal;
 

@@ -6,13 +6,18 @@ use std::sync::OnceLock;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::layout::{self, Layout, declared::Declarations};
+use crate::{
+    compatibility::MethodVersion,
+    layout::{self, Layout, declared::Declarations},
+};
 
 /// One service: a trait under `#[rpc]`.
 #[derive(Debug)]
 pub struct ServiceDescriptor {
     /// The name on the wire: the trait's, or `#[rpc(name = "…")]`.
     pub name: &'static str,
+    /// The trait's name.
+    pub rust_name: &'static str,
     /// The trait's doc comment.
     pub docs: &'static str,
     /// Whether a call that waits for a promise holds back later calls (`#[rpc(ordered)]`).
@@ -40,6 +45,8 @@ impl ObjectsCache {
 pub struct MethodDescriptor {
     /// The name on the wire: the method's, or `#[rpc(name = "…")]`.
     pub name: &'static str,
+    /// The method's name in the trait.
+    pub rust_name: &'static str,
     /// The method's doc comment.
     pub docs: &'static str,
     /// The arguments that travel, in order; a context is not among them.
@@ -68,6 +75,7 @@ pub struct ValueDescriptor {
     /// The type as written in the trait.
     pub type_name: &'static str,
     layout: fn(&'static str) -> Layout,
+    text_layout: fn() -> Layout,
     /// Finds what the types in it are declared to be.
     declared: fn(&mut Declarations),
 }
@@ -104,7 +112,12 @@ impl ArgumentDescriptor {
 impl ValueDescriptor {
     #[doc(hidden)]
     pub const fn new<T: Serialize + DeserializeOwned>(type_name: &'static str) -> Self {
-        Self { type_name, layout: Layout::of_exchanged::<T>, declared: |_| () }
+        Self {
+            type_name,
+            layout: Layout::of_exchanged::<T>,
+            text_layout: Layout::of_text::<T>,
+            declared: |_| (),
+        }
     }
 
     #[doc(hidden)]
@@ -120,10 +133,16 @@ impl ValueDescriptor {
         problems
     }
 
-    fn declarations(&self) -> Declarations {
+    /// What the types in it are declared to be, those under `#[data]`.
+    pub fn declarations(&self) -> Declarations {
         let mut found = Declarations::default();
         (self.declared)(&mut found);
         found
+    }
+
+    /// Traces how the type is read from formats for people, like JSON.
+    pub fn text_layout(&self) -> Layout {
+        (self.text_layout)()
     }
 
     /// Traces the type's positional layout.
@@ -182,6 +201,12 @@ impl MethodDescriptor {
         })
     }
 
+    /// What the other side's version of it is compared with.
+    pub fn version(&self) -> MethodVersion {
+        let signature = self.signature();
+        MethodVersion { fingerprint: signature.fingerprint, is_callable: signature.problems.is_empty() }
+    }
+
     /// The services whose objects it takes and returns.
     pub(crate) fn objects(&self) -> impl Iterator<Item = &'static ServiceDescriptor> {
         let signature = self.signature();
@@ -236,6 +261,7 @@ impl MethodDescriptor {
 /// What stands for the built-in call that runs a map where a method is named.
 pub(crate) static MAP: MethodDescriptor = MethodDescriptor {
     name: "map",
+    rust_name: "map",
     docs: "",
     arguments: &[],
     result: ValueDescriptor::new::<()>("()"),

@@ -136,7 +136,7 @@ const PLAIN: MethodAttributes = MethodAttributes {
 macro_rules! method {
     ($name:literal, [$($argument:literal: $type:ty),*] -> $result:ty) => {
         MethodDescriptor {
-            name: $name,
+            name: $name, rust_name: $name,
             docs: "",
             arguments: &[$(ArgumentDescriptor::new::<$type>($argument, stringify!($type))),*],
             result: ValueDescriptor::new::<$result>(stringify!($result)),
@@ -153,6 +153,7 @@ type Structured = (u64, Option<u64>, Vec<u64>);
 
 static TEST: ServiceDescriptor = ServiceDescriptor {
     name: "Test",
+    rust_name: "Test",
     docs: "",
     ordered: false,
     methods: &TEST_METHODS,
@@ -167,6 +168,7 @@ static TEST_METHODS: [MethodDescriptor; 5] = [
 ];
 static ORDERED: ServiceDescriptor = ServiceDescriptor {
     name: "Ordered",
+    rust_name: "Ordered",
     docs: "",
     ordered: true,
     methods: &ORDERED_METHODS,
@@ -177,6 +179,7 @@ static ORDERED_METHODS: [MethodDescriptor; 1] = [method!("add", ["a": u64, "b": 
 /// At the root, and what its objects are.
 static THING: ServiceDescriptor = ServiceDescriptor {
     name: "Thing",
+    rust_name: "Thing",
     docs: "",
     ordered: false,
     methods: &THING_METHODS,

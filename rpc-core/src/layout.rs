@@ -53,13 +53,28 @@ pub struct Layout {
 struct Graph {
     nodes: Vec<Node<usize>>,
     /// Which types the first nodes are, if they were traced.
-    types: Vec<Option<TypeId>>,
+    types: Vec<Option<RustType>>,
     fingerprints: Fingerprints,
     /// How values of the outermost type are written otherwise than read.
     differences: Vec<String>,
     /// Values of all parts could be made up, to be written and compared.
     is_written: bool,
     outermost: usize,
+}
+
+/// A Rust type, as far as a program can know it of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RustType {
+    /// Its identity in this program.
+    pub id: TypeId,
+    /// Its name with its path. For people: two types can share one.
+    pub name: &'static str,
+}
+
+impl RustType {
+    fn of<T: ?Sized>() -> Self {
+        Self { id: typeid::of::<T>(), name: std::any::type_name::<T>() }
+    }
 }
 
 /// One node of a layout, as [`Layout::node`] shows it. `L` is how it refers to its parts.
@@ -251,6 +266,11 @@ impl Layout {
         Self::from(trace::trace_exchanged::<T>(written))
     }
 
+    /// The layout of `T` in formats for people, like JSON, where some types have another: a UUID is a text there.
+    pub fn of_text<T: DeserializeOwned>() -> Layout {
+        Self::from(trace::trace_text::<T>())
+    }
+
     fn new(nodes: Vec<Node<usize>>, root: usize) -> Self {
         let (types, differences) = (Vec::new(), Vec::new());
         Self::from(trace::Traced { nodes, root, types, differences, is_written: false })
@@ -273,6 +293,17 @@ impl Layout {
     /// The outermost node, for tools that print or draw layouts. Following a recursive layout has no end.
     pub fn node(&self) -> Node {
         self.graph.nodes[self.root].map(|root| Layout { graph: Arc::clone(&self.graph), root: *root })
+    }
+
+    /// All nodes, which refer to each other by their place in it, and the place of the outermost. For tools, which have to
+    /// find their way in recursive types.
+    pub fn nodes(&self) -> (&[Node<usize>], usize) {
+        (&self.graph.nodes, self.root)
+    }
+
+    /// The Rust type that a node of [`nodes`](Self::nodes) was traced of, if that is known.
+    pub fn rust_type(&self, node: usize) -> Option<RustType> {
+        self.graph.types.get(node).copied().flatten()
     }
 
     /// The layout of the part that a path selects, or `None` if the path does not fit.

@@ -27,6 +27,7 @@ mod args;
 mod batch;
 pub mod close_codes;
 mod codec;
+pub mod compatibility;
 mod context;
 mod descriptor;
 mod dispatch;
@@ -66,7 +67,7 @@ pub use error::{
     CallError, CloseReason, DecodeError, Delivery, ElementError, EncodeError, EncodedError, Refusal,
     SocketError, StopReason, StreamError, StreamStopped, Upstream, Violation,
 };
-pub use layout::{Field, Layout, Leaf, Node, ObjectService, Unreached, Variant};
+pub use layout::{Field, Layout, Leaf, Node, ObjectService, RustType, Unreached, Variant};
 pub use limits::{Limits, LimitsError};
 pub use never::Never;
 pub use path::{PATH_STEPS_MAX, Path, Step};
@@ -77,6 +78,13 @@ pub use session::SessionStats;
 pub use session_handle::SessionHandle;
 pub use stream::{Broadcast, Slow, StreamSender, Streaming};
 pub use stub::{NotSent, ServiceClient, join_all};
+
+/// What types under [`data`] are declared to be, doc comments included: for tools that document an API.
+pub mod declared {
+    pub use crate::layout::declared::{
+        About, Declaration, Declarations, DeclaredField, DeclaredParts, DeclaredVariant, Remark,
+    };
+}
 
 /// Waits for all of several promises or futures at once and gives a tuple of their results.
 ///
@@ -126,7 +134,7 @@ pub mod __private {
         dispatch::{ArgumentError, ArgumentReader, Decode, Incoming, Reply},
         layout::declared::{
             ByDeclaration, ByLayout, ByNoLayout, ByNothing, Declaration, Declarations, Declared,
-            DeclaredField, DeclaredParts, DeclaredVariant, Element, Witness,
+            DeclaredField, DeclaredParts, DeclaredVariant, Element, Remark, Witness,
         },
         object::{deserialize as deserialize_object, serialize as serialize_object},
         pipeline::PipeAt,

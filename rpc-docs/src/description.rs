@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 mod reading;
+mod rust;
 
 pub use reading::DescriptionError;
 
@@ -259,6 +260,9 @@ pub struct Field {
     /// It has `#[serde(default)]`: in JSON it may be left out.
     #[serde(default, skip_serializing_if = "is_false")]
     pub has_default: bool,
+    /// Its bytes are other than those of its type (`#[serde(with)]`): no promise of it can be passed on.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_opaque: bool,
     /// Other names that it is read by in JSON.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
@@ -475,3 +479,6 @@ impl Content {
         }
     }
 }
+
+#[cfg(test)]
+mod tests; // description/tests.rs: editing tests does not rebuild the library

@@ -3,10 +3,13 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails where it unwraps in vain"))]
 
 pub mod agents;
+mod api;
 pub mod asyncapi;
+pub mod compare;
 pub mod description;
 pub mod examples;
 pub mod flows;
+pub mod guard;
 pub mod json;
 pub mod json_schema;
 pub mod links;
@@ -20,4 +23,5 @@ pub mod typescript;
 #[cfg(test)]
 mod fixtures;
 
+pub use api::Api;
 pub use description::{Description, DescriptionError};

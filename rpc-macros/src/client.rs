@@ -2,13 +2,14 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::{Ident, ext::IdentExt};
+use syn::{Ident, Type, ext::IdentExt};
 
 use crate::{
     attributes::{self, Repeat},
-    descriptor,
-    model::{Method, Number, Service},
+    declaration, descriptor,
+    model::{Method, Number, Parameter, Service},
     names::local,
+    text::readable,
 };
 
 /// Input: `#[rpc] pub trait Chat { async fn count(&self) -> u64; }`
@@ -41,13 +42,15 @@ pub(crate) fn render(service: &Service) -> TokenStream {
     let local = render_local(service);
     let value = render_value(service);
     let descriptor = descriptor::render(service);
-    let docs = (!attributes::has_docs(&service.attributes)).then(|| {
-        let text = format!("A client of [`{}`].", ident.unraw());
-        quote!(#[doc = #text])
-    });
+    let docs = format!(
+        "A client of [`{}`]. A call is on its way when it is made and gives a promise; each argument is a value, or a promise of one.",
+        ident.unraw()
+    );
+    let paragraph = attributes::has_docs(&service.attributes).then(|| quote!(#[doc = ""]));
     quote! {
         #(#surface)*
-        #docs
+        #paragraph
+        #[doc = #docs]
         #visibility struct #client {
             stub: #private::Stub,
         }
@@ -192,8 +195,8 @@ fn render_method(service: &Service, method: &Method, number: &Number) -> TokenSt
     let private = runtime.private();
     let ident = &method.ident;
     let surface = attributes::repeated(&method.attributes, Repeat::Surface);
-    // The trait's own method is where documentation is missing.
-    let undocumented = (!attributes::has_docs(&surface)).then(|| quote!(#[allow(missing_docs)]));
+    let paragraph = attributes::has_docs(&surface).then(|| quote!(#[doc = ""]));
+    let notes = notes(service, method);
     let (session, call) = (local("session"), local("call"));
     let mutability = method.arguments().next().map(|_| quote!(mut));
     let names: Vec<&Ident> = method.arguments().map(|argument| &argument.ident).collect();
@@ -214,13 +217,77 @@ fn render_method(service: &Service, method: &Method, number: &Number) -> TokenSt
     let number = number.render();
     quote! {
         #(#surface)*
-        #undocumented
+        #paragraph
+        #(#[doc = #notes])*
         #visibility fn #ident(&self, #(#parameters),*) -> #result {
             let #session = #private::Stub::session(&self.stub);
             let #mutability #call = #private::Stub::begin(&self.stub, &#session, #number);
             #(#private::CallBuilder::argument::<#types>(&mut #call, #names);)*
             #private::CallBuilder::#send(#call)
         }
+    }
+}
+
+/// What callers want to know of a method beside its author's words: what a call gives, how it behaves, and what takes its
+/// result. One line each, with empty ones between paragraphs.
+fn notes(service: &Service, method: &Method) -> Vec<String> {
+    let mut behaviour = Vec::new();
+    if method.oneway {
+        behaviour.push("One-way: it says whether the call was sent, and nothing comes back.".to_owned());
+    } else {
+        let value = readable(&method.output.value);
+        behaviour.push(match &method.output.error {
+            Some(error) => format!("Promises `{value}`; fails with `{}`.", readable(error)),
+            None => format!("Promises `{value}`; it cannot fail by itself."),
+        });
+    }
+    if readable(&method.output.declared).contains("Streaming<") {
+        behaviour
+            .push("Items come as they are produced; a stream that is dropped stops its producer.".to_owned());
+    }
+    if method.idempotent {
+        behaviour.push("Idempotent: it may be retried.".to_owned());
+    }
+    if method.no_cancel {
+        behaviour.push("It goes on when the promise is dropped.".to_owned());
+    }
+    if let Some(batch) = method.batch.as_ref().and_then(|batch| batch.method(service)) {
+        behaviour.push(format!("Many calls at once are answered by {}.", link(batch)));
+    }
+    let mut notes = vec![behaviour.join(" ")];
+    let takers = takers(service, method);
+    if !takers.is_empty() {
+        notes.extend([
+            String::new(),
+            format!("Before it is there, its result can be passed to {}.", takers.join(", ")),
+        ]);
+    }
+    notes
+}
+
+/// The methods of the same service which take the result of this one.
+fn takers(service: &Service, method: &Method) -> Vec<String> {
+    let value = readable(&method.output.value);
+    // Numbers and texts fit in too many places to tell anything.
+    let is_unit = matches!(&method.output.value, Type::Tuple(tuple) if tuple.elems.is_empty());
+    if method.oneway || is_unit || declaration::is_plain(&method.output.value) {
+        return Vec::new();
+    }
+    let optional = format!("Option<{value}>");
+    let takes = |argument: &&Parameter| [&value, &optional].contains(&&readable(&argument.ty));
+    let taker = |taker| {
+        let argument = Method::arguments(taker).find(takes)?;
+        Some(format!("{} as `{}`", link(taker), argument.ident.unraw()))
+    };
+    service.methods().filter_map(taker).collect()
+}
+
+/// A link to a method of the client, if it surely exists.
+fn link(method: &Method) -> String {
+    let name = method.ident.unraw();
+    match &method.conditions()[..] {
+        [] => format!("[`{name}`](Self::{name})"),
+        _ => format!("`{name}`"),
     }
 }
 

@@ -2,9 +2,18 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Data, DeriveInput, Fields, GenericArgument, Ident, PathArguments, Type, ext::IdentExt};
+use syn::{
+    Attribute, Data, DeriveInput, Fields, GenericArgument, Ident, LitStr, PathArguments, Type,
+    ext::IdentExt,
+    parse::{ParseStream, Parser},
+};
 
-use crate::{attributes::Runtime, names::local, pipeline::serde::SerdeOptions, text::readable};
+use crate::{
+    attributes::{self, Runtime},
+    names::local,
+    pipeline::serde::SerdeOptions,
+    text::readable,
+};
 
 /// Input: `struct User { id: UserId, #[serde(rename = "nom")] name: String }`
 /// Output:
@@ -12,39 +21,42 @@ use crate::{attributes::Runtime, names::local, pipeline::serde::SerdeOptions, te
 /// impl Declared for User {
 ///     fn declare(found: &mut Declarations) {
 ///         const FIELDS: &[DeclaredField] = &[DeclaredField { name: "id", … }, DeclaredField { name: "nom", … }];
-///         let declaration = Declaration { name: "User", parts: DeclaredParts::Fields(FIELDS) };
+///         let declaration = Declaration { name: "User", docs: &[], remarks: &[(2usize, RustName("name"))], parts: DeclaredParts::Fields(FIELDS) };
 ///         if found.add::<Self>(declaration) {
 ///             (&Witness::<UserId>::new()).__rpc_declare(found);
 ///         }
 ///     }
 /// }
 /// ```
-/// Nothing for a type whose bytes are those of another.
+/// Of a type whose bytes are those of another, no parts.
 pub(crate) fn render(runtime: &Runtime, input: &DeriveInput) -> Option<TokenStream> {
     let container = SerdeOptions::read(&input.attrs);
     let is_another = ["transparent", "from", "try_from", "remote", "untagged", "tag", "content"];
-    if is_another.into_iter().any(|option| container.has(option)) {
-        return None;
-    }
+    let is_another = is_another.into_iter().any(|option| container.has(option));
     let private = runtime.private();
     let ident = &input.ident;
+    let mut about = About::new(&private);
+    about.part(&input.attrs);
     let parts = match &input.data {
+        _ if is_another => quote!(#private::DeclaredParts::Another),
         Data::Struct(data) => {
             let rule = container.read_name("rename_all");
-            let fields = render_fields(&private, &data.fields, rule.as_deref());
+            let fields = render_fields(&mut about, &data.fields, rule.as_deref());
             quote!(#private::DeclaredParts::Fields(&[#(#fields),*]))
         }
         Data::Enum(data) => {
-            let variants = data
+            let variants: Vec<_> = data
                 .variants
                 .iter()
                 .zip(0_u32..)
-                .filter_map(|(variant, index)| render_variant(&private, &container, variant, index));
+                .filter_map(|(variant, index)| render_variant(&mut about, &container, variant, index))
+                .collect();
             quote!(#private::DeclaredParts::Variants(&[#(#variants),*]))
         }
         Data::Union(_) => return None,
     };
     let name = ident.unraw().to_string();
+    let (docs, remarks) = about.render();
     let found = local("found");
     let mut types = Vec::new();
     for field in all_fields(&input.data) {
@@ -56,6 +68,7 @@ pub(crate) fn render(runtime: &Runtime, input: &DeriveInput) -> Option<TokenStre
     let constants: Vec<_> = input.generics.const_params().map(|constant| &constant.ident).collect();
     types.retain(|ty| !constants.iter().any(|constant| is_ident(ty, |ident| ident == *constant)));
     let row = whole_row(&input.data)
+        .filter(|_| !is_another)
         .map(|elements| render_row(&private, &found, &quote!(Self), elements.into_iter()));
     let used =
         (row.is_some() && types.is_empty()).then(|| quote!(use #private::{ByLayout as _, ByNoLayout as _};));
@@ -67,7 +80,7 @@ pub(crate) fn render(runtime: &Runtime, input: &DeriveInput) -> Option<TokenStre
         #[allow(deprecated)]
         impl #impl_generics #private::Declared for #ident #type_generics #where_clause {
             fn declare(#found: &mut #private::Declarations) {
-                if #private::Declarations::add::<Self>(#found, #private::Declaration { name: #name, parts: #parts }) {
+                if #private::Declarations::add::<Self>(#found, #private::Declaration { name: #name, docs: #docs, remarks: #remarks, parts: #parts }) {
                     #witnesses
                 }
             }
@@ -110,11 +123,8 @@ pub(crate) fn collect(ty: &Type, into: &mut Vec<Type>) {
     match ty {
         Type::Path(path) => {
             let segments = &path.path.segments;
-            let is_plain = path.qself.is_none()
-                && segments.len() == 1
-                && segments.iter().all(|only| PLAIN.iter().any(|plain| only.ident == plain));
             let is_known = || into.iter().any(|known| readable(known) == readable(ty));
-            if !is_plain && !is_known() {
+            if !is_plain(ty) && !is_known() {
                 into.push(ty.clone());
             }
             for segment in segments {
@@ -143,6 +153,15 @@ pub(crate) fn collect(ty: &Type, into: &mut Vec<Type>) {
         // What else there is does not travel.
         _ => {}
     }
+}
+
+/// Whether a type is written by the name of one of the standard library's.
+pub(crate) fn is_plain(ty: &Type) -> bool {
+    let Type::Path(path) = ty else { return false };
+    let segments = &path.path.segments;
+    path.qself.is_none()
+        && segments.len() == 1
+        && segments.iter().all(|only| PLAIN.iter().any(|plain| only.ident == plain))
 }
 
 /// Whether a type is written as one identifier that is so.
@@ -212,18 +231,25 @@ fn all_fields(data: &Data) -> Vec<&syn::Field> {
     }
 }
 
-fn render_fields(private: &TokenStream, fields: &Fields, rule: Option<&str>) -> Vec<TokenStream> {
+fn render_fields(about: &mut About<'_>, fields: &Fields, rule: Option<&str>) -> Vec<TokenStream> {
+    let private = about.private;
     let one = |field: &syn::Field| {
         let options = SerdeOptions::read(&field.attrs);
         if options.is_skipped() {
             return None;
         }
+        about.part(&field.attrs);
         let name = field.ident.as_ref().map(|ident| {
             let own = ident.unraw().to_string();
-            options
+            let name = options
                 .read_name("rename")
-                .unwrap_or_else(|| rule.map_or(own.clone(), |rule| of_field(&own, rule)))
+                .unwrap_or_else(|| rule.map_or(own.clone(), |rule| of_field(&own, rule)));
+            about.rust_name(&own, &name);
+            name
         });
+        if options.is_opaque() {
+            about.remark(quote!(Opaque));
+        }
         let name = name.unwrap_or_default();
         let aliases = options.texts("alias");
         let has_default = options.has("default");
@@ -235,27 +261,33 @@ fn render_fields(private: &TokenStream, fields: &Fields, rule: Option<&str>) -> 
 }
 
 fn render_variant(
-    private: &TokenStream,
+    about: &mut About<'_>,
     container: &SerdeOptions,
     variant: &syn::Variant,
     index: u32,
 ) -> Option<TokenStream> {
+    let private = about.private;
     let options = SerdeOptions::read(&variant.attrs);
     if options.is_skipped() {
         return None;
     }
+    about.part(&variant.attrs);
     let own = variant.ident.unraw().to_string();
     let rule = container.read_name("rename_all");
     let name = options
         .read_name("rename")
         .unwrap_or_else(|| rule.as_deref().map_or(own.clone(), |rule| of_variant(&own, rule)));
+    about.rust_name(&own, &name);
+    if let Some(message) = error_message(&variant.attrs) {
+        about.remark(quote!(Message(#message)));
+    }
     let aliases = options.texts("alias");
     let is_other = options.has("other");
     let field_rule = options.read_name("rename_all").or_else(|| container.read_name("rename_all_fields"));
     let fields = match options.is_opaque() {
         true => quote!(#private::Option::None),
         false => {
-            let fields = render_fields(private, &variant.fields, field_rule.as_deref());
+            let fields = render_fields(about, &variant.fields, field_rule.as_deref());
             quote!(#private::Option::Some(&[#(#fields),*]))
         }
     };
@@ -268,6 +300,62 @@ fn render_variant(
             fields: #fields,
         }
     })
+}
+
+/// What people are told of a type and its parts, in the order of their numbers: few tokens, because most say nothing unusual.
+struct About<'a> {
+    private: &'a TokenStream,
+    docs: Vec<TokenStream>,
+    remarks: Vec<TokenStream>,
+}
+
+impl<'a> About<'a> {
+    fn new(private: &'a TokenStream) -> Self {
+        Self { private, docs: Vec::new(), remarks: Vec::new() }
+    }
+
+    /// The next part, with its attributes.
+    fn part(&mut self, attributes: &[Attribute]) {
+        self.docs.push(attributes::docs_text(attributes));
+        if let Some(note) = attributes::deprecation(attributes) {
+            self.remark(quote!(Deprecated(#note)));
+        }
+    }
+
+    fn rust_name(&mut self, own: &str, name: &str) {
+        if own != name {
+            self.remark(quote!(RustName(#own)));
+        }
+    }
+
+    /// Something about the part that came last.
+    fn remark(&mut self, remark: TokenStream) {
+        let (private, part) = (self.private, self.docs.len().saturating_sub(1));
+        self.remarks.push(quote!((#part, #private::Remark::#remark)));
+    }
+
+    /// Input: a commented struct whose second field is renamed.
+    /// Output: `&["Somebody."]` and `&[(2usize, Remark::RustName("name"))]`.
+    fn render(mut self) -> (TokenStream, TokenStream) {
+        let is_silent = |docs: &TokenStream| docs.to_string() == "\"\"";
+        while self.docs.last().is_some_and(is_silent) {
+            self.docs.pop();
+        }
+        let Self { docs, remarks, .. } = self;
+        (quote!(&[#(#docs),*]), quote!(&[#(#remarks),*]))
+    }
+}
+
+/// Input: `#[error("there is no user {0:?}")]`, as thiserror and its like take it. Output: the message.
+fn error_message(attributes: &[Attribute]) -> Option<String> {
+    let attribute = attributes.iter().find(|attribute| attribute.path().is_ident("error"))?;
+    let list = attribute.meta.require_list().ok()?;
+    let message = |input: ParseStream<'_>| {
+        let message: LitStr = input.parse()?;
+        let _values: TokenStream = input.parse()?;
+        Ok(message.value())
+    };
+    message.parse2(list.tokens.clone()).ok()
 }
 
 /// Serde's rules for the names of variants, as its documentation lists them.

@@ -17,13 +17,14 @@ use crate::{
 /// fn descriptor() -> &'static ServiceDescriptor {
 ///     static METHODS: [MethodDescriptor; 1u32 as usize] = [ … ];
 ///     static SERVICE: ServiceDescriptor =
-///         ServiceDescriptor { name: "Chat", docs: "", ordered: false, methods: &METHODS, objects: … };
+///         ServiceDescriptor { name: "Chat", rust_name: "Chat", docs: "", ordered: false, methods: &METHODS, objects: … };
 ///     &SERVICE
 /// }
 /// ```
 /// The methods are a static of their own because each holds a cache, which a static can borrow from a static only.
 pub(crate) fn render(service: &Service) -> TokenStream {
-    let Service { runtime, wire_name, ordered, .. } = service;
+    let Service { runtime, wire_name, ordered, ident, .. } = service;
+    let rust_name = ident.unraw().to_string();
     let docs = attributes::docs_text(&service.attributes);
     let methods = service.methods().map(|method| render_method(service, method));
     let private = runtime.private();
@@ -33,6 +34,7 @@ pub(crate) fn render(service: &Service) -> TokenStream {
             static __RPC_METHODS: [#runtime::MethodDescriptor; #count as #private::usize] = [#(#methods),*];
             static __RPC_SERVICE: #runtime::ServiceDescriptor = #runtime::ServiceDescriptor {
                 name: #wire_name,
+                rust_name: #rust_name,
                 docs: #docs,
                 ordered: #ordered,
                 methods: &__RPC_METHODS,
@@ -48,6 +50,7 @@ pub(crate) fn render(service: &Service) -> TokenStream {
 /// ```text
 /// MethodDescriptor {
 ///     name: "find",
+///     rust_name: "find",
 ///     docs: "",
 ///     arguments: &[ArgumentDescriptor::new::<String>("name", "String")],
 ///     result: ValueDescriptor::new::<User>("User"),
@@ -61,6 +64,7 @@ fn render_method(service: &Service, method: &Method) -> TokenStream {
     let private = runtime.private();
     let Method { wire_name, idempotent, oneway, blocking, no_cancel, output, .. } = method;
     let conditions = method.conditions();
+    let rust_name = method.ident.unraw().to_string();
     let docs = attributes::docs_text(&method.attributes);
     let arguments = method.arguments().map(|argument| {
         let (ty, name, type_name) =
@@ -88,6 +92,7 @@ fn render_method(service: &Service, method: &Method) -> TokenStream {
         #(#conditions)*
         #runtime::MethodDescriptor {
             name: #wire_name,
+            rust_name: #rust_name,
             docs: #docs,
             arguments: &[#(#arguments),*],
             result: #result,

@@ -8,6 +8,8 @@ mod attacks_layouts;
 mod batch;
 mod busy_poll;
 mod calls;
+mod changes;
+mod described;
 mod endings;
 mod generated;
 mod limits;

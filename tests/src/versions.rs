@@ -28,6 +28,7 @@ use generate::Random;
 fn service(side: usize, part: usize) -> &'static ServiceDescriptor {
     let method = |name, arguments: Vec<ArgumentDescriptor>, result| MethodDescriptor {
         name,
+        rust_name: name,
         docs: "",
         arguments: arguments.leak(),
         result,
@@ -44,6 +45,7 @@ fn service(side: usize, part: usize) -> &'static ServiceDescriptor {
     let methods = methods.leak();
     Box::leak(Box::new(ServiceDescriptor {
         name: "Versions",
+        rust_name: "Versions",
         docs: "",
         ordered: false,
         methods,

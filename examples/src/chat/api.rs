@@ -63,12 +63,18 @@ pub enum ChatError {
 }
 
 /// Users, rooms and what is said in them.
+///
+/// This is where every conversation begins: [`log_in`](Chat::log_in) gives a [`Member`], who can [enter](Member::enter) a
+/// [`Room`]. None of them has to be waited for.
 #[rpc]
 pub trait Chat {
     /// Logs in under a name; the user is made on first use.
+    ///
+    /// A name is anything but spaces; everything else fails with [`ChatError::BadName`].
     async fn log_in(&self, name: String) -> Result<MemberClient, ChatError>;
 
     /// What is known about a user.
+    #[rpc(idempotent)]
     async fn profile(&self, user: UserId) -> Result<User, ChatError>;
 
     /// One message.
@@ -97,7 +103,7 @@ pub trait Room {
     /// The last messages, oldest first.
     async fn history(&self, last: u32) -> Result<Vec<Message>, ChatError>;
 
-    /// What is said from now on.
+    /// What is said from now on. For what was said before, see [`Room::history`].
     async fn messages(&self) -> Result<Streaming<Message>, ChatError>;
 
     /// Calls the listener for each message from now on, until it is gone.

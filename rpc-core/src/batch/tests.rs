@@ -197,6 +197,7 @@ fn user_code_runs_outside_the_lock() {
 static METHODS: [MethodDescriptor; 2] = [method(None), method(Some("many"))];
 static SERVICE: ServiceDescriptor = ServiceDescriptor {
     name: "Service",
+    rust_name: "Service",
     docs: "",
     ordered: false,
     methods: &METHODS,
@@ -206,6 +207,7 @@ static SERVICE: ServiceDescriptor = ServiceDescriptor {
 const fn method(batch: Option<&'static str>) -> MethodDescriptor {
     MethodDescriptor {
         name: "one",
+        rust_name: "one",
         docs: "",
         arguments: &[],
         result: ValueDescriptor::new::<()>("()"),

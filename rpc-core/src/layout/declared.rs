@@ -21,10 +21,61 @@ use super::{Field, Layout, Node, Variant, is_among, trace::Traced};
 /// What a struct or enum is declared to be: only what travels, in the order in which it does.
 #[derive(Debug, Clone, Copy)]
 pub struct Declaration {
-    /// The type's name.
+    /// The type's name in Rust.
     pub name: &'static str,
+    /// The doc comments of the type and its parts, by their numbers; behind the last that has one, none.
+    ///
+    /// The type is number 0. Fields follow in their order; of an enum, each variant and its fields.
+    pub docs: &'static [&'static str],
+    /// What else is unusual about the type or its parts, by their numbers.
+    pub remarks: &'static [(usize, Remark)],
     /// Its parts.
     pub parts: DeclaredParts,
+}
+
+/// Something unusual about a type, a field or a variant.
+#[derive(Debug, Clone, Copy)]
+pub enum Remark {
+    /// `#[deprecated]` with its note; empty when it has none.
+    Deprecated(&'static str),
+    /// The name in Rust, where serde has another.
+    RustName(&'static str),
+    /// What `#[error("…")]` says of a variant.
+    Message(&'static str),
+    /// The field's bytes are other than those of its type (`#[serde(with)]`): promises of it have no parts.
+    Opaque,
+}
+
+/// What people are told of a type, a field or a variant.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct About {
+    /// The doc comment.
+    pub docs: &'static str,
+    /// The note of `#[deprecated]`; empty when it has none.
+    pub deprecated: Option<&'static str>,
+    /// The name in Rust, where serde has another.
+    pub rust_name: Option<&'static str>,
+    /// What `#[error("…")]` says of a variant.
+    pub message: Option<&'static str>,
+    /// The field's bytes are other than those of its type.
+    pub is_opaque: bool,
+}
+
+impl Declaration {
+    /// What people are told of the type (number 0) or a part of it.
+    pub fn about(&self, part: usize) -> About {
+        let mut about = About { docs: self.docs.get(part).copied().unwrap_or_default(), ..About::default() };
+        for (_, remark) in self.remarks.iter().filter(|(number, _)| *number == part) {
+            match remark {
+                Remark::Deprecated(note) => about.deprecated = Some(note),
+                Remark::RustName(name) => about.rust_name = Some(name),
+                Remark::Message(message) => about.message = Some(message),
+                Remark::Opaque => about.is_opaque = true,
+            }
+        }
+        about
+    }
 }
 
 /// The parts of a declared type.
@@ -34,6 +85,8 @@ pub enum DeclaredParts {
     Fields(&'static [DeclaredField]),
     /// Of an enum.
     Variants(&'static [DeclaredVariant]),
+    /// Those of another type, by whose bytes it travels (`#[serde(transparent)]` and its like).
+    Another,
 }
 
 /// A field as it is declared.
@@ -90,6 +143,11 @@ impl Declarations {
     /// Adds a declaration. False if it is there already, and the types in it too.
     pub fn add<T>(&mut self, declaration: Declaration) -> bool {
         self.declared.insert(typeid::of::<T>(), declaration).is_none()
+    }
+
+    /// What a type is declared to be, if it is.
+    pub fn of(&self, ty: TypeId) -> Option<&Declaration> {
+        self.declared.get(&ty)
     }
 
     /// Adds a type that travels, if it does.
@@ -172,7 +230,7 @@ impl Layout {
         let mut traced: FxHashMap<TypeId, usize> = FxHashMap::default();
         let mut node = 0;
         while node < types.len() {
-            let row = types[node].and_then(|ty| declarations.rows.get(&ty));
+            let row = types[node].and_then(|ty| declarations.rows.get(&ty.id));
             for index in 0..row.map_or(0, Vec::len) {
                 let Node::Product { fields, .. } = &nodes[node] else { break };
                 let Some(field) = fields.get(index) else { break };
@@ -217,7 +275,7 @@ impl Layout {
         let types = self.graph.types.iter().zip(&self.graph.nodes);
         types
             .filter_map(|(ty, node)| {
-                let declaration = declarations.declared.get(&(*ty)?)?;
+                let declaration = declarations.declared.get(&(*ty)?.id)?;
                 let differs = disagreement(declaration.parts, node)?;
                 Some(format!(
                     "`{}` {differs}: either its serde attributes do not suit bincode, or this is a fault of ours; remove \
@@ -234,6 +292,7 @@ fn disagreement(parts: DeclaredParts, node: &Node<usize>) -> Option<String> {
     match (parts, node) {
         // Tracing says itself what is wrong with these.
         (_, Node::Opaque { .. } | Node::Unsupported { .. } | Node::Unreached(_) | Node::Uninhabited) => None,
+        (DeclaredParts::Another, _) => None,
         // Serde takes no notice of `skip` there.
         (DeclaredParts::Fields([] | [_]), Node::Newtype { .. }) => None,
         // Its value comes from a reader of somebody else (`#[serde(with)]` on a field): the derived one says its name.

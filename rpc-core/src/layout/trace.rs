@@ -21,7 +21,7 @@
 //! as rejection.
 
 use std::{
-    any::TypeId,
+    any::type_name,
     collections::BTreeSet,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Mutex, PoisonError},
@@ -30,7 +30,7 @@ use std::{
 use rustc_hash::FxHashMap;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Field, Node, Unreached, Variant, is_among, written};
+use super::{Field, Node, RustType, Unreached, Variant, is_among, written};
 use crate::limits::DECODE_DEPTH_MAX;
 
 mod grammar;
@@ -53,7 +53,7 @@ pub(super) struct Traced {
     pub(super) nodes: Vec<Node<usize>>,
     pub(super) root: usize,
     /// Which types the first nodes are.
-    pub(super) types: Vec<Option<TypeId>>,
+    pub(super) types: Vec<Option<RustType>>,
     /// How what is written differs from what is read.
     pub(super) differences: Vec<String>,
     /// Values of all parts could be made up, to be written and compared.
@@ -64,14 +64,14 @@ pub(super) struct Traced {
 pub(super) fn trace<T: DeserializeOwned>(written: &'static str) -> Traced {
     let mut tracer = Tracer::default();
     let root = tracer.explore::<T>(written);
-    let (nodes, node_of) = tracer.to_nodes();
-    Traced {
-        nodes,
-        root: node_of[root],
-        types: tracer.grammar.types(),
-        differences: Vec::new(),
-        is_written: false,
-    }
+    tracer.read::<T>(root)
+}
+
+/// The layout of what `T` reads from formats for people.
+pub(super) fn trace_text<T: DeserializeOwned>() -> Traced {
+    let mut tracer = Tracer { is_human_readable: true, ..Tracer::default() };
+    let root = tracer.explore::<T>(type_name::<T>());
+    tracer.read::<T>(root)
 }
 
 /// The layout of what `T` reads, compared with what it writes.
@@ -93,7 +93,7 @@ pub(super) fn trace_exchanged<T: Serialize + DeserializeOwned>(written: &'static
     if tracer.is_unwritten && differences.is_empty() {
         differences.push(format!("what is written was not all compared: {}", tracer.out_of_bounds()));
     }
-    Traced { nodes, root: node_of[root], types: tracer.grammar.types(), differences, is_written }
+    Traced { nodes, root: node_of[root], types: tracer.types::<T>(root), differences, is_written }
 }
 
 /// What is asked of a type by name, to tell its names from aliases.
@@ -108,6 +108,8 @@ enum Asking {
 #[derive(Default)]
 struct Tracer {
     grammar: Grammar,
+    /// What reads is told that people read it too.
+    is_human_readable: bool,
     /// The way to this pass's goal.
     way: Vec<Hop>,
     /// All leaves of this pass are varied by so much.
@@ -344,6 +346,24 @@ impl Tracer {
 
     // ---- the result ----
 
+    /// What was traced, where nothing was written.
+    fn read<T>(&self, root: SlotId) -> Traced {
+        let (nodes, node_of) = self.to_nodes();
+        let (types, differences) = (self.types::<T>(root), Vec::new());
+        Traced { nodes, root: node_of[root], types, differences, is_written: false }
+    }
+
+    /// Which types the nodes are.
+    fn types<T>(&self, root: SlotId) -> Vec<Option<RustType>> {
+        let shapes = self.grammar.shapes.iter().map(|shape| Some(shape.value));
+        let of_slot = |(id, slot): (SlotId, &grammar::Slot)| match slot.content {
+            Content::Shape(_) => None,
+            _ if id == root => Some(Some(RustType::of::<T>())),
+            _ => Some(slot.ty),
+        };
+        shapes.chain(self.grammar.slots.iter().enumerate().filter_map(of_slot)).collect()
+    }
+
     /// The nodes of all shapes, in their order, those of all other slots behind them, and which node is in which slot.
     fn to_nodes(&self) -> (Vec<Node<usize>>, Vec<usize>) {
         let mut node_of = Vec::with_capacity(self.grammar.slots.len());
@@ -438,7 +458,7 @@ impl Tracer {
                 Content::Unseen if !is_possible => Node::Uninhabited,
                 _ => {
                     let part = shape.kind.part_name(ordinal);
-                    let place = || format!("{}.{variant}{part}", short(shape.type_name));
+                    let place = || format!("{}.{variant}{part}", short(shape.value.name));
                     self.leaf_node(*slot, place, || self.why_unreached(shape, group, ordinal))
                 }
             };
@@ -471,8 +491,8 @@ impl Tracer {
         let Some(first) = group.slots[..index].iter().find(blocks) else { return self.out_of_bounds() };
         let slot = &self.grammar.slots[*first];
         let name = match (slot.name, slot.content) {
-            (_, Content::Shape(id)) => short(self.grammar.shapes[id].type_name),
-            ("", _) => short(shape.type_name),
+            (_, Content::Shape(id)) => short(self.grammar.shapes[id].value.name),
+            ("", _) => short(shape.value.name),
             (name, _) => short(name),
         };
         let remedy = match (shape.kind, group.names) {

@@ -4,6 +4,7 @@ use rustc_hash::FxHashMap;
 
 use super::exhausted;
 use crate::{
+    compatibility::{Compatibility, MethodVersion, Offered, of_call},
     descriptor::{MethodDescriptor, ServiceDescriptor},
     error::Violation,
     wire::{Define, Failure, METHOD_FIRST, METHOD_GET, METHOD_MAP, MethodNumber},
@@ -13,6 +14,20 @@ use crate::{
 pub(crate) fn not_callable(method: &MethodDescriptor) -> Option<Failure> {
     let problems = method.problems();
     (!problems.is_empty()).then(|| Failure::NotCallable { reason: problems.join("; ") })
+}
+
+/// How a call of a method is refused, if the two sides' versions of it do not fit.
+fn refusal(compatibility: Compatibility, ours: Option<&MethodDescriptor>) -> Option<Failure> {
+    match compatibility {
+        Compatibility::Works => None,
+        Compatibility::UnknownService => Some(Failure::UnknownService),
+        Compatibility::UnknownMethod => Some(Failure::UnknownMethod),
+        Compatibility::NotCallable => ours.and_then(not_callable),
+        Compatibility::SchemaMismatch => {
+            let theirs = ours.map(MethodDescriptor::layout_text).unwrap_or_default();
+            Some(Failure::SchemaMismatch { theirs })
+        }
+    }
 }
 
 /// The methods this side has named to the peer.
@@ -83,13 +98,13 @@ impl KnownMethod {
         // Two traits of one name on this side: the one that the object has decides.
         let method = object.method_named(self.descriptor.name).ok_or(Failure::UnknownMethod)?;
         let descriptor = &object.methods[method];
-        if let Some(failure) = not_callable(descriptor) {
-            return Err(failure);
+        let called =
+            MethodVersion { fingerprint: self.descriptor.signature().fingerprint, is_callable: true };
+        let compatibility = of_call(called, Offered::Method(descriptor.version()));
+        match refusal(compatibility, Some(descriptor)) {
+            Some(failure) => Err(failure),
+            None => Ok(Self { descriptor_of_service: object, method, descriptor, ..self }),
         }
-        if descriptor.signature().fingerprint != self.descriptor.signature().fingerprint {
-            return Err(Failure::SchemaMismatch { theirs: descriptor.layout_text() });
-        }
-        Ok(Self { descriptor_of_service: object, method, descriptor, ..self })
     }
 }
 
@@ -155,24 +170,26 @@ impl PeerMethods {
     }
 
     fn find(&self, define: &Define) -> Method {
-        let Some((service, descriptor)) =
-            self.services.iter().enumerate().find(|(_, service)| service.name == define.service)
-        else {
-            return Method::Refused(Failure::UnknownService);
+        let is_named = |(_, service): &(usize, &&ServiceDescriptor)| service.name == define.service;
+        let service = self.services.iter().enumerate().find(is_named);
+        let method = service.and_then(|(_, service)| service.method_named(&define.method));
+        let offered = match (service, method) {
+            (None, _) => Offered::NoService,
+            (Some(_), None) => Offered::NoMethod,
+            (Some((_, service)), Some(method)) => Offered::Method(service.methods[method].version()),
         };
-        let Some(method) = descriptor.method_named(&define.method) else {
-            return Method::Refused(Failure::UnknownMethod);
-        };
-        let ordered = descriptor.ordered;
-        let descriptor_of_service = *descriptor;
-        let descriptor = &descriptor.methods[method];
-        if let Some(failure) = not_callable(descriptor) {
-            return Method::Refused(failure);
+        let called = MethodVersion { fingerprint: define.fingerprint, is_callable: true };
+        let ours = service.zip(method).map(|((_, service), method)| &service.methods[method]);
+        match (refusal(of_call(called, offered), ours), service, method) {
+            (None, Some((index, service)), Some(method)) => Method::Known(KnownMethod {
+                service: index,
+                descriptor_of_service: service,
+                method,
+                ordered: service.ordered,
+                descriptor: &service.methods[method],
+            }),
+            (failure, _, _) => Method::Refused(failure.unwrap_or(Failure::UnknownMethod)),
         }
-        if descriptor.signature().fingerprint != define.fingerprint {
-            return Method::Refused(Failure::SchemaMismatch { theirs: descriptor.layout_text() });
-        }
-        Method::Known(KnownMethod { service, descriptor_of_service, method, ordered, descriptor })
     }
 
     /// What a number stands for that a program names; `None` for those that were not defined.

@@ -48,7 +48,7 @@ pub(crate) type Structured = (u64, Option<u64>, Vec<u64>);
 macro_rules! method {
     ($name:literal, [$($argument:literal: $type:ty),*] -> $result:ty, $attributes:expr) => {
         MethodDescriptor {
-            name: $name,
+            name: $name, rust_name: $name,
             docs: "",
             arguments: &[$(ArgumentDescriptor::new::<$type>($argument, stringify!($type))),*],
             result: ValueDescriptor::new::<$result>(stringify!($result)),
@@ -70,6 +70,7 @@ const PLAIN: MethodAttributes = MethodAttributes {
 
 pub(crate) static TEST: ServiceDescriptor = ServiceDescriptor {
     name: "Test",
+    rust_name: "Test",
     docs: "",
     ordered: false,
     methods: &TEST_METHODS,
@@ -86,6 +87,7 @@ static TEST_METHODS: [MethodDescriptor; 7] = [
 ];
 pub(crate) static ORDERED: ServiceDescriptor = ServiceDescriptor {
     name: "Ordered",
+    rust_name: "Ordered",
     docs: "",
     ordered: true,
     methods: &ORDERED_METHODS,

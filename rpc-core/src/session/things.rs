@@ -23,7 +23,7 @@ use crate::{
 macro_rules! method {
     ($name:literal, [$($argument:literal: $type:ty),*] -> $result:ty, $attributes:expr) => {
         MethodDescriptor {
-            name: $name,
+            name: $name, rust_name: $name,
             docs: "",
             arguments: &[$(ArgumentDescriptor::new::<$type>($argument, stringify!($type))),*],
             result: ValueDescriptor::new::<$result>(stringify!($result)),
@@ -46,6 +46,7 @@ const PLAIN: MethodAttributes = MethodAttributes {
 /// Offered at the root, and what most objects are.
 pub(crate) static THING: ServiceDescriptor = ServiceDescriptor {
     name: "Thing",
+    rust_name: "Thing",
     docs: "",
     ordered: false,
     methods: &THING_METHODS,
@@ -61,6 +62,7 @@ static THING_METHODS: [MethodDescriptor; 5] = [
 /// What some objects are.
 pub(crate) static OTHER: ServiceDescriptor = ServiceDescriptor {
     name: "Other",
+    rust_name: "Other",
     docs: "",
     ordered: false,
     methods: &OTHER_METHODS,

@@ -50,13 +50,13 @@ trait Chat: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static 
         Output = Result<Vec<Result<u64, ChatError>>, ChatError>,
     > + ::rpc_core::__private::Send;
 }
-///A client of [`Chat`].
+///A client of [`Chat`]. A call is on its way when it is made and gives a promise; each argument is a value, or a promise of one.
 struct ChatClient {
     stub: ::rpc_core::__private::Stub,
 }
 #[allow(deprecated, clippy::too_many_arguments)]
 impl ChatClient {
-    #[allow(missing_docs)]
+    ///Promises `User`; fails with `ChatError`. Many calls at once are answered by [`profiles`](Self::profiles).
     fn profile(
         &self,
         id: impl ::rpc_core::IntoArg<UserId>,
@@ -70,7 +70,7 @@ impl ChatClient {
         ::rpc_core::__private::CallBuilder::argument::<UserId>(&mut __rpc_call, id);
         ::rpc_core::__private::CallBuilder::send::<User, ChatError>(__rpc_call)
     }
-    #[allow(missing_docs)]
+    ///Promises `Vec<Result<User, ChatError>>`; it cannot fail by itself.
     fn profiles(
         &self,
         ids: impl ::rpc_core::IntoArg<Vec<UserId>>,
@@ -89,7 +89,7 @@ impl ChatClient {
             ::rpc_core::Never,
         >(__rpc_call)
     }
-    #[allow(missing_docs)]
+    ///Promises `u64`; it cannot fail by itself. Many calls at once are answered by [`sums`](Self::sums).
     fn sum(
         &self,
         a: impl ::rpc_core::IntoArg<u64>,
@@ -105,7 +105,7 @@ impl ChatClient {
         ::rpc_core::__private::CallBuilder::argument::<u64>(&mut __rpc_call, b);
         ::rpc_core::__private::CallBuilder::send::<u64, ::rpc_core::Never>(__rpc_call)
     }
-    #[allow(missing_docs)]
+    ///Promises `Vec<u64>`; it cannot fail by itself.
     fn sums(
         &self,
         pairs: impl ::rpc_core::IntoArg<Vec<(u64, u64)>>,
@@ -124,7 +124,7 @@ impl ChatClient {
             ::rpc_core::Never,
         >(__rpc_call)
     }
-    #[allow(missing_docs)]
+    ///One-way: it says whether the call was sent, and nothing comes back. Many calls at once are answered by [`logs`](Self::logs).
     fn log(
         &self,
         line: impl ::rpc_core::IntoArg<String>,
@@ -138,7 +138,7 @@ impl ChatClient {
         ::rpc_core::__private::CallBuilder::argument::<String>(&mut __rpc_call, line);
         ::rpc_core::__private::CallBuilder::send_oneway(__rpc_call)
     }
-    #[allow(missing_docs)]
+    ///Promises `()`; it cannot fail by itself.
     fn logs(
         &self,
         lines: impl ::rpc_core::IntoArg<Vec<String>>,
@@ -155,7 +155,7 @@ impl ChatClient {
         ::rpc_core::__private::CallBuilder::send::<(), ::rpc_core::Never>(__rpc_call)
     }
     #[cfg(unix)]
-    #[allow(missing_docs)]
+    ///Promises `u64`; fails with `ChatError`. Many calls at once are answered by `stats`.
     fn stat(
         &self,
         path: impl ::rpc_core::IntoArg<String>,
@@ -170,7 +170,7 @@ impl ChatClient {
         ::rpc_core::__private::CallBuilder::send::<u64, ChatError>(__rpc_call)
     }
     #[cfg(unix)]
-    #[allow(missing_docs)]
+    ///Promises `Vec<Result<u64, ChatError>>`; fails with `ChatError`.
     fn stats(
         &self,
         paths: impl ::rpc_core::IntoArg<Vec<String>>,
@@ -278,6 +278,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
         } as ::rpc_core::__private::usize] = [
             ::rpc_core::MethodDescriptor {
                 name: "profile",
+                rust_name: "profile",
                 docs: "",
                 arguments: &[
                     ::rpc_core::ArgumentDescriptor::new::<UserId>("id", "UserId")
@@ -337,6 +338,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
             },
             ::rpc_core::MethodDescriptor {
                 name: "many",
+                rust_name: "profiles",
                 docs: "",
                 arguments: &[
                     ::rpc_core::ArgumentDescriptor::new::<
@@ -392,6 +394,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
             },
             ::rpc_core::MethodDescriptor {
                 name: "sum",
+                rust_name: "sum",
                 docs: "",
                 arguments: &[
                     ::rpc_core::ArgumentDescriptor::new::<u64>("a", "u64"),
@@ -411,6 +414,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
             },
             ::rpc_core::MethodDescriptor {
                 name: "sums",
+                rust_name: "sums",
                 docs: "",
                 arguments: &[
                     ::rpc_core::ArgumentDescriptor::new::<
@@ -448,6 +452,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
             },
             ::rpc_core::MethodDescriptor {
                 name: "log",
+                rust_name: "log",
                 docs: "",
                 arguments: &[
                     ::rpc_core::ArgumentDescriptor::new::<String>("line", "String"),
@@ -466,6 +471,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
             },
             ::rpc_core::MethodDescriptor {
                 name: "logs",
+                rust_name: "logs",
                 docs: "",
                 arguments: &[
                     ::rpc_core::ArgumentDescriptor::new::<
@@ -487,6 +493,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
             #[cfg(unix)]
             ::rpc_core::MethodDescriptor {
                 name: "stat",
+                rust_name: "stat",
                 docs: "",
                 arguments: &[
                     ::rpc_core::ArgumentDescriptor::new::<String>("path", "String"),
@@ -521,6 +528,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
             #[cfg(unix)]
             ::rpc_core::MethodDescriptor {
                 name: "stats",
+                rust_name: "stats",
                 docs: "",
                 arguments: &[
                     ::rpc_core::ArgumentDescriptor::new::<
@@ -572,6 +580,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
         ];
         static __RPC_SERVICE: ::rpc_core::ServiceDescriptor = ::rpc_core::ServiceDescriptor {
             name: "Chat",
+            rust_name: "Chat",
             docs: "",
             ordered: false,
             methods: &__RPC_METHODS,

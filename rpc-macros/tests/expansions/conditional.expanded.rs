@@ -16,14 +16,14 @@ trait Chat: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static 
     ) -> impl ::rpc_core::__private::Future<Output = u8> + ::rpc_core::__private::Send;
 }
 #[cfg(feature = "chat")]
-///A client of [`Chat`].
+///A client of [`Chat`]. A call is on its way when it is made and gives a promise; each argument is a value, or a promise of one.
 struct ChatClient {
     stub: ::rpc_core::__private::Stub,
 }
 #[cfg(feature = "chat")]
 #[allow(deprecated, clippy::too_many_arguments)]
 impl ChatClient {
-    #[allow(missing_docs)]
+    ///Promises `()`; it cannot fail by itself.
     fn first(&self) -> ::rpc_core::Promise<(), ::rpc_core::Never> {
         let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
         let __rpc_call = ::rpc_core::__private::Stub::begin(
@@ -34,7 +34,7 @@ impl ChatClient {
         ::rpc_core::__private::CallBuilder::send::<(), ::rpc_core::Never>(__rpc_call)
     }
     #[cfg(unix)]
-    #[allow(missing_docs)]
+    ///Promises `()`; it cannot fail by itself.
     fn second(&self) -> ::rpc_core::Promise<(), ::rpc_core::Never> {
         let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
         let __rpc_call = ::rpc_core::__private::Stub::begin(
@@ -45,7 +45,7 @@ impl ChatClient {
         ::rpc_core::__private::CallBuilder::send::<(), ::rpc_core::Never>(__rpc_call)
     }
     #[cfg_attr(feature = "old", cfg(windows), doc = "On Windows.")]
-    #[allow(missing_docs)]
+    ///Promises `()`; it cannot fail by itself.
     fn third(&self) -> ::rpc_core::Promise<(), ::rpc_core::Never> {
         let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
         let __rpc_call = ::rpc_core::__private::Stub::begin(
@@ -60,7 +60,7 @@ impl ChatClient {
         );
         ::rpc_core::__private::CallBuilder::send::<(), ::rpc_core::Never>(__rpc_call)
     }
-    #[allow(missing_docs)]
+    ///Promises `u8`; it cannot fail by itself.
     fn last(&self) -> ::rpc_core::Promise<u8, ::rpc_core::Never> {
         let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
         let __rpc_call = ::rpc_core::__private::Stub::begin(
@@ -164,6 +164,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
         } as ::rpc_core::__private::usize] = [
             ::rpc_core::MethodDescriptor {
                 name: "first",
+                rust_name: "first",
                 docs: "",
                 arguments: &[],
                 result: ::rpc_core::ValueDescriptor::new::<()>("()"),
@@ -181,6 +182,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
             #[cfg(unix)]
             ::rpc_core::MethodDescriptor {
                 name: "second",
+                rust_name: "second",
                 docs: "",
                 arguments: &[],
                 result: ::rpc_core::ValueDescriptor::new::<()>("()"),
@@ -198,6 +200,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
             #[cfg_attr(feature = "old", cfg(windows))]
             ::rpc_core::MethodDescriptor {
                 name: "third",
+                rust_name: "third",
                 docs: "",
                 arguments: &[],
                 result: ::rpc_core::ValueDescriptor::new::<()>("()"),
@@ -214,6 +217,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
             },
             ::rpc_core::MethodDescriptor {
                 name: "last",
+                rust_name: "last",
                 docs: "",
                 arguments: &[],
                 result: ::rpc_core::ValueDescriptor::new::<u8>("u8"),
@@ -231,6 +235,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
         ];
         static __RPC_SERVICE: ::rpc_core::ServiceDescriptor = ::rpc_core::ServiceDescriptor {
             name: "Chat",
+            rust_name: "Chat",
             docs: "",
             ordered: false,
             methods: &__RPC_METHODS,

@@ -159,6 +159,8 @@ impl<T> ::rpc_core::__private::Declared for Shape<T> {
             __rpc_found,
             ::rpc_core::__private::Declaration {
                 name: "Shape",
+                docs: &["", "", "A round one.", "", "", "How wide."],
+                remarks: &[],
                 parts: ::rpc_core::__private::DeclaredParts::Variants(
                     &[
                         ::rpc_core::__private::DeclaredVariant {

@@ -23,6 +23,8 @@ pub(crate) trait Chat: facade::rpc::__private::Send + facade::rpc::__private::Sy
 }
 ///Rooms.
 #[allow(non_snake_case)]
+///
+///A client of [`Chat`]. A call is on its way when it is made and gives a promise; each argument is a value, or a promise of one.
 pub(crate) struct ChatClient {
     stub: facade::rpc::__private::Stub,
 }
@@ -31,7 +33,7 @@ pub(crate) struct ChatClient {
 impl ChatClient {
     #[deprecated(note = "use find")]
     #[allow(unused)]
-    #[allow(missing_docs)]
+    ///One-way: it says whether the call was sent, and nothing comes back.
     pub(crate) fn log(
         &self,
         line: impl facade::rpc::IntoArg<String>,
@@ -46,6 +48,8 @@ impl ChatClient {
         facade::rpc::__private::CallBuilder::send_oneway(__rpc_call)
     }
     #[doc = include_str!("deadline.md")]
+    ///
+    ///Promises `()`; it cannot fail by itself. Idempotent: it may be retried. It goes on when the promise is dropped.
     pub(crate) fn deadline(&self) -> facade::rpc::Promise<(), facade::rpc::Never> {
         let __rpc_session = facade::rpc::__private::Stub::session(&self.stub);
         let __rpc_call = facade::rpc::__private::Stub::begin(
@@ -55,7 +59,7 @@ impl ChatClient {
         );
         facade::rpc::__private::CallBuilder::send::<(), facade::rpc::Never>(__rpc_call)
     }
-    #[allow(missing_docs)]
+    ///Promises `()`; fails with `Vec<u8>`.
     pub(crate) fn r#match(
         &self,
         r#in: impl facade::rpc::IntoArg<u8>,
@@ -142,6 +146,7 @@ impl facade::rpc::ServiceClient for ChatClient {
             as facade::rpc::__private::usize] = [
             facade::rpc::MethodDescriptor {
                 name: "log_line",
+                rust_name: "log",
                 docs: "",
                 arguments: &[
                     facade::rpc::ArgumentDescriptor::new::<String>("line", "String"),
@@ -160,6 +165,7 @@ impl facade::rpc::ServiceClient for ChatClient {
             },
             facade::rpc::MethodDescriptor {
                 name: "deadline",
+                rust_name: "deadline",
                 docs: ::core::concat!(include_str!("deadline.md")),
                 arguments: &[],
                 result: facade::rpc::ValueDescriptor::new::<()>("()"),
@@ -176,6 +182,7 @@ impl facade::rpc::ServiceClient for ChatClient {
             },
             facade::rpc::MethodDescriptor {
                 name: "match",
+                rust_name: "match",
                 docs: "",
                 arguments: &[facade::rpc::ArgumentDescriptor::new::<u8>("in", "u8")],
                 result: facade::rpc::ValueDescriptor::new::<()>("()"),
@@ -195,6 +202,7 @@ impl facade::rpc::ServiceClient for ChatClient {
         ];
         static __RPC_SERVICE: facade::rpc::ServiceDescriptor = facade::rpc::ServiceDescriptor {
             name: "chat.v1",
+            rust_name: "Chat",
             docs: "Rooms.",
             ordered: true,
             methods: &__RPC_METHODS,

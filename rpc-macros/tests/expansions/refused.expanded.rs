@@ -8,13 +8,13 @@ trait Chat: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static 
     #[allow(async_fn_in_trait)]
     async fn bad(&self, _: (u8, u8)) -> u8;
 }
-///A client of [`Chat`].
+///A client of [`Chat`]. A call is on its way when it is made and gives a promise; each argument is a value, or a promise of one.
 struct ChatClient {
     stub: ::rpc_core::__private::Stub,
 }
 #[allow(deprecated, clippy::too_many_arguments)]
 impl ChatClient {
-    #[allow(missing_docs)]
+    ///Promises `u8`; it cannot fail by itself.
     fn good(&self) -> ::rpc_core::Promise<u8, ::rpc_core::Never> {
         let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
         let __rpc_call = ::rpc_core::__private::Stub::begin(
@@ -102,6 +102,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
             as ::rpc_core::__private::usize] = [
             ::rpc_core::MethodDescriptor {
                 name: "good",
+                rust_name: "good",
                 docs: "",
                 arguments: &[],
                 result: ::rpc_core::ValueDescriptor::new::<u8>("u8"),
@@ -119,6 +120,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
         ];
         static __RPC_SERVICE: ::rpc_core::ServiceDescriptor = ::rpc_core::ServiceDescriptor {
             name: "Chat",
+            rust_name: "Chat",
             docs: "",
             ordered: false,
             methods: &__RPC_METHODS,

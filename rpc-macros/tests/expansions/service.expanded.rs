@@ -15,12 +15,16 @@ pub trait Chat: Debug + ::rpc_core::__private::Send + ::rpc_core::__private::Syn
     ) -> impl ::rpc_core::__private::Future<Output = u64> + ::rpc_core::__private::Send;
 }
 /// Rooms and people.
+///
+///A client of [`Chat`]. A call is on its way when it is made and gives a promise; each argument is a value, or a promise of one.
 pub struct ChatClient {
     stub: ::rpc_core::__private::Stub,
 }
 #[allow(deprecated, clippy::too_many_arguments)]
 impl ChatClient {
     /// Finds a user.
+    ///
+    ///Promises `User`; fails with `ChatError`.
     pub fn find(
         &self,
         name: impl ::rpc_core::IntoArg<String>,
@@ -38,7 +42,7 @@ impl ChatClient {
         >(&mut __rpc_call, limit);
         ::rpc_core::__private::CallBuilder::send::<User, ChatError>(__rpc_call)
     }
-    #[allow(missing_docs)]
+    ///Promises `u64`; it cannot fail by itself.
     pub fn who(
         &self,
         verbose: impl ::rpc_core::IntoArg<bool>,
@@ -130,6 +134,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
             as ::rpc_core::__private::usize] = [
             ::rpc_core::MethodDescriptor {
                 name: "find",
+                rust_name: "find",
                 docs: "Finds a user.",
                 arguments: &[
                     ::rpc_core::ArgumentDescriptor::new::<String>("name", "String"),
@@ -179,6 +184,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
             },
             ::rpc_core::MethodDescriptor {
                 name: "who",
+                rust_name: "who",
                 docs: "",
                 arguments: &[
                     ::rpc_core::ArgumentDescriptor::new::<bool>("verbose", "bool"),
@@ -198,6 +204,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
         ];
         static __RPC_SERVICE: ::rpc_core::ServiceDescriptor = ::rpc_core::ServiceDescriptor {
             name: "Chat",
+            rust_name: "Chat",
             docs: "Rooms and people.",
             ordered: false,
             methods: &__RPC_METHODS,

@@ -58,6 +58,8 @@ impl ::rpc_core::__private::Declared for User {
             __rpc_found,
             ::rpc_core::__private::Declaration {
                 name: "User",
+                docs: &["", "", "Their name."],
+                remarks: &[(3usize, ::rpc_core::__private::Remark::Opaque)],
                 parts: ::rpc_core::__private::DeclaredParts::Fields(
                     &[
                         ::rpc_core::__private::DeclaredField {
@@ -149,6 +151,8 @@ impl facade::rpc::__private::Declared for Pair {
             __rpc_found,
             facade::rpc::__private::Declaration {
                 name: "Pair",
+                docs: &[],
+                remarks: &[],
                 parts: facade::rpc::__private::DeclaredParts::Fields(
                     &[
                         facade::rpc::__private::DeclaredField {
@@ -205,6 +209,23 @@ impl ::rpc_core::Pipelined for Meters {
             at: __rpc_at,
             values: ::rpc_core::__private::PhantomData,
         }
+    }
+}
+#[automatically_derived]
+#[allow(deprecated)]
+impl ::rpc_core::__private::Declared for Meters {
+    fn declare(__rpc_found: &mut ::rpc_core::__private::Declarations) {
+        if ::rpc_core::__private::Declarations::add::<
+            Self,
+        >(
+            __rpc_found,
+            ::rpc_core::__private::Declaration {
+                name: "Meters",
+                docs: &[],
+                remarks: &[],
+                parts: ::rpc_core::__private::DeclaredParts::Another,
+            },
+        ) {}
     }
 }
 ///The parts of a promised [`Page`].
@@ -275,6 +296,8 @@ where
             __rpc_found,
             ::rpc_core::__private::Declaration {
                 name: "Page",
+                docs: &[],
+                remarks: &[],
                 parts: ::rpc_core::__private::DeclaredParts::Fields(
                     &[
                         ::rpc_core::__private::DeclaredField {
@@ -342,6 +365,8 @@ impl ::rpc_core::__private::Declared for Unit {
             __rpc_found,
             ::rpc_core::__private::Declaration {
                 name: "Unit",
+                docs: &[],
+                remarks: &[],
                 parts: ::rpc_core::__private::DeclaredParts::Fields(&[]),
             },
         ) {}

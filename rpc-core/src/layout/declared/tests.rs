@@ -34,8 +34,8 @@ const SHORT_LINE: DeclaredVariant = variant("Line", 1, Some(&[field("")]));
 /// What is said of a vector of shapes where `T` is declared like this.
 fn said<T>(parts: DeclaredParts) -> Vec<String> {
     let mut found = Declarations::default();
-    assert!(found.add::<T>(Declaration { name: "T", parts }));
-    assert!(!found.add::<T>(Declaration { name: "T", parts }), "it is there");
+    assert!(found.add::<T>(Declaration { name: "T", docs: &[], remarks: &[], parts }));
+    assert!(!found.add::<T>(Declaration { name: "T", docs: &[], remarks: &[], parts }), "it is there");
     Layout::of_exchanged::<Vec<Shape>>("Vec<Shape>").disagreements(&found)
 }
 

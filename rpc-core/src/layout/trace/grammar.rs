@@ -13,7 +13,10 @@ use std::{any::TypeId, collections::VecDeque, rc::Rc};
 
 use rustc_hash::FxHashMap;
 
-use super::{super::Leaf, joined};
+use super::{
+    super::{Leaf, RustType},
+    joined,
+};
 
 pub(super) type SlotId = usize;
 pub(super) type ShapeId = usize;
@@ -35,6 +38,8 @@ pub(super) struct Slot {
     pub(super) content: Content,
     /// The type that was asked for here, where that is known.
     pub(super) value: Option<TypeId>,
+    /// The same, or what was read here by a type that does not say so.
+    pub(super) ty: Option<RustType>,
     /// A value was accepted here.
     accepted: bool,
     /// No value was accepted, out of all that were tried.
@@ -66,12 +71,10 @@ pub(super) enum Content {
 
 /// What a compound type consists of.
 pub(super) struct Shape {
-    value: TypeId,
+    pub(super) value: RustType,
     pub(super) kind: Kind,
     /// The struct's or enum's name as serde knows it.
     pub(super) name: &'static str,
-    /// The type's name, to call parts by that have none.
-    pub(super) type_name: &'static str,
     pub(super) groups: Vec<Group>,
     /// The variants' names, those of aliases among them.
     pub(super) variant_names: &'static [&'static str],
@@ -172,6 +175,7 @@ impl Grammar {
             name,
             content: Content::Unseen,
             value: None,
+            ty: None,
             accepted: false,
             rejects: false,
             variation: 0,
@@ -206,11 +210,11 @@ impl Grammar {
     }
 
     /// The shape of this key; made, with so many slots in its only group, when it is met first.
-    pub(super) fn shape(&mut self, key: ShapeKey, type_name: &'static str, slots: usize) -> ShapeId {
+    pub(super) fn shape(&mut self, key: ShapeKey, value: RustType, slots: usize) -> ShapeId {
         if let Some(id) = self.keys.get(&key) {
             return *id;
         }
-        let ShapeKey { kind, name, members, value, .. } = key;
+        let ShapeKey { kind, name, members, .. } = key;
         let (group, variant_names): (_, &[_]) = match kind {
             // What an unknown variant has is in one slot until it is known.
             Kind::Enum => (self.group(GroupState::Unentered, 1, &[]), members),
@@ -221,7 +225,6 @@ impl Grammar {
             value,
             kind,
             name,
-            type_name,
             groups,
             variant_names,
             is_active: false,
@@ -362,11 +365,6 @@ impl Grammar {
             group.count = Some(count);
             self.findings += 1;
         }
-    }
-
-    /// Which types the shapes are.
-    pub(super) fn types(&self) -> Vec<Option<TypeId>> {
-        self.shapes.iter().map(|shape| Some(shape.value)).collect()
     }
 
     // ---- heights ----

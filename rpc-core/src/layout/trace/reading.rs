@@ -14,7 +14,7 @@ use super::{
     probes::{BYTE_COUNTS, CHARS, COUNTS, FLOATS, INTEGERS, STRINGS},
 };
 use crate::{
-    layout::{Leaf, ObjectService, written},
+    layout::{Leaf, ObjectService, RustType, written},
     object, stream,
 };
 
@@ -119,6 +119,7 @@ impl<'t> At<'t> {
         let recalled = self.tracer.grammar.recall(self.slot);
         self.tracer.grammar.set_content(self.slot, Content::Leaf(leaf));
         let slot = &mut self.tracer.grammar.slots[self.slot];
+        slot.ty = slot.ty.or(Some(RustType::of::<V::Value>()));
         if slot.name.is_empty() && slot.content != Content::Mixed {
             slot.name = type_name::<V::Value>();
         }
@@ -154,7 +155,7 @@ impl<'t> At<'t> {
             Kind::Product | Kind::Enum => len,
         };
         let grammar = &mut self.tracer.grammar;
-        let id = grammar.shape(key, type_name::<V::Value>(), slots);
+        let id = grammar.shape(key, RustType::of::<V::Value>(), slots);
         grammar.set_content(self.slot, Content::Shape(id));
         let Some(choice) = self.choose(id) else { return self.tracer.stop() };
         let grammar = &mut self.tracer.grammar;
@@ -516,7 +517,7 @@ impl<'de> Deserializer<'de> for At<'_> {
     }
 
     fn is_human_readable(&self) -> bool {
-        false
+        self.tracer.is_human_readable
     }
 }
 
@@ -531,6 +532,7 @@ fn read_part<'de, S: DeserializeSeed<'de>>(
     let entry = &mut at.tracer.grammar.slots[slot];
     if entry.content == Content::Unseen {
         entry.value = Some(typeid::of::<S::Value>());
+        entry.ty = Some(RustType::of::<S::Value>());
         if entry.name.is_empty() {
             entry.name = type_name::<S::Value>();
         }

@@ -1,5 +1,6 @@
 // Every word of generated code. `UPDATE_EXPANSIONS=1` writes them anew.
 take! {
+    Another
     Arc
     ArgumentDescriptor
     ArgumentReader
@@ -38,6 +39,7 @@ take! {
     NotSent
     ObjectsCache
     Ok
+    Opaque
     Option
     Output
     PagePipe
@@ -48,6 +50,7 @@ take! {
     Pipeline
     Pipelined
     Promise
+    Remark
     Reply
     Result
     Send
@@ -156,6 +159,7 @@ take! {
     put_into
     reader
     released
+    remarks
     result
     row
     rpc_core
@@ -163,6 +167,7 @@ take! {
     run_batch
     run_batch_with_context
     run_with_context
+    rust_name
     same
     send
     send_oneway

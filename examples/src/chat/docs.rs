@@ -1,0 +1,24 @@
+//! The chat's documentation, which comes from its API alone.
+
+use rpc_core::Limits;
+use rpc_docs::Api;
+
+use super::api::ChatClient;
+
+/// The API as a whole. The services of its objects come along by themselves.
+pub fn api() -> Api {
+    Api::new("Chat", "1.0.0")
+        .docs(include_str!("introduction.md"))
+        .service::<ChatClient>()
+        .limits(&Limits::default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_api_is_what_its_description_says() {
+        rpc_docs::assert_unchanged!("api/chat.json", api());
+    }
+}

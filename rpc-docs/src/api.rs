@@ -1,0 +1,179 @@
+//! From client types to a description.
+//!
+//! ```text
+//! ChatClient ─▶ ServiceDescriptor ─▶ layouts, declarations ─▶ naming.rs, types.rs ─▶ Description
+//!                     └ services of objects, one after the other ┘        sides.rs, flows.rs ┘
+//! ```
+
+use rpc_core::{Limits, ServiceClient, ServiceDescriptor};
+
+use crate::description::{Argument, CallerLimit, Description, FORMAT, Method, Service, Side, Value};
+
+mod flows;
+mod limits;
+mod sides;
+mod types;
+
+use types::Types;
+
+/// An API to describe: its name, its version, and the services that a connection offers.
+///
+/// Services that are reached through objects and callbacks come along by themselves.
+///
+/// ```
+/// use rpc_docs::Api;
+///
+/// /// Says hello.
+/// #[rpc_core::rpc]
+/// trait Greeter {
+///     /// A greeting.
+///     async fn greet(&self, name: String) -> String;
+/// }
+///
+/// let description = Api::new("Greetings", "1.0.0").service::<GreeterClient>().describe();
+/// assert_eq!(description.services[0].methods[0].docs, "A greeting.");
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Api {
+    title: String,
+    version: String,
+    docs: String,
+    limits: Vec<CallerLimit>,
+    roots: Vec<(&'static ServiceDescriptor, Side)>,
+    schemas: Vec<(std::any::TypeId, serde_json::Value)>,
+}
+
+impl Api {
+    /// An API without services.
+    pub fn new(title: impl Into<String>, version: impl Into<String>) -> Self {
+        Self {
+            title: title.into(),
+            version: version.into(),
+            docs: String::new(),
+            limits: Vec::new(),
+            roots: Vec::new(),
+            schemas: Vec::new(),
+        }
+    }
+
+    /// An introduction, in Markdown.
+    pub fn docs(mut self, docs: impl Into<String>) -> Self {
+        self.docs = docs.into();
+        self
+    }
+
+    /// A service that the server offers to every client.
+    pub fn service<C: ServiceClient>(self) -> Self {
+        self.root(C::descriptor(), Side::Server)
+    }
+
+    /// A service that every client offers to the server.
+    pub fn client_service<C: ServiceClient>(self) -> Self {
+        self.root(C::descriptor(), Side::Client)
+    }
+
+    /// The server's limits, as far as callers can meet them.
+    pub fn limits(mut self, limits: &Limits) -> Self {
+        self.limits = limits::of_callers(limits);
+        self
+    }
+
+    /// A type that brings a JSON schema of its own, which is used instead of the one made from its layout.
+    #[cfg(feature = "schemars")]
+    pub fn schema<T: schemars::JsonSchema + 'static>(mut self) -> Self {
+        let schema =
+            schemars::generate::SchemaSettings::draft07().into_generator().into_root_schema_for::<T>();
+        self.schemas.push((std::any::TypeId::of::<T>(), schema.to_value()));
+        self
+    }
+
+    fn root(mut self, service: &'static ServiceDescriptor, side: Side) -> Self {
+        match self.roots.iter_mut().find(|(known, _)| known.name == service.name) {
+            Some((_, known)) if *known != side => *known = Side::Both,
+            Some(_) => {}
+            None => self.roots.push((service, side)),
+        }
+        self
+    }
+
+    /// Describes the API.
+    ///
+    /// Never fails: what cannot be known of a type is said to be opaque. Runs the `Deserialize` of the types that travel on
+    /// made-up values, as the first call of each method would.
+    pub fn describe(&self) -> Description {
+        let mut types = Types::new(&self.schemas);
+        let mut found: Vec<&'static ServiceDescriptor> = self.roots.iter().map(|(root, _)| *root).collect();
+        let mut services: Vec<Service> = Vec::new();
+        while let Some(descriptor) = found.get(services.len()).copied() {
+            let methods = descriptor.methods.iter().map(|method| describe_method(method, &mut types));
+            services.push(Service {
+                name: descriptor.name.into(),
+                rust_name: other_name(descriptor.rust_name, descriptor.name),
+                docs: descriptor.docs.into(),
+                implemented_by: Side::Both,
+                is_root: services.len() < self.roots.len(),
+                ordered: descriptor.ordered,
+                methods: methods.collect(),
+            });
+            for object in types.take_services() {
+                if found.iter().all(|known| known.name != object.name) {
+                    found.push(object);
+                }
+            }
+        }
+        let mut description = Description {
+            format: FORMAT,
+            title: self.title.clone(),
+            version: self.version.clone(),
+            docs: self.docs.clone(),
+            services,
+            types: types.into_definitions(),
+            flows: Vec::new(),
+            limits: self.limits.clone(),
+        };
+        sides::find(&mut description, &self.roots);
+        description.flows = flows::find(&description);
+        description
+    }
+}
+
+fn describe_method(method: &'static rpc_core::MethodDescriptor, types: &mut Types<'_>) -> Method {
+    let signature = method.signature();
+    let attributes = &method.attributes;
+    let argument = |(argument, layout): (&'static rpc_core::ArgumentDescriptor, _)| Argument {
+        name: argument.name.into(),
+        value: types.value(&argument.value, layout),
+    };
+    let arguments = method.arguments.iter().zip(&signature.arguments).map(argument).collect();
+    let result = types.value(&method.result, &signature.result);
+    let error = method.error.as_ref().zip(signature.error.as_ref());
+    let error: Option<Value> = error.map(|(error, layout)| types.value(error, layout));
+    Method {
+        name: method.name.into(),
+        rust_name: other_name(method.rust_name, method.name),
+        docs: method.docs.into(),
+        arguments,
+        result,
+        error,
+        idempotent: attributes.idempotent,
+        oneway: attributes.oneway,
+        no_cancel: attributes.no_cancel,
+        batch: attributes.batch.map(Into::into),
+        deprecated: attributes.deprecated.map(Into::into),
+        // That of a method with problems is another one in each process.
+        fingerprint: match method.problems() {
+            [] => format!("{:016x}", signature.fingerprint),
+            _ => "0000000000000000".into(),
+        },
+        problems: method.problems().to_vec(),
+    }
+}
+
+/// The name in Rust, where it is not the one on the wire.
+fn other_name(rust_name: &str, name: &str) -> Option<String> {
+    (rust_name != name && !rust_name.is_empty()).then(|| rust_name.to_owned())
+}
+
+#[cfg(test)]
+mod tests; // api/tests.rs: editing tests does not rebuild the library

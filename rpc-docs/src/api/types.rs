@@ -1,0 +1,374 @@
+//! Traced layouts as types of a description: each Rust type with a name is defined once.
+//!
+//! A Rust type is known by its identity, so two types of one name stay apart, and a recursive type refers to itself. What
+//! its layout does not say — doc comments, aliases, defaults — comes from its declaration, if it is under `#[data]`.
+
+use std::{any::TypeId, collections::BTreeSet};
+
+use rpc_core::{
+    Layout, Leaf, Node, RustType, ServiceDescriptor, ValueDescriptor,
+    declared::{Declaration, Declarations, DeclaredField, DeclaredParts, DeclaredVariant},
+};
+use rustc_hash::FxHashMap;
+
+use crate::description::{Content, Field, Shape, Type, TypeDefinition, Value, Variant};
+
+mod naming;
+
+/// The types found so far.
+pub(super) struct Types<'a> {
+    definitions: Vec<TypeDefinition>,
+    known: FxHashMap<Identity, String>,
+    names: BTreeSet<String>,
+    /// Services of objects that were met since they were last taken.
+    services: Vec<&'static ServiceDescriptor>,
+    schemas: &'a [(TypeId, serde_json::Value)],
+}
+
+/// What tells types apart.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Identity {
+    Type(TypeId),
+    /// No more is known of it.
+    Name(String),
+}
+
+/// One layout, while it is read.
+struct Reading<'l> {
+    layout: &'l Layout,
+    nodes: &'l [Node<usize>],
+    declarations: Declarations,
+    /// Types without a declaration that were defined of it: they may look otherwise in JSON.
+    foreign: Vec<(TypeId, String)>,
+}
+
+/// The declared fields of a struct or variant.
+#[derive(Clone, Copy)]
+struct Fields<'d> {
+    declaration: &'d Declaration,
+    /// The number of the first among the parts of the declaration.
+    first: usize,
+    fields: &'static [DeclaredField],
+}
+
+impl<'a> Types<'a> {
+    pub(super) fn new(schemas: &'a [(TypeId, serde_json::Value)]) -> Self {
+        Self {
+            definitions: Vec::new(),
+            known: FxHashMap::default(),
+            names: BTreeSet::new(),
+            services: Vec::new(),
+            schemas,
+        }
+    }
+
+    /// The type of an argument, a result or an error.
+    pub(super) fn value(&mut self, value: &ValueDescriptor, layout: &Layout) -> Value {
+        let (nodes, root) = layout.nodes();
+        let mut reading = Reading { layout, nodes, declarations: value.declarations(), foreign: Vec::new() };
+        let ty = self.read(&mut reading, root);
+        self.find_text_forms(&reading.foreign, value);
+        Value { ty, rust: value.type_name.into() }
+    }
+
+    /// The services of objects that were met since the last time.
+    pub(super) fn take_services(&mut self) -> Vec<&'static ServiceDescriptor> {
+        std::mem::take(&mut self.services)
+    }
+
+    /// All definitions, by name.
+    pub(super) fn into_definitions(mut self) -> Vec<TypeDefinition> {
+        self.definitions.sort_by(|one, other| one.name.cmp(&other.name));
+        self.definitions
+    }
+
+    fn read(&mut self, reading: &mut Reading<'_>, node: usize) -> Type {
+        let boxed = |ty| Box::new(ty);
+        let rust = reading.layout.rust_type(node).filter(|rust| naming::is_nameable(rust.name));
+        match &reading.nodes[node] {
+            Node::Leaf(Leaf::Object(service)) => {
+                self.services.push(service.0);
+                Type::Object(service.0.name.into())
+            }
+            Node::Leaf(leaf) => match rust.filter(|rust| !naming::is_primitive(rust.name)) {
+                Some(_) => self.define(reading, node, rust, ""),
+                None => primitive(*leaf),
+            },
+            Node::Opaque { name, .. } => self.define(reading, node, rust, name),
+            Node::Unsupported { reads } => match rust {
+                Some(_) => self.define(reading, node, rust, ""),
+                None => Type::Unknown(format!("it reads {reads}, which cannot travel")),
+            },
+            Node::Unreached(part) => match rust {
+                Some(_) => self.define(reading, node, rust, ""),
+                None => Type::Unknown(part.why.clone()),
+            },
+            Node::Uninhabited => match rust {
+                Some(_) => self.define(reading, node, rust, ""),
+                None => Type::Unknown("it has no values".into()),
+            },
+            Node::Optional(inner) => Type::Option(boxed(self.read(reading, *inner))),
+            Node::Seq(element) => Type::List(boxed(self.read(reading, *element))),
+            Node::Map(key, value) => {
+                Type::Map { key: boxed(self.read(reading, *key)), value: boxed(self.read(reading, *value)) }
+            }
+            Node::Array(element, len) => {
+                Type::Array { element: boxed(self.read(reading, *element)), len: *len }
+            }
+            Node::Stream(item, error) => {
+                let item = boxed(self.read(reading, *item));
+                Type::Stream { item, error: self.read_stream_error(reading, *error) }
+            }
+            Node::Newtype { name, inner } => match (rust, *name) {
+                (None, "") => self.read(reading, *inner),
+                (rust, name) => self.define(reading, node, rust, name),
+            },
+            Node::Product { name: "", fields } => {
+                let mut elements: Vec<Type> =
+                    fields.iter().map(|field| self.read(reading, field.layout)).collect();
+                // A short array is traced as a tuple.
+                let is_array = reading.layout.rust_type(node).is_some_and(|rust| rust.name.starts_with('['));
+                match (elements.len(), elements.pop()) {
+                    (len, Some(last)) if is_array => Type::Array { element: boxed(last), len },
+                    (_, last) => Type::Tuple(elements.into_iter().chain(last).collect()),
+                }
+            }
+            Node::Product { name, .. } => self.define(reading, node, rust, name),
+            Node::Enum { name, variants } => match &variants[..] {
+                [ok, error] if *name == "Result" && (ok.name, error.name) == ("Ok", "Err") => {
+                    let part =
+                        |variant: &rpc_core::Variant<usize>| Some(variant.fields.as_ref()?.first()?.layout);
+                    let mut read = |variant| match part(variant) {
+                        Some(part) => self.read(reading, part),
+                        None => Type::Unknown("it has no values".into()),
+                    };
+                    Type::Result { ok: boxed(read(ok)), error: boxed(read(error)) }
+                }
+                _ => self.define(reading, node, rust, name),
+            },
+            _ => Type::Unknown("this version of rpc-docs does not know its kind".into()),
+        }
+    }
+
+    /// Nothing ends a stream whose error has no values, or that has none.
+    fn read_stream_error(&mut self, reading: &mut Reading<'_>, error: usize) -> Option<Box<Type>> {
+        match &reading.nodes[error] {
+            Node::Leaf(Leaf::Unit) | Node::Uninhabited => None,
+            Node::Enum { variants, .. } if variants.is_empty() => None,
+            _ => Some(Box::new(self.read(reading, error))),
+        }
+    }
+
+    /// A reference to the type of this node, which is defined if it is new.
+    fn define(&mut self, reading: &mut Reading<'_>, node: usize, rust: Option<RustType>, name: &str) -> Type {
+        let identity = rust.map_or_else(|| Identity::Name(name.into()), |rust| Identity::Type(rust.id));
+        if let Some(known) = self.known.get(&identity) {
+            return Type::Ref(known.clone());
+        }
+        let path = rust.map_or(name, |rust| rust.name);
+        let name = naming::unique(path, &mut self.names);
+        self.known.insert(identity, name.clone());
+        let declaration = rust.and_then(|rust| reading.declarations.of(rust.id).copied());
+        if let (None, Some(rust)) = (declaration, rust) {
+            reading.foreign.push((rust.id, name.clone()));
+        }
+        let shape = self.shape(reading, node, declaration.as_ref());
+        let about = declaration.map(|declaration| declaration.about(0)).unwrap_or_default();
+        let schema = rust.and_then(|rust| self.schemas.iter().find(|(ty, _)| *ty == rust.id));
+        self.definitions.push(TypeDefinition {
+            name: name.clone(),
+            path: path.into(),
+            docs: about.docs.into(),
+            shape,
+            json: None,
+            schema: schema.map(|(_, schema)| schema.clone()),
+            deprecated: about.deprecated.map(Into::into),
+            pipelined: declaration.is_some_and(|declaration| is_pipelined(&declaration)),
+        });
+        Type::Ref(name)
+    }
+
+    fn shape(&mut self, reading: &mut Reading<'_>, node: usize, declaration: Option<&Declaration>) -> Shape {
+        match &reading.nodes[node] {
+            Node::Leaf(Leaf::Unit) => Shape::Unit,
+            Node::Leaf(leaf) => Shape::Opaque { reads: Some(primitive(*leaf)) },
+            Node::Opaque { base, .. } => Shape::Opaque { reads: base.map(primitive) },
+            Node::Unsupported { reads } => Shape::Unknown(format!("it reads {reads}, which cannot travel")),
+            Node::Unreached(part) => Shape::Unknown(part.why.clone()),
+            Node::Newtype { inner, .. } => Shape::Newtype(self.read(reading, *inner)),
+            Node::Product { fields, .. } => {
+                let declared = declaration.and_then(|declaration| match declaration.parts {
+                    DeclaredParts::Fields(fields) => Some(Fields { declaration, first: 1, fields }),
+                    _ => None,
+                });
+                match self.content(reading, fields, declared) {
+                    Content::Newtype(only) => Shape::Tuple(vec![only]),
+                    Content::Tuple(elements) => Shape::Tuple(elements),
+                    Content::Struct(fields) => Shape::Struct(fields),
+                    Content::Unit | Content::Unreadable => Shape::Struct(Vec::new()),
+                }
+            }
+            Node::Enum { variants, .. } if variants.is_empty() => Shape::Never,
+            Node::Enum { variants, .. } => {
+                let variant = |(index, variant)| self.variant(reading, variant, index, declaration);
+                Shape::Enum(variants.iter().enumerate().map(variant).collect())
+            }
+            _ => Shape::Never,
+        }
+    }
+
+    fn variant(
+        &mut self,
+        reading: &mut Reading<'_>,
+        traced: &rpc_core::Variant<usize>,
+        index: usize,
+        declaration: Option<&Declaration>,
+    ) -> Variant {
+        let declared = declaration.and_then(|declaration| find_variant(declaration, index));
+        let name = match (declared, traced.name) {
+            (Some((declared, _)), _) => declared.name.to_owned(),
+            (None, "") => index.to_string(),
+            (None, name) => name.to_owned(),
+        };
+        let about = declaration.zip(declared).map(|(declaration, (_, part))| declaration.about(part));
+        let about = about.unwrap_or_default();
+        let fields = declaration.zip(declared).and_then(|(declaration, (variant, part))| {
+            Some(Fields { declaration, first: part + 1, fields: variant.fields? })
+        });
+        let content = match &traced.fields {
+            Some(traced) => self.content(reading, traced, fields),
+            None => Content::Unreadable,
+        };
+        Variant {
+            rust_name: about.rust_name.map(Into::into),
+            docs: about.docs.into(),
+            message: about.message.map(Into::into),
+            content,
+            aliases: owned(declared.map(|(declared, _)| declared.aliases)),
+            is_other: declared.is_some_and(|(declared, _)| declared.is_other),
+            deprecated: about.deprecated.map(Into::into),
+            name,
+        }
+    }
+
+    fn content(
+        &mut self,
+        reading: &mut Reading<'_>,
+        traced: &[rpc_core::Field<usize>],
+        declared: Option<Fields<'_>>,
+    ) -> Content {
+        // Where they disagree the method has a problem, which is told.
+        let declared = declared.filter(|declared| declared.fields.len() == traced.len());
+        match traced {
+            [] => Content::Unit,
+            [only] if only.name.is_empty() => Content::Newtype(self.read(reading, only.layout)),
+            [first, ..] if first.name.is_empty() => {
+                Content::Tuple(traced.iter().map(|field| self.read(reading, field.layout)).collect())
+            }
+            _ => {
+                let field = |(index, field)| self.field(reading, field, index, declared);
+                Content::Struct(traced.iter().enumerate().map(field).collect())
+            }
+        }
+    }
+
+    fn field(
+        &mut self,
+        reading: &mut Reading<'_>,
+        traced: &rpc_core::Field<usize>,
+        index: usize,
+        declared: Option<Fields<'_>>,
+    ) -> Field {
+        let about = declared.map(|declared| declared.declaration.about(declared.first + index));
+        let about = about.unwrap_or_default();
+        let declared = declared.map(|declared| &declared.fields[index]);
+        Field {
+            name: declared.map_or(traced.name, |declared| declared.name).into(),
+            rust_name: about.rust_name.map(Into::into),
+            docs: about.docs.into(),
+            ty: self.read(reading, traced.layout),
+            has_default: declared.is_some_and(|declared| declared.has_default),
+            is_opaque: about.is_opaque,
+            aliases: owned(declared.map(|declared| declared.aliases)),
+            deprecated: about.deprecated.map(Into::into),
+        }
+    }
+
+    /// Notes which of these types have another form in formats for people.
+    fn find_text_forms(&mut self, foreign: &[(TypeId, String)], value: &ValueDescriptor) {
+        if foreign.is_empty() {
+            return;
+        }
+        let layout = value.text_layout();
+        let (nodes, _) = layout.nodes();
+        for (ty, name) in foreign {
+            let node =
+                (0..nodes.len()).find(|node| layout.rust_type(*node).is_some_and(|rust| rust.id == *ty));
+            let text = match node.map(|node| &nodes[node]) {
+                Some(Node::Leaf(leaf) | Node::Opaque { base: Some(leaf), .. }) => primitive(*leaf),
+                _ => continue,
+            };
+            let definition = self.definitions.iter_mut().find(|definition| definition.name == *name);
+            if let Some(definition) = definition
+                && definition.shape != (Shape::Opaque { reads: Some(text.clone()) })
+                && !(definition.shape == Shape::Unit && text == Type::Unit)
+            {
+                definition.json = Some(text);
+            }
+        }
+    }
+}
+
+/// The variant of this index, and its number among the parts of the declaration.
+fn find_variant(declaration: &Declaration, index: usize) -> Option<(&'static DeclaredVariant, usize)> {
+    let DeclaredParts::Variants(variants) = declaration.parts else { return None };
+    let mut part = 1;
+    for variant in variants {
+        if variant.index as usize == index {
+            return Some((variant, part));
+        }
+        part += 1 + variant.fields.map_or(0, <[_]>::len);
+    }
+    None
+}
+
+/// Whether promises of its parts can be had.
+fn is_pipelined(declaration: &Declaration) -> bool {
+    match declaration.parts {
+        // A named field without a promise is marked; an unnamed one cannot be.
+        DeclaredParts::Fields(fields) => fields
+            .iter()
+            .enumerate()
+            .all(|(index, field)| !field.name.is_empty() || !declaration.about(index + 1).is_opaque),
+        DeclaredParts::Variants(_) => true,
+        DeclaredParts::Another => false,
+    }
+}
+
+fn owned(names: Option<&[&str]>) -> Vec<String> {
+    names.unwrap_or_default().iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn primitive(leaf: Leaf) -> Type {
+    match leaf {
+        Leaf::Bool => Type::Bool,
+        Leaf::I8 => Type::I8,
+        Leaf::I16 => Type::I16,
+        Leaf::I32 => Type::I32,
+        Leaf::I64 => Type::I64,
+        Leaf::I128 => Type::I128,
+        Leaf::U8 => Type::U8,
+        Leaf::U16 => Type::U16,
+        Leaf::U32 => Type::U32,
+        Leaf::U64 => Type::U64,
+        Leaf::U128 => Type::U128,
+        Leaf::F32 => Type::F32,
+        Leaf::F64 => Type::F64,
+        Leaf::Char => Type::Char,
+        Leaf::Text => Type::String,
+        Leaf::Bytes => Type::Bytes,
+        Leaf::Unit => Type::Unit,
+        Leaf::Object(service) => Type::Object(service.0.name.into()),
+        _ => Type::Unknown("this version of rpc-docs does not know its kind".into()),
+    }
+}

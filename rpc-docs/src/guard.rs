@@ -1,0 +1,188 @@
+//! A description that is checked in beside the code, and a test that fails when they part.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    Api, Description, DescriptionError,
+    compare::{Comparison, Verdict, compare},
+};
+
+/// The environment variable that accepts changes: `UPDATE_API=compatible`, or `UPDATE_API=breaking` for any.
+pub const ACCEPT: &str = "UPDATE_API";
+
+/// What may be written to a description that is checked in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accept {
+    /// Nothing.
+    Nothing,
+    /// A change that breaks nobody.
+    Compatible,
+    /// Any change, and a description in place of a damaged one.
+    Breaking,
+}
+
+/// What became of a check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Checked {
+    /// The file says what the code says.
+    Unchanged,
+    /// There was no file; it was written.
+    Created,
+    /// The file was written anew, for these changes.
+    Accepted(Comparison),
+}
+
+/// Why a description that is checked in is not what the code says.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GuardError {
+    /// There is no file.
+    #[error("there is no description at {}; write it with {ACCEPT}=compatible and check it in", path.display())]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The file could not be read or written.
+    #[error("the description at {} cannot be read or written", path.display())]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        error: io::Error,
+    },
+    /// The file is no description that this version reads.
+    #[error("{error} ({}; restore it, or write it anew with {ACCEPT}=breaking)", path.display())]
+    Unreadable {
+        /// Which one.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        error: DescriptionError,
+    },
+    /// The API differs.
+    #[error("the API is not what {} says.\n\n{comparison}\n{}", path.display(), remedy(comparison))]
+    Changed {
+        /// Which file.
+        path: PathBuf,
+        /// What differs.
+        comparison: Comparison,
+    },
+    /// The API is the same for callers, and the file is written otherwise: a type has moved, or the file was edited.
+    #[error("nothing changed for callers, but {} is not what would be written; write it anew with {ACCEPT}=compatible", path.display())]
+    Stale {
+        /// Which file.
+        path: PathBuf,
+    },
+}
+
+fn remedy(comparison: &Comparison) -> String {
+    match comparison.verdict() {
+        Verdict::Breaking => format!(
+            "Add a method beside the old one instead, and deprecate that. If it is meant, run this again with {ACCEPT}=breaking \
+             and check the file in."
+        ),
+        Verdict::Compatible | Verdict::Unchanged => {
+            format!("If it is meant, run this again with {ACCEPT}=compatible and check the file in.")
+        }
+    }
+}
+
+/// Compares the API with the description at `path`, and writes it there as far as `accept` allows.
+///
+/// [`assert_unchanged!`](crate::assert_unchanged) is this as one line of a test.
+///
+/// # Errors
+/// That they differ, that there is no file, or that it is damaged or cannot be read or written.
+pub fn check(path: impl AsRef<Path>, api: &Api, accept: Accept) -> Result<Checked, GuardError> {
+    let path = path.as_ref();
+    let new = api.describe();
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && accept != Accept::Nothing => {
+            return write(path, &new).map(|()| Checked::Created);
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(GuardError::Missing { path: path.into() });
+        }
+        // What is no text is damaged, and can be written anew.
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => String::new(),
+        Err(error) => return Err(GuardError::File { path: path.into(), error }),
+    };
+    // Git may have made the line ends those of its system.
+    let text = text.replace("\r\n", "\n");
+    if text == new.to_json() {
+        return Ok(Checked::Unchanged);
+    }
+    let old = match Description::from_json(&text) {
+        Ok(old) => old,
+        Err(_) if accept == Accept::Breaking => return write(path, &new).map(|()| Checked::Created),
+        Err(error) => return Err(GuardError::Unreadable { path: path.into(), error }),
+    };
+    let comparison = compare(&old, &new);
+    let is_accepted = match comparison.verdict() {
+        Verdict::Breaking => accept == Accept::Breaking,
+        Verdict::Compatible | Verdict::Unchanged => accept != Accept::Nothing,
+    };
+    match (is_accepted, comparison.verdict()) {
+        (true, _) => write(path, &new).map(|()| Checked::Accepted(comparison)),
+        (false, Verdict::Unchanged) => Err(GuardError::Stale { path: path.into() }),
+        (false, _) => Err(GuardError::Changed { path: path.into(), comparison }),
+    }
+}
+
+fn write(path: &Path, description: &Description) -> Result<(), GuardError> {
+    let written = match path.parent() {
+        Some(folder) => fs::create_dir_all(folder),
+        None => Ok(()),
+    };
+    let written = written.and_then(|()| fs::write(path, description.to_json()));
+    written.map_err(|error| GuardError::File { path: path.into(), error })
+}
+
+/// What the environment says, for [`assert_unchanged!`](crate::assert_unchanged).
+///
+/// # Panics
+/// If the variable has another value.
+#[doc(hidden)]
+pub fn accepted_by_environment() -> Accept {
+    match std::env::var(ACCEPT).as_deref() {
+        Err(_) | Ok("") => Accept::Nothing,
+        Ok("compatible") => Accept::Compatible,
+        Ok("breaking") => Accept::Breaking,
+        Ok(other) => panic!("{ACCEPT} is `compatible` or `breaking`, not `{other}`"),
+    }
+}
+
+/// Fails if the API is not what the description at a path says, with the differences and whom they break.
+///
+/// The path is relative to the crate's folder. `UPDATE_API=compatible` writes the file, also the first time, if nobody is
+/// broken by what changed, and `UPDATE_API=breaking` in any case.
+///
+/// ```no_run
+/// # #[rpc_core::rpc]
+/// # trait Greeter {
+/// #     async fn greet(&self, name: String) -> String;
+/// # }
+/// #[test]
+/// fn the_api_is_what_its_description_says() {
+///     let api = rpc_docs::Api::new("Greetings", "1.0.0").service::<GreeterClient>();
+///     rpc_docs::assert_unchanged!("api/greetings.json", api);
+/// }
+/// ```
+#[macro_export]
+macro_rules! assert_unchanged {
+    ($path:expr, $api:expr $(,)?) => {{
+        let path = ::std::path::Path::new(::core::env!("CARGO_MANIFEST_DIR")).join($path);
+        if let Err(error) = $crate::guard::check(path, &$api, $crate::guard::accepted_by_environment()) {
+            ::core::panic!("{error}");
+        }
+    }};
+}
+
+#[cfg(test)]
+mod tests; // guard/tests.rs: editing tests does not rebuild the library

@@ -1,0 +1,223 @@
+//! What a description says of types is so: values of them, foreign ones too, look in JSON as it says.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    net::{IpAddr, SocketAddr},
+    num::NonZeroU8,
+    time::{Duration, SystemTime},
+};
+
+use rpc_core::{data, rpc};
+use rpc_docs::{
+    Api, Description,
+    description::{Content, Field, Shape, Type},
+    json::{self, Keys},
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+#[data]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Unit {
+    Meter,
+    Foot,
+}
+
+#[data]
+enum Mixed {
+    Nothing,
+    One(u8),
+    Two(u8, String),
+    Named { a: Option<u8> },
+}
+
+#[data]
+struct Marker;
+
+#[data]
+struct Pair(u8, char);
+
+#[data]
+#[serde(transparent)]
+struct Transparent {
+    only: u8,
+}
+
+#[data]
+struct All {
+    mixed: Vec<Mixed>,
+    marker: Marker,
+    pair: Pair,
+    transparent: Transparent,
+    float: f64,
+    lengths: BTreeMap<Unit, u8>,
+    numbers: HashMap<u32, bool>,
+    set: BTreeSet<u8>,
+    array: [u8; 3],
+    tuple: (u8, String),
+    unit: (),
+    shared: Box<str>,
+    optional: Option<Box<All>>,
+}
+
+#[rpc]
+trait Foreign {
+    async fn uuid(&self, value: uuid::Uuid) -> Vec<uuid::Uuid>;
+    async fn address(&self, value: IpAddr) -> Option<SocketAddr>;
+    async fn url(&self, value: url::Url);
+    async fn date(&self, value: chrono::DateTime<chrono::Utc>) -> chrono::NaiveDate;
+    async fn duration(&self, value: Duration) -> SystemTime;
+    async fn nonzero(&self, value: NonZeroU8);
+    async fn path(&self, value: std::path::PathBuf);
+    async fn ordered(&self, value: indexmap::IndexMap<String, uuid::Uuid>);
+    async fn all(&self, value: All);
+    async fn value(&self, value: serde_json::Number);
+}
+
+fn describe() -> Description {
+    Api::new("Foreign", "1").service::<ForeignClient>().describe()
+}
+
+/// Whether a value is one of a type, by what `rpc_docs::json` says.
+fn is_of(description: &Description, ty: &Type, value: &Value) -> bool {
+    let is = |ty: &Type, value: &Value| is_of(description, ty, value);
+    match ty {
+        Type::Bool => value.is_boolean(),
+        Type::I8 | Type::I16 | Type::I32 | Type::U8 | Type::U16 | Type::U32 => value.is_i64(),
+        Type::I64 | Type::I128 | Type::U64 | Type::U128 => value.is_number() || value.is_string(),
+        Type::F32 | Type::F64 => value.is_number() || value.is_string(),
+        Type::Char => value.as_str().is_some_and(|text| text.chars().count() == 1),
+        Type::String | Type::Bytes => value.is_string(),
+        Type::Unit => value.is_null(),
+        Type::Option(inner) if json::may_be_null(description, inner) => {
+            value.is_null() || value.as_array().is_some_and(|list| list.len() == 1 && is(inner, &list[0]))
+        }
+        Type::Option(inner) => value.is_null() || is(inner, value),
+        Type::List(element) => value.as_array().is_some_and(|list| list.iter().all(|one| is(element, one))),
+        Type::Array { element, len } => {
+            value.as_array().is_some_and(|list| list.len() == *len && list.iter().all(|one| is(element, one)))
+        }
+        Type::Tuple(elements) => is_list(description, elements, value),
+        Type::Map { key, value: inner } => match json::keys(description, key) {
+            Keys::Object => value.as_object().is_some_and(|map| map.values().all(|one| is(inner, one))),
+            Keys::Pairs => {
+                is(&Type::List(Type::Tuple(vec![(**key).clone(), (**inner).clone()]).into()), value)
+            }
+        },
+        Type::Ref(name) => {
+            let definition = description.definition(name).unwrap();
+            match &definition.json {
+                Some(json) => is(json, value),
+                None => is_of_shape(description, &definition.shape, value),
+            }
+        }
+        Type::Result { .. } | Type::Object(_) | Type::Stream { .. } | Type::Unknown(_) => false,
+    }
+}
+
+fn is_of_shape(description: &Description, shape: &Shape, value: &Value) -> bool {
+    match shape {
+        Shape::Newtype(inner) | Shape::Opaque { reads: Some(inner) } => is_of(description, inner, value),
+        Shape::Unit => value.is_null(),
+        Shape::Tuple(elements) => is_list(description, elements, value),
+        Shape::Struct(fields) => is_object(description, fields, value),
+        Shape::Enum(variants) => variants.iter().any(|variant| {
+            let content = value.get(&variant.name);
+            match &variant.content {
+                Content::Unit => value == &json!(variant.name),
+                Content::Newtype(inner) => content.is_some_and(|content| is_of(description, inner, content)),
+                Content::Tuple(elements) => {
+                    content.is_some_and(|content| is_list(description, elements, content))
+                }
+                Content::Struct(fields) => {
+                    content.is_some_and(|content| is_object(description, fields, content))
+                }
+                Content::Unreadable => false,
+            }
+        }),
+        Shape::Opaque { reads: None } | Shape::Never | Shape::Unknown(_) => false,
+    }
+}
+
+fn is_list(description: &Description, elements: &[Type], value: &Value) -> bool {
+    value.as_array().is_some_and(|list| {
+        let mut pairs = elements.iter().zip(list);
+        list.len() == elements.len() && pairs.all(|(ty, one)| is_of(description, ty, one))
+    })
+}
+
+fn is_object(description: &Description, fields: &[Field], value: &Value) -> bool {
+    value.as_object().is_some_and(|object| {
+        let is_there = |field: &Field| match object.get(&field.name) {
+            Some(value) => is_of(description, &field.ty, value),
+            None => field.has_default,
+        };
+        object.len() <= fields.len() && fields.iter().all(is_there)
+    })
+}
+
+/// A value of the method's argument, as serde makes it JSON.
+#[track_caller]
+fn check(method: &str, value: impl Serialize) {
+    let description = describe();
+    let method = description.service("Foreign").unwrap().method(method).unwrap();
+    let ty = &method.arguments[0].value.ty;
+    let value = serde_json::to_value(value).unwrap();
+    assert!(is_of(&description, ty, &value), "{ty:?} as {value}: {description:#?}");
+    let other = json!({ "other": [null] });
+    assert!(!is_of(&description, ty, &other), "{ty:?} is not anything");
+}
+
+#[test]
+fn foreign_types_look_as_they_are_described() {
+    check("uuid", uuid::Uuid::from_u128(7));
+    check("address", IpAddr::from([127, 0, 0, 1]));
+    check("url", url::Url::parse("https://example.org/").unwrap());
+    check("date", chrono::DateTime::UNIX_EPOCH);
+    check("duration", Duration::from_millis(1_500));
+    check("nonzero", NonZeroU8::MIN);
+    check("path", std::path::PathBuf::from("/tmp"));
+    check("ordered", indexmap::IndexMap::from([("a".to_owned(), uuid::Uuid::nil())]));
+}
+
+#[test]
+fn types_of_ones_own_look_as_they_are_described() {
+    let all = |optional| All {
+        mixed: vec![
+            Mixed::Nothing,
+            Mixed::One(1),
+            Mixed::Two(2, "b".into()),
+            Mixed::Named { a: None },
+            Mixed::Named { a: Some(1) },
+        ],
+        marker: Marker,
+        pair: Pair(1, 'x'),
+        transparent: Transparent { only: 1 },
+        float: 0.5,
+        lengths: BTreeMap::from([(Unit::Meter, 1), (Unit::Foot, 2)]),
+        numbers: HashMap::from([(3, true)]),
+        set: BTreeSet::from([1]),
+        array: [1, 2, 3],
+        tuple: (1, "c".into()),
+        unit: (),
+        shared: "d".into(),
+        optional,
+    };
+    check("all", all(Some(Box::new(all(None)))));
+}
+
+#[test]
+fn foreign_types_are_called_by_their_names() {
+    let description = describe();
+    let text = |name: &str| {
+        let definition = description.definition(name).unwrap_or_else(|| panic!("{name} is defined"));
+        (definition.json.clone(), definition.shape.clone())
+    };
+    let opaque = |ty| Shape::Opaque { reads: Some(ty) };
+    assert_eq!(text("Uuid"), (Some(Type::String), opaque(Type::Bytes)));
+    assert_eq!(text("Url"), (None, opaque(Type::String)));
+    assert_eq!(text("IpAddr").0, Some(Type::String));
+    assert_eq!(text("SocketAddr").0, Some(Type::String));
+    assert_eq!(text("DateTime<Utc>"), (None, opaque(Type::String)));
+    assert_eq!(text("NonZero<u8>"), (None, opaque(Type::U8)));
+}
