@@ -22,6 +22,9 @@ const VERSION: &str = "1.4.1";
 /// How many sources and sinks a method lists for one value; how many more there are is said.
 const ENDS_MAX: usize = 6;
 
+/// How many parts of a result are listed; the nearest come first.
+const PARTS_MAX: usize = 32;
+
 /// What the `x-` names mean.
 const EXTENSIONS: [(&str, &str); 15] = [
     (
@@ -260,7 +263,7 @@ impl Writer<'_> {
         let arguments: Vec<Value> =
             self.flows.arguments(&service.name, &method.name).iter().map(argument).collect();
         let results: Vec<Value> =
-            self.flows.results(&service.name, &method.name).iter().map(result).collect();
+            self.flows.results(&service.name, &method.name).iter().take(PARTS_MAX).map(result).collect();
         let lists = [("arguments", arguments), ("result", results)];
         lists
             .into_iter()

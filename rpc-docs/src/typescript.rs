@@ -14,7 +14,7 @@ mod services;
 mod text;
 
 pub use services::Declarations;
-pub(crate) use text::{Words, property};
+pub(crate) use text::{Words, expression, property};
 
 /// The declarations that every file has.
 const PRELUDE: &str = include_str!("typescript/prelude.ts");

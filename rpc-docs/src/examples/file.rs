@@ -8,6 +8,7 @@ use crate::{
 
 const RUST_HEADER: &str = "// Examples of an API, compiled to prove that they are right. Made by rpc-docs.\n\
     #![allow(unused, deprecated, unreachable_code)]\n\n\
+    use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};\n\n\
     use rpc_client::Streaming;\n";
 
 /// Input: the name of the module with the traits. Output: a function an example, with parameters for what it expects.

@@ -179,13 +179,13 @@ impl<'a> Guide<'a> {
         Some(Expression::Variable(name))
     }
 
-    /// The result is an object: call it before it exists.
+    /// The result is an object, or has one: call it before it exists.
     fn called_on_result(&self, service: &'a Service, method: &'a Method) -> Option<Plan<'a>> {
-        let next = self.next_on_result(method)?;
+        let (parts, next) = self.next_on_result(service, method)?;
         let mut plan = Plan::new();
         let client = self.client(&mut plan, service, false)?;
         let call = plan.call(client, method);
-        let next_call = plan.call(call, next);
+        let next_call = plan.call(with_parts(call, parts), next);
         plan.finish(next, next_call);
         Some(plan)
     }
@@ -216,21 +216,28 @@ impl<'a> Guide<'a> {
         let client = self.client(&mut plan, service, false)?;
         let mut call = plan.call(client, method);
         set_argument(&mut call, index, fitting);
-        match self.next_on_result(method) {
-            Some(next) => {
+        match self.next_on_result(service, method) {
+            // Objects that lie deeper would distract from what is passed on here.
+            Some((parts, next)) if parts.is_empty() => {
                 let next_call = plan.call(call, next);
                 plan.finish(next, next_call);
             }
-            None => plan.finish(method, call),
+            _ => plan.finish(method, call),
         }
         Some(plan)
     }
 
-    /// What can be called on the object that a method gives.
-    fn next_on_result(&self, method: &'a Method) -> Option<&'a Method> {
-        let Type::Object(object) = &method.result.ty else { return None };
-        let object = self.description.service(object)?;
-        object.methods.iter().find(|next| is_usable(next))
+    /// What can be called on an object that a method gives, with the way to the object: the result, or the nearest in it.
+    fn next_on_result(&self, service: &Service, method: &'a Method) -> Option<(Vec<Part>, &'a Method)> {
+        let whole: &[PathStep] = &[];
+        let direct = Some((whole, &method.result.ty)).filter(|(_, ty)| matches!(ty, Type::Object(_)));
+        let flows = self.flows.results(&service.name, &method.name);
+        let inside = flows.iter().map(|(path, flow)| (*path, &flow.ty));
+        direct.into_iter().chain(inside).find_map(|(path, ty)| {
+            let Type::Object(object) = ty else { return None };
+            let next = self.description.service(object)?.methods.iter().find(|next| is_usable(next))?;
+            Some((parts(self.description, &method.result.ty, path)?, next))
+        })
     }
 
     /// The source that takes the fewest calls and steps; another method before the same.

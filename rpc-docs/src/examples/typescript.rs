@@ -7,10 +7,10 @@ use super::{
 use crate::{
     description::{Method, Service, Side, Type, Value},
     samples::sample,
-    typescript::{Declarations, Words, property},
+    typescript::{Declarations, Words, expression, property},
 };
 
-/// Longer values are left to the reader, in JSON's characters.
+/// Longer values are left to the reader.
 const VALUE_CHARACTERS_MAX: usize = 60;
 
 pub(super) fn speak(guide: &Guide<'_>, plan: &Plan<'_>) -> Spoken {
@@ -105,7 +105,7 @@ impl Speaker<'_> {
         let made_up = match &value.ty {
             Type::Option(_) => Some("null".into()),
             Type::List(_) => Some("[]".into()),
-            ty if is_simple => sample(self.guide.description, ty, name).map(|value| value.to_string()),
+            ty if is_simple => sample(self.guide.description, ty, name).map(|value| expression(&value)),
             _ => None,
         };
         if let Some(text) = made_up.filter(|text| !is_long(text)) {

@@ -14,6 +14,9 @@ use crate::{
 /// How many sources and sinks are listed for one value.
 const ENDS_MAX: usize = 6;
 
+/// How many parts of a result are listed; the nearest come first.
+const PARTS_MAX: usize = 16;
+
 impl Pages<'_> {
     pub(super) fn service(&self, service: &Service) -> String {
         let here = Page::Service(&service.name);
@@ -99,8 +102,12 @@ impl Pages<'_> {
             });
             text.push_str(&format!("- {} can come from {}\n", code(argument), listed(from)));
         }
-        for (path, flow) in self.flows.results(&service.name, &method.name) {
+        let results = self.flows.results(&service.name, &method.name);
+        for (path, flow) in results.iter().take(PARTS_MAX) {
             text.push_str(&format!("- {} can go to {}\n", result(path), self.sinks(flow, here)));
+        }
+        if results.len() > PARTS_MAX {
+            text.push_str(&format!("- and {} more parts of the result\n", results.len() - PARTS_MAX));
         }
         if text.is_empty() { text } else { format!("Before it is here:\n\n{text}\n") }
     }

@@ -155,6 +155,6 @@ fn tagged(name: &str, content: &str) -> String {
 }
 
 fn list(element: &str) -> String {
-    let is_one_word = element.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
-    if is_one_word { format!("{element}[]") } else { format!("({element})[]") }
+    let is_word = |letter: char| letter.is_ascii_alphanumeric() || "_[]".contains(letter);
+    if element.chars().all(is_word) { format!("{element}[]") } else { format!("({element})[]") }
 }

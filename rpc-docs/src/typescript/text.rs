@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use crate::names::{Taken, identifier};
 
 /// Words that cannot name a parameter in a strict module, and `arguments`, which has a meaning there.
@@ -40,7 +42,23 @@ pub(crate) fn property(name: &str) -> String {
 
 /// A text as a string literal. JSON's literals are TypeScript's too.
 pub(crate) fn literal(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    Value::from(text).to_string()
+}
+
+/// A value as an expression.
+pub(crate) fn expression(value: &Value) -> String {
+    match value {
+        Value::Array(elements) => {
+            format!("[{}]", elements.iter().map(expression).collect::<Vec<_>>().join(", "))
+        }
+        Value::Object(fields) if fields.is_empty() => "{}".into(),
+        Value::Object(fields) => {
+            let field =
+                |(name, value): (&String, &Value)| format!("{}: {}", property(name), expression(value));
+            format!("{{ {} }}", fields.iter().map(field).collect::<Vec<_>>().join(", "))
+        }
+        plain => plain.to_string(),
+    }
 }
 
 /// Writes a comment in front of a declaration; nothing if there is nothing to say.

@@ -1,22 +1,27 @@
-//! Writes the outputs that other programs check: `outputs <description.json, hostile or big> <folder>`.
+//! Writes the outputs that other programs check: `outputs <description.json, chat, hostile, big or workshop> <folder>`.
 #![allow(clippy::print_stderr, reason = "it says what it wrote")]
 
 use std::{collections::BTreeMap, env, error::Error, fs, path::Path, time::Instant};
 
-use rpc_docs::{Description, agents, asyncapi, description, examples, markdown, names, openrpc, typescript};
+use rpc_docs::{
+    Api, Description, agents, asyncapi, description, examples, markdown, names, openrpc, typescript,
+};
 
-#[path = "../src/fixtures.rs"]
+#[path = "../../src/fixtures.rs"]
 mod fixtures;
+#[allow(missing_docs, unreachable_pub, dead_code, reason = "an API to be described, not to be used")]
+mod workshop;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [source, folder] = arguments.as_slice() else {
-        return Err("usage: outputs <description.json, chat, hostile or big> <folder>".into());
+        return Err("usage: outputs <description.json, chat, hostile, big or workshop> <folder>".into());
     };
     let description = match source.as_str() {
         "chat" => fixtures::chat(),
         "hostile" => fixtures::hostile(),
         "big" => fixtures::big(),
+        "workshop" => Api::new("Workshop", "1.0.0").service::<workshop::WorkshopClient>().describe(),
         file => Description::from_json(&fs::read_to_string(file)?)?,
     };
     let folder = Path::new(folder);
@@ -50,7 +55,7 @@ const OUTPUTS: &[Output] = &[
     ("examples", |description| {
         let names = names::Names::of(description);
         let guide = examples::Guide::new(description, &names);
-        let (rust, typescript) = (guide.rust_file("examples::chat::api"), guide.typescript_file());
+        let (rust, typescript) = (guide.rust_file("crate::api"), guide.typescript_file());
         [("examples.rs".to_owned(), rust), ("examples.ts".to_owned(), typescript)].into_iter().collect()
     }),
 ];
