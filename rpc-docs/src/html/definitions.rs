@@ -174,7 +174,7 @@ fn uses(atlas: &Atlas<'_>, at: usize) -> Markup {
         dl class="meta" {
             (used_by(atlas, "Taken by", &uses.taken_by))
             (used_by(atlas, "Returned by", &uses.returned_by))
-            (used_by(atlas, "Fails", &uses.fails))
+            (used_by(atlas, "Failing with it", &uses.fails))
             @if !uses.part_of.is_empty() { div { dt { "Part of" } dd { (definition_list(atlas, &uses.part_of)) } } }
             @if !definition.path.is_empty() { div { dt { "Path" } dd { code class="small" { (definition.path) } } } }
         }

@@ -93,7 +93,7 @@ fn escaped(text: &str) -> String {
     text.render().into_string()
 }
 
-/// The class and length of the first token: `k`eyword, `t`ype, `f`unction, `s`tring, `n`umber, `c`omment, `a`ttribute.
+/// The class and length of the first token: `k`eyword, `t`ype, `f`unction or field, `s`tring, `n`umber, `c`omment, `a`ttribute.
 fn token(text: &str, language: Language) -> (&'static str, usize) {
     let first = text.chars().next().unwrap_or(' ');
     let is_rust = language == Language::Rust;
@@ -107,6 +107,7 @@ fn token(text: &str, language: Language) -> (&'static str, usize) {
         return ("a", text.find(']').map_or(text.len(), |end| end + 1));
     }
     match first {
+        '"' if !is_rust && text[quoted(text, '"')..].starts_with(':') => ("f", quoted(text, '"')),
         '"' => ("s", quoted(text, '"')),
         '`' if !is_rust => ("s", quoted(text, '`')),
         '\'' if !is_rust => ("s", quoted(text, '\'')),

@@ -141,7 +141,7 @@ pub(super) fn path(steps: &[PathStep]) -> String {
 pub(super) fn sources(atlas: &Atlas<'_>, flow: &Flow) -> Markup {
     let known = |source: &Source| atlas.method_at(&source.service, &source.method);
     let reference = |source: &Source| {
-        html! { @if let Some(at) = known(source) { (method_reference(atlas, at)) } code class="path" { (path(&source.path)) } }
+        html! { @if let Some(at) = known(source) { (method_reference(atlas, at)) } @if !source.path.is_empty() { code class="path" { (path(&source.path)) } } }
     };
     listed(flow.from.iter().map(reference).take(REFERENCES_MAX), flow.from.len())
 }

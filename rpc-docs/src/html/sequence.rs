@@ -1,6 +1,7 @@
 //! A picture of a call: who calls, what comes back, which items flow and which objects are called later.
 //!
-//! Clients stand on the left and servers on the right, also where the server calls. A call that only gives a value has no picture.
+//! Clients stand on the left and servers on the right, also where the server calls. A call to the server that
+//! only gives a value has no picture.
 
 use maud::{Markup, html};
 
@@ -47,11 +48,11 @@ pub(super) struct Step {
 }
 
 /// The arrows of a method, in order; and how many streams and objects have none.
-pub(super) fn steps(atlas: &Atlas<'_>, method: &Method) -> (Vec<Step>, usize) {
+pub(super) fn steps(atlas: &Atlas<'_>, service: &Service, method: &Method) -> (Vec<Step>, usize) {
     let given: Vec<&Type> =
         method.arguments.iter().flat_map(|argument| atlas.carried(&argument.value.ty)).collect();
     let returned = atlas.carried(&method.result.ty);
-    if given.is_empty() && returned.is_empty() {
+    if given.is_empty() && returned.is_empty() && service.implemented_by == Side::Server {
         return (Vec::new(), 0);
     }
     let mut steps = vec![Step { from: From::Caller, kind: Kind::Call, label: call_label(method) }];
@@ -121,7 +122,7 @@ pub(super) fn lanes(service: &Service) -> (&'static str, &'static str, bool) {
 /// The picture; nothing for a method without streams and objects.
 pub(super) fn render(atlas: &Atlas<'_>, at: At) -> Markup {
     let (service, method) = atlas.method(at);
-    let (steps, left_out) = steps(atlas, method);
+    let (steps, left_out) = steps(atlas, service, method);
     if steps.is_empty() {
         return html! {};
     }
@@ -138,7 +139,7 @@ pub(super) fn render(atlas: &Atlas<'_>, at: At) -> Markup {
                 }
             }
             figcaption {
-                (caption(&steps))
+                (caption(&steps, service.implemented_by))
                 @if left_out > 0 { " " (left_out) " more streams and objects are not drawn." }
             }
         }
@@ -160,14 +161,18 @@ fn in_words(steps: &[Step], left: &str, right: &str, caller_is_left: bool) -> St
     steps.iter().map(sentence).collect::<Vec<_>>().join("; ")
 }
 
-fn caption(steps: &[Step]) -> &'static str {
+fn caption(steps: &[Step], side: Side) -> &'static str {
     let has = |kind: Kind| steps.iter().any(|step| step.kind == kind);
     match (has(Kind::Items), has(Kind::Later)) {
         (true, true) => {
             "Items flow as fast as their reader takes them; objects can be called until they are dropped."
         }
         (true, false) => "Items flow as fast as their reader takes them, until one side ends the stream.",
-        _ => "The object can be called until its last client is dropped; calls on it need not wait for it.",
+        (false, false) if side == Side::Client => "The server calls, and your client runs the method.",
+        (false, false) => "Either side may call; the other runs the method.",
+        (false, true) => {
+            "The object can be called until its last client is dropped; calls on it need not wait for it."
+        }
     }
 }
 

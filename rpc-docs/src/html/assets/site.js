@@ -343,7 +343,7 @@
   }
 
   function option(entry, at) {
-    var item = make("li", "result");
+    var item = make("li", "found");
     item.id = "result-" + at;
     item.setAttribute("role", "option");
     var link = make("a");

@@ -1,6 +1,6 @@
 //! The map as an SVG, with a legend and a table of the same facts.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use maud::{Markup, html};
 
@@ -15,9 +15,9 @@ use super::{
 use crate::description::Side;
 
 const CARD_WIDTH: usize = 200;
-const COLUMN_GAP: usize = 124;
-const CARD_GAP: usize = 34;
-const MARGIN: usize = 64;
+const COLUMN_GAP: usize = 136;
+const CARD_GAP: usize = 22;
+const MARGIN: usize = 72;
 const HEAD: usize = 38;
 const ROW: usize = 25;
 /// More cards than these make a second column of the same depth.
@@ -27,6 +27,12 @@ const ROW_LETTERS: usize = 23;
 const HEAD_LETTERS: usize = 20;
 /// So many colours there are; types beyond share them.
 const HUES: usize = 8;
+/// Lanes lie so far apart, below the cards and beside them.
+const LANE_BELOW: usize = 9;
+const LANE_ASIDE: usize = 5;
+/// The room below the last lane, and the radius of its corners.
+const LANES_FOOT: usize = 14;
+const CORNER: usize = 8;
 /// So many types the table lists.
 const TABLE_ROWS_MAX: usize = 150;
 
@@ -40,6 +46,8 @@ struct Card {
 
 struct Layout {
     cards: Vec<Card>,
+    /// The colours that have a lane below the cards, the innermost first.
+    lanes: Vec<usize>,
     width: usize,
     height: usize,
 }
@@ -107,8 +115,8 @@ fn picture(atlas: &Atlas<'_>, map: &Map<'_>) -> Markup {
     html! {
         svg class="map" viewBox={ "0 0 " (layout.width) " " (layout.height) } width=(layout.width) height=(layout.height)
             role="group" aria-label="Services as cards, with curves from results to what they fit; the table below says the same" {
-            @for (at, curve) in map.curves.iter().enumerate() {
-                @if let Some(path) = layout.path(atlas, map, curve, at) {
+            @for curve in &map.curves {
+                @if let Some(path) = layout.path(map, curve) {
                     path class={ "curve hue-" (curve.flow % HUES) } d=(path) data-flow=(curve.flow)
                         data-from=(node(curve.from)) data-to=(node(curve.to)) { title { (curve.words) } }
                 }
@@ -123,7 +131,7 @@ fn layout(atlas: &Atlas<'_>, map: &Map<'_>) -> Layout {
     let mut services: Vec<(usize, usize)> =
         map.services.iter().map(|at| (atlas.depth(*at).unwrap_or(usize::MAX), *at)).collect();
     services.sort_unstable();
-    let mut layout = Layout { cards: Vec::new(), width: 0, height: 0 };
+    let mut layout = Layout { cards: Vec::new(), lanes: Vec::new(), width: 0, height: 0 };
     let (mut x, mut y, mut in_column, mut last_depth) = (MARGIN, 16, 0, None);
     for (depth, service) in services {
         let is_full = in_column == CARDS_IN_COLUMN_MAX;
@@ -138,6 +146,7 @@ fn layout(atlas: &Atlas<'_>, map: &Map<'_>) -> Layout {
         (in_column, last_depth) = (in_column + 1, Some(depth));
     }
     layout.width = x + CARD_WIDTH + MARGIN;
+    layout.find_lanes(map);
     layout
 }
 
@@ -146,33 +155,50 @@ impl Layout {
         self.cards.iter().find(|card| card.service == service)
     }
 
-    /// From the right of a result to the left of what it fits. A curve that goes back dives below its card.
-    fn path(&self, atlas: &Atlas<'_>, map: &Map<'_>, curve: &Curve, at: usize) -> Option<String> {
+    /// From the right of a result to the left of what it fits. What leads back, or stays in its column, takes a lane below
+    /// all cards: curves of one colour share it, so that many of them are one line with branches.
+    fn path(&self, map: &Map<'_>, curve: &Curve) -> Option<String> {
         let (from, to) = (self.card(curve.from.service())?, self.card(curve.to.service())?);
-        let (x1, y1) = (from.x + CARD_WIDTH, from.row_y(atlas, map, curve.from));
-        let (x2, y2) = (to.x, to.row_y(atlas, map, curve.to));
+        let (x1, y1) = (from.x + CARD_WIDTH, from.row_y(map, curve.from));
+        let (x2, y2) = (to.x, to.row_y(map, curve.to));
         if x2 > x1 {
             let bend = ((x2 - x1) / 2).max(48);
             return Some(format!("M{x1} {y1}C{} {y1} {} {y2} {x2} {y2}", x1 + bend, x2.saturating_sub(bend)));
         }
-        // Neighbours do not lie upon each other.
-        let below = from.y + from.height + 8 + at % 5 * 4;
-        let reach = 30 + at % 4 * 6;
-        let middle = (x1 + x2) / 2;
+        let lane = self.lanes.iter().position(|hue| *hue == curve.flow % HUES)?;
+        let (out, back) = (x1 + 16 + lane * LANE_ASIDE, x2 - 16 - lane * LANE_ASIDE);
+        let below = self.height - LANES_FOOT - (self.lanes.len() - 1 - lane) * LANE_BELOW;
+        let r = CORNER;
         Some(format!(
-            "M{x1} {y1}C{} {y1} {} {below} {} {below}L{} {below}C{} {below} {} {y2} {x2} {y2}",
-            x1 + reach,
-            x1 + reach,
-            (x1 - 8).max(middle),
-            (x2 + 8).min(middle),
-            x2 - reach,
-            x2 - reach,
+            "M{x1} {y1}H{}Q{out} {y1} {out} {}V{}Q{out} {below} {} {below}H{}Q{back} {below} {back} {}V{}Q{back} {y2} {} {y2}H{x2}",
+            out - r,
+            y1 + r,
+            below - r,
+            out - r,
+            back + r,
+            below - r,
+            y2 + r,
+            back + r,
         ))
+    }
+
+    /// The colours of the curves that lead back: each gets a lane.
+    fn find_lanes(&mut self, map: &Map<'_>) {
+        let leads_back = |curve: &&Curve| {
+            let ends = self.card(curve.from.service()).zip(self.card(curve.to.service()));
+            ends.is_some_and(|(from, to)| to.x <= from.x)
+        };
+        let hues: BTreeSet<usize> =
+            map.curves.iter().filter(leads_back).map(|curve| curve.flow % HUES).collect();
+        self.lanes = hues.into_iter().collect();
+        if !self.lanes.is_empty() {
+            self.height += self.lanes.len() * LANE_BELOW;
+        }
     }
 }
 
 impl Card {
-    fn row_y(&self, _atlas: &Atlas<'_>, map: &Map<'_>, end: End) -> usize {
+    fn row_y(&self, map: &Map<'_>, end: End) -> usize {
         match end {
             End::Method(at) if map.has_methods => self.y + HEAD + at.method * ROW + ROW / 2,
             _ => self.y + HEAD / 2,
@@ -202,7 +228,7 @@ fn card_markup(atlas: &Atlas<'_>, map: &Map<'_>, card: &Card) -> Markup {
 
 fn row(atlas: &Atlas<'_>, map: &Map<'_>, card: &Card, at: At) -> Markup {
     let (_, method) = atlas.method(at);
-    let middle = card.row_y(atlas, map, End::Method(at));
+    let middle = card.row_y(map, End::Method(at));
     let end = End::Method(at);
     let is_used = map.curves.iter().any(|curve| curve.from == end || curve.to == end);
     html! {
