@@ -83,7 +83,7 @@ fn bar(atlas: &Atlas<'_>) -> Markup {
                 }
                 div class="languages" role="group" aria-label="Language of code" {
                     button type="button" data-choose="rust" aria-pressed="true" { "Rust" }
-                    button type="button" data-choose="typescript" aria-pressed="false" { span class="long" { "TypeScript" } span class="short" aria-hidden="true" { "TS" } }
+                    button type="button" data-choose="typescript" aria-pressed="false" { span class="long" { "TypeScript" } span class="short" { "TS" } }
                 }
                 button type="button" class="theme" aria-label="Switch between light and dark" { (half_moon()) }
             }
@@ -168,7 +168,7 @@ fn search_dialog() -> Markup {
                 input type="text" role="combobox" aria-label="Search services, methods, types and pages" aria-expanded="false"
                     aria-controls="results" aria-autocomplete="list" autocomplete="off" autocapitalize="off" spellcheck="false"
                     placeholder="Search methods, types, fields, pages …";
-                button type="button" class="search-close" aria-label="Close the search" { kbd { "Esc" } }
+                button type="button" class="search-close" aria-label="Esc: close the search" { kbd { "Esc" } }
             }
             ul id="results" role="listbox" aria-label="Results" {}
             p class="search-status" role="status" aria-live="polite" {}

@@ -23,7 +23,7 @@
     return element;
   }
 
-  // ---- colours and language
+  // colours and language
 
   document.querySelector(".theme").addEventListener("click", function () {
     var isDark = root.dataset.theme
@@ -68,7 +68,7 @@
     all("pre").forEach(noteOverflow);
   });
 
-  // ---- copy buttons
+  // copy buttons
 
   if (navigator.clipboard) {
     all(".panel").forEach(function (panel) {
@@ -95,7 +95,7 @@
     }, 1500);
   }
 
-  // ---- the menu of narrow pages
+  // the menu of narrow pages
 
   var menu = document.querySelector(".menu");
   var navigation = document.getElementById("navigation");
@@ -122,7 +122,7 @@
     navigation.scrollTop = currentLink.offsetTop - navigation.clientHeight / 3;
   }
 
-  // ---- where the reader is, in the navigation
+  // where the reader is, in the navigation
 
   var ownLinks = {};
   all("#navigation .methods a").forEach(function (link) {
@@ -147,7 +147,7 @@
     });
   }
 
-  // ---- highlights of the map
+  // highlights of the map
 
   all("svg.map").forEach(function (map) {
     var frame = map.closest(".map-frame");
@@ -198,12 +198,14 @@
     });
   });
 
-  // ---- search
+  // search
 
   var KINDS = ["service", "method", "argument", "type", "field", "variant", "page", "section"];
   // What is looked for most often comes first among equals.
   var KIND_COST = [0, 1, 6, 2, 5, 4, 0, 3];
   var RESULTS_MAX = 40;
+  // Typos are forgiven in words up to this length.
+  var TERM_MAX = 60;
   var prepared = null;
 
   // A word starts after `_`, `:`, a space or at a capital.
@@ -227,6 +229,7 @@
         anchor: entry[4],
         summary: entry[5],
         lower: entry[1].toLowerCase(),
+        letters: lettersOf(entry[1].toLowerCase()),
         words: wordsOf(entry[1]),
         ownerLower: entry[2].toLowerCase(),
         summaryLower: entry[5].toLowerCase(),
@@ -235,29 +238,51 @@
     return prepared;
   }
 
+  // The letters and digits of a text as bits, to rule out most entries before edits are counted.
+  function lettersOf(text) {
+    var bits = 0;
+    for (var at = 0; at < text.length; at++) bits |= 1 << text.charCodeAt(at) % 31;
+    return bits;
+  }
+
+  function countBits(bits) {
+    var count = 0;
+    for (; bits !== 0; bits &= bits - 1) count++;
+    return count;
+  }
+
+  var rows = [0, 1, 2].map(function () {
+    return new Uint8Array(64);
+  });
+
   // Edits (a letter more, less, other, or two swapped) between a term and the best start of a word, up to `max`.
   function edits(term, word, max) {
     var width = Math.min(word.length, term.length + max);
-    var before = null;
-    var last = [];
-    for (var column = 0; column <= width; column++) last.push(column);
+    var before = rows[0];
+    var last = rows[1];
+    var line = rows[2];
+    for (var column = 0; column <= width; column++) last[column] = column;
     for (var row = 1; row <= term.length; row++) {
-      var line = [row];
+      line[0] = row;
       var least = row;
       for (column = 1; column <= width; column++) {
         var same = term[row - 1] === word[column - 1];
         var cost = Math.min(last[column] + 1, line[column - 1] + 1, last[column - 1] + (same ? 0 : 1));
-        if (before && column > 1 && term[row - 1] === word[column - 2] && term[row - 2] === word[column - 1]) {
+        if (row > 1 && column > 1 && term[row - 1] === word[column - 2] && term[row - 2] === word[column - 1]) {
           cost = Math.min(cost, before[column - 2] + 1);
         }
-        line.push(cost);
+        line[column] = cost;
         if (cost < least) least = cost;
       }
       if (least > max) return Infinity;
+      var free = before;
       before = last;
       last = line;
+      line = free;
     }
-    return Math.min.apply(null, last);
+    var best = Infinity;
+    for (column = 0; column <= width; column++) best = Math.min(best, last[column]);
+    return best;
   }
 
   // How far a term is from an entry; Infinity if it does not match.
@@ -273,7 +298,8 @@
       return Infinity;
     }
     var max = term.length >= 8 ? 2 : term.length >= 4 ? 1 : 0;
-    if (max === 0) return Infinity;
+    if (max === 0 || term.length > TERM_MAX) return Infinity;
+    if (countBits(lettersOf(term) & ~entry.letters) > max) return Infinity;
     var best = edits(term, entry.lower, max);
     entry.words.forEach(function (word) {
       best = Math.min(best, edits(term, word, max));
@@ -346,21 +372,18 @@
     var item = make("li", "found");
     item.id = "result-" + at;
     item.setAttribute("role", "option");
-    var link = make("a");
-    link.href = address(entry);
-    link.tabIndex = -1;
     var line = make("span", "result-line");
     if (entry.owner) line.append(make("span", "result-owner", entry.owner + "."));
     line.append(named(entry, input.value));
     line.append(make("span", "result-kind", KINDS[entry.kind]));
-    link.append(line);
-    if (entry.summary) link.append(make("span", "result-summary", entry.summary));
-    item.append(link);
+    item.append(line);
+    if (entry.summary) item.append(make("span", "result-summary", entry.summary));
     item.addEventListener("mousemove", function () {
       if (active !== at) choose(at, false);
     });
-    link.addEventListener("click", function () {
-      dialog.close();
+    item.addEventListener("click", function () {
+      choose(at, false);
+      go();
     });
     return item;
   }
