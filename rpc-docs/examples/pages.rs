@@ -15,8 +15,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A page with its file's name as its title.
+/// A page whose title is its first heading, or else the name of its file.
 fn page(path: &Path) -> Result<html::Page, Box<dyn Error>> {
-    let title = path.file_stem().unwrap_or_default().to_string_lossy().replace('-', " ");
-    Ok(html::Page { title, markdown: fs::read_to_string(path)? })
+    let markdown = fs::read_to_string(path)?;
+    let heading = markdown.lines().next().and_then(|line| line.strip_prefix("# "));
+    let title =
+        heading.map_or_else(|| path.file_stem().unwrap_or_default().to_string_lossy().into(), str::to_owned);
+    Ok(html::Page { title, markdown })
 }

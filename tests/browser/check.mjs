@@ -350,6 +350,22 @@ async function shoot(page, shots, chosen) {
   await page.setViewportSize(WIDE);
 }
 
+// The pictures in docs/images.
+async function picture(page, shots) {
+  const looks = [
+    ["overview", "index.html", { width: 1280, height: 1240 }, "light"],
+    ["service", `${options.at}`, { width: 1280, height: 960 }, "dark"],
+    ["narrow", "service.Room.html#method.messages", { width: 390, height: 844 }, "light"],
+  ];
+  for (const [name, at, size, colorScheme] of looks) {
+    await page.setViewportSize(size);
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    await page.goto("about:blank");
+    await page.goto(pathToFileURL(folder).href + "/" + at);
+    await page.screenshot({ path: join(shots, `docs-${name}.png`) });
+  }
+}
+
 function weigh() {
   const bytes = (name) => statSync(join(folder, name)).size;
   const all = readdirSync(folder).map(bytes).reduce((sum, size) => sum + size, 0);
@@ -374,7 +390,10 @@ try {
   await print(page, chosen);
   await withoutScripts(chosen);
   await accessible(page, chosen);
-  if (options.shots) await shoot(page, resolve(options.shots), chosen);
+  if (options.shots) {
+    await shoot(page, resolve(options.shots), chosen);
+    await picture(page, resolve(options.shots));
+  }
   if (options.attacked) expect((await page.evaluate(() => window.pwned)) === undefined, "a script of the description ran");
 } catch (error) {
   fault(error.stack);

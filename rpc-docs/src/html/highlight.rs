@@ -2,6 +2,9 @@
 
 use maud::{Markup, PreEscaped, Render};
 
+#[cfg(test)]
+mod tests;
+
 /// What a piece of code is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Language {

@@ -8,6 +8,9 @@ use super::{
 };
 use crate::description::Shape;
 
+#[cfg(test)]
+mod tests;
+
 /// What a name outside of anything else can mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Named {

@@ -13,6 +13,8 @@ use super::{
 use crate::description::{Flow, Sink, Type};
 
 mod picture;
+#[cfg(test)]
+mod tests;
 
 pub(super) use picture::render;
 
@@ -21,7 +23,7 @@ const METHODS_MAX: usize = 64;
 const METHOD_CURVES_MAX: usize = 120;
 /// What a picture of services holds at most.
 const SERVICES_MAX: usize = 24;
-const SERVICE_CURVES_MAX: usize = 90;
+const SERVICE_CURVES_MAX: usize = 64;
 
 /// An end of a curve: a method, or a service as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -11,6 +11,9 @@ use super::{
     names,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// How much of a comment is looked at for its first paragraph, and how much of that is shown.
 const PARAGRAPH_MAX: usize = 2000;
 const SUMMARY_MAX: usize = 180;

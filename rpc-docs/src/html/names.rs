@@ -4,6 +4,9 @@ use std::fmt::Write as _;
 
 use super::{site::checksum_of, theme::Page};
 
+#[cfg(test)]
+mod tests;
+
 /// File systems take 255 bytes a name.
 const STEM_MAX: usize = 160;
 

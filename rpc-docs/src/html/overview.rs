@@ -80,10 +80,10 @@ fn tree(atlas: &Atlas<'_>) -> Markup {
             below[way.service].push(at);
         }
     }
+    let (lone, parents): (Vec<usize>, Vec<usize>) = roots.iter().partition(|root| below[**root].is_empty());
     let mut left = TREE_MAX;
     let branches: Vec<Markup> =
-        roots.iter().filter_map(|root| branch(atlas, &below, *root, &mut left)).collect();
-    let left_out = services.len().saturating_sub(TREE_MAX);
+        parents.iter().filter_map(|root| branch(atlas, &below, *root, &mut left)).collect();
     let unreached = (0..services.len()).filter(|at| atlas.depth(*at).is_none()).count();
     html! {
         section id="objects" aria-labelledby="objects-title" {
@@ -92,7 +92,13 @@ fn tree(atlas: &Atlas<'_>) -> Markup {
                 "A connection offers the services at the root. All others are objects: a method gives one, or takes one of yours to call it later."
             }
             ul class="tree" { @for branch in branches { (branch) } }
-            @if left_out > 0 && left == 0 { p class="small" { "Large APIs are cut here after " (TREE_MAX) " services; the pages of the services name the ways to each." } }
+            @if !lone.is_empty() {
+                p class="small" { "Without objects:" }
+                ul class="tree-rest" {
+                    @for at in &lone { li { a class="tree-name" href=(atlas.service_file(*at)) { (services[*at].trait_name()) } } }
+                }
+            }
+            @if left == 0 && services.len() > TREE_MAX + lone.len() { p class="small" { "Large APIs are cut here after " (TREE_MAX) " services; the pages of the services name the ways to each." } }
             @if unreached > 0 { p class="small" { (counted(unreached, "service")) " cannot be reached from the root." } }
         }
     }

@@ -6,6 +6,9 @@ use crate::{
     json::{Keys, keys, may_be_null},
 };
 
+#[cfg(test)]
+mod tests;
+
 /// So deep the types inside of a type are written out; below stands `…`.
 const DEPTH_MAX: usize = 3;
 /// So many parts a sample has in all.

@@ -12,6 +12,9 @@ use super::{
 };
 use crate::description::{Method, Service, Side, Type};
 
+#[cfg(test)]
+mod tests;
+
 const WIDTH: usize = 440;
 const LEFT: usize = 56;
 const RIGHT: usize = 384;

@@ -7,6 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+#[cfg(test)]
+mod tests;
+
 /// The list of the files that were written, with a checksum each: a later run removes what it no longer writes.
 const LIST: &str = ".rpc-docs";
 

@@ -1,5 +1,8 @@
 //! What users choose of the pages' look: title, logo, accent colour, pages of their own.
 
+#[cfg(test)]
+mod tests;
+
 /// The look of the pages. `Theme::default()` is complete.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Theme {
