@@ -222,7 +222,7 @@ async function switches(page, context) {
   expect((await shown()).every((language) => language === "typescript"), "the language is remembered");
   await page.click("[data-choose=rust]");
   await page.emulateMedia({ reducedMotion: "reduce" });
-  expect((await page.evaluate(() => getComputedStyle(document.documentElement).scrollBehavior)) === "auto", "less motion where the reader wants less");
+  expect((await page.evaluate(() => getComputedStyle(document.querySelector(".theme")).transitionDuration)) === "0s", "less motion where the reader wants less");
   await page.emulateMedia({ reducedMotion: null });
 
   const forbidden = await watched(context);
@@ -353,7 +353,7 @@ async function shoot(page, shots, chosen) {
 // The pictures in docs/images.
 async function picture(page, shots) {
   const looks = [
-    ["overview", "index.html", { width: 1280, height: 1240 }, "light"],
+    ["overview", "index.html", { width: 1440, height: 1290 }, "light"],
     ["service", `${options.at}`, { width: 1280, height: 960 }, "dark"],
     ["narrow", "service.Room.html#method.messages", { width: 390, height: 844 }, "light"],
   ];

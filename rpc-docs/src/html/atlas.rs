@@ -178,12 +178,12 @@ impl<'a> Atlas<'a> {
     /// The objects and streams in a type, also those inside of named types; each once, outermost first.
     pub(super) fn carried(&self, ty: &'a Type) -> Vec<&'a Type> {
         let mut found = Vec::new();
-        let mut seen = vec![];
+        let mut seen = vec![false; self.carries.len()];
         self.collect_carried(ty, &mut found, &mut seen);
         found
     }
 
-    fn collect_carried(&self, ty: &'a Type, found: &mut Vec<&'a Type>, seen: &mut Vec<usize>) {
+    fn collect_carried(&self, ty: &'a Type, found: &mut Vec<&'a Type>, seen: &mut [bool]) {
         let mut inside = Vec::new();
         ty.walk(&mut |part| match part {
             Type::Object(_) | Type::Stream { .. } if !found.contains(&part) => found.push(part),
@@ -191,8 +191,8 @@ impl<'a> Atlas<'a> {
             _ => {}
         });
         for (at, definition) in inside {
-            if self.carries[at] && !seen.contains(&at) {
-                seen.push(at);
+            if self.carries[at] && !seen[at] {
+                seen[at] = true;
                 for part in definition.shape.parts() {
                     self.collect_carried(part, found, seen);
                 }

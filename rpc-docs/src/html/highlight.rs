@@ -2,9 +2,6 @@
 
 use maud::{Markup, PreEscaped, Render};
 
-#[cfg(test)]
-mod tests;
-
 /// What a piece of code is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Language {
@@ -172,3 +169,6 @@ fn is_word(letter: char) -> bool {
 fn run(text: &str, is_in: impl Fn(char) -> bool) -> usize {
     text.find(|letter| !is_in(letter)).unwrap_or(text.len())
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,9 +8,6 @@ use super::{
 };
 use crate::description::Shape;
 
-#[cfg(test)]
-mod tests;
-
 /// What a name outside of anything else can mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Named {
@@ -155,3 +152,6 @@ fn member_link(atlas: &Atlas<'_>, owner: Named, member: &str) -> Option<String> 
 fn last_segment(name: &str) -> &str {
     name.rsplit("::").next().unwrap_or(name)
 }
+
+#[cfg(test)]
+mod tests;

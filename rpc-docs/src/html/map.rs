@@ -13,8 +13,6 @@ use super::{
 use crate::description::{Flow, Sink, Type};
 
 mod picture;
-#[cfg(test)]
-mod tests;
 
 pub(super) use picture::render;
 
@@ -204,3 +202,6 @@ fn add(ends: &mut Vec<(End, String)>, end: End, words: String, adds_words: bool)
         _ => ends.push((end, words)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,9 +11,6 @@ use super::{
     names,
 };
 
-#[cfg(test)]
-mod tests;
-
 /// How much of a comment is looked at for its first paragraph, and how much of that is shown.
 const PARAGRAPH_MAX: usize = 2000;
 const SUMMARY_MAX: usize = 180;
@@ -160,14 +157,16 @@ impl<'w, 'a> Writer<'w, 'a> {
             }
             Event::SoftBreak => self.out.push('\n'),
             Event::HardBreak => self.out.push_str("<br>"),
-            Event::Rule => self.out.push_str("<hr>"),
+            Event::Rule if !self.is_inline => self.out.push_str("<hr>"),
             _ => {}
         }
     }
 
     fn start(&mut self, tag: &Tag<'_>) {
+        let is_span = matches!(tag, Tag::Emphasis | Tag::Strong | Tag::Strikethrough | Tag::Link { .. });
         match tag {
-            Tag::Paragraph if self.is_inline => {}
+            // Blocks have no place in a line: of a list or a table, the words stay.
+            _ if self.is_inline && !is_span => {}
             Tag::Paragraph => self.out.push_str("<p>"),
             Tag::HtmlBlock => self.out.push_str("<p class=\"raw\">"),
             Tag::BlockQuote(_) => self.out.push_str("<blockquote>"),
@@ -197,7 +196,9 @@ impl<'w, 'a> Writer<'w, 'a> {
     }
 
     fn end(&mut self, tag: TagEnd) {
+        let is_span = matches!(tag, TagEnd::Emphasis | TagEnd::Strong | TagEnd::Strikethrough | TagEnd::Link);
         let text = match tag {
+            _ if self.is_inline && !is_span => " ",
             TagEnd::Paragraph | TagEnd::HtmlBlock => "</p>\n",
             TagEnd::BlockQuote(_) => "</blockquote>\n",
             TagEnd::List(false) => "</ul>\n",
@@ -284,6 +285,9 @@ impl<'w, 'a> Writer<'w, 'a> {
 
     fn code_block<'t>(&mut self, kind: &CodeBlockKind<'_>, events: &mut impl Iterator<Item = Event<'t>>) {
         let code = plain_until(events, TagEnd::CodeBlock);
+        if self.is_inline {
+            return self.inline(Event::Code(code.trim().to_owned().into()));
+        }
         let language = match kind {
             CodeBlockKind::Indented => Language::Rust,
             CodeBlockKind::Fenced(info) => language(info),
@@ -346,3 +350,6 @@ fn target<'t>(atlas: &Atlas<'_>, here: Here, to: &'t str) -> Option<Target<'t>> 
     }
     resolve(atlas, here, to).map(Target::Page)
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,9 +4,6 @@ use std::fmt::Write as _;
 
 use super::{site::checksum_of, theme::Page};
 
-#[cfg(test)]
-mod tests;
-
 /// File systems take 255 bytes a name.
 const STEM_MAX: usize = 160;
 
@@ -88,3 +85,6 @@ fn shortened(mut stem: String, name: &str) -> String {
     }
     stem
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,9 +6,6 @@ use crate::{
     json::{Keys, keys, may_be_null},
 };
 
-#[cfg(test)]
-mod tests;
-
 /// So deep the types inside of a type are written out; below stands `…`.
 const DEPTH_MAX: usize = 3;
 /// So many parts a sample has in all.
@@ -185,3 +182,6 @@ impl Maker<'_, '_> {
 fn text(name: &str) -> &'static str {
     if name.contains("name") { "Ann" } else { "hello" }
 }
+
+#[cfg(test)]
+mod tests;

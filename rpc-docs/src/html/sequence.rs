@@ -12,9 +12,6 @@ use super::{
 };
 use crate::description::{Method, Service, Side, Type};
 
-#[cfg(test)]
-mod tests;
-
 const WIDTH: usize = 440;
 const LEFT: usize = 56;
 const RIGHT: usize = 384;
@@ -210,3 +207,6 @@ fn arrow(step: &Step, y: usize, is_rightward: bool) -> Markup {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,9 +7,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-#[cfg(test)]
-mod tests;
-
 /// The list of the files that were written, with a checksum each: a later run removes what it no longer writes.
 const LIST: &str = ".rpc-docs";
 
@@ -139,3 +136,6 @@ pub(super) fn checksum_of(contents: &[u8]) -> u64 {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
 }
+
+#[cfg(test)]
+mod tests;

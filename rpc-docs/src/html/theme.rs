@@ -1,8 +1,5 @@
 //! What users choose of the pages' look: title, logo, accent colour, pages of their own.
 
-#[cfg(test)]
-mod tests;
-
 /// The look of the pages. `Theme::default()` is complete.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Theme {
@@ -138,3 +135,6 @@ impl Colour {
         format!("#{:02x}{:02x}{:02x}", self.red, self.green, self.blue)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,3 +93,16 @@ fn summaries_are_the_first_paragraph() {
     assert_eq!(plain_summary("One `two`\n[Room] <b>.\n\nMore."), "One two Room <b>.");
     assert_eq!(plain_summary(&"ä".repeat(90_000)).chars().count(), SUMMARY_MAX + 1);
 }
+
+#[test]
+fn summaries_hold_no_blocks() {
+    let (chat, theme) = (chat(), Theme::default());
+    let atlas = Atlas::new(&chat, &theme);
+    for text in
+        ["- a\n- **b**", "> a", "# a", "```\na\n```", "| a |\n|---|\n| b |", "<div>\na\n</div>", "---"]
+    {
+        let html = summary(&atlas, None, text).into_string();
+        let blocks = ["<ul", "<li", "<p", "<h", "<block", "<table", "<t", "<div"];
+        assert!(blocks.iter().all(|block| !html.contains(block)), "{html}");
+    }
+}
