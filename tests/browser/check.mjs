@@ -181,21 +181,21 @@ async function searchTime(page) {
     await new Promise((done) => requestIdleCallback(done));
     const names = rpcDocsEntries.filter((_, at) => at % 97 === 0).map((entry) => entry[1]);
     const queries = [..."aeiou", "", "find", "service12 find", "accuont", "zzzzzzzzzzzz", "report mreger", "the", ...names, ...names.map((name) => name.slice(0, 4)), ...names.map((name) => name.slice(1, 9) + "x")];
-    const times = [];
-    for (let round = 0; round < 3; round++) {
+    // Of each query the best of some rounds: what the search takes, and not what else the machine does meanwhile.
+    const best = new Map(queries.map((query) => [query, Infinity]));
+    for (let round = 0; round < 5; round++) {
       for (const query of queries) {
         const start = performance.now();
         rpcDocsSearch(query);
-        times.push([performance.now() - start, query]);
+        best.set(query, Math.min(best.get(query), performance.now() - start));
       }
     }
-    times.sort((one, next) => next[0] - one[0]);
-    return { worst: times.slice(0, 3), middle: times[times.length >> 1][0], entries: rpcDocsEntries.length, queries: queries.length };
+    const times = [...best].sort((one, next) => next[1] - one[1]);
+    return { worst: times[0], middle: times[times.length >> 1][1], entries: rpcDocsEntries.length };
   });
-  const [[worst, query]] = measured.worst;
-  say(`search over ${measured.entries} entries: ${measured.middle.toFixed(1)} ms in the middle of ${measured.queries} queries, ${worst.toFixed(1)} ms at most ("${query}")`);
-  // The third worst: one pause of the machine is no fault of the search.
-  expect(measured.worst[2][0] < FRAME_MS, `the search takes ${measured.worst[2][0]} ms`);
+  const [query, worst] = measured.worst;
+  say(`search over ${measured.entries} entries: ${measured.middle.toFixed(1)} ms for a query in the middle, ${worst.toFixed(1)} ms for the slowest ("${query}")`);
+  expect(worst < FRAME_MS, `the search takes ${worst} ms for "${query}"`);
 }
 
 async function switches(page, context) {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Page, Theme, render};
+use super::{Colour, Logo, Page, Theme, render};
 use crate::Description;
 
 /// The description of the example chat.
@@ -79,6 +79,29 @@ fn links_stay_when_an_api_grows() {
             assert!(new.contains(&format!(" id=\"{anchor}\"")), "{file}#{anchor}");
         }
     }
+}
+
+#[test]
+fn a_theme_gives_title_logo_accent_and_pages() {
+    let theme = Theme {
+        title: Some("Our <chat>".into()),
+        logo: Some(Logo::Png(vec![1, 2, 3])),
+        accent: Colour::rgb(0x0f, 0x76, 0x6e),
+        pages: vec![Page {
+            title: "First steps".into(),
+            markdown: "See [`Room::history`].\n\n## More".into(),
+        }],
+    };
+    let site = render(&chat(), &theme);
+    let text = |file: &str| String::from_utf8(site.file(file).unwrap().to_vec()).unwrap();
+    assert_eq!(site.file("logo.png"), Some(&[1, 2, 3][..]));
+    assert!(text("index.html").contains("<h1>Our &lt;chat&gt;</h1>"));
+    assert!(text("index.html").contains("src=\"logo.png\""));
+    // A shade darker: it has to stand on tinted ground as well.
+    assert!(text("site.css").starts_with(":root{--accent-light:#0e7169;"));
+    let own = text("page.first-steps.html");
+    assert!(own.contains("href=\"service.Room.html#method.history\"") && own.contains("id=\"section.more\""));
+    assert!(text("search-index.js").contains("[7,\"More\",\"First steps\""));
 }
 
 #[test]
