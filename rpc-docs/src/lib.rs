@@ -6,6 +6,7 @@ mod api;
 pub mod compare;
 pub mod description;
 pub mod guard;
+pub mod html;
 pub mod json;
 
 pub use api::Api;
