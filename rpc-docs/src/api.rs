@@ -1,7 +1,7 @@
 //! From client types to a description.
 //!
 //! ```text
-//! ChatClient ─▶ ServiceDescriptor ─▶ layouts, declarations ─▶ naming.rs, types.rs ─▶ Description
+//! ChatClient ─▶ ServiceDescriptor ─▶ layouts, declarations ─▶ definitions.rs ─▶ Description
 //!                     └ services of objects, one after the other ┘        sides.rs, flows.rs ┘
 //! ```
 
@@ -9,12 +9,12 @@ use rpc_core::{Limits, ServiceClient, ServiceDescriptor};
 
 use crate::description::{Argument, CallerLimit, Description, FORMAT, Method, Service, Side, Value};
 
+mod definitions;
 mod flows;
 mod limits;
 mod sides;
-mod types;
 
-use types::Types;
+use definitions::Types;
 
 /// An API to describe: its name, its version, and the services that a connection offers.
 ///

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! old, new ─▶ calls.rs    rpc_core::compatibility for each method, both ways ─▶ Refused   the verdict
-//!          └▶ types.rs, methods.rs   differences in words                     ─▶ Change    the reasons
+//!          └▶ methods.rs, definitions.rs   differences in words                     ─▶ Change    the reasons
 //! ```
 //!
 //! The verdict comes from the rule that sessions enforce and from nothing else. The differences are for people: they explain
@@ -15,9 +15,9 @@ use rpc_core::compatibility::Compatibility;
 use crate::description::{Description, Side};
 
 mod calls;
+mod definitions;
 mod methods;
 mod text;
-mod types;
 
 /// What changed between two descriptions of one API.
 ///
@@ -125,7 +125,7 @@ pub struct Refused {
 pub fn compare(old: &Description, new: &Description) -> Comparison {
     let (refused, not_yet) = calls::refused(old, new);
     let mut changes = methods::changes(old, new);
-    changes.extend(types::changes(old, new, &refused));
+    changes.extend(definitions::changes(old, new, &refused));
     Comparison { changes, refused, not_yet }
 }
 

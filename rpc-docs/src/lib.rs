@@ -10,6 +10,7 @@ pub mod description;
 pub mod examples;
 pub mod flows;
 pub mod guard;
+pub mod html;
 pub mod json;
 pub mod json_schema;
 pub mod links;

@@ -1,0 +1,79 @@
+//! The documentation of an API as a folder of web pages, which need neither a server nor a network.
+//!
+//! [`render`] is a pure function: the same description and theme give the same bytes. Everything a description holds is
+//! shown as text, whatever it looks like; scripts, styles and pictures come from the folder alone.
+
+mod atlas;
+mod definitions;
+mod errors;
+mod examples;
+mod highlight;
+mod links;
+mod map;
+mod markdown;
+mod names;
+mod overview;
+mod own_page;
+mod page;
+mod phrases;
+mod sample;
+mod search;
+mod sequence;
+mod service;
+mod signature;
+mod site;
+mod theme;
+
+#[cfg(test)]
+mod tests;
+
+use atlas::Atlas;
+
+pub use site::{Site, WriteError};
+pub use theme::{Colour, Logo, Page, Theme};
+
+use crate::Description;
+
+/// The script that runs before the first paint: colours and language.
+const EARLY_SCRIPT: &str = include_str!("html/assets/early.js");
+/// The script behind search, switches and copy buttons.
+const SITE_SCRIPT: &str = include_str!("html/assets/site.js");
+const STYLE: &str = include_str!("html/assets/site.css");
+
+/// The pages of an API's documentation, with their style and scripts: one flat folder that opens from `index.html`.
+///
+/// File names and anchors are made from names alone, so links into the pages stay when the API grows.
+///
+/// # Example
+/// ```
+/// use rpc_docs::{Description, html};
+///
+/// # let text = r#"{"format":1,"title":"Chat","version":"1","services":[],"types":[]}"#;
+/// let description = Description::from_json(text)?;
+/// let theme = html::Theme { accent: html::Colour::rgb(0x0f, 0x76, 0x6e), ..Default::default() };
+/// let site = html::render(&description, &theme);
+/// assert!(site.file("index.html").is_some());
+/// # Ok::<(), rpc_docs::DescriptionError>(())
+/// ```
+pub fn render(description: &Description, theme: &Theme) -> Site {
+    let atlas = Atlas::new(description, theme);
+    let mut site = Site::default();
+    site.put("site.css", format!("{}{STYLE}", theme.accent.variables()));
+    site.put("early.js", EARLY_SCRIPT);
+    site.put("site.js", SITE_SCRIPT);
+    match &theme.logo {
+        Some(logo) => site.put(logo.file(), logo.bytes()),
+        None => site.put(theme::MARK_FILE, theme.mark()),
+    }
+    site.put("index.html", overview::render(&atlas));
+    for at in 0..description.services.len() {
+        site.put(atlas.service_file(at), service::render(&atlas, at));
+    }
+    site.put("types.html", definitions::render(&atlas));
+    site.put("errors.html", errors::render(&atlas));
+    for at in 0..theme.pages.len() {
+        site.put(atlas.page_file(at), own_page::render(&atlas, at));
+    }
+    site.put("search-index.js", search::render(&atlas));
+    site
+}

@@ -1,0 +1,66 @@
+//! The page of errors: each type that a call or a stream can fail with, its variants, and where it can happen.
+
+use maud::{Markup, html};
+
+use super::{
+    atlas::{self, Atlas},
+    definitions::variant_part,
+    links::{Named, definition_link},
+    markdown, names,
+    page::{self, Content, Place},
+    phrases::{badge, counted, deprecation, type_markup},
+    service::used_by,
+};
+use crate::description::Shape;
+
+/// `errors.html`
+pub(super) fn render(atlas: &Atlas<'_>) -> String {
+    let errors = atlas.error_types();
+    let body = html! {
+        header class="hero" {
+            h1 { "Errors" }
+            p class="lead" {
+                @if errors.is_empty() { "No method of this API fails with an error of its own." }
+                @else { (counted(errors.len(), "type")) " that calls and streams fail with, by the decision of the API." }
+            }
+            p {
+                "A call can also fail for reasons that no method decides: the connection ended, its deadline passed, a limit was met. "
+                "A call that was built on a failed one fails with that one's error."
+            }
+        }
+        @for at in errors { (section(atlas, at)) }
+    };
+    let summary = format!("What calls of {} can fail with", atlas.title());
+    page::render(atlas, Content { place: Place::Errors, title: "Errors".into(), summary, body })
+}
+
+fn section(atlas: &Atlas<'_>, at: usize) -> Markup {
+    let definition = &atlas.description.types[at];
+    let here = Some(Named::Type(at));
+    let id = names::anchor("error", &[&definition.name]);
+    let title = format!("{id}-title");
+    html! {
+        section class="definition" id=(id) aria-labelledby=(title) {
+            header {
+                h2 id=(title) { a class="anchor" href={ "#" (id) } { (definition.name) } }
+                p class="badges" {
+                    @if definition.deprecated.is_some() { (badge("old", "deprecated", "It will go away.")) }
+                    a class="badge plain" href=(definition_link(atlas, at)) { "as a type" }
+                }
+            }
+            (deprecation(atlas, here, definition.deprecated.as_deref()))
+            (markdown::render(atlas, here, &definition.docs, 2))
+            @match &definition.shape {
+                Shape::Enum(_) => {
+                    h3 { "Variants" }
+                    dl class="parts" {
+                        @for variant in atlas::variants(definition) { (variant_part(atlas, definition, variant, here, "variant")) }
+                    }
+                },
+                Shape::Newtype(inner) => p class="result" { "A name for " (type_markup(atlas, inner)) "." },
+                _ => p class="result" { "Its parts are on the " a href=(definition_link(atlas, at)) { "page of types" } "." },
+            }
+            dl class="meta" { (used_by(atlas, "Methods that can fail with it", &atlas.uses(at).fails)) }
+        }
+    }
+}
