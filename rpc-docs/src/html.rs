@@ -6,7 +6,6 @@
 mod atlas;
 mod definitions;
 mod errors;
-mod examples;
 mod highlight;
 mod links;
 mod map;
@@ -56,7 +55,8 @@ const STYLE: &str = include_str!("html/assets/site.css");
 /// # Ok::<(), rpc_docs::DescriptionError>(())
 /// ```
 pub fn render(description: &Description, theme: &Theme) -> Site {
-    let atlas = Atlas::new(description, theme);
+    let names = crate::names::Names::of(description);
+    let atlas = Atlas::new(description, theme, &names);
     let mut site = Site::default();
     site.put("site.css", format!("{}{STYLE}", theme.accent.variables()));
     site.put("early.js", EARLY_SCRIPT);

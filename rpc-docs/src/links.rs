@@ -24,6 +24,7 @@ pub enum Target<'a> {
 pub struct Links<'a> {
     /// By trait name, wire name, and the names of the generated types.
     services: BTreeMap<String, &'a Service>,
+    /// By name and by path.
     types: BTreeMap<&'a str, &'a TypeDefinition>,
     /// By the last word of their names; several where modules tell them apart.
     last_words: BTreeMap<&'a str, Vec<&'a TypeDefinition>>,
@@ -46,7 +47,9 @@ impl<'a> Links<'a> {
         for definition in &description.types {
             last_words.entry(last_word(&definition.name)).or_default().push(definition);
         }
-        let types = description.types.iter().map(|definition| (&*definition.name, definition)).collect();
+        let by_path = description.types.iter().map(|definition| (&*definition.path, definition));
+        let by_name = description.types.iter().map(|definition| (&*definition.name, definition));
+        let types = by_path.filter(|(path, _)| !path.is_empty()).chain(by_name).collect();
         Self { services, types, last_words }
     }
 

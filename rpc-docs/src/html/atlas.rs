@@ -2,9 +2,13 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{links::Named, names, theme::Theme};
-use crate::description::{
-    Content, Description, Flow, Method, PathStep, Service, Shape, Sink, Type, TypeDefinition,
+use super::{names, theme::Theme};
+use crate::{
+    description::{Content, Description, Flow, Method, PathStep, Service, Shape, Sink, Type, TypeDefinition},
+    examples::Guide,
+    links::Links,
+    names::Names,
+    typescript::Declarations,
 };
 
 /// A method's place.
@@ -58,7 +62,9 @@ pub(super) struct Atlas<'a> {
     ways: Vec<Option<At>>,
     /// Whether a type holds objects or streams, at any depth.
     carries: Vec<bool>,
-    pub(super) names: FxHashMap<&'a str, Vec<Named>>,
+    pub(super) links: Links<'a>,
+    pub(super) guide: Guide<'a>,
+    pub(super) declarations: Declarations<'a>,
 }
 
 /// Whether a type says nothing of what its values mean: a number fits each argument that is one.
@@ -69,7 +75,8 @@ pub(super) fn is_plain(ty: &Type) -> bool {
 }
 
 impl<'a> Atlas<'a> {
-    pub(super) fn new(description: &'a Description, theme: &'a Theme) -> Self {
+    /// `typescript` are the names that types and services have there.
+    pub(super) fn new(description: &'a Description, theme: &'a Theme, typescript: &'a Names<'a>) -> Self {
         let services = &description.services;
         let mut atlas = Self {
             description,
@@ -88,7 +95,9 @@ impl<'a> Atlas<'a> {
             depths: vec![None; services.len()],
             ways: vec![None; services.len()],
             carries: Vec::new(),
-            names: FxHashMap::default(),
+            links: Links::new(description),
+            guide: Guide::new(description, typescript),
+            declarations: Declarations::new(description, typescript),
         };
         for (at, service, method) in atlas.all_methods() {
             atlas.methods.insert((&service.name, &method.name), at);
@@ -97,7 +106,6 @@ impl<'a> Atlas<'a> {
         atlas.note_uses();
         atlas.note_flows();
         atlas.note_depths();
-        atlas.names = super::links::table(&atlas);
         atlas
     }
 

@@ -4,7 +4,6 @@ use maud::{Markup, html};
 
 use super::{
     atlas::{self, At, Atlas},
-    examples::{Pair, examples},
     highlight::Language,
     links::{self, Here, Named},
     markdown, names,
@@ -15,7 +14,10 @@ use super::{
     },
     sequence, signature,
 };
-use crate::description::{Argument, Method, Service, Side, Type, Variant};
+use crate::{
+    description::{Argument, Method, Service, Side, Type, Variant},
+    examples::Examples,
+};
 
 /// So many variants stand at a method; the page of errors has all.
 const VARIANTS_MAX: usize = 12;
@@ -94,7 +96,7 @@ fn contents(atlas: &Atlas<'_>, at: usize) -> Markup {
 }
 
 fn method_section(atlas: &Atlas<'_>, at: At) -> Markup {
-    let (_, method) = atlas.method(at);
+    let (service, method) = atlas.method(at);
     let id = names::anchor("method", &[&method.name]);
     let title = format!("{id}-title");
     html! {
@@ -105,7 +107,7 @@ fn method_section(atlas: &Atlas<'_>, at: At) -> Markup {
             }
             div class="signature" {
                 (code_panel(atlas, Language::Rust, "Rust", &signature::rust(method)))
-                (code_panel(atlas, Language::TypeScript, "TypeScript", &signature::typescript(atlas, method)))
+                (code_panel(atlas, Language::TypeScript, "TypeScript", &atlas.declarations.signature(service, method)))
             }
             div class="columns" {
                 div class="told" {
@@ -270,21 +272,23 @@ fn small_print(method: &Method) -> Markup {
 }
 
 fn shown(atlas: &Atlas<'_>, at: At) -> Markup {
-    let (service, _) = atlas.method(at);
-    let examples = examples(atlas, at);
+    let (service, method) = atlas.method(at);
+    let Examples { rust_awaited, rust_pipelined, typescript_awaited, typescript_pipelined } =
+        atlas.guide.examples(service, method);
     let first =
         if service.implemented_by == Side::Client { "Implemented in your client" } else { "Step by step" };
+    let is_pipelined = (&rust_pipelined, &typescript_pipelined) != (&rust_awaited, &typescript_awaited);
     html! {
-        (example(atlas, first, &examples.awaited))
-        @if let Some(pipelined) = &examples.pipelined { (example(atlas, "In one round trip", pipelined)) }
+        (example(atlas, first, &rust_awaited, &typescript_awaited))
+        @if is_pipelined { (example(atlas, "In one round trip", &rust_pipelined, &typescript_pipelined)) }
         (sequence::render(atlas, at))
     }
 }
 
-fn example(atlas: &Atlas<'_>, label: &str, pair: &Pair) -> Markup {
+fn example(atlas: &Atlas<'_>, label: &str, rust: &str, typescript: &str) -> Markup {
     html! {
-        (code_panel(atlas, Language::Rust, label, &pair.rust))
-        (code_panel(atlas, Language::TypeScript, label, &pair.typescript))
+        (code_panel(atlas, Language::Rust, label, rust))
+        (code_panel(atlas, Language::TypeScript, label, typescript))
     }
 }
 

@@ -1,10 +1,6 @@
-//! A method's signature as text, in Rust and in TypeScript. The pages colour it and link its words.
+//! A method's signature as text. The pages colour it and link its words.
 
-use super::atlas::Atlas;
-use crate::{
-    description::{Method, Type},
-    json,
-};
+use crate::description::{Method, Type};
 
 /// A longer signature has a line for each argument.
 const LINE_MAX: usize = 78;
@@ -21,52 +17,6 @@ pub(super) fn rust(method: &Method) -> String {
         None => format!(" -> {}", method.result.rust),
     };
     arranged(&format!("async fn {}", method.trait_name()), &arguments, &result)
-}
-
-/// `log_in(name: string): Promise<Member>`
-pub(super) fn typescript(atlas: &Atlas<'_>, method: &Method) -> String {
-    let argument = |argument: &crate::description::Argument| {
-        format!("{}: {}", argument.name, typescript_type(atlas, &argument.value.ty))
-    };
-    let arguments: Vec<String> = method.arguments.iter().map(argument).collect();
-    let result = match (&method.result.ty, method.oneway) {
-        (_, true) => "void".to_owned(),
-        (Type::Unit, false) => "Promise<void>".to_owned(),
-        (ty, false) => format!("Promise<{}>", typescript_type(atlas, ty)),
-    };
-    arranged(method.trait_name(), &arguments, &format!(": {result}"))
-}
-
-/// The same type in TypeScript.
-pub(super) fn typescript_type(atlas: &Atlas<'_>, ty: &Type) -> String {
-    let inner = |ty: &Type| typescript_type(atlas, ty);
-    match ty {
-        Type::Bool => "boolean".into(),
-        Type::I8 | Type::I16 | Type::I32 | Type::U8 | Type::U16 | Type::U32 | Type::F32 | Type::F64 => {
-            "number".into()
-        }
-        Type::I64 | Type::I128 | Type::U64 | Type::U128 => "number | bigint".into(),
-        Type::Char | Type::String => "string".into(),
-        Type::Bytes => "Uint8Array".into(),
-        Type::Unit => "null".into(),
-        Type::Ref(name) => name.replace("::", "_"),
-        Type::Object(name) => {
-            atlas.service(name).map_or(name.as_str(), |(_, service)| service.trait_name()).to_owned()
-        }
-        Type::Stream { item, .. } => format!("AsyncIterable<{}>", inner(item)),
-        Type::Option(element) => format!("{} | null", inner(element)),
-        Type::List(element) | Type::Array { element, .. } => match inner(element) {
-            element if element.contains(' ') => format!("({element})[]"),
-            element => format!("{element}[]"),
-        },
-        Type::Map { key, value } => match json::keys(atlas.description, key) {
-            json::Keys::Object => format!("Record<string, {}>", inner(value)),
-            json::Keys::Pairs => format!("[{}, {}][]", inner(key), inner(value)),
-        },
-        Type::Tuple(elements) => format!("[{}]", elements.iter().map(inner).collect::<Vec<_>>().join(", ")),
-        Type::Result { ok, error } => format!("{{ Ok: {} }} | {{ Err: {} }}", inner(ok), inner(error)),
-        Type::Unknown(_) => "unknown".into(),
-    }
 }
 
 fn arranged(start: &str, arguments: &[String], end: &str) -> String {

@@ -11,7 +11,8 @@ use super::{
 #[track_caller]
 fn check_in_chat(text: &str, to: Option<&str>) {
     let (chat, theme) = (chat(), Theme::default());
-    let atlas = Atlas::new(&chat, &theme);
+    let names = crate::names::Names::of(&chat);
+    let atlas = Atlas::new(&chat, &theme, &names);
     let room = atlas.service("Room").map(|(at, _)| Named::Service(at));
     assert_eq!(resolve(&atlas, room, text).as_deref(), to, "{text}");
 }
@@ -31,9 +32,8 @@ fn names_of_the_api_lead_to_their_pages() {
 }
 
 #[test]
-fn self_and_bare_methods_are_those_of_the_service() {
+fn self_is_the_service() {
     check_in_chat("Self::say", Some("service.Room.html#method.say"));
-    check_in_chat("say", Some("service.Room.html#method.say"));
 }
 
 #[test]
@@ -57,7 +57,8 @@ fn what_names_nothing_leads_nowhere() {
 fn a_name_of_two_things_leads_nowhere_and_their_paths_to_each() {
     let types = json!([{ "name": "a::Same", "path": "x::a::Same", "shape": "unit" }, { "name": "b::Same", "shape": "unit" }]);
     let (described, theme) = (described(json!([]), types, json!([])), Theme::default());
-    let atlas = Atlas::new(&described, &theme);
+    let names = crate::names::Names::of(&described);
+    let atlas = Atlas::new(&described, &theme, &names);
     assert_eq!(resolve(&atlas, None, "Same"), None);
     assert_eq!(resolve(&atlas, None, "x::a::Same").as_deref(), Some("types.html#type.a::Same"));
     assert_eq!(resolve(&atlas, None, "b::Same").as_deref(), Some("types.html#type.b::Same"));

@@ -11,7 +11,8 @@ use crate::Description;
 
 fn words(description: &Description) -> Vec<String> {
     let theme = Theme::default();
-    let atlas = Atlas::new(description, &theme);
+    let names = crate::names::Names::of(description);
+    let atlas = Atlas::new(description, &theme, &names);
     plan(&atlas).curves.into_iter().map(|curve| curve.words).collect()
 }
 
@@ -47,7 +48,8 @@ fn parts_of_results_lead_to_the_arguments_they_fit() {
 #[test]
 fn plain_types_are_counted_and_not_drawn() {
     let (chat, theme) = (chat(), Theme::default());
-    let map = plan(&Atlas::new(&chat, &theme));
+    let names = crate::names::Names::of(&chat);
+    let map = plan(&Atlas::new(&chat, &theme, &names));
     assert_eq!(map.plain_flows, 1);
     assert!(map.curves.iter().all(|curve| !curve.words.contains("String")));
 }
@@ -55,7 +57,8 @@ fn plain_types_are_counted_and_not_drawn() {
 #[test]
 fn a_large_api_is_drawn_by_service_and_says_what_is_left_out() {
     let (dense, theme) = (dense(30, 10), Theme::default());
-    let atlas = Atlas::new(&dense, &theme);
+    let names = crate::names::Names::of(&dense);
+    let atlas = Atlas::new(&dense, &theme, &names);
     let map = plan(&atlas);
     assert!(!map.has_methods);
     assert_eq!((map.services.len(), map.services_left_out), (SERVICES_MAX, 30 - SERVICES_MAX));
@@ -68,12 +71,13 @@ fn a_large_api_is_drawn_by_service_and_says_what_is_left_out() {
 #[test]
 fn too_many_curves_between_few_methods_are_drawn_by_service_and_whole() {
     let (dense, theme) = (dense(4, 5), Theme::default());
-    let map = plan(&Atlas::new(&dense, &theme));
+    let names = crate::names::Names::of(&dense);
+    let map = plan(&Atlas::new(&dense, &theme, &names));
     assert_eq!((map.has_methods, map.curves.len(), map.curves_left_out), (false, 16, 0));
 }
 
 #[test]
 fn an_api_in_which_nothing_fits_has_no_map() {
     let (empty, theme) = (described(json!([]), json!([]), json!([])), Theme::default());
-    assert_eq!(render(&Atlas::new(&empty, &theme)).into_string(), "");
+    assert_eq!(render(&Atlas::new(&empty, &theme, &crate::names::Names::of(&empty))).into_string(), "");
 }

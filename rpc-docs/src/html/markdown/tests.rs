@@ -5,7 +5,7 @@ use super::{
 
 fn rendered(text: &str) -> String {
     let (chat, theme) = (chat(), Theme::default());
-    render(&Atlas::new(&chat, &theme), None, text, 2).into_string()
+    render(&Atlas::new(&chat, &theme, &crate::names::Names::of(&chat)), None, text, 2).into_string()
 }
 
 #[track_caller]
@@ -97,7 +97,8 @@ fn summaries_are_the_first_paragraph() {
 #[test]
 fn summaries_hold_no_blocks() {
     let (chat, theme) = (chat(), Theme::default());
-    let atlas = Atlas::new(&chat, &theme);
+    let names = crate::names::Names::of(&chat);
+    let atlas = Atlas::new(&chat, &theme, &names);
     for text in
         ["- a\n- **b**", "> a", "# a", "```\na\n```", "| a |\n|---|\n| b |", "<div>\na\n</div>", "---"]
     {

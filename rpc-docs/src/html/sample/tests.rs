@@ -11,13 +11,14 @@ use super::{
 fn of(shape: Value) -> Vec<String> {
     let (described, theme) =
         (described(json!([]), json!([{ "name": "T", "shape": shape }]), json!([])), Theme::default());
-    samples(&Atlas::new(&described, &theme), 0)
+    samples(&Atlas::new(&described, &theme, &crate::names::Names::of(&described)), 0)
 }
 
 #[test]
 fn samples_are_json_and_keep_the_order_of_fields() {
     let (chat, theme) = (chat(), Theme::default());
-    let atlas = Atlas::new(&chat, &theme);
+    let names = crate::names::Names::of(&chat);
+    let atlas = Atlas::new(&chat, &theme, &names);
     for at in 0..chat.types.len() {
         for sample in samples(&atlas, at) {
             serde_json::from_str::<Value>(&sample).unwrap();

@@ -11,7 +11,8 @@ use crate::Description;
 
 fn drawn(description: &Description, service: &str, method: &str) -> Vec<(From, Kind, String)> {
     let theme = Theme::default();
-    let atlas = Atlas::new(description, &theme);
+    let names = crate::names::Names::of(description);
+    let atlas = Atlas::new(description, &theme, &names);
     let at = atlas.method_at(service, method).unwrap();
     let (service, method) = atlas.method(at);
     steps(&atlas, service, method).0.into_iter().map(|step| (step.from, step.kind, step.label)).collect()
@@ -58,7 +59,8 @@ fn the_server_calls_what_clients_implement() {
     assert_eq!(lanes(listener), ("Client", "Server", false));
     assert_eq!(drawn(&chat, "Listener", "heard"), [(From::Caller, Kind::Call, "heard(message)".to_owned())]);
     let theme = Theme::default();
-    let atlas = Atlas::new(&chat, &theme);
+    let names = crate::names::Names::of(&chat);
+    let atlas = Atlas::new(&chat, &theme, &names);
     let picture = render(&atlas, atlas.method_at("Listener", "heard").unwrap()).into_string();
     assert!(picture.contains("Server to Client: calls heard(message)"), "{picture}");
 }
