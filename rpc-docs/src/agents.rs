@@ -52,7 +52,7 @@ fn introduction(description: &Description) -> String {
     if summary.is_empty() {
         format!("The API {}, version {}.", line(&description.title), line(&description.version))
     } else {
-        summary
+        format!("{summary}.")
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     description::{Content, Description, Field, Shape, Type, TypeDefinition, Variant},
-    json::{self, Keys},
+    json::{self, Keys, Seen},
     names::Names,
 };
 
@@ -45,7 +45,7 @@ impl<'a> Schemas<'a> {
         match ty {
             Type::Bool => json!({"type": "boolean"}),
             Type::String => json!({"type": "string"}),
-            Type::Char => json!({"type": "string", "minLength": 1, "maxLength": 2}),
+            Type::Char => json!({"type": "string", "minLength": 1, "maxLength": 1}),
             Type::Bytes => {
                 json!({"type": "string", "contentEncoding": "base64", "description": "Bytes in base64."})
             }
@@ -100,8 +100,33 @@ impl<'a> Schemas<'a> {
     fn map(&self, key: &Type, value: &Type) -> Value {
         let value = self.of(value);
         match json::keys(self.description, key) {
-            Keys::Object => json!({"type": "object", "additionalProperties": value}),
+            Keys::Object => {
+                let mut schema = json!({"type": "object", "additionalProperties": value});
+                if let Some(names) = self.key_names(key) {
+                    schema["propertyNames"] = names;
+                }
+                schema
+            }
             Keys::Pairs => json!({"type": "array", "items": tuple(vec![self.of(key), value])}),
+        }
+    }
+
+    /// What keys may be, where not every text is one.
+    fn key_names(&self, key: &Type) -> Option<Value> {
+        match json::seen(self.description, key) {
+            Seen::Shape(Shape::Enum(variants)) => {
+                let names: Vec<&str> = variants.iter().map(|variant| &*variant.name).collect();
+                (!names.is_empty()).then(|| json!({"enum": names}))
+            }
+            Seen::Type(Type::Bool) => Some(json!({"enum": ["true", "false"]})),
+            Seen::Type(Type::Char) => Some(json!({"minLength": 1, "maxLength": 1})),
+            Seen::Type(Type::U8 | Type::U16 | Type::U32 | Type::U64 | Type::U128) => {
+                Some(json!({"pattern": "^[0-9]+$"}))
+            }
+            Seen::Type(Type::I8 | Type::I16 | Type::I32 | Type::I64 | Type::I128) => {
+                Some(json!({"pattern": "^-?[0-9]+$"}))
+            }
+            _ => None,
         }
     }
 

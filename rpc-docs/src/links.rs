@@ -59,7 +59,10 @@ impl<'a> Links<'a> {
         if let Some(whole) = self.item(path) {
             return Some(whole);
         }
-        let (before, last) = path.rsplit_once("::")?;
+        let Some((before, last)) = path.rsplit_once("::") else {
+            // A word alone may be a sibling of what the comment is on.
+            return part(owner(home?), path);
+        };
         if before == "Self" {
             return part(owner(home?), last);
         }

@@ -4,10 +4,7 @@
 //! and variants have their names on the wire, unchanged: a name that was turned into another style would have to be turned
 //! back by every client, and two names may become one. Names of types are made to fit, as in the JSON schemas.
 
-use crate::{
-    description::{Description, Method, Service},
-    names::Names,
-};
+use crate::{description::Description, names::Names};
 
 mod forms;
 mod services;
@@ -25,10 +22,12 @@ pub fn render(description: &Description) -> String {
     Declarations::new(description, &names).file()
 }
 
-/// One method, as it stands in the interface of its service. For many methods, keep a [`Declarations`].
-pub fn signature(description: &Description, service: &Service, method: &Method) -> String {
+/// The method of these names on the wire, as it stands in the interface of its service; none if there is none. For many
+/// methods, keep a [`Declarations`].
+pub fn signature(description: &Description, service: &str, method: &str) -> Option<String> {
+    let method = description.service(service)?.method(method)?;
     let names = Names::of(description);
-    Declarations::new(description, &names).signature(service, method)
+    Some(Declarations::new(description, &names).signature(method))
 }
 
 #[cfg(test)]

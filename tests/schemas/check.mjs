@@ -1,6 +1,6 @@
 // Checks a folder of outputs: `node check.mjs <folder> [--without-parser]`. Prints what is wrong and fails, or prints what was checked.
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { Parser } from "@asyncapi/parser";
@@ -89,6 +89,12 @@ function samples() {
     }
     if (!ajv().validate(draft7, schema)) found.push(`schema ${name} is none of draft 7`);
   }
+  if (existsSync(join(folder, "values.json"))) {
+    for (const { type, value } of JSON.parse(read("values.json"))) {
+      const validate = validator({ $ref: `#/components/schemas/${type}` });
+      if (!validate(value)) found.push(`${type}: ${JSON.stringify(value)}: ${shown(validate.errors)}`);
+    }
+  }
   if (values === 0) found.push("no method has an example");
   return found;
 }
@@ -114,6 +120,15 @@ async function parsed() {
   const found = errors.slice(0, 10).map((error) => `${error.path.join("/")}: ${error.message}`);
   if (errors.length === 0 && document.operations().all().length === 0) found.push("it has no operations");
   return found;
+}
+
+// The values that serde writes, as literals of their types.
+function literals() {
+  const values = JSON.parse(read("values.json"));
+  const types = [...new Set(values.map(({ type }) => type))];
+  const lines = values.map(({ type, value }, index) => `export const value${index}: ${type} = ${JSON.stringify(value)};`);
+  writeFileSync(join(folder, "values.ts"), [`import type { ${types.join(", ")} } from "./api";`, ...lines, ""].join("\n"));
+  return typescript(["values.ts"])();
 }
 
 function typescript(files) {
@@ -150,6 +165,7 @@ if (!process.argv.includes("--without-parser")) {
 }
 check("api.ts compiles with strict types", typescript(["api.ts"]));
 if (existsSync(join(folder, "uses.ts"))) check("uses.ts compiles with strict types", typescript(["uses.ts"]));
+if (existsSync(join(folder, "values.json"))) check("values of serde are of the declared types", literals);
 check("examples.ts compiles with strict types", typescript(["examples.ts"]));
 
 if (problems.length > 0) {

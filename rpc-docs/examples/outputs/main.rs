@@ -25,6 +25,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         file => Description::from_json(&fs::read_to_string(file)?)?,
     };
     let folder = Path::new(folder);
+    if source == "workshop" {
+        fs::create_dir_all(folder)?;
+        fs::write(folder.join("values.json"), workshop::values().to_string())?;
+    }
     for (name, render) in OUTPUTS {
         let start = Instant::now();
         let files = render(&description);

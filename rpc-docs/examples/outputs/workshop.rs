@@ -173,3 +173,45 @@ pub trait Watcher {
     #[rpc(oneway)]
     async fn seen(&self, tool: ToolId);
 }
+
+/// Values as serde writes them, by the names of their types: what the schemas must accept. Bytes, which `serde_json` writes as a
+/// list, are in the form that all text protocols have here.
+pub fn values() -> serde_json::Value {
+    let tool = |parts, larger| Tool {
+        id: ToolId(7),
+        r#type: Shape::Box { width: 1, height: 2 },
+        name: "plane".into(),
+        needs: vec![ToolId(1)],
+        spare: Some(ToolId(2)),
+        lent: None,
+        uses: [Use::Metal].into(),
+        sizes: [(Use::Wood, 0.5)].into(),
+        places: [(ToolId(3), (-1, 2))].into(),
+        parts,
+        larger,
+        price: 9_007_199_254_740_991,
+        grid: [0, 1, 255],
+        picture: bytes::Bytes::new(),
+        then: true,
+    };
+    let whole = tool(vec![tool(Vec::new(), None)], Some(Box::new(tool(Vec::new(), None))));
+    let mut whole = serde_json::json!(whole);
+    let tools = ["/picture", "/parts/0/picture", "/larger/picture"];
+    for picture in tools {
+        if let Some(picture) = whole.pointer_mut(picture) {
+            *picture = "AAEC".into();
+        }
+    }
+    serde_json::json!([
+        {"type": "Tool", "value": whole},
+        {"type": "Shape", "value": Shape::Round(1.5)},
+        {"type": "Shape", "value": Shape::Other("hexagon".into(), 'é')},
+        {"type": "Shape", "value": Shape::Nothing},
+        {"type": "Pair", "value": Pair(ToolId(1), String::new())},
+        {"type": "Page_ToolId", "value": Page { items: vec![ToolId(1)], next: Some(2) }},
+        {"type": "ForeignId", "value": ForeignId(ToolId(4))},
+        {"type": "WorkshopError", "value": WorkshopError::NoTool(ToolId(5))},
+        {"type": "WorkshopError", "value": WorkshopError::Closed},
+        {"type": "Broken", "value": Broken { reason: "old".into() }},
+    ])
+}

@@ -5,7 +5,7 @@ use crate::fixtures;
 fn the_index_leads_to_the_pages() {
     let chat = fixtures::chat();
     let text = llms_txt(&chat, "markdown/");
-    assert!(text.starts_with("# Chat\n\n> A small chat: rooms, members and what they say\n"));
+    assert!(text.starts_with("# Chat\n\n> A small chat: rooms, members and what they say.\n"));
     let pages = markdown::render(&chat);
     let mut links = 0;
     for link in text.split("](markdown/").skip(1) {

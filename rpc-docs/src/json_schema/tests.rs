@@ -21,7 +21,11 @@ fn maps_are_objects_where_keys_are_text() {
     let booleans = json!({"type": "boolean"});
     check(
         &json!({"map": {"key": {"ref": "Plain"}, "value": "bool"}}),
-        &json!({"type": "object", "additionalProperties": booleans}),
+        &json!({"type": "object", "additionalProperties": booleans, "propertyNames": {"enum": ["A", "B */"]}}),
+    );
+    check(
+        &json!({"map": {"key": "i8", "value": "bool"}}),
+        &json!({"type": "object", "additionalProperties": booleans, "propertyNames": {"pattern": "^-?[0-9]+$"}}),
     );
     let pair = json!({"type": "array", "items": [{"$ref": "#/components/schemas/Key"}, booleans], "minItems": 2, "maxItems": 2});
     check(

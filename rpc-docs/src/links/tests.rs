@@ -24,6 +24,7 @@ fn paths_name_services_methods_types_and_their_parts() {
     check("`RoomClient::history()`", "method Room.history");
     check("crate::chat::api::Room::history", "method Room.history");
     check("Self::say", "method Room.say");
+    check("say", "method Room.say");
     check("User", "type User");
     check("struct@User", "type User");
     check("User::name", "field User.name");

@@ -47,7 +47,7 @@ impl Pages<'_> {
         let mut text = format!("{}\n\n## {}\n\n", anchor(id), word(method.trait_name()));
         text.push_str(&block("rust", &signature(method)));
         text.push('\n');
-        text.push_str(&block("typescript", &self.declarations.signature(service, method)));
+        text.push_str(&block("typescript", &self.declarations.signature(method)));
         text.push('\n');
         text.push_str(&self.warnings(service, method));
         text.push_str(&self.comment(&method.docs, self.home(service), here, 2));

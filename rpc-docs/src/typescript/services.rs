@@ -73,13 +73,13 @@ impl<'a> Declarations<'a> {
                 tags.push("@remarks One-way: nothing comes back.".into());
             }
             comment(out, "  ", &method.docs, &tags);
-            out.push_str(&format!("  {};\n", self.signature(service, method)));
+            out.push_str(&format!("  {};\n", self.signature(method)));
         }
         out.push_str("}\n");
     }
 
     /// One method, as those see it who call it.
-    pub fn signature(&self, _service: &Service, method: &Method) -> String {
+    pub fn signature(&self, method: &Method) -> String {
         let mut words = Words::new();
         let parameter = |argument: &Argument| {
             format!("{}: {}", words.name(&argument.name), self.accepted(&argument.value.ty))

@@ -2,8 +2,7 @@ use super::*;
 use crate::fixtures;
 
 fn signature_of(description: &Description, service: &str, method: &str) -> String {
-    let service = description.service(service).unwrap();
-    signature(description, service, service.method(method).unwrap())
+    signature(description, service, method).unwrap()
 }
 
 #[test]
