@@ -167,8 +167,14 @@ pub enum Type {
     },
     /// A value that may be absent.
     Option(Box<Type>),
-    /// Any number of elements.
+    /// A `Vec`: any number of elements, which can be promised.
     List(Box<Type>),
+    /// Any number of elements in another collection, like a set: none of them can be promised.
+    Collection {
+        /// The collection's name in Rust.
+        name: String,
+        element: Box<Type>,
+    },
     /// Any number of keys with values.
     Map {
         key: Box<Type>,
@@ -434,7 +440,10 @@ impl Type {
     /// The types right below: elements, items, errors, keys and values.
     pub fn parts(&self) -> Vec<&Type> {
         match self {
-            Type::Option(inner) | Type::List(inner) | Type::Array { element: inner, .. } => vec![inner],
+            Type::Option(inner)
+            | Type::List(inner)
+            | Type::Collection { element: inner, .. }
+            | Type::Array { element: inner, .. } => vec![inner],
             Type::Map { key, value } => vec![key, value],
             Type::Result { ok, error } => vec![ok, error],
             Type::Stream { item, error } => {

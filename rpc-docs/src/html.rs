@@ -20,7 +20,6 @@ mod search;
 mod sequence;
 mod service;
 mod signature;
-mod site;
 mod theme;
 
 #[cfg(test)]
@@ -28,10 +27,9 @@ mod tests;
 
 use atlas::Atlas;
 
-pub use site::{Site, WriteError};
 pub use theme::{Colour, Logo, Page, Theme};
 
-use crate::Description;
+use crate::{Description, Files};
 
 /// The script that runs before the first paint: colours and language.
 const EARLY_SCRIPT: &str = include_str!("html/assets/early.js");
@@ -54,10 +52,10 @@ const STYLE: &str = include_str!("html/assets/site.css");
 /// assert!(site.file("index.html").is_some());
 /// # Ok::<(), rpc_docs::DescriptionError>(())
 /// ```
-pub fn render(description: &Description, theme: &Theme) -> Site {
+pub fn render(description: &Description, theme: &Theme) -> Files {
     let names = crate::names::Names::of(description);
     let atlas = Atlas::new(description, theme, &names);
-    let mut site = Site::default();
+    let mut site = Files::default();
     site.put("site.css", format!("{}{STYLE}", theme.accent.variables()));
     site.put("early.js", EARLY_SCRIPT);
     site.put("site.js", SITE_SCRIPT);

@@ -10,7 +10,7 @@
 //! | bytes (`Bytes`, not `Vec<u8>`, which is a list) | a string: base64 of the standard alphabet, padded |
 //! | `()`, a unit struct | `null` |
 //! | `Option<T>` | `null` or the value; where the value may be `null` itself, `null` or a list of the one value |
-//! | `Vec<T>`, sets, arrays, tuples, tuple structs | a list |
+//! | `Vec<T>`, sets and other collections, arrays, tuples, tuple structs | a list |
 //! | a map with keys that are strings in JSON, integers, booleans or variants without content | an object, in order; integers and booleans as text |
 //! | any other map | a list of `[key, value]` lists |
 //! | a newtype struct | what it wraps |

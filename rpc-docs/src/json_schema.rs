@@ -74,7 +74,9 @@ impl<'a> Schemas<'a> {
                 json!({"oneOf": [{"type": "null"}, tuple(vec![self.of(inner)])]})
             }
             Type::Option(inner) => json!({"anyOf": [{"type": "null"}, self.of(inner)]}),
-            Type::List(inner) => json!({"type": "array", "items": self.of(inner)}),
+            Type::List(inner) | Type::Collection { element: inner, .. } => {
+                json!({"type": "array", "items": self.of(inner)})
+            }
             Type::Map { key, value } => self.map(key, value),
             Type::Array { element, len } => {
                 json!({"type": "array", "items": self.of(element), "minItems": len, "maxItems": len})

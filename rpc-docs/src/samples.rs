@@ -53,7 +53,9 @@ impl Sampler<'_> {
                 Some(value) => value,
                 None => Value::Null,
             },
-            Type::List(inner) => self.optional(inner, name, depth).map_or(json!([]), |value| json!([value])),
+            Type::List(inner) | Type::Collection { element: inner, .. } => {
+                self.optional(inner, name, depth).map_or(json!([]), |value| json!([value]))
+            }
             Type::Map { key, value } => self.map(key, value, depth),
             Type::Array { element, len } => {
                 let elements = (0..*len).map(|_| self.of(element, name, depth));

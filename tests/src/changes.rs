@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
+use futures::future::BoxFuture;
 use rpc_core::{CallError, Refusal, Services, SessionHandle, compatibility::Compatibility, memory};
 use rpc_docs::{
     Description,
@@ -14,11 +15,14 @@ use rpc_docs::{
 #[allow(unreachable_pub, reason = "the types are those of an API, which are public")]
 mod kinds;
 
+/// A method, and what became of a call of it.
+type Ended = (&'static str, Compatibility);
+
 /// One version of an API: what it serves, how it is described, and calls of all its methods.
 struct Side {
     services: Services,
     description: Description,
-    calls: fn(SessionHandle) -> futures::future::BoxFuture<'static, Vec<(&'static str, Compatibility)>>,
+    calls: fn(SessionHandle) -> BoxFuture<'static, Vec<Ended>>,
 }
 
 /// What became of a call, as the other side's rule would have it.

@@ -93,7 +93,9 @@ fn is_of(description: &Description, ty: &Type, value: &Value) -> bool {
             value.is_null() || value.as_array().is_some_and(|list| list.len() == 1 && is(inner, &list[0]))
         }
         Type::Option(inner) => value.is_null() || is(inner, value),
-        Type::List(element) => value.as_array().is_some_and(|list| list.iter().all(|one| is(element, one))),
+        Type::List(element) | Type::Collection { element, .. } => {
+            value.as_array().is_some_and(|list| list.iter().all(|one| is(element, one)))
+        }
         Type::Array { element, len } => {
             value.as_array().is_some_and(|list| list.len() == *len && list.iter().all(|one| is(element, one)))
         }

@@ -1,10 +1,12 @@
-//! Writes the outputs that other programs check: `outputs <description.json, chat, hostile, big or workshop> <folder>`.
+//! Writes what other programs check: `outputs <description.json, chat, hostile, big or workshop> <folder> [page.md …]`.
 #![allow(clippy::print_stderr, reason = "it says what it wrote")]
 
-use std::{collections::BTreeMap, env, error::Error, fs, path::Path, time::Instant};
+use std::{env, error::Error, fs, path::Path, time::Instant};
 
 use rpc_docs::{
-    Api, Description, agents, asyncapi, description, examples, markdown, names, openrpc, typescript,
+    Api, Description, description, examples,
+    html::{self, Page, Theme},
+    names, outputs,
 };
 
 #[path = "../../src/fixtures.rs"]
@@ -14,8 +16,10 @@ mod workshop;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let [source, folder] = arguments.as_slice() else {
-        return Err("usage: outputs <description.json, chat, hostile, big or workshop> <folder>".into());
+    let [source, folder, pages @ ..] = arguments.as_slice() else {
+        return Err(
+            "usage: outputs <description.json, chat, hostile, big or workshop> <folder> [page.md …]".into()
+        );
     };
     let description = match source.as_str() {
         "chat" => fixtures::chat(),
@@ -24,46 +28,33 @@ fn main() -> Result<(), Box<dyn Error>> {
         "workshop" => Api::new("Workshop", "1.0.0").service::<workshop::WorkshopClient>().describe(),
         file => Description::from_json(&fs::read_to_string(file)?)?,
     };
-    let folder = Path::new(folder);
+    let pages = pages.iter().map(|path| page(Path::new(path))).collect::<Result<_, _>>()?;
+    let theme = Theme { pages, ..Theme::default() };
+    let start = Instant::now();
+    let pages = html::render(&description, &theme).files().count();
+    eprintln!("pages: {pages} files in {:.0} ms", start.elapsed().as_secs_f64() * 1000.0);
+    let start = Instant::now();
+    let files = outputs(&description, &theme);
+    let bytes: usize = files.files().map(|(_, contents)| contents.len()).sum();
+    eprintln!("all outputs: {bytes} bytes in {:.1} ms", start.elapsed().as_secs_f64() * 1000.0);
+    files.write_to(folder)?;
     if source == "workshop" {
-        fs::create_dir_all(folder)?;
-        fs::write(folder.join("values.json"), workshop::values().to_string())?;
+        fs::write(Path::new(folder).join("values.json"), workshop::values().to_string())?;
     }
-    for (name, render) in OUTPUTS {
-        let start = Instant::now();
-        let files = render(&description);
-        let bytes: usize = files.values().map(String::len).sum();
-        for (file, text) in files {
-            let path = folder.join(file);
-            fs::create_dir_all(path.parent().unwrap_or(folder))?;
-            fs::write(path, text)?;
-        }
-        eprintln!("{name}: {bytes} bytes in {:.1} ms", start.elapsed().as_secs_f64() * 1000.0);
-    }
+    let start = Instant::now();
+    let names = names::Names::of(&description);
+    let guide = examples::Guide::new(&description, &names);
+    fs::write(Path::new(folder).join("examples.rs"), guide.rust_file("crate::api"))?;
+    fs::write(Path::new(folder).join("examples.ts"), guide.typescript_file())?;
+    eprintln!("examples to compile: in {:.1} ms", start.elapsed().as_secs_f64() * 1000.0);
     Ok(())
 }
 
-type Files = BTreeMap<String, String>;
-type Output = (&'static str, fn(&Description) -> Files);
-
-const OUTPUTS: &[Output] = &[
-    ("openrpc", |description| one("openrpc.json", openrpc::render(description))),
-    ("asyncapi", |description| one("asyncapi.json", asyncapi::render(description))),
-    ("typescript", |description| one("api.ts", typescript::render(description))),
-    ("markdown", |description| {
-        let pages = markdown::render(description).into_iter();
-        pages.map(|(path, text)| (format!("markdown/{path}"), text)).collect()
-    }),
-    ("llms.txt", |description| one("llms.txt", agents::llms_txt(description, "markdown/"))),
-    ("skill", |description| one("SKILL.md", agents::skill(description))),
-    ("examples", |description| {
-        let names = names::Names::of(description);
-        let guide = examples::Guide::new(description, &names);
-        let (rust, typescript) = (guide.rust_file("crate::api"), guide.typescript_file());
-        [("examples.rs".to_owned(), rust), ("examples.ts".to_owned(), typescript)].into_iter().collect()
-    }),
-];
-
-fn one(name: &str, text: String) -> Files {
-    [(name.to_owned(), text)].into_iter().collect()
+/// A page whose title is its first heading, or else the name of its file.
+fn page(path: &Path) -> Result<Page, Box<dyn Error>> {
+    let markdown = fs::read_to_string(path)?;
+    let heading = markdown.lines().next().and_then(|line| line.strip_prefix("# "));
+    let title =
+        heading.map_or_else(|| path.file_stem().unwrap_or_default().to_string_lossy().into(), str::to_owned);
+    Ok(Page { title, markdown })
 }

@@ -108,7 +108,14 @@ impl<'a> Types<'a> {
                 None => Type::Unknown("it has no values".into()),
             },
             Node::Optional(inner) => Type::Option(boxed(self.read(reading, *inner))),
-            Node::Seq(element) => Type::List(boxed(self.read(reading, *element))),
+            Node::Seq(element) => {
+                let name = reading.layout.rust_type(node).and_then(|rust| naming::collection(rust.name));
+                let element = boxed(self.read(reading, *element));
+                match name {
+                    Some(name) => Type::Collection { name, element },
+                    None => Type::List(element),
+                }
+            }
             Node::Map(key, value) => {
                 Type::Map { key: boxed(self.read(reading, *key)), value: boxed(self.read(reading, *value)) }
             }

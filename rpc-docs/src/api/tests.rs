@@ -335,3 +335,26 @@ fn a_type_may_bring_a_schema_of_its_own() {
     let schema = definition(&description, "Percent").schema.as_ref().unwrap();
     assert_eq!(schema["maximum"], 100, "{schema}");
 }
+
+#[test]
+fn a_set_is_no_list_because_its_elements_cannot_be_promised() {
+    #[data]
+    struct Tags {
+        all: std::collections::BTreeSet<String>,
+        some: Box<Vec<UserId>>,
+    }
+
+    #[rpc]
+    trait Tagged {
+        async fn tags(&self) -> Tags;
+        async fn named(&self, tag: String, user: UserId);
+    }
+
+    let description = Api::new("", "").service::<TaggedClient>().describe();
+    let Shape::Struct(fields) = &definition(&description, "Tags").shape else { panic!("a struct") };
+    let set = Type::Collection { name: "BTreeSet".into(), element: Type::String.into() };
+    assert_eq!(fields[0].ty, set);
+    assert_eq!(fields[1].ty, Type::List(named("UserId").into()));
+    let flows: Vec<&Type> = description.flows.iter().map(|flow| &flow.ty).collect();
+    assert_eq!(flows, [&Type::U64, &named("UserId")][1..], "and none of strings");
+}

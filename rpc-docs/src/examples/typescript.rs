@@ -104,7 +104,7 @@ impl Speaker<'_> {
         let is_simple = !matches!(value.ty, Type::Object(_) | Type::Stream { .. } | Type::Unknown(_));
         let made_up = match &value.ty {
             Type::Option(_) => Some("null".into()),
-            Type::List(_) => Some("[]".into()),
+            Type::List(_) | Type::Collection { .. } => Some("[]".into()),
             ty if is_simple => sample(self.guide.description, ty, name).map(|value| expression(&value)),
             _ => None,
         };

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{site::checksum_of, theme::Page};
+use super::theme::Page;
+use crate::files::checksum_of;
 
 /// File systems take 255 bytes a name.
 const STEM_MAX: usize = 160;

@@ -99,7 +99,9 @@ impl Maker<'_, '_> {
                 Sample::List(vec![self.value(inner, depth, name)])
             }
             Type::Option(inner) => self.value(inner, depth, name),
-            Type::List(element) => Sample::List(vec![self.value(element, depth, name)]),
+            Type::List(element) | Type::Collection { element, .. } => {
+                Sample::List(vec![self.value(element, depth, name)])
+            }
             Type::Array { element, len } => {
                 let shown = (*len).min(3);
                 Sample::List((0..shown).map(|_| self.value(element, depth, name)).collect())

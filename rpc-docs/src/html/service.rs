@@ -96,7 +96,7 @@ fn contents(atlas: &Atlas<'_>, at: usize) -> Markup {
 }
 
 fn method_section(atlas: &Atlas<'_>, at: At) -> Markup {
-    let (service, method) = atlas.method(at);
+    let (_, method) = atlas.method(at);
     let id = names::anchor("method", &[&method.name]);
     let title = format!("{id}-title");
     html! {
@@ -107,7 +107,7 @@ fn method_section(atlas: &Atlas<'_>, at: At) -> Markup {
             }
             div class="signature" {
                 (code_panel(atlas, Language::Rust, "Rust", &signature::rust(method)))
-                (code_panel(atlas, Language::TypeScript, "TypeScript", &atlas.declarations.signature(service, method)))
+                (code_panel(atlas, Language::TypeScript, "TypeScript", &atlas.declarations.signature(method)))
             }
             div class="columns" {
                 div class="told" {
@@ -195,7 +195,9 @@ fn argument_part(atlas: &Atlas<'_>, at: At, argument: &Argument) -> Markup {
 fn named<'a>(atlas: &Atlas<'a>, ty: &Type) -> Option<(usize, &'a crate::description::TypeDefinition)> {
     match ty {
         Type::Ref(name) => atlas.definition(name),
-        Type::Option(inner) | Type::List(inner) => named(atlas, inner),
+        Type::Option(inner) | Type::List(inner) | Type::Collection { element: inner, .. } => {
+            named(atlas, inner)
+        }
         _ => None,
     }
 }

@@ -38,7 +38,7 @@ impl Forms<'_> {
                 format!("[{}] | null", self.of(inner))
             }
             Type::Option(inner) => format!("{} | null", self.of(inner)),
-            Type::List(inner) => list(&self.of(inner)),
+            Type::List(inner) | Type::Collection { element: inner, .. } => list(&self.of(inner)),
             Type::Map { key, value } => match json::keys(self.description, key) {
                 Keys::Object => format!("{{ [key: string]: {} }}", self.of(value)),
                 Keys::Pairs => format!("[{}, {}][]", self.of(key), self.of(value)),

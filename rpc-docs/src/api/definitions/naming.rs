@@ -41,6 +41,14 @@ pub(super) fn is_primitive(path: &str) -> bool {
     PRIMITIVE.contains(&path) || path.starts_with("core::marker::PhantomData<")
 }
 
+/// The name of a collection that is no `Vec`: `BTreeSet` for one of anything.
+pub(super) fn collection(path: &str) -> Option<String> {
+    let path = without_pointers(path);
+    let (collection, _) = path.split_once('<').filter(|_| is_nameable(path))?;
+    let name = shorten(collection, 1);
+    (name != "Vec" && !name.is_empty()).then_some(name)
+}
+
 /// Whether the path is one that somebody wrote: derived code has types of its own, and what is called.
 pub(super) fn is_nameable(path: &str) -> bool {
     !["__", "<impl ", "{", "dyn ", " as "].into_iter().any(|foreign| path.contains(foreign))

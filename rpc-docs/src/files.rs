@@ -10,9 +10,9 @@ use std::{
 /// The list of the files that were written, with a checksum each: a later run removes what it no longer writes.
 const LIST: &str = ".rpc-docs";
 
-/// The files of a documentation, by name. All of them belong into one folder.
+/// The files of a documentation, by name. All of them belong into one folder; a name may have `/` in it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Site {
+pub struct Files {
     files: BTreeMap<String, Vec<u8>>,
 }
 
@@ -39,8 +39,8 @@ pub enum WriteError {
     },
 }
 
-impl Site {
-    pub(super) fn put(&mut self, name: impl Into<String>, contents: impl Into<Vec<u8>>) {
+impl Files {
+    pub(crate) fn put(&mut self, name: impl Into<String>, contents: impl Into<Vec<u8>>) {
         let replaced = self.files.insert(name.into(), contents.into());
         debug_assert!(replaced.is_none(), "file names are unique");
     }
@@ -75,6 +75,9 @@ impl Site {
         }
         for (name, contents) in &self.files {
             let path = folder.join(name);
+            if let Some(below) = path.parent() {
+                fs::create_dir_all(below).map_err(failed(below, "made"))?;
+            }
             fs::write(&path, contents).map_err(failed(&path, "written"))?;
         }
         self.remove_stale(folder, &ours)?;
@@ -111,8 +114,8 @@ fn written_before(folder: &Path) -> Result<BTreeMap<String, u64>, WriteError> {
     let line = |line: &str| {
         let (checksum, name) = line.split_once(' ')?;
         let checksum = u64::from_str_radix(checksum, 16).ok()?;
-        let is_plain = !name.contains(['/', '\\', ':']) && !name.starts_with('.');
-        is_plain.then(|| (name.to_owned(), checksum))
+        let is_plain = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.contains(['\\', ':']);
+        name.split('/').all(is_plain).then(|| (name.to_owned(), checksum))
     };
     Ok(String::from_utf8_lossy(&list).lines().filter_map(line).collect())
 }
@@ -131,7 +134,7 @@ fn failed(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> WriteE
 }
 
 /// FNV-1a: it only has to notice edits.
-pub(super) fn checksum_of(contents: &[u8]) -> u64 {
+pub(crate) fn checksum_of(contents: &[u8]) -> u64 {
     contents.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })

@@ -24,8 +24,8 @@ impl Drop for Folder {
     }
 }
 
-fn site(files: &[(&str, &str)]) -> Site {
-    let mut site = Site::default();
+fn site(files: &[(&str, &str)]) -> Files {
+    let mut site = Files::default();
     for (name, contents) in files {
         site.put(*name, *contents);
     }
