@@ -11,6 +11,7 @@ use crate::{
 };
 
 mod file;
+mod lines;
 mod parts;
 mod plan;
 mod reach;

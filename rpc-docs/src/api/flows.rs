@@ -1,12 +1,12 @@
 //! What can be piped into what: parts of results and arguments of one type.
 //!
-//! A promise fits where its type is the argument's, or what an optional argument may hold. The parts of a result are those that
+//! Both calls are made by one side. A promise fits where its type is the argument's, or what an optional argument may hold. The parts of a result are those that
 //! its promise has: fields of types under `#[data]`, elements of lists and tuples, what is in an `Option`. An object fits
 //! as the target of its methods.
 
 use std::collections::BTreeMap;
 
-use crate::description::{Description, Flow, PathStep, Shape, Sink, Source, Type};
+use crate::description::{Description, Flow, PathStep, Service, Shape, Side, Sink, Source, Type};
 
 /// How many steps into a result are looked at.
 const STEPS_MAX: usize = 6;
@@ -20,12 +20,26 @@ struct Ends {
 }
 
 pub(super) fn find(description: &Description) -> Vec<Flow> {
+    // A promise can be passed by the side that made the call.
+    let [mut flows, others] = [Side::Server, Side::Client].map(|called| find_among(description, called));
+    flows.extend(others.into_iter().filter(|flow| !flows.contains(flow)).collect::<Vec<_>>());
+    flows.sort_by(|one, other| one.ty.cmp(&other.ty));
+    flows
+}
+
+/// What fits among calls to one side.
+fn find_among(description: &Description, called: Side) -> Vec<Flow> {
+    let services: Vec<&Service> = description
+        .services
+        .iter()
+        .filter(|service| [called, Side::Both].contains(&service.implemented_by))
+        .collect();
     let mut by_type: BTreeMap<Type, Ends> = BTreeMap::new();
-    for service in &description.services {
+    for service in &services {
         let target = Sink::Target { service: service.name.clone() };
         by_type.entry(Type::Object(service.name.clone())).or_default().into.push(target);
     }
-    for service in &description.services {
+    for service in &services {
         for method in service.methods.iter().filter(|method| method.problems.is_empty()) {
             for argument in &method.arguments {
                 let sink = || Sink::Argument {

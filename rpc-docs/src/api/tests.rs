@@ -341,6 +341,7 @@ fn a_set_is_no_list_because_its_elements_cannot_be_promised() {
     #[data]
     struct Tags {
         all: std::collections::BTreeSet<String>,
+        #[allow(clippy::box_collection, reason = "a pointer is not seen")]
         some: Box<Vec<UserId>>,
     }
 
@@ -357,4 +358,12 @@ fn a_set_is_no_list_because_its_elements_cannot_be_promised() {
     assert_eq!(fields[1].ty, Type::List(named("UserId").into()));
     let flows: Vec<&Type> = description.flows.iter().map(|flow| &flow.ty).collect();
     assert_eq!(flows, [&Type::U64, &named("UserId")][1..], "and none of strings");
+}
+
+#[test]
+fn a_result_does_not_fit_into_a_call_that_the_other_side_makes() {
+    let description = describe();
+    let takes_user = |flow: &&crate::description::Flow| flow.ty == named("User");
+    // Servers pass users to watchers; clients that have the promise of one do not call them.
+    assert_eq!(description.flows.iter().filter(takes_user).count(), 0);
 }

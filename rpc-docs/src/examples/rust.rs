@@ -2,6 +2,7 @@
 
 use super::{
     Guide, Spoken,
+    lines::arranged,
     parts::{is_keyword, rust_word},
     plan::{Expression, Plan, Statement},
 };
@@ -19,7 +20,7 @@ pub(super) fn speak(guide: &Guide<'_>, plan: &Plan<'_>) -> Spoken {
         speaker.expects.push((name.clone(), format!("&{}", client(service))));
     }
     let statements: Vec<String> =
-        plan.statements.iter().map(|statement| speaker.statement(statement)).collect();
+        plan.statements.iter().map(|statement| arranged(&speaker.statement(statement))).collect();
     Spoken { text: statements.join("\n"), expects: speaker.expects }
 }
 

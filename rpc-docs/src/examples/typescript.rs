@@ -2,6 +2,7 @@
 
 use super::{
     Guide, Spoken,
+    lines::arranged,
     plan::{Expression, Plan, Statement},
 };
 use crate::{
@@ -21,7 +22,7 @@ pub(super) fn speak(guide: &Guide<'_>, plan: &Plan<'_>) -> Spoken {
         speaker.expects.push((name.clone(), ty.to_owned()));
     }
     let statements: Vec<String> =
-        plan.statements.iter().map(|statement| speaker.statement(statement)).collect();
+        plan.statements.iter().map(|statement| arranged(&speaker.statement(statement))).collect();
     let mut spoken = Spoken { text: statements.join("\n"), expects: speaker.expects };
     if plan.statements.iter().any(has_then) {
         spoken = Spoken {

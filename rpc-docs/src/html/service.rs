@@ -277,12 +277,14 @@ fn shown(atlas: &Atlas<'_>, at: At) -> Markup {
     let (service, method) = atlas.method(at);
     let Examples { rust_awaited, rust_pipelined, typescript_awaited, typescript_pipelined } =
         atlas.guide.examples(service, method);
-    let first =
-        if service.implemented_by == Side::Client { "Implemented in your client" } else { "Step by step" };
+    let (first, second) = match service.implemented_by {
+        Side::Client => ("Implemented in your client", "Handed to the server"),
+        Side::Server | Side::Both => ("Step by step", "In one round trip"),
+    };
     let is_pipelined = (&rust_pipelined, &typescript_pipelined) != (&rust_awaited, &typescript_awaited);
     html! {
         (example(atlas, first, &rust_awaited, &typescript_awaited))
-        @if is_pipelined { (example(atlas, "In one round trip", &rust_pipelined, &typescript_pipelined)) }
+        @if is_pipelined { (example(atlas, second, &rust_pipelined, &typescript_pipelined)) }
         (sequence::render(atlas, at))
     }
 }
