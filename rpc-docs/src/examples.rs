@@ -33,15 +33,27 @@ pub struct Examples {
     pub typescript_pipelined: String,
 }
 
-/// Examples of one method. For many methods, keep a [`Guide`].
+/// Examples of one method.
 pub fn of(description: &Description, service: &Service, method: &Method) -> Examples {
     let names = Names::of(description);
     Guide::new(description, &names).examples(service, method)
 }
 
+/// All examples of an API as functions of one Rust file, to be compiled where `api` names the module with the traits.
+pub fn rust_file(description: &Description, api: &str) -> String {
+    let names = Names::of(description);
+    file::rust(&Guide::new(description, &names), api)
+}
+
+/// All examples of an API as functions of one TypeScript file, to be compiled beside the declarations in `./api`.
+pub fn typescript_file(description: &Description) -> String {
+    let names = Names::of(description);
+    file::typescript(&Guide::new(description, &names))
+}
+
 /// Makes the examples of an API.
 #[derive(Debug)]
-pub struct Guide<'a> {
+pub(crate) struct Guide<'a> {
     description: &'a Description,
     names: &'a Names<'a>,
     flows: Flows<'a>,
@@ -50,14 +62,14 @@ pub struct Guide<'a> {
 
 impl<'a> Guide<'a> {
     /// For this description, under these names.
-    pub fn new(description: &'a Description, names: &'a Names<'a>) -> Self {
+    pub(crate) fn new(description: &'a Description, names: &'a Names<'a>) -> Self {
         let flows = Flows::of(description);
         let routes = reach::Routes::of(description, &flows);
         Self { description, names, flows, routes }
     }
 
     /// The examples of one method.
-    pub fn examples(&self, service: &'a Service, method: &'a Method) -> Examples {
+    pub(crate) fn examples(&self, service: &'a Service, method: &'a Method) -> Examples {
         let (awaited, pipelined) = (self.awaited(service, method), self.pipelined(service, method));
         Examples {
             rust_awaited: rust::speak(self, &awaited).text,
@@ -65,16 +77,6 @@ impl<'a> Guide<'a> {
             typescript_awaited: typescript::speak(self, &awaited).text,
             typescript_pipelined: typescript::speak(self, &pipelined).text,
         }
-    }
-
-    /// All examples as functions of one Rust file, to be compiled where `api` names the module with the traits.
-    pub fn rust_file(&self, api: &str) -> String {
-        file::rust(self, api)
-    }
-
-    /// All examples as functions of one TypeScript file, to be compiled beside the declarations in `./api`.
-    pub fn typescript_file(&self) -> String {
-        file::typescript(self)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::description::{Description, Flow, PathStep, Sink, Source};
 
 /// The flows of an API by the methods at their ends.
 #[derive(Debug)]
-pub struct Flows<'a> {
+pub(crate) struct Flows<'a> {
     results: ByMethod<'a, (&'a [PathStep], &'a Flow)>,
     arguments: ByMethod<'a, (&'a str, &'a Flow)>,
     targets: BTreeMap<&'a str, Vec<&'a Flow>>,
@@ -17,7 +17,7 @@ type ByMethod<'a, T> = BTreeMap<&'a str, BTreeMap<&'a str, Vec<T>>>;
 
 impl<'a> Flows<'a> {
     /// The flows of this description.
-    pub fn of(description: &'a Description) -> Self {
+    pub(crate) fn of(description: &'a Description) -> Self {
         let mut flows =
             Self { results: BTreeMap::new(), arguments: BTreeMap::new(), targets: BTreeMap::new() };
         for flow in &description.flows {
@@ -44,23 +44,23 @@ impl<'a> Flows<'a> {
     }
 
     /// The parts of a method's result that fit somewhere, with where.
-    pub fn results(&self, service: &str, method: &str) -> &[(&'a [PathStep], &'a Flow)] {
+    pub(crate) fn results(&self, service: &str, method: &str) -> &[(&'a [PathStep], &'a Flow)] {
         self.results.get(service).and_then(|methods| methods.get(method)).map_or(&[], Vec::as_slice)
     }
 
     /// The arguments of a method that something fits, with what.
-    pub fn arguments(&self, service: &str, method: &str) -> &[(&'a str, &'a Flow)] {
+    pub(crate) fn arguments(&self, service: &str, method: &str) -> &[(&'a str, &'a Flow)] {
         self.arguments.get(service).and_then(|methods| methods.get(method)).map_or(&[], Vec::as_slice)
     }
 
     /// Where objects of a service come from.
-    pub fn objects(&self, service: &str) -> impl Iterator<Item = &'a Source> {
+    pub(crate) fn objects(&self, service: &str) -> impl Iterator<Item = &'a Source> {
         self.targets.get(service).into_iter().flatten().flat_map(|flow| &flow.from)
     }
 }
 
 /// A path for readers: `presence.some`, `friends[…].name`; empty for the whole.
-pub fn spelled(path: &[PathStep]) -> String {
+pub(crate) fn spelled(path: &[PathStep]) -> String {
     let mut text = String::new();
     for step in path {
         let word = match step {

@@ -20,19 +20,19 @@ const PLACES_MAX: usize = 32;
 
 /// Makes schemas of an API's types.
 #[derive(Debug, Clone, Copy)]
-pub struct Schemas<'a> {
+pub(crate) struct Schemas<'a> {
     description: &'a Description,
     names: &'a Names<'a>,
 }
 
 impl<'a> Schemas<'a> {
     /// For the types of this description, under these names.
-    pub fn new(description: &'a Description, names: &'a Names<'a>) -> Self {
+    pub(crate) fn new(description: &'a Description, names: &'a Names<'a>) -> Self {
         Self { description, names }
     }
 
     /// The schemas of all types with a name, by that name.
-    pub fn definitions(&self) -> Map<String, Value> {
+    pub(crate) fn definitions(&self) -> Map<String, Value> {
         let named = |definition: &TypeDefinition| {
             let name = self.names.ty(&definition.name)?;
             Some((name.to_owned(), self.definition(name, definition)))
@@ -41,7 +41,7 @@ impl<'a> Schemas<'a> {
     }
 
     /// The schema of a type where it is used.
-    pub fn of(&self, ty: &Type) -> Value {
+    pub(crate) fn of(&self, ty: &Type) -> Value {
         match ty {
             Type::Bool => json!({"type": "boolean"}),
             Type::String => json!({"type": "string"}),
@@ -190,7 +190,7 @@ impl<'a> Schemas<'a> {
     }
 
     /// The schema of a value of this variant.
-    pub fn variant(&self, variant: &Variant) -> Value {
+    pub(crate) fn variant(&self, variant: &Variant) -> Value {
         let schema = match self.content(&variant.content) {
             Some(content) => tagged(&variant.name, content),
             None => json!({"type": "string", "const": variant.name}),
@@ -199,7 +199,7 @@ impl<'a> Schemas<'a> {
     }
 
     /// The schema of what a variant holds, if it holds anything.
-    pub fn content(&self, content: &Content) -> Option<Value> {
+    pub(crate) fn content(&self, content: &Content) -> Option<Value> {
         match content {
             Content::Unit | Content::Unreadable => None,
             Content::Newtype(inner) => Some(self.of(inner)),

@@ -1,4 +1,39 @@
-//! Documentation of an RPC API, made from its traits.
+//! Documentation of an RPC API, made from its traits, and a check that says whom a change breaks.
+//!
+//! [`Api`] takes client types and gives a [`Description`], which is plain data with a version of its own. Everything
+//! else is made of that:
+//!
+//! | what | where |
+//! |---|---|
+//! | all files at once, into a folder | [`outputs`] |
+//! | web pages with search, without a server or a network | [`html`] |
+//! | Markdown for a code host | [`markdown`] |
+//! | OpenRPC and AsyncAPI documents | [`openrpc`], [`asyncapi`] |
+//! | TypeScript declarations | [`typescript`] |
+//! | `llms.txt` and `SKILL.md` | [`agents`] |
+//! | what changed since a version that is checked in, and whom it breaks | [`assert_unchanged!`], [`compare`] |
+//!
+//! ```no_run
+//! use rpc_docs::{Api, html::Theme, outputs};
+//!
+//! /// Says hello.
+//! #[rpc_core::rpc]
+//! trait Greeter {
+//!     /// A greeting for somebody.
+//!     async fn greet(&self, name: String) -> String;
+//! }
+//!
+//! # fn main() -> Result<(), rpc_docs::WriteError> {
+//! let api = Api::new("Greetings", "1.0.0").service::<GreeterClient>();
+//! outputs(&api.describe(), &Theme::default()).write_to("target/docs")
+//! # }
+//! ```
+//!
+//! It needs no runtime, and a crate that declares an API does not depend on it: a binary, a build step or a test beside
+//! it does. Doc comments of types and their fields are known where the type is under [`rpc_core::data`]; the fields and
+//! variants of all others are found by tracing their `Deserialize`.
+//!
+//! Feature `schemars`: types may bring a JSON schema of their own.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails where it unwraps in vain"))]
 
@@ -9,18 +44,18 @@ pub mod compare;
 pub mod description;
 pub mod examples;
 mod files;
-pub mod flows;
+mod flows;
 pub mod guard;
 pub mod html;
 pub mod json;
-pub mod json_schema;
-pub mod links;
+mod json_schema;
+mod links;
 pub mod markdown;
-pub mod names;
+mod names;
 pub mod openrpc;
 mod outputs;
-pub mod prose;
-pub mod samples;
+mod prose;
+mod samples;
 pub mod typescript;
 
 #[cfg(test)]

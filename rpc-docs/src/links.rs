@@ -6,7 +6,7 @@ use crate::description::{Content, Description, Field, Method, Service, Shape, Ty
 
 /// What a path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Target<'a> {
+pub(crate) enum Target<'a> {
     /// A service: its trait, its client or its server.
     Service(&'a Service),
     /// A method, with its service.
@@ -21,7 +21,7 @@ pub enum Target<'a> {
 
 /// Resolves paths in comments.
 #[derive(Debug)]
-pub struct Links<'a> {
+pub(crate) struct Links<'a> {
     /// By trait name, wire name, and the names of the generated types.
     services: BTreeMap<String, &'a Service>,
     /// By name and by path.
@@ -32,7 +32,7 @@ pub struct Links<'a> {
 
 impl<'a> Links<'a> {
     /// For the comments of this description.
-    pub fn new(description: &'a Description) -> Self {
+    pub(crate) fn new(description: &'a Description) -> Self {
         let mut services = BTreeMap::new();
         for service in &description.services {
             let name = service.trait_name();
@@ -54,7 +54,7 @@ impl<'a> Links<'a> {
     }
 
     /// What the path names; `Self` stands for `home`. None if it is not known here, or names several things.
-    pub fn resolve(&self, path: &str, home: Option<Target<'a>>) -> Option<Target<'a>> {
+    pub(crate) fn resolve(&self, path: &str, home: Option<Target<'a>>) -> Option<Target<'a>> {
         let path = bare(path);
         if let Some(whole) = self.item(path) {
             return Some(whole);

@@ -9,7 +9,7 @@ use crate::description::Description;
 
 /// What types and services are called outside of Rust.
 #[derive(Debug)]
-pub struct Names<'a> {
+pub(crate) struct Names<'a> {
     types: BTreeMap<&'a str, String>,
     services: BTreeMap<&'a str, String>,
     implementations: BTreeMap<&'a str, String>,
@@ -52,7 +52,7 @@ const RESERVED: &str = "any arguments as asserts async await bigint boolean brea
 
 impl<'a> Names<'a> {
     /// The names of all types and services of an API.
-    pub fn of(description: &'a Description) -> Self {
+    pub(crate) fn of(description: &'a Description) -> Self {
         let mut taken = Taken::new();
         let types: Vec<&str> = description.types.iter().map(|definition| &*definition.name).collect();
         let services: Vec<&str> = description.services.iter().map(|service| &*service.name).collect();
@@ -69,17 +69,17 @@ impl<'a> Names<'a> {
     }
 
     /// The name of the type that references call so.
-    pub fn ty(&self, name: &str) -> Option<&str> {
+    pub(crate) fn ty(&self, name: &str) -> Option<&str> {
         self.types.get(name).map(String::as_str)
     }
 
     /// The name of the service with this name on the wire.
-    pub fn service(&self, name: &str) -> Option<&str> {
+    pub(crate) fn service(&self, name: &str) -> Option<&str> {
         self.services.get(name).map(String::as_str)
     }
 
     /// The name for what implements the service.
-    pub fn implementation(&self, name: &str) -> Option<&str> {
+    pub(crate) fn implementation(&self, name: &str) -> Option<&str> {
         self.implementations.get(name).map(String::as_str)
     }
 }

@@ -4,7 +4,7 @@
 const SUMMARY_CHARACTERS_MAX: usize = 200;
 
 /// The first sentence of a doc comment on one line, without its full stop; empty if there is none.
-pub fn summary(docs: &str) -> String {
+pub(crate) fn summary(docs: &str) -> String {
     // No more of the comment is looked at than may be shown, however long it is.
     let start = clipped(docs.trim_start(), 4 * SUMMARY_CHARACTERS_MAX);
     let paragraph = start.split("\n\n").next().unwrap_or_default();

@@ -14,7 +14,7 @@ const DEPTH_MAX: usize = 6;
 const VALUES_MAX: usize = 60;
 
 /// A value of the type, and `name` for its strings; none if the type has objects, streams, no values or is not known.
-pub fn sample(description: &Description, ty: &Type, name: &str) -> Option<Value> {
+pub(crate) fn sample(description: &Description, ty: &Type, name: &str) -> Option<Value> {
     Sampler { description, left: VALUES_MAX }.of(ty, name, DEPTH_MAX)
 }
 

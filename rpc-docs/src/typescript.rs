@@ -10,7 +10,7 @@ mod forms;
 mod services;
 mod text;
 
-pub use services::Declarations;
+pub(crate) use services::Declarations;
 pub(crate) use text::{Words, expression, property};
 
 /// The declarations that every file has.

@@ -6,7 +6,7 @@ use std::{env, error::Error, fs, path::Path, time::Instant};
 use rpc_docs::{
     Api, Description, description, examples,
     html::{self, Page, Theme},
-    names, outputs,
+    outputs,
 };
 
 #[path = "../../src/fixtures.rs"]
@@ -42,10 +42,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         fs::write(Path::new(folder).join("values.json"), workshop::values().to_string())?;
     }
     let start = Instant::now();
-    let names = names::Names::of(&description);
-    let guide = examples::Guide::new(&description, &names);
-    fs::write(Path::new(folder).join("examples.rs"), guide.rust_file("crate::api"))?;
-    fs::write(Path::new(folder).join("examples.ts"), guide.typescript_file())?;
+    fs::write(Path::new(folder).join("examples.rs"), examples::rust_file(&description, "crate::api"))?;
+    fs::write(Path::new(folder).join("examples.ts"), examples::typescript_file(&description))?;
     eprintln!("examples to compile: in {:.1} ms", start.elapsed().as_secs_f64() * 1000.0);
     Ok(())
 }

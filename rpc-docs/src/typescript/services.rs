@@ -13,18 +13,18 @@ use crate::{
 
 /// Writes the declarations of an API.
 #[derive(Debug, Clone, Copy)]
-pub struct Declarations<'a> {
+pub(crate) struct Declarations<'a> {
     forms: Forms<'a>,
 }
 
 impl<'a> Declarations<'a> {
     /// For this description, under these names.
-    pub fn new(description: &'a Description, names: &'a Names<'a>) -> Self {
+    pub(crate) fn new(description: &'a Description, names: &'a Names<'a>) -> Self {
         Self { forms: Forms { description, names } }
     }
 
     /// All declarations.
-    pub fn file(&self) -> String {
+    pub(crate) fn file(&self) -> String {
         let description = self.forms.description;
         let mut out = String::new();
         let title = format!("{} {}", description.title, description.version);
@@ -79,7 +79,7 @@ impl<'a> Declarations<'a> {
     }
 
     /// One method, as those see it who call it.
-    pub fn signature(&self, method: &Method) -> String {
+    pub(crate) fn signature(&self, method: &Method) -> String {
         let mut words = Words::new();
         let parameter = |argument: &Argument| {
             format!("{}: {}", words.name(&argument.name), self.accepted(&argument.value.ty))
