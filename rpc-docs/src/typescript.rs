@@ -22,8 +22,7 @@ pub fn render(description: &Description) -> String {
     Declarations::new(description, &names).file()
 }
 
-/// The method of these names on the wire, as it stands in the interface of its service; none if there is none. For many
-/// methods, keep a [`Declarations`].
+/// The method of these names on the wire, as it stands in the interface of its service; none if there is none.
 pub fn signature(description: &Description, service: &str, method: &str) -> Option<String> {
     let method = description.service(service)?.method(method)?;
     let names = Names::of(description);
