@@ -60,6 +60,8 @@ struct Graph {
     /// Values of all parts could be made up, to be written and compared.
     is_written: bool,
     outermost: usize,
+    /// It was made of others, for one session; a traced one is shared by all.
+    is_composed: bool,
 }
 
 /// A Rust type, as far as a program can know it of itself.
@@ -271,18 +273,19 @@ impl Layout {
         Self::from(trace::trace_text::<T>())
     }
 
-    fn new(nodes: Vec<Node<usize>>, root: usize) -> Self {
-        let (types, differences) = (Vec::new(), Vec::new());
-        Self::from(trace::Traced { nodes, root, types, differences, is_written: false })
-    }
-
     fn from(traced: trace::Traced) -> Self {
         let trace::Traced { nodes, root, types, differences, is_written } = traced;
         let fingerprints = Fingerprints::default();
-        Self {
-            graph: Arc::new(Graph { nodes, types, fingerprints, differences, is_written, outermost: root }),
-            root,
-        }
+        let graph = Graph {
+            nodes,
+            types,
+            fingerprints,
+            differences,
+            is_written,
+            outermost: root,
+            is_composed: false,
+        };
+        Self { graph: Arc::new(graph), root }
     }
 
     /// A number that equal layouts share, on every platform and in every build. Computed once.
@@ -481,6 +484,27 @@ impl Node<usize> {
             Node::Stream(..) => "a stream".into(),
             Node::Enum { .. } => "an enum".into(),
         }
+    }
+
+    /// The nodes right below.
+    fn part_nodes(&self) -> Vec<usize> {
+        let mut parts = Vec::new();
+        match self {
+            Node::Leaf(_)
+            | Node::Opaque { .. }
+            | Node::Unsupported { .. }
+            | Node::Uninhabited
+            | Node::Unreached(_) => {}
+            Node::Newtype { inner, .. } | Node::Optional(inner) => parts.push(*inner),
+            Node::Seq(element) | Node::Array(element, _) => parts.push(*element),
+            Node::Map(one, other) | Node::Stream(one, other) => parts.extend([*one, *other]),
+            Node::Product { fields, .. } => parts.extend(fields.iter().map(|field| field.layout)),
+            Node::Enum { variants, .. } => {
+                let fields = variants.iter().flat_map(|variant| variant.fields.iter().flatten());
+                parts.extend(fields.map(|field| field.layout));
+            }
+        }
+        parts
     }
 
     /// The nodes right below, each with what leads to it, written as in Rust.

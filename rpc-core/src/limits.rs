@@ -33,8 +33,9 @@ pub struct Limits {
     /// Results kept for pipelining at once. Default 4,096; public 512. A call whose result would be one too many is
     /// refused with `ResourceExhausted`.
     pub held_answers_max: usize,
-    /// Encoded bytes of the results kept for pipelining. Default 64 MiB; public 16 MiB. When reached, the call that
-    /// asked for its result to be kept fails with `ResourceExhausted`.
+    /// Encoded bytes of the results kept for pipelining, and the memory of the types that maps have made of others.
+    /// Default 64 MiB; public 16 MiB. When reached, the call that asked for its result to be kept fails with
+    /// `ResourceExhausted`, and so does a map that would start.
     pub held_bytes_max: usize,
     /// Bytes waiting to be sent. Default 64 MiB; public 16 MiB. While it is exceeded, new calls of the peer are
     /// refused with `ResourceExhausted`. Items of streams that wait for credit are counted apart: producers wait

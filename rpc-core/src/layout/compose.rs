@@ -1,11 +1,16 @@
 //! Layouts made of others: what a map returns is a sequence or an option of what its program does.
 //!
-//! The parts are taken over as they were traced; the bytes are those of the standard library's types.
+//! The parts are taken over as they were traced; the bytes are those of the standard library's types. A peer can have maps run
+//! over what maps returned: such a layout has at most [`NODES_MAX`] nodes, and who keeps one is charged its
+//! [`composed_bytes`](Layout::composed_bytes).
 
 use std::sync::{Arc, OnceLock};
 
-use super::{Field, Layout, Leaf, Node, Variant};
+use super::{Field, Fingerprints, Graph, Layout, Leaf, Node, Variant};
 use crate::{error::ElementError, never::Never};
+
+/// The most nodes of a layout that is made of one that was made. Types of traits can have more.
+const NODES_MAX: usize = 4_096;
 
 /// What a map runs over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +40,9 @@ impl Layout {
     }
 
     /// The layout of a stream of these, which ends with an `ElementError<E>` or with no error of its own.
-    pub(crate) fn streamed(&self, error: Option<&Layout>) -> Layout {
+    ///
+    /// `None` where that would be too many nodes, here and below.
+    pub(crate) fn streamed(&self, error: Option<&Layout>) -> Option<Layout> {
         let mut nodes = Vec::new();
         let item = self.append_to(&mut nodes);
         let error = match error {
@@ -46,34 +53,34 @@ impl Layout {
             }
         };
         nodes.push(Node::Stream(item, error));
-        Self::with_last_as_root(nodes)
+        self.composed(nodes)
     }
 
     /// The layout of a sequence of these.
-    pub(crate) fn sequence(&self) -> Layout {
+    pub(crate) fn sequence(&self) -> Option<Layout> {
         let mut nodes = Vec::new();
         let element = self.append_to(&mut nodes);
         nodes.push(Node::Seq(element));
-        Self::with_last_as_root(nodes)
+        self.composed(nodes)
     }
 
     /// The layout of an option of this.
-    pub(crate) fn optional(&self) -> Layout {
+    pub(crate) fn optional(&self) -> Option<Layout> {
         let mut nodes = Vec::new();
         let inner = self.append_to(&mut nodes);
         nodes.push(Node::Optional(inner));
-        Self::with_last_as_root(nodes)
+        self.composed(nodes)
     }
 
     /// The layout of `Result<T, ElementError<E>>`, for the `T` of this layout.
-    pub(crate) fn or_element_error(&self, error: &Layout) -> Layout {
+    pub(crate) fn or_element_error(&self, error: &Layout) -> Option<Layout> {
         let mut nodes = Vec::new();
         let value = self.append_to(&mut nodes);
         let other = error.append_as_element_error(&mut nodes);
         let variant = |name, layout| Variant { name, fields: Some(vec![Field { name: "", layout }]) };
         nodes
             .push(Node::Enum { name: "Result", variants: vec![variant("Ok", value), variant("Err", other)] });
-        Self::with_last_as_root(nodes)
+        self.composed(nodes)
     }
 
     /// The nodes of `ElementError<E>`, for the `E` of this layout.
@@ -90,15 +97,63 @@ impl Layout {
         error
     }
 
-    /// Copies this layout's nodes behind others; gives where its root then is.
+    /// Copies the nodes of this layout, and no others of its graph, behind others; gives where its root then is.
     fn append_to(&self, nodes: &mut Vec<Node<usize>>) -> usize {
         let shift = nodes.len();
-        nodes.extend(self.graph.nodes.iter().map(|node| node.map(|part| part + shift)));
-        self.root + shift
+        let mut place = vec![None; self.graph.nodes.len()];
+        let mut order = vec![self.root];
+        place[self.root] = Some(shift);
+        let mut next = 0;
+        while let Some(node) = order.get(next).copied() {
+            next += 1;
+            for part in self.graph.nodes[node].part_nodes() {
+                if place[part].is_none() {
+                    place[part] = Some(shift + order.len());
+                    order.push(part);
+                }
+            }
+        }
+        let to_place = |part: &usize| place[*part].expect("all parts have been given a place");
+        nodes.extend(order.iter().map(|node| self.graph.nodes[*node].map(to_place)));
+        shift
     }
 
-    fn with_last_as_root(nodes: Vec<Node<usize>>) -> Layout {
+    /// The layout of these nodes, of which the last is made of this one.
+    fn composed(&self, nodes: Vec<Node<usize>>) -> Option<Layout> {
+        if self.graph.is_composed && nodes.len() > NODES_MAX {
+            return None;
+        }
         let root = nodes.len() - 1;
-        Self::new(nodes, root)
+        let graph = Graph {
+            nodes,
+            types: Vec::new(),
+            fingerprints: Fingerprints::default(),
+            differences: Vec::new(),
+            is_written: false,
+            outermost: root,
+            is_composed: true,
+        };
+        Some(Layout { graph: Arc::new(graph), root })
+    }
+
+    /// The memory of a layout that was made of others; none for a traced one, which all sessions share.
+    pub(crate) fn composed_bytes(&self) -> usize {
+        if !self.graph.is_composed {
+            return 0;
+        }
+        let bytes_of = |node: &Node<usize>| {
+            let (fields, variants) = match node {
+                Node::Product { fields, .. } => (fields.len(), 0),
+                Node::Enum { variants, .. } => {
+                    let fields = |variant: &Variant<usize>| variant.fields.as_ref().map_or(0, Vec::len);
+                    (variants.iter().map(fields).sum(), variants.len())
+                }
+                _ => (0, 0),
+            };
+            size_of::<Node<usize>>()
+                + fields * size_of::<Field<usize>>()
+                + variants * size_of::<Variant<usize>>()
+        };
+        self.graph.nodes.iter().map(bytes_of).sum()
     }
 }

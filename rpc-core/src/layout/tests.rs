@@ -855,3 +855,43 @@ fn more_variants_than_are_looked_at_are_a_problem_and_equal_nothing() {
     assert_eq!(layout.problems().len(), 1, "{:?}", layout.problems());
     check_differ::<Numbered, Numbered>();
 }
+
+/// Whether a node leads back to itself, looked for from each node anew.
+fn leads_back(nodes: &[Node<usize>], start: usize) -> bool {
+    let mut seen = vec![false; nodes.len()];
+    let mut open = vec![start];
+    while let Some(node) = open.pop() {
+        for part in nodes[node].part_nodes() {
+            if part == start {
+                return true;
+            }
+            if !std::mem::replace(&mut seen[part], true) {
+                open.push(part);
+            }
+        }
+    }
+    false
+}
+
+#[test]
+fn recursive_parts_are_found_in_one_pass_as_one_by_one() {
+    let mut random = crate::seeded::Seeded::new(7);
+    for _ in 0..2_000 {
+        let count = 1 + random.below(12);
+        let mut part = || Field { name: "", layout: random.below(count) };
+        let nodes: Vec<Node<usize>> = (0..count)
+            .map(|node| Node::Product { name: "N", fields: (0..node % 4).map(|_| part()).collect() })
+            .collect();
+        let found = text::recursive(&nodes, count - 1);
+        let mut reached = vec![false; count];
+        let mut open = vec![count - 1];
+        while let Some(node) = open.pop() {
+            if !std::mem::replace(&mut reached[node], true) {
+                open.extend(nodes[node].part_nodes());
+            }
+        }
+        for node in (0..count).filter(|node| reached[*node]) {
+            assert_eq!(found[node], leads_back(&nodes, node), "{node} of {nodes:?}");
+        }
+    }
+}

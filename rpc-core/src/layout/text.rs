@@ -11,29 +11,75 @@ const NODES_MAX: usize = 512;
 /// written with its name, and `^Name` where it comes back.
 impl fmt::Display for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Writer { nodes: &self.graph.nodes, above: Vec::new(), left: NODES_MAX }.node(f, self.root)
+        let nodes = &self.graph.nodes;
+        let recursive = recursive(nodes, self.root);
+        Writer { nodes, recursive, above: Vec::new(), left: NODES_MAX }.node(f, self.root)
     }
 }
 
-/// Whether a node leads back to itself.
-fn is_recursive(nodes: &[Node<usize>], start: usize) -> bool {
-    let mut seen = vec![false; nodes.len()];
-    let mut open = vec![start];
-    while let Some(index) = open.pop() {
-        for (part, _) in nodes[index].parts() {
-            if part == start {
-                return true;
+/// Which nodes lead back to themselves: those in a circle of several, or in one of their own. One pass over the graph
+/// (R. Tarjan, "Depth-first search and linear graph algorithms", 1972), because a peer decides how often a text is written.
+pub(super) fn recursive(nodes: &[Node<usize>], root: usize) -> Vec<bool> {
+    /// When a node was met first, and the earliest that it leads back to.
+    #[derive(Clone, Copy)]
+    struct Met {
+        first: usize,
+        back_to: usize,
+        is_open: bool,
+    }
+    let mut recursive = vec![false; nodes.len()];
+    let mut met: Vec<Option<Met>> = vec![None; nodes.len()];
+    let mut open: Vec<usize> = Vec::new();
+    let mut way: Vec<(usize, Vec<usize>)> = Vec::new();
+    let mut count = 0;
+    let mut next = Some(root);
+    loop {
+        if let Some(node) = next.take() {
+            met[node] = Some(Met { first: count, back_to: count, is_open: true });
+            count += 1;
+            open.push(node);
+            let parts = nodes[node].part_nodes();
+            recursive[node] |= parts.contains(&node);
+            way.push((node, parts));
+        }
+        let Some((node, parts)) = way.last_mut() else { return recursive };
+        let node = *node;
+        if let Some(part) = parts.pop() {
+            match met[part] {
+                None => next = Some(part),
+                Some(part) if part.is_open => {
+                    if let Some(own) = &mut met[node] {
+                        own.back_to = own.back_to.min(part.first);
+                    }
+                }
+                Some(_) => {}
             }
-            if !std::mem::replace(&mut seen[part], true) {
-                open.push(part);
+            continue;
+        }
+        way.pop();
+        let Some(own) = met[node] else { return recursive };
+        if own.back_to == own.first {
+            // All that is open behind it is one circle.
+            let start = open.iter().rposition(|open| *open == node).unwrap_or_default();
+            let circle = open.split_off(start);
+            for part in &circle {
+                recursive[*part] |= circle.len() > 1;
+                if let Some(part) = &mut met[*part] {
+                    part.is_open = false;
+                }
             }
         }
+        if let Some((above, _)) = way.last()
+            && let Some(above) = &mut met[*above]
+        {
+            above.back_to = above.back_to.min(own.back_to);
+        }
     }
-    false
 }
 
 struct Writer<'a> {
     nodes: &'a [Node<usize>],
+    recursive: Vec<bool>,
     /// The nodes around the one being written, each with its name if it is a recursive type that has one.
     above: Vec<(usize, &'a str)>,
     left: usize,
@@ -54,7 +100,7 @@ impl Writer<'_> {
         {
             return write!(f, "^{label}");
         }
-        let label = if !label.is_empty() && is_recursive(self.nodes, index) { label } else { "" };
+        let label = if self.recursive[index] { label } else { "" };
         self.above.push((index, label));
         match node {
             Node::Leaf(leaf) => f.write_str(leaf.name())?,

@@ -13,7 +13,10 @@
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, VecDeque},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -64,6 +67,8 @@ pub(crate) struct Answers {
     /// Answers the caller asked to keep and has not released, finished or not.
     keeping: usize,
     held_bytes: usize,
+    /// The memory of the layouts that maps have made, kept beside their results.
+    layout_bytes: Arc<AtomicUsize>,
     pending_bytes: usize,
     /// Bytes of kept results that were searched for parts, since this was last taken.
     searched_bytes: usize,
@@ -139,6 +144,28 @@ struct PlainAnswer {
     running: bool,
 }
 
+/// What a map returns, charged to its session as long as the answer is there.
+struct KeptLayout {
+    layout: Layout,
+    bytes: usize,
+    account: Arc<AtomicUsize>,
+}
+
+impl KeptLayout {
+    /// Charges the layouts of the whole plan, of which this is the outermost.
+    fn new(plan: &Plan, account: &Arc<AtomicUsize>) -> Self {
+        let bytes = plan.layout_bytes();
+        account.fetch_add(bytes, Ordering::Relaxed);
+        Self { layout: plan.returns.clone(), bytes, account: Arc::clone(account) }
+    }
+}
+
+impl Drop for KeptLayout {
+    fn drop(&mut self) {
+        self.account.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
 struct Answer {
     method: Method,
     target: AnswerTarget,
@@ -150,7 +177,7 @@ struct Answer {
     metadata: Vec<(String, String)>,
     stage: Stage,
     /// What a map returns, known from when it may start.
-    returns: Option<Layout>,
+    returns: Option<KeptLayout>,
     /// A map that may start and has not.
     plan: Option<Box<Plan>>,
     /// The longest chain of unfinished calls that ends here.
@@ -260,6 +287,7 @@ impl Answers {
             unfinished: 0,
             keeping: 0,
             held_bytes: 0,
+            layout_bytes: Arc::default(),
             pending_bytes: 0,
             searched_bytes: 0,
             in_order: FxHashMap::default(),
@@ -665,7 +693,7 @@ impl Answers {
         let (from, result) = match &source.method {
             Method::Known(from) => (from.descriptor.name, &from.descriptor.signature().result),
             Method::Map => match &source.returns {
-                Some(returns) => ("map", returns),
+                Some(returns) => ("map", &returns.layout),
                 None => return Ok(None),
             },
             Method::Get | Method::Refused(_) => return Err("it refers to no method's result".into()),
@@ -871,7 +899,11 @@ impl Answers {
                 answer.stage = Stage::Ready(arguments);
                 match plan {
                     Ok(plan) => {
-                        answer.returns = Some(plan.returns.clone());
+                        let kept = self.held_bytes + self.layout_bytes.load(Ordering::Relaxed);
+                        if kept.saturating_add(plan.layout_bytes()) > self.limits.held_bytes_max {
+                            return self.fail(id, NoValue::Failed(exhausted("held_bytes_max")), outgoing);
+                        }
+                        answer.returns = Some(KeptLayout::new(&plan, &self.layout_bytes));
                         answer.plan = Some(Box::new(plan));
                         self.steps.push_back(HandlerStep::Begin(id, self.now));
                     }
@@ -1132,7 +1164,8 @@ impl Answers {
         }
         let held = held.filter(|_| !answer.cancelled || !answer.uses.is_empty());
         if let Some((_, length)) = &held
-            && self.held_bytes.saturating_add(*length) > self.limits.held_bytes_max
+            && self.held_bytes + self.layout_bytes.load(Ordering::Relaxed) + *length
+                > self.limits.held_bytes_max
         {
             return self.fail(id, NoValue::Failed(exhausted("held_bytes_max")), outgoing);
         }
@@ -1404,7 +1437,7 @@ impl Answers {
     }
 
     pub(crate) fn held_bytes(&self) -> usize {
-        self.held_bytes
+        self.held_bytes + self.layout_bytes.load(Ordering::Relaxed)
     }
 
     pub(crate) fn pending_bytes(&self) -> usize {

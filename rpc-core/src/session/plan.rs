@@ -250,16 +250,30 @@ impl Plan {
         self.result_is_object = value.object().is_some();
         let error = self.error.clone().unwrap_or_else(Layout::of_never);
         let each = match self.policy {
-            Policy::Fail => value,
+            Policy::Fail => Some(value),
             Policy::Collect => value.or_element_error(&error),
         };
-        self.returns = match (self.over, self.policy) {
+        let returns = each.and_then(|each| match (self.over, self.policy) {
             (Over::Option, _) => each.optional(),
             (Over::Sequence, _) => each.sequence(),
             (Over::Stream, Policy::Fail) => each.streamed(Some(&error)),
             (Over::Stream, Policy::Collect) => each.streamed(None),
+        });
+        let Some(returns) = returns else {
+            let reason = "too many maps were run over what maps returned; await the result of one of them";
+            return Err(misfit("(result)", reason.into()));
         };
+        self.returns = returns;
         Ok(self)
+    }
+
+    /// The memory of the layouts that it was given or made, while it is kept.
+    pub(crate) fn layout_bytes(&self) -> usize {
+        let within = self.steps.iter().map(|step| match &step.work {
+            Work::Map { plan, .. } => plan.layout_bytes(),
+            Work::Call { .. } => 0,
+        });
+        self.returns.composed_bytes() + within.sum::<usize>()
     }
 
     /// Calls and maps that one element makes, as far as they are known beforehand; at least one, for its own sake.

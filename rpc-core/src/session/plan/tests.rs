@@ -187,3 +187,64 @@ fn a_call_made_on_a_map_that_does_not_fit_is_refused_when_the_map_ends() {
     assert!(nowhere.failure().to_string().contains("has no part"));
     assert_eq!(whole.outcome(), Some(CallOutcome::Value(encoded(&vec![0_u64, 1, 2]).into())));
 }
+
+/// Maps of which each runs over what the one before returned, and how the last fails, if one does.
+fn chained(pair: &mut Pair, program: &[u8], most: usize) -> (Vec<TestCall>, Option<String>) {
+    let source = pair.client.call(STRUCTURED, &[3.into()]);
+    let mut maps = vec![pair.client.map(&source, LIST, program, &[])];
+    pair.client.drop_promise(&source);
+    loop {
+        pair.run();
+        let last = &maps[maps.len() - 1];
+        if let Some(CallOutcome::Failed(failure)) = last.outcome() {
+            return (maps, Some(failure.to_string()));
+        }
+        if maps.len() == most {
+            return (maps, None);
+        }
+        // What it returns is not looked at here: the next one only asks what type it has.
+        let begun = pair.server.maps.remove(0);
+        let outcome = value_of(begun.want, vec![1_u64, 2]);
+        pair.server.finish_with(begun.answer, outcome);
+        let next = pair.client.map(last, &[], program, &[]);
+        maps.push(next);
+    }
+}
+
+#[test]
+fn maps_over_maps_take_no_more_memory_than_their_types() {
+    let mut pair = Pair::new();
+    // Each returns its elements as they are.
+    let (maps, failure) = chained(&mut pair, &bytes(&program(Vec::new())), 300);
+    assert_eq!(failure, None, "the type stays the same");
+    let held = pair.server.session.stats().held_bytes;
+    assert!(held < 300 * 1_024, "{held} bytes for {} maps", maps.len());
+}
+
+#[test]
+fn layouts_that_maps_make_grow_are_charged_and_end() {
+    let limits = Limits { held_bytes_max: 1 << 20, ..Limits::default() };
+    let mut pair = Pair::with_limits(Limits::default(), limits);
+    // Each wraps its elements into a `Result`.
+    let collecting = Program { policy: Policy::Collect, ..program(Vec::new()) };
+    let (maps, failure) = chained(&mut pair, &bytes(&collecting), 3_000);
+    let failure = failure.expect("the layouts grow");
+    assert!(failure.contains("held_bytes_max"), "{failure}");
+    assert!(pair.server.session.stats().held_bytes <= 1 << 20);
+    for map in &maps {
+        pair.client.drop_promise(map);
+    }
+    pair.run();
+    pair.advance(std::time::Duration::from_secs(1));
+    assert_eq!(pair.server.session.stats().held_bytes, 0, "all of it is given back");
+}
+
+#[test]
+fn a_type_that_grows_without_end_is_refused() {
+    let limits = Limits { held_bytes_max: usize::MAX, ..Limits::default() };
+    let mut pair = Pair::with_limits(Limits::default(), limits);
+    let collecting = Program { policy: Policy::Collect, ..program(Vec::new()) };
+    let (maps, failure) = chained(&mut pair, &bytes(&collecting), 3_000);
+    let failure = failure.expect("the layouts grow");
+    assert!(failure.contains("too many maps"), "{failure} after {} maps", maps.len());
+}
