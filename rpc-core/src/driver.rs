@@ -29,6 +29,7 @@ use crate::{
     descriptor::MethodDescriptor,
     dispatch::{self, Incoming, Outcome, ReplyInner, RunningHandler, Services, SessionScope},
     error::{CloseReason, Delivery, Refusal, SocketError, Violation},
+    id_map::IdMap,
     limits::{Limits, LimitsError},
     link::{CallCell, Handle, Interest, Link, LinkHome, OriginCause, Returned, Submission},
     session::{
@@ -114,7 +115,7 @@ pub fn start<T: Transport>(
         services,
         limits,
         submissions: Vec::new(),
-        running: FxHashMap::default(),
+        running: IdMap::default(),
         producers: FxHashMap::default(),
         backlog,
         map_bytes: maps::MapBytes::default(),
@@ -144,7 +145,7 @@ struct Driver<T> {
     services: Services,
     limits: Arc<Limits>,
     submissions: Vec<Submission>,
-    running: FxHashMap<CallId, RunningTask>,
+    running: IdMap<CallId, RunningTask>,
     /// Of the streams that this side sends.
     producers: FxHashMap<StreamId, Arc<streams::Producer>>,
     backlog: Arc<streams::Backlog>,

@@ -33,6 +33,7 @@ mod descriptor;
 mod dispatch;
 mod error;
 mod forward;
+mod id_map;
 mod layout;
 mod limits;
 mod link;

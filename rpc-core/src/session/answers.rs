@@ -36,6 +36,7 @@ use crate::{
     descriptor::ServiceDescriptor,
     dispatch::{Held, Outcome},
     error::Violation,
+    id_map::IdMap,
     layout::Layout,
     limits::{Limits, metadata_bytes},
     object::{self, Capability, Encoded, LocalObject, STREAM_TAKEN},
@@ -57,9 +58,9 @@ pub(crate) struct Answers {
     methods: PeerMethods,
     /// Calls about which there is nothing special, until there is: what becomes of them otherwise than that they are
     /// run and answered happens in the other table.
-    plain: FxHashMap<CallId, PlainAnswer>,
+    plain: IdMap<CallId, PlainAnswer>,
     /// All other calls. Boxed, because an idle session keeps the table's room.
-    table: FxHashMap<CallId, Box<Answer>>,
+    table: IdMap<CallId, Box<Answer>>,
     /// When a call last came or started.
     now: Time,
     last: CallId,
@@ -280,8 +281,8 @@ impl Answers {
         Self {
             limits,
             methods,
-            plain: FxHashMap::default(),
-            table: FxHashMap::default(),
+            plain: IdMap::default(),
+            table: IdMap::default(),
             now: Time::ZERO,
             last: CallId(0),
             unfinished: 0,

@@ -1,12 +1,12 @@
 //! Large payloads on their way in, chunk by chunk.
 
-use rustc_hash::FxHashMap;
-
-use crate::{error::Violation, small_bytes::SmallBytes, spares::Spares, time::Time, wire::CallId};
+use crate::{
+    error::Violation, id_map::IdMap, small_bytes::SmallBytes, spares::Spares, time::Time, wire::CallId,
+};
 
 #[derive(Default)]
 pub(crate) struct Assembly {
-    partial: FxHashMap<CallId, Partial>,
+    partial: IdMap<CallId, Partial>,
     announced: usize,
 }
 

@@ -1,12 +1,11 @@
 //! Names of methods, said once: numbers stand for them afterwards.
 
-use rustc_hash::FxHashMap;
-
 use super::exhausted;
 use crate::{
     compatibility::{Compatibility, MethodVersion, Offered, of_call},
     descriptor::{MethodDescriptor, ServiceDescriptor},
     error::Violation,
+    id_map::IdMap,
     wire::{Define, Failure, METHOD_FIRST, METHOD_GET, METHOD_MAP, MethodNumber},
 };
 
@@ -119,7 +118,7 @@ pub(crate) struct PeerMethods {
     /// Those at the root first, then those whose objects the peer can get from them or was given.
     services: Vec<&'static ServiceDescriptor>,
     at_root: usize,
-    named: FxHashMap<u32, Method>,
+    named: IdMap<u32, Method>,
     methods_max: usize,
     /// What numbers stand for of which nothing is known: once the peer has named more than is kept, they may be of those.
     unknown: Option<Method>,
@@ -128,7 +127,7 @@ pub(crate) struct PeerMethods {
 impl PeerMethods {
     pub(crate) fn new(services: Vec<&'static ServiceDescriptor>, methods_max: usize) -> Self {
         let at_root = services.len();
-        let mut methods = Self { services, at_root, named: FxHashMap::default(), methods_max, unknown: None };
+        let mut methods = Self { services, at_root, named: IdMap::default(), methods_max, unknown: None };
         for index in 0..at_root {
             methods.learn_objects_of(methods.services[index]);
         }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::{
     descriptor::ServiceDescriptor,
     error::Violation,
+    id_map::IdMap,
     limits::Limits,
     object::{Capability, Home, Import, LocalObject},
     time::Time,
@@ -31,7 +32,7 @@ pub(crate) struct Objects {
     next: ObjectId,
     /// Services of objects that were exported, until they are taken.
     new_services: Vec<&'static ServiceDescriptor>,
-    imports: FxHashMap<ObjectId, Imported>,
+    imports: IdMap<ObjectId, Imported>,
     /// What the peer's objects are to be released by; goes out with the next batch.
     releases: Vec<(ObjectId, u64)>,
     release_due: Option<Time>,
@@ -57,7 +58,7 @@ impl Objects {
             ids: FxHashMap::default(),
             next: ObjectId(1),
             new_services: Vec::new(),
-            imports: FxHashMap::default(),
+            imports: IdMap::default(),
             releases: Vec::new(),
             release_due: None,
         }

@@ -26,6 +26,7 @@ use self::{
 };
 use crate::{
     error::StopReason,
+    id_map::IdMap,
     limits::Limits,
     object::Home,
     stream::{Inlet, Piece, StreamSlot},
@@ -55,10 +56,10 @@ pub(crate) struct Streams {
     queued: u64,
     /// Producers that may go on when less waits.
     held_back: Vec<StreamId>,
-    inlets: FxHashMap<StreamId, Entry>,
+    inlets: IdMap<StreamId, Entry>,
     last_received: StreamId,
     /// Over for the peer, and not read to the end.
-    unread_ends: FxHashMap<StreamId, UnreadEnd>,
+    unread_ends: IdMap<StreamId, UnreadEnd>,
     /// What they take.
     unread_ends_bytes: u64,
     /// What is left of `stream_buffer_bytes_max`.
@@ -96,9 +97,9 @@ impl Streams {
             turns: VecDeque::new(),
             queued: 0,
             held_back: Vec::new(),
-            inlets: FxHashMap::default(),
+            inlets: IdMap::default(),
             last_received: StreamId(0),
-            unread_ends: FxHashMap::default(),
+            unread_ends: IdMap::default(),
             unread_ends_bytes: 0,
             unreserved: limits.stream_buffer_bytes_max as u64,
             short_of_buffer: VecDeque::new(),

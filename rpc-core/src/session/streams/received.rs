@@ -2,11 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use rustc_hash::FxHashMap;
-
 use super::{INITIAL_STREAMS, StreamEvent, Streams, pace::Pace};
 use crate::{
     error::Violation,
+    id_map::IdMap,
     object::{Capabilities, Capability, Encoded},
     session::exhausted,
     small_bytes::SmallBytes,
@@ -502,6 +501,6 @@ impl Assembling {
     }
 }
 
-fn entry(inlets: &mut FxHashMap<StreamId, Entry>, stream: StreamId) -> Result<&mut Entry, Violation> {
+fn entry(inlets: &mut IdMap<StreamId, Entry>, stream: StreamId) -> Result<&mut Entry, Violation> {
     inlets.get_mut(&stream).ok_or(Violation::UnknownStream(stream.0))
 }
