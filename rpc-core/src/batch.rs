@@ -272,7 +272,7 @@ fn same_for_all(calls: usize, answer: &Outcome) -> Vec<Outcome> {
 fn wrong_number(results: usize, calls: usize, method: &MethodDescriptor) -> Vec<Outcome> {
     let name = method.attributes.batch.unwrap_or_default();
     let reason = format!("the batch method `{name}` returned {results} results for {calls} calls");
-    tracing::error!("calls of `{}` failed: {reason}", method.name);
+    crate::log_rate::log_rarely!(error, "calls of `{}` failed: {reason}", method.name);
     same_for_all(calls, &Outcome::Failed(dispatch::unusable(reason)))
 }
 

@@ -507,7 +507,7 @@ pub(crate) fn panicked(panic: &(dyn Any + Send), method: &MethodDescriptor) -> O
 }
 
 pub(crate) fn log_panic(panic: &(dyn Any + Send), method: &MethodDescriptor) {
-    tracing::error!("the handler of `{}` panicked: {}", method.name, panic_text(panic));
+    crate::log_rate::log_rarely!(error, "the handler of `{}` panicked: {}", method.name, panic_text(panic));
 }
 
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {

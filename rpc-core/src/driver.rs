@@ -217,7 +217,7 @@ impl End {
 
 impl From<Violation> for End {
     fn from(violation: Violation) -> Self {
-        tracing::warn!("the peer broke the protocol: {violation}");
+        crate::log_rate::log_rarely!(warn, "the peer broke the protocol: {violation}");
         Self {
             text: violation.to_string(),
             ..Self::new(close_codes::PROTOCOL, CloseReason::Violation(violation))

@@ -37,6 +37,7 @@ mod id_map;
 mod layout;
 mod limits;
 mod link;
+mod log_rate;
 mod message;
 mod never;
 mod object;

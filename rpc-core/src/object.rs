@@ -596,7 +596,7 @@ pub(crate) fn onto(item: &mut Encoded, home: Option<&Arc<Handle>>, link: &Arc<Li
 pub(crate) fn drop_quietly<T>(value: T, what: &str) {
     let result: Result<(), Box<dyn Any + Send>> = catch_unwind(AssertUnwindSafe(|| drop(value)));
     if let Err(panic) = result {
-        tracing::error!("{what} panicked when it was dropped: {}", panic_text(&*panic));
+        crate::log_rate::log_rarely!(error, "{what} panicked when it was dropped: {}", panic_text(&*panic));
     }
 }
 

@@ -22,7 +22,7 @@ mod outbox;
 mod socket;
 
 pub use handshake::{
-    ClientHandshake, HandshakeError, HandshakeRequest, Rejection, SUBPROTOCOL, is_plain_http,
+    ClientHandshake, HandshakeError, HandshakeRequest, Rejection, SUBPROTOCOL, Unprinted, is_plain_http,
     refuse_plain_http,
 };
 pub use socket::{PeerClose, SEND_BYTES_MAX, Socket};

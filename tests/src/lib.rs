@@ -14,6 +14,7 @@ mod endings;
 mod generated;
 mod limits;
 mod local;
+mod logs;
 mod map;
 mod misread;
 mod objects;

@@ -111,7 +111,8 @@ impl Stopwatch {
             Some(batch) => (batch, "move its work to a thread that may block"),
             None => (method.name, "mark it #[rpc(blocking)]"),
         };
-        tracing::warn!(
+        crate::log_rate::log_rarely!(
+            warn,
             "the handler of `{name}` held its thread for {taken:?} before its first await, and its whole session with \
              it; {advice}"
         );

@@ -45,7 +45,11 @@ pub(crate) trait Stop: Send + Sync {
 /// Lets a producer fill. It is user code: a panic ends the stream, behind what was filled.
 pub(crate) fn poll_fill(source: &mut dyn Source, cx: &mut Context<'_>, fill: &mut Fill<'_>) -> Poll<()> {
     catch_unwind(AssertUnwindSafe(|| source.poll_fill(cx, fill))).unwrap_or_else(|panic| {
-        tracing::error!("the producer of a stream panicked: {}", dispatch::panic_text(&*panic));
+        crate::log_rate::log_rarely!(
+            error,
+            "the producer of a stream panicked: {}",
+            dispatch::panic_text(&*panic)
+        );
         fill.end(Ending::Failed(Failure::Panicked));
         Poll::Ready(())
     })

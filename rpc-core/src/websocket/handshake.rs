@@ -125,6 +125,17 @@ impl fmt::Display for Rejection {
     }
 }
 
+/// A header's value as a peer sent it. Neither `Debug` nor an error's text shows it, because tokens travel in headers, in the
+/// list of subprotocols too.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Unprinted(pub String);
+
+impl std::fmt::Debug for Unprinted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
 /// Why there is no WebSocket.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -148,11 +159,11 @@ pub enum HandshakeError {
     #[error("the client did not ask for a WebSocket: {0}")]
     NotWebSocket(String),
     /// To a server: the client offered only subprotocols other than [`SUBPROTOCOL`]. It was answered with 400.
-    #[error("the client offers the subprotocols `{0}`, not `{SUBPROTOCOL}`")]
-    Subprotocol(String),
+    #[error("the client offers other subprotocols than `{SUBPROTOCOL}`")]
+    Subprotocol(Unprinted),
     /// To a server: a browser on a page of another origin. It was answered with 403.
-    #[error("the origin `{0}` is not allowed")]
-    Origin(String),
+    #[error("the client's origin is not allowed")]
+    Origin(Unprinted),
     /// To a server: the caller's `decide` refused the client.
     #[error("the client was refused ({0})")]
     Rejected(Rejection),

@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::{
     protocol::Role,
 };
 
-use super::{HandshakeError, HandshakeRequest, Rejection, SUBPROTOCOL, head, origin, tls};
+use super::{HandshakeError, HandshakeRequest, Rejection, SUBPROTOCOL, Unprinted, head, origin, tls};
 use crate::{Limits, websocket::Socket};
 
 /// How long a refused client has to read its answer before the link is dropped.
@@ -84,7 +84,7 @@ fn check_origin(headers: &HeaderMap, allowed: &[String]) -> Result<(), Handshake
     for origin in headers.get_all(header::ORIGIN) {
         let origin = String::from_utf8_lossy(origin.as_bytes());
         if !origin::is_allowed(&origin, &host, allowed) {
-            return Err(HandshakeError::Origin(origin.into_owned()));
+            return Err(HandshakeError::Origin(Unprinted(origin.into_owned())));
         }
     }
     Ok(())
@@ -99,7 +99,7 @@ fn choose_subprotocol(headers: &HeaderMap, response: &mut Response) -> Result<()
     let offers: Vec<_> = offers.iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
     let offers = offers.join(",");
     if !offers.split(',').any(|offer| offer.trim() == SUBPROTOCOL) {
-        return Err(HandshakeError::Subprotocol(offers));
+        return Err(HandshakeError::Subprotocol(Unprinted(offers)));
     }
     let chosen = HeaderValue::from_static(SUBPROTOCOL);
     response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, chosen);

@@ -1,0 +1,92 @@
+//! Log lines whose number a peer decides: some at once, then one a second, each with how many were left out.
+//!
+//! ```text
+//! log_rarely!(warn, "the peer broke the protocol: {violation}");
+//! ```
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// Lines of one kind that may come at once.
+const BURST: u32 = 10;
+/// What the next one waits for.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// The rate of one kind of line, for the whole process: a `static` where the line is written.
+pub(crate) struct LogRate(Mutex<State>);
+
+struct State {
+    left: u32,
+    /// When `left` was last raised.
+    raised: Option<Instant>,
+    left_out: u64,
+}
+
+impl LogRate {
+    pub(crate) const fn new() -> Self {
+        Self(Mutex::new(State { left: BURST, raised: None, left_out: 0 }))
+    }
+
+    /// Whether a line may be written, and how many were left out before it.
+    pub(crate) fn admit(&self) -> Option<u64> {
+        self.admit_at(Instant::now())
+    }
+
+    fn admit_at(&self, now: Instant) -> Option<u64> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = now.saturating_duration_since(*state.raised.get_or_insert(now));
+        let earned = u32::try_from(since.as_secs() / EVERY.as_secs()).unwrap_or(u32::MAX);
+        if earned > 0 {
+            state.left = state.left.saturating_add(earned).min(BURST);
+            state.raised = Some(now);
+        }
+        let Some(left) = state.left.checked_sub(1) else {
+            state.left_out += 1;
+            return None;
+        };
+        state.left = left;
+        Some(std::mem::take(&mut state.left_out))
+    }
+}
+
+/// Writes a line of `tracing`'s level unless there were too many of it.
+macro_rules! log_rarely {
+    ($level:ident, $($text:tt)+) => {{
+        static RATE: $crate::log_rate::LogRate = $crate::log_rate::LogRate::new();
+        match RATE.admit() {
+            Some(0) => tracing::$level!($($text)+),
+            Some(left_out) => tracing::$level!(left_out, $($text)+),
+            None => {}
+        }
+    }};
+}
+pub(crate) use log_rarely;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_lines_at_once_are_ten_and_then_one_a_second() {
+        let rate = LogRate::new();
+        let start = Instant::now();
+        let written = |at: Duration| (0..10_000).filter(|_| rate.admit_at(start + at).is_some()).count();
+        assert_eq!(written(Duration::ZERO), 10);
+        assert_eq!(written(Duration::from_millis(900)), 0);
+        assert_eq!(written(Duration::from_millis(1_100)), 1);
+        assert_eq!(written(Duration::from_secs(4)), 2);
+        assert_eq!(written(Duration::from_secs(1_000)), 10);
+    }
+
+    #[test]
+    fn what_was_left_out_is_counted() {
+        let rate = LogRate::new();
+        let start = Instant::now();
+        let admitted = (0..25).filter_map(|_| rate.admit_at(start)).collect::<Vec<_>>();
+        assert_eq!(admitted, [0; 10]);
+        assert_eq!(rate.admit_at(start + EVERY), Some(15));
+        assert_eq!(rate.admit_at(start + 2 * EVERY), Some(0));
+    }
+}
