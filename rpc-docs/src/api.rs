@@ -113,6 +113,7 @@ impl Api {
                 docs: descriptor.docs.into(),
                 implemented_by: Side::Both,
                 is_root: services.len() < self.roots.len(),
+                offered_by: None,
                 ordered: descriptor.ordered,
                 methods: methods.collect(),
             });
