@@ -41,7 +41,8 @@ pub(crate) fn render(runtime: &Runtime, input: &DeriveInput) -> Option<TokenStre
         _ if is_another => quote!(#private::DeclaredParts::Another),
         Data::Struct(data) => {
             let rule = container.read_name("rename_all");
-            let fields = render_fields(&mut about, &data.fields, rule.as_deref());
+            let is_default = container.has("default");
+            let fields = render_fields(&mut about, &data.fields, rule.as_deref(), is_default);
             quote!(#private::DeclaredParts::Fields(&[#(#fields),*]))
         }
         Data::Enum(data) => {
@@ -231,7 +232,13 @@ fn all_fields(data: &Data) -> Vec<&syn::Field> {
     }
 }
 
-fn render_fields(about: &mut About<'_>, fields: &Fields, rule: Option<&str>) -> Vec<TokenStream> {
+/// `is_default` says that all fields have a default, because their struct has.
+fn render_fields(
+    about: &mut About<'_>,
+    fields: &Fields,
+    rule: Option<&str>,
+    is_default: bool,
+) -> Vec<TokenStream> {
     let private = about.private;
     let one = |field: &syn::Field| {
         let options = SerdeOptions::read(&field.attrs);
@@ -252,7 +259,7 @@ fn render_fields(about: &mut About<'_>, fields: &Fields, rule: Option<&str>) -> 
         }
         let name = name.unwrap_or_default();
         let aliases = options.texts("alias");
-        let has_default = options.has("default");
+        let has_default = is_default || options.has("default");
         Some(
             quote!(#private::DeclaredField { name: #name, aliases: &[#(#aliases),*], has_default: #has_default }),
         )
@@ -287,7 +294,7 @@ fn render_variant(
     let fields = match options.is_opaque() {
         true => quote!(#private::Option::None),
         false => {
-            let fields = render_fields(about, &variant.fields, field_rule.as_deref());
+            let fields = render_fields(about, &variant.fields, field_rule.as_deref(), false);
             quote!(#private::Option::Some(&[#(#fields),*]))
         }
     };
