@@ -125,18 +125,19 @@ impl Api {
                 }
             }
         }
+        let (types, spellings) = types.into_definitions();
         let mut description = Description {
             format: FORMAT,
             title: self.title.clone(),
             version: self.version.clone(),
             docs: self.docs.clone(),
             services,
-            types: types.into_definitions(),
+            types,
             flows: Vec::new(),
             limits: self.limits.clone(),
         };
         sides::find(&mut description, &self.roots);
-        description.flows = flows::find(&description);
+        description.flows = flows::find(&description, &spellings);
         description
     }
 }

@@ -240,12 +240,18 @@ fn render_fields(
     is_default: bool,
 ) -> Vec<TokenStream> {
     let private = about.private;
-    let one = |field: &syn::Field| {
+    let mut ordinal = 0;
+    let one = |(index, field): (usize, &syn::Field)| {
         let options = SerdeOptions::read(&field.attrs);
         if options.is_skipped() {
             return None;
         }
         about.part(&field.attrs);
+        if field.ident.is_none() {
+            about.rust_name(&index.to_string(), &ordinal.to_string());
+        }
+        ordinal += 1;
+        about.spelled(&field.ty);
         let name = field.ident.as_ref().map(|ident| {
             let own = ident.unraw().to_string();
             let name = options
@@ -264,7 +270,7 @@ fn render_fields(
             quote!(#private::DeclaredField { name: #name, aliases: &[#(#aliases),*], has_default: #has_default }),
         )
     };
-    fields.iter().filter_map(one).collect()
+    fields.iter().enumerate().filter_map(one).collect()
 }
 
 fn render_variant(
@@ -332,6 +338,20 @@ impl<'a> About<'a> {
     fn rust_name(&mut self, own: &str, name: &str) {
         if own != name {
             self.remark(quote!(RustName(#own)));
+        }
+    }
+
+    /// The type, if others have the same layout: promises of those do not fit where this is taken.
+    fn spelled(&mut self, ty: &Type) {
+        let text = readable(ty);
+        let is_letter = |letter: char| letter.is_alphanumeric() || letter == '_';
+        let mut words = text.split(|letter| !is_letter(letter));
+        let is_one_of_several = |word: &str| {
+            ["Box", "Rc", "Arc", "Cow", "usize", "isize"].contains(&word)
+                || (word.ends_with("Map") && word != "HashMap")
+        };
+        if words.any(is_one_of_several) {
+            self.remark(quote!(Spelled(#text)));
         }
     }
 

@@ -26,7 +26,11 @@ pub(super) struct Types<'a> {
     services: Vec<&'static ServiceDescriptor>,
     schemas: &'a [(TypeId, serde_json::Value)],
     declarations: Declarations,
+    spellings: Spellings,
 }
+
+/// The types of fields as written, where another type has the same layout: by the name of the struct and their number.
+pub(super) type Spellings = FxHashMap<String, Vec<Option<&'static str>>>;
 
 /// What tells types apart.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -63,6 +67,7 @@ impl<'a> Types<'a> {
             services: Vec::new(),
             schemas,
             declarations,
+            spellings: Spellings::default(),
         }
     }
 
@@ -81,9 +86,9 @@ impl<'a> Types<'a> {
     }
 
     /// All definitions, by name.
-    pub(super) fn into_definitions(mut self) -> Vec<TypeDefinition> {
+    pub(super) fn into_definitions(mut self) -> (Vec<TypeDefinition>, Spellings) {
         self.definitions.sort_by(|one, other| one.name.cmp(&other.name));
-        self.definitions
+        (self.definitions, self.spellings)
     }
 
     fn read(&mut self, reading: &mut Reading<'_>, node: usize) -> Type {
@@ -190,6 +195,12 @@ impl<'a> Types<'a> {
         let declaration = rust.and_then(|rust| self.declarations.of(rust.id).copied());
         if let (None, Some(rust)) = (declaration, rust) {
             reading.foreign.push((rust.id, name.clone()));
+        }
+        if let Some(declaration) = &declaration
+            && let DeclaredParts::Fields(fields) = declaration.parts
+        {
+            let spelled = (0..fields.len()).map(|index| declaration.about(index + 1).spelled);
+            self.spellings.insert(name.clone(), spelled.collect());
         }
         let shape = self.shape(reading, node, declaration.as_ref());
         let about = declaration.map(|declaration| declaration.about(0)).unwrap_or_default();
@@ -354,11 +365,11 @@ fn find_variant(declaration: &Declaration, index: usize) -> Option<(&'static Dec
 /// Whether promises of its parts can be had.
 fn is_pipelined(declaration: &Declaration) -> bool {
     match declaration.parts {
-        // A named field without a promise is marked; an unnamed one cannot be.
-        DeclaredParts::Fields(fields) => fields
-            .iter()
-            .enumerate()
-            .all(|(index, field)| !field.name.is_empty() || !declaration.about(index + 1).is_opaque),
+        // A named field without a promise, or of another name, is marked; an unnamed one cannot be.
+        DeclaredParts::Fields(fields) => fields.iter().enumerate().all(|(index, field)| {
+            let about = declaration.about(index + 1);
+            !field.name.is_empty() || (!about.is_opaque && about.rust_name.is_none())
+        }),
         DeclaredParts::Variants(_) => true,
         DeclaredParts::Another => false,
     }

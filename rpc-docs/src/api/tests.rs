@@ -481,3 +481,59 @@ fn comments_are_read_as_rustdoc_reads_them() {
     assert_eq!(docs, ["Without\n           stars.", "Far\n  in.", "Of a condition."]);
     assert_eq!(description.services[0].methods[0].docs, "Starred.");
 }
+
+#[test]
+fn what_is_one_type_in_a_description_and_two_in_rust_does_not_fit() {
+    #[data]
+    struct Card {
+        owner: Box<UserId>,
+        next: Option<Box<Card>>,
+        count: usize,
+    }
+    #[data]
+    struct Row(#[serde(skip)] u8, char, f32);
+
+    type Seven = (i8, i8, i8, i8, i8, i8, i8);
+
+    #[rpc]
+    trait Cards {
+        async fn boxed(&self) -> Box<Card>;
+        async fn plain(&self) -> Card;
+        async fn slice(&self) -> Box<[Card]>;
+        async fn ordered(&self) -> BTreeMap<String, u8>;
+        async fn text(&self) -> Box<str>;
+        async fn row(&self) -> Row;
+        async fn seven(&self) -> Seven;
+        async fn take(&self, card: Card);
+        async fn take_boxed(&self, card: Option<Box<Card>>);
+        async fn take_id(&self, id: UserId, text: String, count: u64, map: HashMap<String, u8>);
+        async fn take_row(&self, row: char, cards: Vec<Card>, number: i8);
+    }
+
+    let description = Api::new("", "").service::<CardsClient>().describe();
+    let mut told = Vec::new();
+    for flow in &description.flows {
+        for (from, into) in flow.from.iter().flat_map(|from| flow.into.iter().map(move |into| (from, into))) {
+            let Sink::Argument { method, argument, .. } = into else { continue };
+            told.push(format!(
+                "{}.{} {method}({argument})",
+                from.method,
+                crate::flows::spelled(&from.path)
+            ));
+        }
+    }
+    told.sort();
+    assert_eq!(
+        told,
+        [
+            "boxed. take_boxed(card)",
+            "boxed.next take_boxed(card)",
+            "boxed.next.some take_boxed(card)",
+            "boxed.owner.0 take_id(count)",
+            "plain. take(card)",
+            "plain.next take_boxed(card)",
+            "plain.next.some take_boxed(card)",
+            "plain.owner.0 take_id(count)",
+        ]
+    );
+}
