@@ -136,8 +136,13 @@ impl ValueDescriptor {
     /// What the types in it are declared to be, those under `#[data]`.
     pub fn declarations(&self) -> Declarations {
         let mut found = Declarations::default();
-        (self.declared)(&mut found);
+        self.declare(&mut found);
         found
+    }
+
+    /// Adds to what the types of other values are declared to be.
+    pub fn declare(&self, found: &mut Declarations) {
+        (self.declared)(found);
     }
 
     /// Traces how the type is read from formats for people, like JSON.

@@ -117,7 +117,7 @@ fn connecting(description: &Description) -> String {
 }
 
 fn roots(description: &Description) -> impl Iterator<Item = &Service> {
-    description.services.iter().filter(|service| service.is_root && service.implemented_by != Side::Client)
+    description.services.iter().filter(|service| service.is_offered_by(Side::Server))
 }
 
 fn services(description: &Description) -> String {

@@ -5,7 +5,9 @@
 //!                     └ services of objects, one after the other ┘        sides.rs, flows.rs ┘
 //! ```
 
-use rpc_core::{Limits, ServiceClient, ServiceDescriptor};
+use std::collections::BTreeSet;
+
+use rpc_core::{Leaf, Limits, Node, ServiceClient, ServiceDescriptor, declared::Declarations};
 
 use crate::description::{Argument, CallerLimit, Description, FORMAT, Method, Service, Side, Value};
 
@@ -102,8 +104,8 @@ impl Api {
     /// Never fails: what cannot be known of a type is said to be opaque. Runs the `Deserialize` of the types that travel on
     /// made-up values, as the first call of each method would.
     pub fn describe(&self) -> Description {
-        let mut types = Types::new(&self.schemas);
         let mut found: Vec<&'static ServiceDescriptor> = self.roots.iter().map(|(root, _)| *root).collect();
+        let mut types = Types::new(&self.schemas, declarations(&found));
         let mut services: Vec<Service> = Vec::new();
         while let Some(descriptor) = found.get(services.len()).copied() {
             let methods = descriptor.methods.iter().map(|method| describe_method(method, &mut types));
@@ -113,6 +115,7 @@ impl Api {
                 docs: descriptor.docs.into(),
                 implemented_by: Side::Both,
                 is_root: services.len() < self.roots.len(),
+                offered_by: None,
                 ordered: descriptor.ordered,
                 methods: methods.collect(),
             });
@@ -122,20 +125,46 @@ impl Api {
                 }
             }
         }
+        let (types, spellings) = types.into_definitions();
         let mut description = Description {
             format: FORMAT,
             title: self.title.clone(),
             version: self.version.clone(),
             docs: self.docs.clone(),
             services,
-            types: types.into_definitions(),
+            types,
             flows: Vec::new(),
             limits: self.limits.clone(),
         };
         sides::find(&mut description, &self.roots);
-        description.flows = flows::find(&description);
+        description.flows = flows::find(&description, &spellings);
         description
     }
+}
+
+/// What all types are declared to be, in whichever method they are named: another may have them behind an alias.
+fn declarations(roots: &[&'static ServiceDescriptor]) -> Declarations {
+    let mut found = Declarations::default();
+    let mut services = roots.to_vec();
+    let mut names: BTreeSet<&str> = services.iter().map(|service| service.name).collect();
+    while let Some(service) = services.pop() {
+        for method in service.methods {
+            let signature = method.signature();
+            let arguments = method.arguments.iter().map(|argument| &argument.value);
+            for value in arguments.chain([&method.result]).chain(&method.error) {
+                value.declare(&mut found);
+            }
+            let layouts = signature.arguments.iter().chain([&signature.result]).chain(&signature.error);
+            for node in layouts.flat_map(|layout| layout.nodes().0) {
+                if let Node::Leaf(Leaf::Object(object)) = node
+                    && names.insert(object.0.name)
+                {
+                    services.push(object.0);
+                }
+            }
+        }
+    }
+    found
 }
 
 fn describe_method(method: &'static rpc_core::MethodDescriptor, types: &mut Types<'_>) -> Method {

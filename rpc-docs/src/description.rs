@@ -64,6 +64,9 @@ pub struct Service {
     pub implemented_by: Side,
     /// Whether a connection offers it at once; otherwise it is reached through an object.
     pub is_root: bool,
+    /// Which side's connections offer it, where that is not each side that implements it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offered_by: Option<Side>,
     /// A call that waits for a promise holds back later calls of the same object.
     #[serde(default, skip_serializing_if = "is_false")]
     pub ordered: bool,
@@ -418,6 +421,16 @@ impl Description {
 }
 
 impl Service {
+    /// Which side's connections offer it at once, if one's do.
+    pub fn offered_by(&self) -> Option<Side> {
+        self.is_root.then(|| self.offered_by.unwrap_or(self.implemented_by))
+    }
+
+    /// Whether a connection offers it at once to the other side of this one, the server or the client.
+    pub fn is_offered_by(&self, side: Side) -> bool {
+        self.offered_by().is_some_and(|offering| [side, Side::Both].contains(&offering))
+    }
+
     /// The method of this name on the wire.
     pub fn method(&self, name: &str) -> Option<&Method> {
         self.methods.iter().find(|method| method.name == name)

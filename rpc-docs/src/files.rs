@@ -41,8 +41,8 @@ pub enum WriteError {
 
 impl Files {
     pub(crate) fn put(&mut self, name: impl Into<String>, contents: impl Into<Vec<u8>>) {
-        let replaced = self.files.insert(name.into(), contents.into());
-        debug_assert!(replaced.is_none(), "file names are unique");
+        // Of two services of one name, which no description that was read has, the last is shown.
+        self.files.insert(name.into(), contents.into());
     }
 
     /// The files in the order of their names.

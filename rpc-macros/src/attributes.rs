@@ -9,6 +9,8 @@ use syn::{
 
 use crate::errors::Errors;
 
+mod docs;
+
 /// Where options are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Level {
@@ -265,29 +267,38 @@ pub(crate) fn has_docs(attributes: &[Attribute]) -> bool {
 /// Input: `/// Finds.`, `#[doc = include_str!("find.md")]`.
 /// Output: `"Finds."` if all is literal, else `::core::concat!("Finds.", "\n", include_str!("find.md"))`.
 pub(crate) fn docs_text(attributes: &[Attribute]) -> TokenStream {
-    let mut literal = String::new();
-    let mut parts = Vec::new();
-    let mut is_literal = true;
-    for attribute in attributes {
-        let Meta::NameValue(pair) = &attribute.meta else { continue };
-        if !pair.path.is_ident("doc") {
-            continue;
+    let docs = attributes.iter().filter_map(|attribute| match &attribute.meta {
+        Meta::NameValue(pair) if pair.path.is_ident("doc") => Some(&pair.value),
+        _ => None,
+    });
+    let mut parts: Vec<TokenStream> = Vec::new();
+    let mut comment = String::new();
+    let end = |comment: &mut String, parts: &mut Vec<TokenStream>| {
+        if !comment.is_empty() {
+            let text = docs::comment(comment);
+            parts.push(quote!(#text));
+            comment.clear();
         }
-        if !parts.is_empty() {
-            literal.push('\n');
-            parts.push(quote!("\n"));
-        }
-        if let Expr::Lit(ExprLit { lit: Lit::Str(line), .. }) = &pair.value {
-            let line = line.value();
-            let line = line.strip_prefix(' ').unwrap_or(&line).to_owned();
-            literal.push_str(&line);
-            parts.push(quote!(#line));
-        } else {
-            is_literal = false;
-            parts.push(pair.value.to_token_stream());
+    };
+    for doc in docs {
+        match doc {
+            Expr::Lit(ExprLit { lit: Lit::Str(line), .. }) => {
+                comment.push_str(&docs::without_stars(&line.value()));
+                comment.push('\n');
+            }
+            other => {
+                end(&mut comment, &mut parts);
+                parts.push(other.to_token_stream());
+            }
         }
     }
-    if is_literal { quote!(#literal) } else { quote!(::core::concat!(#(#parts),*)) }
+    let is_literal = parts.is_empty();
+    end(&mut comment, &mut parts);
+    match &parts[..] {
+        [] => quote!(""),
+        [literal] if is_literal => literal.clone(),
+        [first, others @ ..] => quote!(::core::concat!(#first #(, "\n", #others)*)),
+    }
 }
 
 /// The note of `#[deprecated]`, empty if it has none.

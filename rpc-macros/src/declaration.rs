@@ -41,7 +41,8 @@ pub(crate) fn render(runtime: &Runtime, input: &DeriveInput) -> Option<TokenStre
         _ if is_another => quote!(#private::DeclaredParts::Another),
         Data::Struct(data) => {
             let rule = container.read_name("rename_all");
-            let fields = render_fields(&mut about, &data.fields, rule.as_deref());
+            let is_default = container.has("default");
+            let fields = render_fields(&mut about, &data.fields, rule.as_deref(), is_default);
             quote!(#private::DeclaredParts::Fields(&[#(#fields),*]))
         }
         Data::Enum(data) => {
@@ -231,14 +232,26 @@ fn all_fields(data: &Data) -> Vec<&syn::Field> {
     }
 }
 
-fn render_fields(about: &mut About<'_>, fields: &Fields, rule: Option<&str>) -> Vec<TokenStream> {
+/// `is_default` says that all fields have a default, because their struct has.
+fn render_fields(
+    about: &mut About<'_>,
+    fields: &Fields,
+    rule: Option<&str>,
+    is_default: bool,
+) -> Vec<TokenStream> {
     let private = about.private;
-    let one = |field: &syn::Field| {
+    let mut ordinal = 0;
+    let one = |(index, field): (usize, &syn::Field)| {
         let options = SerdeOptions::read(&field.attrs);
         if options.is_skipped() {
             return None;
         }
         about.part(&field.attrs);
+        if field.ident.is_none() {
+            about.rust_name(&index.to_string(), &ordinal.to_string());
+        }
+        ordinal += 1;
+        about.spelled(&field.ty);
         let name = field.ident.as_ref().map(|ident| {
             let own = ident.unraw().to_string();
             let name = options
@@ -252,12 +265,12 @@ fn render_fields(about: &mut About<'_>, fields: &Fields, rule: Option<&str>) -> 
         }
         let name = name.unwrap_or_default();
         let aliases = options.texts("alias");
-        let has_default = options.has("default");
+        let has_default = is_default || options.has("default");
         Some(
             quote!(#private::DeclaredField { name: #name, aliases: &[#(#aliases),*], has_default: #has_default }),
         )
     };
-    fields.iter().filter_map(one).collect()
+    fields.iter().enumerate().filter_map(one).collect()
 }
 
 fn render_variant(
@@ -287,7 +300,7 @@ fn render_variant(
     let fields = match options.is_opaque() {
         true => quote!(#private::Option::None),
         false => {
-            let fields = render_fields(about, &variant.fields, field_rule.as_deref());
+            let fields = render_fields(about, &variant.fields, field_rule.as_deref(), false);
             quote!(#private::Option::Some(&[#(#fields),*]))
         }
     };
@@ -325,6 +338,20 @@ impl<'a> About<'a> {
     fn rust_name(&mut self, own: &str, name: &str) {
         if own != name {
             self.remark(quote!(RustName(#own)));
+        }
+    }
+
+    /// The type, if others have the same layout: promises of those do not fit where this is taken.
+    fn spelled(&mut self, ty: &Type) {
+        let text = readable(ty);
+        let is_letter = |letter: char| letter.is_alphanumeric() || letter == '_';
+        let mut words = text.split(|letter| !is_letter(letter));
+        let is_one_of_several = |word: &str| {
+            ["Box", "Rc", "Arc", "Cow", "usize", "isize"].contains(&word)
+                || (word.ends_with("Map") && word != "HashMap")
+        };
+        if words.any(is_one_of_several) {
+            self.remark(quote!(Spelled(#text)));
         }
     }
 

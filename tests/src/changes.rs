@@ -6,7 +6,9 @@
 use std::{collections::BTreeSet, path::Path};
 
 use futures::future::BoxFuture;
-use rpc_core::{CallError, Refusal, Services, SessionHandle, compatibility::Compatibility, memory};
+use rpc_core::{
+    CallError, Refusal, Services, SessionHandle, compatibility::Compatibility, driver::SessionConfig, memory,
+};
 use rpc_docs::{
     Description,
     compare::{Comparison, Verdict, Version, compare},
@@ -198,6 +200,45 @@ async fn a_change_of_a_callback_breaks_servers_that_call_clients() {
     let hub: v1::HubClient = new_server.service();
     let happened = hub.subscribe(v1::ListenerClient::local(v1::Implementation)).await.unwrap();
     assert_eq!(happened, format!("{mismatch:?}"));
+}
+
+/// A service that servers offered, and that clients offer since.
+#[tokio::test]
+async fn a_service_that_moves_to_the_other_side_is_no_longer_there() {
+    use callbacks::v1::{HubClient, HubServer, Implementation, ListenerClient};
+    let services = || Services::new().with(HubServer::new(Implementation));
+    let old = rpc_docs::Api::new("Api", "1.0.0").service::<HubClient>().describe();
+    let new = rpc_docs::Api::new("Api", "1.0.0").client_service::<HubClient>().describe();
+    let comparison = compare(&old, &new);
+    let foretold = |calls: &[rpc_docs::compare::Refused]| -> Vec<_> {
+        let told = |call: &rpc_docs::compare::Refused| {
+            (call.caller_version, call.caller, call.method.to_string(), call.why)
+        };
+        calls.iter().map(told).collect()
+    };
+    let unknown = Compatibility::UnknownService;
+    let subscribe = || "Hub.subscribe".to_owned();
+    let [server, client] = [rpc_docs::description::Side::Server, rpc_docs::description::Side::Client];
+    assert_eq!(foretold(&comparison.refused), [(Version::Old, client, subscribe(), unknown)], "{comparison}");
+    assert_eq!(foretold(&comparison.not_yet), [(Version::New, server, subscribe(), unknown)]);
+
+    let config = |services| SessionConfig { services, ..SessionConfig::default() };
+    let call = |session: SessionHandle| async move {
+        let hub: HubClient = session.service();
+        outcome(hub.subscribe(ListenerClient::local(Implementation)).await)
+    };
+    // An old client at a new server, which offers nothing; and a new server at an old client, which does neither.
+    let (old_client, new_server) = memory::connect_with(config(Services::new()), config(Services::new()));
+    assert_eq!(call(old_client.clone()).await, unknown);
+    assert_eq!(call(new_server).await, unknown);
+    let (old_client, old_server) = memory::connect_with(config(Services::new()), config(services()));
+    assert_eq!(call(old_client.clone()).await, Compatibility::Works);
+    assert_eq!(call(old_server).await, unknown);
+    // Of both, then of one.
+    let both = rpc_docs::Api::new("Api", "1.0.0").service::<HubClient>().client_service::<HubClient>().describe();
+    let comparison = compare(&both, &old);
+    assert_eq!(foretold(&comparison.refused), [(Version::Old, server, subscribe(), unknown)], "{comparison}");
+    assert_eq!(compare(&old, &both).verdict(), Verdict::Compatible);
 }
 
 #[test]

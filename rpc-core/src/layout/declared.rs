@@ -38,12 +38,14 @@ pub struct Declaration {
 pub enum Remark {
     /// `#[deprecated]` with its note; empty when it has none.
     Deprecated(&'static str),
-    /// The name in Rust, where serde has another.
+    /// The name in Rust, where serde has another; of an unnamed field its number, where fields before it are skipped.
     RustName(&'static str),
     /// What `#[error("…")]` says of a variant.
     Message(&'static str),
     /// The field's bytes are other than those of its type (`#[serde(with)]`): promises of it have no parts.
     Opaque,
+    /// The field's type as written, where another type has the same layout: `Box<User>`.
+    Spelled(&'static str),
 }
 
 /// What people are told of a type, a field or a variant.
@@ -60,6 +62,8 @@ pub struct About {
     pub message: Option<&'static str>,
     /// The field's bytes are other than those of its type.
     pub is_opaque: bool,
+    /// The field's type as written, where another type has the same layout.
+    pub spelled: Option<&'static str>,
 }
 
 impl Declaration {
@@ -72,6 +76,7 @@ impl Declaration {
                 Remark::RustName(name) => about.rust_name = Some(name),
                 Remark::Message(message) => about.message = Some(message),
                 Remark::Opaque => about.is_opaque = true,
+                Remark::Spelled(ty) => about.spelled = Some(ty),
             }
         }
         about

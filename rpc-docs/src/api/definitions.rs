@@ -19,11 +19,18 @@ mod naming;
 pub(super) struct Types<'a> {
     definitions: Vec<TypeDefinition>,
     known: FxHashMap<Identity, String>,
+    /// Those of which nothing was found out yet: another layout may get to them.
+    unknown: BTreeSet<String>,
     names: BTreeSet<String>,
     /// Services of objects that were met since they were last taken.
     services: Vec<&'static ServiceDescriptor>,
     schemas: &'a [(TypeId, serde_json::Value)],
+    declarations: Declarations,
+    spellings: Spellings,
 }
+
+/// The types of fields as written, where another type has the same layout: by the name of the struct and their number.
+pub(super) type Spellings = FxHashMap<String, Vec<Option<&'static str>>>;
 
 /// What tells types apart.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -37,7 +44,6 @@ enum Identity {
 struct Reading<'l> {
     layout: &'l Layout,
     nodes: &'l [Node<usize>],
-    declarations: Declarations,
     /// Types without a declaration that were defined of it: they may look otherwise in JSON.
     foreign: Vec<(TypeId, String)>,
 }
@@ -52,20 +58,23 @@ struct Fields<'d> {
 }
 
 impl<'a> Types<'a> {
-    pub(super) fn new(schemas: &'a [(TypeId, serde_json::Value)]) -> Self {
+    pub(super) fn new(schemas: &'a [(TypeId, serde_json::Value)], declarations: Declarations) -> Self {
         Self {
             definitions: Vec::new(),
             known: FxHashMap::default(),
+            unknown: BTreeSet::new(),
             names: BTreeSet::new(),
             services: Vec::new(),
             schemas,
+            declarations,
+            spellings: Spellings::default(),
         }
     }
 
     /// The type of an argument, a result or an error.
     pub(super) fn value(&mut self, value: &ValueDescriptor, layout: &Layout) -> Value {
         let (nodes, root) = layout.nodes();
-        let mut reading = Reading { layout, nodes, declarations: value.declarations(), foreign: Vec::new() };
+        let mut reading = Reading { layout, nodes, foreign: Vec::new() };
         let ty = self.read(&mut reading, root);
         self.find_text_forms(&reading.foreign, value);
         Value { ty, rust: value.type_name.into() }
@@ -77,9 +86,9 @@ impl<'a> Types<'a> {
     }
 
     /// All definitions, by name.
-    pub(super) fn into_definitions(mut self) -> Vec<TypeDefinition> {
+    pub(super) fn into_definitions(mut self) -> (Vec<TypeDefinition>, Spellings) {
         self.definitions.sort_by(|one, other| one.name.cmp(&other.name));
-        self.definitions
+        (self.definitions, self.spellings)
     }
 
     fn read(&mut self, reading: &mut Reading<'_>, node: usize) -> Type {
@@ -169,15 +178,29 @@ impl<'a> Types<'a> {
     /// A reference to the type of this node, which is defined if it is new.
     fn define(&mut self, reading: &mut Reading<'_>, node: usize, rust: Option<RustType>, name: &str) -> Type {
         let identity = rust.map_or_else(|| Identity::Name(name.into()), |rust| Identity::Type(rust.id));
-        if let Some(known) = self.known.get(&identity) {
-            return Type::Ref(known.clone());
-        }
+        let is_reached = !matches!(reading.nodes[node], Node::Unreached(_));
         let path = rust.map_or(name, |rust| rust.name);
-        let name = naming::unique(path, &mut self.names);
+        let name = match self.known.get(&identity) {
+            Some(known) if !(is_reached && self.unknown.remove(known)) => return Type::Ref(known.clone()),
+            Some(known) => {
+                self.definitions.retain(|definition| definition.name != *known);
+                known.clone()
+            }
+            None => naming::unique(path, &mut self.names),
+        };
         self.known.insert(identity, name.clone());
-        let declaration = rust.and_then(|rust| reading.declarations.of(rust.id).copied());
+        if !is_reached {
+            self.unknown.insert(name.clone());
+        }
+        let declaration = rust.and_then(|rust| self.declarations.of(rust.id).copied());
         if let (None, Some(rust)) = (declaration, rust) {
             reading.foreign.push((rust.id, name.clone()));
+        }
+        if let Some(declaration) = &declaration
+            && let DeclaredParts::Fields(fields) = declaration.parts
+        {
+            let spelled = (0..fields.len()).map(|index| declaration.about(index + 1).spelled);
+            self.spellings.insert(name.clone(), spelled.collect());
         }
         let shape = self.shape(reading, node, declaration.as_ref());
         let about = declaration.map(|declaration| declaration.about(0)).unwrap_or_default();
@@ -342,11 +365,11 @@ fn find_variant(declaration: &Declaration, index: usize) -> Option<(&'static Dec
 /// Whether promises of its parts can be had.
 fn is_pipelined(declaration: &Declaration) -> bool {
     match declaration.parts {
-        // A named field without a promise is marked; an unnamed one cannot be.
-        DeclaredParts::Fields(fields) => fields
-            .iter()
-            .enumerate()
-            .all(|(index, field)| !field.name.is_empty() || !declaration.about(index + 1).is_opaque),
+        // A named field without a promise, or of another name, is marked; an unnamed one cannot be.
+        DeclaredParts::Fields(fields) => fields.iter().enumerate().all(|(index, field)| {
+            let about = declaration.about(index + 1);
+            !field.name.is_empty() || (!about.is_opaque && about.rust_name.is_none())
+        }),
         DeclaredParts::Variants(_) => true,
         DeclaredParts::Another => false,
     }

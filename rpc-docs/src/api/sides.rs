@@ -22,6 +22,8 @@ pub(super) fn find(description: &mut Description, roots: &[(&'static ServiceDesc
     }
     for service in &mut description.services {
         service.implemented_by = sides.get(&service.name).copied().unwrap_or(Side::Both);
+        let root = roots.iter().find(|(root, _)| root.name == service.name).map(|(_, side)| *side);
+        service.offered_by = root.filter(|side| *side != service.implemented_by);
     }
 }
 

@@ -367,3 +367,173 @@ fn a_result_does_not_fit_into_a_call_that_the_other_side_makes() {
     // Servers pass users to watchers; clients that have the promise of one do not call them.
     assert_eq!(description.flows.iter().filter(takes_user).count(), 0);
 }
+
+/// Types that are met first where nobody asks them for their declaration.
+mod behind_aliases {
+    use super::*;
+
+    /// Somebody.
+    #[data]
+    pub struct Person {
+        /// Names them.
+        pub id: UserId,
+    }
+
+    pub type People = Vec<Person>;
+
+    /// Has no values that could be made up.
+    #[derive(Debug, serde::Serialize)]
+    pub struct Picky(u8);
+
+    impl<'de> serde::Deserialize<'de> for Picky {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let _ = u8::deserialize(deserializer)?;
+            Err(serde::de::Error::custom("never good enough"))
+        }
+    }
+
+    #[data]
+    pub struct Parcel {
+        pub weight: u8,
+    }
+
+    pub type Row = (Picky, Parcel);
+
+    #[rpc]
+    pub trait Register {
+        async fn all(&self) -> People;
+        async fn first(&self) -> Person;
+        async fn remove(&self, id: UserId);
+        async fn row(&self, row: Row);
+        async fn parcel(&self, parcel: Parcel);
+    }
+}
+
+#[test]
+fn it_does_not_matter_which_method_a_type_is_met_in_first() {
+    let description = Api::new("", "").service::<behind_aliases::RegisterClient>().describe();
+    let person = definition(&description, "Person");
+    assert_eq!(person.docs, "Somebody.");
+    assert!(person.pipelined);
+    let Shape::Struct(fields) = &person.shape else { panic!("a struct") };
+    assert_eq!(fields[0].docs, "Names them.");
+    let flow = description.flows.iter().find(|flow| flow.ty == named("UserId")).expect("ids fit");
+    let from: Vec<_> = flow.from.iter().map(|from| &*from.method).collect();
+    assert_eq!(from, ["all", "first"]);
+    let row = description.services[0].method("row").unwrap();
+    assert!(!row.problems.is_empty(), "its second element is not reached");
+    let parcel = definition(&description, "Parcel");
+    assert!(matches!(&parcel.shape, Shape::Struct(fields) if fields[0].name == "weight"), "{parcel:?}");
+}
+
+#[test]
+fn a_default_of_a_whole_struct_is_one_of_each_field() {
+    #[data]
+    #[serde(default)]
+    #[derive(Default)]
+    struct Options {
+        quiet: bool,
+        depth: u8,
+    }
+
+    #[rpc]
+    trait Optional {
+        async fn set(&self, options: Options);
+    }
+
+    let description = Api::new("", "").service::<OptionalClient>().describe();
+    let Shape::Struct(fields) = &definition(&description, "Options").shape else { panic!("a struct") };
+    assert!(fields.iter().all(|field| field.has_default), "{fields:?}");
+}
+
+#[test]
+fn comments_are_read_as_rustdoc_reads_them() {
+    /** Somebody
+     *
+     * with a *block*:
+     *     code
+     */
+    #[data]
+    struct Starred {
+        /** Without
+            stars.*/
+        plain: u8,
+        ///   Far
+        ///     in.
+        far: u8,
+        #[cfg_attr(all(), doc = "Of a condition.")]
+        conditional: u8,
+    }
+
+    #[rpc]
+    trait Commented {
+        /**
+         * Starred.
+         */
+        async fn starred(&self, value: Starred);
+    }
+
+    let description = Api::new("", "").service::<CommentedClient>().describe();
+    let starred = definition(&description, "Starred");
+    assert_eq!(starred.docs, "Somebody\n\nwith a *block*:\n    code");
+    let Shape::Struct(fields) = &starred.shape else { panic!("a struct") };
+    let docs: Vec<_> = fields.iter().map(|field| &*field.docs).collect();
+    assert_eq!(docs, ["Without\n           stars.", "Far\n  in.", "Of a condition."]);
+    assert_eq!(description.services[0].methods[0].docs, "Starred.");
+}
+
+#[test]
+fn what_is_one_type_in_a_description_and_two_in_rust_does_not_fit() {
+    #[data]
+    struct Card {
+        owner: Box<UserId>,
+        next: Option<Box<Card>>,
+        count: usize,
+    }
+    #[data]
+    struct Row(#[serde(skip)] u8, char, f32);
+
+    type Seven = (i8, i8, i8, i8, i8, i8, i8);
+
+    #[rpc]
+    trait Cards {
+        async fn boxed(&self) -> Box<Card>;
+        async fn plain(&self) -> Card;
+        async fn slice(&self) -> Box<[Card]>;
+        async fn ordered(&self) -> BTreeMap<String, u8>;
+        async fn text(&self) -> Box<str>;
+        async fn row(&self) -> Row;
+        async fn seven(&self) -> Seven;
+        async fn take(&self, card: Card);
+        async fn take_boxed(&self, card: Option<Box<Card>>);
+        async fn take_id(&self, id: UserId, text: String, count: u64, map: HashMap<String, u8>);
+        async fn take_row(&self, row: char, cards: Vec<Card>, number: i8);
+    }
+
+    let description = Api::new("", "").service::<CardsClient>().describe();
+    let mut told = Vec::new();
+    for flow in &description.flows {
+        for (from, into) in flow.from.iter().flat_map(|from| flow.into.iter().map(move |into| (from, into))) {
+            let Sink::Argument { method, argument, .. } = into else { continue };
+            told.push(format!(
+                "{}.{} {method}({argument})",
+                from.method,
+                crate::flows::spelled(&from.path)
+            ));
+        }
+    }
+    told.sort();
+    assert_eq!(
+        told,
+        [
+            "boxed. take_boxed(card)",
+            "boxed.next take_boxed(card)",
+            "boxed.next.some take_boxed(card)",
+            "boxed.owner.0 take_id(count)",
+            "plain. take(card)",
+            "plain.next take_boxed(card)",
+            "plain.next.some take_boxed(card)",
+            "plain.owner.0 take_id(count)",
+        ]
+    );
+}

@@ -11,19 +11,21 @@ pub(super) fn refused(old: &Description, new: &Description) -> (Vec<Refused>, Ve
     let mut not_yet = Vec::new();
     for (version, callers, called) in [(Version::Old, old, new), (Version::New, new, old)] {
         for service in &callers.services {
+            let offers = called.service(&service.name);
+            let known = old.service(&service.name);
             for method in &service.methods {
-                let why = of_call(version_of(method), offered(called, service, method));
-                if why == Compatibility::Works {
-                    continue;
-                }
                 let name = MethodName { service: service.name.clone(), method: method.name.clone() };
-                let caller = other(service.implemented_by);
-                let call = Refused { method: name, caller, caller_version: version, why };
-                match works(old, service, method) {
-                    true => broken.push(call),
-                    // It never worked, or did not exist.
-                    false if version == Version::New => not_yet.push(call),
-                    false => {}
+                let own = version_of(method);
+                let outcome = |at| (of_call(own, offered(offers, at, method)), works(known, at, method));
+                for (caller, (why, worked)) in merged(places(service).map(|at| (at.caller(), outcome(at)))) {
+                    let call = Refused { method: name.clone(), caller, caller_version: version, why };
+                    match (why, worked) {
+                        (Compatibility::Works, _) => {}
+                        (_, true) => broken.push(call),
+                        // It never worked, or did not exist.
+                        (_, false) if version == Version::New => not_yet.push(call),
+                        (_, false) => {}
+                    }
                 }
             }
         }
@@ -31,11 +33,47 @@ pub(super) fn refused(old: &Description, new: &Description) -> (Vec<Refused>, Ve
     (broken, not_yet)
 }
 
-/// Whether two sides of this version can make the call.
-fn works(version: &Description, service: &Service, method: &Method) -> bool {
-    let known = version.service(&service.name).and_then(|service| service.method(&method.name));
+/// Where a caller finds a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    /// This side, which is one of the two, offers it at once.
+    Root(Side),
+    /// An object is of it; this side has objects of it.
+    Object(Side),
+}
+
+impl At {
+    fn caller(self) -> Side {
+        match self {
+            At::Root(Side::Server) | At::Object(Side::Server) => Side::Client,
+            At::Root(Side::Client) | At::Object(Side::Client) => Side::Server,
+            At::Root(Side::Both) | At::Object(Side::Both) => Side::Both,
+        }
+    }
+}
+
+fn places(service: &Service) -> impl Iterator<Item = At> {
+    let roots = [Side::Server, Side::Client].into_iter().filter(|side| service.is_offered_by(*side)).map(At::Root);
+    roots.chain((!service.is_root).then_some(At::Object(service.implemented_by)))
+}
+
+/// What becomes of both sides' calls, as one if it is the same.
+fn merged<T: PartialEq>(calls: impl Iterator<Item = (Side, T)>) -> Vec<(Side, T)> {
+    let mut calls: Vec<_> = calls.collect();
+    if let [(caller, one), (_, other)] = &mut calls[..]
+        && one == other
+    {
+        *caller = Side::Both;
+        calls.truncate(1);
+    }
+    calls
+}
+
+/// Whether two sides that have the service like this can make the call.
+fn works(service: Option<&Service>, at: At, method: &Method) -> bool {
+    let known = service.and_then(|service| service.method(&method.name));
     known.is_some_and(|method| {
-        of_call(version_of(method), offered(version, service, method)) == Compatibility::Works
+        of_call(version_of(method), offered(service, at, method)) == Compatibility::Works
     })
 }
 
@@ -45,19 +83,12 @@ fn version_of(method: &Method) -> MethodVersion {
     MethodVersion { fingerprint, is_callable: method.problems.is_empty() }
 }
 
-/// What this version offers to a caller who has the service as it is there.
-fn offered(version: &Description, service: &Service, method: &Method) -> Offered {
-    let Some(offered) = version.service(&service.name).filter(|offered| offered.is_root || !service.is_root)
-    else {
-        return Offered::NoService;
+/// What a side that has the service like this offers to a caller who looks for it there.
+fn offered(service: Option<&Service>, at: At, method: &Method) -> Offered {
+    let is_there = |service: &&Service| match at {
+        At::Root(side) => service.is_offered_by(side),
+        At::Object(_) => true,
     };
-    offered.method(&method.name).map_or(Offered::NoMethod, |method| Offered::Method(version_of(method)))
-}
-
-fn other(side: Side) -> Side {
-    match side {
-        Side::Server => Side::Client,
-        Side::Client => Side::Server,
-        Side::Both => Side::Both,
-    }
+    let Some(service) = service.filter(is_there) else { return Offered::NoService };
+    service.method(&method.name).map_or(Offered::NoMethod, |method| Offered::Method(version_of(method)))
 }

@@ -77,6 +77,11 @@ impl Changes {
             }
             _ => {}
         }
+        if let (Some(was), Some(is)) = (old.offered_by(), new.offered_by())
+            && was != is
+        {
+            self.add(place(), format!("connections of {} offered it, and those of {} do", side(was), side(is)));
+        }
         if old.implemented_by != new.implemented_by {
             let [old, new] = [old.implemented_by, new.implemented_by].map(side);
             self.add(place(), format!("it was implemented by {old} and is by {new}"));

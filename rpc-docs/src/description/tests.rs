@@ -13,6 +13,7 @@ fn description() -> Description {
             docs: String::new(),
             implemented_by: Side::Server,
             is_root: true,
+            offered_by: None,
             ordered: false,
             methods: vec![Method {
                 name: "m".into(),

@@ -36,7 +36,7 @@ impl<'a> Routes<'a> {
         let roots = description
             .services
             .iter()
-            .filter(|service| service.is_root && service.implemented_by != Side::Client);
+            .filter(|service| service.is_offered_by(Side::Server));
         let mut routes: BTreeMap<&str, Route<'_>> =
             roots.map(|service| (&*service.name, Route { depth: 0, last: None })).collect();
         let mut queue: VecDeque<(&str, usize)> = description

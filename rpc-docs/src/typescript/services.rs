@@ -51,7 +51,7 @@ impl<'a> Declarations<'a> {
     fn roots(&self, out: &mut String) {
         out.push_str("\n/** The services that a connection offers, by their names on the wire. */\nexport interface Services {\n");
         let services = self.forms.description.services.iter();
-        for service in services.filter(|service| service.is_root && service.implemented_by != Side::Client) {
+        for service in services.filter(|service| service.is_offered_by(Side::Server)) {
             let name = self.forms.names.service(&service.name).unwrap_or("unknown");
             out.push_str(&format!("  readonly {}: {name};\n", property(&service.name)));
         }

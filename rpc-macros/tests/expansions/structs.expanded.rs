@@ -152,7 +152,7 @@ impl facade::rpc::__private::Declared for Pair {
             facade::rpc::__private::Declaration {
                 name: "Pair",
                 docs: &[],
-                remarks: &[],
+                remarks: &[(2usize, facade::rpc::__private::Remark::RustName("2"))],
                 parts: facade::rpc::__private::DeclaredParts::Fields(
                     &[
                         facade::rpc::__private::DeclaredField {

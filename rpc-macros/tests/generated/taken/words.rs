@@ -53,6 +53,7 @@ take! {
     Remark
     Reply
     Result
+    RustName
     Send
     Serialize
     Serializer
