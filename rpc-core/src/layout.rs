@@ -14,6 +14,7 @@ use std::{
     sync::Arc,
 };
 
+use rustc_hash::FxHashMap;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{descriptor::ServiceDescriptor, path::Step};
@@ -54,6 +55,10 @@ struct Graph {
     nodes: Vec<Node<usize>>,
     /// Which types the first nodes are, if they were traced.
     types: Vec<Option<RustType>>,
+    /// The types that were asked for as parts of nodes, by node and the part's place among them.
+    asked: FxHashMap<(usize, usize), RustType>,
+    /// The outermost type.
+    whole: Option<RustType>,
     fingerprints: Fingerprints,
     /// How values of the outermost type are written otherwise than read.
     differences: Vec<String>,
@@ -274,11 +279,13 @@ impl Layout {
     }
 
     fn from(traced: trace::Traced) -> Self {
-        let trace::Traced { nodes, root, types, differences, is_written } = traced;
+        let trace::Traced { nodes, root, types, asked, whole, differences, is_written } = traced;
         let fingerprints = Fingerprints::default();
         let graph = Graph {
             nodes,
             types,
+            asked,
+            whole,
             fingerprints,
             differences,
             is_written,
@@ -307,6 +314,17 @@ impl Layout {
     /// The Rust type that a node of [`nodes`](Self::nodes) was traced of, if that is known.
     pub fn rust_type(&self, node: usize) -> Option<RustType> {
         self.graph.types.get(node).copied().flatten()
+    }
+
+    /// The Rust type of a part of a node of [`nodes`](Self::nodes), by its place among all parts of the node, as it was
+    /// written: a type may read itself as another. Where nobody said it, as in an `Option` or a newtype, none.
+    pub fn part_type(&self, node: usize, place: usize) -> Option<RustType> {
+        self.graph.asked.get(&(node, place)).copied()
+    }
+
+    /// The Rust type of which it is the layout, if it was traced.
+    pub fn whole_type(&self) -> Option<RustType> {
+        self.graph.whole.filter(|_| self.root == self.graph.outermost)
     }
 
     /// The layout of the part that a path selects, or `None` if the path does not fit.
@@ -364,7 +382,7 @@ impl Layout {
             if matches!(node, Node::Leaf(Leaf::Object(_)) | Node::Stream(..)) {
                 return true;
             }
-            open.extend(node.parts().into_iter().map(|(part, _)| part));
+            open.extend(node.parts());
         }
         false
     }
@@ -408,7 +426,7 @@ impl Layout {
                 }
                 _ => {}
             }
-            let mut parts = node.parts();
+            let mut parts = node.named_parts();
             parts.reverse();
             open.extend(parts.into_iter().map(|(part, name)| (part, place.clone() + &name)));
         }
@@ -435,6 +453,25 @@ impl fmt::Debug for Layout {
 }
 
 impl<L> Node<L> {
+    /// All parts right below, in order: the fields of an enum's variants follow each other.
+    pub fn parts(&self) -> Vec<&L> {
+        match self {
+            Node::Leaf(_)
+            | Node::Opaque { .. }
+            | Node::Unsupported { .. }
+            | Node::Uninhabited
+            | Node::Unreached(_) => Vec::new(),
+            Node::Newtype { inner, .. } | Node::Optional(inner) => vec![inner],
+            Node::Seq(element) | Node::Array(element, _) => vec![element],
+            Node::Map(one, other) | Node::Stream(one, other) => vec![one, other],
+            Node::Product { fields, .. } => fields.iter().map(|field| &field.layout).collect(),
+            Node::Enum { variants, .. } => {
+                let fields = variants.iter().flat_map(|variant| variant.fields.iter().flatten());
+                fields.map(|field| &field.layout).collect()
+            }
+        }
+    }
+
     fn map<M>(&self, mut to: impl FnMut(&L) -> M) -> Node<M> {
         fn fields<L, M>(fields: &[Field<L>], to: &mut impl FnMut(&L) -> M) -> Vec<Field<M>> {
             fields.iter().map(|field| Field { name: field.name, layout: to(&field.layout) }).collect()
@@ -486,29 +523,8 @@ impl Node<usize> {
         }
     }
 
-    /// The nodes right below.
-    fn part_nodes(&self) -> Vec<usize> {
-        let mut parts = Vec::new();
-        match self {
-            Node::Leaf(_)
-            | Node::Opaque { .. }
-            | Node::Unsupported { .. }
-            | Node::Uninhabited
-            | Node::Unreached(_) => {}
-            Node::Newtype { inner, .. } | Node::Optional(inner) => parts.push(*inner),
-            Node::Seq(element) | Node::Array(element, _) => parts.push(*element),
-            Node::Map(one, other) | Node::Stream(one, other) => parts.extend([*one, *other]),
-            Node::Product { fields, .. } => parts.extend(fields.iter().map(|field| field.layout)),
-            Node::Enum { variants, .. } => {
-                let fields = variants.iter().flat_map(|variant| variant.fields.iter().flatten());
-                parts.extend(fields.map(|field| field.layout));
-            }
-        }
-        parts
-    }
-
     /// The nodes right below, each with what leads to it, written as in Rust.
-    fn parts(&self) -> Vec<(usize, String)> {
+    fn named_parts(&self) -> Vec<(usize, String)> {
         fn named(fields: &[Field<usize>], prefix: &str) -> Vec<(usize, String)> {
             fields
                 .iter()

@@ -220,7 +220,13 @@ fn whole_row(data: &Data) -> Option<Vec<&Type>> {
         let options = SerdeOptions::read(&field.attrs);
         !options.is_skipped() && !options.is_opaque()
     };
-    let is_row = fields.unnamed.len() > 1 && fields.unnamed.iter().all(is_plain);
+    // Of a newtype it says what is wrapped, which its own reader does not, and the names of plain types do.
+    let is_told = match fields.unnamed.len() {
+        0 => false,
+        1 => fields.unnamed.iter().all(|only| !self::is_plain(&only.ty)),
+        _ => true,
+    };
+    let is_row = is_told && fields.unnamed.iter().all(is_plain);
     is_row.then(|| fields.unnamed.iter().map(|field| &field.ty).collect())
 }
 

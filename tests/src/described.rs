@@ -72,6 +72,20 @@ trait Foreign {
     async fn ordered(&self, value: indexmap::IndexMap<String, uuid::Uuid>);
     async fn all(&self, value: All);
     async fn value(&self, value: serde_json::Number);
+    async fn since(&self, value: Option<chrono::DateTime<chrono::Utc>>) -> Option<SystemTime>;
+    async fn stamp(&self, value: Stamped) -> Vec<SystemTime>;
+}
+
+/// When something happened.
+#[data]
+struct Stamp(chrono::DateTime<chrono::Utc>);
+
+#[data]
+struct Stamped {
+    at: SystemTime,
+    took: Duration,
+    stamp: Stamp,
+    local: Option<Box<chrono::DateTime<chrono::Utc>>>,
 }
 
 fn describe() -> Description {
@@ -179,6 +193,10 @@ fn foreign_types_look_as_they_are_described() {
     check("duration", Duration::from_millis(1_500));
     check("nonzero", NonZeroU8::MIN);
     check("path", std::path::PathBuf::from("/tmp"));
+    check("since", Some(chrono::DateTime::UNIX_EPOCH));
+    let stamp = Stamp(chrono::DateTime::UNIX_EPOCH);
+    let (at, took) = (SystemTime::UNIX_EPOCH, Duration::from_secs(1));
+    check("stamp", Stamped { at, took, stamp, local: None });
     check("ordered", indexmap::IndexMap::from([("a".to_owned(), uuid::Uuid::nil())]));
 }
 
@@ -222,4 +240,27 @@ fn foreign_types_are_called_by_their_names() {
     assert_eq!(text("SocketAddr").0, Some(Type::String));
     assert_eq!(text("DateTime<Utc>"), (None, opaque(Type::String)));
     assert_eq!(text("NonZero<u8>"), (None, opaque(Type::U8)));
+}
+
+#[test]
+fn a_type_that_reads_itself_as_another_is_called_as_it_is_written() {
+    let description = describe();
+    let named = |name: &str| Type::Ref(name.into());
+    let method = |name: &str| description.service("Foreign").unwrap().method(name).unwrap();
+    let utc = || named("DateTime<Utc>");
+    assert_eq!(method("date").arguments[0].value.ty, utc());
+    assert_eq!(method("since").arguments[0].value.ty, Type::Option(utc().into()));
+    assert_eq!(method("since").result.ty, Type::Option(named("SystemTime").into()));
+    assert_eq!(method("stamp").result.ty, Type::List(named("SystemTime").into()));
+    assert_eq!(method("duration").result.ty, named("SystemTime"));
+    assert_eq!(description.definition("Stamp").unwrap().shape, Shape::Newtype(utc()));
+    let Shape::Struct(fields) = &description.definition("Stamped").unwrap().shape else { panic!("a struct") };
+    let types: Vec<Type> = fields.iter().map(|field| field.ty.clone()).collect();
+    assert_eq!(types, [named("SystemTime"), named("Duration"), named("Stamp"), Type::Option(utc().into())]);
+    let field = |name: &str| match &description.definition(name).unwrap().shape {
+        Shape::Struct(fields) => fields[0].name.clone(),
+        other => panic!("{name} is {other:?}"),
+    };
+    assert_eq!((field("SystemTime"), field("Duration")), ("secs_since_epoch".into(), "secs".into()));
+    assert!(description.types.iter().all(|ty| !ty.name.contains("Fixed")), "nobody wrote it");
 }

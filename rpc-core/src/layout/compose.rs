@@ -6,6 +6,8 @@
 
 use std::sync::{Arc, OnceLock};
 
+use rustc_hash::FxHashMap;
+
 use super::{Field, Fingerprints, Graph, Layout, Leaf, Node, Variant};
 use crate::{error::ElementError, never::Never};
 
@@ -106,7 +108,7 @@ impl Layout {
         let mut next = 0;
         while let Some(node) = order.get(next).copied() {
             next += 1;
-            for part in self.graph.nodes[node].part_nodes() {
+            for part in self.graph.nodes[node].parts().into_iter().copied() {
                 if place[part].is_none() {
                     place[part] = Some(shift + order.len());
                     order.push(part);
@@ -127,6 +129,8 @@ impl Layout {
         let graph = Graph {
             nodes,
             types: Vec::new(),
+            asked: FxHashMap::default(),
+            whole: None,
             fingerprints: Fingerprints::default(),
             differences: Vec::new(),
             is_written: false,

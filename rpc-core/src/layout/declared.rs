@@ -16,7 +16,7 @@ use std::{
 use rustc_hash::FxHashMap;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Field, Layout, Node, Variant, is_among, trace::Traced};
+use super::{Field, Layout, Node, RustType, Variant, is_among, trace::Traced};
 
 /// What a struct or enum is declared to be: only what travels, in the order in which it does.
 #[derive(Debug, Clone, Copy)]
@@ -155,6 +155,12 @@ impl Declarations {
         self.declared.get(&ty)
     }
 
+    /// What a newtype wraps, if its declaration says it.
+    pub fn wrapped(&self, ty: TypeId) -> Option<RustType> {
+        let [Some(only)] = self.rows.get(&ty)?[..] else { return None };
+        Some(RustType { id: only.ty, name: only.name })
+    }
+
     /// Adds a type that travels, if it does.
     pub fn element(&mut self, element: Option<Element>) {
         let is_known = |new: &Element| self.elements.iter().any(|known| known.ty == new.ty);
@@ -231,6 +237,7 @@ impl Layout {
         let mut nodes = self.graph.nodes.clone();
         let mut types = self.graph.types.clone();
         let mut differences = self.graph.differences.clone();
+        let mut asked = self.graph.asked.clone();
         // Each type is traced once, so that a recursive one leads back to itself.
         let mut traced: FxHashMap<TypeId, usize> = FxHashMap::default();
         let mut node = 0;
@@ -250,6 +257,8 @@ impl Layout {
                     types.resize(at, None);
                     types.extend_from_slice(&element.graph.types);
                     differences.extend(element.graph.differences.iter().cloned());
+                    let parts = element.graph.asked.iter();
+                    asked.extend(parts.map(|((node, place), ty)| ((node + at, *place), *ty)));
                     at + element.root
                 });
                 if let Node::Product { fields, .. } = &mut nodes[node] {
@@ -262,7 +271,8 @@ impl Layout {
             return self;
         }
         let is_written = self.graph.is_written;
-        Layout::from(Traced { nodes, root: self.root, types, differences, is_written })
+        let whole = self.graph.whole;
+        Layout::from(Traced { nodes, root: self.root, types, asked, whole, differences, is_written })
     }
 
     /// How types named in it are written otherwise than read, if values of some part could not be made up to see it there.

@@ -861,7 +861,7 @@ fn leads_back(nodes: &[Node<usize>], start: usize) -> bool {
     let mut seen = vec![false; nodes.len()];
     let mut open = vec![start];
     while let Some(node) = open.pop() {
-        for part in nodes[node].part_nodes() {
+        for part in nodes[node].parts().into_iter().copied() {
             if part == start {
                 return true;
             }
@@ -887,7 +887,7 @@ fn recursive_parts_are_found_in_one_pass_as_one_by_one() {
         let mut open = vec![count - 1];
         while let Some(node) = open.pop() {
             if !std::mem::replace(&mut reached[node], true) {
-                open.extend(nodes[node].part_nodes());
+                open.extend(nodes[node].parts());
             }
         }
         for node in (0..count).filter(|node| reached[*node]) {

@@ -38,7 +38,7 @@ pub(super) fn recursive(nodes: &[Node<usize>], root: usize) -> Vec<bool> {
             met[node] = Some(Met { first: count, back_to: count, is_open: true });
             count += 1;
             open.push(node);
-            let parts = nodes[node].part_nodes();
+            let parts = nodes[node].parts().into_iter().copied().collect::<Vec<_>>();
             recursive[node] |= parts.contains(&node);
             way.push((node, parts));
         }

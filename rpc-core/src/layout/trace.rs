@@ -54,6 +54,10 @@ pub(super) struct Traced {
     pub(super) root: usize,
     /// Which types the first nodes are.
     pub(super) types: Vec<Option<RustType>>,
+    /// The types that were asked for as parts of nodes, by node and the part's place among them.
+    pub(super) asked: FxHashMap<(usize, usize), RustType>,
+    /// The type as a whole.
+    pub(super) whole: Option<RustType>,
     /// How what is written differs from what is read.
     pub(super) differences: Vec<String>,
     /// Values of all parts could be made up, to be written and compared.
@@ -93,7 +97,15 @@ pub(super) fn trace_exchanged<T: Serialize + DeserializeOwned>(written: &'static
     if tracer.is_unwritten && differences.is_empty() {
         differences.push(format!("what is written was not all compared: {}", tracer.out_of_bounds()));
     }
-    Traced { nodes, root: node_of[root], types: tracer.types::<T>(root), differences, is_written }
+    Traced {
+        nodes,
+        root: node_of[root],
+        types: tracer.types::<T>(root),
+        asked: tracer.asked(),
+        whole: Some(RustType::of::<T>()),
+        differences,
+        is_written,
+    }
 }
 
 /// What is asked of a type by name, to tell its names from aliases.
@@ -349,8 +361,34 @@ impl Tracer {
     /// What was traced, where nothing was written.
     fn read<T>(&self, root: SlotId) -> Traced {
         let (nodes, node_of) = self.to_nodes();
-        let (types, differences) = (self.types::<T>(root), Vec::new());
-        Traced { nodes, root: node_of[root], types, differences, is_written: false }
+        Traced {
+            nodes,
+            root: node_of[root],
+            types: self.types::<T>(root),
+            asked: self.asked(),
+            whole: Some(RustType::of::<T>()),
+            differences: Vec::new(),
+            is_written: false,
+        }
+    }
+
+    /// The types that were asked for as parts of shapes, in the order in which a node has its parts.
+    fn asked(&self) -> FxHashMap<(usize, usize), RustType> {
+        let of_shape = |(id, shape): (ShapeId, &Shape)| {
+            let groups = match shape.kind {
+                Kind::Enum => &shape.groups[..self.variant_count(id)],
+                _ => &shape.groups[..],
+            };
+            let is_read = |group: &&Group| group.state != GroupState::Refused;
+            let slots = groups.iter().filter(is_read).flat_map(|group| group.known().iter().copied());
+            slots
+                .map(|slot| self.grammar.slots[slot].asked)
+                .enumerate()
+                .map(|(place, ty)| (id, place, ty))
+                .collect::<Vec<_>>()
+        };
+        let parts = self.grammar.shapes.iter().enumerate().flat_map(of_shape);
+        parts.filter_map(|(id, place, ty)| Some(((id, place), ty?))).collect()
     }
 
     /// Which types the nodes are.

@@ -6,19 +6,24 @@
 use std::{any::TypeId, collections::BTreeSet};
 
 use rpc_core::{
-    Layout, Leaf, Node, RustType, ServiceDescriptor, ValueDescriptor,
+    Layout, Leaf, Node, ServiceDescriptor, ValueDescriptor,
     declared::{Declaration, Declarations, DeclaredField, DeclaredParts, DeclaredVariant},
 };
 use rustc_hash::FxHashMap;
 
 use crate::description::{Content, Field, Shape, Type, TypeDefinition, Value, Variant};
 
+mod asked;
 mod naming;
+
+use asked::Asked;
 
 /// The types found so far.
 pub(super) struct Types<'a> {
     definitions: Vec<TypeDefinition>,
     known: FxHashMap<Identity, String>,
+    /// Identities of types by their paths, as far as they were met.
+    ids: FxHashMap<&'static str, TypeId>,
     /// Those of which nothing was found out yet: another layout may get to them.
     unknown: BTreeSet<String>,
     names: BTreeSet<String>,
@@ -44,8 +49,8 @@ enum Identity {
 struct Reading<'l> {
     layout: &'l Layout,
     nodes: &'l [Node<usize>],
-    /// Types without a declaration that were defined of it: they may look otherwise in JSON.
-    foreign: Vec<(TypeId, String)>,
+    /// Types without a declaration that were defined of it, by their paths: they may look otherwise in JSON.
+    foreign: Vec<(&'static str, String)>,
 }
 
 /// The declared fields of a struct or variant.
@@ -62,6 +67,7 @@ impl<'a> Types<'a> {
         Self {
             definitions: Vec::new(),
             known: FxHashMap::default(),
+            ids: FxHashMap::default(),
             unknown: BTreeSet::new(),
             names: BTreeSet::new(),
             services: Vec::new(),
@@ -75,7 +81,7 @@ impl<'a> Types<'a> {
     pub(super) fn value(&mut self, value: &ValueDescriptor, layout: &Layout) -> Value {
         let (nodes, root) = layout.nodes();
         let mut reading = Reading { layout, nodes, foreign: Vec::new() };
-        let ty = self.read(&mut reading, root);
+        let ty = self.read(&mut reading, root, layout.whole_type().and_then(Asked::of));
         self.find_text_forms(&reading.foreign, value);
         Value { ty, rust: value.type_name.into() }
     }
@@ -91,15 +97,16 @@ impl<'a> Types<'a> {
         (self.definitions, self.spellings)
     }
 
-    fn read(&mut self, reading: &mut Reading<'_>, node: usize) -> Type {
+    /// The type of a node, which was asked for so.
+    fn read(&mut self, reading: &mut Reading<'_>, node: usize, asked: Option<Asked>) -> Type {
         let boxed = |ty| Box::new(ty);
-        let rust = reading.layout.rust_type(node).filter(|rust| naming::is_nameable(rust.name));
+        let rust = asked::of_node(reading.layout, node, asked);
         match &reading.nodes[node] {
             Node::Leaf(Leaf::Object(service)) => {
                 self.services.push(service.0);
                 Type::Object(service.0.name.into())
             }
-            Node::Leaf(leaf) => match rust.filter(|rust| !naming::is_primitive(rust.name)) {
+            Node::Leaf(leaf) => match rust.filter(|rust| !naming::is_primitive(rust.path)) {
                 Some(_) => self.define(reading, node, rust, ""),
                 None => primitive(*leaf),
             },
@@ -116,34 +123,37 @@ impl<'a> Types<'a> {
                 Some(_) => self.define(reading, node, rust, ""),
                 None => Type::Unknown("it has no values".into()),
             },
-            Node::Optional(inner) => Type::Option(boxed(self.read(reading, *inner))),
-            Node::Seq(element) => {
-                let name = reading.layout.rust_type(node).and_then(|rust| naming::collection(rust.name));
-                let element = boxed(self.read(reading, *element));
+            Node::Optional(_) => Type::Option(boxed(self.part(reading, (node, 0), rust))),
+            Node::Seq(_) => {
+                let name = rust.and_then(|rust| naming::collection(rust.path));
+                let element = boxed(self.part(reading, (node, 0), rust));
                 match name {
                     Some(name) => Type::Collection { name, element },
                     None => Type::List(element),
                 }
             }
-            Node::Map(key, value) => {
-                Type::Map { key: boxed(self.read(reading, *key)), value: boxed(self.read(reading, *value)) }
+            Node::Map(..) => {
+                let key = boxed(self.part(reading, (node, 0), rust));
+                Type::Map { key, value: boxed(self.part(reading, (node, 1), rust)) }
             }
-            Node::Array(element, len) => {
-                Type::Array { element: boxed(self.read(reading, *element)), len: *len }
+            Node::Array(_, len) => {
+                Type::Array { element: boxed(self.part(reading, (node, 0), rust)), len: *len }
             }
-            Node::Stream(item, error) => {
-                let item = boxed(self.read(reading, *item));
-                Type::Stream { item, error: self.read_stream_error(reading, *error) }
+            Node::Stream(_, error) => {
+                let item = boxed(self.part(reading, (node, 0), rust));
+                let error = (!has_no_values(&reading.nodes[*error]))
+                    .then(|| boxed(self.part(reading, (node, 1), rust)));
+                Type::Stream { item, error }
             }
-            Node::Newtype { name, inner } => match (rust, *name) {
-                (None, "") => self.read(reading, *inner),
+            Node::Newtype { name, .. } => match (rust, *name) {
+                (None, "") => self.part(reading, (node, 0), rust),
                 (rust, name) => self.define(reading, node, rust, name),
             },
             Node::Product { name: "", fields } => {
                 let mut elements: Vec<Type> =
-                    fields.iter().map(|field| self.read(reading, field.layout)).collect();
+                    (0..fields.len()).map(|place| self.part(reading, (node, place), rust)).collect();
                 // A short array is traced as a tuple.
-                let is_array = reading.layout.rust_type(node).is_some_and(|rust| rust.name.starts_with('['));
+                let is_array = rust.is_some_and(|rust| rust.path.starts_with('['));
                 match (elements.len(), elements.pop()) {
                     (len, Some(last)) if is_array => Type::Array { element: boxed(last), len },
                     (_, last) => Type::Tuple(elements.into_iter().chain(last).collect()),
@@ -152,13 +162,13 @@ impl<'a> Types<'a> {
             Node::Product { name, .. } => self.define(reading, node, rust, name),
             Node::Enum { name, variants } => match &variants[..] {
                 [ok, error] if *name == "Result" && (ok.name, error.name) == ("Ok", "Err") => {
-                    let part =
-                        |variant: &rpc_core::Variant<usize>| Some(variant.fields.as_ref()?.first()?.layout);
-                    let mut read = |variant| match part(variant) {
-                        Some(part) => self.read(reading, part),
-                        None => Type::Unknown("it has no values".into()),
+                    let fields =
+                        |variant: &rpc_core::Variant<usize>| variant.fields.as_ref().map_or(0, Vec::len);
+                    let mut read = |variant, place| match fields(variant) {
+                        0 => Type::Unknown("it has no values".into()),
+                        _ => self.part(reading, (node, place), rust),
                     };
-                    Type::Result { ok: boxed(read(ok)), error: boxed(read(error)) }
+                    Type::Result { ok: boxed(read(ok, 0)), error: boxed(read(error, fields(ok))) }
                 }
                 _ => self.define(reading, node, rust, name),
             },
@@ -166,20 +176,26 @@ impl<'a> Types<'a> {
         }
     }
 
-    /// Nothing ends a stream whose error has no values, or that has none.
-    fn read_stream_error(&mut self, reading: &mut Reading<'_>, error: usize) -> Option<Box<Type>> {
-        match &reading.nodes[error] {
-            Node::Leaf(Leaf::Unit) | Node::Uninhabited => None,
-            Node::Enum { variants, .. } if variants.is_empty() => None,
-            _ => Some(Box::new(self.read(reading, error))),
+    /// The type of a part of a node.
+    fn part(
+        &mut self,
+        reading: &mut Reading<'_>,
+        (node, place): (usize, usize),
+        asked: Option<Asked>,
+    ) -> Type {
+        let part = asked::of_part(reading.layout, &self.declarations, (node, place), asked);
+        let parts = reading.nodes[node].parts();
+        match parts.get(place) {
+            Some(node) => self.read(reading, **node, part),
+            None => Type::Unknown("it has no values".into()),
         }
     }
 
     /// A reference to the type of this node, which is defined if it is new.
-    fn define(&mut self, reading: &mut Reading<'_>, node: usize, rust: Option<RustType>, name: &str) -> Type {
-        let identity = rust.map_or_else(|| Identity::Name(name.into()), |rust| Identity::Type(rust.id));
+    fn define(&mut self, reading: &mut Reading<'_>, node: usize, rust: Option<Asked>, name: &str) -> Type {
+        let identity = self.identity(rust, name);
         let is_reached = !matches!(reading.nodes[node], Node::Unreached(_));
-        let path = rust.map_or(name, |rust| rust.name);
+        let path = rust.map_or(name, |rust| rust.path);
         let name = match self.known.get(&identity) {
             Some(known) if !(is_reached && self.unknown.remove(known)) => return Type::Ref(known.clone()),
             Some(known) => {
@@ -192,9 +208,9 @@ impl<'a> Types<'a> {
         if !is_reached {
             self.unknown.insert(name.clone());
         }
-        let declaration = rust.and_then(|rust| self.declarations.of(rust.id).copied());
+        let declaration = rust.and_then(|rust| self.declarations.of(rust.id?).copied());
         if let (None, Some(rust)) = (declaration, rust) {
-            reading.foreign.push((rust.id, name.clone()));
+            reading.foreign.push((rust.path, name.clone()));
         }
         if let Some(declaration) = &declaration
             && let DeclaredParts::Fields(fields) = declaration.parts
@@ -202,9 +218,9 @@ impl<'a> Types<'a> {
             let spelled = (0..fields.len()).map(|index| declaration.about(index + 1).spelled);
             self.spellings.insert(name.clone(), spelled.collect());
         }
-        let shape = self.shape(reading, node, declaration.as_ref());
+        let shape = self.shape(reading, node, rust, declaration.as_ref());
         let about = declaration.map(|declaration| declaration.about(0)).unwrap_or_default();
-        let schema = rust.and_then(|rust| self.schemas.iter().find(|(ty, _)| *ty == rust.id));
+        let schema = rust.and_then(|rust| self.schemas.iter().find(|(ty, _)| Some(*ty) == rust.id));
         self.definitions.push(TypeDefinition {
             name: name.clone(),
             path: path.into(),
@@ -218,20 +234,42 @@ impl<'a> Types<'a> {
         Type::Ref(name)
     }
 
-    fn shape(&mut self, reading: &mut Reading<'_>, node: usize, declaration: Option<&Declaration>) -> Shape {
+    /// A type is known by its identity, or by its path while that is not known.
+    fn identity(&mut self, rust: Option<Asked>, name: &str) -> Identity {
+        let Some(Asked { path, id }) = rust else { return Identity::Name(name.into()) };
+        match id.or_else(|| self.ids.get(path).copied()) {
+            None => Identity::Name(path.into()),
+            Some(id) => {
+                if self.ids.insert(path, id).is_none()
+                    && let Some(known) = self.known.get(&Identity::Name(path.into())).cloned()
+                {
+                    self.known.insert(Identity::Type(id), known);
+                }
+                Identity::Type(id)
+            }
+        }
+    }
+
+    fn shape(
+        &mut self,
+        reading: &mut Reading<'_>,
+        node: usize,
+        rust: Option<Asked>,
+        declaration: Option<&Declaration>,
+    ) -> Shape {
         match &reading.nodes[node] {
             Node::Leaf(Leaf::Unit) => Shape::Unit,
             Node::Leaf(leaf) => Shape::Opaque { reads: Some(primitive(*leaf)) },
             Node::Opaque { base, .. } => Shape::Opaque { reads: base.map(primitive) },
             Node::Unsupported { reads } => Shape::Unknown(format!("it reads {reads}, which cannot travel")),
             Node::Unreached(part) => Shape::Unknown(part.why.clone()),
-            Node::Newtype { inner, .. } => Shape::Newtype(self.read(reading, *inner)),
+            Node::Newtype { .. } => Shape::Newtype(self.part(reading, (node, 0), rust)),
             Node::Product { fields, .. } => {
                 let declared = declaration.and_then(|declaration| match declaration.parts {
                     DeclaredParts::Fields(fields) => Some(Fields { declaration, first: 1, fields }),
                     _ => None,
                 });
-                match self.content(reading, fields, declared) {
+                match self.content(reading, (node, 0), fields, declared) {
                     Content::Newtype(only) => Shape::Tuple(vec![only]),
                     Content::Tuple(elements) => Shape::Tuple(elements),
                     Content::Struct(fields) => Shape::Struct(fields),
@@ -240,16 +278,23 @@ impl<'a> Types<'a> {
             }
             Node::Enum { variants, .. } if variants.is_empty() => Shape::Never,
             Node::Enum { variants, .. } => {
-                let variant = |(index, variant)| self.variant(reading, variant, index, declaration);
+                let mut place = 0;
+                let variant = |(index, variant): (usize, &rpc_core::Variant<usize>)| {
+                    let first = place;
+                    place += variant.fields.as_ref().map_or(0, Vec::len);
+                    self.variant(reading, (node, first), variant, index, declaration)
+                };
                 Shape::Enum(variants.iter().enumerate().map(variant).collect())
             }
             _ => Shape::Never,
         }
     }
 
+    /// A variant whose fields are parts of the node from this place on.
     fn variant(
         &mut self,
         reading: &mut Reading<'_>,
+        first: (usize, usize),
         traced: &rpc_core::Variant<usize>,
         index: usize,
         declaration: Option<&Declaration>,
@@ -266,7 +311,7 @@ impl<'a> Types<'a> {
             Some(Fields { declaration, first: part + 1, fields: variant.fields? })
         });
         let content = match &traced.fields {
-            Some(traced) => self.content(reading, traced, fields),
+            Some(traced) => self.content(reading, first, traced, fields),
             None => Content::Unreadable,
         };
         Variant {
@@ -284,6 +329,7 @@ impl<'a> Types<'a> {
     fn content(
         &mut self,
         reading: &mut Reading<'_>,
+        (node, first): (usize, usize),
         traced: &[rpc_core::Field<usize>],
         declared: Option<Fields<'_>>,
     ) -> Content {
@@ -291,61 +337,83 @@ impl<'a> Types<'a> {
         let declared = declared.filter(|declared| declared.fields.len() == traced.len());
         match traced {
             [] => Content::Unit,
-            [only] if only.name.is_empty() => Content::Newtype(self.read(reading, only.layout)),
-            [first, ..] if first.name.is_empty() => {
-                Content::Tuple(traced.iter().map(|field| self.read(reading, field.layout)).collect())
+            [only] if only.name.is_empty() => Content::Newtype(self.part(reading, (node, first), None)),
+            [unnamed, ..] if unnamed.name.is_empty() => {
+                let element = |index| self.part(reading, (node, first + index), None);
+                Content::Tuple((0..traced.len()).map(element).collect())
             }
             _ => {
-                let field = |(index, field)| self.field(reading, field, index, declared);
+                let field = |(index, field): (usize, &rpc_core::Field<usize>)| {
+                    let ty = self.part(reading, (node, first + index), None);
+                    field_of(ty, field, index, declared)
+                };
                 Content::Struct(traced.iter().enumerate().map(field).collect())
             }
         }
     }
 
-    fn field(
-        &mut self,
-        reading: &mut Reading<'_>,
-        traced: &rpc_core::Field<usize>,
-        index: usize,
-        declared: Option<Fields<'_>>,
-    ) -> Field {
-        let about = declared.map(|declared| declared.declaration.about(declared.first + index));
-        let about = about.unwrap_or_default();
-        let declared = declared.map(|declared| &declared.fields[index]);
-        Field {
-            name: declared.map_or(traced.name, |declared| declared.name).into(),
-            rust_name: about.rust_name.map(Into::into),
-            docs: about.docs.into(),
-            ty: self.read(reading, traced.layout),
-            has_default: declared.is_some_and(|declared| declared.has_default),
-            is_opaque: about.is_opaque,
-            aliases: owned(declared.map(|declared| declared.aliases)),
-            deprecated: about.deprecated.map(Into::into),
-        }
-    }
-
     /// Notes which of these types have another form in formats for people.
-    fn find_text_forms(&mut self, foreign: &[(TypeId, String)], value: &ValueDescriptor) {
+    fn find_text_forms(&mut self, foreign: &[(&'static str, String)], value: &ValueDescriptor) {
         if foreign.is_empty() {
             return;
         }
-        let layout = value.text_layout();
-        let (nodes, _) = layout.nodes();
-        for (ty, name) in foreign {
-            let node =
-                (0..nodes.len()).find(|node| layout.rust_type(*node).is_some_and(|rust| rust.id == *ty));
-            let text = match node.map(|node| &nodes[node]) {
-                Some(Node::Leaf(leaf) | Node::Opaque { base: Some(leaf), .. }) => primitive(*leaf),
-                _ => continue,
-            };
+        let forms = text_forms(&value.text_layout(), &self.declarations);
+        for (path, name) in foreign {
+            let Some(text) = forms.get(path) else { continue };
             let definition = self.definitions.iter_mut().find(|definition| definition.name == *name);
             if let Some(definition) = definition
                 && definition.shape != (Shape::Opaque { reads: Some(text.clone()) })
-                && !(definition.shape == Shape::Unit && text == Type::Unit)
+                && !(definition.shape == Shape::Unit && *text == Type::Unit)
             {
-                definition.json = Some(text);
+                definition.json = Some(text.clone());
             }
         }
+    }
+}
+
+/// What the types of a layout without parts read, by their paths.
+fn text_forms(layout: &Layout, declarations: &Declarations) -> FxHashMap<&'static str, Type> {
+    let (nodes, root) = layout.nodes();
+    let mut forms = FxHashMap::default();
+    let mut seen = BTreeSet::new();
+    let mut open = vec![(root, layout.whole_type().and_then(Asked::of))];
+    while let Some((node, asked)) = open.pop() {
+        let rust = asked::of_node(layout, node, asked);
+        if let (Node::Leaf(leaf) | Node::Opaque { base: Some(leaf), .. }, Some(rust)) = (&nodes[node], rust) {
+            forms.insert(rust.path, primitive(*leaf));
+        }
+        // One node can be there under several names, as a leaf is.
+        if seen.insert((node, rust.map(|rust| rust.path))) {
+            for (place, part) in nodes[node].parts().into_iter().enumerate() {
+                open.push((*part, asked::of_part(layout, declarations, (node, place), rust)));
+            }
+        }
+    }
+    forms
+}
+
+/// Nothing ends a stream whose error has no values, or that has none.
+fn has_no_values(error: &Node<usize>) -> bool {
+    match error {
+        Node::Leaf(Leaf::Unit) | Node::Uninhabited => true,
+        Node::Enum { variants, .. } => variants.is_empty(),
+        _ => false,
+    }
+}
+
+fn field_of(ty: Type, traced: &rpc_core::Field<usize>, index: usize, declared: Option<Fields<'_>>) -> Field {
+    let about = declared.map(|declared| declared.declaration.about(declared.first + index));
+    let about = about.unwrap_or_default();
+    let declared = declared.map(|declared| &declared.fields[index]);
+    Field {
+        name: declared.map_or(traced.name, |declared| declared.name).into(),
+        rust_name: about.rust_name.map(Into::into),
+        docs: about.docs.into(),
+        ty,
+        has_default: declared.is_some_and(|declared| declared.has_default),
+        is_opaque: about.is_opaque,
+        aliases: owned(declared.map(|declared| declared.aliases)),
+        deprecated: about.deprecated.map(Into::into),
     }
 }
 

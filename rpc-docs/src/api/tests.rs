@@ -379,7 +379,7 @@ mod behind_aliases {
         pub id: UserId,
     }
 
-    pub type People = Vec<Person>;
+    pub(super) type People = Vec<Person>;
 
     /// Has no values that could be made up.
     #[derive(Debug, serde::Serialize)]
@@ -397,7 +397,7 @@ mod behind_aliases {
         pub weight: u8,
     }
 
-    pub type Row = (Picky, Parcel);
+    pub(super) type Row = (Picky, Parcel);
 
     #[rpc]
     pub trait Register {
@@ -478,7 +478,7 @@ fn comments_are_read_as_rustdoc_reads_them() {
     assert_eq!(starred.docs, "Somebody\n\nwith a *block*:\n    code");
     let Shape::Struct(fields) = &starred.shape else { panic!("a struct") };
     let docs: Vec<_> = fields.iter().map(|field| &*field.docs).collect();
-    assert_eq!(docs, ["Without\n           stars.", "Far\n  in.", "Of a condition."]);
+    assert_eq!(docs, ["Without\n       stars.", "Far\n  in.", "Of a condition."]);
     assert_eq!(description.services[0].methods[0].docs, "Starred.");
 }
 
@@ -491,6 +491,7 @@ fn what_is_one_type_in_a_description_and_two_in_rust_does_not_fit() {
         count: usize,
     }
     #[data]
+    #[allow(dead_code, reason = "it does not travel")]
     struct Row(#[serde(skip)] u8, char, f32);
 
     type Seven = (i8, i8, i8, i8, i8, i8, i8);

@@ -40,6 +40,8 @@ pub(super) struct Slot {
     pub(super) value: Option<TypeId>,
     /// The same, or what was read here by a type that does not say so.
     pub(super) ty: Option<RustType>,
+    /// The type that was asked for here by a seed: exactly the one that somebody wrote.
+    pub(super) asked: Option<RustType>,
     /// A value was accepted here.
     accepted: bool,
     /// No value was accepted, out of all that were tried.
@@ -176,6 +178,7 @@ impl Grammar {
             content: Content::Unseen,
             value: None,
             ty: None,
+            asked: None,
             accepted: false,
             rejects: false,
             variation: 0,

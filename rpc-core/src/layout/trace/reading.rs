@@ -530,6 +530,7 @@ fn read_part<'de, S: DeserializeSeed<'de>>(
     seed: S,
 ) -> Result<S::Value, Ended> {
     let entry = &mut at.tracer.grammar.slots[slot];
+    entry.asked = entry.asked.or(Some(RustType::of::<S::Value>()));
     if entry.content == Content::Unseen {
         entry.value = Some(typeid::of::<S::Value>());
         entry.ty = Some(RustType::of::<S::Value>());

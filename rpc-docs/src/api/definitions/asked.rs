@@ -1,0 +1,68 @@
+//! Which Rust types the parts of a layout are, as they were written.
+//!
+//! A type may read itself as another: chrono's `DateTime<Utc>` reads one of a fixed offset, a `SystemTime` a duration. What was
+//! asked for says what somebody wrote: as a whole, as a field, as the argument of an `Option`, as what a newtype wraps.
+
+use std::any::TypeId;
+
+use rpc_core::{Layout, Node, RustType, declared::Declarations};
+
+use super::naming;
+
+/// A type as it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Asked {
+    /// Its path, without the pointers around it.
+    pub(super) path: &'static str,
+    /// Its identity, where it is known.
+    pub(super) id: Option<TypeId>,
+}
+
+impl Asked {
+    /// A type that was asked for. Derived code has types of its own, which nobody wrote.
+    pub(super) fn of(ty: RustType) -> Option<Self> {
+        let path = naming::without_pointers(ty.name);
+        // The identity is that of the pointer.
+        let id = (path.len() == ty.name.len()).then_some(ty.id);
+        naming::is_nameable(path).then_some(Self { path, id })
+    }
+
+    fn by_path(path: &'static str) -> Option<Self> {
+        let path = naming::without_pointers(path);
+        naming::is_nameable(path).then_some(Self { path, id: None })
+    }
+}
+
+/// The type of a node, if it was asked for so, or else by what reads it.
+pub(super) fn of_node(layout: &Layout, node: usize, asked: Option<Asked>) -> Option<Asked> {
+    let read = layout.rust_type(node).and_then(Asked::of);
+    match (asked, read) {
+        (Some(asked), Some(read)) if asked.path == read.path => {
+            Some(Asked { path: asked.path, id: read.id.or(asked.id) })
+        }
+        (Some(asked), _) => Some(asked),
+        (None, read) => read,
+    }
+}
+
+/// The type that was asked for as a part of a node.
+pub(super) fn of_part(
+    layout: &Layout,
+    declarations: &Declarations,
+    (node, place): (usize, usize),
+    asked: Option<Asked>,
+) -> Option<Asked> {
+    if let Some(part) = layout.part_type(node, place) {
+        return Asked::of(part);
+    }
+    let (nodes, _) = layout.nodes();
+    let own = of_node(layout, node, asked)?;
+    match &nodes[node] {
+        Node::Optional(_) => {
+            let inner = own.path.strip_prefix("core::option::Option<")?.strip_suffix('>')?;
+            Asked::by_path(inner)
+        }
+        Node::Newtype { .. } => Asked::of(declarations.wrapped(own.id?)?),
+        _ => None,
+    }
+}
