@@ -30,6 +30,11 @@ use crate::{
 };
 
 /// A generated client of a service: a typed remote object.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no client of a service",
+    label = "no client",
+    note = "name what `#[rpc]` made of the trait for its callers: `ChatClient` for `Chat`"
+)]
 pub trait ServiceClient: Sized + Clone + Send + Sync + 'static {
     /// What the service is, as data.
     fn descriptor() -> &'static ServiceDescriptor;

@@ -48,6 +48,9 @@ pub struct Api {
 
 impl Api {
     /// An API without services.
+    ///
+    /// The version is the API's own. It is a part of the description, so one that rises with each release of a crate is a
+    /// change each time.
     pub fn new(title: impl Into<String>, version: impl Into<String>) -> Self {
         Self {
             title: title.into(),

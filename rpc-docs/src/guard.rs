@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rpc_core::compatibility::Compatibility;
+
 use crate::{
     Api, Description, DescriptionError,
     compare::{Comparison, Verdict, compare},
@@ -65,10 +67,12 @@ pub enum GuardError {
         error: DescriptionError,
     },
     /// The API differs.
-    #[error("the API is not what {} says.\n\n{comparison}\n{}", path.display(), remedy(comparison))]
+    #[error("{}the API is not what {} says.\n\n{comparison}\n{}", not_written(*accept), path.display(), remedy(comparison))]
     Changed {
         /// Which file.
         path: PathBuf,
+        /// What would have been written.
+        accept: Accept,
         /// What differs.
         comparison: Comparison,
     },
@@ -80,12 +84,39 @@ pub enum GuardError {
     },
 }
 
+fn not_written(accept: Accept) -> String {
+    match accept {
+        Accept::Compatible => {
+            format!("nothing was written: {ACCEPT}=compatible accepts changes that break nobody.\n")
+        }
+        Accept::Nothing | Accept::Breaking => String::new(),
+    }
+}
+
+/// What can be done instead, by the reasons for which calls are refused.
 fn remedy(comparison: &Comparison) -> String {
+    let has = |reasons: &[Compatibility]| comparison.refused.iter().any(|call| reasons.contains(&call.why));
+    let mut remedies = Vec::new();
+    if has(&[Compatibility::UnknownMethod, Compatibility::UnknownService]) {
+        remedies.push(
+            "Keep what others call, mark it `#[deprecated]`, and remove it when nobody does any more. What was only renamed \
+             keeps its name on the wire with `#[rpc(name = \"…\")]`.",
+        );
+    }
+    if has(&[Compatibility::SchemaMismatch]) {
+        remedies.push(
+            "Add a method beside the old one, with types of its own, and deprecate that. A field or variant that was only \
+             renamed keeps its name on the wire with `#[serde(rename = \"…\")]`.",
+        );
+    }
+    let mut text = remedies.join("\n");
     match comparison.verdict() {
-        Verdict::Breaking => format!(
-            "Add a method beside the old one instead, and deprecate that. If it is meant, run this again with {ACCEPT}=breaking \
-             and check the file in."
-        ),
+        Verdict::Breaking => {
+            let accept =
+                format!("\nIf it is meant, run this again with {ACCEPT}=breaking and check the file in.");
+            text.push_str(&accept);
+            text
+        }
         Verdict::Compatible | Verdict::Unchanged => {
             format!("If it is meant, run this again with {ACCEPT}=compatible and check the file in.")
         }
@@ -131,7 +162,7 @@ pub fn check(path: impl AsRef<Path>, api: &Api, accept: Accept) -> Result<Checke
     match (is_accepted, comparison.verdict()) {
         (true, _) => write(path, &new).map(|()| Checked::Accepted(comparison)),
         (false, Verdict::Unchanged) => Err(GuardError::Stale { path: path.into() }),
-        (false, _) => Err(GuardError::Changed { path: path.into(), comparison }),
+        (false, _) => Err(GuardError::Changed { path: path.into(), accept, comparison }),
     }
 }
 
@@ -149,6 +180,7 @@ fn write(path: &Path, description: &Description) -> Result<(), GuardError> {
 /// # Panics
 /// If the variable has another value.
 #[doc(hidden)]
+#[track_caller]
 pub fn accepted_by_environment() -> Accept {
     match std::env::var(ACCEPT).as_deref() {
         Err(_) | Ok("") => Accept::Nothing,

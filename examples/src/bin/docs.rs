@@ -9,7 +9,8 @@ use rpc_docs::{
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let folder = env::args_os().nth(1).map_or_else(|| PathBuf::from("target/docs/chat"), PathBuf::from);
+    let target = || env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
+    let folder = env::args_os().nth(1).map_or_else(|| target().join("docs/chat"), PathBuf::from);
     let start = Instant::now();
     let description = examples::chat::docs::api().describe();
     let described = start.elapsed();

@@ -1,6 +1,6 @@
 //! A comparison in words.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use rpc_core::compatibility::Compatibility;
 
@@ -23,12 +23,8 @@ impl fmt::Display for Comparison {
             Verdict::Breaking => writeln!(f, "BREAKING: calls that worked are refused between old and new")?,
         }
         write_changes(f, &self.changes)?;
-        for version in [Version::Old, Version::New] {
-            for side in [Side::Client, Side::Server, Side::Both] {
-                let refused =
-                    self.refused.iter().filter(|call| (call.caller_version, call.caller) == (version, side));
-                write_refused(f, (version, side), &refused.collect::<Vec<_>>())?;
-            }
+        for side in [Side::Client, Side::Server, Side::Both] {
+            write_refused(f, side, &self.refused)?;
         }
         if let Some(first) = self.not_yet.first() {
             writeln!(
@@ -58,26 +54,42 @@ fn write_changes(f: &mut fmt::Formatter<'_>, changes: &[Change]) -> fmt::Result 
     Ok(())
 }
 
-fn write_refused(
-    f: &mut fmt::Formatter<'_>,
-    (version, side): (Version, Side),
-    refused: &[&Refused],
-) -> fmt::Result {
-    if refused.is_empty() {
-        return Ok(());
-    }
-    let (version, other_version) = match version {
-        Version::Old => ("Old", "new"),
-        Version::New => ("New", "old"),
-    };
-    let (side, other) = match side {
+/// The refused calls of one side, each method once: in which direction, and why.
+fn write_refused(f: &mut fmt::Formatter<'_>, side: Side, refused: &[Refused]) -> fmt::Result {
+    let (side_name, other) = match side {
         Side::Client => ("clients", "servers"),
         Side::Server => ("servers", "clients"),
         Side::Both => ("callers", "ones"),
     };
-    writeln!(f, "\n{version} {side} that call {other_version} {other} are refused:")?;
-    for call in refused {
-        writeln!(f, "  {}: {}", call.method, why(call.why))?;
+    let by = |version: Version| {
+        let of_version = move |call: &&Refused| (call.caller_version, call.caller) == (version, side);
+        refused.iter().filter(of_version)
+    };
+    let is_among = |call: &Refused, mut others: Box<dyn Iterator<Item = &Refused> + '_>| {
+        others.any(|other| (&other.method, other.why) == (&call.method, call.why))
+    };
+    let both = by(Version::Old).filter(|call| is_among(call, Box::new(by(Version::New))));
+    let old = by(Version::Old).filter(|call| !is_among(call, Box::new(by(Version::New))));
+    let new = by(Version::New).filter(|call| !is_among(call, Box::new(by(Version::Old))));
+    let both_title = format!(
+        "Old {side_name} that call new {other} are refused, and new {side_name} that call old {other}:"
+    );
+    let old_title = format!("Old {side_name} that call new {other} are refused:");
+    let new_title = format!("New {side_name} that call old {other} are refused:");
+    write_by_reason(f, &both_title, &both.collect::<Vec<_>>())?;
+    write_by_reason(f, &old_title, &old.collect::<Vec<_>>())?;
+    write_by_reason(f, &new_title, &new.collect::<Vec<_>>())
+}
+
+fn write_by_reason(f: &mut fmt::Formatter<'_>, title: &str, refused: &[&Refused]) -> fmt::Result {
+    let reasons: BTreeSet<Compatibility> = refused.iter().map(|call| call.why).collect();
+    if !reasons.is_empty() {
+        writeln!(f, "\n{title}")?;
+    }
+    for reason in reasons {
+        let of_reason = refused.iter().filter(|call| call.why == reason);
+        let names: Vec<String> = of_reason.map(|call| call.method.to_string()).collect();
+        writeln!(f, "  {}: {}", shortened(&names), why(reason))?;
     }
     Ok(())
 }
