@@ -235,7 +235,8 @@ async fn a_service_that_moves_to_the_other_side_is_no_longer_there() {
     assert_eq!(call(old_client.clone()).await, Compatibility::Works);
     assert_eq!(call(old_server).await, unknown);
     // Of both, then of one.
-    let both = rpc_docs::Api::new("Api", "1.0.0").service::<HubClient>().client_service::<HubClient>().describe();
+    let both =
+        rpc_docs::Api::new("Api", "1.0.0").service::<HubClient>().client_service::<HubClient>().describe();
     let comparison = compare(&both, &old);
     assert_eq!(foretold(&comparison.refused), [(Version::Old, server, subscribe(), unknown)], "{comparison}");
     assert_eq!(compare(&old, &both).verdict(), Verdict::Compatible);

@@ -31,7 +31,8 @@ struct Ends {
 
 pub(super) fn find(description: &Description, spellings: &Spellings) -> Vec<Flow> {
     // A promise can be passed by the side that made the call.
-    let [mut flows, others] = [Side::Server, Side::Client].map(|called| find_among(description, spellings, called));
+    let [mut flows, others] =
+        [Side::Server, Side::Client].map(|called| find_among(description, spellings, called));
     flows.extend(others.into_iter().filter(|flow| !flows.contains(flow)).collect::<Vec<_>>());
     flows.sort_by(|one, other| one.ty.cmp(&other.ty));
     flows

@@ -456,7 +456,7 @@ fn comments_are_read_as_rustdoc_reads_them() {
     #[data]
     struct Starred {
         /** Without
-            stars.*/
+        stars.*/
         plain: u8,
         ///   Far
         ///     in.
@@ -515,11 +515,7 @@ fn what_is_one_type_in_a_description_and_two_in_rust_does_not_fit() {
     for flow in &description.flows {
         for (from, into) in flow.from.iter().flat_map(|from| flow.into.iter().map(move |into| (from, into))) {
             let Sink::Argument { method, argument, .. } = into else { continue };
-            told.push(format!(
-                "{}.{} {method}({argument})",
-                from.method,
-                crate::flows::spelled(&from.path)
-            ));
+            told.push(format!("{}.{} {method}({argument})", from.method, crate::flows::spelled(&from.path)));
         }
     }
     told.sort();

@@ -53,7 +53,8 @@ impl At {
 }
 
 fn places(service: &Service) -> impl Iterator<Item = At> {
-    let roots = [Side::Server, Side::Client].into_iter().filter(|side| service.is_offered_by(*side)).map(At::Root);
+    let roots =
+        [Side::Server, Side::Client].into_iter().filter(|side| service.is_offered_by(*side)).map(At::Root);
     roots.chain((!service.is_root).then_some(At::Object(service.implemented_by)))
 }
 

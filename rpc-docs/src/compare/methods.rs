@@ -80,7 +80,10 @@ impl Changes {
         if let (Some(was), Some(is)) = (old.offered_by(), new.offered_by())
             && was != is
         {
-            self.add(place(), format!("connections of {} offered it, and those of {} do", side(was), side(is)));
+            self.add(
+                place(),
+                format!("connections of {} offered it, and those of {} do", side(was), side(is)),
+            );
         }
         if old.implemented_by != new.implemented_by {
             let [old, new] = [old.implemented_by, new.implemented_by].map(side);

@@ -33,10 +33,7 @@ pub(super) struct Hop<'a> {
 impl<'a> Routes<'a> {
     pub(super) fn of(description: &'a Description, flows: &Flows<'a>) -> Self {
         let hops = hops(description, flows);
-        let roots = description
-            .services
-            .iter()
-            .filter(|service| service.is_offered_by(Side::Server));
+        let roots = description.services.iter().filter(|service| service.is_offered_by(Side::Server));
         let mut routes: BTreeMap<&str, Route<'_>> =
             roots.map(|service| (&*service.name, Route { depth: 0, last: None })).collect();
         let mut queue: VecDeque<(&str, usize)> = description
