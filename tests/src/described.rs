@@ -28,7 +28,17 @@ enum Mixed {
     Nothing,
     One(u8),
     Two(u8, String),
-    Named { a: Option<u8> },
+    Named {
+        a: Option<u8>,
+    },
+    Braces {},
+    Parentheses(),
+    Hidden {
+        #[serde(skip)]
+        _a: u8,
+    },
+    OneOfTwo(#[serde(skip)] u8, u8),
+    Skipped(#[serde(skip)] u8),
 }
 
 #[data]
@@ -36,6 +46,12 @@ struct Marker;
 
 #[data]
 struct Pair(u8, char);
+
+#[data]
+struct Nobody();
+
+#[data]
+struct Half(#[serde(skip)] u8, u8);
 
 #[data]
 #[serde(transparent)]
@@ -48,6 +64,8 @@ struct All {
     mixed: Vec<Mixed>,
     marker: Marker,
     pair: Pair,
+    nobody: Nobody,
+    half: Half,
     transparent: Transparent,
     float: f64,
     lengths: BTreeMap<Unit, u8>,
@@ -191,9 +209,16 @@ fn types_of_ones_own_look_as_they_are_described() {
             Mixed::Two(2, "b".into()),
             Mixed::Named { a: None },
             Mixed::Named { a: Some(1) },
+            Mixed::Braces {},
+            Mixed::Parentheses(),
+            Mixed::Hidden { _a: 1 },
+            Mixed::OneOfTwo(1, 2),
+            Mixed::Skipped(1),
         ],
         marker: Marker,
         pair: Pair(1, 'x'),
+        nobody: Nobody(),
+        half: Half(1, 2),
         transparent: Transparent { only: 1 },
         float: 0.5,
         lengths: BTreeMap::from([(Unit::Meter, 1), (Unit::Foot, 2)]),

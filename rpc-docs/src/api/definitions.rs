@@ -231,7 +231,9 @@ impl<'a> Types<'a> {
                     DeclaredParts::Fields(fields) => Some(Fields { declaration, first: 1, fields }),
                     _ => None,
                 });
+                let is_row = declaration.is_some_and(|declaration| declaration.about(0).has_parentheses);
                 match self.content(reading, fields, declared) {
+                    Content::Unit if is_row => Shape::Tuple(Vec::new()),
                     Content::Newtype(only) => Shape::Tuple(vec![only]),
                     Content::Tuple(elements) => Shape::Tuple(elements),
                     Content::Struct(fields) => Shape::Struct(fields),
@@ -265,8 +267,11 @@ impl<'a> Types<'a> {
         let fields = declaration.zip(declared).and_then(|(declaration, (variant, part))| {
             Some(Fields { declaration, first: part + 1, fields: variant.fields? })
         });
-        let content = match &traced.fields {
-            Some(traced) => self.content(reading, traced, fields),
+        let content = match traced.fields.as_ref().map(|traced| self.content(reading, traced, fields)) {
+            Some(Content::Unit) if about.has_braces => Content::Struct(Vec::new()),
+            Some(Content::Unit) if about.has_parentheses => Content::Tuple(Vec::new()),
+            Some(Content::Newtype(only)) if about.has_parentheses => Content::Tuple(vec![only]),
+            Some(content) => content,
             None => Content::Unreadable,
         };
         Variant {
