@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     net::{IpAddr, SocketAddr},
     num::NonZeroU8,
+    ops::{Range, RangeFrom, RangeInclusive},
     time::{Duration, SystemTime},
 };
 
@@ -89,6 +90,9 @@ trait Foreign {
     async fn path(&self, value: std::path::PathBuf);
     async fn ordered(&self, value: indexmap::IndexMap<String, uuid::Uuid>);
     async fn all(&self, value: All);
+    async fn system_time(&self, value: SystemTime);
+    async fn range(&self, value: Range<u8>, inclusive: RangeInclusive<u8>, wide: Range<u32>);
+    async fn range_from(&self, value: RangeFrom<Unit>) -> Unit;
     async fn value(&self, value: serde_json::Number);
 }
 
@@ -195,6 +199,9 @@ fn foreign_types_look_as_they_are_described() {
     check("url", url::Url::parse("https://example.org/").unwrap());
     check("date", chrono::DateTime::UNIX_EPOCH);
     check("duration", Duration::from_millis(1_500));
+    check("system_time", SystemTime::UNIX_EPOCH);
+    check("range", 1_u8..2);
+    check("range_from", Unit::Foot..);
     check("nonzero", NonZeroU8::MIN);
     check("path", std::path::PathBuf::from("/tmp"));
     check("ordered", indexmap::IndexMap::from([("a".to_owned(), uuid::Uuid::nil())]));
@@ -231,6 +238,22 @@ fn types_of_ones_own_look_as_they_are_described() {
         optional,
     };
     check("all", all(Some(Box::new(all(None)))));
+}
+
+/// Serde reads these as others, and converts them.
+#[test]
+fn types_of_the_standard_library_are_not_those_that_they_are_made_of() {
+    let description = describe();
+    let method = |name: &str| description.service("Foreign").unwrap().method(name).unwrap();
+    let of = |name: &str| -> Vec<_> {
+        method(name).arguments.iter().map(|argument| argument.value.ty.to_rust()).collect()
+    };
+    assert_eq!(of("range"), ["Range<u8>", "RangeInclusive<u8>", "Range<u32>"]);
+    assert_eq!(of("range_from"), ["RangeFrom<Unit>"]);
+    assert_eq!(of("system_time"), ["SystemTime"]);
+    assert_eq!(of("duration"), ["Duration"]);
+    assert!(matches!(description.definition("Unit").unwrap().shape, Shape::Enum(_)));
+    assert_eq!(method("range_from").problems, [""; 0], "its `Unit` is no struct of one field");
 }
 
 #[test]

@@ -35,7 +35,8 @@ pub(super) type Spellings = FxHashMap<String, Vec<Option<&'static str>>>;
 /// What tells types apart.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Identity {
-    Type(TypeId),
+    /// The same visitor of serde's reads more than one type of the standard library.
+    Type(TypeId, &'static str),
     /// No more is known of it.
     Name(String),
 }
@@ -177,7 +178,8 @@ impl<'a> Types<'a> {
 
     /// A reference to the type of this node, which is defined if it is new.
     fn define(&mut self, reading: &mut Reading<'_>, node: usize, rust: Option<RustType>, name: &str) -> Type {
-        let identity = rust.map_or_else(|| Identity::Name(name.into()), |rust| Identity::Type(rust.id));
+        let identity =
+            rust.map_or_else(|| Identity::Name(name.into()), |rust| Identity::Type(rust.id, rust.name));
         let is_reached = !matches!(reading.nodes[node], Node::Unreached(_));
         let path = rust.map_or(name, |rust| rust.name);
         let name = match self.known.get(&identity) {
