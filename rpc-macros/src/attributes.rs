@@ -257,6 +257,14 @@ fn repeated_conditionally(meta: &Meta, repeat: Repeat) -> Option<Meta> {
     (!kept.is_empty()).then(|| parse_quote!(cfg_attr(#condition, #(#kept),*)))
 }
 
+/// Whether its documentation is left out.
+pub(crate) fn is_hidden(attributes: &[Attribute]) -> bool {
+    attributes
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("doc"))
+        .any(|attribute| attribute.parse_args::<Ident>().is_ok_and(|option| option == "hidden"))
+}
+
 /// Whether one of them says something about the item's documentation text.
 pub(crate) fn has_docs(attributes: &[Attribute]) -> bool {
     attributes

@@ -43,7 +43,8 @@ pub(crate) fn render(service: &Service) -> TokenStream {
     let value = render_value(service);
     let descriptor = descriptor::render(service);
     let docs = format!(
-        "A client of [`{}`]. A call is on its way when it is made and gives a promise; each argument is a value, or a promise of one.",
+        "A client of [`{0}`](trait@{0}). A call is on its way when it is made and gives a promise; each argument is a value, or a \
+         promise of one.",
         ident.unraw()
     );
     let paragraph = attributes::has_docs(&service.attributes).then(|| quote!(#[doc = ""]));
@@ -161,7 +162,7 @@ fn render_local(service: &Service) -> Option<TokenStream> {
     let server = service.named("Server");
     let implementation = local("implementation");
     let docs = format!(
-        "A client of an implementation of [`{}`] in this process: an object to pass to the peer, which calls it back. It is \
+        "A client of an implementation of [`{0}`](trait@{0}) in this process: an object to pass to the peer, which calls it back. It is \
          dropped when nobody holds a client of it any more.\n\n\
          Its methods can be called here too, inside a tokio runtime, as if through a session of its own: one for each runtime, \
          so a promise made in one is an argument there only.",
@@ -228,6 +229,9 @@ fn render_method(service: &Service, method: &Method, number: &Number) -> TokenSt
     }
 }
 
+/// How many methods are told to take the result of another.
+const TAKERS_MAX: usize = 12;
+
 /// What callers want to know of a method beside its author's words: what a call gives, how it behaves, and what takes its
 /// result. One line each, with empty ones between paragraphs.
 fn notes(service: &Service, method: &Method) -> Vec<String> {
@@ -255,7 +259,11 @@ fn notes(service: &Service, method: &Method) -> Vec<String> {
         behaviour.push(format!("Many calls at once are answered by {}.", link(batch)));
     }
     let mut notes = vec![behaviour.join(" ")];
-    let takers = takers(service, method);
+    let mut takers = takers(service, method);
+    if takers.len() > TAKERS_MAX {
+        takers.truncate(TAKERS_MAX);
+        takers.push("others".to_owned());
+    }
     if !takers.is_empty() {
         notes.extend([
             String::new(),
@@ -265,7 +273,7 @@ fn notes(service: &Service, method: &Method) -> Vec<String> {
     notes
 }
 
-/// The methods of the same service which take the result of this one.
+/// The methods of the same service which take the result of this one, but for those that nobody should begin to call.
 fn takers(service: &Service, method: &Method) -> Vec<String> {
     let value = readable(&method.output.value);
     // Numbers and texts fit in too many places to tell anything.
@@ -279,7 +287,10 @@ fn takers(service: &Service, method: &Method) -> Vec<String> {
         let argument = Method::arguments(taker).find(takes)?;
         Some(format!("{} as `{}`", link(taker), argument.ident.unraw()))
     };
-    service.methods().filter_map(taker).collect()
+    let is_recommended = |taker: &&Method| {
+        !attributes::is_hidden(&taker.attributes) && attributes::deprecation(&taker.attributes).is_none()
+    };
+    service.methods().filter(is_recommended).filter_map(taker).collect()
 }
 
 /// A link to a method of the client, if it surely exists.

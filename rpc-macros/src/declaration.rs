@@ -42,6 +42,9 @@ pub(crate) fn render(runtime: &Runtime, input: &DeriveInput) -> Option<TokenStre
         Data::Struct(data) => {
             let rule = container.read_name("rename_all");
             let is_default = container.has("default");
+            if matches!(data.fields, Fields::Unnamed(_)) {
+                about.punctuation(&data.fields);
+            }
             let fields = render_fields(&mut about, &data.fields, rule.as_deref(), is_default);
             quote!(#private::DeclaredParts::Fields(&[#(#fields),*]))
         }
@@ -306,6 +309,7 @@ fn render_variant(
     let fields = match options.is_opaque() {
         true => quote!(#private::Option::None),
         false => {
+            about.punctuation(&variant.fields);
             let fields = render_fields(about, &variant.fields, field_rule.as_deref(), false);
             quote!(#private::Option::Some(&[#(#fields),*]))
         }
@@ -344,6 +348,17 @@ impl<'a> About<'a> {
     fn rust_name(&mut self, own: &str, name: &str) {
         if own != name {
             self.remark(quote!(RustName(#own)));
+        }
+    }
+
+    /// How fields are written that few of travel, which their layout does not say.
+    fn punctuation(&mut self, fields: &Fields) {
+        let travels = |field: &&syn::Field| !SerdeOptions::read(&field.attrs).is_skipped();
+        match (fields, fields.iter().filter(travels).count()) {
+            (Fields::Named(_), 0) => self.remark(quote!(Braces)),
+            // Around a single field there is no list, skipped or not.
+            (Fields::Unnamed(_), 0 | 1) if fields.len() != 1 => self.remark(quote!(Parentheses)),
+            _ => {}
         }
     }
 

@@ -5,6 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::{Ident, ext::IdentExt, spanned::Spanned};
 
 use crate::{
+    attributes,
     batch::{Answers, Batch},
     client,
     model::{Method, Number, ParameterKind, Service},
@@ -35,7 +36,8 @@ pub(crate) fn render(service: &Service) -> TokenStream {
     let server = service.named("Server");
     let client = service.named("Client");
     let conditions = service.conditions();
-    let docs = format!("Answers calls of [`{}`] with an implementation of it.", ident.unraw());
+    let hidden = attributes::is_hidden(&service.attributes).then(|| quote!(#[doc(hidden)]));
+    let docs = format!("Answers calls of [`{0}`](trait@{0}) with an implementation of it.", ident.unraw());
     let names = Names::new();
     let Names { implementation, incoming, method, .. } = &names;
     let dispatch_many = render_dispatch_many(service, &names);
@@ -43,6 +45,7 @@ pub(crate) fn render(service: &Service) -> TokenStream {
         service.numbered_methods().map(|(number, method)| render_arm(service, method, &number, &names));
     quote! {
         #(#conditions)*
+        #hidden
         #[doc = #docs]
         #[allow(deprecated)]
         #visibility struct #server<__RpcImplementation>(#private::Arc<__RpcImplementation>);

@@ -240,3 +240,37 @@ fn expand(mut item: Item) -> TokenStream {
         other => panic!("`{other}` is not one of our macros"),
     }
 }
+
+#[test]
+fn a_client_names_the_methods_that_take_a_result_and_are_for_everybody() {
+    let service = quote! {
+        #[doc(hidden)]
+        trait Chat {
+            async fn find(&self) -> User;
+            async fn greet(&self, user: User);
+            async fn follow(&self, other: Option<User>);
+            #[doc(hidden)]
+            async fn internal(&self, user: User);
+            #[deprecated]
+            async fn old(&self, user: User);
+        }
+    };
+    let text = crate::rpc::expand(TokenStream::new(), service).to_string();
+    let told =
+        "its result can be passed to [`greet`](Self::greet) as `user`, [`follow`](Self::follow) as `other`.";
+    assert!(text.contains(told), "{text}");
+    let server = text.split_once("Answers calls of [`Chat`](trait@Chat)").expect("a server").0;
+    assert!(
+        server.trim_end().ends_with("# [doc (hidden)] # [doc = \""),
+        "the server is hidden too: {server}"
+    );
+    let many: TokenStream = (0..100)
+        .map(|number| {
+            let name = quote::format_ident!("method_{number}");
+            quote!(async fn #name(&self, user: User) -> User;)
+        })
+        .collect();
+    let text = crate::rpc::expand(TokenStream::new(), quote!(trait Chat { #many })).to_string();
+    assert!(text.contains("[`method_11`](Self::method_11) as `user`, others."), "no more than are read");
+    assert!(!text.contains("[`method_12`]"), "no more than are read");
+}

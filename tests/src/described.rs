@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     net::{IpAddr, SocketAddr},
     num::NonZeroU8,
+    ops::{Range, RangeFrom, RangeInclusive},
     time::{Duration, SystemTime},
 };
 
@@ -28,7 +29,17 @@ enum Mixed {
     Nothing,
     One(u8),
     Two(u8, String),
-    Named { a: Option<u8> },
+    Named {
+        a: Option<u8>,
+    },
+    Braces {},
+    Parentheses(),
+    Hidden {
+        #[serde(skip)]
+        _a: u8,
+    },
+    OneOfTwo(#[serde(skip)] u8, u8),
+    Skipped(#[serde(skip)] u8),
 }
 
 #[data]
@@ -36,6 +47,12 @@ struct Marker;
 
 #[data]
 struct Pair(u8, char);
+
+#[data]
+struct Nobody();
+
+#[data]
+struct Half(#[serde(skip)] u8, u8);
 
 #[data]
 #[serde(transparent)]
@@ -48,6 +65,8 @@ struct All {
     mixed: Vec<Mixed>,
     marker: Marker,
     pair: Pair,
+    nobody: Nobody,
+    half: Half,
     transparent: Transparent,
     float: f64,
     lengths: BTreeMap<Unit, u8>,
@@ -71,6 +90,9 @@ trait Foreign {
     async fn path(&self, value: std::path::PathBuf);
     async fn ordered(&self, value: indexmap::IndexMap<String, uuid::Uuid>);
     async fn all(&self, value: All);
+    async fn system_time(&self, value: SystemTime);
+    async fn range(&self, value: Range<u8>, inclusive: RangeInclusive<u8>, wide: Range<u32>);
+    async fn range_from(&self, value: RangeFrom<Unit>) -> Unit;
     async fn value(&self, value: serde_json::Number);
     async fn since(&self, value: Option<chrono::DateTime<chrono::Utc>>) -> Option<SystemTime>;
     async fn stamp(&self, value: Stamped) -> Vec<SystemTime>;
@@ -191,6 +213,9 @@ fn foreign_types_look_as_they_are_described() {
     check("url", url::Url::parse("https://example.org/").unwrap());
     check("date", chrono::DateTime::UNIX_EPOCH);
     check("duration", Duration::from_millis(1_500));
+    check("system_time", SystemTime::UNIX_EPOCH);
+    check("range", 1_u8..2);
+    check("range_from", Unit::Foot..);
     check("nonzero", NonZeroU8::MIN);
     check("path", std::path::PathBuf::from("/tmp"));
     check("since", Some(chrono::DateTime::UNIX_EPOCH));
@@ -209,9 +234,16 @@ fn types_of_ones_own_look_as_they_are_described() {
             Mixed::Two(2, "b".into()),
             Mixed::Named { a: None },
             Mixed::Named { a: Some(1) },
+            Mixed::Braces {},
+            Mixed::Parentheses(),
+            Mixed::Hidden { _a: 1 },
+            Mixed::OneOfTwo(1, 2),
+            Mixed::Skipped(1),
         ],
         marker: Marker,
         pair: Pair(1, 'x'),
+        nobody: Nobody(),
+        half: Half(1, 2),
         transparent: Transparent { only: 1 },
         float: 0.5,
         lengths: BTreeMap::from([(Unit::Meter, 1), (Unit::Foot, 2)]),
@@ -224,6 +256,22 @@ fn types_of_ones_own_look_as_they_are_described() {
         optional,
     };
     check("all", all(Some(Box::new(all(None)))));
+}
+
+/// Serde reads these as others, and converts them.
+#[test]
+fn types_of_the_standard_library_are_not_those_that_they_are_made_of() {
+    let description = describe();
+    let method = |name: &str| description.service("Foreign").unwrap().method(name).unwrap();
+    let of = |name: &str| -> Vec<_> {
+        method(name).arguments.iter().map(|argument| argument.value.ty.to_rust()).collect()
+    };
+    assert_eq!(of("range"), ["Range<u8>", "RangeInclusive<u8>", "Range<u32>"]);
+    assert_eq!(of("range_from"), ["RangeFrom<Unit>"]);
+    assert_eq!(of("system_time"), ["SystemTime"]);
+    assert_eq!(of("duration"), ["Duration"]);
+    assert!(matches!(description.definition("Unit").unwrap().shape, Shape::Enum(_)));
+    assert_eq!(method("range_from").problems, [""; 0], "its `Unit` is no struct of one field");
 }
 
 #[test]

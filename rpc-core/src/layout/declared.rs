@@ -46,6 +46,10 @@ pub enum Remark {
     Opaque,
     /// The field's type as written, where another type has the same layout: `Box<User>`.
     Spelled(&'static str),
+    /// The variant has named fields of which none travels: where names are written, it is `{}` and not a bare name.
+    Braces,
+    /// The struct or variant has unnamed fields, none or several, of which at most one travels: it is a list all the same.
+    Parentheses,
 }
 
 /// What people are told of a type, a field or a variant.
@@ -64,6 +68,10 @@ pub struct About {
     pub is_opaque: bool,
     /// The field's type as written, where another type has the same layout.
     pub spelled: Option<&'static str>,
+    /// The variant has named fields of which none travels.
+    pub has_braces: bool,
+    /// The struct or variant has unnamed fields, none or several, of which at most one travels.
+    pub has_parentheses: bool,
 }
 
 impl Declaration {
@@ -77,6 +85,8 @@ impl Declaration {
                 Remark::Message(message) => about.message = Some(message),
                 Remark::Opaque => about.is_opaque = true,
                 Remark::Spelled(ty) => about.spelled = Some(ty),
+                Remark::Braces => about.has_braces = true,
+                Remark::Parentheses => about.has_parentheses = true,
             }
         }
         about

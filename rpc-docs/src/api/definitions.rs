@@ -40,7 +40,8 @@ pub(super) type Spellings = FxHashMap<String, Vec<Option<&'static str>>>;
 /// What tells types apart.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Identity {
-    Type(TypeId),
+    /// The same visitor of serde's reads more than one type of the standard library.
+    Type(TypeId, &'static str),
     /// No more is known of it.
     Name(String),
 }
@@ -243,9 +244,9 @@ impl<'a> Types<'a> {
                 if self.ids.insert(path, id).is_none()
                     && let Some(known) = self.known.get(&Identity::Name(path.into())).cloned()
                 {
-                    self.known.insert(Identity::Type(id), known);
+                    self.known.insert(Identity::Type(id, path), known);
                 }
-                Identity::Type(id)
+                Identity::Type(id, path)
             }
         }
     }
@@ -269,7 +270,9 @@ impl<'a> Types<'a> {
                     DeclaredParts::Fields(fields) => Some(Fields { declaration, first: 1, fields }),
                     _ => None,
                 });
+                let is_row = declaration.is_some_and(|declaration| declaration.about(0).has_parentheses);
                 match self.content(reading, (node, 0), fields, declared) {
+                    Content::Unit if is_row => Shape::Tuple(Vec::new()),
                     Content::Newtype(only) => Shape::Tuple(vec![only]),
                     Content::Tuple(elements) => Shape::Tuple(elements),
                     Content::Struct(fields) => Shape::Struct(fields),
@@ -310,8 +313,12 @@ impl<'a> Types<'a> {
         let fields = declaration.zip(declared).and_then(|(declaration, (variant, part))| {
             Some(Fields { declaration, first: part + 1, fields: variant.fields? })
         });
-        let content = match &traced.fields {
-            Some(traced) => self.content(reading, first, traced, fields),
+        let content = traced.fields.as_ref().map(|traced| self.content(reading, first, traced, fields));
+        let content = match content {
+            Some(Content::Unit) if about.has_braces => Content::Struct(Vec::new()),
+            Some(Content::Unit) if about.has_parentheses => Content::Tuple(Vec::new()),
+            Some(Content::Newtype(only)) if about.has_parentheses => Content::Tuple(vec![only]),
+            Some(content) => content,
             None => Content::Unreadable,
         };
         Variant {

@@ -21,7 +21,7 @@ use crate::{attributes, names::local};
 /// For an enum, `UserPipe` has a method per variant, and each of those variants a pipe of its own.
 pub(crate) fn render(piped: &Piped) -> TokenStream {
     let Piped { runtime, ident, pipe, generics, shape, .. } = piped;
-    let docs = format!("The parts of a promised [`{}`].", ident.unraw());
+    let docs = format!("The parts of a promised [`{0}`](type@{0}).", ident.unraw());
     let (pipe_struct, variants) = match shape {
         Shape::Struct(parts) => {
             (render_pipe(piped, pipe, &docs, parts, &render_parts(piped, parts)), Vec::new())

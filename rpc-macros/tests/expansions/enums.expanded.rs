@@ -1,4 +1,4 @@
-///The parts of a promised [`Shape`].
+///The parts of a promised [`Shape`](type@Shape).
 #[allow(dead_code, non_camel_case_types)]
 pub struct ShapePipe<T, __RpcError> {
     at: ::rpc_core::__private::PipeAt<__RpcError>,

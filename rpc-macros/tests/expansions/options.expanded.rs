@@ -24,7 +24,7 @@ pub(crate) trait Chat: facade::rpc::__private::Send + facade::rpc::__private::Sy
 ///Rooms.
 #[allow(non_snake_case)]
 ///
-///A client of [`Chat`]. A call is on its way when it is made and gives a promise; each argument is a value, or a promise of one.
+///A client of [`Chat`](trait@Chat). A call is on its way when it is made and gives a promise; each argument is a value, or a promise of one.
 pub(crate) struct ChatClient {
     stub: facade::rpc::__private::Stub,
 }
@@ -104,7 +104,7 @@ impl ChatClient {
     > + facade::rpc::__private::Send + 'static {
         facade::rpc::ServiceClient::released(self)
     }
-    /**A client of an implementation of [`Chat`] in this process: an object to pass to the peer, which calls it back. It is dropped when nobody holds a client of it any more.
+    /**A client of an implementation of [`Chat`](trait@Chat) in this process: an object to pass to the peer, which calls it back. It is dropped when nobody holds a client of it any more.
 
 Its methods can be called here too, inside a tokio runtime, as if through a session of its own: one for each runtime, so a promise made in one is an argument there only.*/
     #[allow(dead_code)]
@@ -267,7 +267,7 @@ impl facade::rpc::IntoArg<ChatClient> for &ChatClient {
         >>::put_into(facade::rpc::__private::Clone::clone(self), __rpc_arguments);
     }
 }
-///Answers calls of [`Chat`] with an implementation of it.
+///Answers calls of [`Chat`](trait@Chat) with an implementation of it.
 #[allow(deprecated)]
 pub(crate) struct ChatServer<__RpcImplementation>(
     facade::rpc::__private::Arc<__RpcImplementation>,

@@ -16,7 +16,7 @@ pub trait Chat: Debug + ::rpc_core::__private::Send + ::rpc_core::__private::Syn
 }
 /// Rooms and people.
 ///
-///A client of [`Chat`]. A call is on its way when it is made and gives a promise; each argument is a value, or a promise of one.
+///A client of [`Chat`](trait@Chat). A call is on its way when it is made and gives a promise; each argument is a value, or a promise of one.
 pub struct ChatClient {
     stub: ::rpc_core::__private::Stub,
 }
@@ -95,7 +95,7 @@ impl ChatClient {
     > + ::rpc_core::__private::Send + 'static {
         ::rpc_core::ServiceClient::released(self)
     }
-    /**A client of an implementation of [`Chat`] in this process: an object to pass to the peer, which calls it back. It is dropped when nobody holds a client of it any more.
+    /**A client of an implementation of [`Chat`](trait@Chat) in this process: an object to pass to the peer, which calls it back. It is dropped when nobody holds a client of it any more.
 
 Its methods can be called here too, inside a tokio runtime, as if through a session of its own: one for each runtime, so a promise made in one is an argument there only.*/
     #[allow(dead_code)]
@@ -269,7 +269,7 @@ impl ::rpc_core::IntoArg<ChatClient> for &ChatClient {
         >>::put_into(::rpc_core::__private::Clone::clone(self), __rpc_arguments);
     }
 }
-///Answers calls of [`Chat`] with an implementation of it.
+///Answers calls of [`Chat`](trait@Chat) with an implementation of it.
 #[allow(deprecated)]
 pub struct ChatServer<__RpcImplementation>(
     ::rpc_core::__private::Arc<__RpcImplementation>,

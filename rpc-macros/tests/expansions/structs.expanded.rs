@@ -1,4 +1,4 @@
-/**The parts of a promised [`User`].
+/**The parts of a promised [`User`](type@User).
 
 Not among them, because they travel with an encoding of their own: `since`.*/
 #[allow(dead_code, non_camel_case_types)]
@@ -97,7 +97,7 @@ impl ::rpc_core::__private::Declared for User {
         }
     }
 }
-///The parts of a promised [`Pair`].
+///The parts of a promised [`Pair`](type@Pair).
 #[allow(dead_code, non_camel_case_types)]
 struct PairPipe<__RpcError> {
     at: facade::rpc::__private::PipeAt<__RpcError>,
@@ -171,7 +171,7 @@ impl facade::rpc::__private::Declared for Pair {
         ) {}
     }
 }
-///The parts of a promised [`Meters`].
+///The parts of a promised [`Meters`](type@Meters).
 #[allow(dead_code, non_camel_case_types)]
 pub struct MetersPipe<__RpcError> {
     at: ::rpc_core::__private::PipeAt<__RpcError>,
@@ -228,7 +228,7 @@ impl ::rpc_core::__private::Declared for Meters {
         ) {}
     }
 }
-///The parts of a promised [`Page`].
+///The parts of a promised [`Page`](type@Page).
 #[allow(dead_code, non_camel_case_types)]
 pub struct PagePipe<T: Display, const N: usize, __RpcError>
 where
@@ -320,7 +320,7 @@ where
         }
     }
 }
-///The parts of a promised [`Unit`].
+///The parts of a promised [`Unit`](type@Unit).
 #[allow(dead_code, non_camel_case_types)]
 pub struct UnitPipe<__RpcError> {
     at: ::rpc_core::__private::PipeAt<__RpcError>,

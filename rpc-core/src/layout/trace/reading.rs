@@ -11,7 +11,9 @@ use serde::de::{
 use super::{
     Asking, DEPTH_MAX, Tracer,
     grammar::{Content, GroupState, Kind, ShapeId, ShapeKey, SlotId},
+    interned,
     probes::{BYTE_COUNTS, CHARS, COUNTS, FLOATS, INTEGERS, STRINGS},
+    short,
 };
 use crate::{
     layout::{Leaf, ObjectService, RustType, written},
@@ -155,7 +157,7 @@ impl<'t> At<'t> {
             Kind::Product | Kind::Enum => len,
         };
         let grammar = &mut self.tracer.grammar;
-        let id = grammar.shape(key, RustType::of::<V::Value>(), slots);
+        let id = grammar.shape(key, read_type::<V>(name), slots);
         grammar.set_content(self.slot, Content::Shape(id));
         let Some(choice) = self.choose(id) else { return self.tracer.stop() };
         let grammar = &mut self.tracer.grammar;
@@ -310,6 +312,25 @@ impl<'t> At<'t> {
     fn slots_of(&self, id: ShapeId) -> Rc<[SlotId]> {
         Rc::clone(&self.tracer.grammar.shapes[id].groups[0].slots)
     }
+}
+
+/// The type that is read by a visitor: the one whose values it makes.
+///
+/// Of some types of the standard library serde reads another and converts it: a `Range<u8>` is made of a `(u8, u8)`, and a
+/// `RangeFrom<User>` of a `User`, which it is not. Those are known by their visitor, and called what serde calls them.
+fn read_type<'de, V: Visitor<'de>>(name: &'static str) -> RustType {
+    let value = RustType::of::<V::Value>();
+    let visitor = type_name::<V>();
+    if name.is_empty() || !visitor.starts_with("serde") {
+        return value;
+    }
+    let of_value = short(value.name);
+    if of_value.split('<').next() == Some(name) {
+        return value;
+    }
+    let visitor = short(visitor);
+    let generics = visitor.find('<').filter(|_| visitor.ends_with('>')).map_or("", |start| &visitor[start..]);
+    RustType { id: typeid::of::<V>(), name: interned(format!("{name}{generics}")) }
 }
 
 macro_rules! integers {
