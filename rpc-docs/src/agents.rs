@@ -5,7 +5,7 @@ use crate::{
     examples::Guide,
     markdown::{self, signature},
     names::{Names, identifier},
-    prose::{clipped, summary},
+    prose::{clipped, printable, summary},
 };
 
 mod definitions;
@@ -38,7 +38,7 @@ pub fn llms_txt(description: &Description, folder: &str) -> String {
         "\n## Optional\n\n- [Index]({folder}{}): all services and limits\n",
         markdown::INDEX
     ));
-    text
+    printable(text)
 }
 
 fn link(name: &str, address: &str, docs: &str) -> String {
@@ -76,7 +76,7 @@ pub fn skill(description: &Description) -> String {
     text.push_str(&limits(description));
     text.truncate(text.trim_end().len());
     text.push('\n');
-    text
+    printable(text)
 }
 
 /// YAML: a name of small letters, digits and hyphens, and a description as a quoted string.

@@ -11,7 +11,7 @@ pub(crate) fn chat() -> Description {
 
 /// Markup, ends of comments and of strings, links to nowhere.
 const BREAKOUT: &str = "`*/ alert(1) /* </script><script>alert(2)</script> <img src=x onerror=alert(3)> ${x} \" ' \\ `` ``` \
-    --> <!-- [x](javascript:alert(4)) | [Nobody::none] [`Node::next`] @deprecated {@link x}\n\n# Heading\n\n```rust\nfn main() { /* */ }\n";
+    *\r/ alert(5) \0 \u{1b}[31m \u{202e} \u{2028} \u{9b} --> <!-- [x](javascript:alert(4)) | [Nobody::none] [`Node::next`] @deprecated {@link x}\n\n# Heading\n\n```rust\nfn main() { /* */ }\n";
 
 /// An API whose names and comments try to break every output, with types of all kinds.
 pub(crate) fn hostile() -> Description {

@@ -144,8 +144,8 @@ pub fn check(path: impl AsRef<Path>, api: &Api, accept: Accept) -> Result<Checke
         Err(error) if error.kind() == io::ErrorKind::InvalidData => String::new(),
         Err(error) => return Err(GuardError::File { path: path.into(), error }),
     };
-    // Git may have made the line ends those of its system.
-    let text = text.replace("\r\n", "\n");
+    // Git may have made the line ends those of its system, and an editor may have put a mark in front.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text).replace("\r\n", "\n");
     if text == new.to_json() {
         return Ok(Checked::Unchanged);
     }
@@ -182,11 +182,24 @@ fn write(path: &Path, description: &Description) -> Result<(), GuardError> {
 #[doc(hidden)]
 #[track_caller]
 pub fn accepted_by_environment() -> Accept {
-    match std::env::var(ACCEPT).as_deref() {
-        Err(_) | Ok("") => Accept::Nothing,
-        Ok("compatible") => Accept::Compatible,
-        Ok("breaking") => Accept::Breaking,
-        Ok(other) => panic!("{ACCEPT} is `compatible` or `breaking`, not `{other}`"),
+    let value = std::env::var_os(ACCEPT).unwrap_or_default();
+    match value.to_str() {
+        Some("") => Accept::Nothing,
+        Some("compatible") => Accept::Compatible,
+        Some("breaking") => Accept::Breaking,
+        _ => panic!("{ACCEPT} is `compatible` or `breaking`, not `{}`", value.display()),
+    }
+}
+
+/// The error with what the system says, for [`assert_unchanged!`](crate::assert_unchanged), which shows nothing else.
+#[doc(hidden)]
+pub fn told(error: &GuardError) -> String {
+    match error {
+        GuardError::File { error: why, .. } => format!("{error}: {why}"),
+        GuardError::Missing { .. }
+        | GuardError::Unreadable { .. }
+        | GuardError::Changed { .. }
+        | GuardError::Stale { .. } => error.to_string(),
     }
 }
 
@@ -211,7 +224,7 @@ macro_rules! assert_unchanged {
     ($path:expr, $api:expr $(,)?) => {{
         let path = ::std::path::Path::new(::core::env!("CARGO_MANIFEST_DIR")).join($path);
         if let Err(error) = $crate::guard::check(path, &$api, $crate::guard::accepted_by_environment()) {
-            ::core::panic!("{error}");
+            ::core::panic!("{}", $crate::guard::told(&error));
         }
     }};
 }

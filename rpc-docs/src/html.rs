@@ -29,7 +29,7 @@ use atlas::Atlas;
 
 pub use theme::{Colour, Logo, Page, Theme};
 
-use crate::{Description, Files};
+use crate::{Description, Files, prose::printable};
 
 /// The script that runs before the first paint: colours and language.
 const EARLY_SCRIPT: &str = include_str!("html/assets/early.js");
@@ -63,15 +63,15 @@ pub fn render(description: &Description, theme: &Theme) -> Files {
         Some(logo) => site.put(logo.file(), logo.bytes()),
         None => site.put(theme::MARK_FILE, theme.mark()),
     }
-    site.put("index.html", overview::render(&atlas));
+    site.put("index.html", printable(overview::render(&atlas)));
     for at in 0..description.services.len() {
-        site.put(atlas.service_file(at), service::render(&atlas, at));
+        site.put(atlas.service_file(at), printable(service::render(&atlas, at)));
     }
-    site.put("types.html", definitions::render(&atlas));
-    site.put("errors.html", errors::render(&atlas));
+    site.put("types.html", printable(definitions::render(&atlas)));
+    site.put("errors.html", printable(errors::render(&atlas)));
     for at in 0..theme.pages.len() {
-        site.put(atlas.page_file(at), own_page::render(&atlas, at));
+        site.put(atlas.page_file(at), printable(own_page::render(&atlas, at)));
     }
-    site.put("search-index.js", search::render(&atlas));
+    site.put("search-index.js", printable(search::render(&atlas)));
     site
 }

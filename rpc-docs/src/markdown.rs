@@ -11,6 +11,7 @@ use crate::{
     flows::Flows,
     links::Links,
     names::Names,
+    prose::printable,
     typescript::Declarations,
 };
 
@@ -47,6 +48,7 @@ pub fn render(description: &Description) -> BTreeMap<String, String> {
     [(INDEX.to_owned(), pages.index()), (TYPES.to_owned(), pages.types())]
         .into_iter()
         .chain(services)
+        .map(|(path, page)| (path, printable(page)))
         .collect()
 }
 

@@ -42,3 +42,6 @@ pub fn outputs(description: &Description, theme: &Theme) -> Files {
     files.put("SKILL.md", agents::skill(description));
     files
 }
+
+#[cfg(test)]
+mod tests; // outputs/tests.rs: editing tests does not rebuild the library

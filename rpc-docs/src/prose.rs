@@ -23,5 +23,34 @@ pub(crate) fn clipped(text: &str, characters_max: usize) -> &str {
     }
 }
 
+/// A file for people without characters that show nothing, or that show it elsewhere than where it stands: control
+/// characters and those that turn the direction of writing. Rust's compiler refuses the latter in comments. JSON is
+/// left alone, because it has to give back the names that it was given.
+pub(crate) fn printable(text: String) -> String {
+    let is_plain = |letter: char| ['\n', '\t'].contains(&letter) || !is_unprintable(letter);
+    if text.chars().all(is_plain) {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\r' if letters.peek() == Some(&'\n') => {}
+            '\r' | '\u{2028}' | '\u{2029}' => out.push(' '),
+            _ if is_plain(letter) => out.push(letter),
+            _ => out.push(char::REPLACEMENT_CHARACTER),
+        }
+    }
+    out
+}
+
+/// Whether a character shows nothing, or turns what is around it.
+pub(crate) fn is_unprintable(letter: char) -> bool {
+    let turns = matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    letter.is_control()
+        || turns
+        || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+}
+
 #[cfg(test)]
 mod tests;

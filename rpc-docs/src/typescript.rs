@@ -4,7 +4,7 @@
 //! and variants have their names on the wire, unchanged: a name that was turned into another style would have to be turned
 //! back by every client, and two names may become one. Names of types are made to fit, as in the JSON schemas.
 
-use crate::{description::Description, names::Names};
+use crate::{description::Description, names::Names, prose::printable};
 
 mod forms;
 mod services;
@@ -19,7 +19,7 @@ const PRELUDE: &str = include_str!("typescript/prelude.ts");
 /// All types and services of an API, as one file.
 pub fn render(description: &Description) -> String {
     let names = Names::of(description);
-    Declarations::new(description, &names).file()
+    printable(Declarations::new(description, &names).file())
 }
 
 /// The method of these names on the wire, as it stands in the interface of its service; none if there is none.

@@ -139,3 +139,32 @@ fn a_path_that_cannot_be_written_is_named() {
     let error = check(&below_a_file, &old(), Accept::Breaking).unwrap_err();
     assert!(matches!(error, GuardError::File { .. }) && error.to_string().contains("deeper.json"), "{error}");
 }
+
+#[test]
+fn a_mark_in_front_is_no_change() {
+    let place = Place::holding(&old());
+    let text = fs::read_to_string(place.file()).unwrap();
+    fs::write(place.file(), format!("\u{feff}{}", text.replace('\n', "\r\n"))).unwrap();
+    assert_eq!(check(place.file(), &old(), Accept::Nothing).unwrap(), Checked::Unchanged);
+}
+
+#[test]
+fn a_failed_test_says_what_the_system_says() {
+    let place = Place::new();
+    fs::create_dir_all(place.file()).unwrap();
+    for accept in [Accept::Nothing, Accept::Breaking] {
+        let error = check(place.file(), &old(), accept).unwrap_err();
+        let GuardError::File { error: why, .. } = &error else { panic!("{error:?}") };
+        assert!(told(&error).ends_with(&why.to_string()), "{}", told(&error));
+    }
+}
+
+#[test]
+fn what_two_people_have_merged_by_halves_is_damaged() {
+    let place = Place::holding(&old());
+    let text = fs::read_to_string(place.file()).unwrap();
+    fs::write(place.file(), format!("<<<<<<< ours\n{text}=======\n{text}>>>>>>> theirs\n")).unwrap();
+    let error = check(place.file(), &old(), Accept::Compatible).unwrap_err();
+    assert!(matches!(error, GuardError::Unreadable { .. }), "{error:?}");
+    assert_eq!(check(place.file(), &old(), Accept::Breaking).unwrap(), Checked::Created);
+}

@@ -41,6 +41,7 @@ impl<'a> Places<'a> {
         };
         for service in &description.services {
             let name = names.service(&service.name).unwrap_or("_");
+            let name = if is_device(name) { format!("{name}_") } else { name.to_owned() };
             let unique = files_taken.name(&name.to_lowercase());
             let file = format!("services/{name}{}.md", &unique[name.len().min(unique.len())..]);
             places.files.insert(&service.name, file);
@@ -112,6 +113,15 @@ impl<'a> Places<'a> {
             Page::Service(_) => file.trim_start_matches("services/").to_owned(),
         }
     }
+}
+
+/// Whether Windows takes a file of this name, with any extension, for a device.
+fn is_device(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let is_port = |port: &str| {
+        name.strip_prefix(port).is_some_and(|number| number.len() == 1 && "123456789".contains(number))
+    };
+    ["con", "prn", "aux", "nul"].contains(&&*name) || is_port("com") || is_port("lpt")
 }
 
 fn types_page(from: Page<'_>) -> &'static str {

@@ -65,3 +65,11 @@ fn names_of_the_prelude_are_reserved() {
         assert!(crate::names::is_reserved(name), "{name}");
     }
 }
+
+#[test]
+fn names_are_escaped_and_no_line_end_hides_the_end_of_a_comment() {
+    assert_eq!(text::literal("a\u{7f}\u{202e}\u{2028}"), r#""a\u007f\u202e\u2028""#);
+    let mut out = String::new();
+    text::comment(&mut out, "", "one *\r/ two", &[]);
+    assert_eq!(out, "/** one *\\/ two */\n");
+}

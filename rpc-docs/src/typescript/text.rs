@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::names::{Taken, identifier};
+use crate::{
+    names::{Taken, identifier},
+    prose::is_unprintable,
+};
 
 /// Words that cannot name a parameter in a strict module, and `arguments`, which has a meaning there.
 const KEYWORDS: &str = "arguments await break case catch class const continue debugger default delete do else enum eval export \
@@ -40,9 +43,16 @@ pub(crate) fn property(name: &str) -> String {
     if is_bare { name.to_owned() } else { literal(name) }
 }
 
-/// A text as a string literal. JSON's literals are TypeScript's too.
+/// A text as a string literal. JSON's literals are TypeScript's too; what cannot be seen is escaped in more places here.
 pub(crate) fn literal(text: &str) -> String {
-    Value::from(text).to_string()
+    let mut literal = String::new();
+    for letter in Value::from(text).to_string().chars() {
+        match is_unprintable(letter) {
+            true => literal.push_str(&format!("\\u{:04x}", u32::from(letter))),
+            false => literal.push(letter),
+        }
+    }
+    literal
 }
 
 /// A value as an expression.
@@ -57,6 +67,7 @@ pub(crate) fn expression(value: &Value) -> String {
                 |(name, value): (&String, &Value)| format!("{}: {}", property(name), expression(value));
             format!("{{ {} }}", fields.iter().map(field).collect::<Vec<_>>().join(", "))
         }
+        Value::String(text) => literal(text),
         plain => plain.to_string(),
     }
 }
@@ -92,5 +103,5 @@ pub(super) fn deprecated(note: Option<&str>) -> Vec<String> {
 
 /// A text that ends no comment and makes no tags.
 fn harmless(text: &str) -> String {
-    text.replace("*/", "*\\/").replace('@', "\\@").replace('\r', "")
+    text.replace('\r', "").replace("*/", "*\\/").replace('@', "\\@")
 }
