@@ -52,6 +52,7 @@ struct Pair(u8, char);
 struct Nobody();
 
 #[data]
+#[allow(dead_code, reason = "the first does not travel")]
 struct Half(#[serde(skip)] u8, u8);
 
 #[data]
