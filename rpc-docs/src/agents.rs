@@ -164,7 +164,11 @@ fn listed(method: &Method) -> String {
         notes.push("may be retried".to_owned());
     }
     if let Some(note) = &method.deprecated {
-        notes.push(format!("deprecated {}", summary(note)));
+        notes.push(if note.is_empty() {
+            "deprecated".to_owned()
+        } else {
+            format!("deprecated: {}", summary(note))
+        });
     }
     let docs = summary(&method.docs);
     if !docs.is_empty() {
@@ -195,7 +199,7 @@ fn round_trips(guide: &Guide<'_>, description: &Description) -> String {
     examples.sort_by_key(|example| std::cmp::Reverse(example.matches('(').count()));
     examples.truncate(EXAMPLES_MAX);
     // Streams and callbacks look like nothing else.
-    for special in ["while let Some", "::local("] {
+    for special in ["while let Some", "::local(", ".map(|"] {
         let methods = description
             .services
             .iter()

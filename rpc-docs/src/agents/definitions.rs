@@ -2,6 +2,7 @@
 
 use crate::{
     description::{Content, Description, Field, Shape, Type, TypeDefinition, Variant},
+    examples::rust_word,
     markdown,
     prose::clipped,
 };
@@ -22,7 +23,7 @@ pub(super) fn listed(description: &Description) -> String {
 }
 
 fn declaration(definition: &TypeDefinition) -> String {
-    let name = &definition.name;
+    let name = &rust_word(&definition.name);
     let text = match &definition.shape {
         Shape::Newtype(inner) => format!("struct {name}({});", inner.to_rust()),
         Shape::Unit => format!("struct {name};"),
@@ -40,9 +41,9 @@ fn declaration(definition: &TypeDefinition) -> String {
 }
 
 fn one(variant: &Variant) -> String {
-    let name = variant.rust_name.as_deref().unwrap_or(&variant.name);
+    let name = &rust_word(variant.rust_name.as_deref().unwrap_or(&variant.name));
     match &variant.content {
-        Content::Unit | Content::Unreadable => name.to_owned(),
+        Content::Unit | Content::Unreadable => name.clone(),
         Content::Newtype(inner) => format!("{name}({})", inner.to_rust()),
         Content::Tuple(elements) => format!("{name}({})", all(elements)),
         Content::Struct(fields) => format!("{name} {{ {} }}", named(fields)),
@@ -51,7 +52,7 @@ fn one(variant: &Variant) -> String {
 
 fn named(fields: &[Field]) -> String {
     let field = |field: &Field| {
-        format!("{}: {}", field.rust_name.as_deref().unwrap_or(&field.name), field.ty.to_rust())
+        format!("{}: {}", rust_word(field.rust_name.as_deref().unwrap_or(&field.name)), field.ty.to_rust())
     };
     fields.iter().map(field).collect::<Vec<_>>().join(", ")
 }

@@ -36,7 +36,7 @@ fn results_that_fit_are_passed_on() {
     assert_eq!(
         joined(&examples.rust_pipelined),
         "let message = chat.message(MessageId(1));\n\
-         let result = chat.log_in(\"name\").enter(message.room()).say(\"text\", None).await?;"
+         let say = chat.log_in(\"name\").enter(message.room()).say(\"text\", None).await?;"
     );
     let examples = examples_of("Chat", "message");
     assert!(examples.rust_pipelined.ends_with(".await?;"), "{}", examples.rust_pipelined);

@@ -73,7 +73,7 @@ fn kind(shape: &Shape) -> &'static str {
 
 fn shape(atlas: &Atlas<'_>, definition: &TypeDefinition, here: Here) -> Markup {
     match &definition.shape {
-        Shape::Newtype(inner) => html! { p class="result" { "A name for " (type_markup(atlas, inner)) "." } },
+        Shape::Newtype(inner) => html! { p class="result" { "Wraps " (type_markup(atlas, inner)) "." } },
         Shape::Unit => html! { p class="result" { "It holds nothing." } },
         Shape::Never => html! { p class="result" { "There is no value of it." } },
         Shape::Tuple(elements) => html! { p class="result" { "It holds " (row(atlas, elements)) "." } },
@@ -83,9 +83,9 @@ fn shape(atlas: &Atlas<'_>, definition: &TypeDefinition, here: Here) -> Markup {
             dl class="parts" { @for variant in variants { (variant_part(atlas, definition, variant, here, "variant")) } }
         },
         Shape::Opaque { reads: Some(reads) } => {
-            html! { p class="result" { "It says nothing of its parts. Its bytes are those of " (type_markup(atlas, reads)) "." } }
+            html! { p class="result" { "Travels as " (type_markup(atlas, reads)) "." } }
         }
-        Shape::Opaque { reads: None } => html! { p class="result" { "It says nothing of its parts." } },
+        Shape::Opaque { reads: None } => html! { p class="result" { "What it is made of is not known." } },
         Shape::Unknown(why) => html! { p class="note warning" { "It could not be looked at: " (why) } },
     }
 }

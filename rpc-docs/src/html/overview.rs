@@ -87,13 +87,13 @@ fn tree(atlas: &Atlas<'_>) -> Markup {
     let unreached = (0..services.len()).filter(|at| atlas.depth(*at).is_none()).count();
     html! {
         section id="objects" aria-labelledby="objects-title" {
-            h2 id="objects-title" { a class="anchor" href="#objects" { "How they hang together" } }
+            h2 id="objects-title" { a class="anchor" href="#objects" { "How to reach them" } }
             p class="lead" {
                 "A connection offers the services at the root. All others are objects: a method gives one, or takes one of yours to call it later."
             }
             ul class="tree" { @for branch in branches { (branch) } }
             @if !lone.is_empty() {
-                p class="small" { "Without objects:" }
+                p class="small" { "On their own:" }
                 ul class="tree-rest" {
                     @for at in &lone { li { a class="tree-name" href=(atlas.service_file(*at)) { (services[*at].trait_name()) } } }
                 }

@@ -45,6 +45,7 @@ pub(super) fn render(atlas: &Atlas<'_>, at: usize) -> String {
             (reached(atlas, at))
         }
         (contents(atlas, at))
+        @if !service.methods.is_empty() { p class="small declared" data-language="typescript" { (crate::typescript::NO_CLIENT) } }
         h2 class="hidden" { "Methods" }
         @for method in 0..service.methods.len() { (method_section(atlas, At { service: at, method })) }
     };
@@ -64,7 +65,7 @@ fn reached(atlas: &Atlas<'_>, at: usize) -> Markup {
     let service = &atlas.description.services[at];
     html! {
         dl class="meta" {
-            div { dt { "How one comes to it" } dd { (ways(atlas, at)) @if atlas.depth(at).is_none() { "It cannot be reached from the root." } } }
+            div { dt { "How to get one" } dd { (ways(atlas, at)) @if atlas.depth(at).is_none() { "It cannot be reached from the root." } } }
             @if service.name != service.trait_name() {
                 div { dt { "Name on the wire" } dd { code { (service.name) } } }
             }
@@ -185,7 +186,7 @@ fn argument_part(atlas: &Atlas<'_>, at: At, argument: &Argument) -> Markup {
                     p { (markdown::summary(atlas, None, &definition.docs)) }
                 }
                 @if let Some((_, flow)) = flow {
-                    div class="fits" { span class="fits-label" { "can be built on" } (sources(atlas, flow)) }
+                    div class="fits" { span class="fits-label" { "can be a promise from" } (sources(atlas, flow)) }
                 }
             }
         }
@@ -215,13 +216,13 @@ fn result(atlas: &Atlas<'_>, at: At) -> Markup {
                 div {
                     dt { (type_markup(atlas, &method.result.ty)) }
                     dd {
-                        @if method.result.ty == Type::Unit { p { "Nothing but that it is done." } }
+                        @if method.result.ty == Type::Unit { p { "Nothing." } }
                         @if let Some((_, definition)) = named(atlas, &method.result.ty) { p { (markdown::summary(atlas, None, &definition.docs)) } }
                         @if let Type::Object(name) = &method.result.ty && let Some((at, object)) = atlas.service(name) { p { (markdown::summary(atlas, here(at), &object.docs)) } }
                         @for (steps, flow) in leads_to.iter().take(PARTS_MAX) {
                             div class="fits" {
                                 span class="fits-label" {
-                                    @if steps.is_empty() { "leads to" } @else { code class="path" { (path(steps)) } " leads to" }
+                                    @if steps.is_empty() { "can be passed to" } @else { code class="path" { (path(steps)) } " can be passed to" }
                                 }
                                 (sinks(atlas, flow))
                             }
@@ -267,7 +268,7 @@ fn variant_part(atlas: &Atlas<'_>, at: usize, variant: &Variant) -> Markup {
 fn small_print(method: &Method) -> Markup {
     html! {
         p class="small fingerprint" {
-            "Fingerprint " code { (method.fingerprint) }
+            span title="What both sides compare before the first call: it changes when what travels does." { "Fingerprint" } " " code { (method.fingerprint) }
             @if method.name != method.trait_name() { " · on the wire " code { (method.name) } }
         }
     }

@@ -59,7 +59,7 @@ fn a_method_is_shown_with_its_signature_types_and_examples() {
         room.contains("```rust\nasync fn history(&self, last: u32) -> Result<Vec<Message>, ChatError>\n```")
     );
     assert!(room.contains("| *gives* | Vec&lt;[Message](../types.md#Message)&gt; |"));
-    assert!(room.contains("- `[…].author` can go to [Chat.profile](Chat.md#profile) as `user`"));
+    assert!(room.contains("- `[…].author` can be passed to [Chat.profile](Chat.md#profile) as `user`"));
     assert!(room.contains("sequenceDiagram"));
     let chat = &pages["services/Chat.md"];
     assert!(chat.contains("See [`Room::history`](Room.md#history) and [Member::enter](Member.md#enter)."));

@@ -103,8 +103,9 @@ fn left_out(map: &Map<'_>) -> String {
     if map.plain_flows > 0 {
         let _ = write!(
             text,
-            "{} (numbers, texts and the like) left out: they fit almost anywhere.",
-            counted(map.plain_flows, "plain type")
+            "{} (numbers, texts and the like) left out: {} almost anywhere.",
+            counted(map.plain_flows, "plain type"),
+            if map.plain_flows == 1 { "it fits" } else { "they fit" }
         );
     }
     text
