@@ -12,7 +12,10 @@ use super::{
     sample::samples,
     service::used_by,
 };
-use crate::description::{Content as Held, Field, Shape, Type, TypeDefinition, Variant};
+use crate::{
+    description::{Content as Held, Field, Shape, Type, TypeDefinition, Variant},
+    prose::readable_message,
+};
 
 /// So many samples of an enum are shown.
 const SAMPLES_MAX: usize = 6;
@@ -24,6 +27,9 @@ pub(super) fn render(atlas: &Atlas<'_>) -> String {
         header class="hero" {
             h1 { "Types" }
             p class="lead" { (counted(types.len(), "type")) " with a name that arguments, results and errors are made of." }
+            @if !types.is_empty() {
+                p class="small" { "“As JSON” shows how values look in schemas and for tools; on the wire they are binary." }
+            }
         }
         @for at in 0..types.len() { (section(atlas, at)) }
     };
@@ -140,7 +146,7 @@ pub(super) fn variant_part(
                 @if variant.deprecated.is_some() { (badge("old", "deprecated", "It will go away.")) }
             }
             dd {
-                @if let Some(message) = &variant.message { p class="message" { (message) } }
+                @if let Some(message) = &variant.message { p class="message" { (readable_message(message)) } }
                 (deprecation(atlas, here, variant.deprecated.as_deref()))
                 (markdown::render(atlas, here, &variant.docs, 3))
                 (other_names(variant.rust_name.as_deref(), &variant.aliases))
@@ -185,16 +191,14 @@ fn json(atlas: &Atlas<'_>, at: usize) -> Markup {
     let mut samples = samples(atlas, at);
     let left_out = samples.len().saturating_sub(SAMPLES_MAX);
     samples.truncate(SAMPLES_MAX);
-    if left_out > 0 {
-        samples.push(format!("// and {}", counted(left_out, "more variant")));
-    }
     html! {
-        @if !samples.is_empty() {
+        @for (number, sample) in samples.iter().enumerate() {
             figure class="panel json" {
-                figcaption { "JSON" }
-                pre { code { (super::highlight::highlight(&samples.join("\n"), Language::TypeScript, &|_| None)) } }
+                figcaption { @if number == 0 { "As JSON" } @else { "or" } }
+                pre { code { (super::highlight::highlight(sample, Language::TypeScript, &|_| None)) } }
             }
         }
+        @if left_out > 0 { p class="small" { "and " (counted(left_out, "more variant")) } }
         @if let Some(schema) = &atlas.description.types[at].schema {
             (code_panel(atlas, Language::Plain, "JSON schema of its author", &format!("{schema:#}")))
         }

@@ -9,7 +9,7 @@ use super::{
     markdown, names,
     page::{self, Content, Place},
     phrases::{badge, counted, deprecation, type_markup},
-    service::used_by,
+    service::used_by_all,
 };
 use crate::description::Shape;
 
@@ -58,9 +58,17 @@ fn section(atlas: &Atlas<'_>, at: usize) -> Markup {
                     }
                 },
                 Shape::Newtype(inner) => p class="result" { "Wraps " (type_markup(atlas, inner)) "." },
+                Shape::Struct(fields) if !fields.is_empty() => {
+                    h3 { "Fields" }
+                    ul class="variant-fields" {
+                        @for field in fields {
+                            li { code class="name" { (field.name) } " " (type_markup(atlas, &field.ty)) " " (markdown::summary(atlas, here, &field.docs)) }
+                        }
+                    }
+                },
                 _ => p class="result" { "Its parts are on the " a href=(definition_link(atlas, at)) { "page of types" } "." },
             }
-            dl class="meta" { (used_by(atlas, "Methods that can fail with it", &atlas.uses(at).fails)) }
+            dl class="meta" { (used_by_all(atlas, "Methods that can fail with it", &atlas.uses(at).fails)) }
         }
     }
 }

@@ -11,15 +11,18 @@ use super::{
     page::{self, Content, Place},
     phrases::{
         badge, code_panel, counted, deprecation, method_list, path, side_badge, sinks, sources, type_markup,
+        whole_method_list,
     },
     sequence, signature,
 };
 use crate::{
     description::{Argument, Method, Service, Side, Type, Variant},
     examples::Examples,
+    prose::{self, readable_message},
 };
 
-/// So many variants stand at a method; the page of errors has all.
+/// So many variants of an error are open at a method, and so many more can be opened; the page of errors has all.
+const VARIANTS_OPEN: usize = 3;
 const VARIANTS_MAX: usize = 12;
 /// So many parts of a result are shown with what they fit.
 const PARTS_MAX: usize = 12;
@@ -98,6 +101,8 @@ fn contents(atlas: &Atlas<'_>, at: usize) -> Markup {
 
 fn method_section(atlas: &Atlas<'_>, at: At) -> Markup {
     let (_, method) = atlas.method(at);
+    // What a comment says of errors stands with the errors.
+    let (docs, errors_said) = prose::without_section(&method.docs, "Errors");
     let id = names::anchor("method", &[&method.name]);
     let title = format!("{id}-title");
     html! {
@@ -114,10 +119,10 @@ fn method_section(atlas: &Atlas<'_>, at: At) -> Markup {
                 div class="told" {
                     (problems(method))
                     (deprecation(atlas, here(at.service), method.deprecated.as_deref()))
-                    (markdown::render(atlas, here(at.service), &method.docs, 3))
+                    (markdown::render(atlas, here(at.service), &docs, 3))
                     (arguments(atlas, at))
                     (result(atlas, at))
-                    (errors(atlas, method))
+                    (errors(atlas, at, &errors_said))
                     (small_print(method))
                 }
                 div class="shown" { (shown(atlas, at)) }
@@ -196,9 +201,10 @@ fn argument_part(atlas: &Atlas<'_>, at: At, argument: &Argument) -> Markup {
 fn named<'a>(atlas: &Atlas<'a>, ty: &Type) -> Option<(usize, &'a crate::description::TypeDefinition)> {
     match ty {
         Type::Ref(name) => atlas.definition(name),
-        Type::Option(inner) | Type::List(inner) | Type::Collection { element: inner, .. } => {
-            named(atlas, inner)
-        }
+        Type::Option(inner)
+        | Type::List(inner)
+        | Type::Collection { element: inner, .. }
+        | Type::Stream { item: inner, .. } => named(atlas, inner),
         _ => None,
     }
 }
@@ -235,21 +241,49 @@ fn result(atlas: &Atlas<'_>, at: At) -> Markup {
     }
 }
 
-fn errors(atlas: &Atlas<'_>, method: &Method) -> Markup {
+/// What a call, or a stream that it gives, can fail with. `said` is what the comment says of it.
+fn errors(atlas: &Atlas<'_>, at: At, said: &str) -> Markup {
+    let (_, method) = atlas.method(at);
+    let call = method.error.iter().map(|error| (&error.ty, None));
+    let streams = atlas.carried(&method.result.ty).into_iter().filter_map(|part| match part {
+        Type::Stream { error: Some(error), .. } => Some((&**error, Some("ends the stream: "))),
+        _ => None,
+    });
+    let mut errors: Vec<(&Type, Option<&str>)> = call.chain(streams).collect();
+    // An error that both fail with is listed once.
+    for at in (1..errors.len()).rev() {
+        if errors[..at].iter().any(|(ty, _)| *ty == errors[at].0) {
+            errors.remove(at);
+        }
+    }
     html! {
-        @if let Some(error) = &method.error {
+        @if !errors.is_empty() || !said.is_empty() {
             h4 { "Errors" }
-            @match &error.ty {
-                Type::Ref(name) => @if let Some((at, definition)) = atlas.definition(name) {
-                    @let variants = atlas::variants(definition);
-                    p class="result" { a class="error-type" href=(links::error_link(atlas, at)) { (definition.name) } " " (markdown::summary(atlas, None, &definition.docs)) }
-                    @if !variants.is_empty() {
-                        dl class="variants" { @for variant in variants.iter().take(VARIANTS_MAX) { (variant_part(atlas, at, variant)) } }
+            (markdown::render(atlas, here(at.service), said, 4))
+            @for (ty, what) in errors { (error(atlas, ty, what)) }
+        }
+    }
+}
+
+fn error(atlas: &Atlas<'_>, ty: &Type, what: Option<&str>) -> Markup {
+    html! {
+        @match ty {
+            Type::Ref(name) => @if let Some((at, definition)) = atlas.definition(name) {
+                @let variants = atlas::variants(definition);
+                @let (first, more) = variants.split_at(variants.len().min(VARIANTS_OPEN));
+                p class="result" { (what.unwrap_or_default()) a class="error-type" href=(links::error_link(atlas, at)) { (definition.name) } " " (markdown::summary(atlas, None, &definition.docs)) }
+                @if !first.is_empty() {
+                    dl class="variants" { @for variant in first { (variant_part(atlas, at, variant)) } }
+                }
+                @if !more.is_empty() {
+                    details class="more-variants" {
+                        summary { "and " (counted(more.len(), "more variant")) }
+                        dl class="variants" { @for variant in more.iter().take(VARIANTS_MAX) { (variant_part(atlas, at, variant)) } }
+                        @if more.len() > VARIANTS_MAX { p class="small" { "and " a href=(links::error_link(atlas, at)) { (counted(more.len() - VARIANTS_MAX, "more variant")) } } }
                     }
-                    @if variants.len() > VARIANTS_MAX { p class="small" { "and " a href=(links::error_link(atlas, at)) { (counted(variants.len() - VARIANTS_MAX, "more variant")) } } }
-                },
-                ty => p class="result" { (type_markup(atlas, ty)) },
-            }
+                }
+            },
+            ty => p class="result" { (what.unwrap_or_default()) (type_markup(atlas, ty)) },
         }
     }
 }
@@ -260,7 +294,12 @@ fn variant_part(atlas: &Atlas<'_>, at: usize, variant: &Variant) -> Markup {
     html! {
         div {
             dt { a href={ "errors.html#" (anchor) } { (variant.name) } }
-            dd { (markdown::summary(atlas, Some(Named::Type(at)), &variant.docs)) }
+            dd {
+                @match &variant.message {
+                    Some(message) if variant.docs.trim().is_empty() => (readable_message(message)),
+                    _ => (markdown::summary(atlas, Some(Named::Type(at)), &variant.docs)),
+                }
+            }
         }
     }
 }
@@ -301,5 +340,12 @@ fn example(atlas: &Atlas<'_>, label: &str, rust: &str, typescript: &str) -> Mark
 pub(super) fn used_by(atlas: &Atlas<'_>, label: &str, methods: &[At]) -> Markup {
     html! {
         @if !methods.is_empty() { div { dt { (label) } dd { (method_list(atlas, methods)) } } }
+    }
+}
+
+/// The same, however many there are.
+pub(super) fn used_by_all(atlas: &Atlas<'_>, label: &str, methods: &[At]) -> Markup {
+    html! {
+        @if !methods.is_empty() { div { dt { (label) } dd { (whole_method_list(atlas, methods)) } } }
     }
 }
