@@ -355,7 +355,9 @@ impl<'a> Guide<'a> {
         }
         let is_other =
             |other: &&Method| !std::ptr::eq(*other, method) && is_usable(other) && other.idempotent;
-        let other = service.methods.iter().find(is_other)?;
+        let gives_data = |other: &&Method| !matches!(other.result.ty, Type::Object(_) | Type::Stream { .. });
+        let mut others = service.methods.iter().filter(is_other);
+        let other = others.clone().find(gives_data).or_else(|| others.next())?;
         let mut plan = Plan::new();
         let client = self.client(&mut plan, service, false)?;
         let promises = [plan.call(client.clone(), method), plan.call(client, other)];

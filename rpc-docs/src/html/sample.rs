@@ -2,7 +2,7 @@
 
 use super::atlas::Atlas;
 use crate::{
-    description::{Content, Field, Shape, Type, TypeDefinition},
+    description::{Content, Field, Shape, Type, TypeDefinition, Variant},
     json::{Keys, Seen, keys, may_be_null, seen},
     samples::text_of,
 };
@@ -19,15 +19,18 @@ const PARTS_MAX: usize = 80;
 const LINE_MAX: usize = 56;
 
 /// A sample, or several for an enum: one a variant.
-pub(super) fn samples(atlas: &Atlas<'_>, definition: usize) -> Vec<String> {
+pub(super) fn samples<'a>(atlas: &Atlas<'a>, definition: usize) -> Vec<String> {
     let definition = &atlas.description.types[definition];
-    let maker = || Maker { atlas, parts_left: PARTS_MAX };
+    let maker = || Maker { atlas, parts_left: PARTS_MAX, open: Vec::new() };
     let samples: Vec<Sample> = match (&definition.json, &definition.shape) {
-        (None, Shape::Enum(variants)) => variants
-            .iter()
-            .filter(|variant| variant.content != Content::Unreadable)
-            .filter_map(|variant| maker().variant(&variant.name, &variant.content, 0))
-            .collect(),
+        (None, Shape::Enum(variants)) => {
+            let variant = |variant: &'a Variant| {
+                let mut maker = Maker { open: vec![&definition.name], ..maker() };
+                maker.variant(&variant.name, &variant.content, 0)
+            };
+            let sent = variants.iter().filter(|variant| variant.content != Content::Unreadable);
+            sent.filter_map(variant).collect()
+        }
         _ => maker().definition(definition, 0).into_iter().collect(),
     };
     samples.iter().map(|sample| sample.text(0)).collect()
@@ -81,12 +84,14 @@ fn object(name: &str, value: Sample) -> Sample {
 struct Maker<'m, 'a> {
     atlas: &'m Atlas<'a>,
     parts_left: usize,
+    /// The types that a value is made inside of.
+    open: Vec<&'a str>,
 }
 
 /// Values are none where they would lie too deep, as those of types that lead back to themselves do: what may be left out
 /// is left out there.
-impl Maker<'_, '_> {
-    fn value(&mut self, ty: &Type, depth: usize, name: &str) -> Option<Sample> {
+impl<'a> Maker<'_, 'a> {
+    fn value(&mut self, ty: &'a Type, depth: usize, name: &str) -> Option<Sample> {
         let Some(left) = self.parts_left.checked_sub(1) else { return Some(string("…")) };
         self.parts_left = left;
         Some(match ty {
@@ -116,7 +121,7 @@ impl Maker<'_, '_> {
         })
     }
 
-    fn array(&mut self, element: &Type, len: usize, depth: usize, name: &str) -> Option<Sample> {
+    fn array(&mut self, element: &'a Type, len: usize, depth: usize, name: &str) -> Option<Sample> {
         let shown = if len > ELEMENTS_MAX { ELEMENTS_CUT } else { len };
         let elements = (0..shown).map(|_| self.value(element, depth, name));
         let mut elements = elements.collect::<Option<Vec<_>>>()?;
@@ -126,12 +131,12 @@ impl Maker<'_, '_> {
         Some(Sample::List(elements))
     }
 
-    fn tuple(&mut self, elements: &[Type], depth: usize, name: &str) -> Option<Sample> {
+    fn tuple(&mut self, elements: &'a [Type], depth: usize, name: &str) -> Option<Sample> {
         let elements = elements.iter().map(|element| self.value(element, depth, name));
         Some(Sample::List(elements.collect::<Option<Vec<_>>>()?))
     }
 
-    fn map(&mut self, key: &Type, value: &Type, depth: usize) -> Sample {
+    fn map(&mut self, key: &'a Type, value: &'a Type, depth: usize) -> Sample {
         let (key, pairs) = (self.value(key, depth, "key"), keys(self.atlas.description, key));
         match (pairs, key.zip(self.value(value, depth, ""))) {
             (Keys::Pairs, Some((key, value))) => Sample::List(vec![Sample::List(vec![key, value])]),
@@ -150,20 +155,26 @@ impl Maker<'_, '_> {
         self.definition(definition, depth)
     }
 
-    fn definition(&mut self, definition: &TypeDefinition, depth: usize) -> Option<Sample> {
+    fn definition(&mut self, definition: &'a TypeDefinition, depth: usize) -> Option<Sample> {
         let ty = Type::Ref(definition.name.clone());
         if matches!(seen(self.atlas.description, &ty), Seen::Type(Type::String))
             && let Some(text) = text_of(&definition.name)
         {
             return Some(string(text));
         }
-        match &definition.json {
+        if self.open.contains(&&*definition.name) {
+            return None;
+        }
+        self.open.push(&definition.name);
+        let sample = match &definition.json {
             Some(ty) => self.value(ty, depth, ""),
             None => self.shape(&definition.shape, depth),
-        }
+        };
+        self.open.pop();
+        sample
     }
 
-    fn shape(&mut self, shape: &Shape, depth: usize) -> Option<Sample> {
+    fn shape(&mut self, shape: &'a Shape, depth: usize) -> Option<Sample> {
         match shape {
             Shape::Newtype(inner) | Shape::Opaque { reads: Some(inner) } => self.value(inner, depth, ""),
             Shape::Unit => Some(atom("null")),
@@ -179,7 +190,7 @@ impl Maker<'_, '_> {
         }
     }
 
-    fn variant(&mut self, name: &str, content: &Content, depth: usize) -> Option<Sample> {
+    fn variant(&mut self, name: &str, content: &'a Content, depth: usize) -> Option<Sample> {
         Some(match content {
             Content::Unit | Content::Unreadable => string(name),
             Content::Newtype(inner) => object(name, self.value(inner, depth, "")?),
@@ -188,7 +199,7 @@ impl Maker<'_, '_> {
         })
     }
 
-    fn fields(&mut self, fields: &[Field], depth: usize) -> Option<Sample> {
+    fn fields(&mut self, fields: &'a [Field], depth: usize) -> Option<Sample> {
         let mut object = Vec::new();
         for field in fields {
             if self.parts_left == 0 {
