@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use pulldown_cmark::{BrokenLink, CowStr, Event, Options, Parser, Tag, TagEnd};
+
 /// The longest summary in characters; a first paragraph without a sentence is cut there.
 const SUMMARY_CHARACTERS_MAX: usize = 200;
 
@@ -22,6 +24,91 @@ pub(crate) fn clipped(text: &str, characters_max: usize) -> &str {
     match text.char_indices().nth(characters_max) {
         Some((end, _)) => &text[..end],
         None => text,
+    }
+}
+
+/// Where a text on one line stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Setting {
+    /// Among Markdown, where it may begin no markup.
+    Markdown,
+    /// In a comment of code, where everything is itself.
+    Code,
+}
+
+/// How much of a comment is told in paragraphs.
+const TOLD_CHARACTERS_MAX: usize = 4000;
+
+/// A text on one line without its links: what they say remains.
+pub(crate) fn unlinked(text: &str, setting: Setting) -> String {
+    let mut line = Line { setting, out: String::new() };
+    parsed(text).for_each(|event| line.add(&event));
+    line.finished()
+}
+
+/// What a comment tells, a line each: its paragraphs and points, without headings and blocks of code.
+pub(crate) fn paragraphs(docs: &str) -> Vec<String> {
+    let mut paragraphs = Vec::new();
+    let mut line = Line { setting: Setting::Markdown, out: String::new() };
+    let (mut depth_of_lists, mut is_skipped) = (0_usize, false);
+    for event in parsed(clipped(docs, TOLD_CHARACTERS_MAX)) {
+        let begins = matches!(
+            event,
+            Event::Start(Tag::Paragraph | Tag::Item | Tag::Heading { .. } | Tag::CodeBlock(_) | Tag::List(_))
+        );
+        let ends = matches!(
+            event,
+            Event::End(TagEnd::Paragraph | TagEnd::Item | TagEnd::Heading(_) | TagEnd::CodeBlock)
+        );
+        if begins || ends {
+            let said = std::mem::replace(&mut line, Line { setting: Setting::Markdown, out: String::new() })
+                .finished();
+            if !said.is_empty() && !is_skipped {
+                paragraphs.push(if depth_of_lists > 0 { format!("- {said}") } else { said });
+            }
+        }
+        match &event {
+            Event::Start(Tag::List(_)) => depth_of_lists += 1,
+            Event::End(TagEnd::List(_)) => depth_of_lists -= 1,
+            Event::Start(Tag::Heading { .. } | Tag::CodeBlock(_)) => is_skipped = true,
+            Event::End(TagEnd::Heading(_) | TagEnd::CodeBlock) => is_skipped = false,
+            event => line.add(event),
+        }
+    }
+    paragraphs
+}
+
+fn parsed(text: &str) -> impl Iterator<Item = Event<'_>> {
+    let accept = |link: BrokenLink<'_>| Some((CowStr::from(link.reference.into_string()), CowStr::from("")));
+    Parser::new_with_broken_link_callback(text, Options::empty(), Some(accept))
+}
+
+/// A line that is made of the texts of a comment.
+struct Line {
+    setting: Setting,
+    out: String,
+}
+
+impl Line {
+    fn add(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Code(code) if !code.contains('`') => self.out.extend(["`", code, "`"]),
+            Event::Text(text) | Event::Code(text) | Event::Html(text) | Event::InlineHtml(text) => {
+                match self.setting {
+                    Setting::Code => self.out.push_str(text),
+                    Setting::Markdown => {
+                        let text = text.replace('<', "&lt;").replace('[', "(").replace(']', ")");
+                        self.out.push_str(&text.replace('`', "'"));
+                    }
+                }
+            }
+            Event::SoftBreak | Event::HardBreak => self.out.push(' '),
+            _ => {}
+        }
+    }
+
+    fn finished(&self) -> String {
+        self.out.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 }
 

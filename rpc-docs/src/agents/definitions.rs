@@ -4,22 +4,46 @@ use crate::{
     description::{Content, Description, Field, Shape, Type, TypeDefinition, Variant},
     examples::rust_word,
     markdown,
-    prose::clipped,
+    prose::{Setting, clipped, summary, unlinked},
 };
 
 /// How many types are listed, and how long a line may be.
 const TYPES_MAX: usize = 60;
 const LINE_CHARACTERS_MAX: usize = 240;
+/// How much room types may take that have a line for each field.
+const COMMENTED_CHARACTERS_MAX: usize = 12_000;
 
 /// What values are made of: the types of an API, the first of many.
 pub(super) fn listed(description: &Description) -> String {
     if description.types.is_empty() {
         return String::new();
     }
-    let lines: Vec<String> = description.types.iter().take(TYPES_MAX).map(declaration).collect();
+    let mut lines: Vec<String> = Vec::new();
+    let mut left = COMMENTED_CHARACTERS_MAX;
+    for definition in description.types.iter().take(TYPES_MAX) {
+        let commented = commented(definition).filter(|text| text.len() <= left);
+        left -= commented.as_ref().map_or(0, String::len);
+        lines.push(commented.unwrap_or_else(|| declaration(definition)));
+    }
     let more = description.types.len().saturating_sub(TYPES_MAX);
     let more = if more > 0 { format!("… and {more} more.\n\n") } else { String::new() };
-    format!("## Types\n\n{}\n{more}", markdown::block("rust", &lines.join("\n")))
+    format!("## Types\n\n`Box<…>` is left out.\n\n{}\n{more}", markdown::block("rust", &lines.join("\n")))
+}
+
+/// A struct with a line for each field, if any is commented.
+fn commented(definition: &TypeDefinition) -> Option<String> {
+    let Shape::Struct(fields) = &definition.shape else { return None };
+    if fields.iter().all(|field| field.docs.trim().is_empty()) {
+        return None;
+    }
+    let mut text = format!("struct {} {{\n", rust_word(&definition.name));
+    for field in fields {
+        let docs = unlinked(&summary(&field.docs), Setting::Code);
+        let docs = if docs.is_empty() { docs } else { format!(" // {docs}") };
+        text.push_str(&format!("    {},{docs}\n", named(std::slice::from_ref(field))));
+    }
+    text.push('}');
+    Some(text)
 }
 
 fn declaration(definition: &TypeDefinition) -> String {

@@ -4,11 +4,12 @@ use maud::{Markup, html};
 
 use super::{
     atlas::{At, Atlas},
+    highlight::Language,
     map, markdown,
     page::{self, Content, Place},
-    phrases::{badge, counted, method_reference, side_badge},
+    phrases::{badge, code_panel, counted, method_reference, side_badge},
 };
-use crate::description::Side;
+use crate::{agents::connecting, description::Side};
 
 /// So many services the tree of objects shows.
 const TREE_MAX: usize = 40;
@@ -30,12 +31,28 @@ pub(super) fn render(atlas: &Atlas<'_>) -> String {
             (markdown::render(atlas, None, &description.docs, 1))
         }
         (cards(atlas))
+        (connect(atlas))
         (tree(atlas))
         (map::render(atlas))
         (limits(atlas))
     };
     let summary = description.docs.clone();
     page::render(atlas, Content { place: Place::Overview, title: atlas.title().to_owned(), summary, body })
+}
+
+fn connect(atlas: &Atlas<'_>) -> Markup {
+    html! {
+        section id="connecting" aria-labelledby="connecting-title" {
+            h2 id="connecting-title" { a class="anchor" href="#connecting" { "Connecting" } }
+            p class="lead" { (markdown::summary(atlas, None, connecting::LEAD)) }
+            p class="small declared" data-language="typescript" { (crate::typescript::NO_CLIENT) }
+            div class="connecting" {
+                (code_panel(atlas, Language::Plain, "Cargo.toml", connecting::DEPENDENCIES))
+                (code_panel(atlas, Language::Rust, "Rust", &connecting::code(atlas.description)))
+            }
+            p class="small" { (connecting::NOTE) }
+        }
+    }
 }
 
 fn cards(atlas: &Atlas<'_>) -> Markup {

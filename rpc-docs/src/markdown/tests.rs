@@ -82,7 +82,7 @@ fn check_comment(docs: &str, expected: &str) {
     let index = &render(&chat)["README.md"];
     let comment =
         index.split("Version 1&#46;2&#46;0\n\n").last().unwrap().split("Version 1.2.0\n\n").last().unwrap();
-    assert_eq!(comment.split("\n\n## Services").next().unwrap(), expected);
+    assert_eq!(comment.split("\n\n## Connecting").next().unwrap(), expected);
 }
 
 #[test]

@@ -43,3 +43,19 @@ fn placeholders_of_messages_are_readable() {
     check_message("{{literal}} {open", "{literal} {open");
     check_message("} {", "} {");
 }
+
+#[test]
+fn links_are_what_they_say() {
+    let text = "See [`Tracker::notify`], [that](Tracker::open) and [Tracker]: a `Vec<T>` <b> [x";
+    assert_eq!(
+        unlinked(text, Setting::Markdown),
+        "See `Tracker::notify`, that and Tracker: a `Vec<T>` &lt;b> (x"
+    );
+    assert_eq!(unlinked("<b> [`T`]", Setting::Code), "<b> `T`");
+}
+
+#[test]
+fn a_comment_is_told_in_paragraphs() {
+    let docs = "One\nline.\n\n# Heading\n\n- a\n- [b]\n\n```\ncode\n```\n\nLast.";
+    assert_eq!(paragraphs(docs), ["One line.", "- a", "- b", "Last."]);
+}
