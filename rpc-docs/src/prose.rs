@@ -203,12 +203,12 @@ pub(crate) fn without_section(docs: &str, title: &str) -> (String, String) {
                 fence = Fence::opened_by(line);
                 let level = line.len() - line.trim_start_matches('#').len();
                 let text = line[level..].strip_prefix(' ').map(str::trim);
-                if let (1..=6, Some(text)) = (level, text) {
-                    if within.is_none_or(|above| level <= above) {
-                        within = (text == title).then_some(level);
-                        if within.is_some() {
-                            continue;
-                        }
+                if let (1..=6, Some(text)) = (level, text)
+                    && within.is_none_or(|above| level <= above)
+                {
+                    within = (text == title).then_some(level);
+                    if within.is_some() {
+                        continue;
                     }
                 }
             }
