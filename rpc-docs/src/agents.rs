@@ -5,9 +5,10 @@ use crate::{
     examples::Guide,
     markdown::{self, signature},
     names::{Names, identifier},
-    prose::{clipped, printable, summary},
+    prose::{self, Setting, clipped, paragraphs, printable, summary},
 };
 
+pub(crate) mod connecting;
 mod definitions;
 
 /// How many services, and methods of one, a skill lists: it is read as a whole each time.
@@ -23,7 +24,11 @@ const ERRORS_MAX: usize = 12;
 /// An index in the format of llmstxt.org, with links to the pages of [`markdown::render`] below `folder`: `""` for beside it,
 /// `"markdown/"` for a folder.
 pub fn llms_txt(description: &Description, folder: &str) -> String {
-    let mut text = format!("# {}\n\n> {}\n\n", line(&description.title), introduction(description));
+    let (first, rest) = introduction(description);
+    let mut text = format!("# {}\n\n> {first}\n\n", line(&description.title));
+    for paragraph in rest {
+        text.push_str(&format!("{paragraph}\n\n"));
+    }
     text.push_str(
         "A typed RPC API over WebSocket. Results can be passed to other calls before they are here, so dependent calls \
          take one round trip.\n\n## Services\n\n",
@@ -42,18 +47,28 @@ pub fn llms_txt(description: &Description, folder: &str) -> String {
 }
 
 fn link(name: &str, address: &str, docs: &str) -> String {
-    let docs = line(&summary(docs));
+    let docs = told(docs);
     let note = if docs.is_empty() { docs } else { format!(": {docs}") };
     format!("- [{}]({address}){note}\n", line(name))
 }
 
-fn introduction(description: &Description) -> String {
-    let summary = line(&summary(&description.docs));
-    if summary.is_empty() {
-        format!("The API {}, version {}.", line(&description.title), line(&description.version))
-    } else {
-        format!("{summary}.")
+/// What the API is for: a first paragraph, and what follows.
+fn introduction(description: &Description) -> (String, Vec<String>) {
+    let mut paragraphs = paragraphs(&description.docs);
+    if paragraphs.is_empty() {
+        paragraphs.push(format!(
+            "The API {}, version {}.",
+            line(&description.title),
+            line(&description.version)
+        ));
     }
+    let first = paragraphs.remove(0);
+    (first, paragraphs)
+}
+
+/// A summary as Markdown on one line.
+fn told(docs: &str) -> String {
+    prose::unlinked(&summary(docs), Setting::Markdown)
 }
 
 /// A text on one line that ends no link and begins no markup.
@@ -67,7 +82,11 @@ pub fn skill(description: &Description) -> String {
     let names = Names::of(description);
     let guide = Guide::new(description, &names);
     let mut text = front_matter(description);
-    text.push_str(&format!("# {}\n\n{}\n\n", line(&description.title), introduction(description)));
+    let (first, rest) = introduction(description);
+    text.push_str(&format!("# {}\n\n{first}\n\n", line(&description.title)));
+    for paragraph in rest {
+        text.push_str(&format!("{paragraph}\n\n"));
+    }
     text.push_str(&connecting(description));
     text.push_str(&services(description));
     text.push_str(&round_trips(&guide, description));
@@ -100,34 +119,23 @@ fn plain(text: &str) -> String {
 }
 
 fn connecting(description: &Description) -> String {
-    let mut text = String::from(
-        "## Connecting\n\nDepend on `rpc-client`, on the crate with the API's traits, and on `tokio`. `rpc-core` alone is enough to name the types.\n\n",
-    );
-    let mut code =
-        String::from("let client = rpc_client::Client::connect(\"ws://localhost:8080\").await?;\n");
-    for service in roots(description).take(SERVICES_MAX) {
-        let name = service.trait_name();
-        code.push_str(&format!("let {}: {name}Client = client.service();\n", crate::examples::snake(name)));
-    }
-    text.push_str(&markdown::block("rust", &code));
-    text.push_str(
-        "\nA client is cheap to clone. Dropping a promise cancels its call, unless another call was built on it.\n\n",
-    );
-    text
-}
-
-fn roots(description: &Description) -> impl Iterator<Item = &Service> {
-    description.services.iter().filter(|service| service.is_offered_by(Side::Server))
+    format!(
+        "## Connecting\n\n{}\n\n{}\n{}\n{}\n\n`api.ts` has declarations only: there is no TypeScript client yet.\n\n",
+        connecting::LEAD,
+        markdown::block("toml", connecting::DEPENDENCIES),
+        markdown::block("rust", &connecting::code(description)),
+        connecting::NOTE,
+    )
 }
 
 fn services(description: &Description) -> String {
     let mut text = String::from("## Services\n\n");
     for service in description.services.iter().take(SERVICES_MAX) {
         text.push_str(&format!(
-            "**{}** ({}): {}\n\n",
+            "**{}** ({}){}\n\n",
             line(service.trait_name()),
             standing(service),
-            line(&summary(&service.docs))
+            after_colon(&told(&service.docs))
         ));
         let signatures: Vec<String> = service
             .methods
@@ -147,12 +155,22 @@ fn services(description: &Description) -> String {
     text
 }
 
+/// What is said of something, behind its name.
+fn after_colon(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(": {text}") }
+}
+
 fn standing(service: &Service) -> &'static str {
     match (service.is_root, service.implemented_by) {
         (_, Side::Client) => "clients implement it, `…Client::local(…)` passes it",
         (true, _) => "`client.service()`",
         (false, _) => "an object that other methods give",
     }
+}
+
+/// A summary for a comment in code.
+fn in_code(docs: &str) -> String {
+    prose::unlinked(&summary(docs), Setting::Code)
 }
 
 fn listed(method: &Method) -> String {
@@ -164,9 +182,13 @@ fn listed(method: &Method) -> String {
         notes.push("may be retried".to_owned());
     }
     if let Some(note) = &method.deprecated {
-        notes.push(format!("deprecated {}", summary(note)));
+        notes.push(if note.is_empty() {
+            "deprecated".to_owned()
+        } else {
+            format!("deprecated: {}", in_code(note))
+        });
     }
-    let docs = summary(&method.docs);
+    let docs = in_code(&method.docs);
     if !docs.is_empty() {
         notes.insert(0, docs);
     }
@@ -195,7 +217,7 @@ fn round_trips(guide: &Guide<'_>, description: &Description) -> String {
     examples.sort_by_key(|example| std::cmp::Reverse(example.matches('(').count()));
     examples.truncate(EXAMPLES_MAX);
     // Streams and callbacks look like nothing else.
-    for special in ["while let Some", "::local("] {
+    for special in ["while let Some", "::local(", ".map(|"] {
         let methods = description
             .services
             .iter()
@@ -237,7 +259,12 @@ fn errors(description: &Description) -> String {
         };
         let more = if variants.len() > ERRORS_MAX { ", …" } else { "" };
         let list = variants.into_iter().take(ERRORS_MAX).map(line).collect::<Vec<_>>().join(", ");
-        text.push_str(&format!("- {}: {list}{more}\n", line(name)));
+        let said = if list.is_empty() {
+            description.definition(name).map(|definition| told(&definition.docs)).unwrap_or_default()
+        } else {
+            format!("{list}{more}")
+        };
+        text.push_str(&format!("- {}{}\n", line(name), after_colon(&said)));
     }
     text.push('\n');
     text
@@ -248,7 +275,7 @@ fn limits(description: &Description) -> String {
         return String::new();
     }
     let limit = |limit: &crate::description::CallerLimit| {
-        format!("- {} = {}: {}\n", line(&limit.name), line(&limit.value), line(&summary(&limit.meaning)))
+        format!("- {} = {}: {}\n", line(&limit.name), line(&limit.value), told(&limit.meaning))
     };
     let limits: String = description.limits.iter().map(limit).collect();
     format!("## Limits\n\n{limits}\n")

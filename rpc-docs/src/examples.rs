@@ -18,7 +18,7 @@ mod reach;
 mod rust;
 mod typescript;
 
-pub(crate) use parts::snake;
+pub(crate) use parts::{rust_word, snake};
 
 /// Statements that use a method. The reader has the clients of the root services, called like them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,12 +70,16 @@ impl<'a> Guide<'a> {
 
     /// The examples of one method.
     pub(crate) fn examples(&self, service: &'a Service, method: &'a Method) -> Examples {
-        let (awaited, pipelined) = (self.awaited(service, method), self.pipelined(service, method));
+        let (awaited, mut pipelined) = (self.awaited(service, method), self.pipelined(service, method));
+        // An implementation stands in the first example; the second goes on from there.
+        if let [plan::Statement::Implement { .. }, _, ..] = &*pipelined.statements {
+            pipelined.statements.remove(0);
+        }
         Examples {
-            rust_awaited: rust::speak(self, &awaited).text,
-            rust_pipelined: rust::speak(self, &pipelined).text,
-            typescript_awaited: typescript::speak(self, &awaited).text,
-            typescript_pipelined: typescript::speak(self, &pipelined).text,
+            rust_awaited: rust::speak(self, &awaited).shown(),
+            rust_pipelined: rust::speak(self, &pipelined).shown(),
+            typescript_awaited: typescript::speak(self, &awaited).shown(),
+            typescript_pipelined: typescript::speak(self, &pipelined).shown(),
         }
     }
 }
@@ -84,8 +88,41 @@ impl<'a> Guide<'a> {
 #[derive(Debug)]
 struct Spoken {
     text: String,
-    /// Names with their types, in the order met.
-    expects: Vec<(String, String)>,
+    /// The clients of root services, with their types.
+    roots: Vec<(String, String)>,
+    /// What else the statements take for given, in the order met.
+    given: Vec<Given>,
+}
+
+/// A variable that an example takes for given.
+#[derive(Debug)]
+struct Given {
+    name: String,
+    /// The type that a parameter has, so that all that fits is accepted.
+    parameter: String,
+    /// The type of a value, for readers.
+    ty: String,
+}
+
+impl Spoken {
+    /// The statements as readers see them: below a line that says which variables they take for given.
+    fn shown(&self) -> String {
+        if self.given.is_empty() {
+            return self.text.clone();
+        }
+        let one = |given: &Given| {
+            let ty = given.ty.split_whitespace().collect::<Vec<_>>().join(" ");
+            format!("{}: {ty}", given.name)
+        };
+        let all: Vec<String> = self.given.iter().map(one).collect();
+        let line = format!("// given {}", all.join(", "));
+        let lines = if line.chars().count() <= lines::LINE_MAX {
+            line
+        } else {
+            all.iter().map(|one| format!("// given {one}")).collect::<Vec<_>>().join("\n")
+        };
+        format!("{lines}\n{}", self.text)
+    }
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ mod theme;
 mod tests;
 
 use atlas::Atlas;
+pub(crate) use atlas::is_plain;
 
 pub use theme::{Colour, Logo, Page, Theme};
 

@@ -1,4 +1,8 @@
-//! Doc comments as plain text: their first sentence, and how much of them fits.
+//! Doc comments as plain text: their first sentence, how much of them fits, and what of their code is shown.
+
+use std::borrow::Cow;
+
+use pulldown_cmark::{BrokenLink, CowStr, Event, Options, Parser, Tag, TagEnd};
 
 /// The longest summary in characters; a first paragraph without a sentence is cut there.
 const SUMMARY_CHARACTERS_MAX: usize = 200;
@@ -50,6 +54,235 @@ pub(crate) fn is_unprintable(letter: char) -> bool {
     letter.is_control()
         || turns
         || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+}
+
+/// Where a text on one line stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Setting {
+    /// Among Markdown, where it may begin no markup.
+    Markdown,
+    /// In a comment of code, where everything is itself.
+    Code,
+}
+
+/// How much of a comment is told in paragraphs.
+const TOLD_CHARACTERS_MAX: usize = 4000;
+
+/// A text on one line without its links: what they say remains.
+pub(crate) fn unlinked(text: &str, setting: Setting) -> String {
+    let mut line = Line { setting, out: String::new() };
+    parsed(text).for_each(|event| line.add(&event));
+    line.finished()
+}
+
+/// What a comment tells, a line each: its paragraphs and points, without headings and blocks of code.
+pub(crate) fn paragraphs(docs: &str) -> Vec<String> {
+    let mut paragraphs = Vec::new();
+    let mut line = Line { setting: Setting::Markdown, out: String::new() };
+    let (mut depth_of_lists, mut is_skipped) = (0_usize, false);
+    for event in parsed(clipped(docs, TOLD_CHARACTERS_MAX)) {
+        let begins = matches!(
+            event,
+            Event::Start(Tag::Paragraph | Tag::Item | Tag::Heading { .. } | Tag::CodeBlock(_) | Tag::List(_))
+        );
+        let ends = matches!(
+            event,
+            Event::End(TagEnd::Paragraph | TagEnd::Item | TagEnd::Heading(_) | TagEnd::CodeBlock)
+        );
+        if begins || ends {
+            let said = std::mem::replace(&mut line, Line { setting: Setting::Markdown, out: String::new() })
+                .finished();
+            if !said.is_empty() && !is_skipped {
+                paragraphs.push(if depth_of_lists > 0 { format!("- {said}") } else { said });
+            }
+        }
+        match &event {
+            Event::Start(Tag::List(_)) => depth_of_lists += 1,
+            Event::End(TagEnd::List(_)) => depth_of_lists -= 1,
+            Event::Start(Tag::Heading { .. } | Tag::CodeBlock(_)) => is_skipped = true,
+            Event::End(TagEnd::Heading(_) | TagEnd::CodeBlock) => is_skipped = false,
+            event => line.add(event),
+        }
+    }
+    paragraphs
+}
+
+fn parsed(text: &str) -> impl Iterator<Item = Event<'_>> {
+    let accept = |link: BrokenLink<'_>| Some((CowStr::from(link.reference.into_string()), CowStr::from("")));
+    Parser::new_with_broken_link_callback(text, Options::empty(), Some(accept))
+}
+
+/// A line that is made of the texts of a comment.
+struct Line {
+    setting: Setting,
+    out: String,
+}
+
+impl Line {
+    fn add(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Code(code) if !code.contains('`') => self.out.extend(["`", code, "`"]),
+            Event::Text(text) | Event::Code(text) | Event::Html(text) | Event::InlineHtml(text) => {
+                match self.setting {
+                    Setting::Code => self.out.push_str(text),
+                    Setting::Markdown => {
+                        let text = text.replace('<', "&lt;").replace('[', "(").replace(']', ")");
+                        self.out.push_str(&text.replace('`', "'"));
+                    }
+                }
+            }
+            Event::SoftBreak | Event::HardBreak => self.out.push(' '),
+            _ => {}
+        }
+    }
+
+    fn finished(&self) -> String {
+        self.out.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// A comment as rustdoc shows it: blocks of code without their hidden lines, and called `rust` where they are.
+pub(crate) fn shown(docs: &str) -> String {
+    let mut out: Vec<Cow<'_, str>> = Vec::new();
+    let mut fence: Option<Fence<'_>> = None;
+    for line in docs.lines() {
+        match &fence {
+            Some(open) if open.is_closed_by(line) => {
+                fence = None;
+                out.push(line.into());
+            }
+            Some(open) if open.is_rust => out.extend(shown_line(line)),
+            Some(_) => out.push(line.into()),
+            None => {
+                fence = Fence::opened_by(line);
+                match &fence {
+                    Some(open) if open.is_rust => {
+                        out.push(format!("{}{}rust", open.indent, open.mark).into())
+                    }
+                    _ => out.push(line.into()),
+                }
+            }
+        }
+    }
+    out.join("\n")
+}
+
+/// The lines of a block of Rust that rustdoc shows.
+pub(crate) fn shown_code(code: &str) -> String {
+    code.lines().filter_map(shown_line).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether a block of code with this language is Rust for rustdoc.
+pub(crate) fn is_rust(info: &str) -> bool {
+    let language = info.trim().split([',', ' ']).next().unwrap_or_default();
+    let own = ["", "rust", "rs", "ignore", "no_run", "should_panic", "compile_fail"];
+    own.contains(&language) || language.starts_with("edition")
+}
+
+/// A line of Rust without the mark that keeps rustdoc from hiding it; none if it is hidden.
+fn shown_line(line: &str) -> Option<Cow<'_, str>> {
+    let code = line.trim_start();
+    if code == "#" || code.starts_with("# ") {
+        return None;
+    }
+    match code.strip_prefix("##") {
+        Some(rest) => Some(format!("{}#{rest}", &line[..line.len() - code.len()]).into()),
+        None => Some(line.into()),
+    }
+}
+
+/// The line that begins a block of code.
+struct Fence<'t> {
+    indent: &'t str,
+    mark: &'t str,
+    is_rust: bool,
+}
+
+impl<'t> Fence<'t> {
+    fn opened_by(line: &'t str) -> Option<Self> {
+        let code = line.trim_start();
+        let mark = code.chars().next().filter(|mark| ['`', '~'].contains(mark))?;
+        let len = code.len() - code.trim_start_matches(mark).len();
+        let info = &code[len..];
+        let is_fence = len >= 3 && !(mark == '`' && info.contains('`'));
+        is_fence.then(|| Self {
+            indent: &line[..line.len() - code.len()],
+            mark: &code[..len],
+            is_rust: is_rust(info),
+        })
+    }
+
+    fn is_closed_by(&self, line: &str) -> bool {
+        let line = line.trim();
+        line.starts_with(self.mark) && line.trim_start_matches(&self.mark[..1]).is_empty()
+    }
+}
+
+/// A comment without the section under this heading, and that section without its heading.
+pub(crate) fn without_section(docs: &str, title: &str) -> (String, String) {
+    let (mut rest, mut section) = (Vec::new(), Vec::new());
+    let mut fence: Option<Fence<'_>> = None;
+    // The level of the heading whose section this is.
+    let mut within: Option<usize> = None;
+    for line in docs.lines() {
+        match &fence {
+            Some(open) if open.is_closed_by(line) => fence = None,
+            Some(_) => {}
+            None => {
+                fence = Fence::opened_by(line);
+                let level = line.len() - line.trim_start_matches('#').len();
+                let text = line[level..].strip_prefix(' ').map(str::trim);
+                if let (1..=6, Some(text)) = (level, text)
+                    && within.is_none_or(|above| level <= above)
+                {
+                    within = (text == title).then_some(level);
+                    if within.is_some() {
+                        continue;
+                    }
+                }
+            }
+        }
+        if within.is_some() { &mut section } else { &mut rest }.push(line);
+    }
+    (rest.join("\n"), section.join("\n").trim().to_owned())
+}
+
+/// A message of `thiserror` for readers: `{0.name:?}` is `{name}`, and the first `{}` is `{0}`.
+pub(crate) fn readable_message(message: &str) -> String {
+    let mut out = String::new();
+    let mut next = 0;
+    let mut rest = message;
+    while let Some(at) = rest.find(['{', '}']) {
+        out.push_str(&rest[..at]);
+        let brace = &rest[at..=at];
+        rest = &rest[at + 1..];
+        if let Some(after) = rest.strip_prefix(brace) {
+            // Two braces are one that is meant.
+            out.push_str(brace);
+            rest = after;
+            continue;
+        }
+        let Some(end) = rest.find('}').filter(|_| brace == "{") else {
+            out.push_str(brace);
+            continue;
+        };
+        let path = rest[..end].split(':').next().unwrap_or_default();
+        let steps = path.split(['.', '(', ')', '&', '*', ' ']).filter(|step| !step.is_empty());
+        let is_number = |step: &&str| step.chars().all(|letter| letter.is_ascii_digit());
+        let (numbers, names): (Vec<&str>, Vec<&str>) = steps.partition(is_number);
+        let name = match (names.first(), numbers.first()) {
+            (Some(name), _) => (*name).to_owned(),
+            (None, Some(number)) => (*number).to_owned(),
+            (None, None) => {
+                next += 1;
+                (next - 1).to_string()
+            }
+        };
+        out.push_str(&format!("{{{name}}}"));
+        rest = &rest[end + 1..];
+    }
+    out.push_str(rest);
+    out
 }
 
 #[cfg(test)]

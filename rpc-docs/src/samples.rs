@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     description::{Content, Description, Field, Shape, Type},
-    json::{self, Keys},
+    json::{self, Keys, Seen},
 };
 
 /// How deep values are made up; below, lists are empty and options absent.
@@ -16,6 +16,24 @@ const VALUES_MAX: usize = 60;
 /// A value of the type, and `name` for its strings; none if the type has objects, streams, no values or is not known.
 pub(crate) fn sample(description: &Description, ty: &Type, name: &str) -> Option<Value> {
     Sampler { description, left: VALUES_MAX }.of(ty, name, DEPTH_MAX)
+}
+
+/// A text like those that a type of this name reads, where the name says so.
+pub(crate) fn text_of(type_name: &str) -> Option<&'static str> {
+    let plain = type_name.split('<').next().unwrap_or_default();
+    Some(match plain.rsplit("::").next().unwrap_or_default() {
+        "Uuid" => "67e55044-10b1-426f-9247-bb680e5fe0c8",
+        "DateTime" | "OffsetDateTime" | "Timestamp" => "2026-01-31T12:00:00Z",
+        "NaiveDateTime" => "2026-01-31T12:00:00",
+        "NaiveDate" => "2026-01-31",
+        "NaiveTime" => "12:00:00",
+        "Url" => "https://example.com/",
+        "IpAddr" | "Ipv4Addr" => "192.0.2.1",
+        "Ipv6Addr" => "2001:db8::1",
+        "SocketAddr" | "SocketAddrV4" => "192.0.2.1:8080",
+        "SocketAddrV6" => "[2001:db8::1]:8080",
+        _ => return None,
+    })
 }
 
 struct Sampler<'a> {
@@ -41,6 +59,11 @@ impl Sampler<'_> {
                 if definition.schema.is_some() {
                     // What the author's schema accepts is not known here.
                     return None;
+                }
+                if matches!(json::seen(self.description, ty), Seen::Type(Type::String))
+                    && let Some(text) = text_of(reference)
+                {
+                    return Some(json!(text));
                 }
                 match &definition.json {
                     Some(json) => self.of(json, name, depth)?,

@@ -13,6 +13,9 @@ mod text;
 pub(crate) use services::Declarations;
 pub(crate) use text::{Words, expression, property};
 
+/// What every reader of TypeScript has to know first.
+pub(crate) const NO_CLIENT: &str = "Declarations only: there is no TypeScript client yet.";
+
 /// The declarations that every file has.
 const PRELUDE: &str = include_str!("typescript/prelude.ts");
 

@@ -72,7 +72,9 @@ fn all<'a>(guide: &Guide<'a>, speak: Speak<'a>) -> Vec<(String, [Spoken; 2])> {
 }
 
 fn parameters(spoken: &Spoken) -> String {
-    spoken.expects.iter().map(|(name, ty)| format!("{name}: {ty}")).collect::<Vec<_>>().join(", ")
+    let given = spoken.given.iter().map(|given| (&given.name, &given.parameter));
+    let all = spoken.roots.iter().map(|(name, ty)| (name, ty)).chain(given);
+    all.map(|(name, ty)| format!("{name}: {ty}")).collect::<Vec<_>>().join(", ")
 }
 
 fn indented(text: &str, indent: &str) -> String {

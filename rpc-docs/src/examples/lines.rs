@@ -1,11 +1,22 @@
 //! Long chains of calls on several lines, as formatters of both languages write them.
 
 /// The width of the narrowest panel that shows examples.
-const LINE_MAX: usize = 60;
+pub(super) const LINE_MAX: usize = 60;
 
-/// A statement with each call of a long chain on a line of its own.
+/// A statement with each call of a long chain on a line of its own, and with the calls of a long group likewise.
 pub(super) fn arranged(statement: &str) -> String {
-    if statement.contains('\n') || statement.chars().count() <= LINE_MAX {
+    // What follows on the lines below is short by itself.
+    let (first, rest) =
+        statement.split_once('\n').map_or((statement, None), |(first, rest)| (first, Some(rest)));
+    let first = chained(first).lines().map(grouped).collect::<Vec<_>>().join("\n");
+    match rest {
+        Some(rest) => format!("{first}\n{rest}"),
+        None => first,
+    }
+}
+
+fn chained(statement: &str) -> String {
+    if statement.chars().count() <= LINE_MAX {
         return statement.to_owned();
     }
     let links = links(statement);
@@ -23,16 +34,57 @@ pub(super) fn arranged(statement: &str) -> String {
     out
 }
 
+/// A line with each argument of its longest call on a line of its own, if it is too long.
+fn grouped(line: &str) -> String {
+    if line.chars().count() <= LINE_MAX {
+        return line.to_owned();
+    }
+    let Some((start, commas, end)) = longest_group(line) else { return line.to_owned() };
+    let indent = " ".repeat(line.len() - line.trim_start().len());
+    let mut out = line[..start].to_owned();
+    let mut from = start;
+    for comma in commas {
+        out.push_str(&format!("\n{indent}    {},", line[from..comma].trim_start()));
+        from = comma + 1;
+    }
+    out.push_str(&format!("\n{indent}    {},\n{indent}{}", line[from..end].trim_start(), &line[end..]));
+    out
+}
+
+/// The place behind the bracket that opens a call's or a list's arguments, the commas between these, and the place of the
+/// bracket that closes them: of the longest that has several.
+fn longest_group(line: &str) -> Option<(usize, Vec<usize>, usize)> {
+    let mut open: Vec<(usize, Vec<usize>)> = Vec::new();
+    let mut best: Option<(usize, Vec<usize>, usize)> = None;
+    for (at, letter) in outside_texts(line) {
+        match letter {
+            '(' | '[' | '{' => open.push((at + 1, Vec::new())),
+            ',' => {
+                if let Some((_, commas)) = open.last_mut() {
+                    commas.push(at);
+                }
+            }
+            ')' | ']' | '}' => {
+                let Some((start, commas)) = open.pop() else { continue };
+                let is_longer = best.as_ref().is_none_or(|(known, _, end)| end - known < at - start);
+                // What a `let` takes apart stays on its line.
+                let is_call = !matches!(line[..start].trim_start(), "let (" | "const [");
+                if letter != '}' && !commas.is_empty() && is_longer && is_call {
+                    best = Some((start, commas, at));
+                }
+            }
+            _ => {}
+        }
+    }
+    best
+}
+
 /// Where calls of the outermost chain begin: dots outside of brackets and texts.
 fn links(statement: &str) -> Vec<usize> {
     let mut links = Vec::new();
-    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
-    for (at, letter) in statement.char_indices() {
+    let mut depth = 0_usize;
+    for (at, letter) in outside_texts(statement) {
         match letter {
-            _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            _ if quoted => {}
             '(' | '[' | '{' => depth += 1,
             ')' | ']' | '}' => depth = depth.saturating_sub(1),
             '.' if depth == 0 => links.push(at),
@@ -40,6 +92,22 @@ fn links(statement: &str) -> Vec<usize> {
         }
     }
     links
+}
+
+/// The characters of a line that stand in no text.
+fn outside_texts(line: &str) -> Vec<(usize, char)> {
+    let (mut is_text, mut is_escaped) = (false, false);
+    let mut outside = Vec::new();
+    for (at, letter) in line.char_indices() {
+        match letter {
+            _ if is_escaped => is_escaped = false,
+            '\\' if is_text => is_escaped = true,
+            '"' => is_text = !is_text,
+            _ if is_text => {}
+            _ => outside.push((at, letter)),
+        }
+    }
+    outside
 }
 
 #[cfg(test)]
@@ -59,10 +127,24 @@ mod tests {
     }
 
     #[test]
+    fn arguments_of_a_long_call_have_a_line_each() {
+        assert_eq!(
+            arranged(
+                r#"let (user, project) = rpc_client::join!(users.user("a, b", 1), users.project(ProjectId(1)));"#
+            ),
+            "let (user, project) = rpc_client::join!(\n    users.user(\"a, b\", 1),\n    users.project(ProjectId(1)),\n);"
+        );
+        assert_eq!(
+            arranged("let mut messages = tracker.project(1).messages(filter, another_one).await?;\nwhile {}"),
+            "let mut messages = tracker\n    .project(1)\n    .messages(filter, another_one)\n    .await?;\nwhile {}"
+        );
+    }
+
+    #[test]
     fn what_is_short_or_no_chain_stays() {
         for statement in [
             r#"let room = chat.log_in("ann").enter(room);"#,
-            "let a_long_name_for_a_promise = function(of_some_arguments, that_need_much_space, and_more);",
+            "let a_long_name_for_a_promise_of_something = function(of_an_argument_that_is_long);",
         ] {
             assert_eq!(arranged(statement), statement);
         }

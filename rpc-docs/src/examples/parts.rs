@@ -68,7 +68,7 @@ const KEYWORDS: &str = "abstract as async await become box break const continue 
     unsized use virtual where while yield";
 
 /// A name of a method or field as it is written in Rust.
-pub(super) fn rust_word(name: &str) -> String {
+pub(crate) fn rust_word(name: &str) -> String {
     if KEYWORDS.split_whitespace().any(|keyword| keyword == name) {
         format!("r#{name}")
     } else {

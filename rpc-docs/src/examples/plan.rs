@@ -48,7 +48,7 @@ pub(super) enum Expression<'a> {
     /// An object of a service that this example implements under this name.
     Implementation { service: &'a Service, name: String },
     /// An argument's value, made up or expected under this name.
-    Value { value: &'a Value, name: String },
+    Value { value: &'a Value, name: String, long_name: String },
 }
 
 impl<'a> Plan<'a> {
@@ -57,9 +57,13 @@ impl<'a> Plan<'a> {
     }
 
     fn name(&mut self, wanted: &str) -> String {
-        let wanted = snake(wanted);
-        let wanted = if is_keyword(&wanted) { format!("{wanted}_") } else { wanted };
-        self.words.name(&wanted)
+        self.words.name(&word(wanted))
+    }
+
+    /// A name for a method's result: one that says what it is, or else the method's own.
+    fn result_name(&mut self, method: &Method) -> String {
+        let (said, own) = (word(&result_name(method)), word(method.trait_name()));
+        self.words.first_free(&[&said, &own, &format!("other_{said}")])
     }
 
     /// The client of a root service.
@@ -77,12 +81,12 @@ impl<'a> Plan<'a> {
             value: &argument.value,
             // Names are given when it is known whether the value can be made up.
             name: argument.name.clone(),
+            long_name: format!("{}_{}", snake(method.trait_name()), argument.name),
         });
         Expression::Call { on: Box::new(on), method, arguments: arguments.collect() }
     }
 
-    fn keep(&mut self, wanted: &str, promise: Expression<'a>) -> Expression<'a> {
-        let name = self.name(wanted);
+    fn keep(&mut self, name: String, promise: Expression<'a>) -> Expression<'a> {
         self.statements.push(Statement::Keep { name: name.clone(), promise });
         Expression::Variable(name)
     }
@@ -98,16 +102,18 @@ impl<'a> Plan<'a> {
                 Statement::Read { name, item, promise }
             }
             _ => {
-                let wanted = result_name(method);
-                let is_kept = self.statements.iter().any(
-                    |statement| matches!(statement, Statement::Keep { name, .. } if *name == snake(&wanted)),
-                );
-                let name = self.name(if is_kept { "result" } else { &wanted });
+                let name = self.result_name(method);
                 Statement::Await { name: Some(name), promise }
             }
         };
         self.statements.push(statement);
     }
+}
+
+/// A name for a variable in Rust.
+fn word(wanted: &str) -> String {
+    let wanted = snake(wanted);
+    if is_keyword(&wanted) { format!("{wanted}_") } else { wanted }
 }
 
 /// What a result is called: like the service of an object, like its type, or like the method.
@@ -211,7 +217,8 @@ impl<'a> Guide<'a> {
         let mut plan = Plan::new();
         let source_client = self.client(&mut plan, source_service, false)?;
         let source_call = plan.call(source_client, source_method);
-        let kept = plan.keep(&result_name(source_method), source_call);
+        let name = plan.result_name(source_method);
+        let kept = plan.keep(name, source_call);
         let fitting = with_parts(kept, parts(self.description, &source_method.result.ty, &source.path)?);
         let client = self.client(&mut plan, service, false)?;
         let mut call = plan.call(client, method);
@@ -251,8 +258,11 @@ impl<'a> Guide<'a> {
             let depth = self.routes.to(&service.name)?.depth;
             let known = service.method(&source.method).filter(|method| is_usable(method))?;
             parts(self.description, &known.result.ty, &source.path)?;
+            if looks_up_again(known, &source.path, method) {
+                return None;
+            }
             let is_same = std::ptr::eq(known, method);
-            Some(((is_same, depth, source.path.len()), (service, known, source)))
+            Some(((is_same, depth, source.path.len(), !known.idempotent), (service, known, source)))
         };
         sources.iter().take(ENDS_MAX).filter_map(known).min_by_key(|(cost, _)| *cost).map(|(_, found)| found)
     }
@@ -265,7 +275,7 @@ impl<'a> Guide<'a> {
         let results = self.flows.results(&service.name, &method.name);
         let telling = results.iter().filter(|(_, flow)| is_telling(&flow.ty));
         let best = telling.filter_map(|(path, flow)| {
-            let (sink_service, sink, argument) = self.sink(&flow.into, method)?;
+            let (sink_service, sink, argument) = self.sink(&flow.into, method, path)?;
             let is_map = path.contains(&PathStep::Element);
             // To look up what is there already would show nothing.
             let is_again = std::ptr::eq(sink, method) || holds(&method.result.ty, &sink.result.ty);
@@ -279,12 +289,16 @@ impl<'a> Guide<'a> {
         let mut plan = Plan::new();
         let client = self.client(&mut plan, service, false)?;
         let call = plan.call(client, method);
-        let kept = plan.keep(&result_name(method), call);
+        let name = plan.result_name(method);
+        let kept = plan.keep(name, call);
         let sink_client = self.client(&mut plan, sink_service, false)?;
         // A closure calls what is there; a way to an object inside of it would be gone for each element.
         let sink_client = match sink_client {
             Expression::Variable(name) => Expression::Variable(name),
-            way => plan.keep(sink_service.trait_name(), way),
+            way => {
+                let name = plan.name(sink_service.trait_name());
+                plan.keep(name, way)
+            }
         };
         let mut next = plan.call(sink_client, sink);
         let promise = match steps.iter().position(|step| step.is_element) {
@@ -308,8 +322,13 @@ impl<'a> Guide<'a> {
         Some(plan)
     }
 
-    /// Where a result goes: another method before the same, nearer services before others.
-    fn sink(&self, sinks: &'a [Sink], method: &Method) -> Option<(&'a Service, &'a Method, &'a str)> {
+    /// Where a result goes: a method that gives something else first, then another method, then nearer services.
+    fn sink(
+        &self,
+        sinks: &'a [Sink],
+        method: &Method,
+        path: &[PathStep],
+    ) -> Option<(&'a Service, &'a Method, &'a str)> {
         let known = |sink: &'a Sink| {
             let Sink::Argument { service, method: name, argument } = sink else { return None };
             let service = self.description.service(service)?;
@@ -319,22 +338,30 @@ impl<'a> Guide<'a> {
             if known.arguments.iter().any(|argument| has_streams(&argument.value.ty)) {
                 return None;
             }
-            Some(((std::ptr::eq(known, method), depth), (service, known, &**argument)))
+            if looks_up_again(method, path, known) {
+                return None;
+            }
+            let is_again = holds(&method.result.ty, &known.result.ty);
+            Some(((is_again, std::ptr::eq(known, method), depth), (service, known, &**argument)))
         };
         sinks.iter().take(ENDS_MAX).filter_map(known).min_by_key(|(cost, _)| *cost).map(|(_, found)| found)
     }
 
     /// Nothing depends on anything: two calls leave together.
     fn together(&self, service: &'a Service, method: &'a Method) -> Option<Plan<'a>> {
-        if method.oneway {
+        // Calls that change something are made one after the other: what they do may depend on it.
+        if method.oneway || !method.idempotent {
             return None;
         }
-        let is_other = |other: &&Method| !std::ptr::eq(*other, method) && is_usable(other);
-        let other = service.methods.iter().find(is_other).unwrap_or(method);
+        let is_other =
+            |other: &&Method| !std::ptr::eq(*other, method) && is_usable(other) && other.idempotent;
+        let gives_data = |other: &&Method| !matches!(other.result.ty, Type::Object(_) | Type::Stream { .. });
+        let mut others = service.methods.iter().filter(is_other);
+        let other = others.clone().find(gives_data).or_else(|| others.next())?;
         let mut plan = Plan::new();
         let client = self.client(&mut plan, service, false)?;
         let promises = [plan.call(client.clone(), method), plan.call(client, other)];
-        let names = [plan.name(&result_name(method)), plan.name(&result_name(other))];
+        let names = [plan.result_name(method), plan.result_name(other)];
         plan.statements.push(Statement::Together { names, promises });
         Some(plan)
     }
@@ -389,6 +416,12 @@ fn holds(ty: &Type, searched: &Type) -> bool {
     let mut found = false;
     ty.walk(&mut |part| found |= part == searched);
     found
+}
+
+/// Whether a part of one method's result is passed to another that gives the same again, like `users.user(user.id())`.
+fn looks_up_again(first: &Method, path: &[PathStep], next: &Method) -> bool {
+    let is_field = matches!(path.last(), Some(PathStep::Field(_) | PathStep::Index(_)));
+    is_field && matches!(next.result.ty, Type::Ref(_)) && holds(&first.result.ty, &next.result.ty)
 }
 
 fn has_streams(ty: &Type) -> bool {

@@ -1,9 +1,10 @@
 //! The shortest way to an object of each service, from what a connection offers.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
+use super::parts::snake;
 use crate::{
-    description::{Description, Method, PathStep, Service, Side, Type},
+    description::{Argument, Description, Method, PathStep, Service, Side, Type},
     flows::Flows,
 };
 
@@ -30,25 +31,46 @@ pub(super) struct Hop<'a> {
     pub(super) path: &'a [PathStep],
 }
 
+impl Hop<'_> {
+    /// What a reader would choose last: parts of results, methods that are not called like the object, those that change
+    /// something, those that want much.
+    fn cost(&self, object: &str) -> (bool, bool, bool, usize) {
+        let name = snake(object.rsplit("::").next().unwrap_or(object));
+        let is_wanted = |argument: &&Argument| !matches!(argument.value.ty, Type::Option(_));
+        (
+            !self.path.is_empty(),
+            self.method.trait_name() != name,
+            !self.method.idempotent,
+            self.method.arguments.iter().filter(is_wanted).count(),
+        )
+    }
+}
+
 impl<'a> Routes<'a> {
     pub(super) fn of(description: &'a Description, flows: &Flows<'a>) -> Self {
         let hops = hops(description, flows);
         let roots = description.services.iter().filter(|service| service.is_offered_by(Side::Server));
         let mut routes: BTreeMap<&str, Route<'_>> =
             roots.map(|service| (&*service.name, Route { depth: 0, last: None })).collect();
-        let mut queue: VecDeque<(&str, usize)> = description
-            .services
-            .iter()
-            .filter(|service| routes.contains_key(&*service.name))
-            .map(|service| (&*service.name, 0))
-            .collect();
-        while let Some((service, depth)) = queue.pop_front() {
-            for (object, hop) in hops.get(service).into_iter().flatten() {
-                if !routes.contains_key(object) {
-                    routes.insert(object, Route { depth: depth + 1, last: Some(*hop) });
-                    queue.push_back((object, depth + 1));
+        let services = description.services.iter().map(|service| &*service.name);
+        let mut reached: Vec<&str> = services.filter(|name| routes.contains_key(name)).collect();
+        for depth in 1.. {
+            let mut found: Vec<(&str, Hop<'_>)> = Vec::new();
+            for (object, hop) in reached.iter().filter_map(|service| hops.get(service)).flatten() {
+                if routes.contains_key(object) {
+                    continue;
+                }
+                match found.iter_mut().find(|(known, _)| known == object) {
+                    Some((_, best)) if hop.cost(object) < best.cost(object) => *best = *hop,
+                    Some(_) => {}
+                    None => found.push((object, *hop)),
                 }
             }
+            if found.is_empty() {
+                break;
+            }
+            routes.extend(found.iter().map(|(object, hop)| (*object, Route { depth, last: Some(*hop) })));
+            reached = found.into_iter().map(|(object, _)| object).collect();
         }
         Self { routes }
     }

@@ -1,7 +1,7 @@
 //! Plans as Rust.
 
 use super::{
-    Guide, Spoken,
+    Given, Guide, Spoken,
     lines::arranged,
     parts::{is_keyword, rust_word},
     plan::{Expression, Plan, Statement},
@@ -15,13 +15,12 @@ use crate::{
 const DEPTH_MAX: usize = 4;
 
 pub(super) fn speak(guide: &Guide<'_>, plan: &Plan<'_>) -> Spoken {
-    let mut speaker = Speaker { guide, words: plan.words.clone(), expects: Vec::new() };
-    for (service, name) in &plan.roots {
-        speaker.expects.push((name.clone(), format!("&{}", client(service))));
-    }
+    let mut speaker = Speaker { guide, words: plan.words.clone(), given: Vec::new() };
+    let roots =
+        plan.roots.iter().map(|(service, name)| (name.clone(), format!("&{}", client(service)))).collect();
     let statements: Vec<String> =
         plan.statements.iter().map(|statement| arranged(&speaker.statement(statement))).collect();
-    Spoken { text: statements.join("\n"), expects: speaker.expects }
+    Spoken { text: statements.join("\n"), roots, given: speaker.given }
 }
 
 /// The type of a service's clients.
@@ -37,7 +36,7 @@ pub(super) fn implementation(service: &Service) -> String {
 struct Speaker<'a> {
     guide: &'a Guide<'a>,
     words: Words,
-    expects: Vec<(String, String)>,
+    given: Vec<Given>,
 }
 
 impl Speaker<'_> {
@@ -77,18 +76,18 @@ impl Speaker<'_> {
             Expression::Implementation { service, .. } => {
                 format!("{}::local({})", client(service), implementation(service))
             }
-            Expression::Value { value, name } => self.value(value, name),
+            Expression::Value { value, name, long_name } => self.value(value, name, long_name),
         }
     }
 
     /// A value made up, or a variable that holds one.
-    fn value(&mut self, value: &Value, name: &str) -> String {
+    fn value(&mut self, value: &Value, name: &str, long_name: &str) -> String {
         if let Some(made_up) = self.made_up(value, name) {
             return made_up;
         }
         let name = if is_keyword(name) { format!("{name}_") } else { name.to_owned() };
-        let name = self.words.name(&name);
-        self.expects.push((name.clone(), value.rust.clone()));
+        let name = self.words.first_free(&[&name, long_name]);
+        self.given.push(Given { name: name.clone(), parameter: value.rust.clone(), ty: value.rust.clone() });
         name
     }
 

@@ -1,7 +1,7 @@
 //! Plans as TypeScript.
 
 use super::{
-    Guide, Spoken,
+    Given, Guide, Spoken,
     lines::arranged,
     plan::{Expression, Plan, Statement},
 };
@@ -16,18 +16,19 @@ const VALUE_CHARACTERS_MAX: usize = 60;
 
 pub(super) fn speak(guide: &Guide<'_>, plan: &Plan<'_>) -> Spoken {
     let declarations = Declarations::new(guide.description, guide.names);
-    let mut speaker = Speaker { guide, declarations, words: plan.words.clone(), expects: Vec::new() };
-    for (service, name) in &plan.roots {
-        let ty = guide.names.service(&service.name).unwrap_or("unknown");
-        speaker.expects.push((name.clone(), ty.to_owned()));
-    }
+    let mut speaker = Speaker { guide, declarations, words: plan.words.clone(), given: Vec::new() };
+    let root = |(service, name): &(&Service, String)| {
+        (name.clone(), guide.names.service(&service.name).unwrap_or("unknown").to_owned())
+    };
+    let roots = plan.roots.iter().map(root).collect();
     let statements: Vec<String> =
         plan.statements.iter().map(|statement| arranged(&speaker.statement(statement))).collect();
-    let mut spoken = Spoken { text: statements.join("\n"), expects: speaker.expects };
+    let mut spoken = Spoken { text: statements.join("\n"), roots, given: speaker.given };
     if plan.statements.iter().any(has_then) {
         spoken = Spoken {
             text: "// A method called `then` cannot be called from JavaScript.".into(),
-            expects: Vec::new(),
+            roots: Vec::new(),
+            given: Vec::new(),
         };
     }
     spoken
@@ -59,7 +60,7 @@ struct Speaker<'a> {
     guide: &'a Guide<'a>,
     declarations: Declarations<'a>,
     words: Words,
-    expects: Vec<(String, String)>,
+    given: Vec<Given>,
 }
 
 impl Speaker<'_> {
@@ -96,11 +97,11 @@ impl Speaker<'_> {
             Expression::Map { of, name, each } => {
                 format!("{}.map(({name}) => {})", self.expression(of), self.expression(each))
             }
-            Expression::Value { value, name } => self.value(value, name),
+            Expression::Value { value, name, long_name } => self.value(value, name, long_name),
         }
     }
 
-    fn value(&mut self, value: &Value, name: &str) -> String {
+    fn value(&mut self, value: &Value, name: &str, long_name: &str) -> String {
         let is_long = |text: &String| text.chars().count() > VALUE_CHARACTERS_MAX;
         let is_simple = !matches!(value.ty, Type::Object(_) | Type::Stream { .. } | Type::Unknown(_));
         let made_up = match &value.ty {
@@ -112,8 +113,12 @@ impl Speaker<'_> {
         if let Some(text) = made_up.filter(|text| !is_long(text)) {
             return text;
         }
-        let name = self.words.name(name);
-        self.expects.push((name.clone(), self.declarations.accepted(&value.ty)));
+        let name = self.words.first_free(&[name, long_name]);
+        self.given.push(Given {
+            name: name.clone(),
+            parameter: self.declarations.accepted(&value.ty),
+            ty: self.declarations.received(&value.ty),
+        });
         name
     }
 

@@ -68,7 +68,7 @@ pub(super) struct Atlas<'a> {
 }
 
 /// Whether a type says nothing of what its values mean: a number fits each argument that is one.
-pub(super) fn is_plain(ty: &Type) -> bool {
+pub(crate) fn is_plain(ty: &Type) -> bool {
     let mut is_plain = true;
     ty.walk(&mut |part| is_plain &= !matches!(part, Type::Ref(_) | Type::Object(_) | Type::Stream { .. }));
     is_plain

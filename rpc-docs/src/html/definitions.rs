@@ -12,7 +12,10 @@ use super::{
     sample::samples,
     service::used_by,
 };
-use crate::description::{Content as Held, Field, Shape, Type, TypeDefinition, Variant};
+use crate::{
+    description::{Content as Held, Field, Shape, Type, TypeDefinition, Variant},
+    prose::readable_message,
+};
 
 /// So many samples of an enum are shown.
 const SAMPLES_MAX: usize = 6;
@@ -24,6 +27,9 @@ pub(super) fn render(atlas: &Atlas<'_>) -> String {
         header class="hero" {
             h1 { "Types" }
             p class="lead" { (counted(types.len(), "type")) " with a name that arguments, results and errors are made of." }
+            @if !types.is_empty() {
+                p class="small" { "“As JSON” shows how values look in schemas and for tools; on the wire they are binary." }
+            }
         }
         @for at in 0..types.len() { (section(atlas, at)) }
     };
@@ -73,7 +79,7 @@ fn kind(shape: &Shape) -> &'static str {
 
 fn shape(atlas: &Atlas<'_>, definition: &TypeDefinition, here: Here) -> Markup {
     match &definition.shape {
-        Shape::Newtype(inner) => html! { p class="result" { "A name for " (type_markup(atlas, inner)) "." } },
+        Shape::Newtype(inner) => html! { p class="result" { "Wraps " (type_markup(atlas, inner)) "." } },
         Shape::Unit => html! { p class="result" { "It holds nothing." } },
         Shape::Never => html! { p class="result" { "There is no value of it." } },
         Shape::Tuple(elements) => html! { p class="result" { "It holds " (row(atlas, elements)) "." } },
@@ -83,9 +89,9 @@ fn shape(atlas: &Atlas<'_>, definition: &TypeDefinition, here: Here) -> Markup {
             dl class="parts" { @for variant in variants { (variant_part(atlas, definition, variant, here, "variant")) } }
         },
         Shape::Opaque { reads: Some(reads) } => {
-            html! { p class="result" { "It says nothing of its parts. Its bytes are those of " (type_markup(atlas, reads)) "." } }
+            html! { p class="result" { "Travels as " (type_markup(atlas, reads)) "." } }
         }
-        Shape::Opaque { reads: None } => html! { p class="result" { "It says nothing of its parts." } },
+        Shape::Opaque { reads: None } => html! { p class="result" { "What it is made of is not known." } },
         Shape::Unknown(why) => html! { p class="note warning" { "It could not be looked at: " (why) } },
     }
 }
@@ -140,7 +146,7 @@ pub(super) fn variant_part(
                 @if variant.deprecated.is_some() { (badge("old", "deprecated", "It will go away.")) }
             }
             dd {
-                @if let Some(message) = &variant.message { p class="message" { (message) } }
+                @if let Some(message) = &variant.message { p class="message" { (readable_message(message)) } }
                 (deprecation(atlas, here, variant.deprecated.as_deref()))
                 (markdown::render(atlas, here, &variant.docs, 3))
                 (other_names(variant.rust_name.as_deref(), &variant.aliases))
@@ -185,16 +191,14 @@ fn json(atlas: &Atlas<'_>, at: usize) -> Markup {
     let mut samples = samples(atlas, at);
     let left_out = samples.len().saturating_sub(SAMPLES_MAX);
     samples.truncate(SAMPLES_MAX);
-    if left_out > 0 {
-        samples.push(format!("// and {}", counted(left_out, "more variant")));
-    }
     html! {
-        @if !samples.is_empty() {
+        @for (number, sample) in samples.iter().enumerate() {
             figure class="panel json" {
-                figcaption { "JSON" }
-                pre { code { (super::highlight::highlight(&samples.join("\n"), Language::TypeScript, &|_| None)) } }
+                figcaption { @if number == 0 { "As JSON" } @else { "or" } }
+                pre { code { (super::highlight::highlight(sample, Language::TypeScript, &|_| None)) } }
             }
         }
+        @if left_out > 0 { p class="small" { "and " (counted(left_out, "more variant")) } }
         @if let Some(schema) = &atlas.description.types[at].schema {
             (code_panel(atlas, Language::Plain, "JSON schema of its author", &format!("{schema:#}")))
         }

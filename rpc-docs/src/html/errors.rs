@@ -9,7 +9,7 @@ use super::{
     markdown, names,
     page::{self, Content, Place},
     phrases::{badge, counted, deprecation, type_markup},
-    service::used_by,
+    service::used_by_all,
 };
 use crate::description::Shape;
 
@@ -21,7 +21,7 @@ pub(super) fn render(atlas: &Atlas<'_>) -> String {
             h1 { "Errors" }
             p class="lead" {
                 @if errors.is_empty() { "No method of this API fails with an error of its own." }
-                @else { (counted(errors.len(), "type")) " that calls and streams fail with, by the decision of the API." }
+                @else { (counted(errors.len(), "type")) " that calls and streams fail with: errors of the API's own." }
             }
             p {
                 "A call can also fail for reasons that no method decides: the connection ended, its deadline passed, a limit was met. "
@@ -45,7 +45,7 @@ fn section(atlas: &Atlas<'_>, at: usize) -> Markup {
                 h2 id=(title) { a class="anchor" href={ "#" (id) } { (definition.name) } }
                 p class="badges" {
                     @if definition.deprecated.is_some() { (badge("old", "deprecated", "It will go away.")) }
-                    a class="badge plain" href=(definition_link(atlas, at)) { "as a type" }
+                    a class="badge plain" href=(definition_link(atlas, at)) { "see Types" }
                 }
             }
             (deprecation(atlas, here, definition.deprecated.as_deref()))
@@ -57,10 +57,18 @@ fn section(atlas: &Atlas<'_>, at: usize) -> Markup {
                         @for variant in atlas::variants(definition) { (variant_part(atlas, definition, variant, here, "variant")) }
                     }
                 },
-                Shape::Newtype(inner) => p class="result" { "A name for " (type_markup(atlas, inner)) "." },
+                Shape::Newtype(inner) => p class="result" { "Wraps " (type_markup(atlas, inner)) "." },
+                Shape::Struct(fields) if !fields.is_empty() => {
+                    h3 { "Fields" }
+                    ul class="variant-fields" {
+                        @for field in fields {
+                            li { code class="name" { (field.name) } " " (type_markup(atlas, &field.ty)) " " (markdown::summary(atlas, here, &field.docs)) }
+                        }
+                    }
+                },
                 _ => p class="result" { "Its parts are on the " a href=(definition_link(atlas, at)) { "page of types" } "." },
             }
-            dl class="meta" { (used_by(atlas, "Methods that can fail with it", &atlas.uses(at).fails)) }
+            dl class="meta" { (used_by_all(atlas, "Methods that can fail with it", &atlas.uses(at).fails)) }
         }
     }
 }

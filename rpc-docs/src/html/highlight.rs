@@ -106,6 +106,10 @@ fn token(text: &str, language: Language) -> (&'static str, usize) {
     if is_rust && text.starts_with("#[") {
         return ("a", text.find(']').map_or(text.len(), |end| end + 1));
     }
+    if is_rust && let Some(raw) = text.strip_prefix("r#").filter(|raw| raw.starts_with(is_word)) {
+        let (_, len) = word(raw, language);
+        return (if raw[len..].starts_with('(') { "f" } else { "" }, 2 + len);
+    }
     match first {
         '"' if !is_rust && text[quoted(text, '"')..].starts_with(':') => ("f", quoted(text, '"')),
         '"' => ("s", quoted(text, '"')),

@@ -10,6 +10,7 @@ use super::{
     links::{Here, resolve},
     names,
 };
+use crate::prose;
 
 /// How much of a comment is looked at for its first paragraph, and how much of that is shown.
 const PARAGRAPH_MAX: usize = 2000;
@@ -292,7 +293,7 @@ impl<'w, 'a> Writer<'w, 'a> {
             CodeBlockKind::Indented => Language::Rust,
             CodeBlockKind::Fenced(info) => language(info),
         };
-        let code = if language == Language::Rust { without_hidden_lines(&code) } else { code };
+        let code = if language == Language::Rust { prose::shown_code(&code) } else { code };
         let code = highlight(code.trim_end(), language, &|_| None);
         self.out.push_str(&html! { pre { code { (code) } } }.into_string());
         self.out.push('\n');
@@ -301,19 +302,10 @@ impl<'w, 'a> Writer<'w, 'a> {
 
 fn language(info: &str) -> Language {
     match info.split([',', ' ']).next().unwrap_or_default() {
-        "" | "rust" | "rs" | "ignore" | "no_run" | "should_panic" | "compile_fail" => Language::Rust,
+        _ if prose::is_rust(info) => Language::Rust,
         "ts" | "typescript" | "js" | "javascript" | "json" => Language::TypeScript,
         _ => Language::Plain,
     }
-}
-
-/// Lines that rustdoc compiles and does not show.
-fn without_hidden_lines(code: &str) -> String {
-    let is_shown = |line: &&str| {
-        let line = line.trim_start();
-        line != "#" && !line.starts_with("# ")
-    };
-    code.lines().filter(is_shown).collect::<Vec<_>>().join("\n")
 }
 
 /// The text up to the end of a tag, whose own start was read already.

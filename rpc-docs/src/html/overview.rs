@@ -4,11 +4,12 @@ use maud::{Markup, html};
 
 use super::{
     atlas::{At, Atlas},
+    highlight::Language,
     map, markdown,
     page::{self, Content, Place},
-    phrases::{badge, counted, method_reference, side_badge},
+    phrases::{badge, code_panel, counted, method_reference, side_badge},
 };
-use crate::description::Side;
+use crate::{agents::connecting, description::Side};
 
 /// So many services the tree of objects shows.
 const TREE_MAX: usize = 40;
@@ -30,12 +31,28 @@ pub(super) fn render(atlas: &Atlas<'_>) -> String {
             (markdown::render(atlas, None, &description.docs, 1))
         }
         (cards(atlas))
+        (connect(atlas))
         (tree(atlas))
         (map::render(atlas))
         (limits(atlas))
     };
     let summary = description.docs.clone();
     page::render(atlas, Content { place: Place::Overview, title: atlas.title().to_owned(), summary, body })
+}
+
+fn connect(atlas: &Atlas<'_>) -> Markup {
+    html! {
+        section id="connecting" aria-labelledby="connecting-title" {
+            h2 id="connecting-title" { a class="anchor" href="#connecting" { "Connecting" } }
+            p class="lead" { (markdown::summary(atlas, None, connecting::LEAD)) }
+            p class="small declared" data-language="typescript" { (crate::typescript::NO_CLIENT) }
+            div class="connecting" {
+                (code_panel(atlas, Language::Plain, "Cargo.toml", connecting::DEPENDENCIES))
+                (code_panel(atlas, Language::Rust, "Rust", &connecting::code(atlas.description)))
+            }
+            p class="small" { (connecting::NOTE) }
+        }
+    }
 }
 
 fn cards(atlas: &Atlas<'_>) -> Markup {
@@ -87,13 +104,13 @@ fn tree(atlas: &Atlas<'_>) -> Markup {
     let unreached = (0..services.len()).filter(|at| atlas.depth(*at).is_none()).count();
     html! {
         section id="objects" aria-labelledby="objects-title" {
-            h2 id="objects-title" { a class="anchor" href="#objects" { "How they hang together" } }
+            h2 id="objects-title" { a class="anchor" href="#objects" { "How to reach them" } }
             p class="lead" {
                 "A connection offers the services at the root. All others are objects: a method gives one, or takes one of yours to call it later."
             }
             ul class="tree" { @for branch in branches { (branch) } }
             @if !lone.is_empty() {
-                p class="small" { "Without objects:" }
+                p class="small" { "On their own:" }
                 ul class="tree-rest" {
                     @for at in &lone { li { a class="tree-name" href=(atlas.service_file(*at)) { (services[*at].trait_name()) } } }
                 }

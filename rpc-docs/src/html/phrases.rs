@@ -108,6 +108,11 @@ pub(super) fn method_list(atlas: &Atlas<'_>, methods: &[At]) -> Markup {
     html! { (listed(methods.iter().map(|at| method_reference(atlas, *at)).take(REFERENCES_MAX), methods.len())) }
 }
 
+/// All of these methods.
+pub(super) fn whole_method_list(atlas: &Atlas<'_>, methods: &[At]) -> Markup {
+    html! { ul class="refs" { @for at in methods { li { (method_reference(atlas, *at)) } } } }
+}
+
 /// Some types; of a long list, how many more there are.
 pub(super) fn definition_list(atlas: &Atlas<'_>, definitions: &[usize]) -> Markup {
     let reference = |at: &usize| {

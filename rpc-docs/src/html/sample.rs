@@ -2,12 +2,16 @@
 
 use super::atlas::Atlas;
 use crate::{
-    description::{Content, Field, Shape, Type},
-    json::{Keys, keys, may_be_null},
+    description::{Content, Field, Shape, Type, TypeDefinition, Variant},
+    json::{Keys, Seen, keys, may_be_null, seen},
+    samples::text_of,
 };
 
-/// So deep the types inside of a type are written out; below stands `…`.
-const DEPTH_MAX: usize = 3;
+/// So deep the types inside of a type are written out; below, lists are empty and options absent.
+const DEPTH_MAX: usize = 4;
+/// Longer arrays are cut to so many elements, and their length is said.
+const ELEMENTS_MAX: usize = 8;
+const ELEMENTS_CUT: usize = 3;
 /// So many parts a sample has in all.
 const PARTS_MAX: usize = 80;
 
@@ -15,18 +19,19 @@ const PARTS_MAX: usize = 80;
 const LINE_MAX: usize = 56;
 
 /// A sample, or several for an enum: one a variant.
-pub(super) fn samples(atlas: &Atlas<'_>, definition: usize) -> Vec<String> {
+pub(super) fn samples<'a>(atlas: &Atlas<'a>, definition: usize) -> Vec<String> {
     let definition = &atlas.description.types[definition];
-    let mut maker = Maker { atlas, parts_left: PARTS_MAX };
-    let samples = match (&definition.json, &definition.shape) {
-        (Some(ty), _) => vec![maker.value(ty, 0, "")],
+    let maker = || Maker { atlas, parts_left: PARTS_MAX, open: Vec::new() };
+    let samples: Vec<Sample> = match (&definition.json, &definition.shape) {
         (None, Shape::Enum(variants)) => {
-            let variant =
-                |variant: &crate::description::Variant| maker.variant(&variant.name, &variant.content, 0);
-            variants.iter().filter(|variant| variant.content != Content::Unreadable).map(variant).collect()
+            let variant = |variant: &'a Variant| {
+                let mut maker = Maker { open: vec![&definition.name], ..maker() };
+                maker.variant(&variant.name, &variant.content, 0)
+            };
+            let sent = variants.iter().filter(|variant| variant.content != Content::Unreadable);
+            sent.filter_map(variant).collect()
         }
-        (None, Shape::Never) => Vec::new(),
-        (None, shape) => vec![maker.shape(shape, 0)],
+        _ => maker().definition(definition, 0).into_iter().collect(),
     };
     samples.iter().map(|sample| sample.text(0)).collect()
 }
@@ -79,105 +84,131 @@ fn object(name: &str, value: Sample) -> Sample {
 struct Maker<'m, 'a> {
     atlas: &'m Atlas<'a>,
     parts_left: usize,
+    /// The types that a value is made inside of.
+    open: Vec<&'a str>,
 }
 
-impl Maker<'_, '_> {
-    fn value(&mut self, ty: &Type, depth: usize, name: &str) -> Sample {
-        let Some(left) = self.parts_left.checked_sub(1) else { return string("…") };
+/// Values are none where they would lie too deep, as those of types that lead back to themselves do: what may be left out
+/// is left out there.
+impl<'a> Maker<'_, 'a> {
+    fn value(&mut self, ty: &'a Type, depth: usize, name: &str) -> Option<Sample> {
+        let Some(left) = self.parts_left.checked_sub(1) else { return Some(string("…")) };
         self.parts_left = left;
-        match ty {
+        Some(match ty {
             Type::Bool => atom("true"),
             Type::F32 | Type::F64 => atom("0.5"),
             Type::Char => string("a"),
             Type::String => string(text(name)),
             Type::Bytes => string("aGVsbG8="),
             Type::Unit => atom("null"),
-            Type::Ref(name) => self.named(name, depth + 1),
+            Type::Ref(name) => self.named(name, depth + 1)?,
             Type::Object(name) => string(&format!("‹object of {name}›")),
             Type::Stream { .. } => string("‹stream›"),
-            Type::Option(inner) if may_be_null(self.atlas.description, inner) => {
-                Sample::List(vec![self.value(inner, depth, name)])
-            }
-            Type::Option(inner) => self.value(inner, depth, name),
+            Type::Option(inner) => match self.value(inner, depth, name) {
+                Some(value) if may_be_null(self.atlas.description, inner) => Sample::List(vec![value]),
+                Some(value) => value,
+                None => atom("null"),
+            },
             Type::List(element) | Type::Collection { element, .. } => {
-                Sample::List(vec![self.value(element, depth, name)])
+                Sample::List(self.value(element, depth, name).into_iter().collect())
             }
-            Type::Array { element, len } => {
-                let shown = (*len).min(3);
-                Sample::List((0..shown).map(|_| self.value(element, depth, name)).collect())
-            }
-            Type::Tuple(elements) => {
-                Sample::List(elements.iter().map(|element| self.value(element, depth, name)).collect())
-            }
+            Type::Array { element, len } => self.array(element, *len, depth, name)?,
+            Type::Tuple(elements) => self.tuple(elements, depth, name)?,
             Type::Map { key, value } => self.map(key, value, depth),
-            Type::Result { ok, .. } => object("Ok", self.value(ok, depth, name)),
+            Type::Result { ok, .. } => object("Ok", self.value(ok, depth, name)?),
             Type::Unknown(_) => string("‹any JSON›"),
             _ => atom("7"),
-        }
+        })
     }
 
-    fn map(&mut self, key: &Type, value: &Type, depth: usize) -> Sample {
+    fn array(&mut self, element: &'a Type, len: usize, depth: usize, name: &str) -> Option<Sample> {
+        let shown = if len > ELEMENTS_MAX { ELEMENTS_CUT } else { len };
+        let elements = (0..shown).map(|_| self.value(element, depth, name));
+        let mut elements = elements.collect::<Option<Vec<_>>>()?;
+        if shown < len {
+            elements.push(string(&format!("… {len} in all")));
+        }
+        Some(Sample::List(elements))
+    }
+
+    fn tuple(&mut self, elements: &'a [Type], depth: usize, name: &str) -> Option<Sample> {
+        let elements = elements.iter().map(|element| self.value(element, depth, name));
+        Some(Sample::List(elements.collect::<Option<Vec<_>>>()?))
+    }
+
+    fn map(&mut self, key: &'a Type, value: &'a Type, depth: usize) -> Sample {
         let (key, pairs) = (self.value(key, depth, "key"), keys(self.atlas.description, key));
-        let value = self.value(value, depth, "");
-        match (pairs, key) {
-            (Keys::Pairs, key) => Sample::List(vec![Sample::List(vec![key, value])]),
-            (Keys::Object, Sample::Atom(key)) => object(key.trim_matches('"'), value),
-            (Keys::Object, _) => object("…", value),
+        match (pairs, key.zip(self.value(value, depth, ""))) {
+            (Keys::Pairs, Some((key, value))) => Sample::List(vec![Sample::List(vec![key, value])]),
+            (Keys::Pairs, None) => Sample::List(Vec::new()),
+            (Keys::Object, Some((Sample::Atom(key), value))) => object(key.trim_matches('"'), value),
+            (Keys::Object, Some((_, value))) => object("…", value),
+            (Keys::Object, None) => Sample::Object(Vec::new()),
         }
     }
 
-    fn named(&mut self, name: &str, depth: usize) -> Sample {
-        let Some((_, definition)) = self.atlas.definition(name) else { return string("…") };
+    fn named(&mut self, name: &str, depth: usize) -> Option<Sample> {
+        let Some((_, definition)) = self.atlas.definition(name) else { return Some(string("…")) };
         if depth > DEPTH_MAX {
-            return string("…");
+            return None;
         }
-        match &definition.json {
+        self.definition(definition, depth)
+    }
+
+    fn definition(&mut self, definition: &'a TypeDefinition, depth: usize) -> Option<Sample> {
+        let ty = Type::Ref(definition.name.clone());
+        if matches!(seen(self.atlas.description, &ty), Seen::Type(Type::String))
+            && let Some(text) = text_of(&definition.name)
+        {
+            return Some(string(text));
+        }
+        if self.open.contains(&&*definition.name) {
+            return None;
+        }
+        self.open.push(&definition.name);
+        let sample = match &definition.json {
             Some(ty) => self.value(ty, depth, ""),
             None => self.shape(&definition.shape, depth),
-        }
+        };
+        self.open.pop();
+        sample
     }
 
-    fn shape(&mut self, shape: &Shape, depth: usize) -> Sample {
+    fn shape(&mut self, shape: &'a Shape, depth: usize) -> Option<Sample> {
         match shape {
             Shape::Newtype(inner) | Shape::Opaque { reads: Some(inner) } => self.value(inner, depth, ""),
-            Shape::Unit | Shape::Never => atom("null"),
-            Shape::Tuple(elements) => {
-                Sample::List(elements.iter().map(|element| self.value(element, depth, "")).collect())
-            }
+            Shape::Unit => Some(atom("null")),
+            Shape::Tuple(elements) => self.tuple(elements, depth, ""),
             Shape::Struct(fields) => self.fields(fields, depth),
-            Shape::Enum(variants) => {
-                match variants.iter().find(|variant| variant.content != Content::Unreadable) {
-                    Some(variant) => self.variant(&variant.name, &variant.content, depth),
-                    None => atom("null"),
-                }
-            }
-            Shape::Opaque { reads: None } | Shape::Unknown(_) => string("‹any JSON›"),
+            // The first variant may lead back to the type itself; one of the others does not then.
+            Shape::Enum(variants) => variants
+                .iter()
+                .filter(|variant| variant.content != Content::Unreadable)
+                .find_map(|variant| self.variant(&variant.name, &variant.content, depth)),
+            Shape::Opaque { reads: None } | Shape::Unknown(_) => Some(string("‹any JSON›")),
+            Shape::Never => None,
         }
     }
 
-    fn variant(&mut self, name: &str, content: &Content, depth: usize) -> Sample {
-        match content {
+    fn variant(&mut self, name: &str, content: &'a Content, depth: usize) -> Option<Sample> {
+        Some(match content {
             Content::Unit | Content::Unreadable => string(name),
-            Content::Newtype(inner) => object(name, self.value(inner, depth, "")),
-            Content::Tuple(elements) => {
-                let elements =
-                    Sample::List(elements.iter().map(|element| self.value(element, depth, "")).collect());
-                object(name, elements)
-            }
-            Content::Struct(fields) => object(name, self.fields(fields, depth)),
-        }
+            Content::Newtype(inner) => object(name, self.value(inner, depth, "")?),
+            Content::Tuple(elements) => object(name, self.tuple(elements, depth, "")?),
+            Content::Struct(fields) => object(name, self.fields(fields, depth)?),
+        })
     }
 
-    fn fields(&mut self, fields: &[Field], depth: usize) -> Sample {
+    fn fields(&mut self, fields: &'a [Field], depth: usize) -> Option<Sample> {
         let mut object = Vec::new();
         for field in fields {
             if self.parts_left == 0 {
                 object.push(("…".into(), string("…")));
                 break;
             }
-            object.push((field.name.clone(), self.value(&field.ty, depth, &field.name)));
+            object.push((field.name.clone(), self.value(&field.ty, depth, &field.name)?));
         }
-        Sample::Object(object)
+        Some(Sample::Object(object))
     }
 }
 

@@ -171,7 +171,7 @@ fn caption(steps: &[Step], side: Side) -> &'static str {
         (false, false) if side == Side::Client => "The server calls, and your client runs the method.",
         (false, false) => "Either side may call; the other runs the method.",
         (false, true) => {
-            "The object can be called until its last client is dropped; calls on it need not wait for it."
+            "The object can be called until its last client is dropped; calls can be made before it is here."
         }
     }
 }

@@ -11,15 +11,18 @@ use super::{
     page::{self, Content, Place},
     phrases::{
         badge, code_panel, counted, deprecation, method_list, path, side_badge, sinks, sources, type_markup,
+        whole_method_list,
     },
     sequence, signature,
 };
 use crate::{
     description::{Argument, Method, Service, Side, Type, Variant},
     examples::Examples,
+    prose::{self, readable_message},
 };
 
-/// So many variants stand at a method; the page of errors has all.
+/// So many variants of an error are open at a method, and so many more can be opened; the page of errors has all.
+const VARIANTS_OPEN: usize = 3;
 const VARIANTS_MAX: usize = 12;
 /// So many parts of a result are shown with what they fit.
 const PARTS_MAX: usize = 12;
@@ -45,6 +48,7 @@ pub(super) fn render(atlas: &Atlas<'_>, at: usize) -> String {
             (reached(atlas, at))
         }
         (contents(atlas, at))
+        @if !service.methods.is_empty() { p class="small declared" data-language="typescript" { (crate::typescript::NO_CLIENT) } }
         h2 class="hidden" { "Methods" }
         @for method in 0..service.methods.len() { (method_section(atlas, At { service: at, method })) }
     };
@@ -64,7 +68,7 @@ fn reached(atlas: &Atlas<'_>, at: usize) -> Markup {
     let service = &atlas.description.services[at];
     html! {
         dl class="meta" {
-            div { dt { "How one comes to it" } dd { (ways(atlas, at)) @if atlas.depth(at).is_none() { "It cannot be reached from the root." } } }
+            div { dt { "How to get one" } dd { (ways(atlas, at)) @if atlas.depth(at).is_none() { "It cannot be reached from the root." } } }
             @if service.name != service.trait_name() {
                 div { dt { "Name on the wire" } dd { code { (service.name) } } }
             }
@@ -97,6 +101,8 @@ fn contents(atlas: &Atlas<'_>, at: usize) -> Markup {
 
 fn method_section(atlas: &Atlas<'_>, at: At) -> Markup {
     let (_, method) = atlas.method(at);
+    // What a comment says of errors stands with the errors.
+    let (docs, errors_said) = prose::without_section(&method.docs, "Errors");
     let id = names::anchor("method", &[&method.name]);
     let title = format!("{id}-title");
     html! {
@@ -113,10 +119,10 @@ fn method_section(atlas: &Atlas<'_>, at: At) -> Markup {
                 div class="told" {
                     (problems(method))
                     (deprecation(atlas, here(at.service), method.deprecated.as_deref()))
-                    (markdown::render(atlas, here(at.service), &method.docs, 3))
+                    (markdown::render(atlas, here(at.service), &docs, 3))
                     (arguments(atlas, at))
                     (result(atlas, at))
-                    (errors(atlas, method))
+                    (errors(atlas, at, &errors_said))
                     (small_print(method))
                 }
                 div class="shown" { (shown(atlas, at)) }
@@ -185,7 +191,7 @@ fn argument_part(atlas: &Atlas<'_>, at: At, argument: &Argument) -> Markup {
                     p { (markdown::summary(atlas, None, &definition.docs)) }
                 }
                 @if let Some((_, flow)) = flow {
-                    div class="fits" { span class="fits-label" { "can be built on" } (sources(atlas, flow)) }
+                    div class="fits" { span class="fits-label" { "can be a promise from" } (sources(atlas, flow)) }
                 }
             }
         }
@@ -195,9 +201,10 @@ fn argument_part(atlas: &Atlas<'_>, at: At, argument: &Argument) -> Markup {
 fn named<'a>(atlas: &Atlas<'a>, ty: &Type) -> Option<(usize, &'a crate::description::TypeDefinition)> {
     match ty {
         Type::Ref(name) => atlas.definition(name),
-        Type::Option(inner) | Type::List(inner) | Type::Collection { element: inner, .. } => {
-            named(atlas, inner)
-        }
+        Type::Option(inner)
+        | Type::List(inner)
+        | Type::Collection { element: inner, .. }
+        | Type::Stream { item: inner, .. } => named(atlas, inner),
         _ => None,
     }
 }
@@ -215,13 +222,13 @@ fn result(atlas: &Atlas<'_>, at: At) -> Markup {
                 div {
                     dt { (type_markup(atlas, &method.result.ty)) }
                     dd {
-                        @if method.result.ty == Type::Unit { p { "Nothing but that it is done." } }
+                        @if method.result.ty == Type::Unit { p { "Nothing." } }
                         @if let Some((_, definition)) = named(atlas, &method.result.ty) { p { (markdown::summary(atlas, None, &definition.docs)) } }
                         @if let Type::Object(name) = &method.result.ty && let Some((at, object)) = atlas.service(name) { p { (markdown::summary(atlas, here(at), &object.docs)) } }
                         @for (steps, flow) in leads_to.iter().take(PARTS_MAX) {
                             div class="fits" {
                                 span class="fits-label" {
-                                    @if steps.is_empty() { "leads to" } @else { code class="path" { (path(steps)) } " leads to" }
+                                    @if steps.is_empty() { "can be passed to" } @else { code class="path" { (path(steps)) } " can be passed to" }
                                 }
                                 (sinks(atlas, flow))
                             }
@@ -234,21 +241,49 @@ fn result(atlas: &Atlas<'_>, at: At) -> Markup {
     }
 }
 
-fn errors(atlas: &Atlas<'_>, method: &Method) -> Markup {
+/// What a call, or a stream that it gives, can fail with. `said` is what the comment says of it.
+fn errors(atlas: &Atlas<'_>, at: At, said: &str) -> Markup {
+    let (_, method) = atlas.method(at);
+    let call = method.error.iter().map(|error| (&error.ty, None));
+    let streams = atlas.carried(&method.result.ty).into_iter().filter_map(|part| match part {
+        Type::Stream { error: Some(error), .. } => Some((&**error, Some("ends the stream: "))),
+        _ => None,
+    });
+    let mut errors: Vec<(&Type, Option<&str>)> = call.chain(streams).collect();
+    // An error that both fail with is listed once.
+    for at in (1..errors.len()).rev() {
+        if errors[..at].iter().any(|(ty, _)| *ty == errors[at].0) {
+            errors.remove(at);
+        }
+    }
     html! {
-        @if let Some(error) = &method.error {
+        @if !errors.is_empty() || !said.is_empty() {
             h4 { "Errors" }
-            @match &error.ty {
-                Type::Ref(name) => @if let Some((at, definition)) = atlas.definition(name) {
-                    @let variants = atlas::variants(definition);
-                    p class="result" { a class="error-type" href=(links::error_link(atlas, at)) { (definition.name) } " " (markdown::summary(atlas, None, &definition.docs)) }
-                    @if !variants.is_empty() {
-                        dl class="variants" { @for variant in variants.iter().take(VARIANTS_MAX) { (variant_part(atlas, at, variant)) } }
+            (markdown::render(atlas, here(at.service), said, 4))
+            @for (ty, what) in errors { (error(atlas, ty, what)) }
+        }
+    }
+}
+
+fn error(atlas: &Atlas<'_>, ty: &Type, what: Option<&str>) -> Markup {
+    html! {
+        @match ty {
+            Type::Ref(name) => @if let Some((at, definition)) = atlas.definition(name) {
+                @let variants = atlas::variants(definition);
+                @let (first, more) = variants.split_at(variants.len().min(VARIANTS_OPEN));
+                p class="result" { (what.unwrap_or_default()) a class="error-type" href=(links::error_link(atlas, at)) { (definition.name) } " " (markdown::summary(atlas, None, &definition.docs)) }
+                @if !first.is_empty() {
+                    dl class="variants" { @for variant in first { (variant_part(atlas, at, variant)) } }
+                }
+                @if !more.is_empty() {
+                    details class="more-variants" {
+                        summary { "and " (counted(more.len(), "more variant")) }
+                        dl class="variants" { @for variant in more.iter().take(VARIANTS_MAX) { (variant_part(atlas, at, variant)) } }
+                        @if more.len() > VARIANTS_MAX { p class="small" { "and " a href=(links::error_link(atlas, at)) { (counted(more.len() - VARIANTS_MAX, "more variant")) } } }
                     }
-                    @if variants.len() > VARIANTS_MAX { p class="small" { "and " a href=(links::error_link(atlas, at)) { (counted(variants.len() - VARIANTS_MAX, "more variant")) } } }
-                },
-                ty => p class="result" { (type_markup(atlas, ty)) },
-            }
+                }
+            },
+            ty => p class="result" { (what.unwrap_or_default()) (type_markup(atlas, ty)) },
         }
     }
 }
@@ -259,7 +294,12 @@ fn variant_part(atlas: &Atlas<'_>, at: usize, variant: &Variant) -> Markup {
     html! {
         div {
             dt { a href={ "errors.html#" (anchor) } { (variant.name) } }
-            dd { (markdown::summary(atlas, Some(Named::Type(at)), &variant.docs)) }
+            dd {
+                @match &variant.message {
+                    Some(message) if variant.docs.trim().is_empty() => (readable_message(message)),
+                    _ => (markdown::summary(atlas, Some(Named::Type(at)), &variant.docs)),
+                }
+            }
         }
     }
 }
@@ -267,7 +307,7 @@ fn variant_part(atlas: &Atlas<'_>, at: usize, variant: &Variant) -> Markup {
 fn small_print(method: &Method) -> Markup {
     html! {
         p class="small fingerprint" {
-            "Fingerprint " code { (method.fingerprint) }
+            span title="What both sides compare before the first call: it changes when what travels does." { "Fingerprint" } " " code { (method.fingerprint) }
             @if method.name != method.trait_name() { " · on the wire " code { (method.name) } }
         }
     }
@@ -300,5 +340,12 @@ fn example(atlas: &Atlas<'_>, label: &str, rust: &str, typescript: &str) -> Mark
 pub(super) fn used_by(atlas: &Atlas<'_>, label: &str, methods: &[At]) -> Markup {
     html! {
         @if !methods.is_empty() { div { dt { (label) } dd { (method_list(atlas, methods)) } } }
+    }
+}
+
+/// The same, however many there are.
+pub(super) fn used_by_all(atlas: &Atlas<'_>, label: &str, methods: &[At]) -> Markup {
+    html! {
+        @if !methods.is_empty() { div { dt { (label) } dd { (whole_method_list(atlas, methods)) } } }
     }
 }

@@ -1,22 +1,28 @@
 //! A method's signature as text. The pages colour it and link its words.
 
-use crate::description::{Method, Type};
+use crate::{
+    description::{Method, Type},
+    examples::rust_word,
+};
 
 /// A longer signature has a line for each argument.
-const LINE_MAX: usize = 78;
+const LINE_MAX: usize = 96;
 
 /// `async fn log_in(&self, name: String) -> Result<MemberClient, ChatError>`
 pub(super) fn rust(method: &Method) -> String {
     let mut arguments = vec!["&self".to_owned()];
     arguments.extend(
-        method.arguments.iter().map(|argument| format!("{}: {}", argument.name, argument.value.rust)),
+        method
+            .arguments
+            .iter()
+            .map(|argument| format!("{}: {}", rust_word(&argument.name), argument.value.rust)),
     );
     let result = match &method.error {
         Some(error) => format!(" -> Result<{}, {}>", method.result.rust, error.rust),
         None if method.result.ty == Type::Unit => String::new(),
         None => format!(" -> {}", method.result.rust),
     };
-    arranged(&format!("async fn {}", method.trait_name()), &arguments, &result)
+    arranged(&format!("async fn {}", rust_word(method.trait_name())), &arguments, &result)
 }
 
 fn arranged(start: &str, arguments: &[String], end: &str) -> String {

@@ -162,3 +162,55 @@ fn a_large_api_is_written_at_once() {
     let bytes: usize = site.files().map(|(_, contents)| contents.len()).sum();
     assert!(bytes < 6_000_000, "{bytes}");
 }
+
+/// A description of one method that has this comment, error and argument.
+fn described_method(docs: &str) -> Description {
+    let variants: Value = (0..5)
+        .map(|at| json!({ "name": format!("V{at}"), "message": "no project {0.0:?}", "content": { "newtype": "u8" } }))
+        .collect();
+    let mut look = method(
+        "type",
+        json!("u8"),
+        json!({ "stream": { "item": { "ref": "Item" }, "error": { "ref": "Late" } } }),
+    );
+    look["docs"] = json!(docs);
+    look["arguments"][0]["name"] = json!("match");
+    look["error"] = json!({ "type": { "ref": "Wrong" }, "rust": "Wrong" });
+    let types = json!([
+        { "name": "Item", "docs": "One thing.", "shape": "unit" },
+        { "name": "Late", "docs": "Too late.", "shape": "unit" },
+        { "name": "Wrong", "shape": { "enum": variants } },
+    ]);
+    described(json!([service("S", true, json!([look]))]), types, json!([]))
+}
+
+#[test]
+fn a_method_has_one_list_of_errors_and_opens_the_first() {
+    let text = page(&described_method("Looks.\n\n# Errors\n\nWhen it is late."), "service.S.html");
+    assert_eq!(text.matches(">Errors</h4>").count(), 1);
+    let errors = text.split(">Errors</h4>").nth(1).unwrap();
+    assert!(errors.starts_with("<div class=\"prose\"><p>When it is late.</p>"), "{}", &errors[..200]);
+    assert!(errors.contains("no project {0}") && !errors.contains("{0.0"));
+    assert_eq!(errors.split("<details").next().unwrap().matches("<dt>").count(), 3);
+    assert!(errors.contains("and 2 more variants") && errors.contains("ends the stream: "));
+    assert!(errors.contains("Too late.") && text.contains("One thing."));
+}
+
+#[test]
+fn keywords_are_raw_identifiers_in_signatures() {
+    let described = described_method("Looks.");
+    let text = page(&described, "service.S.html");
+    assert!(text.contains("r#</span>") || text.contains("r#type"), "the method's name");
+    assert_eq!(
+        super::signature::rust(&described.services[0].methods[0]),
+        "async fn r#type(&self, r#match: Of) -> Result<Given, Wrong>"
+    );
+    let markdown = crate::markdown::render(&described);
+    assert!(markdown["services/S.md"].contains("async fn r#type(&self, r#match: Of)"));
+}
+
+#[test]
+fn pages_with_typescript_say_that_there_is_no_client_yet() {
+    let text = page(&chat(), "service.Room.html");
+    assert_eq!(text.matches("there is no TypeScript client yet").count(), 1);
+}

@@ -34,7 +34,7 @@ impl<'a> Pages<'a> {
         page: Page<'_>,
         level: usize,
     ) -> String {
-        let docs = docs.trim().replace("\r\n", "\n");
+        let docs = prose::shown(docs.trim());
         if docs.is_empty() {
             return String::new();
         }

@@ -3,9 +3,10 @@
 use super::{
     Pages, kind,
     places::Page,
-    text::{code, escaped, table, word},
+    text::{block, code, escaped, table, word},
 };
 use crate::{
+    agents::connecting,
     description::{Service, Side, TypeDefinition},
     links::Target,
 };
@@ -16,7 +17,13 @@ impl Pages<'_> {
         let mut page = format!("# {}\n\n", word(&description.title));
         page.push_str(&format!("Version {}\n\n", escaped(&description.version)));
         page.push_str(&self.comment(&description.docs, None, Page::Index, 1));
-        page.push_str("## Services\n\n");
+        page.push_str(&format!(
+            "## Connecting\n\n{}\n\n{}\n{}\n{}\n\n## Services\n\n",
+            connecting::LEAD,
+            block("toml", connecting::DEPENDENCIES),
+            block("rust", &connecting::code(description)),
+            connecting::NOTE,
+        ));
         let services: Vec<Vec<String>> =
             description.services.iter().map(|service| self.service_row(service)).collect();
         page.push_str(&table(&["service", "reached", "implemented by", "methods", ""], &services));

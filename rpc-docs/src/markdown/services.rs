@@ -8,7 +8,9 @@ use super::{
 };
 use crate::{
     description::{Flow, Method, PathStep, Service, Side, Sink, Value},
+    examples::rust_word,
     flows::spelled,
+    html::is_plain,
 };
 
 /// How many sources and sinks are listed for one value.
@@ -91,7 +93,8 @@ impl Pages<'_> {
     fn pipelines(&self, service: &Service, method: &Method) -> String {
         let here = Page::Service(&service.name);
         let mut text = String::new();
-        for (argument, flow) in self.flows.arguments(&service.name, &method.name) {
+        let arguments = self.flows.arguments(&service.name, &method.name);
+        for (argument, flow) in arguments.iter().filter(|(_, flow)| !is_plain(&flow.ty)) {
             let from = flow.from.iter().map(|source| {
                 let part = if source.path.is_empty() {
                     String::new()
@@ -100,16 +103,21 @@ impl Pages<'_> {
                 };
                 format!("{}{part}", self.method_link(&source.service, &source.method, here))
             });
-            text.push_str(&format!("- {} can come from {}\n", code(argument), listed(from)));
+            text.push_str(&format!("- {} can be a promise from {}\n", code(argument), listed(from)));
         }
-        let results = self.flows.results(&service.name, &method.name);
+        let results: Vec<_> = self
+            .flows
+            .results(&service.name, &method.name)
+            .iter()
+            .filter(|(_, flow)| !is_plain(&flow.ty))
+            .collect();
         for (path, flow) in results.iter().take(PARTS_MAX) {
-            text.push_str(&format!("- {} can go to {}\n", result(path), self.sinks(flow, here)));
+            text.push_str(&format!("- {} can be passed to {}\n", result(path), self.sinks(flow, here)));
         }
         if results.len() > PARTS_MAX {
             text.push_str(&format!("- and {} more parts of the result\n", results.len() - PARTS_MAX));
         }
-        if text.is_empty() { text } else { format!("Before it is here:\n\n{text}\n") }
+        if text.is_empty() { text } else { format!("Pipelining:\n\n{text}\n") }
     }
 
     fn sinks(&self, flow: &Flow, here: Page<'_>) -> String {
@@ -139,15 +147,19 @@ impl Pages<'_> {
         let Some(service) = self.description.service(&service.name) else { return String::new() };
         let Some(method) = service.method(&method.name) else { return String::new() };
         let examples = self.guide.examples(service, method);
-        let both = |awaited: &str, pipelined: &str, note: &str| {
+        let note = match service.implemented_by {
+            Side::Client => "handed to the server",
+            Side::Server | Side::Both => "in one round trip",
+        };
+        let both = |awaited: &str, pipelined: &str| {
             if awaited == pipelined {
                 awaited.to_owned()
             } else {
-                format!("{awaited}\n\n{note} in one round trip\n{pipelined}")
+                format!("{awaited}\n\n// {note}\n{pipelined}")
             }
         };
-        let rust = both(&examples.rust_awaited, &examples.rust_pipelined, "//");
-        let typescript = both(&examples.typescript_awaited, &examples.typescript_pipelined, "//");
+        let rust = both(&examples.rust_awaited, &examples.rust_pipelined);
+        let typescript = both(&examples.typescript_awaited, &examples.typescript_pipelined);
         format!("{}\n{}\n", block("rust", &rust), block("typescript", &typescript))
     }
 }
@@ -174,14 +186,14 @@ fn standing(service: &Service) -> String {
 pub(crate) fn signature(method: &Method) -> String {
     let arguments = method.arguments.iter();
     let arguments: Vec<String> =
-        arguments.map(|argument| format!("{}: {}", argument.name, argument.value.rust)).collect();
+        arguments.map(|argument| format!("{}: {}", rust_word(&argument.name), argument.value.rust)).collect();
     let receiver = if arguments.is_empty() { "&self" } else { "&self, " };
     let result = match &method.error {
         Some(error) => format!(" -> Result<{}, {}>", method.result.rust, error.rust),
         None if method.oneway || method.result.rust == "()" => String::new(),
         None => format!(" -> {}", method.result.rust),
     };
-    format!("async fn {}({receiver}{}){result}", method.trait_name(), arguments.join(", "))
+    format!("async fn {}({receiver}{}){result}", rust_word(method.trait_name()), arguments.join(", "))
 }
 
 fn marks(method: &Method) -> Vec<String> {

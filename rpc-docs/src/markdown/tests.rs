@@ -59,7 +59,7 @@ fn a_method_is_shown_with_its_signature_types_and_examples() {
         room.contains("```rust\nasync fn history(&self, last: u32) -> Result<Vec<Message>, ChatError>\n```")
     );
     assert!(room.contains("| *gives* | Vec&lt;[Message](../types.md#Message)&gt; |"));
-    assert!(room.contains("- `[…].author` can go to [Chat.profile](Chat.md#profile) as `user`"));
+    assert!(room.contains("- `[…].author` can be passed to [Chat.profile](Chat.md#profile) as `user`"));
     assert!(room.contains("sequenceDiagram"));
     let chat = &pages["services/Chat.md"];
     assert!(chat.contains("See [`Room::history`](Room.md#history) and [Member::enter](Member.md#enter)."));
@@ -82,7 +82,7 @@ fn check_comment(docs: &str, expected: &str) {
     let index = &render(&chat)["README.md"];
     let comment =
         index.split("Version 1&#46;2&#46;0\n\n").last().unwrap().split("Version 1.2.0\n\n").last().unwrap();
-    assert_eq!(comment.split("\n\n## Services").next().unwrap(), expected);
+    assert_eq!(comment.split("\n\n## Connecting").next().unwrap(), expected);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::{
     json,
     names::Names,
     typescript::{
-        PRELUDE,
+        NO_CLIENT, PRELUDE,
         forms::Forms,
         text::{Words, comment, deprecated, property},
     },
@@ -28,7 +28,12 @@ impl<'a> Declarations<'a> {
         let description = self.forms.description;
         let mut out = String::new();
         let title = format!("{} {}", description.title, description.version);
-        comment(&mut out, "", &format!("{title}\n\n{}", description.docs), &["@packageDocumentation".into()]);
+        comment(
+            &mut out,
+            "",
+            &format!("{title}\n\n{NO_CLIENT}\n\n{}", description.docs),
+            &["@packageDocumentation".into()],
+        );
         out.push('\n');
         out.push_str(PRELUDE);
         self.roots(&mut out);

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     names::{Taken, identifier},
-    prose::is_unprintable,
+    prose::{self, is_unprintable},
 };
 
 /// Words that cannot name a parameter in a strict module, and `arguments`, which has a meaning there.
@@ -24,6 +24,16 @@ pub(crate) struct Words {
 impl Words {
     pub(crate) fn new() -> Self {
         Self { taken: Taken::none(), keywords: KEYWORDS.split_whitespace().collect() }
+    }
+
+    /// The first of these that is free, or else the first with a number.
+    pub(crate) fn first_free(&mut self, wanted: &[&str]) -> String {
+        let is_free = |name: &&&str| {
+            let word = identifier(name);
+            !self.keywords.contains(&*word) && self.taken.clone().name(&word) == word
+        };
+        let free = wanted.iter().find(is_free).or(wanted.first()).copied().unwrap_or_default();
+        self.name(free)
     }
 
     pub(crate) fn name(&mut self, wanted: &str) -> String {
@@ -74,11 +84,11 @@ pub(crate) fn expression(value: &Value) -> String {
 
 /// Writes a comment in front of a declaration; nothing if there is nothing to say.
 pub(super) fn comment(out: &mut String, indent: &str, docs: &str, tags: &[String]) {
-    let docs = docs.trim();
+    let docs = prose::shown(docs.trim());
     if docs.is_empty() && tags.is_empty() {
         return;
     }
-    let docs = harmless(docs);
+    let docs = harmless(&docs);
     let lines: Vec<&str> = docs.lines().chain(tags.iter().map(String::as_str)).collect();
     if let [line] = lines.as_slice() {
         out.push_str(&format!("{indent}/** {line} */\n"));

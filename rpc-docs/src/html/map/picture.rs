@@ -25,7 +25,7 @@ const CARDS_IN_COLUMN_MAX: usize = 8;
 /// So many characters fit into a row, and into a card's head.
 const ROW_LETTERS: usize = 23;
 const HEAD_LETTERS: usize = 20;
-/// So many colours there are; types beyond share them.
+/// So many colours there are; types beyond have dashes.
 const HUES: usize = 8;
 /// Lanes lie so far apart, below the cards and beside them.
 const LANE_BELOW: usize = 9;
@@ -50,6 +50,12 @@ struct Layout {
     lanes: Vec<usize>,
     width: usize,
     height: usize,
+}
+
+/// The classes of a type's colour and line: types beyond the colours have dashes.
+fn hue(flow: usize) -> String {
+    let dashes = ["", " hue-dashed", " hue-dotted"];
+    format!("hue-{}{}", flow % HUES, dashes[flow / HUES % dashes.len()])
 }
 
 /// The section of the overview; nothing for an API in which nothing fits.
@@ -81,7 +87,7 @@ fn legend(atlas: &Atlas<'_>, map: &Map<'_>) -> Markup {
     html! {
         ul class="legend" aria-label="Types in the picture" {
             @for flow in drawn.iter().take(HUES * 3) {
-                li class={ "hue-" (flow % HUES) } data-flow=(flow) { (type_markup(atlas, &map.flows[*flow].ty)) }
+                li class=(hue(*flow)) data-flow=(flow) { (type_markup(atlas, &map.flows[*flow].ty)) }
             }
             @if drawn.len() > HUES * 3 { li class="more" { "and " (drawn.len() - HUES * 3) " more" } }
         }
@@ -103,8 +109,9 @@ fn left_out(map: &Map<'_>) -> String {
     if map.plain_flows > 0 {
         let _ = write!(
             text,
-            "{} (numbers, texts and the like) left out: they fit almost anywhere.",
-            counted(map.plain_flows, "plain type")
+            "{} (numbers, texts and the like) left out: {} almost anywhere.",
+            counted(map.plain_flows, "plain type"),
+            if map.plain_flows == 1 { "it fits" } else { "they fit" }
         );
     }
     text
@@ -117,7 +124,7 @@ fn picture(atlas: &Atlas<'_>, map: &Map<'_>) -> Markup {
             role="group" aria-label="Services as cards, with curves from results to what they fit; the table below says the same" {
             @for curve in &map.curves {
                 @if let Some(path) = layout.path(map, curve) {
-                    path class={ "curve hue-" (curve.flow % HUES) } d=(path) data-flow=(curve.flow)
+                    path class={ "curve " (hue(curve.flow)) } d=(path) data-flow=(curve.flow)
                         data-from=(node(curve.from)) data-to=(node(curve.to)) { title { (curve.words) } }
                 }
             }
