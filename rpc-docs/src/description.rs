@@ -180,6 +180,9 @@ pub enum Type {
     },
     /// Any number of keys with values.
     Map {
+        /// The map's name in Rust.
+        #[serde(default = "hash_map", skip_serializing_if = "is_hash_map")]
+        name: String,
         key: Box<Type>,
         value: Box<Type>,
     },
@@ -400,6 +403,14 @@ impl Content {
     }
 }
 
+fn hash_map() -> String {
+    "HashMap".into()
+}
+
+fn is_hash_map(name: &str) -> bool {
+    name == "HashMap"
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_false(value: &bool) -> bool {
     !value
@@ -457,7 +468,7 @@ impl Type {
             | Type::List(inner)
             | Type::Collection { element: inner, .. }
             | Type::Array { element: inner, .. } => vec![inner],
-            Type::Map { key, value } => vec![key, value],
+            Type::Map { key, value, .. } => vec![key, value],
             Type::Result { ok, error } => vec![ok, error],
             Type::Stream { item, error } => {
                 [Some(item), error.as_ref()].into_iter().flatten().map(|part| &**part).collect()

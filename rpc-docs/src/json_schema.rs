@@ -77,7 +77,7 @@ impl<'a> Schemas<'a> {
             Type::List(inner) | Type::Collection { element: inner, .. } => {
                 json!({"type": "array", "items": self.of(inner)})
             }
-            Type::Map { key, value } => self.map(key, value),
+            Type::Map { key, value, .. } => self.map(key, value),
             Type::Array { element, len } => {
                 json!({"type": "array", "items": self.of(element), "minItems": len, "maxItems": len})
             }

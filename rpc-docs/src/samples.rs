@@ -79,7 +79,7 @@ impl Sampler<'_> {
             Type::List(inner) | Type::Collection { element: inner, .. } => {
                 self.optional(inner, name, depth).map_or(json!([]), |value| json!([value]))
             }
-            Type::Map { key, value } => self.map(key, value, depth),
+            Type::Map { key, value, .. } => self.map(key, value, depth),
             Type::Array { element, len } => {
                 let elements = (0..*len).map(|_| self.of(element, name, depth));
                 elements.collect::<Option<Vec<_>>>()?.into()

@@ -137,7 +137,7 @@ fn is_of(description: &Description, ty: &Type, value: &Value) -> bool {
             value.as_array().is_some_and(|list| list.len() == *len && list.iter().all(|one| is(element, one)))
         }
         Type::Tuple(elements) => is_list(description, elements, value),
-        Type::Map { key, value: inner } => match json::keys(description, key) {
+        Type::Map { key, value: inner, .. } => match json::keys(description, key) {
             Keys::Object => value.as_object().is_some_and(|map| map.values().all(|one| is(inner, one))),
             Keys::Pairs => {
                 is(&Type::List(Type::Tuple(vec![(**key).clone(), (**inner).clone()]).into()), value)

@@ -135,7 +135,9 @@ impl<'a> Types<'a> {
             }
             Node::Map(..) => {
                 let key = boxed(self.part(reading, (node, 0), rust));
-                Type::Map { key, value: boxed(self.part(reading, (node, 1), rust)) }
+                let name = rust.and_then(|rust| naming::collection(rust.path));
+                let name = name.unwrap_or_else(|| "HashMap".into());
+                Type::Map { name, key, value: boxed(self.part(reading, (node, 1), rust)) }
             }
             Node::Array(_, len) => {
                 Type::Array { element: boxed(self.part(reading, (node, 0), rust)), len: *len }

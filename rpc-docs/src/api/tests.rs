@@ -149,7 +149,7 @@ fn methods_have_all_that_their_attributes_say() {
     assert_eq!((by_id.trait_name(), by_id.batch.as_deref()), ("by_id", Some("many")));
     assert_eq!(service.method("page").unwrap().deprecated.as_deref(), Some(""));
     let times = service.method("times").unwrap();
-    let map = Type::Map { key: Type::String.into(), value: Type::Bytes.into() };
+    let map = Type::Map { name: "HashMap".into(), key: Type::String.into(), value: Type::Bytes.into() };
     assert_eq!(times.arguments[0].value.ty, map);
     let array = Type::Array { element: Type::U8.into(), len: 4 };
     assert_eq!(times.result.ty, Type::Tuple(vec![Type::Char, array, named("Duration")]));
@@ -174,8 +174,11 @@ fn types_have_their_comments_names_and_defaults_however_deep_they_are() {
     assert_eq!((&*fields[1].docs, fields[1].has_default), ("What they are called.", true));
     assert_eq!(fields[1].aliases, ["nick"]);
     assert_eq!(fields[2].ty, Type::Option(named("User").into()));
-    let addresses =
-        Type::Map { key: named("Place").into(), value: Type::List(named("IpAddr").into()).into() };
+    let addresses = Type::Map {
+        name: "BTreeMap".into(),
+        key: named("Place").into(),
+        value: Type::List(named("IpAddr").into()).into(),
+    };
     assert_eq!(fields[3].ty, addresses);
     assert!(fields[4].is_opaque);
     assert_eq!(fields[4].ty, Type::String);

@@ -33,7 +33,7 @@ impl Type {
             Type::Option(inner) => format!("Option<{}>", inner.to_rust()),
             Type::List(element) => format!("Vec<{}>", element.to_rust()),
             Type::Collection { name, element } => format!("{name}<{}>", element.to_rust()),
-            Type::Map { key, value } => format!("HashMap<{}, {}>", key.to_rust(), value.to_rust()),
+            Type::Map { name, key, value } => format!("{name}<{}, {}>", key.to_rust(), value.to_rust()),
             Type::Array { element, len } => format!("[{}; {len}]", element.to_rust()),
             Type::Tuple(elements) if elements.len() == 1 => format!("({},)", list(elements)),
             Type::Tuple(elements) => format!("({})", list(elements)),

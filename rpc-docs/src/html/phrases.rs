@@ -34,7 +34,7 @@ fn type_parts(atlas: &Atlas<'_>, ty: &Type) -> Markup {
             Type::Option(element) => { "Option<" (inner(element)) ">" },
             Type::List(element) => { "Vec<" (inner(element)) ">" },
             Type::Collection { name, element } => { (name) "<" (inner(element)) ">" },
-            Type::Map { key, value } => { "Map<" (inner(key)) ", " (inner(value)) ">" },
+            Type::Map { name, key, value } => { (name) "<" (inner(key)) ", " (inner(value)) ">" },
             Type::Array { element, len } => { "[" (inner(element)) "; " (len) "]" },
             Type::Result { ok, error } => { "Result<" (inner(ok)) ", " (inner(error)) ">" },
             Type::Tuple(elements) => {
@@ -62,7 +62,7 @@ pub(super) fn type_name(atlas: &Atlas<'_>, ty: &Type) -> String {
         Type::Option(element) => format!("Option<{}>", inner(element)),
         Type::List(element) => format!("Vec<{}>", inner(element)),
         Type::Collection { name, element } => format!("{name}<{}>", inner(element)),
-        Type::Map { key, value } => format!("Map<{}, {}>", inner(key), inner(value)),
+        Type::Map { name, key, value } => format!("{name}<{}, {}>", inner(key), inner(value)),
         Type::Array { element, len } => format!("[{}; {len}]", inner(element)),
         Type::Result { ok, error } => format!("Result<{}, {}>", inner(ok), inner(error)),
         Type::Tuple(elements) => format!("({})", elements.iter().map(inner).collect::<Vec<_>>().join(", ")),

@@ -114,7 +114,7 @@ impl<'a> Maker<'_, 'a> {
             }
             Type::Array { element, len } => self.array(element, *len, depth, name)?,
             Type::Tuple(elements) => self.tuple(elements, depth, name)?,
-            Type::Map { key, value } => self.map(key, value, depth),
+            Type::Map { key, value, .. } => self.map(key, value, depth),
             Type::Result { ok, .. } => object("Ok", self.value(ok, depth, name)?),
             Type::Unknown(_) => string("‹any JSON›"),
             _ => atom("7"),

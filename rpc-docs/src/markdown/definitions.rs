@@ -113,7 +113,7 @@ impl<'a> Pages<'a> {
             Type::Option(inner) => within("Option", &[inner]),
             Type::List(inner) => within("Vec", &[inner]),
             Type::Collection { name, element } => within(name, &[element]),
-            Type::Map { key, value } => within("Map", &[key, value]),
+            Type::Map { name, key, value } => within(name, &[key, value]),
             Type::Result { ok, error } => within("Result", &[ok, error]),
             Type::Stream { item, error: None } => within("Streaming", &[item]),
             Type::Stream { item, error: Some(error) } => within("Streaming", &[item, error]),

@@ -39,7 +39,7 @@ impl Forms<'_> {
             }
             Type::Option(inner) => format!("{} | null", self.of(inner)),
             Type::List(inner) | Type::Collection { element: inner, .. } => list(&self.of(inner)),
-            Type::Map { key, value } => match json::keys(self.description, key) {
+            Type::Map { key, value, .. } => match json::keys(self.description, key) {
                 Keys::Object => format!("{{ [key: string]: {} }}", self.of(value)),
                 Keys::Pairs => format!("[{}, {}][]", self.of(key), self.of(value)),
             },
