@@ -379,11 +379,11 @@ mod behind_aliases {
         pub id: UserId,
     }
 
-    pub type People = Vec<Person>;
+    pub(super) type People = Vec<Person>;
 
     /// Has no values that could be made up.
     #[derive(Debug, serde::Serialize)]
-    pub struct Picky(u8);
+    pub(super) struct Picky(u8);
 
     impl<'de> serde::Deserialize<'de> for Picky {
         fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -397,7 +397,7 @@ mod behind_aliases {
         pub weight: u8,
     }
 
-    pub type Row = (Picky, Parcel);
+    pub(super) type Row = (Picky, Parcel);
 
     #[rpc]
     pub trait Register {
@@ -488,7 +488,7 @@ fn what_is_one_type_in_a_description_and_two_in_rust_does_not_fit() {
         count: usize,
     }
     #[data]
-    struct Row(#[serde(skip)] u8, char, f32);
+    struct Row(#[serde(skip)] (), char, f32);
 
     type Seven = (i8, i8, i8, i8, i8, i8, i8);
 
