@@ -76,10 +76,13 @@ pub enum Seen<'a> {
     Shape(&'a Shape),
 }
 
+/// So many newtypes around each other are taken for one that leads back to itself.
+const NEWTYPES_MAX: usize = 256;
+
 /// Follows names, newtypes and forms of their own.
 pub fn seen<'a>(description: &'a Description, mut ty: &'a Type) -> Seen<'a> {
-    // A newtype may lead back to itself only through another kind of type; the count guards against damaged files.
-    for _ in 0..=description.types.len() {
+    // A newtype may lead back to itself only through another kind of type; a damaged description may say otherwise.
+    for _ in 0..NEWTYPES_MAX {
         let Type::Ref(name) = ty else { return Seen::Type(ty) };
         let Some(definition) = description.definition(name) else { return Seen::Type(ty) };
         match (&definition.json, &definition.shape) {

@@ -24,6 +24,8 @@ pub(crate) enum Target<'a> {
 pub(crate) struct Links<'a> {
     /// By trait name, wire name, and the names of the generated types.
     services: BTreeMap<String, &'a Service>,
+    /// By the service's name on the wire and the method's in either place. Of two of one name, the first.
+    methods: BTreeMap<(&'a str, &'a str), &'a Method>,
     /// By name and by path.
     types: BTreeMap<&'a str, &'a TypeDefinition>,
     /// By the last word of their names; several where modules tell them apart.
@@ -43,6 +45,13 @@ impl<'a> Links<'a> {
         }
         services
             .extend(description.services.iter().map(|service| (service.trait_name().to_owned(), service)));
+        let mut methods = BTreeMap::new();
+        for service in &description.services {
+            for method in &service.methods {
+                methods.entry((&*service.name, method.trait_name())).or_insert(method);
+                methods.entry((&*service.name, &*method.name)).or_insert(method);
+            }
+        }
         let mut last_words: BTreeMap<&str, Vec<&TypeDefinition>> = BTreeMap::new();
         for definition in &description.types {
             last_words.entry(last_word(&definition.name)).or_default().push(definition);
@@ -50,7 +59,7 @@ impl<'a> Links<'a> {
         let by_path = description.types.iter().map(|definition| (&*definition.path, definition));
         let by_name = description.types.iter().map(|definition| (&*definition.name, definition));
         let types = by_path.filter(|(path, _)| !path.is_empty()).chain(by_name).collect();
-        Self { services, types, last_words }
+        Self { services, methods, types, last_words }
     }
 
     /// What the path names; `Self` stands for `home`. None if it is not known here, or names several things.
@@ -61,12 +70,12 @@ impl<'a> Links<'a> {
         }
         let Some((before, last)) = path.rsplit_once("::") else {
             // A word alone may be a sibling of what the comment is on.
-            return part(owner(home?), path);
+            return self.part(owner(home?), path);
         };
         if before == "Self" {
-            return part(owner(home?), last);
+            return self.part(owner(home?), last);
         }
-        if let Some(part) = self.item(before).and_then(|item| part(item, last)) {
+        if let Some(part) = self.item(before).and_then(|item| self.part(item, last)) {
             return Some(part);
         }
         // A field of a variant: the variant is what can be shown.
@@ -104,6 +113,28 @@ impl<'a> Links<'a> {
             _ => None,
         }
     }
+
+    fn part(&self, of: Target<'a>, name: &str) -> Option<Target<'a>> {
+        match of {
+            Target::Service(service) => {
+                let method = self.methods.get(&(&*service.name, name))?;
+                Some(Target::Method(service, method))
+            }
+            Target::Type(definition) => match &definition.shape {
+                Shape::Struct(fields) => {
+                    let is_it = |field: &&Field| is_called(&field.name, field.rust_name.as_deref(), name);
+                    Some(Target::Field(definition, fields.iter().find(is_it)?))
+                }
+                Shape::Enum(variants) => {
+                    let is_it =
+                        |variant: &&Variant| is_called(&variant.name, variant.rust_name.as_deref(), name);
+                    Some(Target::Variant(definition, variants.iter().find(is_it)?))
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
 }
 
 /// What `Self` is in a comment on this.
@@ -112,29 +143,6 @@ fn owner(target: Target<'_>) -> Target<'_> {
         Target::Method(service, _) => Target::Service(service),
         Target::Field(definition, _) | Target::Variant(definition, _) => Target::Type(definition),
         other => other,
-    }
-}
-
-fn part<'a>(of: Target<'a>, name: &str) -> Option<Target<'a>> {
-    match of {
-        Target::Service(service) => {
-            let methods = &mut service.methods.iter();
-            let method = methods.find(|method| is_called(&method.name, method.rust_name.as_deref(), name))?;
-            Some(Target::Method(service, method))
-        }
-        Target::Type(definition) => match &definition.shape {
-            Shape::Struct(fields) => {
-                let field =
-                    fields.iter().find(|field| is_called(&field.name, field.rust_name.as_deref(), name))?;
-                Some(Target::Field(definition, field))
-            }
-            Shape::Enum(variants) => {
-                let is_it = |variant: &&Variant| is_called(&variant.name, variant.rust_name.as_deref(), name);
-                Some(Target::Variant(definition, variants.iter().find(is_it)?))
-            }
-            _ => None,
-        },
-        _ => None,
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    description::{Description, Service, Shape, TypeDefinition},
+    description::{Description, Method, Service, Shape, TypeDefinition},
     examples::Guide,
     flows::Flows,
     links::Links,
@@ -39,6 +39,12 @@ pub fn render(description: &Description) -> BTreeMap<String, String> {
         links: Links::new(description),
         places: Places::of(description, &names),
         flows: Flows::of(description),
+        methods: description
+            .services
+            .iter()
+            .flat_map(|service| service.methods.iter().map(move |method| (service, method)))
+            .map(|(service, method)| ((&*service.name, &*method.name), (service, method)))
+            .collect(),
         guide: Guide::new(description, &names),
         declarations: Declarations::new(description, &names),
         errors: errors(description),
@@ -65,6 +71,8 @@ struct Pages<'a> {
     links: Links<'a>,
     places: Places<'a>,
     flows: Flows<'a>,
+    /// By the names on the wire of service and method.
+    methods: BTreeMap<(&'a str, &'a str), (&'a Service, &'a Method)>,
     guide: Guide<'a>,
     declarations: Declarations<'a>,
     /// The names of the types that methods fail with, with how many do.

@@ -52,8 +52,7 @@ struct Pair(u8, char);
 struct Nobody();
 
 #[data]
-#[allow(dead_code, reason = "the first does not travel")]
-struct Half(#[serde(skip)] u8, u8);
+struct Half(#[serde(skip)] (), u8);
 
 #[data]
 #[serde(transparent)]
@@ -244,7 +243,7 @@ fn types_of_ones_own_look_as_they_are_described() {
         marker: Marker,
         pair: Pair(1, 'x'),
         nobody: Nobody(),
-        half: Half(1, 2),
+        half: Half((), 2),
         transparent: Transparent { only: 1 },
         float: 0.5,
         lengths: BTreeMap::from([(Unit::Meter, 1), (Unit::Foot, 2)]),

@@ -386,7 +386,7 @@ mod behind_aliases {
 
     /// Has no values that could be made up.
     #[derive(Debug, serde::Serialize)]
-    pub struct Picky(u8);
+    pub(super) struct Picky(u8);
 
     impl<'de> serde::Deserialize<'de> for Picky {
         fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -491,8 +491,7 @@ fn what_is_one_type_in_a_description_and_two_in_rust_does_not_fit() {
         count: usize,
     }
     #[data]
-    #[allow(dead_code, reason = "it does not travel")]
-    struct Row(#[serde(skip)] u8, char, f32);
+    struct Row(#[serde(skip)] (), char, f32);
 
     type Seven = (i8, i8, i8, i8, i8, i8, i8);
 

@@ -1,5 +1,7 @@
 //! Which calls are refused between two versions, by the rule that sessions enforce.
 
+use std::collections::BTreeMap;
+
 use rpc_core::compatibility::{Compatibility, MethodVersion, Offered, of_call};
 
 use super::{MethodName, Refused, Version};
@@ -11,12 +13,14 @@ pub(super) fn refused(old: &Description, new: &Description) -> (Vec<Refused>, Ve
     let mut not_yet = Vec::new();
     for (version, callers, called) in [(Version::Old, old, new), (Version::New, new, old)] {
         for service in &callers.services {
-            let offers = called.service(&service.name);
-            let known = old.service(&service.name);
+            let offers = called.service(&service.name).map(Known::new);
+            let known = old.service(&service.name).map(Known::new);
             for method in &service.methods {
                 let name = MethodName { service: service.name.clone(), method: method.name.clone() };
                 let own = version_of(method);
-                let outcome = |at| (of_call(own, offered(offers, at, method)), works(known, at, method));
+                let outcome = |at| {
+                    (of_call(own, offered(offers.as_ref(), at, method)), works(known.as_ref(), at, method))
+                };
                 for (caller, (why, worked)) in merged(places(service).map(|at| (at.caller(), outcome(at)))) {
                     let call = Refused { method: name.clone(), caller, caller_version: version, why };
                     match (why, worked) {
@@ -31,6 +35,18 @@ pub(super) fn refused(old: &Description, new: &Description) -> (Vec<Refused>, Ve
         }
     }
     (broken, not_yet)
+}
+
+/// A service with its methods by name, of which there may be thousands.
+struct Known<'a> {
+    service: &'a Service,
+    methods: BTreeMap<&'a str, &'a Method>,
+}
+
+impl<'a> Known<'a> {
+    fn new(service: &'a Service) -> Self {
+        Self { service, methods: service.methods.iter().map(|method| (&*method.name, method)).collect() }
+    }
 }
 
 /// Where a caller finds a service.
@@ -71,8 +87,8 @@ fn merged<T: PartialEq>(calls: impl Iterator<Item = (Side, T)>) -> Vec<(Side, T)
 }
 
 /// Whether two sides that have the service like this can make the call.
-fn works(service: Option<&Service>, at: At, method: &Method) -> bool {
-    let known = service.and_then(|service| service.method(&method.name));
+fn works(service: Option<&Known<'_>>, at: At, method: &Method) -> bool {
+    let known = service.and_then(|service| service.methods.get(&*method.name));
     known.is_some_and(|method| {
         of_call(version_of(method), offered(service, at, method)) == Compatibility::Works
     })
@@ -85,11 +101,11 @@ fn version_of(method: &Method) -> MethodVersion {
 }
 
 /// What a side that has the service like this offers to a caller who looks for it there.
-fn offered(service: Option<&Service>, at: At, method: &Method) -> Offered {
-    let is_there = |service: &&Service| match at {
-        At::Root(side) => service.is_offered_by(side),
+fn offered(service: Option<&Known<'_>>, at: At, method: &Method) -> Offered {
+    let is_there = |known: &&Known<'_>| match at {
+        At::Root(side) => known.service.is_offered_by(side),
         At::Object(_) => true,
     };
     let Some(service) = service.filter(is_there) else { return Offered::NoService };
-    service.method(&method.name).map_or(Offered::NoMethod, |method| Offered::Method(version_of(method)))
+    service.methods.get(&*method.name).map_or(Offered::NoMethod, |method| Offered::Method(version_of(method)))
 }

@@ -88,13 +88,14 @@ impl Changes {
     }
 
     fn fields(&mut self, place: &Place, of: &str, old: &[Field], new: &[Field]) {
-        let position = |fields: &[Field], name: &str| fields.iter().position(|field| field.name == name);
+        let positions = [old, new].map(|fields| positions(fields.iter().map(|field| &*field.name)));
+        let [in_old, in_new] = positions.each_ref().map(|known| |name: &str| known.get(name).copied());
         let is_rename = |was: &Field, is: &Field| {
-            was.ty == is.ty && position(new, &was.name).is_none() && position(old, &is.name).is_none()
+            was.ty == is.ty && in_new(&was.name).is_none() && in_old(&is.name).is_none()
         };
         for (index, was) in old.iter().enumerate() {
             let name = &was.name;
-            match (position(new, name), new.get(index).filter(|is| is_rename(was, is))) {
+            match (in_new(name), new.get(index).filter(|is| is_rename(was, is))) {
                 (Some(is), _) => self.field(place, of, was, &new[is]),
                 (None, Some(is)) => {
                     self.add(place.clone(), format!("{of}the field `{name}` is now called `{}`", is.name));
@@ -104,7 +105,7 @@ impl Changes {
         }
         for (index, is) in new.iter().enumerate() {
             let is_renamed = old.get(index).is_some_and(|was| is_rename(was, is));
-            if !is_renamed && position(old, &is.name).is_none() {
+            if !is_renamed && in_old(&is.name).is_none() {
                 let default = if is.has_default { ", with a default" } else { "" };
                 self.add(
                     place.clone(),
@@ -112,7 +113,7 @@ impl Changes {
                 );
             }
         }
-        let common: Vec<usize> = old.iter().filter_map(|was| position(new, &was.name)).collect();
+        let common: Vec<usize> = old.iter().filter_map(|was| in_new(&was.name)).collect();
         if !common.is_sorted() {
             self.add(place.clone(), format!("{of}the fields are in another order"));
         }
@@ -158,16 +159,14 @@ impl Changes {
     }
 
     fn variants(&mut self, place: &Place, old: &[Variant], new: &[Variant]) {
-        let position =
-            |variants: &[Variant], name: &str| variants.iter().position(|variant| variant.name == name);
+        let positions = [old, new].map(|variants| positions(variants.iter().map(|variant| &*variant.name)));
+        let [in_old, in_new] = positions.each_ref().map(|known| |name: &str| known.get(name).copied());
         let is_rename = |was: &Variant, is: &Variant| {
-            was.content == is.content
-                && position(new, &was.name).is_none()
-                && position(old, &is.name).is_none()
+            was.content == is.content && in_new(&was.name).is_none() && in_old(&is.name).is_none()
         };
         for (index, was) in old.iter().enumerate() {
             let name = &was.name;
-            match (position(new, name), new.get(index).filter(|is| is_rename(was, is))) {
+            match (in_new(name), new.get(index).filter(|is| is_rename(was, is))) {
                 (Some(is), _) => self.variant(place, was, &new[is]),
                 (None, Some(is)) => {
                     self.add(place.clone(), format!("the variant `{name}` is now called `{}`", is.name));
@@ -177,11 +176,11 @@ impl Changes {
         }
         for (index, is) in new.iter().enumerate() {
             let is_renamed = old.get(index).is_some_and(|was| is_rename(was, is));
-            if !is_renamed && position(old, &is.name).is_none() {
+            if !is_renamed && in_old(&is.name).is_none() {
                 self.add(place.clone(), format!("the variant `{}` is new", is.name));
             }
         }
-        let common: Vec<usize> = old.iter().filter_map(|was| position(new, &was.name)).collect();
+        let common: Vec<usize> = old.iter().filter_map(|was| in_new(&was.name)).collect();
         if !common.is_sorted() {
             self.add(place.clone(), "the variants are in another order");
         }
@@ -208,6 +207,15 @@ impl Changes {
         }
         self.deprecated(place.clone(), &noun, old.deprecated.as_deref(), new.deprecated.as_deref());
     }
+}
+
+/// Where each name stands first.
+fn positions<'a>(names: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, usize> {
+    let mut positions = BTreeMap::new();
+    for (position, name) in names.enumerate() {
+        positions.entry(name).or_insert(position);
+    }
+    positions
 }
 
 fn kind(shape: &Shape) -> String {

@@ -1,5 +1,7 @@
 //! What changed in services, methods and their arguments.
 
+use std::collections::BTreeMap;
+
 use super::{Change, MethodName, Place};
 use crate::description::{Argument, Description, Method, Service, Side, Value};
 
@@ -89,13 +91,17 @@ impl Changes {
             let [old, new] = [old.implemented_by, new.implemented_by].map(side);
             self.add(place(), format!("it was implemented by {old} and is by {new}"));
         }
+        let by_name = |service: &Service| -> BTreeMap<String, usize> {
+            service.methods.iter().enumerate().map(|(index, method)| (method.name.clone(), index)).collect()
+        };
+        let (in_old, in_new) = (by_name(old), by_name(new));
         for method in &old.methods {
-            match new.method(&method.name) {
+            match in_new.get(&method.name).map(|index| &new.methods[*index]) {
                 Some(now) => self.method(&old.name, method, now),
                 None => self.add(place(), format!("the method `{}` is gone", method.name)),
             }
         }
-        for method in new.methods.iter().filter(|method| old.method(&method.name).is_none()) {
+        for method in new.methods.iter().filter(|method| !in_old.contains_key(&method.name)) {
             self.add(place(), format!("the method `{}` is new", method.name));
         }
     }

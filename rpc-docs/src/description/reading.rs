@@ -85,62 +85,65 @@ impl Description {
                 known(&place, part)?;
             }
         }
+        let methods: Methods<'_> = self
+            .services
+            .iter()
+            .flat_map(|service| service.methods.iter().map(|method| (&*service.name, &*method.name)))
+            .collect();
         for service in &self.services {
-            self.check_service(service, &known)?;
+            check_service(service, &methods, &known)?;
         }
         for flow in &self.flows {
             known("a flow", &flow.ty)?;
             for source in &flow.from {
-                self.check_method(&source.service, &source.method)?;
+                check_method(&methods, &source.service, &source.method)?;
             }
             for sink in &flow.into {
                 match sink {
-                    Sink::Argument { service, method, .. } => self.check_method(service, method)?,
+                    Sink::Argument { service, method, .. } => check_method(&methods, service, method)?,
                     Sink::Target { service } => known("a flow", &Type::Object(service.clone()))?,
                 }
             }
         }
         Ok(())
     }
+}
 
-    fn check_service(
-        &self,
-        service: &Service,
-        known: &impl Fn(&str, &Type) -> Result<(), DescriptionError>,
-    ) -> Result<(), DescriptionError> {
-        distinct(
-            &format!("method of `{}`", service.name),
-            service.methods.iter().map(|method| &*method.name),
-        )?;
-        for method in &service.methods {
-            let place = format!("method `{}.{}`", service.name, method.name);
-            for argument in &method.arguments {
-                known(&place, &argument.value.ty)?;
-            }
-            known(&place, &method.result.ty)?;
-            if let Some(error) = &method.error {
-                known(&place, &error.ty)?;
-            }
-            if let Some(batch) = &method.batch {
-                self.check_method(&service.name, batch)?;
-            }
-            if u64::from_str_radix(&method.fingerprint, 16).is_err() {
-                return Err(inconsistent(format!(
-                    "{place} has the fingerprint `{}`, which is none",
-                    method.fingerprint
-                )));
-            }
+/// The methods of a description, by the names of service and method.
+type Methods<'a> = BTreeSet<(&'a str, &'a str)>;
+
+fn check_service(
+    service: &Service,
+    methods: &Methods<'_>,
+    known: &impl Fn(&str, &Type) -> Result<(), DescriptionError>,
+) -> Result<(), DescriptionError> {
+    distinct(&format!("method of `{}`", service.name), service.methods.iter().map(|method| &*method.name))?;
+    for method in &service.methods {
+        let place = format!("method `{}.{}`", service.name, method.name);
+        for argument in &method.arguments {
+            known(&place, &argument.value.ty)?;
         }
-        Ok(())
+        known(&place, &method.result.ty)?;
+        if let Some(error) = &method.error {
+            known(&place, &error.ty)?;
+        }
+        if let Some(batch) = &method.batch {
+            check_method(methods, &service.name, batch)?;
+        }
+        if u64::from_str_radix(&method.fingerprint, 16).is_err() {
+            return Err(inconsistent(format!(
+                "{place} has the fingerprint `{}`, which is none",
+                method.fingerprint
+            )));
+        }
     }
+    Ok(())
+}
 
-    fn check_method(&self, service: &str, method: &str) -> Result<(), DescriptionError> {
-        match self.service(service).and_then(|service| service.method(method)) {
-            Some(_) => Ok(()),
-            None => {
-                Err(inconsistent(format!("it names the method `{service}.{method}`, which is not in it")))
-            }
-        }
+fn check_method(methods: &Methods<'_>, service: &str, method: &str) -> Result<(), DescriptionError> {
+    match methods.contains(&(service, method)) {
+        true => Ok(()),
+        false => Err(inconsistent(format!("it names the method `{service}.{method}`, which is not in it"))),
     }
 }
 

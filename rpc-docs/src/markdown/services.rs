@@ -19,8 +19,8 @@ const ENDS_MAX: usize = 6;
 /// How many parts of a result are listed; the nearest come first.
 const PARTS_MAX: usize = 16;
 
-impl Pages<'_> {
-    pub(super) fn service(&self, service: &Service) -> String {
+impl<'a> Pages<'a> {
+    pub(super) fn service(&self, service: &'a Service) -> String {
         let here = Page::Service(&service.name);
         let mut page = format!("# {}\n\n[All services](../README.md)\n\n", word(service.trait_name()));
         page.push_str(&self.comment(&service.docs, self.home(service), here, 1));
@@ -43,7 +43,7 @@ impl Pages<'_> {
         page
     }
 
-    fn method(&self, service: &Service, method: &Method) -> String {
+    fn method(&self, service: &'a Service, method: &'a Method) -> String {
         let here = Page::Service(&service.name);
         let id = self.places.method(&service.name, &method.name);
         let mut text = format!("{}\n\n## {}\n\n", anchor(id), word(method.trait_name()));
@@ -133,19 +133,17 @@ impl Pages<'_> {
     }
 
     fn method_link(&self, service: &str, method: &str, here: Page<'_>) -> String {
-        let known = self.description.service(service);
-        let service_name = known.map_or(service, Service::trait_name);
-        let method_name = known.and_then(|service| service.method(method)).map_or(method, Method::trait_name);
+        let known = self.methods.get(&(service, method));
+        let (service_name, method_name) =
+            known.map_or((service, method), |(service, method)| (service.trait_name(), method.trait_name()));
         let address = self.places.link_to_method(here, service, method);
         format!("[{}.{}]({address})", word(service_name), word(method_name))
     }
 
-    fn examples(&self, service: &Service, method: &Method) -> String {
+    fn examples(&self, service: &'a Service, method: &'a Method) -> String {
         if !method.problems.is_empty() {
             return String::new();
         }
-        let Some(service) = self.description.service(&service.name) else { return String::new() };
-        let Some(method) = service.method(&method.name) else { return String::new() };
         let examples = self.guide.examples(service, method);
         let note = match service.implemented_by {
             Side::Client => "handed to the server",

@@ -1,5 +1,10 @@
 use super::*;
-use crate::{fixtures, prose::is_unprintable};
+use crate::{
+    compare::compare,
+    description::{Argument, Flow, PathStep, Shape, Sink, Source, Type, Value},
+    fixtures,
+    prose::is_unprintable,
+};
 
 #[test]
 fn nothing_in_a_file_is_unseen_or_turns_what_is_around_it() {
@@ -43,4 +48,50 @@ fn services_have_files_that_every_system_takes() {
     }
     let services = |start: &str| files.files().filter(|(name, _)| name.starts_with(start)).count();
     assert_eq!((services("service."), services("markdown/services/")), (names.len(), names.len()));
+}
+
+/// Nobody who makes a description by hand has it checked.
+#[test]
+fn a_description_that_does_not_hold_together_still_has_outputs() {
+    let mut description = fixtures::chat();
+    let value = |ty: Type| Value { ty, rust: "?".into() };
+    let nowhere = || Type::Ref("Nowhere".into());
+    let method = &mut description.services[0].methods[0];
+    method.arguments = vec![
+        Argument { name: "ring".into(), value: value(Type::Option(Type::Ref("Ring".into()).into())) },
+        Argument {
+            name: "many".into(),
+            value: value(Type::Array { element: Type::U8.into(), len: usize::MAX }),
+        },
+    ];
+    method.result = value(Type::Map {
+        name: "HashMap".into(),
+        key: nowhere().into(),
+        value: Type::Object("Nobody".into()).into(),
+    });
+    method.error = Some(value(nowhere()));
+    method.batch = Some("nothing".into());
+    method.fingerprint = "none".into();
+    let mut ring = description.types[0].clone();
+    ring.name = "Ring".into();
+    ring.shape = Shape::Newtype(Type::Ref("Ring".into()));
+    description.types.insert(0, ring.clone());
+    description.types.push(ring);
+    let (service, method) = ("Nobody".to_owned(), "nothing".to_owned());
+    let path = vec![PathStep::Index(usize::MAX), PathStep::Field(String::new()), PathStep::Element];
+    description.flows.push(Flow {
+        ty: nowhere(),
+        from: vec![Source { service: service.clone(), method: method.clone(), path }],
+        into: vec![
+            Sink::Target { service: service.clone() },
+            Sink::Argument { service, method, argument: "none".into() },
+        ],
+    });
+    description.services.push(description.services[0].clone());
+    for (name, contents) in outputs(&description, &Theme::default()).files() {
+        assert!(!contents.is_empty(), "{name}");
+    }
+    let comparison = compare(&description, &description);
+    assert!(!comparison.to_string().is_empty());
+    assert!(Description::from_json(&description.to_json()).is_err());
 }
