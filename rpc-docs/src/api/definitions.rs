@@ -29,8 +29,14 @@ pub(super) struct Types<'a> {
     spellings: Spellings,
 }
 
-/// The types of fields as written, where another type has the same layout: by the name of the struct and their number.
-pub(super) type Spellings = FxHashMap<String, Vec<Option<&'static str>>>;
+/// How types are written that have the same layout as others.
+#[derive(Debug, Default)]
+pub(super) struct Spellings {
+    /// Those of fields, by the name of the struct and their number.
+    pub(super) fields: FxHashMap<String, Vec<Option<&'static str>>>,
+    /// Types that are described as what they travel as: `#[serde(transparent)]` around a struct.
+    pub(super) stand_ins: BTreeSet<&'static str>,
+}
 
 /// What tells types apart.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -77,6 +83,11 @@ impl<'a> Types<'a> {
         let (nodes, root) = layout.nodes();
         let mut reading = Reading { layout, nodes, foreign: Vec::new() };
         let ty = self.read(&mut reading, root);
+        if let (Type::Ref(_), Some(traced)) = (&ty, layout.rust_type(root))
+            && naming::without_pointers(value.rust_type().name) != traced.name
+        {
+            self.spellings.stand_ins.insert(value.type_name);
+        }
         self.find_text_forms(&reading.foreign, value);
         Value { ty, rust: value.type_name.into() }
     }
@@ -202,7 +213,7 @@ impl<'a> Types<'a> {
             && let DeclaredParts::Fields(fields) = declaration.parts
         {
             let spelled = (0..fields.len()).map(|index| declaration.about(index + 1).spelled);
-            self.spellings.insert(name.clone(), spelled.collect());
+            self.spellings.fields.insert(name.clone(), spelled.collect());
         }
         let shape = self.shape(reading, node, declaration.as_ref());
         let about = declaration.map(|declaration| declaration.about(0)).unwrap_or_default();

@@ -490,6 +490,12 @@ fn what_is_one_type_in_a_description_and_two_in_rust_does_not_fit() {
     #[data]
     struct Row(#[serde(skip)] (), char, f32);
 
+    #[data]
+    #[serde(transparent)]
+    struct Wrapped {
+        _card: Card,
+    }
+
     type Seven = (i8, i8, i8, i8, i8, i8, i8);
 
     #[rpc]
@@ -501,10 +507,12 @@ fn what_is_one_type_in_a_description_and_two_in_rust_does_not_fit() {
         async fn text(&self) -> Box<str>;
         async fn row(&self) -> Row;
         async fn seven(&self) -> Seven;
+        async fn wrapped(&self) -> Wrapped;
         async fn take(&self, card: Card);
         async fn take_boxed(&self, card: Option<Box<Card>>);
         async fn take_id(&self, id: UserId, text: String, count: u64, map: HashMap<String, u8>);
         async fn take_row(&self, row: char, cards: Vec<Card>, number: i8);
+        async fn take_wrapped(&self, card: Option<Wrapped>);
     }
 
     let description = Api::new("", "").service::<CardsClient>().describe();
@@ -527,6 +535,7 @@ fn what_is_one_type_in_a_description_and_two_in_rust_does_not_fit() {
             "plain.next take_boxed(card)",
             "plain.next.some take_boxed(card)",
             "plain.owner.0 take_id(count)",
+            "wrapped. take_wrapped(card)",
         ]
     );
 }

@@ -73,7 +73,7 @@ pub(super) fn unique(path: &str, taken: &mut BTreeSet<String>) -> String {
 }
 
 /// A path without the pointers around it, which serde does not see.
-fn without_pointers(mut path: &str) -> &str {
+pub(super) fn without_pointers(mut path: &str) -> &str {
     let pointers = ["alloc::boxed::Box<", "alloc::rc::Rc<", "alloc::sync::Arc<"];
     while let Some(inner) = pointers.iter().find_map(|pointer| path.strip_prefix(pointer)?.strip_suffix('>'))
     {
