@@ -21,7 +21,7 @@ pub(super) struct Types<'a> {
     known: FxHashMap<Identity, String>,
     /// Those of which nothing was found out yet: another layout may get to them.
     unknown: BTreeSet<String>,
-    names: BTreeSet<String>,
+    names: naming::Names,
     /// Services of objects that were met since they were last taken.
     services: Vec<&'static ServiceDescriptor>,
     schemas: &'a [(TypeId, serde_json::Value)],
@@ -70,7 +70,7 @@ impl<'a> Types<'a> {
             definitions: Vec::new(),
             known: FxHashMap::default(),
             unknown: BTreeSet::new(),
-            names: BTreeSet::new(),
+            names: naming::Names::default(),
             services: Vec::new(),
             schemas,
             declarations,
@@ -199,7 +199,7 @@ impl<'a> Types<'a> {
                 self.definitions.retain(|definition| definition.name != *known);
                 known.clone()
             }
-            None => naming::unique(path, &mut self.names),
+            None => self.names.unique(path),
         };
         self.known.insert(identity, name.clone());
         if !is_reached {

@@ -203,7 +203,7 @@ fn types_of_one_name_stay_apart() {
     let description = describe();
     let Shape::Struct(fields) = &definition(&description, "other::User").shape else { panic!("a struct") };
     assert_eq!(fields[0].name, "number");
-    let page = definition(&description, "Page<User>");
+    let page = definition(&description, "Page<other::User>");
     assert!(page.path.contains("other::User"), "{}", page.path);
     let Shape::Struct(fields) = &page.shape else { panic!("a struct") };
     assert_eq!(fields[0].ty, Type::List(named("other::User").into()));
