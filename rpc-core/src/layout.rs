@@ -79,7 +79,7 @@ pub struct RustType {
 }
 
 impl RustType {
-    fn of<T: ?Sized>() -> Self {
+    pub(crate) fn of<T: ?Sized>() -> Self {
         Self { id: typeid::of::<T>(), name: std::any::type_name::<T>() }
     }
 }

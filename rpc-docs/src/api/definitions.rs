@@ -26,7 +26,7 @@ pub(super) struct Types<'a> {
     ids: FxHashMap<&'static str, TypeId>,
     /// Those of which nothing was found out yet: another layout may get to them.
     unknown: BTreeSet<String>,
-    names: BTreeSet<String>,
+    names: naming::Names,
     /// Services of objects that were met since they were last taken.
     services: Vec<&'static ServiceDescriptor>,
     schemas: &'a [(TypeId, serde_json::Value)],
@@ -34,8 +34,14 @@ pub(super) struct Types<'a> {
     spellings: Spellings,
 }
 
-/// The types of fields as written, where another type has the same layout: by the name of the struct and their number.
-pub(super) type Spellings = FxHashMap<String, Vec<Option<&'static str>>>;
+/// How types are written that have the same layout as others.
+#[derive(Debug, Default)]
+pub(super) struct Spellings {
+    /// Those of fields, by the name of the struct and their number.
+    pub(super) fields: FxHashMap<String, Vec<Option<&'static str>>>,
+    /// Types that are described as what they travel as: `#[serde(transparent)]` around a struct.
+    pub(super) stand_ins: BTreeSet<&'static str>,
+}
 
 /// What tells types apart.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -70,7 +76,7 @@ impl<'a> Types<'a> {
             known: FxHashMap::default(),
             ids: FxHashMap::default(),
             unknown: BTreeSet::new(),
-            names: BTreeSet::new(),
+            names: naming::Names::default(),
             services: Vec::new(),
             schemas,
             declarations,
@@ -83,6 +89,11 @@ impl<'a> Types<'a> {
         let (nodes, root) = layout.nodes();
         let mut reading = Reading { layout, nodes, foreign: Vec::new() };
         let ty = self.read(&mut reading, root, layout.whole_type().and_then(Asked::of));
+        if let (Type::Ref(_), Some(traced)) = (&ty, layout.rust_type(root))
+            && naming::without_pointers(value.rust_type().name) != traced.name
+        {
+            self.spellings.stand_ins.insert(value.type_name);
+        }
         self.find_text_forms(&reading.foreign, value);
         Value { ty, rust: value.type_name.into() }
     }
@@ -205,7 +216,7 @@ impl<'a> Types<'a> {
                 self.definitions.retain(|definition| definition.name != *known);
                 known.clone()
             }
-            None => naming::unique(path, &mut self.names),
+            None => self.names.unique(path),
         };
         self.known.insert(identity, name.clone());
         if !is_reached {
@@ -219,7 +230,7 @@ impl<'a> Types<'a> {
             && let DeclaredParts::Fields(fields) = declaration.parts
         {
             let spelled = (0..fields.len()).map(|index| declaration.about(index + 1).spelled);
-            self.spellings.insert(name.clone(), spelled.collect());
+            self.spellings.fields.insert(name.clone(), spelled.collect());
         }
         let shape = self.shape(reading, node, rust, declaration.as_ref());
         let about = declaration.map(|declaration| declaration.about(0)).unwrap_or_default();

@@ -206,7 +206,7 @@ fn types_of_one_name_stay_apart() {
     let description = describe();
     let Shape::Struct(fields) = &definition(&description, "other::User").shape else { panic!("a struct") };
     assert_eq!(fields[0].name, "number");
-    let page = definition(&description, "Page<User>");
+    let page = definition(&description, "Page<other::User>");
     assert!(page.path.contains("other::User"), "{}", page.path);
     let Shape::Struct(fields) = &page.shape else { panic!("a struct") };
     assert_eq!(fields[0].ty, Type::List(named("other::User").into()));
@@ -493,6 +493,12 @@ fn what_is_one_type_in_a_description_and_two_in_rust_does_not_fit() {
     #[data]
     struct Row(#[serde(skip)] (), char, f32);
 
+    #[data]
+    #[serde(transparent)]
+    struct Wrapped {
+        _card: Card,
+    }
+
     type Seven = (i8, i8, i8, i8, i8, i8, i8);
 
     #[rpc]
@@ -504,10 +510,12 @@ fn what_is_one_type_in_a_description_and_two_in_rust_does_not_fit() {
         async fn text(&self) -> Box<str>;
         async fn row(&self) -> Row;
         async fn seven(&self) -> Seven;
+        async fn wrapped(&self) -> Wrapped;
         async fn take(&self, card: Card);
         async fn take_boxed(&self, card: Option<Box<Card>>);
         async fn take_id(&self, id: UserId, text: String, count: u64, map: HashMap<String, u8>);
         async fn take_row(&self, row: char, cards: Vec<Card>, number: i8);
+        async fn take_wrapped(&self, card: Option<Wrapped>);
     }
 
     let description = Api::new("", "").service::<CardsClient>().describe();
@@ -530,6 +538,7 @@ fn what_is_one_type_in_a_description_and_two_in_rust_does_not_fit() {
             "plain.next take_boxed(card)",
             "plain.next.some take_boxed(card)",
             "plain.owner.0 take_id(count)",
+            "wrapped. take_wrapped(card)",
         ]
     );
 }

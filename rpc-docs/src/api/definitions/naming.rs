@@ -1,6 +1,6 @@
 //! Names of types for people, out of the paths that Rust gives.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Types that are what they read, by their paths.
 const PRIMITIVE: &[&str] = &[
@@ -45,8 +45,8 @@ pub(super) fn is_primitive(path: &str) -> bool {
 pub(super) fn collection(path: &str) -> Option<String> {
     let path = without_pointers(path);
     let (collection, _) = path.split_once('<').filter(|_| is_nameable(path))?;
-    let name = shorten(collection, 1);
-    (name != "Vec" && !name.is_empty()).then_some(name)
+    let name = last_segments(collection, 1);
+    (name != "Vec" && !name.is_empty()).then(|| name.to_owned())
 }
 
 /// Whether the path is one that somebody wrote: derived code has types of its own, and what is called.
@@ -56,19 +56,43 @@ pub(super) fn is_nameable(path: &str) -> bool {
 
 /// The shortest name that no other type has, which is `User` for `api::User` and `api::User` for the next of that name.
 ///
-/// The first keeps its name when others come, so that links to it stay.
-pub(super) fn unique(path: &str, taken: &mut BTreeSet<String>) -> String {
-    let path = without_pointers(path);
-    let segments = path.matches("::").count() + 1;
-    let by_path = (1..=segments).map(|kept| shorten(path, kept));
-    // Two versions of a crate have the same paths.
-    let by_number = (2..).map(|number| format!("{} ({number})", shorten(path, 1)));
-    let mut names = by_path.chain(by_number);
-    loop {
-        let Some(name) = names.next() else { return path.to_owned() };
-        if taken.insert(name.clone()) {
-            return name;
+/// The first keeps its name when others come, so that links to it stay. Types in angle brackets have the names that they
+/// have, or will have, themselves.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    taken: BTreeSet<String>,
+    by_path: BTreeMap<String, String>,
+}
+
+impl Names {
+    pub(super) fn unique(&mut self, path: &str) -> String {
+        let path = without_pointers(path);
+        let segments = path.matches("::").count() + 1;
+        let by_path = (1..=segments).map(|kept| self.shorten(path, kept));
+        // Two versions of a crate have the same paths.
+        let by_number = (2..).map(|number| format!("{} ({number})", self.shorten(path, 1)));
+        let free = by_path.chain(by_number).find(|name| !self.taken.contains(name));
+        let name = free.unwrap_or_else(|| path.to_owned());
+        self.taken.insert(name.clone());
+        self.by_path.entry(path.to_owned()).or_insert_with(|| name.clone());
+        name
+    }
+
+    /// The path in front with so many segments, and those in angle brackets as they are called.
+    fn shorten(&self, path: &str, kept: usize) -> String {
+        replace_paths(path, |one, is_argument| match is_argument {
+            true => self.argument(one),
+            false => last_segments(one, kept).to_owned(),
+        })
+    }
+
+    fn argument(&self, path: &str) -> String {
+        if let Some(name) = self.by_path.get(path) {
+            return name.clone();
         }
+        let segments = path.matches("::").count() + 1;
+        let mut names = (1..=segments).map(|kept| last_segments(path, kept));
+        names.find(|name| !self.taken.contains(*name)).unwrap_or(path).to_owned()
     }
 }
 
@@ -82,20 +106,24 @@ pub(super) fn without_pointers(mut path: &str) -> &str {
     path
 }
 
-/// Each path in it with so many segments only: `Page<User>` for `api::Page<api::User>` and one.
-fn shorten(path: &str, kept: usize) -> String {
+/// Replaces each path in a type; the second argument says of those in angle brackets without such of their own that they are.
+fn replace_paths(path: &str, name: impl Fn(&str, bool) -> String) -> String {
     let mut out = String::with_capacity(path.len());
     let mut rest = path;
     while let Some(start) = rest.find(is_part_of_path) {
         out.push_str(&rest[..start]);
         let length = rest[start..].find(|letter| !is_part_of_path(letter)).unwrap_or(rest.len() - start);
         let one = &rest[start..start + length];
-        let segments: Vec<&str> = one.split("::").collect();
-        out.push_str(&segments[segments.len().saturating_sub(kept)..].join("::"));
         rest = &rest[start + length..];
+        out.push_str(&name(one, out.contains('<') && !rest.starts_with('<')));
     }
     out.push_str(rest);
     out
+}
+
+fn last_segments(path: &str, kept: usize) -> &str {
+    let mut starts = path.rmatch_indices("::").map(|(at, separator)| at + separator.len());
+    starts.nth(kept.saturating_sub(1)).map_or(path, |start| &path[start..])
 }
 
 fn is_part_of_path(letter: char) -> bool {
@@ -108,20 +136,24 @@ mod tests {
 
     #[test]
     fn the_first_of_a_name_keeps_it_and_others_show_where_they_are_from() {
-        let mut taken = BTreeSet::new();
-        let mut name = |path| unique(path, &mut taken);
+        let mut names = Names::default();
+        let mut name = |path| names.unique(path);
         assert_eq!(name("api::people::User"), "User");
         assert_eq!(name("other::User"), "other::User");
         assert_eq!(name("api::Page<api::people::User>"), "Page<User>");
-        assert_eq!(name("api::Page<other::User>"), "api::Page<other::User>");
+        assert_eq!(name("api::Page<other::User>"), "Page<other::User>");
+        assert_eq!(name("other::Page<other::User>"), "other::Page<other::User>");
+        assert_eq!(name("api::Pair<api::Page<third::User>, u8>"), "Pair<Page<third::User>, u8>");
+        assert_eq!(name("third::User"), "third::User");
+        assert_eq!(name("api::Page<alloc::string::String>"), "Page<String>");
         assert_eq!(name("alloc::boxed::Box<api::Node>"), "Node");
     }
 
     #[test]
     fn two_types_of_one_path_are_numbered() {
-        let mut taken = BTreeSet::new();
-        assert_eq!(unique("api::User", &mut taken), "User");
-        assert_eq!(unique("api::User", &mut taken), "api::User");
-        assert_eq!(unique("api::User", &mut taken), "User (2)");
+        let mut names = Names::default();
+        assert_eq!(names.unique("api::User"), "User");
+        assert_eq!(names.unique("api::User"), "api::User");
+        assert_eq!(names.unique("api::User"), "User (2)");
     }
 }

@@ -1,5 +1,7 @@
 //! Types as somebody wrote them, for what a description leaves out: pointers, the widths of `usize`, which map it is.
 
+use crate::api::definitions::Spellings;
+
 /// Pointers, which serde does not see.
 const POINTERS: [&str; 4] = ["Box", "Rc", "Arc", "Cow"];
 
@@ -16,7 +18,10 @@ impl<'a> Spelled<'a> {
     }
 
     /// The words in it that tell it from the type usually written for its layout.
-    pub(super) fn unusual(self) -> String {
+    pub(super) fn unusual(self, spellings: &Spellings) -> String {
+        if spellings.stand_ins.contains(self.0) {
+            return self.0.to_owned();
+        }
         let words = self.0.split(|letter: char| !(letter.is_alphanumeric() || letter == '_'));
         let is_unusual = |word: &&str| {
             POINTERS.contains(word)
@@ -27,10 +32,11 @@ impl<'a> Spelled<'a> {
     }
 
     /// Whether a promise of it can have parts: those behind a `Box` and an `Arc` do, if what is there has a size.
-    pub(super) fn has_parts(self) -> bool {
+    pub(super) fn has_parts(self, spellings: &Spellings) -> bool {
         match self.head() {
+            _ if spellings.stand_ins.contains(self.0) => false,
             Some("Rc" | "Cow") => false,
-            Some("Box" | "Arc") => self.argument(0).has_parts(),
+            Some("Box" | "Arc") => self.argument(0).has_parts(spellings),
             _ => !self.0.starts_with('['),
         }
     }
@@ -92,7 +98,7 @@ mod tests {
 
     #[test]
     fn words_tell_types_of_one_layout_apart() {
-        let unusual = |rust| Spelled::written(rust).unusual();
+        let unusual = |rust| Spelled::written(rust).unusual(&Spellings::default());
         assert_eq!(unusual("Vec<api::User>"), "");
         assert_eq!(unusual("HashMap<String, u8>"), "");
         assert_eq!(unusual("std::collections::BTreeMap<String, Box<User>>"), "BTreeMap Box");
@@ -106,9 +112,9 @@ mod tests {
         assert_eq!(spelled.element(1).inner(), Spelled("Box<Node<u8, u8>>"));
         assert_eq!(spelled.element(2), Spelled("usize"));
         assert_eq!(spelled.element(3), Spelled::UNKNOWN);
-        assert!(spelled.has_parts());
-        assert!(!Spelled::written("Box<[User]>").has_parts());
-        assert!(!Spelled::written("Cow<'static, User>").has_parts());
+        assert!(spelled.has_parts(&Spellings::default()));
+        assert!(!Spelled::written("Box<[User]>").has_parts(&Spellings::default()));
+        assert!(!Spelled::written("Cow<'static, User>").has_parts(&Spellings::default()));
         assert_eq!(Spelled::written("Users").inner(), Spelled::UNKNOWN);
     }
 }
