@@ -1,7 +1,7 @@
 //! Long chains of calls on several lines, as formatters of both languages write them.
 
 /// The width of the narrowest panel that shows examples.
-pub(super) const LINE_MAX: usize = 60;
+pub(super) const LINE_MAX: usize = 52;
 
 /// A statement with each call of a long chain on a line of its own, and with the calls of a long group likewise.
 pub(super) fn arranged(statement: &str) -> String {

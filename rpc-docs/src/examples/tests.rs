@@ -17,13 +17,13 @@ fn joined(example: &str) -> String {
 fn objects_are_reached_from_the_root() {
     let examples = examples_of("Room", "history");
     assert_eq!(
-        examples.rust_awaited,
+        joined(&examples.rust_awaited),
         "let member = chat.log_in(\"name\").await?;\n\
          let room = member.enter(RoomId(\"room\".into())).await?;\n\
          let history = room.history(1).await?;"
     );
     assert_eq!(
-        examples.typescript_awaited,
+        joined(&examples.typescript_awaited),
         "const member = await chat.log_in(\"name\");\n\
          const room = await member.enter(\"room\");\n\
          const history = await room.history(1);"
