@@ -271,3 +271,24 @@ fn foreign_types_are_called_by_their_names() {
     assert_eq!(text("DateTime<Utc>"), (None, opaque(Type::String)));
     assert_eq!(text("NonZero<u8>"), (None, opaque(Type::U8)));
 }
+
+#[rpc]
+trait Spans {
+    async fn start(&self, span: RangeFrom<Unit>) -> Option<RangeInclusive<Unit>>;
+}
+
+struct Measuring;
+
+impl Spans for Measuring {
+    async fn start(&self, span: RangeFrom<Unit>) -> Option<RangeInclusive<Unit>> {
+        Some(Unit::Meter..=span.start)
+    }
+}
+
+#[tokio::test]
+async fn ranges_of_declared_types_travel() {
+    let services = rpc_core::Services::new().with(SpansServer::new(Measuring));
+    let spans: SpansClient = rpc_core::memory::connect(services).service();
+    let span = spans.start(Unit::Foot..).await.unwrap().unwrap();
+    assert!(span == (Unit::Meter..=Unit::Foot));
+}
