@@ -171,7 +171,10 @@ fn write(path: &Path, description: &Description) -> Result<(), GuardError> {
         Some(folder) => fs::create_dir_all(folder),
         None => Ok(()),
     };
-    let written = written.and_then(|()| fs::write(path, description.to_json()));
+    // Whoever reads it meanwhile finds the old one or the new one.
+    let new = path.with_extension("new");
+    let written =
+        written.and_then(|()| fs::write(&new, description.to_json())).and_then(|()| fs::rename(&new, path));
     written.map_err(|error| GuardError::File { path: path.into(), error })
 }
 

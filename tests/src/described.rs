@@ -312,3 +312,24 @@ fn a_type_that_reads_itself_as_another_is_called_as_it_is_written() {
     assert_eq!((field("SystemTime"), field("Duration")), ("secs_since_epoch".into(), "secs".into()));
     assert!(description.types.iter().all(|ty| !ty.name.contains("Fixed")), "nobody wrote it");
 }
+
+#[rpc]
+trait Spans {
+    async fn start(&self, span: RangeFrom<Unit>) -> Option<RangeInclusive<Unit>>;
+}
+
+struct Measuring;
+
+impl Spans for Measuring {
+    async fn start(&self, span: RangeFrom<Unit>) -> Option<RangeInclusive<Unit>> {
+        Some(Unit::Meter..=span.start)
+    }
+}
+
+#[tokio::test]
+async fn ranges_of_declared_types_travel() {
+    let services = rpc_core::Services::new().with(SpansServer::new(Measuring));
+    let spans: SpansClient = rpc_core::memory::connect(services).service();
+    let span = spans.start(Unit::Foot..).await.unwrap().unwrap();
+    assert!(span == (Unit::Meter..=Unit::Foot));
+}
