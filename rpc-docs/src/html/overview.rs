@@ -31,9 +31,9 @@ pub(super) fn render(atlas: &Atlas<'_>) -> String {
             (markdown::render(atlas, None, &description.docs, 1))
         }
         (cards(atlas))
-        (connect(atlas))
         (tree(atlas))
         (map::render(atlas))
+        (connect(atlas))
         (limits(atlas))
     };
     let summary = description.docs.clone();
