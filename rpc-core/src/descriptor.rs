@@ -8,7 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     compatibility::MethodVersion,
-    layout::{self, Layout, RustType, declared::Declarations},
+    layout::{self, Layout, declared::Declarations},
 };
 
 /// One service: a trait under `#[rpc]`.
@@ -74,7 +74,6 @@ pub struct ArgumentDescriptor {
 pub struct ValueDescriptor {
     /// The type as written in the trait.
     pub type_name: &'static str,
-    rust_type: fn() -> RustType,
     layout: fn(&'static str) -> Layout,
     text_layout: fn() -> Layout,
     /// Finds what the types in it are declared to be.
@@ -115,7 +114,6 @@ impl ValueDescriptor {
     pub const fn new<T: Serialize + DeserializeOwned>(type_name: &'static str) -> Self {
         Self {
             type_name,
-            rust_type: RustType::of::<T>,
             layout: Layout::of_exchanged::<T>,
             text_layout: Layout::of_text::<T>,
             declared: |_| (),
@@ -145,11 +143,6 @@ impl ValueDescriptor {
     /// Adds to what the types of other values are declared to be.
     pub fn declare(&self, found: &mut Declarations) {
         (self.declared)(found);
-    }
-
-    /// The Rust type, which is not that of its layout where it travels as another: behind a pointer, or `#[serde(transparent)]`.
-    pub fn rust_type(&self) -> RustType {
-        (self.rust_type)()
     }
 
     /// Traces how the type is read from formats for people, like JSON.

@@ -88,7 +88,7 @@ pub enum Version {
 /// Calls that are refused between two versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// What is called.
+    /// The method that is called.
     pub method: MethodName,
     /// Which side calls.
     pub caller: Side,

@@ -360,7 +360,7 @@ pub enum PathStep {
     Field(String),
     /// An unnamed field or the element of a tuple.
     Index(usize),
-    /// What is in an `Option`; a missing one fails the call.
+    /// The value in an `Option`; a missing one fails the call.
     Some,
     /// An element of a list: one by its number, or each in a `map`.
     Element,

@@ -32,7 +32,7 @@ pub enum Accept {
 pub enum Checked {
     /// The file says what the code says.
     Unchanged,
-    /// There was no file; it was written.
+    /// There was no file, or a damaged one; it was written.
     Created,
     /// The file was written anew, for these changes.
     Accepted(Comparison),

@@ -367,10 +367,7 @@ impl<'a> About<'a> {
         let text = readable(ty);
         let is_letter = |letter: char| letter.is_alphanumeric() || letter == '_';
         let mut words = text.split(|letter| !is_letter(letter));
-        let is_one_of_several = |word: &str| {
-            ["Box", "Rc", "Arc", "Cow", "usize", "isize"].contains(&word)
-                || (word.ends_with("Map") && word != "HashMap")
-        };
+        let is_one_of_several = |word: &str| ["Box", "Rc", "Arc", "Cow", "usize", "isize"].contains(&word);
         if words.any(is_one_of_several) {
             self.remark(quote!(Spelled(#text)));
         }

@@ -333,3 +333,27 @@ async fn ranges_of_declared_types_travel() {
     let span = spans.start(Unit::Foot..).await.unwrap().unwrap();
     assert!(span == (Unit::Meter..=Unit::Foot));
 }
+
+#[test]
+fn a_field_that_reads_itself_as_another_is_passed_on_as_what_it_is() {
+    #[data]
+    struct Event {
+        at: SystemTime,
+    }
+
+    #[rpc]
+    trait Events {
+        async fn last(&self) -> Event;
+        async fn since(&self, at: SystemTime);
+        async fn within(&self, time: Duration);
+    }
+
+    let description = Api::new("Events", "1").service::<EventsClient>().describe();
+    let into: Vec<_> = description.flows.iter().map(|flow| (&flow.ty, flow.from.len(), &flow.into)).collect();
+    let argument = rpc_docs::description::Sink::Argument {
+        service: "Events".into(),
+        method: "since".into(),
+        argument: "at".into(),
+    };
+    assert_eq!(into, [(&Type::Ref("SystemTime".into()), 1, &vec![argument])]);
+}

@@ -34,14 +34,8 @@ pub(super) struct Types<'a> {
     spellings: Spellings,
 }
 
-/// How types are written that have the same layout as others.
-#[derive(Debug, Default)]
-pub(super) struct Spellings {
-    /// Those of fields, by the name of the struct and their number.
-    pub(super) fields: FxHashMap<String, Vec<Option<&'static str>>>,
-    /// Types that are described as what they travel as: `#[serde(transparent)]` around a struct.
-    pub(super) stand_ins: BTreeSet<&'static str>,
-}
+/// How the types of fields are written where others have the same layout, by the name of the struct and their number.
+pub(super) type Spellings = FxHashMap<String, Vec<Option<&'static str>>>;
 
 /// What tells types apart.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -89,11 +83,6 @@ impl<'a> Types<'a> {
         let (nodes, root) = layout.nodes();
         let mut reading = Reading { layout, nodes, foreign: Vec::new() };
         let ty = self.read(&mut reading, root, layout.whole_type().and_then(Asked::of));
-        if let (Type::Ref(_), Some(traced)) = (&ty, layout.rust_type(root))
-            && naming::without_pointers(value.rust_type().name) != traced.name
-        {
-            self.spellings.stand_ins.insert(value.type_name);
-        }
         self.find_text_forms(&reading.foreign, value);
         Value { ty, rust: value.type_name.into() }
     }
@@ -230,7 +219,7 @@ impl<'a> Types<'a> {
             && let DeclaredParts::Fields(fields) = declaration.parts
         {
             let spelled = (0..fields.len()).map(|index| declaration.about(index + 1).spelled);
-            self.spellings.fields.insert(name.clone(), spelled.collect());
+            self.spellings.insert(name.clone(), spelled.collect());
         }
         let shape = self.shape(reading, node, rust, declaration.as_ref());
         let about = declaration.map(|declaration| declaration.about(0)).unwrap_or_default();

@@ -59,10 +59,10 @@ fn find_among(description: &Description, spellings: &Spellings, called: Side) ->
                     argument: argument.name.clone(),
                 };
                 let spelled = Spelled::written(&argument.value.rust);
-                let taken = (argument.value.ty.clone(), spelled.unusual(spellings));
+                let taken = (argument.value.ty.clone(), spelled.unusual());
                 by_type.entry(taken).or_default().into.push(sink());
                 if let Type::Option(inner) = &argument.value.ty {
-                    let taken = ((**inner).clone(), spelled.inner().unusual(spellings));
+                    let taken = ((**inner).clone(), spelled.inner().unusual());
                     by_type.entry(taken).or_default().into.push(sink());
                 }
             }
@@ -96,8 +96,8 @@ impl<'a> Parts<'a> {
         if self.found.len() >= PARTS_MAX {
             return;
         }
-        self.found.push((ty, spelled.unusual(self.spellings), path.clone()));
-        if path.len() >= STEPS_MAX || !spelled.has_parts(self.spellings) {
+        self.found.push((ty, spelled.unusual(), path.clone()));
+        if path.len() >= STEPS_MAX || !spelled.has_parts() {
             return;
         }
         match ty {
@@ -121,7 +121,7 @@ impl<'a> Parts<'a> {
         self.around.push(name);
         let spellings = self.spellings;
         let spelled = |index: usize| {
-            let known = spellings.fields.get(name).and_then(|fields| *fields.get(index)?);
+            let known = spellings.get(name).and_then(|fields| *fields.get(index)?);
             known.map_or(Spelled::UNKNOWN, Spelled::written)
         };
         match &definition.shape {

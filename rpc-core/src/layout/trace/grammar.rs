@@ -38,7 +38,7 @@ pub(super) struct Slot {
     pub(super) content: Content,
     /// The type that was asked for here, where that is known.
     pub(super) value: Option<TypeId>,
-    /// The same, or what was read here by a type that does not say so.
+    /// The same; where nobody asked, the type whose reader was seen here.
     pub(super) ty: Option<RustType>,
     /// The type that was asked for here by a seed: exactly the one that somebody wrote.
     pub(super) asked: Option<RustType>,

@@ -1,6 +1,4 @@
-//! Types as somebody wrote them, for what a description leaves out: pointers, the widths of `usize`, which map it is.
-
-use crate::api::definitions::Spellings;
+//! Types as somebody wrote them, for what a description leaves out: pointers, the widths of `usize`.
 
 /// Pointers, which serde does not see.
 const POINTERS: [&str; 4] = ["Box", "Rc", "Arc", "Cow"];
@@ -18,30 +16,22 @@ impl<'a> Spelled<'a> {
     }
 
     /// The words in it that tell it from the type usually written for its layout.
-    pub(super) fn unusual(self, spellings: &Spellings) -> String {
-        if spellings.stand_ins.contains(self.0) {
-            return self.0.to_owned();
-        }
+    pub(super) fn unusual(self) -> String {
         let words = self.0.split(|letter: char| !(letter.is_alphanumeric() || letter == '_'));
-        let is_unusual = |word: &&str| {
-            POINTERS.contains(word)
-                || ["usize", "isize"].contains(word)
-                || (word.ends_with("Map") && *word != "HashMap")
-        };
+        let is_unusual = |word: &&str| POINTERS.contains(word) || ["usize", "isize"].contains(word);
         words.filter(is_unusual).collect::<Vec<_>>().join(" ")
     }
 
     /// Whether a promise of it can have parts: those behind a `Box` and an `Arc` do, if what is there has a size.
-    pub(super) fn has_parts(self, spellings: &Spellings) -> bool {
+    pub(super) fn has_parts(self) -> bool {
         match self.head() {
-            _ if spellings.stand_ins.contains(self.0) => false,
             Some("Rc" | "Cow") => false,
-            Some("Box" | "Arc") => self.argument(0).has_parts(spellings),
+            Some("Box" | "Arc") => self.argument(0).has_parts(),
             _ => !self.0.starts_with('['),
         }
     }
 
-    /// What is in an `Option` or a list.
+    /// The type of the value in an `Option`, or of the elements of a list.
     pub(super) fn inner(self) -> Self {
         let behind = self.behind_pointers();
         if behind.head().is_some() { behind.argument(0) } else { Self::UNKNOWN }
@@ -98,10 +88,10 @@ mod tests {
 
     #[test]
     fn words_tell_types_of_one_layout_apart() {
-        let unusual = |rust| Spelled::written(rust).unusual(&Spellings::default());
+        let unusual = |rust| Spelled::written(rust).unusual();
         assert_eq!(unusual("Vec<api::User>"), "");
         assert_eq!(unusual("HashMap<String, u8>"), "");
-        assert_eq!(unusual("std::collections::BTreeMap<String, Box<User>>"), "BTreeMap Box");
+        assert_eq!(unusual("std::collections::BTreeMap<String, Box<User>>"), "Box");
         assert_eq!(unusual("Sandbox"), "");
     }
 
@@ -112,9 +102,9 @@ mod tests {
         assert_eq!(spelled.element(1).inner(), Spelled("Box<Node<u8, u8>>"));
         assert_eq!(spelled.element(2), Spelled("usize"));
         assert_eq!(spelled.element(3), Spelled::UNKNOWN);
-        assert!(spelled.has_parts(&Spellings::default()));
-        assert!(!Spelled::written("Box<[User]>").has_parts(&Spellings::default()));
-        assert!(!Spelled::written("Cow<'static, User>").has_parts(&Spellings::default()));
+        assert!(spelled.has_parts());
+        assert!(!Spelled::written("Box<[User]>").has_parts());
+        assert!(!Spelled::written("Cow<'static, User>").has_parts());
         assert_eq!(Spelled::written("Users").inner(), Spelled::UNKNOWN);
     }
 }
