@@ -51,7 +51,7 @@ use crate::{
 };
 
 mod encode;
-pub(crate) use encode::{encode_within, encoded_len};
+pub(crate) use encode::encode_within;
 
 /// Memory every payload may take whatever its length, so that a short one may hold a value with many defaults.
 const ALLOWANCE_BYTES: usize = 4 << 10;

@@ -20,14 +20,8 @@ use crate::{
     descriptor::{MethodDescriptor, ServiceDescriptor},
     error::{DecodeError, EncodeError},
     forward,
-    layout::{
-        Layout,
-        walk::{self, WalkError},
-    },
     link::Link,
-    object::{self, Behaviour, Capabilities, Capability, LocalObject, SHARED_BYTES},
-    path::Step,
-    select::{self, SelectError},
+    object::{self, Behaviour, Capability, LocalObject, SHARED_BYTES},
     session::Arguments,
     session_handle::SessionHandle,
     small_bytes::SmallBytes,
@@ -133,93 +127,13 @@ impl std::fmt::Debug for Services {
     }
 }
 
-/// A result kept for later calls, typed: parts of it are encoded when they are asked for.
-pub(crate) trait Held: Send {
-    /// Appends the encoded part at `path`, and the objects it names.
-    fn select(
-        &self,
-        path: &[Step],
-        out: &mut Vec<u8>,
-        objects: &mut Vec<Capability>,
-    ) -> Result<(), SelectError>;
-}
-
-struct HeldValue<T> {
-    /// Empty only while it is dropped.
-    value: Option<T>,
-    /// The session that holds it.
-    link: Arc<Link>,
-}
-
-impl<T: Serialize + Send> Held for HeldValue<T> {
-    fn select(
-        &self,
-        path: &[Step],
-        out: &mut Vec<u8>,
-        objects: &mut Vec<Capability>,
-    ) -> Result<(), SelectError> {
-        let Some(value) = &self.value else { return Err(SelectError::Missed) };
-        let mut passed = Vec::new();
-        // A user's `Serialize` may panic; it must not take the session with it.
-        let selected = catch_unwind(AssertUnwindSafe(|| {
-            object::writing(&mut passed, || {
-                select::select(value, path, self.link.limits.decode_depth_max, out)
-            })
-        }));
-        objects.extend(Capability::of_all(&passed, &self.link));
-        selected.unwrap_or_else(|_| {
-            Err(SelectError::Encode(EncodeError::Invalid("its Serialize panicked".into())))
-        })
-    }
-}
-
-/// A user's `Drop` may panic too: in a release it would end the session, and while that unwinds, the next held value
-/// would abort the process.
-impl<T> Drop for HeldValue<T> {
-    fn drop(&mut self) {
-        object::drop_quietly(self.value.take(), "a result that was kept");
-    }
-}
-
-/// A result kept as bytes.
-pub(crate) struct HeldBytes {
-    pub(crate) bytes: SmallBytes,
-    pub(crate) objects: Capabilities,
-    pub(crate) layout: Layout,
-}
-
-impl Held for HeldBytes {
-    fn select(
-        &self,
-        path: &[Step],
-        out: &mut Vec<u8>,
-        objects: &mut Vec<Capability>,
-    ) -> Result<(), SelectError> {
-        // A part names them by their places in the table of the whole.
-        objects.extend(self.objects.iter().flat_map(|table| table.iter().cloned()));
-        // The whole needs no looking into, whatever its layout.
-        if path.is_empty() {
-            out.extend_from_slice(&self.bytes);
-            return Ok(());
-        }
-        let range = walk::locate(&self.layout, &self.bytes, path).map_err(|error| match error {
-            WalkError::Missed => SelectError::Missed,
-            other => SelectError::Encode(EncodeError::Invalid(other.to_string())),
-        })?;
-        out.extend_from_slice(&self.bytes[range]);
-        Ok(())
-    }
-}
-
 /// How a handler ended.
 pub(crate) enum Outcome {
     Value {
-        /// The encoded value, if the caller wants it.
+        /// The encoded value, if anybody wants it.
         payload: Option<SmallBytes>,
         /// The objects that it names.
         objects: Vec<Capability>,
-        /// The value and its encoded length, if it is to be kept.
-        held: Option<(Box<dyn Held>, usize)>,
     },
     Error(SmallBytes, Vec<Capability>),
     /// An element of a map failed.
@@ -440,28 +354,14 @@ fn value_outcome<T: Serialize + Send + 'static>(
     want: Want,
     link: &Arc<Link>,
 ) -> Result<Outcome, EncodeError> {
-    let (mut payload, mut objects) = (None, Vec::new());
-    if want.value
-        && let Some((head, bytes)) = codec::long_byte_string(&value)
-    {
-        payload = Some(SmallBytes::joined(&head, bytes));
-    } else if want.value {
-        let (bytes, named) = encode(&value, link)?;
-        (payload, objects) = (Some(bytes), named);
+    if !want.value && !want.keep {
+        return Ok(Outcome::Value { payload: None, objects: Vec::new() });
     }
-    let mut held = None;
-    if want.keep {
-        let length = match &payload {
-            Some(bytes) => bytes.len(),
-            None => {
-                let depth_max = link.limits.decode_depth_max;
-                object::writing(&mut Vec::new(), || codec::encoded_len(&value, depth_max))?
-            }
-        };
-        let value = HeldValue { value: Some(value), link: Arc::clone(link) };
-        held = Some((Box::new(value) as Box<dyn Held>, length));
+    if let Some((head, bytes)) = codec::long_byte_string(&value) {
+        return Ok(Outcome::Value { payload: Some(SmallBytes::joined(&head, bytes)), objects: Vec::new() });
     }
-    Ok(Outcome::Value { payload, objects, held })
+    let (bytes, objects) = encode(&value, link)?;
+    Ok(Outcome::Value { payload: Some(bytes), objects })
 }
 
 /// A value's bytes, and the objects it names.

@@ -6,16 +6,16 @@
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use crate::{
-    dispatch::{Held, HeldBytes, Incoming, Outcome, ReplyInner},
+    dispatch::{Incoming, Outcome, ReplyInner},
     link::{CallCell, Handle, Link, OriginCause, Returned},
-    object::{self, Behaviour, Capabilities, Capability, LocalObject, Passing},
+    object::{Behaviour, Capabilities, Capability, LocalObject, Passing},
     stub::{Remote, RemoteTarget, Stub},
     wire::Failure,
 };
 
 /// Starts a call of the same method where `remote` leads.
 pub(crate) fn start(remote: &Remote, method: u32, incoming: Incoming) -> ReplyInner {
-    let Incoming { service, method: descriptor, arguments, want, metadata, scope, .. } = incoming;
+    let Incoming { service, arguments, want, metadata, scope, .. } = incoming;
     let (beside, selected) = arguments.objects();
     if !selected.is_empty() {
         let reason = "objects out of a promised result cannot be passed on; await the result first";
@@ -35,14 +35,8 @@ pub(crate) fn start(remote: &Remote, method: u32, incoming: Incoming) -> ReplyIn
         match returned {
             Returned::Value(value) => {
                 let objects = onto_table(&value.capabilities, &cell.handle, &home.link);
-                let held = want.keep.then(|| {
-                    let layout = descriptor.signature().result.clone();
-                    let length = value.bytes.len();
-                    let table = object::capabilities(objects.clone());
-                    let held = HeldBytes { bytes: value.bytes.clone(), objects: table, layout };
-                    (Box::new(held) as Box<dyn Held>, length)
-                });
-                Outcome::Value { payload: want.value.then_some(value.bytes), objects, held }
+                let payload = (want.value || want.keep).then_some(value.bytes);
+                Outcome::Value { payload, objects }
             }
             Returned::Error(error) => {
                 let objects = onto_table(&error.capabilities, &cell.handle, &home.link);

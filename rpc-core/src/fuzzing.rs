@@ -19,14 +19,12 @@ use crate::{
         ArgumentDescriptor, MethodAttributes, MethodDescriptor, ObjectsCache, ServiceDescriptor,
         SignatureCache, ValueDescriptor,
     },
-    dispatch::{Held, Incoming, Outcome, Reply, Service},
+    dispatch::{Incoming, Outcome, Reply, Service},
     error::Violation,
     layout::{Layout, walk},
     limits::Limits,
     link::{Handle, Interest, Link},
     object::{self, Behaviour, Capability, Home, Import, LocalObject},
-    path::Step,
-    select::{self, SelectError},
     session::{Begin, Event, Identity, Session, SessionStats, Side, Waiter, streams::StreamEvent},
     stream::{Ending, Piece},
     stub::{Remote, RemoteTarget, Stub},
@@ -268,32 +266,6 @@ impl Home for Dropped {
     }
 }
 
-struct HeldValue<T>(T);
-
-impl<T: Serialize + Send> Held for HeldValue<T> {
-    fn select(&self, path: &[Step], out: &mut Vec<u8>, _: &mut Vec<Capability>) -> Result<(), SelectError> {
-        select::select(&self.0, path, 64, out)
-    }
-}
-
-struct HeldObject(Capability);
-
-impl Held for HeldObject {
-    fn select(
-        &self,
-        path: &[Step],
-        out: &mut Vec<u8>,
-        objects: &mut Vec<Capability>,
-    ) -> Result<(), SelectError> {
-        if !path.is_empty() {
-            return Err(SelectError::Missed);
-        }
-        out.push(0);
-        objects.push(self.0.clone());
-        Ok(())
-    }
-}
-
 /// A server session at the mercy of its peer, with handlers that finish at once, later, or in failure, as their
 /// arguments say.
 pub(crate) struct Victim {
@@ -479,15 +451,10 @@ fn outcome(begin: &Begin) -> Outcome {
     }
 }
 
-fn value<T: Serialize + Send + 'static>(begin: &Begin, value: T) -> Outcome {
+fn value<T: Serialize>(_: &Begin, value: T) -> Outcome {
     let mut bytes = Vec::new();
     codec::encode(&value, &mut bytes).expect("numbers and texts encode");
-    let length = bytes.len();
-    Outcome::Value {
-        payload: begin.want.value.then_some(bytes.into()),
-        objects: Vec::new(),
-        held: begin.want.keep.then(|| (Box::new(HeldValue(value)) as Box<dyn Held>, length)),
-    }
+    Outcome::Value { payload: Some(bytes.into()), objects: Vec::new() }
 }
 
 /// The object that came, or a new one.
@@ -497,11 +464,7 @@ fn one(begin: &Begin) -> Outcome {
         Some(object) if begin.answer.0 % 2 == 0 => object,
         _ => Capability::Local(LocalObject::new(Behaviour::Service(Arc::new(Thing)))),
     };
-    Outcome::Value {
-        payload: begin.want.value.then(|| SmallBytes::copy_from_slice(&[0])),
-        objects: if begin.want.value { vec![object.clone()] } else { Vec::new() },
-        held: begin.want.keep.then(|| (Box::new(HeldObject(object)) as Box<dyn Held>, 1)),
-    }
+    Outcome::Value { payload: Some(SmallBytes::copy_from_slice(&[0])), objects: vec![object] }
 }
 
 /// A server session hears a sequence of messages: each is its length in two bytes, little-endian, and that many

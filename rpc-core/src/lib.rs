@@ -33,6 +33,7 @@ mod descriptor;
 mod dispatch;
 mod error;
 mod forward;
+mod held;
 mod id_map;
 mod layout;
 mod limits;
@@ -47,7 +48,6 @@ mod promise;
 mod record;
 #[cfg(test)]
 mod seeded;
-mod select;
 mod session;
 mod session_handle;
 mod small_bytes;

@@ -82,9 +82,9 @@ mod tests;
 #[cfg(test)]
 pub(crate) mod things;
 
-/// So many bytes of kept results are searched for parts before others get their turn: a few bytes of a call may ask for
+/// So many values in kept results are passed to find parts before others get their turn: a few bytes of a call may ask for
 /// the last part of a long list.
-const SEARCHED_BYTES_MAX: usize = 1 << 20;
+const WALKED_MAX: usize = 64 << 10;
 
 /// Which end of the socket this is. Only the hello differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -558,7 +558,7 @@ impl<W: Waiter> Session<W> {
             }
             let Some(frame) = frames.next_frame()? else { break };
             self.handle_frame(now, frame)?;
-            if self.answers.take_searched_bytes(SEARCHED_BYTES_MAX) {
+            if self.answers.take_walked(WALKED_MAX) {
                 self.reading = Some(frames);
                 break;
             }

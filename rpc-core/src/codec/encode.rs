@@ -24,7 +24,7 @@ pub(crate) fn encode_within<T: Serialize + ?Sized>(
     out: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
     let before = out.len();
-    let mut target = Target { sink: &mut *out, depth_max };
+    let mut target = Target { out: &mut *out, depth_max };
     let written = value.serialize(Encoding { target: &mut target, depth_left: depth_max });
     written.map_err(|Unencodable(error)| {
         out.truncate(before);
@@ -32,73 +32,31 @@ pub(crate) fn encode_within<T: Serialize + ?Sized>(
     })
 }
 
-/// How many bytes [`encode_within`] would append, without keeping them.
-pub(crate) fn encoded_len<T: Serialize + ?Sized>(value: &T, depth_max: usize) -> Result<usize, EncodeError> {
-    let mut length = Length(0);
-    let mut target = Target { sink: &mut length, depth_max };
-    let written = value.serialize(Encoding { target: &mut target, depth_left: depth_max });
-    written.map_err(|Unencodable(error)| *error)?;
-    Ok(length.0)
-}
-
-/// Where bytes go.
-trait Sink {
-    fn put(&mut self, bytes: &[u8]);
-    fn put_byte(&mut self, byte: u8);
-}
-
-impl Sink for &mut Vec<u8> {
-    #[inline(always)]
-    fn put(&mut self, bytes: &[u8]) {
-        self.extend_from_slice(bytes);
-    }
-
-    #[inline(always)]
-    fn put_byte(&mut self, byte: u8) {
-        self.push(byte);
-    }
-}
-
-/// Counts the bytes.
-struct Length(usize);
-
-impl Sink for &mut Length {
-    #[inline(always)]
-    fn put(&mut self, bytes: &[u8]) {
-        self.0 += bytes.len();
-    }
-
-    #[inline(always)]
-    fn put_byte(&mut self, _: u8) {
-        self.0 += 1;
-    }
-}
-
-struct Target<S> {
-    sink: S,
+struct Target<'s> {
+    out: &'s mut Vec<u8>,
     depth_max: usize,
 }
 
-impl<S: Sink> Target<S> {
+impl Target<'_> {
     /// Small numbers are a byte; others say how many bytes they take.
     #[inline(always)]
     fn varint(&mut self, value: u64) {
         match u8::try_from(value) {
-            Ok(byte @ 0..=250) => self.sink.put_byte(byte),
+            Ok(byte @ 0..=250) => self.out.push(byte),
             Ok(_) | Err(_) => self.long_varint(value),
         }
     }
 
     fn long_varint(&mut self, value: u64) {
         if let Ok(short) = u16::try_from(value) {
-            self.sink.put_byte(251);
-            self.sink.put(&short.to_le_bytes());
+            self.out.push(251);
+            self.out.extend_from_slice(&short.to_le_bytes());
         } else if let Ok(word) = u32::try_from(value) {
-            self.sink.put_byte(252);
-            self.sink.put(&word.to_le_bytes());
+            self.out.push(252);
+            self.out.extend_from_slice(&word.to_le_bytes());
         } else {
-            self.sink.put_byte(253);
-            self.sink.put(&value.to_le_bytes());
+            self.out.push(253);
+            self.out.extend_from_slice(&value.to_le_bytes());
         }
     }
 
@@ -106,8 +64,8 @@ impl<S: Sink> Target<S> {
         match u64::try_from(value) {
             Ok(value) => self.varint(value),
             Err(_) => {
-                self.sink.put_byte(254);
-                self.sink.put(&value.to_le_bytes());
+                self.out.push(254);
+                self.out.extend_from_slice(&value.to_le_bytes());
             }
         }
     }
@@ -125,12 +83,12 @@ impl<S: Sink> Target<S> {
 }
 
 /// Serializes one value, at one level of nesting.
-struct Encoding<'a, S: Sink> {
-    target: &'a mut Target<S>,
+struct Encoding<'a, 's> {
+    target: &'a mut Target<'s>,
     depth_left: usize,
 }
 
-impl<'a, S: Sink> Encoding<'a, S> {
+impl<'a, 's> Encoding<'a, 's> {
     /// Enters a value that holds others: the same that the decoder counts as a level.
     #[inline(always)]
     fn enter(self) -> Result<Self, Unencodable> {
@@ -149,7 +107,7 @@ impl<'a, S: Sink> Encoding<'a, S> {
     }
 
     #[inline(always)]
-    fn parts(self, left: usize) -> Parts<'a, S> {
+    fn parts(self, left: usize) -> Parts<'a, 's> {
         Parts { target: self.target, depth_left: self.depth_left, left }
     }
 }
@@ -165,52 +123,52 @@ macro_rules! primitives {
     )*};
 }
 
-impl<'a, S: Sink> Serializer for Encoding<'a, S> {
+impl<'a, 's> Serializer for Encoding<'a, 's> {
     type Ok = ();
     type Error = Unencodable;
-    type SerializeSeq = Parts<'a, S>;
-    type SerializeTuple = Parts<'a, S>;
-    type SerializeTupleStruct = Parts<'a, S>;
-    type SerializeTupleVariant = Parts<'a, S>;
-    type SerializeMap = Parts<'a, S>;
-    type SerializeStruct = Parts<'a, S>;
-    type SerializeStructVariant = Parts<'a, S>;
+    type SerializeSeq = Parts<'a, 's>;
+    type SerializeTuple = Parts<'a, 's>;
+    type SerializeTupleStruct = Parts<'a, 's>;
+    type SerializeTupleVariant = Parts<'a, 's>;
+    type SerializeMap = Parts<'a, 's>;
+    type SerializeStruct = Parts<'a, 's>;
+    type SerializeStructVariant = Parts<'a, 's>;
 
     primitives! {
-        serialize_bool bool, value target => target.sink.put_byte(value.into());
-        serialize_i8 i8, value target => target.sink.put_byte(value.cast_unsigned());
+        serialize_bool bool, value target => target.out.push(value.into());
+        serialize_i8 i8, value target => target.out.push(value.cast_unsigned());
         serialize_i16 i16, value target => target.zigzag(value.into());
         serialize_i32 i32, value target => target.zigzag(value.into());
         serialize_i64 i64, value target => target.zigzag(value);
         serialize_i128 i128, value target => target.varint_128(((value << 1) ^ (value >> 127)).cast_unsigned());
-        serialize_u8 u8, value target => target.sink.put_byte(value);
+        serialize_u8 u8, value target => target.out.push(value);
         serialize_u16 u16, value target => target.varint(value.into());
         serialize_u32 u32, value target => target.varint(value.into());
         serialize_u64 u64, value target => target.varint(value);
         serialize_u128 u128, value target => target.varint_128(value);
-        serialize_f32 f32, value target => target.sink.put(&value.to_le_bytes());
-        serialize_f64 f64, value target => target.sink.put(&value.to_le_bytes());
-        serialize_char char, value target => target.sink.put(value.encode_utf8(&mut [0; 4]).as_bytes());
+        serialize_f32 f32, value target => target.out.extend_from_slice(&value.to_le_bytes());
+        serialize_f64 f64, value target => target.out.extend_from_slice(&value.to_le_bytes());
+        serialize_char char, value target => target.out.extend_from_slice(value.encode_utf8(&mut [0; 4]).as_bytes());
         serialize_str &str, value target => {
             target.length(value.len());
-            target.sink.put(value.as_bytes());
+            target.out.extend_from_slice(value.as_bytes());
         };
         serialize_bytes &[u8], value target => {
             target.length(value.len());
-            target.sink.put(value);
+            target.out.extend_from_slice(value);
         };
     }
 
     #[inline(always)]
     fn serialize_none(self) -> Result<(), Unencodable> {
-        self.enter()?.target.sink.put_byte(super::NONE);
+        self.enter()?.target.out.push(super::NONE);
         Ok(())
     }
 
     #[inline(always)]
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Unencodable> {
         let inside = self.enter()?;
-        inside.target.sink.put_byte(super::SOME);
+        inside.target.out.push(super::SOME);
         value.serialize(inside)
     }
 
@@ -250,7 +208,7 @@ impl<'a, S: Sink> Serializer for Encoding<'a, S> {
     }
 
     #[inline(always)]
-    fn serialize_seq(self, length: Option<usize>) -> Result<Parts<'a, S>, Unencodable> {
+    fn serialize_seq(self, length: Option<usize>) -> Result<Parts<'a, 's>, Unencodable> {
         let entered = self.enter()?;
         let length = length.ok_or_else(Unencodable::unknown_length)?;
         entered.target.length(length);
@@ -258,12 +216,12 @@ impl<'a, S: Sink> Serializer for Encoding<'a, S> {
     }
 
     #[inline(always)]
-    fn serialize_tuple(self, length: usize) -> Result<Parts<'a, S>, Unencodable> {
+    fn serialize_tuple(self, length: usize) -> Result<Parts<'a, 's>, Unencodable> {
         Ok(self.enter()?.parts(length))
     }
 
     #[inline(always)]
-    fn serialize_tuple_struct(self, _: &'static str, length: usize) -> Result<Parts<'a, S>, Unencodable> {
+    fn serialize_tuple_struct(self, _: &'static str, length: usize) -> Result<Parts<'a, 's>, Unencodable> {
         self.serialize_tuple(length)
     }
 
@@ -274,17 +232,17 @@ impl<'a, S: Sink> Serializer for Encoding<'a, S> {
         index: u32,
         _: &'static str,
         length: usize,
-    ) -> Result<Parts<'a, S>, Unencodable> {
+    ) -> Result<Parts<'a, 's>, Unencodable> {
         Ok(self.variant(index)?.parts(length))
     }
 
     #[inline(always)]
-    fn serialize_map(self, length: Option<usize>) -> Result<Parts<'a, S>, Unencodable> {
+    fn serialize_map(self, length: Option<usize>) -> Result<Parts<'a, 's>, Unencodable> {
         self.serialize_seq(length)
     }
 
     #[inline(always)]
-    fn serialize_struct(self, _: &'static str, length: usize) -> Result<Parts<'a, S>, Unencodable> {
+    fn serialize_struct(self, _: &'static str, length: usize) -> Result<Parts<'a, 's>, Unencodable> {
         self.serialize_tuple(length)
     }
 
@@ -295,7 +253,7 @@ impl<'a, S: Sink> Serializer for Encoding<'a, S> {
         index: u32,
         variant: &'static str,
         length: usize,
-    ) -> Result<Parts<'a, S>, Unencodable> {
+    ) -> Result<Parts<'a, 's>, Unencodable> {
         self.serialize_tuple_variant(name, index, variant, length)
     }
 
@@ -306,13 +264,13 @@ impl<'a, S: Sink> Serializer for Encoding<'a, S> {
 }
 
 /// The parts of a value that holds others, and how many are still to come.
-struct Parts<'a, S: Sink> {
-    target: &'a mut Target<S>,
+struct Parts<'a, 's> {
+    target: &'a mut Target<'s>,
     depth_left: usize,
     left: usize,
 }
 
-impl<S: Sink> Parts<'_, S> {
+impl Parts<'_, '_> {
     #[inline(always)]
     fn part<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unencodable> {
         value.serialize(Encoding { target: self.target, depth_left: self.depth_left })
@@ -336,7 +294,7 @@ impl<S: Sink> Parts<'_, S> {
 
 macro_rules! unnamed {
     ($($trait:ident $serialize:ident;)*) => {$(
-        impl<S: Sink> $trait for Parts<'_, S> {
+        impl $trait for Parts<'_, '_> {
             type Ok = ();
             type Error = Unencodable;
 
@@ -355,7 +313,7 @@ macro_rules! unnamed {
 
 macro_rules! named {
     ($($trait:ident;)*) => {$(
-        impl<S: Sink> $trait for Parts<'_, S> {
+        impl $trait for Parts<'_, '_> {
             type Ok = ();
             type Error = Unencodable;
 
@@ -391,7 +349,7 @@ named! {
     SerializeStructVariant;
 }
 
-impl<S: Sink> SerializeMap for Parts<'_, S> {
+impl SerializeMap for Parts<'_, '_> {
     type Ok = ();
     type Error = Unencodable;
 

@@ -27,7 +27,8 @@ use crate::{
     codec::DecodeBudget,
     context::{inside, with_deadline},
     descriptor::MAP,
-    dispatch::{self, Held, HeldBytes, Outcome, RunningHandler, Services, SessionScope},
+    dispatch::{self, Outcome, RunningHandler, Services, SessionScope},
+    held::Held,
     layout::{
         Over,
         walk::{Elements, WalkError},
@@ -85,7 +86,7 @@ impl<T> Driver<T> {
         let future: RunningHandler = if plan.over == Over::Stream {
             // Its items outlive the call, and with it the deadline and the permit.
             let run = Arc::new(MapRun { deadline: None, report: MapReport::of_nobody(&self.link), ..run });
-            let outcome = run.streamed(Arc::new(plan), &begin.source, begin.captures, want);
+            let outcome = run.streamed(Arc::new(plan), &begin.source, begin.captures);
             Box::pin(std::future::ready(outcome))
         } else {
             Box::pin(async move { run.outcome(&plan, begin.source, begin.captures, want).await })
@@ -268,16 +269,8 @@ impl MapRun {
         let bytes_max = if want.value { self.payload_bytes_max } else { usize::MAX };
         match self.run(plan, source, captures, bytes_max, self.concurrency).await {
             Ok((Encoded { bytes, capabilities }, _charge)) => {
-                let layout = plan.returns.clone();
-                let length = bytes.len();
-                Outcome::Value {
-                    payload: want.value.then(|| bytes.clone()),
-                    objects: capabilities.as_deref().unwrap_or_default().to_vec(),
-                    held: want.keep.then(|| {
-                        let held = HeldBytes { bytes, objects: capabilities, layout };
-                        (Box::new(held) as Box<dyn Held>, length)
-                    }),
-                }
+                let objects = capabilities.as_deref().unwrap_or_default().to_vec();
+                Outcome::Value { payload: Some(bytes), objects }
             }
             Err(NoResult::Whole(failure)) => Outcome::Failed(failure),
             Err(NoResult::Element(failure)) => Outcome::Element(failure),
@@ -295,15 +288,17 @@ impl MapRun {
     ) -> Result<(Encoded, Charge), NoResult> {
         let ranges = self.elements(plan, &source.bytes)?;
         let mut collected = Collected::new(self, plan, ranges.len(), bytes_max)?;
+        let captures: Vec<Held> = captures.into_iter().map(Held::new).collect();
         let mut first = 0;
         for ranges in ranges.chunks(self.window(plan, concurrency)) {
-            let elements =
-                (first..).zip(ranges).map(|(index, range)| ElementRun::new(index, range.clone())).collect();
+            let elements = (first..)
+                .zip(ranges)
+                .map(|(index, range)| ElementRun::new(index, &source, range.clone()))
+                .collect();
             first += ranges.len() as u64;
             let mut window = Window {
                 run: self,
                 plan,
-                source: &source,
                 captures: &captures,
                 // The maps within these elements share what is left of it.
                 concurrency_within: (concurrency / ranges.len()).max(1),

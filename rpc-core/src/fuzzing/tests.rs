@@ -10,6 +10,7 @@ use crate::small_bytes::SmallBytes;
 
 use super::*;
 use crate::{
+    path::Step,
     seeded::Seeded,
     session::pair::{self, Arg, Pair},
     wire::{

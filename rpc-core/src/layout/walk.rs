@@ -1,17 +1,29 @@
 //! Finds parts of an encoded value by its layout, without decoding it.
 //!
-//! What `select` does to a typed value, this does to its bytes: the bytes found are those that `select` would write.
-//! Used where a result is held, or handed on, as bytes. The bytes need not be trusted: every length is checked against
-//! what is there, nothing is allocated, and what a walk costs is bounded by the bytes walked over, times the size of a
-//! type that takes none.
+//! How a step matches what serde serialises:
+//!
+//! | step | matches |
+//! |---|---|
+//! | `Field(n)` | the n-th field of a struct, tuple, array or tuple struct; `Field(0)` of a newtype struct |
+//! | `Index(n)` | the n-th element of a sequence |
+//! | `Some` | the value of an `Option` that is there |
+//! | `Variant(i)`, then `Field(n)` | the n-th field of an enum's variant, if it is the i-th |
+//!
+//! - `Box`, `Rc`, `Arc` and `#[serde(transparent)]` are invisible to serde and take no step.
+//! - Maps are not selectable: their order is not part of the value.
+//! - A variant is not a value, so a path cannot end with `Variant`.
+//!
+//! The bytes need not be trusted: every length is checked against what is there, and what a walk costs is bounded by the
+//! bytes walked over, times the size of a type that takes none. In a long value that is walked often, [`Marks`] remember
+//! where parts of it lie, so that all walks together cost little more than one.
 //!
 //! A part whose layout is not known ends the walk with [`WalkError::Unknown`]: an opaque type, and what tracing could not
 //! reach. Bounded by [`WALK_DEPTH_MAX`].
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use super::{Field, Layout, Leaf, Node};
-use crate::path::Step;
+use crate::{codec, path::Step};
 
 /// The deepest nesting that is walked over. Above what a payload may have to be decoded.
 const WALK_DEPTH_MAX: usize = 256;
@@ -36,24 +48,72 @@ pub(crate) enum WalkError {
     TooDeep,
 }
 
+/// Parts that take fewer bytes are walked over again each time.
+pub(crate) const MARK_BYTES: usize = 4 << 10;
+
+/// Where parts of one value lie that were walked over and take [`MARK_BYTES`] or more. They take a hundredth of the value for
+/// each level of it that has such parts.
+#[derive(Debug, Default)]
+pub(crate) struct Marks {
+    /// By where a part begins and what it is: two parts begin at the same byte where one is the first of the other.
+    ends: BTreeMap<(usize, usize), usize>,
+    /// By where the first of many alike begins and what they are: some of them, each by its number and where it begins.
+    within: BTreeMap<(usize, usize), Vec<(u64, usize)>>,
+}
+
+/// A part of a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Located {
+    pub(crate) range: Range<usize>,
+    node: usize,
+    /// Values that were passed on the way to its end.
+    pub(crate) walked: usize,
+}
+
 /// How many bytes the value at the start of `bytes` takes.
-#[cfg_attr(
-    not(any(test, feature = "fuzzing")),
-    expect(dead_code, reason = "for results that are handed on as bytes")
-)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn skip(layout: &Layout, bytes: &[u8]) -> Result<usize, WalkError> {
     let mut walk = Walk::new(layout, bytes);
     walk.skip(layout.root, WALK_DEPTH_MAX)?;
     Ok(walk.at)
 }
 
-/// Where the part at `path` lies in the value at the start of `bytes`.
-pub(crate) fn locate(layout: &Layout, bytes: &[u8], path: &[Step]) -> Result<Range<usize>, WalkError> {
-    let mut walk = Walk::new(layout, bytes);
+/// Where the part at `path` lies in the value at the start of `bytes`. Marks are those of an earlier walk over the same
+/// value.
+pub(crate) fn locate(
+    layout: &Layout,
+    bytes: &[u8],
+    path: &[Step],
+    marks: Option<&mut Marks>,
+) -> Result<Located, WalkError> {
+    let mut walk = Walk { marks, ..Walk::new(layout, bytes) };
     let node = walk.enter(layout.root, path)?;
     let start = walk.at;
-    walk.skip(node, WALK_DEPTH_MAX)?;
-    Ok(start..walk.at)
+    walk.pass_part(node)?;
+    Ok(Located { range: start..walk.at, node, walked: walk.walked })
+}
+
+/// The bytes of a part that stands alone, and the places that its objects had in the table of the whole: in the part, they
+/// are numbered anew.
+pub(crate) fn detach(
+    layout: &Layout,
+    bytes: &[u8],
+    part: &Located,
+) -> Result<(Vec<u8>, Vec<u32>), WalkError> {
+    let named = Some(Vec::new());
+    let mut walk = Walk { at: part.range.start, named, ..Walk::new(layout, bytes) };
+    walk.skip(part.node, WALK_DEPTH_MAX)?;
+    let (mut out, mut places) = (Vec::with_capacity(part.range.len()), Vec::new());
+    let mut copied = part.range.start;
+    for (range, place) in walk.named.unwrap_or_default() {
+        out.extend_from_slice(&bytes[copied..range.start]);
+        copied = range.end;
+        let number = places.len() as u64;
+        places.push(place);
+        codec::encode(&number, &mut out).map_err(|_| WalkError::Malformed("a place cannot be written"))?;
+    }
+    out.extend_from_slice(&bytes[copied..part.range.end]);
+    Ok((out, places))
 }
 
 /// The parts of an encoded sequence or option, one after the other: each is the range of an element in the bytes.
@@ -103,11 +163,15 @@ struct Walk<'a> {
     nodes: &'a [Node<usize>],
     bytes: &'a [u8],
     at: usize,
+    walked: usize,
+    marks: Option<&'a mut Marks>,
+    /// Where objects are named, and their places, for who wants to know.
+    named: Option<Vec<(Range<usize>, u32)>>,
 }
 
 impl<'a> Walk<'a> {
     fn new(layout: &'a Layout, bytes: &'a [u8]) -> Self {
-        Self { nodes: &layout.graph.nodes, bytes, at: 0 }
+        Self { nodes: &layout.graph.nodes, bytes, at: 0, walked: 0, marks: None, named: None }
     }
 
     // ---- along a path ----
@@ -128,11 +192,11 @@ impl<'a> Walk<'a> {
                     if self.length()? <= u64::from(index) {
                         return Err(WalkError::Missed);
                     }
-                    self.skip_many(*element, u64::from(index), WALK_DEPTH_MAX)?;
+                    self.pass_many(*element, u64::from(index))?;
                     *element
                 }
                 (Node::Array(element, len), Step::Field(ordinal)) if (ordinal as usize) < *len => {
-                    self.skip_many(*element, u64::from(ordinal), WALK_DEPTH_MAX)?;
+                    self.pass_many(*element, u64::from(ordinal))?;
                     *element
                 }
                 (Node::Product { fields, .. }, Step::Field(ordinal)) => self.enter_field(fields, ordinal)?,
@@ -154,8 +218,63 @@ impl<'a> Walk<'a> {
     fn enter_field(&mut self, fields: &[Field<usize>], ordinal: u32) -> Result<usize, WalkError> {
         let ordinal = ordinal as usize;
         let entered = fields.get(ordinal).ok_or(WalkError::NotThere)?.layout;
-        fields[..ordinal].iter().try_for_each(|field| self.skip(field.layout, WALK_DEPTH_MAX))?;
+        fields[..ordinal].iter().try_for_each(|field| self.pass_part(field.layout))?;
         Ok(entered)
+    }
+
+    /// Moves behind a part that lies beside the path.
+    fn pass_part(&mut self, node: usize) -> Result<(), WalkError> {
+        let start = self.at;
+        if let Some(end) = self.marks.as_ref().and_then(|marks| marks.ends.get(&(start, node))) {
+            self.at = *end;
+            return Ok(());
+        }
+        self.skip(node, WALK_DEPTH_MAX)?;
+        if let Some(marks) = &mut self.marks
+            && self.at - start >= MARK_BYTES
+        {
+            marks.ends.insert((start, node), self.at);
+        }
+        Ok(())
+    }
+
+    /// Moves behind the first of many alike.
+    fn pass_many(&mut self, element: usize, count: u64) -> Result<(), WalkError> {
+        let Some(marks) = &mut self.marks else { return self.skip_many(element, count, WALK_DEPTH_MAX) };
+        let first = (self.at, element);
+        let mut known = marks.within.remove(&first).unwrap_or_default();
+        let behind = known.partition_point(|(number, _)| *number <= count);
+        let (mut number, mut marked) = behind.checked_sub(1).map_or((0, self.at), |last| known[last]);
+        let is_new = behind == known.len();
+        self.at = marked;
+        let mut walked = Ok(());
+        while number < count && walked.is_ok() {
+            // As many at once as take a mark's bytes at least, or all where they are passed in one step.
+            let many = if self.width_of(element).is_some() { count - number } else { 1 };
+            let before = self.at;
+            walked = self.skip_many(element, many, WALK_DEPTH_MAX);
+            number += many;
+            if self.at == before {
+                break;
+            }
+            if is_new && walked.is_ok() && self.at - marked >= MARK_BYTES {
+                marked = self.at;
+                known.push((number, marked));
+            }
+        }
+        if let Some(marks) = &mut self.marks
+            && !known.is_empty()
+        {
+            marks.within.insert(first, known);
+        }
+        walked
+    }
+
+    fn width_of(&self, node: usize) -> Option<usize> {
+        match &self.nodes[node] {
+            Node::Leaf(leaf) => fixed_width(*leaf),
+            _ => None,
+        }
     }
 
     fn below_newtypes(&self, root: usize) -> usize {
@@ -167,6 +286,7 @@ impl<'a> Walk<'a> {
     fn skip(&mut self, root: usize, depth: usize) -> Result<(), WalkError> {
         let nodes = self.nodes;
         let depth = depth.checked_sub(1).ok_or(WalkError::TooDeep)?;
+        self.walked += 1;
         match &nodes[root] {
             Node::Leaf(leaf) | Node::Opaque { base: Some(leaf), .. } => self.skip_leaf(*leaf),
             Node::Opaque { name, base: None } => Err(WalkError::Unknown(name.clone())),
@@ -188,7 +308,7 @@ impl<'a> Walk<'a> {
             }
             Node::Array(element, len) => self.skip_many(*element, *len as u64, depth),
             // A stream is its place in a table, too.
-            Node::Stream(..) => self.varint(4).map(drop),
+            Node::Stream(..) => self.place(),
             Node::Product { fields, .. } => {
                 fields.iter().try_for_each(|field| self.skip(field.layout, depth))
             }
@@ -203,9 +323,7 @@ impl<'a> Walk<'a> {
 
     /// Ends early where elements take no bytes: the rest take none either, however many the bytes claim.
     fn skip_many(&mut self, element: usize, count: u64, depth: usize) -> Result<(), WalkError> {
-        if let Node::Leaf(leaf) = &self.nodes[element]
-            && let Some(width) = fixed_width(*leaf)
-        {
+        if let Some(width) = self.width_of(element) {
             let bytes = usize::try_from(count).ok().and_then(|count| count.checked_mul(width));
             return self.pass(bytes.unwrap_or(usize::MAX));
         }
@@ -237,8 +355,9 @@ impl<'a> Walk<'a> {
                 self.pass(fixed_width(leaf).unwrap_or_default())
             }
             Leaf::U16 | Leaf::I16 => self.varint(2).map(drop),
+            Leaf::U32 | Leaf::I32 => self.varint(4).map(drop),
             // An object is its place in a table.
-            Leaf::U32 | Leaf::I32 | Leaf::Object(_) => self.varint(4).map(drop),
+            Leaf::Object(_) => self.place(),
             Leaf::U64 | Leaf::I64 => self.varint(8).map(drop),
             Leaf::U128 | Leaf::I128 => self.varint(16).map(drop),
             Leaf::Char => self.character(),
@@ -271,6 +390,15 @@ impl<'a> Walk<'a> {
             1 => Ok(true),
             _ => Err(WalkError::Malformed("an option has 0 or 1")),
         }
+    }
+
+    fn place(&mut self) -> Result<(), WalkError> {
+        let start = self.at;
+        let place = u32::try_from(self.varint(4)?).map_err(|_| WalkError::Malformed("no such place"))?;
+        if let Some(named) = &mut self.named {
+            named.push((start..self.at, place));
+        }
+        Ok(())
     }
 
     fn variant(&mut self) -> Result<u32, WalkError> {

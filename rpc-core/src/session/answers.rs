@@ -32,16 +32,15 @@ use super::{
     plan::Plan,
 };
 use crate::{
-    codec,
     descriptor::ServiceDescriptor,
-    dispatch::{Held, Outcome},
+    dispatch::Outcome,
     error::Violation,
+    held::Held,
     id_map::IdMap,
-    layout::Layout,
+    layout::{Layout, walk::WalkError},
     limits::{Limits, metadata_bytes},
     object::{self, Capability, Encoded, LocalObject, STREAM_TAKEN},
     path::{Path, Step},
-    select::SelectError,
     small_bytes::SmallBytes,
     time::Time,
     wire::{
@@ -71,8 +70,8 @@ pub(crate) struct Answers {
     /// The memory of the layouts that maps have made, kept beside their results.
     layout_bytes: Arc<AtomicUsize>,
     pending_bytes: usize,
-    /// Bytes of kept results that were searched for parts, since this was last taken.
-    searched_bytes: usize,
+    /// Values in kept results that were passed to find parts, since this was last taken.
+    walked: usize,
     /// Calls that have not started, of services whose calls start in the order made; ids rise.
     in_order: FxHashMap<usize, VecDeque<CallId>>,
     deadlines: BinaryHeap<Reverse<(Time, CallId)>>,
@@ -215,6 +214,17 @@ impl Answer {
     }
 }
 
+impl Answer {
+    /// What its result looks like; not known of a map that may not start yet.
+    fn result_layout(&self) -> Option<&Layout> {
+        match &self.method {
+            Method::Known(known) => Some(&known.descriptor.signature().result),
+            Method::Map => self.returns.as_ref().map(|returns| &returns.layout),
+            Method::Get | Method::Refused(_) => None,
+        }
+    }
+}
+
 enum Stage {
     /// Its arguments are on their way.
     Arguments,
@@ -222,7 +232,7 @@ enum Stage {
     /// All arguments are here; it starts when the driver gets to it, or when it is its turn.
     Ready(Arguments),
     Running,
-    Held(Box<dyn Held>, usize),
+    Held(Box<Held>),
     /// It failed, or `origin` did, which it was built on.
     Failed {
         origin: CallId,
@@ -290,7 +300,7 @@ impl Answers {
             held_bytes: 0,
             layout_bytes: Arc::default(),
             pending_bytes: 0,
-            searched_bytes: 0,
+            walked: 0,
             in_order: FxHashMap::default(),
             deadlines: BinaryHeap::new(),
             steps: VecDeque::new(),
@@ -646,11 +656,10 @@ impl Answers {
         let deadline = source.deadline.filter(|_| !source.returned);
         match &source.stage {
             Stage::Failed { origin } => return Err(NoValue::Upstream { origin: *origin, missed: None }),
-            Stage::Held(value, length) => {
-                let length = *length;
-                let selected = self.select(value.as_ref(), base, &path, as_some, name);
-                self.searched_bytes = self.searched_bytes.saturating_add(length);
-                return self.put(id, place, selected?, layout);
+            Stage::Held(held) => {
+                let (selected, walked) = self.select(held, source, base, &path, as_some, name)?;
+                self.walked += walked;
+                return self.put(id, place, selected, layout);
             }
             Stage::Arguments | Stage::Waiting(_) | Stage::Ready(_) | Stage::Running => {}
         }
@@ -691,14 +700,12 @@ impl Answers {
         path: &Path,
         as_some: bool,
     ) -> Result<Option<Layout>, String> {
-        let (from, result) = match &source.method {
-            Method::Known(from) => (from.descriptor.name, &from.descriptor.signature().result),
-            Method::Map => match &source.returns {
-                Some(returns) => ("map", &returns.layout),
-                None => return Ok(None),
-            },
+        let from = match &source.method {
+            Method::Known(from) => from.descriptor.name,
+            Method::Map => "map",
             Method::Get | Method::Refused(_) => return Err("it refers to no method's result".into()),
         };
+        let Some(result) = source.result_layout() else { return Ok(None) };
         let Some(found) = result.at(path.steps()) else {
             return Err(format!("`{}` returns {result}, which has no part at {path}", from));
         };
@@ -732,36 +739,32 @@ impl Answers {
         }
     }
 
-    /// The encoded part of a held result, within what may be pending.
+    /// The encoded part of a held result, within what may be pending; and how many values were passed to find it.
     fn select(
         &self,
-        value: &dyn Held,
+        held: &Held,
+        source: &Answer,
         base: CallId,
         path: &Path,
         as_some: bool,
         argument: &'static str,
-    ) -> Result<Encoded, NoValue> {
-        let mut capabilities = Vec::new();
-        let selected = SmallBytes::encode(|out| {
-            if as_some {
-                out.push(codec::SOME);
-            }
-            value.select(path.steps(), out, &mut capabilities)
-        });
-        let bytes = selected.map_err(|error| match error {
-            SelectError::Missed => NoValue::Upstream { origin: base, missed: Some(path.clone()) },
-            other => NoValue::Failed(invalid_reference(argument, &other.to_string())),
+    ) -> Result<(Encoded, usize), NoValue> {
+        let refuse = |reason: &str| NoValue::Failed(invalid_reference(argument, reason));
+        let layout = source.result_layout().ok_or_else(|| refuse("it refers to no method's result"))?;
+        let selected = held.select(layout, path.steps(), as_some).map_err(|error| match error {
+            WalkError::Missed => NoValue::Upstream { origin: base, missed: Some(path.clone()) },
+            other => refuse(&other.to_string()),
         })?;
+        let Encoded { bytes, capabilities } = selected.part;
         // Streams in it belong to the call that got here first.
-        let claimed: Option<Vec<Capability>> = capabilities.iter().map(Capability::claimed).collect();
-        let Some(claimed) = claimed else {
-            return Err(NoValue::Failed(invalid_reference(argument, STREAM_TAKEN)));
-        };
-        let selected = Encoded { bytes, capabilities: object::capabilities(claimed) };
-        if self.pending_bytes.saturating_add(selected.size()) > self.limits.pending_bytes_max {
+        let table = capabilities.as_deref().unwrap_or_default();
+        let claimed: Option<Vec<Capability>> = table.iter().map(Capability::claimed).collect();
+        let claimed = claimed.ok_or_else(|| refuse(STREAM_TAKEN))?;
+        let part = Encoded { bytes, capabilities: object::capabilities(claimed) };
+        if self.pending_bytes.saturating_add(part.size()) > self.limits.pending_bytes_max {
             return Err(NoValue::Failed(exhausted("pending_bytes_max")));
         }
-        Ok(selected)
+        Ok((part, selected.walked))
     }
 
     /// Puts what was selected out of a result in its place.
@@ -893,7 +896,7 @@ impl Answers {
                 self.pending_bytes -= arguments.bytes();
                 let Encoded { bytes, capabilities } = arguments.into_encoded().next().unwrap_or_default();
                 let objects = capabilities.as_deref().unwrap_or_default().to_vec();
-                self.finish(id, Outcome::Value { payload: Some(bytes), objects, held: None }, outgoing);
+                self.finish(id, Outcome::Value { payload: Some(bytes), objects }, outgoing);
             }
             Method::Map => {
                 let plan = plan(&arguments, layouts, &self.methods, &self.limits);
@@ -934,7 +937,7 @@ impl Answers {
             match self.table.get(id).map(|answer| &answer.stage) {
                 Some(Stage::Arguments | Stage::Waiting(_)) => break,
                 Some(Stage::Ready(_)) => self.steps.push_back(HandlerStep::Begin(*id, self.now)),
-                Some(Stage::Running | Stage::Held(..) | Stage::Failed { .. }) | None => {}
+                Some(Stage::Running | Stage::Held(_) | Stage::Failed { .. }) | None => {}
             }
             queue.pop_front();
         }
@@ -1108,7 +1111,7 @@ impl Answers {
     /// The handler is over.
     pub(crate) fn finish(&mut self, id: CallId, outcome: Outcome, outgoing: &mut Outgoing) {
         match outcome {
-            Outcome::Value { payload: Some(payload), objects, held: None }
+            Outcome::Value { payload: Some(payload), objects }
                 if objects.is_empty()
                     && payload.len() <= INLINE_BYTES_MAX.min(self.caller_payload_bytes_max)
                     && self.plain.remove(&id).is_some() =>
@@ -1131,8 +1134,8 @@ impl Answers {
             return;
         }
         let too_large = |bytes: &SmallBytes| bytes.len() > self.caller_payload_bytes_max;
-        let (payload, objects, held) = match outcome {
-            Outcome::Value { payload, objects, held } => (payload, objects, held),
+        let (payload, objects) = match outcome {
+            Outcome::Value { payload, objects } => (payload, objects),
             Outcome::Error(bytes, _) if too_large(&bytes) => {
                 return self.fail(id, NoValue::Failed(exhausted("payload_bytes_max")), outgoing);
             }
@@ -1160,25 +1163,29 @@ impl Answers {
             }
             Outcome::Failed(failure) => return self.fail(id, NoValue::Failed(failure), outgoing),
         };
-        if payload.as_ref().is_some_and(too_large) {
+        let keeps = (answer.want.keep && !answer.cancelled) || !answer.uses.is_empty();
+        let sent = payload.clone().filter(|_| answer.want.value && !answer.oneway);
+        let held = payload.filter(|_| keeps).map(|bytes| {
+            Box::new(Held::new(Encoded { bytes, capabilities: object::capabilities(objects.clone()) }))
+        });
+        let is_too_long =
+            held.as_ref().is_some_and(|held| held.value().len() > self.limits.payload_bytes_max);
+        if is_too_long || sent.as_ref().is_some_and(too_large) {
             return self.fail(id, NoValue::Failed(exhausted("payload_bytes_max")), outgoing);
         }
-        let held = held.filter(|_| !answer.cancelled || !answer.uses.is_empty());
-        if let Some((_, length)) = &held
-            && self.held_bytes + self.layout_bytes.load(Ordering::Relaxed) + *length
+        if let Some(held) = &held
+            && self.held_bytes + self.layout_bytes.load(Ordering::Relaxed) + held.size()
                 > self.limits.held_bytes_max
         {
             return self.fail(id, NoValue::Failed(exhausted("held_bytes_max")), outgoing);
         }
-        let oneway = answer.oneway;
-        let payload = payload.filter(|_| !oneway);
         let has_streams = objects.iter().any(|object| matches!(object, Capability::Stream(_)));
-        if let (Some((value, _)), true) = (&held, has_streams) {
+        if let (Some(held), true) = (&held, has_streams) {
             // Calls that were built on it get its streams, not a caller who may never ask for them.
             let uses = std::mem::take(&mut answer.uses);
-            self.resolve_uses(id, value.as_ref(), uses, outgoing);
+            self.resolve_uses(id, held, uses, outgoing);
         }
-        let passed = match &payload {
+        let passed = match &sent {
             Some(_) => pass_settled(&objects, outgoing, outgoing.position()),
             None => Ok(Vec::new()),
         };
@@ -1189,36 +1196,36 @@ impl Answers {
         let Some(answer) = self.table.get_mut(&id) else { return };
         answer.returned = true;
         let uses = std::mem::take(&mut answer.uses);
-        match payload {
+        match sent {
             Some(payload) => {
                 let payload = outgoing.payload(id, true, payload, wire::objects_bytes(&passed));
                 put_return(outgoing, id, passed, Status::Value(payload));
             }
             None => put_return(outgoing, id, Vec::new(), Status::Done),
         }
-        if let Some((value, length)) = held {
-            self.resolve_uses(id, value.as_ref(), uses, outgoing);
-            self.hold(id, value, length);
+        if let Some(held) = held {
+            self.resolve_uses(id, &held, uses, outgoing);
+            self.hold(id, held);
         }
         self.settle(id);
     }
 
-    fn hold(&mut self, id: CallId, value: Box<dyn Held>, length: usize) {
+    fn hold(&mut self, id: CallId, held: Box<Held>) {
         if let Some(answer) = self.table.get_mut(&id)
             && answer.want.keep
         {
-            answer.stage = Stage::Held(value, length);
-            self.held_bytes += length;
+            self.held_bytes += held.size();
+            answer.stage = Stage::Held(held);
         }
     }
 
     /// Gives a finished result to the calls that wait for it, in the order in which they were made.
-    fn resolve_uses(&mut self, base: CallId, value: &dyn Held, mut uses: Vec<Use>, outgoing: &mut Outgoing) {
+    fn resolve_uses(&mut self, base: CallId, held: &Held, mut uses: Vec<Use>, outgoing: &mut Outgoing) {
         // Arguments that came in chunks were read later than those of calls made after.
         uses.sort_by_key(|used| used.call);
         for Use { call, place, path, as_some } in uses {
             let Some(Answer { stage: Stage::Waiting(_), .. }) = self.answer(call) else { continue };
-            let selected = self.resolve_late(base, value, call, place, &path, as_some);
+            let selected = self.resolve_late(base, held, call, place, &path, as_some);
             if let Err(no_value) =
                 selected.and_then(|(selected, layout)| self.put(call, place, selected, layout))
             {
@@ -1234,9 +1241,9 @@ impl Answers {
 
     /// The part of a finished result that a call waits for. What could not be checked when the call arrived is now.
     fn resolve_late(
-        &self,
+        &mut self,
         base: CallId,
-        value: &dyn Held,
+        held: &Held,
         call: CallId,
         place: Place,
         path: &Path,
@@ -1244,13 +1251,17 @@ impl Answers {
     ) -> Result<(Encoded, Option<Layout>), NoValue> {
         let name = self.argument_name(call, place);
         let is_map = |id| self.table.get(id).is_some_and(|answer| answer.method == Method::Map);
-        let layout = match self.table.get(&base).filter(|_| is_map(&base) || is_map(&call)) {
-            Some(source) => self
-                .check_layout(call, place, source, path, as_some)
-                .map_err(|reason| NoValue::Failed(invalid_reference(name, &reason)))?,
-            None => None,
+        let gone = || NoValue::Failed(invalid_reference(name, "its result is gone"));
+        let source = self.table.get(&base).ok_or_else(gone)?;
+        let layout = if is_map(&base) || is_map(&call) {
+            self.check_layout(call, place, source, path, as_some)
+                .map_err(|reason| NoValue::Failed(invalid_reference(name, &reason)))?
+        } else {
+            None
         };
-        Ok((self.select(value, base, path, as_some, name)?, layout))
+        let (part, walked) = self.select(held, source, base, path, as_some, name)?;
+        self.walked += walked;
+        Ok((part, layout))
     }
 
     /// Answers a call without a value; then the calls that were built on it.
@@ -1309,7 +1320,7 @@ impl Answers {
                 }
             }
             Stage::Ready(arguments) => self.pending_bytes -= arguments.bytes(),
-            Stage::Arguments | Stage::Running | Stage::Held(..) | Stage::Failed { .. } => {}
+            Stage::Arguments | Stage::Running | Stage::Held(_) | Stage::Failed { .. } => {}
         }
     }
 
@@ -1359,7 +1370,7 @@ impl Answers {
             Stage::Arguments | Stage::Waiting(_) | Stage::Ready(_) => {
                 self.fail(id, NoValue::Failed(Failure::Cancelled), outgoing);
             }
-            Stage::Held(..) | Stage::Failed { .. } => {}
+            Stage::Held(_) | Stage::Failed { .. } => {}
         }
     }
 
@@ -1377,8 +1388,8 @@ impl Answers {
         let Some(answer) = self.table.get_mut(&id) else { return };
         self.keeping -= 1;
         answer.want.keep = false;
-        if let Stage::Held(_, length) = &answer.stage {
-            self.held_bytes -= length;
+        if let Stage::Held(held) = &answer.stage {
+            self.held_bytes -= held.size();
         }
         if answer.returned && !answer.running {
             self.table.remove(&id);
@@ -1418,11 +1429,11 @@ impl Answers {
 
     // ---- figures ----
 
-    /// Whether so many bytes of kept results have been searched; then counts anew.
-    pub(crate) fn take_searched_bytes(&mut self, many: usize) -> bool {
-        let is_many = self.searched_bytes >= many;
+    /// Whether so many values were passed to find parts; then counts anew.
+    pub(crate) fn take_walked(&mut self, many: usize) -> bool {
+        let is_many = self.walked >= many;
         if is_many {
-            self.searched_bytes = 0;
+            self.walked = 0;
         }
         is_many
     }

@@ -25,14 +25,13 @@ use crate::{
         ArgumentDescriptor, MethodAttributes, MethodDescriptor, ObjectsCache, ServiceDescriptor,
         SignatureCache, ValueDescriptor,
     },
-    dispatch::{Held, Outcome},
+    dispatch::Outcome,
     error::{StopReason, Violation},
     limits::Limits,
     link::{Handle, Interest, Link},
     message::Message,
-    object::{Behaviour, Capability, Home, Import, LocalObject, Passing},
+    object::{Behaviour, Home, Import, LocalObject, Passing},
     path::{Path, Step},
-    select::{self, SelectError},
     small_bytes::SmallBytes,
     stream::{Piece, StreamSlot},
     stub::{Remote, RemoteTarget},
@@ -190,14 +189,6 @@ pub(crate) fn encoded<T: serde::Serialize>(value: &T) -> SmallBytes {
 
 pub(crate) fn number(bytes: &[u8]) -> u64 {
     codec::decode(bytes, DecodeBudget::from(&Limits::default())).expect("a number was sent")
-}
-
-struct HeldTest<T>(T);
-
-impl<T: serde::Serialize + Send> Held for HeldTest<T> {
-    fn select(&self, path: &[Step], out: &mut Vec<u8>, _: &mut Vec<Capability>) -> Result<(), SelectError> {
-        select::select(&self.0, path, 64, out)
-    }
 }
 
 /// One slot of a test call.
@@ -747,17 +738,8 @@ fn text_of(method: &str, bytes: &[u8]) -> String {
 }
 
 /// An outcome as dispatch would make it.
-pub(crate) fn value_of<T: serde::Serialize + Send + 'static>(
-    begin_want: crate::wire::Want,
-    value: T,
-) -> Outcome {
-    let bytes = encoded(&value);
-    let length = bytes.len();
-    Outcome::Value {
-        payload: begin_want.value.then_some(bytes),
-        objects: Vec::new(),
-        held: begin_want.keep.then(|| (Box::new(HeldTest(value)) as Box<dyn Held>, length)),
-    }
+pub(crate) fn value_of<T: serde::Serialize + Send + 'static>(want: crate::wire::Want, value: T) -> Outcome {
+    Outcome::Value { payload: (want.value || want.keep).then(|| encoded(&value)), objects: Vec::new() }
 }
 
 /// `add` sums and fails with "overflow" above 1,000,000; `structured` takes its seed apart, `label` adds the encoded

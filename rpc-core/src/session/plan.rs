@@ -38,9 +38,8 @@ pub(crate) struct Plan {
 pub(crate) struct PlannedStep {
     pub(crate) work: Work,
     pub(crate) returns: Layout,
-    /// Something uses the whole result, or parts of it.
-    pub(crate) whole_used: bool,
-    pub(crate) parts_used: bool,
+    /// Something uses the result, or parts of it.
+    pub(crate) is_used: bool,
     /// The last step that uses it; the number of steps stands for the result.
     pub(crate) last_use: usize,
 }
@@ -138,7 +137,7 @@ impl Plan {
                 (Work::Map { source, captures, plan: Box::new(plan) }, returns)
             }
         };
-        Ok(PlannedStep { work, returns, whole_used: false, parts_used: false, last_use: number })
+        Ok(PlannedStep { work, returns, is_used: false, last_use: number })
     }
 
     fn check_target(
@@ -216,8 +215,7 @@ impl Plan {
             Base::Step(step) => {
                 let step = &mut self.steps[step as usize];
                 step.last_use = by;
-                step.whole_used |= operand.steps().is_empty();
-                step.parts_used |= !operand.steps().is_empty();
+                step.is_used = true;
                 &step.returns
             }
             Base::Capture(capture) => &self.captures[capture as usize],

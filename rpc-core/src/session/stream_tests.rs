@@ -199,7 +199,7 @@ impl Pair {
 /// What a handler returns that returns streams.
 pub(crate) fn returning(slots: impl IntoIterator<Item = Arc<StreamSlot>>) -> Outcome {
     let objects = slots.into_iter().map(Capability::Stream).collect();
-    Outcome::Value { payload: Some(encoded(&0_u32)), objects, held: None }
+    Outcome::Value { payload: Some(encoded(&0_u32)), objects }
 }
 
 #[track_caller]

@@ -16,13 +16,13 @@ use std::{
 use super::{ElementRun, MapRun, Window, unselectable};
 use crate::{
     codec,
-    dispatch::{Held, HeldBytes, Outcome},
+    dispatch::Outcome,
     error::StopReason,
+    held::Held,
     object::{self, Capability, Encoded},
     session::plan::Plan,
-    small_bytes::SmallBytes,
     stream::{Ending, Fill, Piece, Reading, Source, StreamSlot},
-    wire::{Failure, ItemReader, Want},
+    wire::{Failure, ItemReader},
 };
 
 impl MapRun {
@@ -32,7 +32,6 @@ impl MapRun {
         plan: Arc<Plan>,
         source: &Encoded,
         captures: Vec<Encoded>,
-        want: Want,
     ) -> Outcome {
         let reading = match source.only_object() {
             Some(Capability::Stream(slot)) => slot.take(),
@@ -41,12 +40,11 @@ impl MapRun {
         let Some(reading) = reading else {
             return Outcome::Failed(unselectable(object::STREAM_TAKEN.into()));
         };
-        let layout = plan.returns.clone();
         let mapped = Mapped {
             items: Items { reading, open: None },
             run: self,
             plan,
-            captures: captures.into(),
+            captures: captures.into_iter().map(Held::new).collect(),
             next: 0,
             working: None,
             made: VecDeque::new(),
@@ -57,14 +55,7 @@ impl MapRun {
         if let Err(error) = codec::encode(&0_u32, &mut bytes) {
             return Outcome::Failed(super::unencodable(error));
         }
-        let (bytes, length) = (SmallBytes::from(bytes), size_of::<Capability>());
-        let held =
-            HeldBytes { bytes: bytes.clone(), objects: object::capabilities(vec![stream.clone()]), layout };
-        Outcome::Value {
-            payload: want.value.then_some(bytes),
-            objects: vec![stream],
-            held: want.keep.then(|| (Box::new(held) as Box<dyn Held>, length)),
-        }
+        Outcome::Value { payload: Some(bytes.into()), objects: vec![stream] }
     }
 }
 
@@ -75,7 +66,7 @@ struct Mapped {
     items: Items,
     run: Arc<MapRun>,
     plan: Arc<Plan>,
-    captures: Arc<[Encoded]>,
+    captures: Arc<[Held]>,
     /// The number of the next item.
     next: u64,
     working: Option<Pin<Box<dyn Future<Output = Vec<Made>> + Send>>>,
@@ -152,11 +143,10 @@ impl Mapped {
             run.calls_left.store(run.calls_max, Ordering::Relaxed);
             let count = ranges.len();
             let elements =
-                (first..).zip(ranges).map(|(index, range)| ElementRun::new(index, range)).collect();
+                (first..).zip(ranges).map(|(index, range)| ElementRun::new(index, &source, range)).collect();
             let mut window = Window {
                 run: &run,
                 plan: &plan,
-                source: &source,
                 captures: &captures,
                 concurrency_within: (run.concurrency / count.max(1)).max(1),
                 elements,

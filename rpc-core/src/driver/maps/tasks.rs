@@ -13,7 +13,8 @@ use super::{Charge, MapBytes, MapRun, StepFailure};
 use crate::{
     context::{CancelSignal, inside, with_deadline},
     descriptor::MethodDescriptor,
-    dispatch::{self, Held, Incoming, Outcome, ReplyInner, RunningHandler},
+    dispatch::{self, Incoming, Outcome, ReplyInner, RunningHandler},
+    held::Held,
     object::{self, Encoded},
     session::{Arguments, methods::KnownMethod, plan::PlannedStep},
     wire::{Failure, Want, program::ElementCause},
@@ -23,8 +24,7 @@ use crate::{
 #[expect(dead_code, reason = "a charge is held to be dropped")]
 pub(super) enum StepResult {
     Nothing,
-    Bytes(Encoded, Charge),
-    Held(Box<dyn Held>, Charge),
+    Value(Held, Charge),
 }
 
 pub(super) type StepOutcome = Result<StepResult, StepFailure>;
@@ -124,7 +124,7 @@ impl MapRun {
             service: method.descriptor_of_service,
             method: descriptor,
             arguments,
-            want: Want { value: step.whole_used && !step.parts_used, keep: step.parts_used },
+            want: Want { value: step.is_used, keep: false },
             budget: self.budget,
             deadline: self.deadline,
             metadata: self.metadata.clone(),
@@ -200,15 +200,12 @@ impl CallRun {
 
     fn result(&self, descriptor: &MethodDescriptor, outcome: Outcome) -> StepOutcome {
         let cause = match outcome {
-            Outcome::Value { held: Some((value, length)), .. } => {
-                return Ok(StepResult::Held(value, self.charge(length)?));
-            }
-            Outcome::Value { payload: Some(bytes), objects, held: None } => {
+            Outcome::Value { payload: Some(bytes), objects } => {
                 let charge = self.charge(bytes.len())?;
-                let encoded = Encoded { bytes, capabilities: object::capabilities(objects) };
-                return Ok(StepResult::Bytes(encoded, charge));
+                let value = Encoded { bytes, capabilities: object::capabilities(objects) };
+                return Ok(StepResult::Value(Held::new(value), charge));
             }
-            Outcome::Value { payload: None, held: None, .. } => return Ok(StepResult::Nothing),
+            Outcome::Value { payload: None, .. } => return Ok(StepResult::Nothing),
             // Its caller gets no error outside of a map either.
             _ if descriptor.attributes.oneway => return Ok(StepResult::Nothing),
             Outcome::Error(bytes, objects) if objects.is_empty() => ElementCause::Error(bytes),

@@ -9,14 +9,11 @@ use super::{
 };
 use crate::{
     codec,
-    dispatch::{self, HeldBytes, Incoming, ReplyInner},
+    dispatch::{self, Incoming, ReplyInner},
     error::{ElementError, EncodedError},
-    layout::{
-        Layout, Over,
-        walk::{self, WalkError},
-    },
+    held::Held,
+    layout::{Layout, Over, walk::WalkError},
     object::{self, Capability, Encoded, LocalObject},
-    select::SelectError,
     session::{
         Arguments, Resolved,
         methods::KnownMethod,
@@ -89,15 +86,18 @@ impl<'a> Collected<'a> {
 
 pub(super) struct ElementRun {
     index: u64,
-    range: Range<usize>,
+    value: Held,
     results: Vec<StepResult>,
     /// The step that failed, where errors are collected.
     failed: Option<(u32, StepFailure)>,
 }
 
 impl ElementRun {
-    pub(super) fn new(index: u64, range: Range<usize>) -> Self {
-        Self { index, range, results: Vec::new(), failed: None }
+    /// The element that lies there in what is mapped over.
+    pub(super) fn new(index: u64, source: &Encoded, range: Range<usize>) -> Self {
+        let (bytes, capabilities) = (source.bytes.part(range), source.capabilities.clone());
+        let value = Held::new(Encoded { bytes, capabilities });
+        Self { index, value, results: Vec::new(), failed: None }
     }
 }
 
@@ -105,8 +105,7 @@ impl ElementRun {
 pub(super) struct Window<'a> {
     pub(super) run: &'a MapRun,
     pub(super) plan: &'a Plan,
-    pub(super) source: &'a Encoded,
-    pub(super) captures: &'a [Encoded],
+    pub(super) captures: &'a [Held],
     /// Elements that a map within one of these works on at once.
     pub(super) concurrency_within: usize,
     /// In order; those behind one that failed the map are gone.
@@ -177,7 +176,7 @@ impl<'a> Window<'a> {
                         StepTask::Done(None)
                     })
                 }
-                Work::Map { source, captures, plan } => self.start_map(element, step, source, captures, plan),
+                Work::Map { source, captures, plan } => self.start_map(element, source, captures, plan),
             };
             tasks.push(started.unwrap_or_else(|failure| StepTask::Done(Some(Err(failure)))));
         }
@@ -248,25 +247,21 @@ impl<'a> Window<'a> {
     fn start_map(
         &self,
         element: &ElementRun,
-        step: &'a PlannedStep,
         source: &Operand,
         captures: &[Operand],
         plan: &'a Plan,
     ) -> Result<StepTask<'a>, StepFailure> {
         let (run, concurrency) = (self.run, self.concurrency_within);
-        let source = self.select(element, source)?;
-        let captures =
-            captures.iter().map(|capture| self.select(element, capture)).collect::<Result<Vec<_>, _>>()?;
+        let source = self.select(element, source, false)?;
+        let captures = captures
+            .iter()
+            .map(|capture| self.select(element, capture, false))
+            .collect::<Result<Vec<_>, _>>()?;
         let given = run.charge(source.len() + captures.iter().map(Encoded::len).sum::<usize>())?;
         Ok(StepTask::Map(Box::pin(async move {
             let _given = given;
             let (encoded, charge) = run.run(plan, source, captures, usize::MAX, concurrency).await?;
-            Ok(if step.parts_used {
-                let Encoded { bytes, capabilities: objects } = encoded;
-                StepResult::Held(Box::new(HeldBytes { bytes, objects, layout: plan.returns.clone() }), charge)
-            } else {
-                StepResult::Bytes(encoded, charge)
-            })
+            Ok(StepResult::Value(Held::new(encoded), charge))
         })))
     }
 
@@ -283,9 +278,9 @@ impl<'a> Window<'a> {
             let value = match slot {
                 Slot::Inline(bytes) => bytes.clone(),
                 Slot::Operand { operand, as_some } => {
-                    let Encoded { bytes, capabilities } = self.select(element, operand)?;
+                    let Encoded { bytes, capabilities } = self.select(element, operand, *as_some)?;
                     arguments.selected.extend(capabilities.map(|table| (index, Some(table))));
-                    if *as_some { some(&bytes) } else { bytes }
+                    bytes
                 }
                 Slot::Tuple(parts) => self.tuple(element, parts)?,
             };
@@ -301,13 +296,10 @@ impl<'a> Window<'a> {
             match part {
                 Slot::Inline(bytes) => out.extend_from_slice(bytes),
                 Slot::Operand { operand, as_some } => {
-                    let Encoded { bytes, capabilities } = self.select(element, operand)?;
+                    let Encoded { bytes, capabilities } = self.select(element, operand, *as_some)?;
                     if capabilities.is_some() {
                         let reason = "a tuple of promises cannot have objects in it";
                         return Err(unselectable(reason.into()).into());
-                    }
-                    if *as_some {
-                        out.push(codec::SOME);
                     }
                     out.extend_from_slice(&bytes);
                 }
@@ -317,45 +309,22 @@ impl<'a> Window<'a> {
         Ok(out.into())
     }
 
-    /// The part that an operand names, and the objects that it names itself.
-    fn select(&self, element: &ElementRun, operand: &Operand) -> Result<Encoded, StepFailure> {
-        let path = operand.steps();
-        let located = |layout: &Layout, bytes: &SmallBytes| {
-            if path.is_empty() {
-                return Ok(bytes.clone());
-            }
-            let range = walk::locate(layout, bytes, path).map_err(|error| match error {
-                WalkError::Missed => ElementCause::Missed(operand.clone()),
-                other => ElementCause::Failed(unselectable(other.to_string())),
-            })?;
-            Ok::<_, StepFailure>(bytes.part(range))
-        };
-        let whole_or_part = |layout: &Layout, whole: &Encoded| {
-            Ok(Encoded { bytes: located(layout, &whole.bytes)?, capabilities: whole.capabilities.clone() })
-        };
-        match operand.base {
-            Base::Element => {
-                let bytes = self.source.bytes.part(element.range.clone());
-                let capabilities = self.source.capabilities.clone();
-                whole_or_part(&self.plan.element, &Encoded { bytes, capabilities })
-            }
+    /// The part that an operand names, and the objects that it names itself; inside of a `Some` with `as_some`.
+    fn select(&self, element: &ElementRun, operand: &Operand, as_some: bool) -> Result<Encoded, StepFailure> {
+        let (held, layout) = match operand.base {
+            Base::Element => (&element.value, &self.plan.element),
             Base::Capture(capture) => {
-                let capture = capture as usize;
-                whole_or_part(&self.plan.captures[capture], &self.captures[capture])
+                (&self.captures[capture as usize], &self.plan.captures[capture as usize])
             }
             Base::Step(step) => match &element.results[step as usize] {
-                StepResult::Held(held, _) => {
-                    let mut objects = Vec::new();
-                    let selected = SmallBytes::encode(|out| held.select(path, out, &mut objects));
-                    let bytes = selected.map_err(|error| match error {
-                        SelectError::Missed => StepFailure::from(ElementCause::Missed(operand.clone())),
-                        other => unselectable(other.to_string()).into(),
-                    })?;
-                    Ok(Encoded { bytes, capabilities: object::capabilities(objects) })
-                }
-                StepResult::Bytes(encoded, _) => Ok(encoded.clone()),
-                StepResult::Nothing => Err(unselectable("it was not kept".into()).into()),
+                StepResult::Value(held, _) => (held, &self.plan.steps[step as usize].returns),
+                StepResult::Nothing => return Err(unselectable("it was not kept".into()).into()),
             },
+        };
+        match held.select(layout, operand.steps(), as_some) {
+            Ok(selected) => Ok(selected.part),
+            Err(WalkError::Missed) => Err(ElementCause::Missed(operand.clone()).into()),
+            Err(other) => Err(unselectable(other.to_string()).into()),
         }
     }
 
@@ -363,7 +332,7 @@ impl<'a> Window<'a> {
     fn target(&self, element: &ElementRun, target: &Target) -> Result<Option<Arc<LocalObject>>, StepFailure> {
         let object = match target {
             Target::Root => return Ok(None),
-            Target::Object(operand) => self.select(element, operand)?.only_object(),
+            Target::Object(operand) => self.select(element, operand, false)?.only_object(),
             Target::Passed(place) => {
                 self.run.passed.as_ref().and_then(|table| table.get(*place as usize).cloned())
             }
@@ -384,7 +353,7 @@ impl<'a> Window<'a> {
             let appended = match (failed, self.plan.policy) {
                 (Some((step, failure)), _) => self.append_error(collected, step, &failure),
                 (None, Policy::Fail) => self
-                    .select(&element, &self.plan.result)
+                    .select(&element, &self.plan.result, false)
                     .and_then(|value| collected.append_value(&value, self.plan.result_is_object)),
                 (None, Policy::Collect) => self.append_value_or_error(collected, &element),
             };
@@ -410,7 +379,7 @@ impl<'a> Window<'a> {
         collected: &mut Collected<'_>,
         element: &ElementRun,
     ) -> Result<(), StepFailure> {
-        match self.select(element, &self.plan.result) {
+        match self.select(element, &self.plan.result, false) {
             Ok(value) => {
                 collected.append(|out| Ok(codec::encode(&Ok::<(), ()>(()), out).map_err(unencodable)?))?;
                 collected.append_value(&value, self.plan.result_is_object)
@@ -462,7 +431,7 @@ impl<'a> Window<'a> {
             let value = match element.failed.take() {
                 Some(failed) => Err(failed),
                 None => self
-                    .select(&element, &self.plan.result)
+                    .select(&element, &self.plan.result, false)
                     .map_err(|failure| (self.result_number(), failure)),
             };
             let one = match (value, self.plan.policy) {
@@ -540,11 +509,6 @@ impl<'a> Culprit<'a> {
             None => Self { method: "(result)", gives_result: false, error: None },
         }
     }
-}
-
-/// The bytes inside a `Some`.
-fn some(bytes: &[u8]) -> SmallBytes {
-    [&[codec::SOME], bytes].concat().into()
 }
 
 /// Calls of elements that the same service or object answers.

@@ -83,7 +83,7 @@ fn a_program_that_fits_starts_once_its_source_is_here() {
     assert_eq!(*begun.source.bytes, [3, 0, 1, 2]);
     assert_eq!(begun.want, Want { value: true, keep: true });
     let step = &begun.plan.steps[0];
-    assert_eq!((step.whole_used, step.parts_used, step.last_use), (true, false, 1));
+    assert_eq!((step.is_used, step.last_use), (true, 1));
     pair.server.finish_with(begun.answer, Outcome::Failed(Failure::Panicked));
     pair.run();
     assert_eq!(map.failure(), Failure::Panicked);

@@ -1,9 +1,7 @@
-//! Encodes only the part of a value that a path points at.
+//! The reference for walks over encoded values: encodes only the part of a typed value that a path points at.
 //!
-//! A held answer keeps its typed value; when a dependent call refers to a part of it, the part is found by running the
-//! value's own `Serialize` with a serializer that follows the path and skips everything else. The bytes are those that
-//! [`codec::encode`] makes of the part. What is not on the path is not serialised: a field before the selected one costs
-//! a counter, an element after it nothing.
+//! The part is found by running the value's own `Serialize` with a serializer that follows the path and skips everything
+//! else. The bytes are those that [`codec::encode`] makes of the part.
 //!
 //! How a step matches what serde serialises:
 //!
@@ -38,7 +36,7 @@ use crate::{
 
 /// Why a path selects nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum SelectError {
+pub(super) enum SelectError {
     /// The path fits the type, but the value has nothing there: `None`, another variant, past the end.
     #[error("the value has nothing there")]
     Missed,
@@ -56,7 +54,7 @@ pub(crate) enum SelectError {
 }
 
 /// Appends the encoded part of `value` at `path` to `out`. After an error `out` is what it was before.
-pub(crate) fn select<T: Serialize + ?Sized>(
+pub(super) fn select<T: Serialize + ?Sized>(
     value: &T,
     path: &[Step],
     depth_max: usize,
@@ -414,6 +412,3 @@ impl SerializeMap for Never {
         match self {}
     }
 }
-
-#[cfg(test)]
-mod tests; // select/tests.rs: editing tests does not rebuild the library

@@ -1,0 +1,87 @@
+//! A result that later calls may refer to, as the bytes that its method returned.
+//!
+//! It is kept encoded, not typed: its bytes are what it takes, parts of it are found without the user's code, and looking
+//! for them again and again costs little, because a long value remembers where its parts lie.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::{
+    codec,
+    layout::{
+        Layout,
+        walk::{self, MARK_BYTES, Marks, WalkError},
+    },
+    object::{self, Encoded},
+    path::Step,
+    small_bytes::SmallBytes,
+};
+
+#[derive(Debug)]
+pub(crate) struct Held {
+    value: Encoded,
+    /// Of a long value, where parts lie that were passed on the way to others.
+    marks: Option<Box<Mutex<Marks>>>,
+}
+
+/// A part of a value.
+#[derive(Debug)]
+pub(crate) struct Selected {
+    pub(crate) part: Encoded,
+    /// Values that were passed on the way to its end.
+    pub(crate) walked: usize,
+}
+
+impl Held {
+    pub(crate) fn new(value: Encoded) -> Self {
+        let marks = (value.len() > MARK_BYTES).then(Box::default);
+        Self { value, marks }
+    }
+
+    pub(crate) fn value(&self) -> &Encoded {
+        &self.value
+    }
+
+    /// What it takes while it is kept.
+    pub(crate) fn size(&self) -> usize {
+        self.value.size()
+    }
+
+    /// The part at `path` in this value, whose layout is `layout`; inside of a `Some` with `as_some`. Its table has the
+    /// objects alone that it names itself.
+    ///
+    /// # Errors
+    /// There is no such part, or its bytes cannot be told apart from others.
+    pub(crate) fn select(
+        &self,
+        layout: &Layout,
+        path: &[Step],
+        as_some: bool,
+    ) -> Result<Selected, WalkError> {
+        let (part, walked) = match path {
+            [] => (self.value.clone(), 0),
+            path => self.locate(layout, path)?,
+        };
+        Ok(Selected { part: if as_some { some(part) } else { part }, walked })
+    }
+
+    fn locate(&self, layout: &Layout, path: &[Step]) -> Result<(Encoded, usize), WalkError> {
+        let Encoded { bytes, capabilities } = &self.value;
+        let mut marks = self.marks.as_ref().map(|marks| marks.lock().unwrap_or_else(PoisonError::into_inner));
+        let located = walk::locate(layout, bytes, path, marks.as_deref_mut())?;
+        let range = located.range.clone();
+        let Some(table) = capabilities else {
+            // A short part of a long value must not keep all of that.
+            let is_most = range.len() >= bytes.len() / 2;
+            let part = if is_most { bytes.part(range) } else { SmallBytes::copy_from_slice(&bytes[range]) };
+            return Ok((part.into(), located.walked));
+        };
+        let (bytes, places) = walk::detach(layout, bytes, &located)?;
+        let named = places.iter().filter_map(|place| table.get(*place as usize).cloned()).collect();
+        Ok((Encoded { bytes: bytes.into(), capabilities: object::capabilities(named) }, located.walked))
+    }
+}
+
+/// What a `Some` of the value encodes as.
+pub(crate) fn some(value: Encoded) -> Encoded {
+    Encoded { bytes: [&[codec::SOME], &value.bytes[..]].concat().into(), ..value }
+}
