@@ -23,7 +23,7 @@
 //! | enum | variant index, then the variant's fields |
 //! | unit, unit struct | nothing |
 
-use std::{any::Any, fmt, ops::Range, str::Utf8Error};
+use std::{any::Any, cell::Cell, fmt, ops::Range, str::Utf8Error};
 
 use bincode::{
     config::{self, Configuration},
@@ -58,6 +58,19 @@ const ALLOWANCE_BYTES: usize = 4 << 10;
 /// The same for each client and stream beside it.
 const OBJECT_BYTES: usize = 256;
 
+/// What shorter payloads take is not counted.
+const COUNTED_BYTES_MIN: usize = 256;
+
+thread_local! {
+    /// What values took that were decoded on this thread since somebody asked, beside the bytes that they copied.
+    static DECODED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// That, counted anew from here on.
+pub(crate) fn forget_decoded() -> usize {
+    DECODED.take()
+}
+
 /// The only byte of an encoded `None`.
 const NONE: u8 = 0;
 /// The byte before the value inside an encoded `Some`.
@@ -81,6 +94,8 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Res
 pub(crate) struct DecodeBudget {
     pub(crate) depth_max: usize,
     pub(crate) factor: usize,
+    /// What it may take however long the payload is.
+    pub(crate) memory_max: usize,
     pub(crate) zero_sized_max: usize,
 }
 
@@ -89,6 +104,7 @@ impl From<&Limits> for DecodeBudget {
         Self {
             depth_max: limits.decode_depth_max,
             factor: limits.decode_budget_factor,
+            memory_max: usize::MAX,
             zero_sized_max: limits.decode_zero_sized_max,
         }
     }
@@ -108,14 +124,18 @@ pub(crate) fn decode_beside<T: DeserializeOwned>(
     budget: DecodeBudget,
 ) -> Result<T, DecodeError> {
     let allowance = ALLOWANCE_BYTES.saturating_add(objects.saturating_mul(OBJECT_BYTES));
+    let memory = budget.factor.saturating_mul(bytes.len()).saturating_add(allowance).min(budget.memory_max);
     let mut source = Source {
         decoder: DecoderImpl::new(Unread(bytes), config::standard(), ()),
-        memory_left: budget.factor.saturating_mul(bytes.len()).saturating_add(allowance),
+        memory_left: memory,
         zero_sized_left: budget.zero_sized_max,
         depth_max: budget.depth_max,
     };
     let guard = Guard { source: &mut source, depth_left: budget.depth_max, room: size_of::<T>() };
     let value = T::deserialize(guard).map_err(|Rejected(error)| *error)?;
+    if bytes.len() >= COUNTED_BYTES_MIN {
+        DECODED.set(DECODED.get().saturating_add(memory - source.memory_left));
+    }
     match source.unread() {
         0 => Ok(value),
         trailing => Err(DecodeError::Trailing(trailing)),
@@ -136,7 +156,7 @@ pub(crate) fn byte_string(
     range: Range<usize>,
     shared_min: usize,
 ) -> Result<Bytes, DecodeError> {
-    let budget = DecodeBudget { depth_max: 1, factor: 0, zero_sized_max: 0 };
+    let budget = DecodeBudget { depth_max: 1, factor: 0, memory_max: usize::MAX, zero_sized_max: 0 };
     let head = &bytes[range.clone()];
     let head_length = match head.first() {
         None => return Err(DecodeError::Truncated),

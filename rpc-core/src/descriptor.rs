@@ -2,7 +2,10 @@
 //!
 //! `#[rpc]` writes one [`ServiceDescriptor`] a trait, in a `static`. Layouts are traced on first use and cached here.
 
-use std::sync::OnceLock;
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -165,14 +168,20 @@ impl std::fmt::Debug for ValueDescriptor {
 /// The traced layouts of a method; empty until first use.
 #[doc(hidden)]
 #[derive(Debug, Default)]
-pub struct SignatureCache(OnceLock<Signature>);
+pub struct SignatureCache {
+    signature: OnceLock<Signature>,
+    result_bytes: AtomicUsize,
+}
 
 impl SignatureCache {
     #[doc(hidden)]
     pub const fn new() -> Self {
-        Self(OnceLock::new())
+        Self { signature: OnceLock::new(), result_bytes: AtomicUsize::new(0) }
     }
 }
+
+/// Results that take less are not looked out for.
+const EXPECTED_BYTES_MIN: usize = 64 << 10;
 
 /// The layouts of a method's arguments and results, and the fingerprint both sides compare.
 #[derive(Debug)]
@@ -186,12 +195,14 @@ pub struct Signature {
     /// Equal on both sides when their bytes mean the same, and the names of arguments, fields and variants say so.
     pub fingerprint: u64,
     problems: Vec<String>,
+    /// No argument consists of many values.
+    decodes_fast: bool,
 }
 
 impl MethodDescriptor {
     /// The method's layouts, traced on first use.
     pub fn signature(&self) -> &Signature {
-        self.cache.0.get_or_init(|| {
+        self.cache.signature.get_or_init(|| {
             let arguments: Vec<Layout> =
                 self.arguments.iter().map(|argument| argument.value.layout()).collect();
             let result = self.result.layout();
@@ -202,8 +213,28 @@ impl MethodDescriptor {
                 (hash.rotate_left(23) ^ part).wrapping_mul(0x9e37_79b9_7f4a_7c15)
             });
             let problems = self.find_problems(&arguments, &result, error.as_ref());
-            Signature { arguments, result, error, fingerprint, problems }
+            let decodes_fast = arguments.iter().all(Layout::is_of_few_values);
+            Signature { arguments, result, error, fingerprint, problems, decodes_fast }
         })
+    }
+
+    /// Whether even long arguments of it are decoded at once: what is long in them are texts and byte strings.
+    #[cfg(feature = "driver")]
+    pub(crate) fn decodes_fast(&self) -> bool {
+        self.signature().decodes_fast
+    }
+
+    /// What a result of it is expected to take, by what it returned before in this process: nothing where that is little.
+    pub(crate) fn expected_bytes(&self) -> usize {
+        self.cache.result_bytes.load(Ordering::Relaxed)
+    }
+
+    /// It has returned so much. What is expected rises at once and falls slowly.
+    pub(crate) fn returned(&self, bytes: usize) {
+        let expected = self.expected_bytes();
+        let expected = bytes.max(expected - expected / 4);
+        let expected = if expected < EXPECTED_BYTES_MIN { 0 } else { expected };
+        self.cache.result_bytes.store(expected, Ordering::Relaxed);
     }
 
     /// What the other side's version of it is compared with.

@@ -141,6 +141,18 @@ pub(crate) enum Outcome {
     Failed(Failure),
 }
 
+impl Outcome {
+    /// Its encoded bytes.
+    #[cfg(feature = "driver")]
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Value { payload, .. } => payload.as_ref().map_or(0, SmallBytes::len),
+            Self::Error(bytes, _) => bytes.len(),
+            Self::Element(_) | Self::Failed(_) => 0,
+        }
+    }
+}
+
 /// A call that may start: its arguments and what is wanted of it.
 #[doc(hidden)]
 pub struct Incoming {

@@ -14,27 +14,31 @@ use std::{
 
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
-use tokio::{runtime::RuntimeFlavor, task::AbortHandle, time::Sleep};
+use tokio::{runtime::RuntimeFlavor, time::Sleep};
 
 mod busy_poll;
+mod decoders;
 mod elements;
+mod handlers;
 mod maps;
 mod stopwatch;
 mod streams;
 
+pub(crate) use self::handlers::Started;
+use self::handlers::{RunningTask, Starting};
 pub use crate::session::Side;
 use crate::{
     close_codes,
-    context::{CancelSignal, Peer, inside, with_deadline},
-    descriptor::MethodDescriptor,
-    dispatch::{self, Incoming, Outcome, ReplyInner, RunningHandler, Services, SessionScope},
+    context::{Peer, inside},
+    dispatch::{Services, SessionScope},
     error::{CloseReason, Delivery, Refusal, SocketError, Violation},
     id_map::IdMap,
     limits::{Limits, LimitsError},
+    memory_budget::MemoryBudget,
     link::{CallCell, Handle, Interest, Link, LinkHome, OriginCause, Returned, Submission},
     session::{
-        Begin, BeginTarget, CallOutcome, Event, Identity, NewCall, Session, UpstreamOutcome, Waiter,
-        streams::StreamEvent,
+        CallOutcome, Event, Identity, NewCall, Session, UpstreamOutcome, Waiter,
+        account::Elsewhere, streams::StreamEvent, work::Work,
     },
     session_handle::SessionHandle,
     time::{self, Time},
@@ -73,6 +77,8 @@ pub struct SessionConfig {
     pub peer: Peer,
     /// The bounds of the session.
     pub limits: Limits,
+    /// What it shares with other sessions. By default it is bounded by its own limits alone.
+    pub memory: MemoryBudget,
 }
 
 /// Starts a session on a transport. Nothing moves until the returned future is polled; it completes when the session
@@ -86,7 +92,7 @@ pub fn start<T: Transport>(
     side: Side,
     config: SessionConfig,
 ) -> (SessionHandle, impl Future<Output = CloseReason> + Send) {
-    let SessionConfig { services, peer, limits } = config;
+    let SessionConfig { services, peer, limits, memory } = config;
     let phase = match limits.check() {
         Ok(()) => Phase::Running,
         Err(error) => Phase::Refused(error),
@@ -103,7 +109,9 @@ pub fn start<T: Transport>(
         services.descriptors().collect(),
         Identity::default(),
         Arc::new(LinkHome(Arc::clone(&link))),
+        memory,
     );
+    let (elsewhere, work) = session.for_tasks();
     let backlog = streams::Backlog::new(limits.outgoing_bytes_max);
     let busy_poll = busy_poll::BusyPoll::new(limits.busy_poll);
     let driver = Driver {
@@ -118,7 +126,9 @@ pub fn start<T: Transport>(
         running: IdMap::default(),
         producers: FxHashMap::default(),
         backlog,
-        map_bytes: maps::MapBytes::default(),
+        elsewhere,
+        work,
+        starting: None,
         wakers: Vec::new(),
         stopwatch: stopwatch::Stopwatch::new(),
         received_end: None,
@@ -149,8 +159,11 @@ struct Driver<T> {
     /// Of the streams that this side sends.
     producers: FxHashMap<StreamId, Arc<streams::Producer>>,
     backlog: Arc<streams::Backlog>,
-    /// What its maps hold.
-    map_bytes: maps::MapBytes,
+    /// What its maps hold, and what they spend.
+    elsewhere: Elsewhere,
+    work: Work,
+    /// A call whose arguments are being decoded on another thread; those behind it wait.
+    starting: Option<Starting>,
     /// Callers whose results are here; woken together at the end of the turn.
     wakers: Vec<Waker>,
     stopwatch: stopwatch::Stopwatch,
@@ -194,12 +207,6 @@ enum Phase {
         end: End,
         grace: Pin<Box<Sleep>>,
     },
-}
-
-struct RunningTask {
-    abort: AbortHandle,
-    cancelled: Option<Arc<CancelSignal>>,
-    no_cancel: bool,
 }
 
 /// What ends a running session, and what the peer is told.
@@ -281,6 +288,7 @@ impl<T: Transport> Driver<T> {
             }
             self.send(cx, now, &mut steps)?;
             self.tell_backlog();
+            self.session.settle_rest();
             let woken = self.wakers.len();
             self.wakers.drain(..).for_each(Waker::wake);
             received?;
@@ -369,10 +377,8 @@ impl<T: Transport> Driver<T> {
             ),
             Submission::Unwanted(id) => self.session.unwanted(id),
             Submission::Released(id) => self.session.released(id),
-            Submission::Finish { answer, outcome } => {
-                self.running.remove(&answer);
-                self.session.finish(answer, outcome);
-            }
+            Submission::Finish { answer, outcome } => self.finish(answer, outcome),
+            Submission::Started(started) => self.started(*started),
             Submission::ImportDropped(id) => self.session.import_dropped(id),
             Submission::Stream(stream, pieces) => self.send_stream(stream, pieces),
             Submission::StreamConsumed { stream, bytes, awaited } => {
@@ -471,7 +477,7 @@ impl<T: Transport> Driver<T> {
 
     fn run_events(&mut self, cx: &mut Context<'_>, now: Time, steps: &mut usize) -> Result<(), End> {
         while *steps > 0
-            && let Some(event) = self.session.poll_event(now)
+            && let Some(event) = self.session.poll_event(now, self.starting.is_none())
         {
             *steps -= 1;
             match event {
@@ -519,127 +525,6 @@ impl<T: Transport> Driver<T> {
             return TURN_STEPS;
         }
         (self.session.live_calls() / 6).clamp(24, 48)
-    }
-
-    /// Starts a handler and polls it once, in start order: one that finishes at once needs no task and no wake.
-    fn begin(&mut self, begin: Begin) {
-        self.has_begun = true;
-        self.stopwatch.start();
-        let (answer, deadline, descriptor) = (begin.answer, begin.deadline, begin.descriptor);
-        let target = begin.target.clone();
-        let (number, incoming) = self.incoming(begin);
-        let reply = with_deadline(deadline, || match &target {
-            BeginTarget::Root(place) => {
-                self.services.get(*place).map(|service| dispatch::start(service.as_ref(), number, incoming))
-            }
-            BeginTarget::Object(object) => dispatch::start_on(object, number, incoming),
-        });
-        let Some(reply) = reply else {
-            return self.session.finish(answer, Outcome::Failed(Failure::UnknownService));
-        };
-        self.run(answer, reply, deadline, descriptor);
-    }
-
-    /// Starts all calls of the method that are ready, in the place of the first: one call of the batch method answers
-    /// them. Gives how many they are.
-    fn begin_batch(&mut self, first: Begin) -> usize {
-        let target = first.target.clone();
-        let service = match &target {
-            BeginTarget::Root(place) => self.services.get(*place),
-            BeginTarget::Object(object) => object.service(),
-        };
-        let Some(service) = service.map(Arc::clone) else {
-            // An object that passes calls on; the peer gathers them again.
-            self.begin(first);
-            return 1;
-        };
-        let alike = self.session.poll_alike(&first, self.limits.batch_max.saturating_sub(1));
-        self.has_begun = true;
-        let (calls, descriptor) = (1 + alike.len(), first.descriptor);
-        let (mut number, mut incoming, mut answers) =
-            (0, Vec::with_capacity(calls), Vec::with_capacity(calls));
-        for begin in std::iter::once(first).chain(alike) {
-            answers.push((begin.answer, begin.deadline));
-            let (method, call) = self.incoming(begin);
-            number = method;
-            incoming.push(call);
-        }
-        self.stopwatch.start();
-        let replies = dispatch::start_many(service.as_ref(), number, incoming);
-        for ((answer, deadline), reply) in answers.into_iter().zip(replies) {
-            self.run(answer, reply, deadline, descriptor);
-        }
-        calls
-    }
-
-    /// The number of the method, and the call as its handler gets it.
-    fn incoming(&self, begin: Begin) -> (u32, Incoming) {
-        let Begin { service, method, descriptor, arguments, want, deadline, metadata, .. } = begin;
-        let budget = self.link.budget;
-        let scope = Arc::clone(&self.scope);
-        let incoming =
-            Incoming { service, method: descriptor, arguments, want, budget, deadline, metadata, scope };
-        (u32::try_from(method).unwrap_or(u32::MAX), incoming)
-    }
-
-    /// Polls what answers a call once; what does not finish at once moves to a task of its own.
-    fn run(
-        &mut self,
-        answer: CallId,
-        reply: ReplyInner,
-        deadline: Option<Time>,
-        descriptor: &'static MethodDescriptor,
-    ) {
-        let (mut handler, cancelled) = match reply {
-            ReplyInner::Done(outcome) => return self.session.finish(answer, outcome),
-            ReplyInner::Running { handler, cancelled } => (handler, cancelled),
-        };
-        if !descriptor.attributes.blocking {
-            let polled = with_deadline(deadline, || {
-                // tokio's cooperative budget belongs to the task; a handler must not pend because others ran before it.
-                let mut unconstrained = pin!(tokio::task::unconstrained(std::future::poll_fn(|cx| {
-                    dispatch::poll_handler(&mut handler, descriptor, cx)
-                })));
-                unconstrained.as_mut().poll(&mut Context::from_waker(Waker::noop()))
-            });
-            // Printing a panic takes long, and is not what the warning is about.
-            if matches!(polled, Poll::Ready(Outcome::Failed(Failure::Panicked))) {
-                self.stopwatch.forget();
-            } else {
-                self.stopwatch.stop(descriptor);
-            }
-            if let Poll::Ready(outcome) = polled {
-                return self.session.finish(answer, outcome);
-            }
-        }
-        self.spawn(answer, handler, cancelled, deadline, descriptor);
-    }
-
-    fn spawn(
-        &mut self,
-        answer: CallId,
-        handler: RunningHandler,
-        cancelled: Option<Arc<CancelSignal>>,
-        deadline: Option<Time>,
-        descriptor: &'static MethodDescriptor,
-    ) {
-        let report = EndReport { answer, link: Arc::clone(&self.link), finished: false };
-        let task = HandlerTask { handler, method: descriptor, deadline, report };
-        let abort = if descriptor.attributes.blocking {
-            let runtime = tokio::runtime::Handle::current();
-            tokio::task::spawn_blocking(move || runtime.block_on(task)).abort_handle()
-        } else {
-            tokio::spawn(task).abort_handle()
-        };
-        // A batch ends itself when all its calls are cancelled; until then each has a share in it.
-        let no_cancel = descriptor.attributes.no_cancel || descriptor.attributes.batch.is_some();
-        self.running.insert(answer, RunningTask { abort, cancelled, no_cancel });
-    }
-
-    fn cancel(&mut self, answer: CallId) {
-        if let Some(task) = self.running.get_mut(&answer) {
-            task.cancel();
-        }
     }
 
     // ---- to the peer ----
@@ -787,58 +672,6 @@ impl<T> Driver<T> {
 impl<T> Drop for Driver<T> {
     fn drop(&mut self) {
         self.end(&CloseReason::Aborted);
-    }
-}
-
-impl RunningTask {
-    /// Drops the handler, unless it is to run to its end; then it can know that nobody waits.
-    fn cancel(&mut self) {
-        // Calls of one batch share the signal, which counts them.
-        if let Some(cancelled) = self.cancelled.take() {
-            cancelled.set();
-        }
-        if !self.no_cancel {
-            self.abort.abort();
-        }
-    }
-}
-
-/// A handler that did not finish at once, on a task of its own.
-struct HandlerTask {
-    handler: RunningHandler,
-    method: &'static MethodDescriptor,
-    deadline: Option<Time>,
-    // Behind the handler, because fields are dropped in order: its permit is free when it has let go of everything.
-    report: EndReport,
-}
-
-/// Reports the end of a handler in any case, also when it is dropped.
-struct EndReport {
-    answer: CallId,
-    link: Arc<Link>,
-    finished: bool,
-}
-
-impl Future for HandlerTask {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let task = self.get_mut();
-        let (handler, report) = (&mut task.handler, &mut task.report);
-        let poll = || dispatch::poll_handler(handler, task.method, cx);
-        let outcome = ready!(inside(Arc::as_ptr(&report.link), || with_deadline(task.deadline, poll)));
-        report.finished = true;
-        report.link.submit(Submission::Finish { answer: report.answer, outcome });
-        Poll::Ready(())
-    }
-}
-
-impl Drop for EndReport {
-    fn drop(&mut self) {
-        if !self.finished {
-            let outcome = Outcome::Failed(Failure::Cancelled);
-            self.link.submit(Submission::Finish { answer: self.answer, outcome });
-        }
     }
 }
 

@@ -23,6 +23,7 @@ use crate::{
     error::Violation,
     layout::{Layout, walk},
     limits::Limits,
+    memory_budget::MemoryBudget,
     link::{Handle, Interest, Link},
     object::{self, Behaviour, Capability, Home, Import, LocalObject},
     session::{Begin, Event, Identity, Session, SessionStats, Side, Waiter, streams::StreamEvent},
@@ -307,6 +308,7 @@ impl Victim {
             vec![&TEST, &ORDERED, &THING],
             Identity::default(),
             Arc::clone(&dropped) as Arc<dyn Home>,
+            MemoryBudget::default(),
         );
         Self { session, dropped, limits, now: Time::ZERO, running: Vec::new(), said: Vec::new() }
     }
@@ -345,7 +347,7 @@ impl Victim {
     }
 
     fn run_events(&mut self) {
-        while let Some(event) = self.session.poll_event(self.now) {
+        while let Some(event) = self.session.poll_event(self.now, true) {
             match event {
                 Event::Begin(begin) if begin.answer.0 % 3 == 0 => self.running.push(begin),
                 Event::Begin(begin) => self.session.finish(begin.answer, outcome(&begin)),

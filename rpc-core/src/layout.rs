@@ -251,6 +251,26 @@ impl Leaf {
 }
 
 impl Layout {
+    /// Whether a value consists of no more values than its type says: it has no sequences, maps or arrays, and no part that is
+    /// of its own type.
+    pub(crate) fn is_of_few_values(&self) -> bool {
+        let is_one = |node: &Node<usize>| {
+            !matches!(node, Node::Seq(_) | Node::Map(..) | Node::Array(..) | Node::Unreached(_))
+        };
+        // Nodes are peeled off whose parts all are; what is left leads back to itself.
+        let nodes = &self.graph.nodes;
+        let mut is_done = vec![false; nodes.len()];
+        loop {
+            let before = is_done.iter().filter(|done| **done).count();
+            for (index, node) in nodes.iter().enumerate() {
+                is_done[index] |= is_one(node) && node.parts().into_iter().all(|part| is_done[*part]);
+            }
+            if is_done.iter().filter(|done| **done).count() == before {
+                return is_done[self.root];
+            }
+        }
+    }
+
     /// The layout of `T`. Never fails: what cannot be found out is [`Node::Opaque`] under its type's name.
     ///
     /// Runs `T`'s `Deserialize` a bounded number of times on made-up values.

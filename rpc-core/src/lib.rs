@@ -39,6 +39,7 @@ mod layout;
 mod limits;
 mod link;
 mod log_rate;
+mod memory_budget;
 mod message;
 mod never;
 mod object;
@@ -71,6 +72,7 @@ pub use error::{
 };
 pub use layout::{Field, Layout, Leaf, Node, ObjectService, RustType, Unreached, Variant};
 pub use limits::{Limits, LimitsError};
+pub use memory_budget::MemoryBudget;
 pub use never::Never;
 pub use path::{PATH_STEPS_MAX, Path, Step};
 pub use pipeline::{OptionPipe, Pipelined, SequencePipe, StreamPipe};

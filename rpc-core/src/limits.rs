@@ -23,8 +23,8 @@ pub struct Limits {
     /// Calls of the peer that may be unfinished at once (waiting, running or being returned). Default 2,048; public
     /// 256. A call above it is refused with `ResourceExhausted`.
     pub calls_max: usize,
-    /// The largest argument list or result. Default 8 MiB. A larger one is refused with `ResourceExhausted`; a peer
-    /// that announces a larger one anyway breaks the protocol.
+    /// The largest argument list or result. Default 8 MiB; public 2 MiB. A larger one is refused with `ResourceExhausted`; a
+    /// peer that announces a larger one anyway breaks the protocol.
     pub payload_bytes_max: usize,
     /// Bytes of the peer's payloads that are being assembled from chunks or wait to run, and some for each argument and
     /// each object that waits. Default 64 MiB; public 16 MiB. A call above it is refused with `ResourceExhausted`. The memory
@@ -41,6 +41,16 @@ pub struct Limits {
     /// refused with `ResourceExhausted`. Items of streams that wait for credit are counted apart: producers wait
     /// while they exceed it. What the socket has taken and the peer has not, 640 KiB at most, comes on top.
     pub outgoing_bytes_max: usize,
+    /// What the session keeps for its peer in all, as far as it can be seen: waiting arguments, those of handlers at work as they
+    /// were decoded, kept results, what waits to be sent, and what of streams waits to be read. Default 512 MiB; public 64 MiB.
+    /// Above it, calls are refused with `ResourceExhausted`, a value that would take more is not decoded, and a stream that
+    /// brings more ends.
+    pub session_bytes_max: usize,
+    /// Processor time that the peer may make this side spend in a second on what a few bytes can ask for much of: searching kept
+    /// results, running maps, checking their programs. Handlers are not counted. 50 ms come on top, and 10 µs for each byte that the
+    /// peer sends. Default unlimited; public 100 ms. Above it, calls are refused with `ResourceExhausted`, which says when
+    /// to try again.
+    pub work_per_second: Duration,
     /// How many calls may wait on each other in a row, each using the one before. Default 64; public 32. A longer
     /// chain is refused with `ResourceExhausted` before any of the excess runs.
     pub chain_depth_max: usize,
@@ -135,6 +145,8 @@ impl Default for Limits {
             held_answers_max: 4_096,
             held_bytes_max: 64 << 20,
             outgoing_bytes_max: 64 << 20,
+            session_bytes_max: 512 << 20,
+            work_per_second: Duration::MAX,
             chain_depth_max: 64,
             exports_max: 16_384,
             imports_max: 16_384,
@@ -173,10 +185,13 @@ impl Limits {
     pub fn public() -> Self {
         Self {
             calls_max: 256,
+            payload_bytes_max: 2 << 20,
             pending_bytes_max: 16 << 20,
             held_answers_max: 512,
             held_bytes_max: 16 << 20,
             outgoing_bytes_max: 16 << 20,
+            session_bytes_max: 64 << 20,
+            work_per_second: Duration::from_millis(100),
             chain_depth_max: 32,
             exports_max: 1_024,
             imports_max: 1_024,
@@ -244,6 +259,8 @@ impl Limits {
             held_answers_max: count(self.held_answers_max),
             held_bytes_max: bytes(self.held_bytes_max),
             outgoing_bytes_max: bytes(self.outgoing_bytes_max),
+            session_bytes_max: bytes(self.session_bytes_max),
+            work_per_second: time(self.work_per_second),
             chain_depth_max: count(self.chain_depth_max),
             exports_max: count(self.exports_max),
             imports_max: count(self.imports_max),

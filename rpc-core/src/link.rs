@@ -49,6 +49,9 @@ pub(crate) enum Submission {
         answer: CallId,
         outcome: Outcome,
     },
+    /// The arguments of a call were decoded.
+    #[cfg(feature = "driver")]
+    Started(Box<crate::driver::Started>),
     /// A handle to an object of the peer is gone.
     ImportDropped(ObjectId),
     /// Items of a stream of this side, or its end.

@@ -24,6 +24,7 @@ use std::{collections::VecDeque, sync::Arc};
 use bytes::Bytes;
 
 use self::{
+    account::{Account, Elsewhere},
     answers::{AnswerTarget, Answers, Arriving, NextStep, ObjectSlot},
     assembly::Assembly,
     calls::{Assembled, Calls},
@@ -33,6 +34,7 @@ use self::{
     outgoing::Outgoing,
     plan::Plan,
     streams::{StreamEvent, Streams},
+    work::Work,
 };
 use crate::{
     descriptor::{MethodDescriptor, ServiceDescriptor},
@@ -40,6 +42,7 @@ use crate::{
     error::Violation,
     limits::Limits,
     link::Interest,
+    memory_budget::MemoryBudget,
     message::Message,
     object::{self, Capabilities, Capability, Encoded, Home, Import, LocalObject, Passing},
     path::Path,
@@ -54,6 +57,7 @@ use crate::{
     },
 };
 
+pub(crate) mod account;
 mod answers;
 mod assembly;
 mod calls;
@@ -81,6 +85,7 @@ pub(crate) mod streams;
 mod tests;
 #[cfg(test)]
 pub(crate) mod things;
+pub(crate) mod work;
 
 /// So many values in kept results are passed to find parts before others get their turn: a few bytes of a call may ask for
 /// the last part of a long list.
@@ -392,6 +397,8 @@ pub struct SessionStats {
 
 pub(crate) struct Session<W> {
     limits: Arc<Limits>,
+    account: Account,
+    work: Work,
     handshake: Handshake,
     own_methods: OwnMethods,
     calls: Calls<W>,
@@ -434,7 +441,9 @@ impl<W: Waiter> Session<W> {
         services: Vec<&'static ServiceDescriptor>,
         identity: Identity,
         home: Arc<dyn Home>,
+        budget: MemoryBudget,
     ) -> Self {
+        let work = Work::new(now, &limits);
         let mut outgoing = Outgoing::new(
             Objects::new(Arc::clone(&limits), Arc::clone(&home)),
             Streams::new(Arc::clone(&limits), home),
@@ -451,7 +460,13 @@ impl<W: Waiter> Session<W> {
             handshake,
             own_methods: OwnMethods::default(),
             calls: Calls::new(),
-            answers: Answers::new(Arc::clone(&limits), PeerMethods::new(services, limits.methods_max)),
+            answers: Answers::new(
+                Arc::clone(&limits),
+                PeerMethods::new(services, limits.methods_max),
+                work.clone(),
+            ),
+            account: Account::new(limits.session_bytes_max, budget),
+            work,
             arguments: Assembly::default(),
             results: Assembly::default(),
             spares: Spares::default(),
@@ -544,6 +559,8 @@ impl<W: Waiter> Session<W> {
     pub(crate) fn handle_message(&mut self, now: Time, message: Bytes) -> Result<(), Violation> {
         // A result that comes after its call's deadline is too late, whenever the timer fires.
         self.calls.expire_deadlines(now, &mut self.outgoing);
+        self.work.earn(now, message.len());
+        self.settle();
         self.reading = Some(FrameReader::new(message));
         self.read_on(now)
     }
@@ -597,6 +614,53 @@ impl<W: Waiter> Session<W> {
             }
             None => false,
         }
+    }
+
+    // ---- what it is charged ----
+
+    /// Everything that is kept for the peer, as far as it is counted.
+    fn charged(&self) -> usize {
+        self.answers.bytes()
+            + self.arguments.bytes_announced()
+            + self.results.bytes_announced()
+            + self.outgoing.all_bytes()
+            + self.outgoing.streams.arrived_bytes()
+    }
+
+    /// Holds what is kept against what may be.
+    pub(crate) fn settle(&mut self) {
+        let charged = self.charged();
+        self.answers.elsewhere().beside(charged.saturating_sub(self.answers.elsewhere().bytes()));
+        let short_of = self.account.settle(charged).err();
+        self.answers.short_of(short_of);
+        self.outgoing.streams.short_of(short_of);
+    }
+
+    /// The same, if anything has to be given back.
+    pub(crate) fn settle_rest(&mut self) {
+        if self.account.has_taken() {
+            self.settle();
+        }
+    }
+
+    /// What a value may take that is decoded now.
+    pub(crate) fn memory_left(&self) -> usize {
+        self.account.left(self.charged())
+    }
+
+    /// A handler that was given so much goes on by itself, and is expected to return so much.
+    pub(crate) fn goes_on(&mut self, given: usize, expected: usize) {
+        self.answers.goes_on(given, expected);
+    }
+
+    /// It is over.
+    pub(crate) fn came_back(&mut self, given: usize, expected: usize) {
+        self.answers.came_back(given, expected);
+    }
+
+    /// What is charged by tasks that keep something for the peer, and what they spend.
+    pub(crate) fn for_tasks(&self) -> (Elsewhere, Work) {
+        (self.answers.elsewhere().clone(), self.work.clone())
     }
 
     /// Whether a part of the last message is left.
@@ -674,7 +738,6 @@ impl<W: Waiter> Session<W> {
     }
 
     fn handle_call(&mut self, now: Time, mut call: Call) -> Result<(), Violation> {
-        let outgoing_full = self.outgoing.bytes() > self.limits.outgoing_bytes_max;
         let method = self.answers.resolve(call.method)?;
         let payload = std::mem::replace(&mut call.payload, Payload::Chunked { total: 0 });
         let length = match &payload {
@@ -689,9 +752,15 @@ impl<W: Waiter> Session<W> {
         // Read in any case: also of a call that is refused, the objects were introduced and have to be released.
         let objects = self.read_objects(std::mem::take(&mut call.objects))?;
         let addressed = self.address(&call.target, method);
+        // A payload in chunks is longer than the message that announces it.
+        let announces = matches!(payload, Payload::Chunked { .. });
+        let short_of = match announces {
+            true => self.account.cover(self.charged().saturating_add(length)).err(),
+            false => None,
+        };
         self.answers.announce(
             now,
-            Arriving { call, length, pending_elsewhere: pending, outgoing_full, addressed, objects },
+            Arriving { call, length, pending_elsewhere: pending, short_of, addressed, objects },
             &mut self.outgoing,
         )?;
         match payload {
@@ -955,13 +1024,15 @@ impl<W: Waiter> Session<W> {
             self.outgoing.push(&Frame::Goodbye { code: crate::close_codes::NORMAL, reason: String::new() });
         }
         let message = self.outgoing.pop_message(allowance.large);
+        self.work.took(message.as_ref().map_or(0, Message::len));
         for call in self.outgoing.take_arguments_sent() {
             self.calls.arguments_sent(call, &mut self.outgoing);
         }
         message
     }
 
-    pub(crate) fn poll_event(&mut self, now: Time) -> Option<Event<W>> {
+    /// Without `may_start`, calls that may start wait.
+    pub(crate) fn poll_event(&mut self, now: Time, may_start: bool) -> Option<Event<W>> {
         if let Some(event) = self.events.pop_front() {
             return Some(event);
         }
@@ -971,7 +1042,7 @@ impl<W: Waiter> Session<W> {
         if let Some(event) = self.outgoing.streams.pop_event() {
             return Some(Event::Stream(event));
         }
-        Some(match self.answers.pop_step(now, &mut self.outgoing)? {
+        Some(match self.answers.pop_step(now, may_start, &mut self.outgoing)? {
             NextStep::Begin(begin) => Event::Begin(begin),
             NextStep::Map(begin) => Event::Map(begin),
             NextStep::Cancel(answer) => Event::Cancel(answer),
@@ -994,7 +1065,9 @@ impl<W: Waiter> Session<W> {
 
     /// Whether sending has left something for [`poll_event`](Self::poll_event).
     pub(crate) fn has_events_of_sending(&self) -> bool {
-        self.outgoing.streams.has_events() || self.calls.has_finished()
+        self.outgoing.streams.has_events()
+            || self.calls.has_finished()
+            || self.answers.may_go_on(&self.outgoing)
     }
 
     /// At most `many` more calls of the peer that may start and are of the same method as `first`, which has just been
@@ -1110,6 +1183,6 @@ pub(crate) struct Identity {
 }
 
 /// A limit that stopped a call.
-fn exhausted(limit: &'static str) -> Failure {
+pub(crate) fn exhausted(limit: &'static str) -> Failure {
     Failure::ResourceExhausted { limit: limit.into(), retry_after_ms: 0 }
 }

@@ -9,40 +9,41 @@
 //! maps of the session hold together: what they were given, results of steps and what is collected.
 
 use std::{
-    future::{Future, poll_fn},
     ops::Range,
-    pin::{Pin, pin},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Poll, Waker, ready},
+    task::Poll,
 };
 
 use tokio::task::yield_now;
 
 use self::window::{Collected, ElementRun, Window};
-use super::{Driver, RunningTask};
+use super::{
+    Driver,
+    handlers::{self, EndReport, HandlerTask},
+};
 use crate::{
     codec::DecodeBudget,
-    context::{inside, with_deadline},
     descriptor::MAP,
-    dispatch::{self, Outcome, RunningHandler, Services, SessionScope},
+    dispatch::{Outcome, RunningHandler, Services, SessionScope},
     held::Held,
     layout::{
         Over,
         walk::{Elements, WalkError},
     },
-    link::{Link, Submission},
     object::{Capabilities, Encoded},
     session::{
         BeginMap,
-        plan::{Plan, PlannedStep, Work},
+        account::{Charge, Elsewhere},
+        plan::{Plan, PlannedStep, Work as StepWork},
+        work::{self, Work},
     },
     small_bytes::SmallBytes,
     time::Time,
     wire::{
-        CallId, Failure, Want,
+        Failure, Want,
         program::{ElementCause, ElementFailure},
     },
 };
@@ -53,13 +54,9 @@ mod window;
 
 impl<T> Driver<T> {
     /// Starts a map and polls it once, as a handler: one whose handlers finish at once answers with the results it was
-    /// built on. It stops for others after [`TURN_CALLS`]. Gives the calls it may have made, for the driver's turn to count.
+    /// built on. It stops for others after [`TURN_NS`]. Gives the calls it may have made, for the driver's turn to count.
     pub(super) fn begin_map(&mut self, begin: BeginMap) -> usize {
-        let report = Arc::new(MapReport {
-            answer: begin.answer,
-            link: Arc::clone(&self.link),
-            finished: AtomicBool::new(false),
-        });
+        let report = EndReport::of(begin.answer, &self.link, &self.elsewhere);
         // Its handlers are many.
         self.stopwatch.look();
         let answer = begin.answer;
@@ -75,7 +72,8 @@ impl<T> Driver<T> {
             concurrency: self.limits.map_concurrency.max(1),
             calls_max,
             calls_left: Arc::clone(&calls_left),
-            bytes: Arc::clone(&self.map_bytes),
+            elsewhere: self.elsewhere.clone(),
+            work: self.work.clone(),
             bytes_max: self.limits.held_bytes_max,
             payload_bytes_max: begin.payload_bytes_max.min(self.limits.payload_bytes_max),
             since_yield: AtomicU64::new(0),
@@ -85,89 +83,35 @@ impl<T> Driver<T> {
         let (plan, want) = (begin.plan, begin.want);
         let future: RunningHandler = if plan.over == Over::Stream {
             // Its items outlive the call, and with it the deadline and the permit.
-            let run = Arc::new(MapRun { deadline: None, report: MapReport::of_nobody(&self.link), ..run });
+            let run = Arc::new(MapRun { deadline: None, report: EndReport::of_nobody(&self.link), ..run });
             let outcome = run.streamed(Arc::new(plan), &begin.source, begin.captures);
             Box::pin(std::future::ready(outcome))
         } else {
             Box::pin(async move { run.outcome(&plan, begin.source, begin.captures, want).await })
         };
-        let mut task = MapTask { future, deadline, report };
-        let polled = {
-            let mut unconstrained = pin!(tokio::task::unconstrained(poll_fn(|cx| task.poll_outcome(cx))));
-            unconstrained.as_mut().poll(&mut Context::from_waker(Waker::noop()))
-        };
+        let mut task = HandlerTask { handler: future, method: &MAP, deadline, report };
+        let polled = handlers::poll_once(|cx| task.poll_outcome(cx));
         let calls = usize::try_from(calls_max - calls_left.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
         if let Poll::Ready(outcome) = polled {
-            task.report.finished.store(true, Ordering::Release);
+            task.report.is_known();
             self.session.finish(answer, outcome);
             return calls;
         }
-        let task = tokio::spawn(task);
-        self.running
-            .insert(answer, RunningTask { abort: task.abort_handle(), cancelled: None, no_cancel: false });
+        // What it was given it charges itself.
+        self.spawn(task, None, 0);
         calls
     }
 }
 
-/// So many calls are made before other tasks get their turn.
-const TURN_CALLS: u64 = 256;
+/// So long a map runs before other tasks get their turn, as its work is estimated.
+const TURN_NS: u64 = 500_000;
+/// So many bytes of arguments are decoded for a map's elements at once.
+const TURN_BYTES: usize = 64 << 10;
 
-/// What the maps of a session hold, in bytes.
-pub(super) type MapBytes = Arc<AtomicUsize>;
-
-struct MapTask {
-    future: RunningHandler,
-    deadline: Option<Time>,
-    // Behind the future, because fields are dropped in order.
-    report: Arc<MapReport>,
-}
-
-impl MapTask {
-    fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
-        let future = &mut self.future;
-        inside(Arc::as_ptr(&self.report.link), || {
-            with_deadline(self.deadline, || dispatch::poll_handler(future, &MAP, cx))
-        })
-    }
-}
-
-impl Future for MapTask {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let task = self.get_mut();
-        let outcome = ready!(task.poll_outcome(cx));
-        task.report.finish(outcome);
-        Poll::Ready(())
-    }
-}
-
-/// Reports the end of a map, when it is dropped in the middle as well. Handlers that go on without it share this, so
-/// that its permit is taken until they are over.
-struct MapReport {
-    answer: CallId,
-    link: Arc<Link>,
-    finished: AtomicBool,
-}
-
-impl MapReport {
-    /// One that has nothing to report.
-    fn of_nobody(link: &Arc<Link>) -> Arc<Self> {
-        let finished = AtomicBool::new(true);
-        Arc::new(Self { answer: CallId(0), link: Arc::clone(link), finished })
-    }
-
-    fn finish(&self, outcome: Outcome) {
-        if !self.finished.swap(true, Ordering::AcqRel) {
-            self.link.submit(Submission::Finish { answer: self.answer, outcome });
-        }
-    }
-}
-
-impl Drop for MapReport {
-    fn drop(&mut self) {
-        self.finish(Outcome::Failed(Failure::Cancelled));
-    }
+/// What the calls of one element cost, without their handlers and what is found out only while it runs.
+fn cost_ns(plan: &Plan) -> u64 {
+    (plan.cost().saturating_mul(work::CALL_NS))
+        .saturating_add((plan.inline_bytes() as u64).saturating_mul(work::BYTE_NS))
 }
 
 /// What all programs of one map share.
@@ -180,37 +124,15 @@ struct MapRun {
     concurrency: usize,
     calls_max: u64,
     calls_left: Arc<AtomicU64>,
-    bytes: MapBytes,
+    elsewhere: Elsewhere,
+    work: Work,
     bytes_max: usize,
     payload_bytes_max: usize,
     /// The objects that came with the map.
     passed: Capabilities,
-    /// Calls made since other tasks had their turn.
+    /// Nanoseconds, as estimated, since other tasks had their turn.
     since_yield: AtomicU64,
-    report: Arc<MapReport>,
-}
-
-/// Bytes that are held; counted until this is dropped.
-struct Charge {
-    bytes: MapBytes,
-    count: usize,
-}
-
-impl Charge {
-    fn add(&mut self, count: usize, bytes_max: usize) -> Result<(), Failure> {
-        let before = self.bytes.fetch_add(count, Ordering::Relaxed);
-        self.count += count;
-        match before.saturating_add(count) > bytes_max {
-            true => Err(exhausted("held_bytes_max")),
-            false => Ok(()),
-        }
-    }
-}
-
-impl Drop for Charge {
-    fn drop(&mut self) {
-        self.bytes.fetch_sub(self.count, Ordering::Relaxed);
-    }
+    report: Arc<EndReport>,
 }
 
 /// Why a map has no result.
@@ -255,9 +177,7 @@ impl From<NoResult> for StepFailure {
 
 impl MapRun {
     fn charge(&self, count: usize) -> Result<Charge, Failure> {
-        let mut charge = Charge { bytes: Arc::clone(&self.bytes), count: 0 };
-        charge.add(count, self.bytes_max)?;
-        Ok(charge)
+        charged(&self.elsewhere, count, self.bytes_max)
     }
 
     async fn outcome(&self, plan: &Plan, source: Encoded, captures: Vec<Encoded>, want: Want) -> Outcome {
@@ -309,27 +229,28 @@ impl MapRun {
                 window.step(number).await;
             }
             window.collect_into(&mut collected)?;
-            self.yield_after(ranges.len() as u64 * plan.cost()).await;
+            self.yield_after(ranges.len() as u64 * cost_ns(plan)).await;
         }
         Ok(collected.finish())
     }
 
     /// How many elements go through the program together. Where all calls have batch methods, so many as one call of
-    /// those answers: what that costs is theirs to bound.
+    /// those answers: what that costs is theirs to bound. Fewer where long arguments are decoded for each.
     fn window(&self, plan: &Plan, concurrency: usize) -> usize {
         let is_batched = |step: &PlannedStep| match &step.work {
-            Work::Call { method, .. } => method.descriptor.attributes.batch.is_some(),
-            Work::Map { .. } => false,
+            StepWork::Call { method, .. } => method.descriptor.attributes.batch.is_some(),
+            StepWork::Map { .. } => false,
         };
-        if !plan.steps.is_empty() && plan.steps.iter().all(is_batched) {
-            return concurrency.max(self.scope.session.handle.link.limits.batch_max);
-        }
-        concurrency
+        let window = match !plan.steps.is_empty() && plan.steps.iter().all(is_batched) {
+            true => concurrency.max(self.scope.session.handle.link.limits.batch_max),
+            false => concurrency,
+        };
+        window.min(TURN_BYTES / plan.inline_bytes().max(1)).max(1)
     }
 
-    /// Handlers that finish at once never wait: other tasks get their turn here.
-    async fn yield_after(&self, calls: u64) {
-        if self.since_yield.fetch_add(calls, Ordering::Relaxed) + calls >= TURN_CALLS {
+    /// Handlers that finish at once never wait: other tasks get their turn here, when that took about so long.
+    async fn yield_after(&self, ns: u64) {
+        if self.since_yield.fetch_add(ns, Ordering::Relaxed) + ns >= TURN_NS {
             self.since_yield.store(0, Ordering::Relaxed);
             yield_now().await;
         }
@@ -350,7 +271,22 @@ impl MapRun {
         if taken.is_err() {
             return Err(exhausted("map_calls_max"));
         }
+        let found = (source.len() as u64).saturating_mul(work::BYTE_NS);
+        let work = elements.left().saturating_mul(cost_ns(plan)).saturating_add(found);
+        if !self.work.affords(work) {
+            return Err(self.work.refusal(work));
+        }
+        self.work.spend(work);
         elements.collect::<Result<_, WalkError>>().map_err(|error| unreadable(error.to_string()))
+    }
+}
+
+/// Charges so much, if that is no more than maps may hold.
+fn charged(elsewhere: &Elsewhere, bytes: usize, bytes_max: usize) -> Result<Charge, Failure> {
+    let mut charge = elsewhere.charge(0);
+    match charge.add(bytes, bytes_max) {
+        true => Ok(charge),
+        false => Err(exhausted("held_bytes_max")),
     }
 }
 

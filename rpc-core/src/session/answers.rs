@@ -13,23 +13,22 @@
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, VecDeque},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
 use rustc_hash::FxHashMap;
 
+use self::admission::CallHead;
 use super::{
     Arguments, Begin, BeginMap, BeginTarget, Resolved,
-    calls::{DEADLINES_KEPT, RELEASES_MAX, pass_settled},
+    account::{Charge, Elsewhere},
+    calls::{DEADLINES_KEPT, pass_settled},
     exhausted,
-    handshake::INITIAL_CALLS,
     methods::{KnownMethod, Method, PeerMethods},
     outgoing::Outgoing,
     plan::Plan,
+    work::{self, Work},
 };
 use crate::{
     descriptor::ServiceDescriptor,
@@ -38,7 +37,7 @@ use crate::{
     held::Held,
     id_map::IdMap,
     layout::{Layout, walk::WalkError},
-    limits::{Limits, metadata_bytes},
+    limits::Limits,
     object::{self, Capability, Encoded, LocalObject, STREAM_TAKEN},
     path::{Path, Step},
     small_bytes::SmallBytes,
@@ -48,6 +47,8 @@ use crate::{
         PassedObject, PlainCall, Reference, Return, Slot, Status, Want, slots,
     },
 };
+
+mod admission;
 
 /// Places of calls that wait to start which are kept for the next ones.
 const STEPS_KEPT: usize = 256;
@@ -67,9 +68,18 @@ pub(crate) struct Answers {
     /// Answers the caller asked to keep and has not released, finished or not.
     keeping: usize,
     held_bytes: usize,
-    /// The memory of the layouts that maps have made, kept beside their results.
-    layout_bytes: Arc<AtomicUsize>,
+    /// The memory of the layouts that maps have made, kept beside their results, and of what maps at work hold.
+    elsewhere: Elsewhere,
     pending_bytes: usize,
+    /// What handlers at work were given, as they have it.
+    running_bytes: usize,
+    /// What they are expected to return.
+    expected_bytes: usize,
+    /// The limit that leaves no memory for more calls.
+    short_of: Option<&'static str>,
+    work: Work,
+    /// Calls that may start wait until less waits to be sent.
+    held_up: bool,
     /// Values in kept results that were passed to find parts, since this was last taken.
     walked: usize,
     /// Calls that have not started, of services whose calls start in the order made; ids rise.
@@ -104,8 +114,8 @@ pub(crate) struct Arriving {
     pub(crate) length: usize,
     /// Bytes of payloads that are being assembled.
     pub(crate) pending_elsewhere: usize,
-    /// Whether the peer does not take what is sent to it.
-    pub(crate) outgoing_full: bool,
+    /// The limit that leaves no memory for what it announces.
+    pub(crate) short_of: Option<&'static str>,
     /// What it addresses, and the method as that has it.
     pub(crate) addressed: Result<(AnswerTarget, Method), Failure>,
     pub(crate) objects: Result<Vec<ObjectSlot>, Failure>,
@@ -147,23 +157,7 @@ struct PlainAnswer {
 /// What a map returns, charged to its session as long as the answer is there.
 struct KeptLayout {
     layout: Layout,
-    bytes: usize,
-    account: Arc<AtomicUsize>,
-}
-
-impl KeptLayout {
-    /// Charges the layouts of the whole plan, of which this is the outermost.
-    fn new(plan: &Plan, account: &Arc<AtomicUsize>) -> Self {
-        let bytes = plan.layout_bytes();
-        account.fetch_add(bytes, Ordering::Relaxed);
-        Self { layout: plan.returns.clone(), bytes, account: Arc::clone(account) }
-    }
-}
-
-impl Drop for KeptLayout {
-    fn drop(&mut self) {
-        self.account.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
+    _charge: Charge,
 }
 
 struct Answer {
@@ -287,7 +281,7 @@ enum NoValue {
 }
 
 impl Answers {
-    pub(crate) fn new(limits: Arc<Limits>, methods: PeerMethods) -> Self {
+    pub(crate) fn new(limits: Arc<Limits>, methods: PeerMethods, work: Work) -> Self {
         Self {
             limits,
             methods,
@@ -298,8 +292,13 @@ impl Answers {
             unfinished: 0,
             keeping: 0,
             held_bytes: 0,
-            layout_bytes: Arc::default(),
+            elsewhere: Elsewhere::default(),
             pending_bytes: 0,
+            running_bytes: 0,
+            expected_bytes: 0,
+            short_of: None,
+            work,
+            held_up: false,
             walked: 0,
             in_order: FxHashMap::default(),
             deadlines: BinaryHeap::new(),
@@ -342,7 +341,6 @@ impl Answers {
         pending_elsewhere: usize,
         outgoing: &Outgoing,
     ) -> bool {
-        let limits = &self.limits;
         let Some(Method::Known(known)) = self.methods.find_number(call.method) else { return false };
         let (known, target) = match object {
             None if self.methods.is_at_root(known) => (*known, BeginTarget::Root(known.service)),
@@ -352,16 +350,11 @@ impl Answers {
                 Err(_) => return false,
             },
         };
-        let pending = self.pending_bytes.saturating_add(payload.len());
+        let head = CallHead { length: payload.len(), beside: 0, metadata: 0, keeps: false, pending_elsewhere };
         let is_plain = call.id > self.last
-            && !self.refusing
             && !known.ordered
             && known.descriptor.attributes.batch.is_none()
-            && payload.len() <= limits.payload_bytes_max
-            && pending.saturating_add(pending_elsewhere) <= limits.pending_bytes_max
-            && self.unfinished < limits.calls_max
-            && outgoing.bytes() <= limits.outgoing_bytes_max
-            && self.broken_limit(outgoing).is_none()
+            && self.obstacle(&head, outgoing).is_none()
             && slots::all_inline(&payload).is_some();
         if !is_plain {
             return false;
@@ -369,7 +362,7 @@ impl Answers {
         let deadline = call.deadline_us.map(|us| self.deadline_in(now, us));
         self.last = call.id;
         self.unfinished += 1;
-        self.pending_bytes = pending;
+        self.pending_bytes += payload.len();
         self.plain.insert(call.id, PlainAnswer { method: call.method, deadline, running: false });
         if let Some(deadline) = deadline {
             self.watch_deadline(call.id, deadline);
@@ -428,19 +421,6 @@ impl Answers {
         now + Duration::from_micros(us).min(self.limits.deadline_max)
     }
 
-    /// The limit that only a peer has reached which keeps to none, if it has.
-    fn broken_limit(&self, outgoing: &Outgoing) -> Option<&'static str> {
-        // Failed calls leave markers until they are released, which the caller does when it hears of the failure. Those
-        // that it has not heard of are as many as it may have in flight, and as many again that it sends before the
-        // releases; a peer that piles up more keeps to no limit at all.
-        let in_flight_max = self.limits.calls_max.max(INITIAL_CALLS);
-        if self.keeping >= self.limits.held_answers_max + 2 * in_flight_max + 2 * RELEASES_MAX {
-            return Some("held_answers_max");
-        }
-        // Refusals cost memory too. An honest caller waits for answers; one that reads none of them does not.
-        (self.unfinished + outgoing.returns() >= 4 * in_flight_max).then_some("calls_max")
-    }
-
     fn answer(&self, id: CallId) -> Option<&Answer> {
         self.table.get(&id).map(|answer| &**answer)
     }
@@ -460,10 +440,7 @@ impl Answers {
             return Err(Violation::IdReused(id.0));
         }
         self.last = id;
-        if let Some(limit) = self.broken_limit(outgoing) {
-            return Err(Violation::Limit(limit));
-        }
-        let refusal = self.refusal(&arriving);
+        let refusal = self.refusal(&arriving, outgoing)?;
         let Arriving { call, addressed, objects, .. } = arriving;
         let (target, method) =
             addressed.unwrap_or_else(|failure| (AnswerTarget::Root, Method::Refused(failure)));
@@ -485,45 +462,6 @@ impl Answers {
             self.fail(id, NoValue::Failed(failure), outgoing);
         }
         Ok(())
-    }
-
-    fn refusal(&self, arriving: &Arriving) -> Option<Failure> {
-        let Arriving { call, length, pending_elsewhere, outgoing_full, addressed, objects } = arriving;
-        let limits = &self.limits;
-        if self.refusing {
-            return Some(Failure::Unavailable);
-        }
-        let method = match addressed {
-            Ok((_, method)) => method,
-            Err(failure) => return Some(failure.clone()),
-        };
-        let objects = match objects {
-            Ok(objects) => objects,
-            Err(failure) => return Some(failure.clone()),
-        };
-        if *method == Method::Get && call.want.keep {
-            return Some(invalid_reference("(result)", "a part is not kept; refer to the whole"));
-        }
-        // A caller that has not been welcomed does not know what is taken.
-        if *length > limits.payload_bytes_max {
-            return Some(exhausted("payload_bytes_max"));
-        }
-        if metadata_bytes(&call.metadata) > limits.metadata_bytes_max {
-            return Some(exhausted("metadata_bytes_max"));
-        }
-        if self.unfinished >= limits.calls_max {
-            return Some(exhausted("calls_max"));
-        }
-        if call.want.keep && self.keeping >= limits.held_answers_max {
-            return Some(exhausted("held_answers_max"));
-        }
-        let brought = length.saturating_add(slots_bytes(objects));
-        if self.pending_bytes.saturating_add(brought).saturating_add(*pending_elsewhere)
-            > limits.pending_bytes_max
-        {
-            return Some(exhausted("pending_bytes_max"));
-        }
-        outgoing_full.then(|| exhausted("outgoing_bytes_max"))
     }
 
     /// Whether the method is of a service at the root.
@@ -658,7 +596,7 @@ impl Answers {
             Stage::Failed { origin } => return Err(NoValue::Upstream { origin: *origin, missed: None }),
             Stage::Held(held) => {
                 let (selected, walked) = self.select(held, source, base, &path, as_some, name)?;
-                self.walked += walked;
+                self.spend(walked, &selected);
                 return self.put(id, place, selected, layout);
             }
             Stage::Arguments | Stage::Waiting(_) | Stage::Ready(_) | Stage::Running => {}
@@ -765,6 +703,12 @@ impl Answers {
             return Err(NoValue::Failed(exhausted("pending_bytes_max")));
         }
         Ok((part, selected.walked))
+    }
+
+    /// A part was found behind so many values, and will be decoded where it goes.
+    fn spend(&mut self, walked: usize, part: &Encoded) {
+        self.walked += walked;
+        self.work.spend(walked as u64 * work::STEP_NS + part.len() as u64 * work::BYTE_NS);
     }
 
     /// Puts what was selected out of a result in its place.
@@ -900,14 +844,20 @@ impl Answers {
             }
             Method::Map => {
                 let plan = plan(&arguments, layouts, &self.methods, &self.limits);
+                self.work.spend(arguments.bytes() as u64 * work::BYTE_NS);
                 answer.stage = Stage::Ready(arguments);
                 match plan {
                     Ok(plan) => {
-                        let kept = self.held_bytes + self.layout_bytes.load(Ordering::Relaxed);
-                        if kept.saturating_add(plan.layout_bytes()) > self.limits.held_bytes_max {
+                        let bytes = plan.layout_bytes();
+                        let kept = self.held_bytes + self.elsewhere.bytes();
+                        if kept.saturating_add(bytes) > self.limits.held_bytes_max {
                             return self.fail(id, NoValue::Failed(exhausted("held_bytes_max")), outgoing);
                         }
-                        answer.returns = Some(KeptLayout::new(&plan, &self.layout_bytes));
+                        self.work.spend(bytes as u64 * work::LAYOUT_BYTE_NS);
+                        // The layouts of the whole plan, of which this is the outermost.
+                        let charge = self.elsewhere.charge(bytes);
+                        let layout = plan.returns.clone();
+                        answer.returns = Some(KeptLayout { layout, _charge: charge });
                         answer.plan = Some(Box::new(plan));
                         self.steps.push_back(HandlerStep::Begin(id, self.now));
                     }
@@ -959,16 +909,26 @@ impl Answers {
     }
 
     /// What is to happen next to a handler, in the order in which calls became ready.
-    pub(crate) fn pop_step(&mut self, now: Time, outgoing: &mut Outgoing) -> Option<NextStep> {
+    pub(crate) fn pop_step(
+        &mut self,
+        now: Time,
+        may_start: bool,
+        outgoing: &mut Outgoing,
+    ) -> Option<NextStep> {
         self.now = now;
         loop {
-            let Some(step) = self.steps.pop_front() else {
+            let Some(next) = self.steps.front() else {
                 // An idle session keeps the queue's room.
                 if self.steps.capacity() > STEPS_KEPT {
                     self.steps = VecDeque::new();
                 }
                 return None;
             };
+            self.held_up = !may_start || !self.has_room_for(next, outgoing);
+            if self.held_up && !matches!(next, HandlerStep::Cancel(_)) {
+                return None;
+            }
+            let Some(step) = self.steps.pop_front() else { return None };
             let id = match step {
                 HandlerStep::Cancel(id) => return Some(NextStep::Cancel(id)),
                 HandlerStep::BeginPlain(begin, since) => {
@@ -998,6 +958,53 @@ impl Answers {
                 return Some(NextStep::Begin(begin));
             }
         }
+    }
+
+    /// Whether what a call is expected to return has room beside what waits to be sent, and beside what others will return. One
+    /// alone has, whatever it returns.
+    fn has_room_for(&self, step: &HandlerStep, outgoing: &Outgoing) -> bool {
+        let waits = outgoing.bytes() + self.expected_bytes;
+        let expected = match step {
+            HandlerStep::Cancel(_) => 0,
+            HandlerStep::BeginPlain(begin, _) => begin.descriptor.expected_bytes(),
+            HandlerStep::Begin(id, _) => match self.answer(*id).map(|answer| &answer.method) {
+                Some(Method::Known(known)) => known.descriptor.expected_bytes(),
+                _ => 0,
+            },
+        };
+        waits == 0 || waits.saturating_add(expected) <= self.limits.outgoing_bytes_max
+    }
+
+    /// Whether calls that had to wait for room may start.
+    pub(crate) fn may_go_on(&self, outgoing: &Outgoing) -> bool {
+        self.held_up && self.steps.front().is_some_and(|next| self.has_room_for(next, outgoing))
+    }
+
+    /// A handler that was given so much goes on by itself, and is expected to return so much.
+    pub(crate) fn goes_on(&mut self, given: usize, expected: usize) {
+        self.running_bytes += given;
+        self.expected_bytes += expected;
+    }
+
+    /// It is over.
+    pub(crate) fn came_back(&mut self, given: usize, expected: usize) {
+        self.running_bytes -= given;
+        self.expected_bytes -= expected;
+    }
+
+    /// Which limit leaves no memory for more calls.
+    pub(crate) fn short_of(&mut self, limit: Option<&'static str>) {
+        self.short_of = limit;
+    }
+
+    /// What maps charge that run by themselves.
+    pub(crate) fn elsewhere(&self) -> &Elsewhere {
+        &self.elsewhere
+    }
+
+    /// All that is kept for the peer's calls.
+    pub(crate) fn bytes(&self) -> usize {
+        self.pending_bytes + self.running_bytes + self.expected_bytes + self.held_bytes()
     }
 
     /// Calls that may start.
@@ -1134,6 +1141,11 @@ impl Answers {
             return;
         }
         let too_large = |bytes: &SmallBytes| bytes.len() > self.caller_payload_bytes_max;
+        if let (Outcome::Value { payload: Some(payload), .. }, Method::Known(known)) = (&outcome, &answer.method) {
+            if payload.len() > known.descriptor.expected_bytes() {
+                known.descriptor.returned(payload.len());
+            }
+        }
         let (payload, objects) = match outcome {
             Outcome::Value { payload, objects } => (payload, objects),
             Outcome::Error(bytes, _) if too_large(&bytes) => {
@@ -1174,8 +1186,7 @@ impl Answers {
             return self.fail(id, NoValue::Failed(exhausted("payload_bytes_max")), outgoing);
         }
         if let Some(held) = &held
-            && self.held_bytes + self.layout_bytes.load(Ordering::Relaxed) + held.size()
-                > self.limits.held_bytes_max
+            && self.held_bytes + self.elsewhere.bytes() + held.size() > self.limits.held_bytes_max
         {
             return self.fail(id, NoValue::Failed(exhausted("held_bytes_max")), outgoing);
         }
@@ -1260,7 +1271,7 @@ impl Answers {
             None
         };
         let (part, walked) = self.select(held, source, base, path, as_some, name)?;
-        self.walked += walked;
+        self.spend(walked, &part);
         Ok((part, layout))
     }
 
@@ -1449,7 +1460,7 @@ impl Answers {
     }
 
     pub(crate) fn held_bytes(&self) -> usize {
-        self.held_bytes + self.layout_bytes.load(Ordering::Relaxed)
+        self.held_bytes + self.elsewhere.bytes()
     }
 
     pub(crate) fn pending_bytes(&self) -> usize {

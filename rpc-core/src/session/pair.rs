@@ -28,6 +28,7 @@ use crate::{
     dispatch::Outcome,
     error::{StopReason, Violation},
     limits::Limits,
+    memory_budget::MemoryBudget,
     link::{Handle, Interest, Link},
     message::Message,
     object::{Behaviour, Home, Import, LocalObject, Passing},
@@ -416,6 +417,7 @@ impl TestPeer {
             vec![&TEST, &ORDERED, &THING],
             Identity::default(),
             Arc::clone(&home) as Arc<dyn Home>,
+            MemoryBudget::default(),
         );
         Self {
             session,
@@ -641,7 +643,7 @@ impl TestPeer {
     }
 
     fn take_events(&mut self) {
-        while let Some(event) = self.session.poll_event(self.now) {
+        while let Some(event) = self.session.poll_event(self.now, true) {
             match event {
                 Event::Returned { waiter, outcome } => {
                     let before = waiter.outcome.replace(Some(outcome));

@@ -274,6 +274,22 @@ impl Plan {
         self.returns.composed_bytes() + within.sum::<usize>()
     }
 
+    /// Bytes that calls of one element take out of the program itself.
+    pub(crate) fn inline_bytes(&self) -> usize {
+        fn of(slot: &Slot) -> usize {
+            match slot {
+                Slot::Inline(bytes) => bytes.len(),
+                Slot::Operand { .. } => 0,
+                Slot::Tuple(parts) => parts.iter().map(of).sum(),
+            }
+        }
+        let of_step = |step: &PlannedStep| match &step.work {
+            Work::Call { arguments, .. } => arguments.iter().map(of).sum(),
+            Work::Map { .. } => 0,
+        };
+        self.steps.iter().map(of_step).sum()
+    }
+
     /// Calls and maps that one element makes, as far as they are known beforehand; at least one, for its own sake.
     pub(crate) fn cost(&self) -> u64 {
         self.steps.len().max(1) as u64

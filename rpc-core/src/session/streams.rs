@@ -62,6 +62,10 @@ pub(crate) struct Streams {
     unread_ends: IdMap<StreamId, UnreadEnd>,
     /// What they take.
     unread_ends_bytes: u64,
+    /// What has arrived of those that are not over, and was not read yet.
+    arrived: u64,
+    /// The limit that leaves no memory for more.
+    short_of: Option<&'static str>,
     /// What is left of `stream_buffer_bytes_max`.
     unreserved: u64,
     /// Streams whose next item is longer than that.
@@ -101,6 +105,8 @@ impl Streams {
             last_received: StreamId(0),
             unread_ends: IdMap::default(),
             unread_ends_bytes: 0,
+            arrived: 0,
+            short_of: None,
             unreserved: limits.stream_buffer_bytes_max as u64,
             short_of_buffer: VecDeque::new(),
             last_call: None,
@@ -176,12 +182,23 @@ impl Streams {
         usize::try_from(unread).unwrap_or(usize::MAX)
     }
 
+    /// What has arrived and was not read: the same, counted as it comes and goes.
+    pub(crate) fn arrived_bytes(&self) -> usize {
+        usize::try_from(self.arrived + self.unread_ends_bytes).unwrap_or(usize::MAX)
+    }
+
+    /// Which limit leaves no memory for more items.
+    pub(crate) fn short_of(&mut self, limit: Option<&'static str>) {
+        self.short_of = limit;
+    }
+
     /// The session is over: whom to tell.
     pub(crate) fn abandon(&mut self) -> (Vec<Arc<Inlet>>, Vec<StreamId>) {
         self.turns.clear();
         self.queued = 0;
         self.unread_ends.clear();
         self.unread_ends_bytes = 0;
+        self.arrived = 0;
         let inlets = self.inlets.drain().filter(|(_, entry)| !entry.stopped);
         let inlets = inlets.map(|(_, entry)| entry.inlet).collect();
         (inlets, self.outlets.drain().map(|(stream, _)| stream).collect())
@@ -242,6 +259,8 @@ impl Streams {
         }
         assert_eq!(queued, self.queued, "what is queued of all streams");
         assert!(self.short_of_buffer.len() <= self.inlets.len());
+        let arrived: u64 = self.inlets.values().map(|entry| entry.arrived).sum();
+        assert_eq!(arrived, self.arrived, "what has arrived and was not read");
         let over: u64 = self.unread_ends.values().map(|unread| unread.bytes).sum();
         assert_eq!(self.unread_ends_bytes, over, "what is over and unread");
     }

@@ -740,7 +740,7 @@ fn a_call_that_has_waited_for_most_of_its_time_does_not_start() {
     wire::put_frame(&mut message, &Frame::Call(raw_call(3, ADD, ONE_AND_TWO)));
     pair.server.session.handle_message(pair.now, message.into()).expect("well formed");
     // Handlers of other calls keep the server busy.
-    let mut begun = |after: u64| match pair.server.session.poll_event(pair.now + Duration::from_millis(after))
+    let mut begun = |after: u64| match pair.server.session.poll_event(pair.now + Duration::from_millis(after), true)
     {
         Some(super::Event::Begin(begin)) => Some(begin.answer.0),
         _ => None,
@@ -766,7 +766,7 @@ fn a_call_that_has_waited_for_most_of_its_time_has_no_place_in_a_batch() {
     }
     pair.server.session.handle_message(pair.now, message.into()).expect("well formed");
     let later = pair.now + Duration::from_millis(76);
-    let Some(super::Event::Begin(first)) = pair.server.session.poll_event(later) else { panic!("it begins") };
+    let Some(super::Event::Begin(first)) = pair.server.session.poll_event(later, true) else { panic!("it begins") };
     let alike: Vec<i64> =
         pair.server.session.poll_alike(&first, 10).iter().map(|begin| begin.answer.0).collect();
     assert_eq!((first.answer.0, alike), (1, vec![3]));
@@ -873,9 +873,9 @@ fn calls_that_are_cancelled_before_they_start_leave_no_places_behind() {
         assert!(server.stats().pending_bytes < 300 * ONE_AND_TWO.len());
     }
     assert!(
-        matches!(server.poll_event(pair.now), Some(super::Event::Begin(begin)) if begin.answer == CallId(1))
+        matches!(server.poll_event(pair.now, true), Some(super::Event::Begin(begin)) if begin.answer == CallId(1))
     );
-    assert!(server.poll_event(pair.now).is_none());
+    assert!(server.poll_event(pair.now, true).is_none());
     assert_eq!(server.stats().pending_bytes, 0);
 }
 

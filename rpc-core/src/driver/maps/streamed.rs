@@ -156,7 +156,9 @@ impl Mapped {
                 window.step(number).await;
             }
             let made = window.each();
-            run.yield_after(count as u64 * plan.cost()).await;
+            let work = count as u64 * super::cost_ns(&plan);
+            run.work.spend(work);
+            run.yield_after(work).await;
             made
         }));
     }

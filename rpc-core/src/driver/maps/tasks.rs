@@ -9,9 +9,9 @@ use std::{
 
 use tokio::task::JoinHandle;
 
-use super::{Charge, MapBytes, MapRun, StepFailure};
+use super::{Charge, Elsewhere, HandlerTask, MapRun, StepFailure, charged, handlers};
 use crate::{
-    context::{CancelSignal, inside, with_deadline},
+    context::CancelSignal,
     descriptor::MethodDescriptor,
     dispatch::{self, Incoming, Outcome, ReplyInner, RunningHandler},
     held::Held,
@@ -112,7 +112,7 @@ enum CallPlace {
 
 /// What a finished call's outcome is turned into a result with.
 struct CallRun {
-    bytes: MapBytes,
+    elsewhere: Elsewhere,
     bytes_max: usize,
 }
 
@@ -134,7 +134,7 @@ impl MapRun {
 
     /// Runs what a call was answered with.
     pub(super) fn task<'a>(&self, descriptor: &'static MethodDescriptor, reply: ReplyInner) -> StepTask<'a> {
-        let run = CallRun { bytes: Arc::clone(&self.bytes), bytes_max: self.bytes_max };
+        let run = CallRun { elsewhere: self.elsewhere.clone(), bytes_max: self.bytes_max };
         match reply {
             ReplyInner::Done(outcome) => StepTask::Done(Some(run.result(descriptor, outcome))),
             ReplyInner::Running { handler, cancelled } => {
@@ -149,19 +149,10 @@ impl MapRun {
         if !attributes.blocking && !attributes.no_cancel {
             return CallPlace::Here(handler);
         }
-        let (deadline, report) = (self.deadline, Arc::clone(&self.report));
-        let mut handler = handler;
-        let task = async move {
-            let mut poll_once = |cx: &mut Context<'_>| dispatch::poll_handler(&mut handler, descriptor, cx);
-            poll_fn(|cx| inside(Arc::as_ptr(&report.link), || with_deadline(deadline, || poll_once(cx))))
-                .await
-        };
-        CallPlace::Task(if attributes.blocking {
-            let runtime = tokio::runtime::Handle::current();
-            tokio::task::spawn_blocking(move || runtime.block_on(task))
-        } else {
-            tokio::spawn(task)
-        })
+        let report = Arc::clone(&self.report);
+        let mut task = HandlerTask { handler, method: descriptor, deadline: self.deadline, report };
+        let outcome = async move { poll_fn(|cx| task.poll_outcome(cx)).await };
+        CallPlace::Task(handlers::spawn(outcome, descriptor))
     }
 }
 
@@ -193,9 +184,7 @@ impl Drop for RunningCall {
 
 impl CallRun {
     fn charge(&self, count: usize) -> Result<Charge, Failure> {
-        let mut charge = Charge { bytes: Arc::clone(&self.bytes), count: 0 };
-        charge.add(count, self.bytes_max)?;
-        Ok(charge)
+        charged(&self.elsewhere, count, self.bytes_max)
     }
 
     fn result(&self, descriptor: &MethodDescriptor, outcome: Outcome) -> StepOutcome {

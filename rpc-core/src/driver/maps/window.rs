@@ -11,13 +11,14 @@ use crate::{
     codec,
     dispatch::{self, Incoming, ReplyInner},
     error::{ElementError, EncodedError},
-    held::Held,
+    held::{Held, Selected},
     layout::{Layout, Over, walk::WalkError},
     object::{self, Capability, Encoded, LocalObject},
     session::{
         Arguments, Resolved,
         methods::KnownMethod,
         plan::{Plan, PlannedStep, Work},
+        work,
     },
     small_bytes::SmallBytes,
     wire::{
@@ -76,7 +77,9 @@ impl<'a> Collected<'a> {
     ) -> Result<(), StepFailure> {
         let before = self.out.len();
         append(&mut self.out)?;
-        self.charge.add(self.out.len() - before, self.run.bytes_max)?;
+        if !self.charge.add(self.out.len() - before, self.run.bytes_max) {
+            return Err(exhausted("held_bytes_max").into());
+        }
         if self.out.len() > self.bytes_max {
             return Err(exhausted("payload_bytes_max").into());
         }
@@ -241,6 +244,9 @@ impl<'a> Window<'a> {
         arguments: &[Slot],
         objects: &[u32],
     ) -> Result<(Option<Arc<LocalObject>>, Arguments), StepFailure> {
+        if self.run.work.is_overdrawn() {
+            return Err(self.run.work.refusal(0).into());
+        }
         Ok((self.target(element, target)?, self.arguments(element, arguments, objects)?))
     }
 
@@ -322,7 +328,11 @@ impl<'a> Window<'a> {
             },
         };
         match held.select(layout, operand.steps(), as_some) {
-            Ok(selected) => Ok(selected.part),
+            Ok(Selected { part, walked }) => {
+                let bytes = part.len() as u64;
+                self.run.work.spend(walked as u64 * work::STEP_NS + bytes * work::BYTE_NS);
+                Ok(part)
+            }
             Err(WalkError::Missed) => Err(ElementCause::Missed(operand.clone()).into()),
             Err(other) => Err(unselectable(other.to_string()).into()),
         }

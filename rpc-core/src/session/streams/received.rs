@@ -35,6 +35,8 @@ pub(super) struct Entry {
     pub(super) window: u64,
     /// What has arrived and was not read yet, apart from what is reserved.
     pub(super) unread: u64,
+    /// All that has arrived and was not read yet.
+    pub(super) arrived: u64,
     /// For an item longer than the window.
     pub(super) reserved: Option<Reserved>,
     pub(super) assembling: Option<Assembling>,
@@ -118,6 +120,7 @@ impl Streams {
                 credit: i64::try_from(window).unwrap_or(i64::MAX),
                 window,
                 unread: 0,
+                arrived: 0,
                 reserved: None,
                 assembling: None,
                 awaited: false,
@@ -155,7 +158,13 @@ impl Streams {
                 return Ok(());
             }
         };
+        if let Some(limit) = self.short_of {
+            self.refuse(stream, exhausted(limit));
+            return Ok(());
+        }
         entry.unread += charge;
+        entry.arrived += charge;
+        self.arrived += charge;
         let piece = Piece::Items { count, items: Encoded { bytes, capabilities } };
         self.events.push_back(StreamEvent::Arrived { inlet: Arc::clone(&entry.inlet), piece });
         Ok(())
@@ -182,11 +191,13 @@ impl Streams {
             entry.pace.begins(charge);
         }
         let (capabilities, failure) = match capabilities {
-            Ok(capabilities) => (capabilities, None),
+            Ok(capabilities) => (capabilities, self.short_of.map(exhausted)),
             Err(failure) => (None, Some(failure)),
         };
         if !entry.stopped {
             entry.unread += head;
+            entry.arrived += head;
+            self.arrived += head;
         }
         entry.assembling =
             Some(Assembling { total, bytes: Vec::new(), capabilities, charge, reserved: false });
@@ -206,6 +217,9 @@ impl Streams {
         bytes: &[u8],
         spares: &mut Spares,
     ) -> Result<(), Violation> {
+        if let Some(limit) = self.short_of {
+            self.refuse(stream, exhausted(limit));
+        }
         let entry = entry(&mut self.inlets, stream)?;
         let charge = bytes.len() as u64;
         entry.take_credit(now, stream, charge, bytes.len() <= ITEM_CHUNK_BYTES)?;
@@ -224,6 +238,8 @@ impl Streams {
         if bytes.len() > assembling.total - assembling.bytes.len() {
             return Err(Violation::StreamOrder(stream.0));
         }
+        entry.arrived += charge;
+        self.arrived += charge;
         spares.append(now, &mut assembling.bytes, bytes, assembling.total);
         if !assembling.reserved {
             entry.unread += charge;
@@ -260,6 +276,7 @@ impl Streams {
             self.ends(inlet, bytes, reserved.map_or(0, |reserved| reserved.bytes), ending);
         }
         if let Some(entry) = self.inlets.remove(&stream) {
+            self.arrived -= entry.arrived;
             let grown = entry.window.saturating_sub(self.first_window());
             self.give_back(entry.reserved.map_or(0, |reserved| reserved.bytes) + grown);
             self.short_of_buffer.retain(|waiting| *waiting != stream);
@@ -289,6 +306,9 @@ impl Streams {
         let (for_items, first_window) = (self.room_for_items(), self.first_window());
         let beside_calls = self.is_beside_calls(now);
         let Some(entry) = self.inlets.get_mut(&stream).filter(|entry| !entry.stopped) else { return };
+        let read = bytes.min(entry.arrived);
+        entry.arrived -= read;
+        self.arrived -= read;
         let freed = entry.read(bytes);
         if entry.flow == Flow::Window
             && let Some(window) = entry.pace.window(now, bytes, entry.window, beside_calls)
@@ -395,6 +415,7 @@ impl Streams {
         entry.window -= grown;
         let freed = entry.reserved.take().map_or(0, |reserved| reserved.bytes) + grown;
         entry.unread = 0;
+        self.arrived -= std::mem::take(&mut entry.arrived);
         self.give_back(freed);
         self.control.push(Frame::Stop { stream, reason });
     }

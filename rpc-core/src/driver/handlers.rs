@@ -1,0 +1,382 @@
+//! The one runner of handlers: of calls, of batches, and of the programs of maps.
+//!
+//! A handler is polled once in the driver's turn, in start order: one that finishes at once needs no task and no wake. What
+//! does not moves to a task of its own, whose end is reported in any case. Arguments that take long to decode are decoded on
+//! another thread before; calls behind them start after them.
+
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Waker, ready},
+};
+
+use tokio::task::{AbortHandle, JoinHandle};
+
+use super::{Driver, decoders};
+use crate::{
+    codec::{self, DecodeBudget},
+    context::{CancelSignal, inside, with_deadline},
+    descriptor::MethodDescriptor,
+    dispatch::{self, Incoming, Outcome, ReplyInner, RunningHandler},
+    link::{Link, Submission},
+    session::{Begin, BeginTarget, account::Elsewhere, exhausted},
+    time::Time,
+    wire::{CallId, Failure},
+};
+
+/// Arguments that are shorter may take what their limit is, without a look at what is left of the session's memory.
+const SMALL_BYTES: usize = 512;
+/// Longer arguments that are not plain bytes are decoded on another thread.
+const LONG_BYTES: usize = 64 << 10;
+
+/// A handler that did not finish at once.
+pub(super) struct RunningTask {
+    pub(super) abort: AbortHandle,
+    pub(super) cancelled: Option<Arc<CancelSignal>>,
+    pub(super) no_cancel: bool,
+    /// What its arguments take.
+    pub(super) given: usize,
+    /// What it is expected to return.
+    pub(super) expected: usize,
+    pub(super) descriptor: &'static MethodDescriptor,
+}
+
+/// A call whose arguments are being decoded on another thread.
+pub(super) struct Starting {
+    answer: CallId,
+    deadline: Option<Time>,
+    descriptor: &'static MethodDescriptor,
+    is_cancelled: bool,
+}
+
+/// What came of that.
+pub(crate) struct Started {
+    reply: Option<ReplyInner>,
+    given: usize,
+}
+
+impl<T> Driver<T> {
+    /// Starts a handler and polls it once, in start order: one that finishes at once needs no task and no wake.
+    pub(super) fn begin(&mut self, begin: Begin) {
+        self.has_begun = true;
+        self.stopwatch.start();
+        let (answer, deadline, descriptor) = (begin.answer, begin.deadline, begin.descriptor);
+        let length = begin.arguments.bytes();
+        if length > LONG_BYTES && !descriptor.decodes_fast() {
+            return self.begin_elsewhere(begin);
+        }
+        let target = begin.target.clone();
+        let (number, incoming) = self.incoming(begin, length);
+        let reply = with_deadline(deadline, || match &target {
+            BeginTarget::Root(place) => {
+                self.services.get(*place).map(|service| dispatch::start(service.as_ref(), number, incoming))
+            }
+            BeginTarget::Object(object) => dispatch::start_on(object, number, incoming),
+        });
+        let Some(reply) = reply else {
+            return self.session.finish(answer, Outcome::Failed(Failure::UnknownService));
+        };
+        let given = given(length, self.link.budget);
+        self.run(answer, reply, deadline, descriptor, given);
+    }
+
+    /// Starts a handler whose arguments take long to decode.
+    fn begin_elsewhere(&mut self, begin: Begin) {
+        let (answer, deadline, descriptor) = (begin.answer, begin.deadline, begin.descriptor);
+        let length = begin.arguments.bytes();
+        self.starting = Some(Starting { answer, deadline, descriptor, is_cancelled: false });
+        let target = begin.target.clone();
+        let service = match &target {
+            BeginTarget::Root(place) => self.services.get(*place).map(Arc::clone),
+            BeginTarget::Object(_) => None,
+        };
+        let (number, incoming) = self.incoming(begin, length);
+        let report = StartReport { link: Arc::clone(&self.link), is_told: false };
+        let decode = move || {
+            let link = Arc::clone(&report.link);
+            let reply = inside(Arc::as_ptr(&link), || {
+                with_deadline(deadline, || match (&target, &service) {
+                    (BeginTarget::Object(object), _) => dispatch::start_on(object, number, incoming),
+                    (BeginTarget::Root(_), Some(service)) => {
+                        Some(dispatch::start(service.as_ref(), number, incoming))
+                    }
+                    (BeginTarget::Root(_), None) => None,
+                })
+            });
+            report.tell(Started { reply, given: given(length, link.budget) });
+        };
+        decoders::run(decode);
+    }
+
+    /// A call's arguments were decoded on another thread.
+    pub(super) fn started(&mut self, started: Started) {
+        let Some(Starting { answer, deadline, descriptor, is_cancelled }) = self.starting.take() else {
+            return;
+        };
+        let Started { reply, given } = started;
+        match reply {
+            _ if is_cancelled => self.session.finish(answer, Outcome::Failed(Failure::Cancelled)),
+            Some(reply) => {
+                self.stopwatch.start();
+                self.run(answer, reply, deadline, descriptor, given);
+            }
+            None => self.session.finish(answer, Outcome::Failed(Failure::UnknownService)),
+        }
+    }
+
+    /// Starts all calls of the method that are ready, in the place of the first: one call of the batch method answers
+    /// them. Gives how many they are.
+    pub(super) fn begin_batch(&mut self, first: Begin) -> usize {
+        let target = first.target.clone();
+        let service = match &target {
+            BeginTarget::Root(place) => self.services.get(*place),
+            BeginTarget::Object(object) => object.service(),
+        };
+        let Some(service) = service.map(Arc::clone) else {
+            // An object that passes calls on; the peer gathers them again.
+            self.begin(first);
+            return 1;
+        };
+        let alike = self.session.poll_alike(&first, self.limits.batch_max.saturating_sub(1));
+        self.has_begun = true;
+        let (calls, descriptor) = (1 + alike.len(), first.descriptor);
+        let (mut number, mut incoming, mut answers) =
+            (0, Vec::with_capacity(calls), Vec::with_capacity(calls));
+        let mut length = 0;
+        for begin in std::iter::once(first).chain(alike) {
+            let own = begin.arguments.bytes();
+            length += own;
+            answers.push((begin.answer, begin.deadline));
+            let (method, call) = self.incoming(begin, own);
+            number = method;
+            incoming.push(call);
+        }
+        self.stopwatch.start();
+        let replies = dispatch::start_many(service.as_ref(), number, incoming);
+        // One handler has them all.
+        let mut given = given(length, self.link.budget);
+        for ((answer, deadline), reply) in answers.into_iter().zip(replies) {
+            self.run(answer, reply, deadline, descriptor, std::mem::take(&mut given));
+        }
+        calls
+    }
+
+    /// The number of the method, and the call as its handler gets it.
+    fn incoming(&self, begin: Begin, length: usize) -> (u32, Incoming) {
+        let Begin { service, method, descriptor, arguments, want, deadline, metadata, .. } = begin;
+        let mut budget = self.link.budget;
+        if length > SMALL_BYTES {
+            budget.memory_max = self.session.memory_left();
+            codec::forget_decoded();
+        }
+        let scope = Arc::clone(&self.scope);
+        let incoming =
+            Incoming { service, method: descriptor, arguments, want, budget, deadline, metadata, scope };
+        (u32::try_from(method).unwrap_or(u32::MAX), incoming)
+    }
+
+    /// Polls what answers a call once; what does not finish at once moves to a task of its own.
+    fn run(
+        &mut self,
+        answer: CallId,
+        reply: ReplyInner,
+        deadline: Option<Time>,
+        descriptor: &'static MethodDescriptor,
+        given: usize,
+    ) {
+        let (mut handler, cancelled) = match reply {
+            ReplyInner::Done(outcome) => return self.session.finish(answer, outcome),
+            ReplyInner::Running { handler, cancelled } => (handler, cancelled),
+        };
+        if !descriptor.attributes.blocking {
+            let polled = with_deadline(deadline, || {
+                poll_once(|cx| dispatch::poll_handler(&mut handler, descriptor, cx))
+            });
+            // Printing a panic takes long, and is not what the warning is about.
+            if matches!(polled, Poll::Ready(Outcome::Failed(Failure::Panicked))) {
+                self.stopwatch.forget();
+            } else {
+                self.stopwatch.stop(descriptor);
+            }
+            if let Poll::Ready(outcome) = polled {
+                return self.session.finish(answer, outcome);
+            }
+        }
+        let report = EndReport::of(answer, &self.link, &self.elsewhere);
+        self.spawn(HandlerTask { handler, method: descriptor, deadline, report }, cancelled, given);
+    }
+
+    /// Gives a handler a task of its own.
+    pub(super) fn spawn(
+        &mut self,
+        task: HandlerTask,
+        cancelled: Option<Arc<CancelSignal>>,
+        given: usize,
+    ) {
+        let (answer, descriptor) = (task.report.answer, task.method);
+        let abort = spawn(task, descriptor).abort_handle();
+        // A batch ends itself when all its calls are cancelled; until then each has a share in it.
+        let no_cancel = descriptor.attributes.no_cancel || descriptor.attributes.batch.is_some();
+        let expected = descriptor.expected_bytes();
+        self.session.goes_on(given, expected);
+        self.running.insert(answer, RunningTask { abort, cancelled, no_cancel, given, expected, descriptor });
+    }
+
+    /// A handler on a task of its own is over.
+    pub(super) fn finish(&mut self, answer: CallId, outcome: Outcome) {
+        self.elsewhere.received(outcome.bytes());
+        if let Some(RunningTask { given, expected, descriptor, .. }) = self.running.remove(&answer) {
+            self.session.came_back(given, expected);
+            if expected > 0 {
+                descriptor.returned(outcome.bytes());
+            }
+        }
+        self.session.finish(answer, outcome);
+    }
+
+    pub(super) fn cancel(&mut self, answer: CallId) {
+        if let Some(starting) = self.starting.as_mut().filter(|starting| starting.answer == answer) {
+            starting.is_cancelled |= !starting.descriptor.attributes.no_cancel;
+        }
+        if let Some(task) = self.running.get_mut(&answer) {
+            task.cancel();
+        }
+    }
+}
+
+/// Polls what may finish at once. tokio's cooperative budget belongs to the task that does it; a handler must not pend
+/// because others ran before it.
+pub(super) fn poll_once(poll: impl FnMut(&mut Context<'_>) -> Poll<Outcome>) -> Poll<Outcome> {
+    let mut unconstrained = pin!(tokio::task::unconstrained(std::future::poll_fn(poll)));
+    unconstrained.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Runs a handler on a task of its own, or on a thread of its own where it blocks that.
+pub(super) fn spawn<F>(task: F, descriptor: &MethodDescriptor) -> JoinHandle<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    if !descriptor.attributes.blocking {
+        return tokio::spawn(task);
+    }
+    let runtime = tokio::runtime::Handle::current();
+    tokio::task::spawn_blocking(move || runtime.block_on(task))
+}
+
+/// What a call's arguments take that was just decoded, as far as it can be seen. Of short ones it is not looked at.
+fn given(length: usize, budget: DecodeBudget) -> usize {
+    match length {
+        0..=SMALL_BYTES => length.saturating_mul(budget.factor),
+        length => length.saturating_add(codec::forget_decoded()),
+    }
+}
+
+impl RunningTask {
+    /// Drops the handler, unless it is to run to its end; then it can know that nobody waits.
+    pub(super) fn cancel(&mut self) {
+        // Calls of one batch share the signal, which counts them.
+        if let Some(cancelled) = self.cancelled.take() {
+            cancelled.set();
+        }
+        if !self.no_cancel {
+            self.abort.abort();
+        }
+    }
+}
+
+/// A handler that did not finish at once.
+pub(super) struct HandlerTask {
+    pub(super) handler: RunningHandler,
+    pub(super) method: &'static MethodDescriptor,
+    pub(super) deadline: Option<Time>,
+    // Behind the handler, because fields are dropped in order: its permit is free when it has let go of everything.
+    pub(super) report: Arc<EndReport>,
+}
+
+impl HandlerTask {
+    pub(super) fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let Self { handler, method, deadline, report } = self;
+        let poll = || dispatch::poll_handler(handler, method, cx);
+        inside(Arc::as_ptr(&report.link), || with_deadline(*deadline, poll))
+    }
+}
+
+impl Future for HandlerTask {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let task = self.get_mut();
+        let outcome = ready!(task.poll_outcome(cx));
+        task.report.finish(outcome);
+        Poll::Ready(())
+    }
+}
+
+/// Reports the end of a handler in any case, also when it is dropped. Handlers of a map that go on without it share
+/// this, so that its permit is taken until they are over.
+pub(super) struct EndReport {
+    pub(super) answer: CallId,
+    pub(super) link: Arc<Link>,
+    elsewhere: Elsewhere,
+    finished: AtomicBool,
+}
+
+impl EndReport {
+    pub(super) fn of(answer: CallId, link: &Arc<Link>, elsewhere: &Elsewhere) -> Arc<Self> {
+        let (link, elsewhere) = (Arc::clone(link), elsewhere.clone());
+        Arc::new(Self { answer, link, elsewhere, finished: AtomicBool::new(false) })
+    }
+
+    /// One that has nothing to report.
+    pub(super) fn of_nobody(link: &Arc<Link>) -> Arc<Self> {
+        let (link, elsewhere) = (Arc::clone(link), Elsewhere::default());
+        Arc::new(Self { answer: CallId(0), link, elsewhere, finished: AtomicBool::new(true) })
+    }
+
+    /// The driver has the outcome already.
+    pub(super) fn is_known(&self) {
+        self.finished.store(true, Ordering::Release);
+    }
+
+    fn finish(&self, mut outcome: Outcome) {
+        if !self.finished.swap(true, Ordering::AcqRel) {
+            // However many finish before the driver sees the first.
+            if !self.elsewhere.sends(outcome.bytes(), self.link.limits.session_bytes_max) {
+                outcome = Outcome::Failed(exhausted("session_bytes_max"));
+            }
+            self.link.submit(Submission::Finish { answer: self.answer, outcome });
+        }
+    }
+}
+
+impl Drop for EndReport {
+    fn drop(&mut self) {
+        self.finish(Outcome::Failed(Failure::Cancelled));
+    }
+}
+
+/// Reports what came of decoding, also when it did not come to run.
+struct StartReport {
+    link: Arc<Link>,
+    is_told: bool,
+}
+
+impl StartReport {
+    fn tell(mut self, started: Started) {
+        self.is_told = true;
+        self.link.submit(Submission::Started(Box::new(started)));
+    }
+}
+
+impl Drop for StartReport {
+    fn drop(&mut self) {
+        if !self.is_told {
+            let reply = Some(ReplyInner::Done(Outcome::Failed(Failure::Cancelled)));
+            self.link.submit(Submission::Started(Box::new(Started { reply, given: 0 })));
+        }
+    }
+}

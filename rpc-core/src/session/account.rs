@@ -1,0 +1,156 @@
+//! What a session is charged: the memory that it keeps for its peer, against its own bound and the budget that it shares.
+//!
+//! The parts are counted where they are kept; here their sum is held against what the session may have. That happens once a
+//! message and once a turn, not for each call: a message adds no more than its own length, and what calls announce
+//! beyond that is asked for before it is taken.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use crate::memory_budget::MemoryBudget;
+
+/// What a session may have without taking anything of the shared budget.
+const FREE_BYTES: usize = 4 << 10;
+/// It takes of the shared budget in multiples of this.
+const BLOCK_BYTES: usize = 64 << 10;
+
+pub(crate) struct Account {
+    bytes_max: usize,
+    budget: MemoryBudget,
+    /// Taken of the budget.
+    taken: usize,
+}
+
+impl Account {
+    pub(crate) fn new(bytes_max: usize, budget: MemoryBudget) -> Self {
+        Self { bytes_max, budget, taken: 0 }
+    }
+
+    /// Whether the session may have so much in all; takes of the budget what that needs.
+    ///
+    /// # Errors
+    /// The name of the limit.
+    pub(crate) fn cover(&mut self, total: usize) -> Result<(), &'static str> {
+        if total > self.bytes_max {
+            return Err("session_bytes_max");
+        }
+        let missing = total.saturating_sub(self.taken + FREE_BYTES);
+        if missing == 0 {
+            return Ok(());
+        }
+        let more = missing.next_multiple_of(BLOCK_BYTES);
+        if self.budget.take(more) {
+            self.taken += more;
+            return Ok(());
+        }
+        Err("memory_budget")
+    }
+
+    /// The same, and gives back what is not needed for that.
+    pub(crate) fn settle(&mut self, total: usize) -> Result<(), &'static str> {
+        let needed = total.saturating_sub(FREE_BYTES).next_multiple_of(BLOCK_BYTES);
+        // What grows and shrinks by a block does not take and give it back each time.
+        if self.taken > needed + BLOCK_BYTES || needed == 0 {
+            let kept = self.taken.min(needed);
+            self.budget.give_back(self.taken - kept);
+            self.taken = kept;
+        }
+        self.cover(total)
+    }
+
+    /// What the session may have beside so much.
+    pub(crate) fn left(&self, total: usize) -> usize {
+        let covered = self.taken + FREE_BYTES;
+        let of_budget = self.budget.left().saturating_add(covered.saturating_sub(total));
+        self.bytes_max.saturating_sub(total).min(of_budget)
+    }
+
+    /// Whether it has anything of the budget.
+    pub(crate) fn has_taken(&self) -> bool {
+        self.taken > 0
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        self.budget.give_back(self.taken);
+    }
+}
+
+/// Bytes that are kept elsewhere than in the session's tables, by tasks of their own; shared with them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Elsewhere(Arc<Tasks>);
+
+#[derive(Debug, Default)]
+struct Tasks {
+    bytes: AtomicUsize,
+    /// What else the session is charged, when it last looked.
+    rest: AtomicUsize,
+}
+
+/// A result that is shorter is not counted on its way to the session: it is there before many of them are.
+const COUNTED_BYTES_MIN: usize = 16 << 10;
+
+impl Elsewhere {
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Charges so much, until the charge is dropped.
+    pub(crate) fn charge(&self, bytes: usize) -> Charge {
+        self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Charge { elsewhere: self.clone(), bytes }
+    }
+
+    /// The session is charged so much beside.
+    pub(crate) fn beside(&self, rest: usize) {
+        self.0.rest.store(rest, Ordering::Relaxed);
+    }
+
+    /// A result of so many bytes goes to the session, if that may have so much in all.
+    pub(crate) fn sends(&self, bytes: usize, bytes_max: usize) -> bool {
+        if bytes < COUNTED_BYTES_MIN {
+            return true;
+        }
+        let before = self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let total = before.saturating_add(bytes).saturating_add(self.0.rest.load(Ordering::Relaxed));
+        if total > bytes_max {
+            self.0.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        total <= bytes_max
+    }
+
+    /// It has come there.
+    pub(crate) fn received(&self, bytes: usize) {
+        if bytes >= COUNTED_BYTES_MIN {
+            self.0.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Bytes that are kept; counted until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Charge {
+    elsewhere: Elsewhere,
+    bytes: usize,
+}
+
+impl Charge {
+    /// Charges so much more. The sum of all charges there may be at most `bytes_max`; it is charged in any case.
+    pub(crate) fn add(&mut self, bytes: usize, bytes_max: usize) -> bool {
+        let before = self.elsewhere.0.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes += bytes;
+        before.saturating_add(bytes) <= bytes_max
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.elsewhere.0.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests;

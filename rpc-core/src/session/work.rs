@@ -1,0 +1,107 @@
+//! The processor time that a peer may make this side spend on it, without that of handlers.
+//!
+//! What costs no more than what it came with is not counted: reading, decoding and answering a call. Counted is what a few
+//! bytes can ask for much of: searching kept results, copying parts of them, running maps, checking programs. It is paid
+//! for with what the peer sends and takes, with 50 ms that it has to begin with, and with a share of a processor that
+//! flows back ([`Limits::work_per_second`]). Costs are estimates in nanoseconds, of which each is a little above what was
+//! measured, and are the same on any machine and in any run.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use crate::{limits::Limits, time::Time, wire::Failure};
+
+/// What a session has to begin with, and again after it was idle for long enough.
+const BURST_NS: i64 = 50_000_000;
+/// What a byte that the peer sent pays for, and one that it took.
+const PER_BYTE_SENT_NS: i64 = 9_000;
+const PER_BYTE_TAKEN_NS: i64 = 1_000;
+/// Nobody saves up more.
+const CREDIT_MAX_NS: i64 = 1_000_000_000;
+
+/// A value that is passed in a search.
+pub(crate) const STEP_NS: u64 = 5;
+/// A byte that is decoded, or encoded, or walked over where it is not counted how many values it has.
+pub(crate) const BYTE_NS: u64 = 10;
+/// A call that a map makes, apart from its arguments.
+pub(crate) const CALL_NS: u64 = 2_000;
+/// A byte of the types that a map makes of others.
+pub(crate) const LAYOUT_BYTE_NS: u64 = 4;
+
+/// Shared by the session and its maps.
+#[derive(Debug, Clone)]
+pub(crate) struct Work {
+    /// What is left, in nanoseconds.
+    credit: Arc<AtomicI64>,
+    /// Nanoseconds that flow back in a second; `None` where work is not bounded.
+    per_second: Option<i64>,
+    since: Time,
+}
+
+impl Work {
+    pub(crate) fn new(now: Time, limits: &Limits) -> Self {
+        let per_second = (limits.work_per_second < Duration::from_secs(3_600))
+            .then(|| i64::try_from(limits.work_per_second.as_nanos()).unwrap_or(i64::MAX));
+        Self { credit: Arc::new(AtomicI64::new(BURST_NS)), per_second, since: now }
+    }
+
+    /// So much time has passed, and the peer has sent so many bytes.
+    pub(crate) fn earn(&mut self, now: Time, bytes: usize) {
+        let Some(per_second) = self.per_second else { return };
+        let credit = self.credit.load(Ordering::Relaxed);
+        let sent = i64::try_from(bytes).unwrap_or(i64::MAX).saturating_mul(PER_BYTE_SENT_NS);
+        let passed = i64::try_from(self.since.until(now).as_micros()).unwrap_or(i64::MAX);
+        self.since = now;
+        // Time fills up what a session has to begin with and no more.
+        let flowed = passed.saturating_mul(per_second) / 1_000_000;
+        let flowed = flowed.min((BURST_NS - credit).max(0));
+        let room = (CREDIT_MAX_NS - credit).max(0);
+        self.credit.fetch_add(sent.saturating_add(flowed).min(room), Ordering::Relaxed);
+    }
+
+    /// The peer took so many bytes.
+    pub(crate) fn took(&self, bytes: usize) {
+        if self.per_second.is_some() {
+            let taken = i64::try_from(bytes).unwrap_or(i64::MAX).saturating_mul(PER_BYTE_TAKEN_NS);
+            let room = (CREDIT_MAX_NS - self.credit.load(Ordering::Relaxed)).max(0);
+            self.credit.fetch_add(taken.min(room), Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn spend(&self, ns: u64) {
+        if self.per_second.is_some() {
+            self.credit.fetch_sub(i64::try_from(ns).unwrap_or(i64::MAX / 4), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether more was spent than there was.
+    #[inline]
+    pub(crate) fn is_overdrawn(&self) -> bool {
+        self.credit.load(Ordering::Relaxed) < 0
+    }
+
+    /// Whether something that costs so much may begin.
+    pub(crate) fn affords(&self, ns: u64) -> bool {
+        let ns = i64::try_from(ns).unwrap_or(i64::MAX);
+        self.per_second.is_none() || self.credit.load(Ordering::Relaxed) >= ns
+    }
+
+    /// Why something that costs so much may not begin, and when it may.
+    pub(crate) fn refusal(&self, ns: u64) -> Failure {
+        let missing = i64::try_from(ns).unwrap_or(i64::MAX) - self.credit.load(Ordering::Relaxed).min(0);
+        // It never has more at once than it has to begin with, unless it sends more.
+        let missing = missing.clamp(0, BURST_NS.saturating_mul(100));
+        let per_second = self.per_second.unwrap_or(i64::MAX).max(1);
+        let retry_after_ms = missing.saturating_mul(1_000) / per_second + 1;
+        let retry_after_ms = u64::try_from(retry_after_ms).unwrap_or(1).min(60_000);
+        Failure::ResourceExhausted { limit: "work_per_second".into(), retry_after_ms }
+    }
+}
+
+#[cfg(test)]
+mod tests;
