@@ -59,7 +59,7 @@ const ALLOWANCE_BYTES: usize = 4 << 10;
 const OBJECT_BYTES: usize = 256;
 
 /// What shorter payloads take is not counted.
-const COUNTED_BYTES_MIN: usize = 256;
+pub(crate) const COUNTED_BYTES_MIN: usize = 64;
 
 thread_local! {
     /// What values took that were decoded on this thread since somebody asked, beside the bytes that they copied.

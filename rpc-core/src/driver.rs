@@ -34,11 +34,11 @@ use crate::{
     error::{CloseReason, Delivery, Refusal, SocketError, Violation},
     id_map::IdMap,
     limits::{Limits, LimitsError},
-    memory_budget::MemoryBudget,
     link::{CallCell, Handle, Interest, Link, LinkHome, OriginCause, Returned, Submission},
+    memory_budget::MemoryBudget,
     session::{
-        CallOutcome, Event, Identity, NewCall, Session, UpstreamOutcome, Waiter,
-        account::Elsewhere, streams::StreamEvent, work::Work,
+        CallOutcome, Event, Identity, NewCall, Session, UpstreamOutcome, Waiter, account::Elsewhere,
+        streams::StreamEvent, work::Work,
     },
     session_handle::SessionHandle,
     time::{self, Time},
@@ -114,6 +114,7 @@ pub fn start<T: Transport>(
     let (elsewhere, work) = session.for_tasks();
     let backlog = streams::Backlog::new(limits.outgoing_bytes_max);
     let busy_poll = busy_poll::BusyPoll::new(limits.busy_poll);
+    let calls_max = limits.calls_max;
     let driver = Driver {
         link: Arc::clone(&link),
         session,
@@ -128,6 +129,7 @@ pub fn start<T: Transport>(
         backlog,
         elsewhere,
         work,
+        map_permits: maps::Permits::new(calls_max),
         starting: None,
         wakers: Vec::new(),
         stopwatch: stopwatch::Stopwatch::new(),
@@ -162,6 +164,7 @@ struct Driver<T> {
     /// What its maps hold, and what they spend.
     elsewhere: Elsewhere,
     work: Work,
+    map_permits: maps::Permits,
     /// A call whose arguments are being decoded on another thread; those behind it wait.
     starting: Option<Starting>,
     /// Callers whose results are here; woken together at the end of the turn.
@@ -581,6 +584,9 @@ impl<T: Transport> Driver<T> {
     fn check_end(&mut self, now: Time) -> Result<(), End> {
         if self.session.hello_overdue(now) && !self.session.close_overdue(now) {
             return Err(End::new(close_codes::HELLO_TIMEOUT, CloseReason::HelloTimeout));
+        }
+        if self.session.payload_stalled() {
+            return Err(End::new(close_codes::POLICY, CloseReason::PayloadStalled));
         }
         if self.blocked_since.is_some_and(|since| since + self.limits.write_stall <= now) {
             return Err(End::new(close_codes::POLICY, CloseReason::Stalled));

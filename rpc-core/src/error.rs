@@ -394,6 +394,9 @@ pub enum CloseReason {
     /// The peer did not take what it was sent for [`Limits::write_stall`](crate::Limits::write_stall).
     #[error("the peer stopped reading")]
     Stalled,
+    /// The peer stopped in the middle of a payload, for [`Limits::message_timeout`](crate::Limits::message_timeout).
+    #[error("the peer stopped in the middle of a payload")]
+    PayloadStalled,
     /// The peer did not complete its hello within [`Limits::hello_timeout`](crate::Limits::hello_timeout).
     #[error("the peer did not say hello in time")]
     HelloTimeout,

@@ -60,8 +60,8 @@ pub struct Limits {
     /// Objects of the peer that this side holds at once. Default 16,384; public 1,024. A call that brings one more is
     /// refused with `ResourceExhausted`, and so is a result.
     pub imports_max: usize,
-    /// Streams of the peer that may be open at once, and at least 64. Default 1,024; public 128. A call of the peer that
-    /// would open one more fails there with `ResourceExhausted`, and so does one of this side whose result would. More
+    /// Streams of the peer that may be open at once, and of this side to the peer; at least 64 each. Default 1,024; public 128. A
+    /// call that would open one more fails with `ResourceExhausted`, and so does one whose result would. More of the peer
     /// break the protocol. Those that are over count until they are read, by what they take: where that is as much as so many
     /// windows, with an item of 16 KiB each, what would open one more fails as well.
     pub streams_max: usize,
@@ -75,6 +75,10 @@ pub struct Limits {
     /// What all streams' windows may grow by together, with items longer than their windows. Default 64 MiB; public 16 MiB.
     /// While it is reached, windows do not grow and such items wait. Windows leave `payload_bytes_max` of it to items.
     pub stream_buffer_bytes_max: usize,
+    /// How long items of a stream of this side may wait for a reader that takes none. Default for ever; public 60 s, and half as
+    /// long again at most. Then the stream ends with `ResourceExhausted`. A stream whose producer has nothing to say waits as
+    /// long as it likes.
+    pub stream_stall: Duration,
     /// Calls of a method with `#[rpc(batch = "…")]` that one call of its batch method answers. Default 1,000. More calls
     /// that are ready are answered by further calls of it; zero counts as one.
     pub batch_max: usize,
@@ -110,7 +114,8 @@ pub struct Limits {
     pub message_bytes_max: usize,
     /// WebSocket frames one message may be split into. Default 1,024; zero is refused. More closes the socket.
     pub message_frames_max: usize,
-    /// How long a message that has begun may take to arrive. Default 30 s; zero is refused.
+    /// How long a message that has begun may take to arrive, and how long payloads in chunks may be under way without any of
+    /// them completed and less than 16 KiB come. Default 30 s; zero is refused. The session ends then.
     pub message_timeout: Duration,
     /// Pings, pongs and closes a peer may send: a burst of this many, refilled by half as many each second. Default
     /// 200; public 20; less than 4 is refused. More closes the socket with code 4429.
@@ -154,6 +159,7 @@ impl Default for Limits {
             stream_window_bytes: 64 << 10,
             stream_window_bytes_max: 8 << 20,
             stream_buffer_bytes_max: 64 << 20,
+            stream_stall: Duration::MAX,
             batch_max: 1_000,
             map_calls_max: 10_000,
             map_depth_max: 4,
@@ -198,6 +204,7 @@ impl Limits {
             streams_max: 128,
             stream_window_bytes_max: 1 << 20,
             stream_buffer_bytes_max: 16 << 20,
+            stream_stall: Duration::from_secs(60),
             map_calls_max: 1_000,
             map_concurrency: 4,
             control_frames_burst: 20,
@@ -268,6 +275,7 @@ impl Limits {
             stream_window_bytes: bytes(self.stream_window_bytes),
             stream_window_bytes_max: bytes(self.stream_window_bytes_max),
             stream_buffer_bytes_max: bytes(self.stream_buffer_bytes_max),
+            stream_stall: time(self.stream_stall),
             batch_max: count(self.batch_max),
             map_calls_max: count(self.map_calls_max),
             map_depth_max: self.map_depth_max.min(64),

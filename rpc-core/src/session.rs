@@ -397,7 +397,6 @@ pub struct SessionStats {
 
 pub(crate) struct Session<W> {
     limits: Arc<Limits>,
-    account: Account,
     work: Work,
     handshake: Handshake,
     own_methods: OwnMethods,
@@ -417,6 +416,8 @@ pub(crate) struct Session<W> {
     close_until: Option<Time>,
     /// That close does not wait for open streams.
     cuts_streams: bool,
+    /// The peer has stopped in the middle of a payload.
+    payload_stalled: bool,
 }
 
 /// ```text
@@ -463,9 +464,9 @@ impl<W: Waiter> Session<W> {
             answers: Answers::new(
                 Arc::clone(&limits),
                 PeerMethods::new(services, limits.methods_max),
+                Account::new(limits.session_bytes_max, budget),
                 work.clone(),
             ),
-            account: Account::new(limits.session_bytes_max, budget),
             work,
             arguments: Assembly::default(),
             results: Assembly::default(),
@@ -477,6 +478,7 @@ impl<W: Waiter> Session<W> {
             goodbye: None,
             close_until: None,
             cuts_streams: false,
+            payload_stalled: false,
             limits,
         }
     }
@@ -560,7 +562,8 @@ impl<W: Waiter> Session<W> {
         // A result that comes after its call's deadline is too late, whenever the timer fires.
         self.calls.expire_deadlines(now, &mut self.outgoing);
         self.work.earn(now, message.len());
-        self.settle();
+        self.settle(message.len());
+        self.answers.leave_messages();
         self.reading = Some(FrameReader::new(message));
         self.read_on(now)
     }
@@ -618,34 +621,26 @@ impl<W: Waiter> Session<W> {
 
     // ---- what it is charged ----
 
-    /// Everything that is kept for the peer, as far as it is counted.
-    fn charged(&self) -> usize {
-        self.answers.bytes()
-            + self.arguments.bytes_announced()
+    /// Holds what is kept for the peer, and a message that comes, against what may be.
+    fn settle(&mut self, message: usize) {
+        let beside = self.arguments.bytes_announced()
             + self.results.bytes_announced()
             + self.outgoing.all_bytes()
-            + self.outgoing.streams.arrived_bytes()
-    }
-
-    /// Holds what is kept against what may be.
-    pub(crate) fn settle(&mut self) {
-        let charged = self.charged();
-        self.answers.elsewhere().beside(charged.saturating_sub(self.answers.elsewhere().bytes()));
-        let short_of = self.account.settle(charged).err();
-        self.answers.short_of(short_of);
+            + self.outgoing.streams.arrived_bytes();
+        let short_of = self.answers.settle_memory(beside, message);
         self.outgoing.streams.short_of(short_of);
     }
 
-    /// The same, if anything has to be given back.
+    /// The same at the end of a turn, if anything has to be given back.
     pub(crate) fn settle_rest(&mut self) {
-        if self.account.has_taken() {
-            self.settle();
+        if self.answers.has_taken() {
+            self.settle(0);
         }
     }
 
     /// What a value may take that is decoded now.
     pub(crate) fn memory_left(&self) -> usize {
-        self.account.left(self.charged())
+        self.answers.memory_left()
     }
 
     /// A handler that was given so much goes on by itself, and is expected to return so much.
@@ -688,7 +683,7 @@ impl<W: Waiter> Session<W> {
             }
             Frame::Return(answer) => {
                 self.saw_call(now, &answer.objects);
-                self.handle_return(answer)
+                self.handle_return(now, answer)
             }
             Frame::Cancel(id) => self.answers.cancel(id, &mut self.outgoing),
             Frame::Release(ids) => ids.into_iter().try_for_each(|id| self.answers.release(id)),
@@ -753,10 +748,9 @@ impl<W: Waiter> Session<W> {
         let objects = self.read_objects(std::mem::take(&mut call.objects))?;
         let addressed = self.address(&call.target, method);
         // A payload in chunks is longer than the message that announces it.
-        let announces = matches!(payload, Payload::Chunked { .. });
-        let short_of = match announces {
-            true => self.account.cover(self.charged().saturating_add(length)).err(),
-            false => None,
+        let short_of = match payload {
+            Payload::Chunked { .. } => self.answers.lacks(length),
+            Payload::Inline(_) => None,
         };
         self.answers.announce(
             now,
@@ -776,7 +770,7 @@ impl<W: Waiter> Session<W> {
             }
             // A refused call's chunks still arrive; they are counted off and dropped.
             Payload::Chunked { total } => {
-                self.arguments.expect(id, total, self.answers.is_waiting_for_arguments(id))
+                self.arguments.expect(now, id, total, self.answers.is_waiting_for_arguments(id))
             }
         }
     }
@@ -812,7 +806,7 @@ impl<W: Waiter> Session<W> {
     fn address(&self, target: &Target, method: Method) -> Result<(AnswerTarget, Method), Failure> {
         let known = match method {
             Method::Known(known) => known,
-            Method::Refused(failure) => return Err(failure),
+            Method::Refused(refused) => return Err(refused.failure()),
             method @ (Method::Get | Method::Map) if *target == Target::Root => {
                 return Ok((AnswerTarget::Root, method));
             }
@@ -861,7 +855,7 @@ impl<W: Waiter> Session<W> {
         Ok(failure.map_or_else(|| Ok(object::capabilities(list)), Err))
     }
 
-    fn handle_return(&mut self, answer: Return) -> Result<(), Violation> {
+    fn handle_return(&mut self, now: Time, answer: Return) -> Result<(), Violation> {
         let Return { id, objects, status } = answer;
         let payload_max = self.limits.payload_bytes_max;
         let capabilities = self.read_returned_objects(&objects)?;
@@ -885,15 +879,15 @@ impl<W: Waiter> Session<W> {
             }
             Status::Value(Payload::Chunked { total }) => {
                 self.calls.expect_chunks(id, Assembled::Value(capabilities))?;
-                return self.results.expect(id, total, true);
+                return self.results.expect(now, id, total, true);
             }
             Status::Error(Payload::Chunked { total }) => {
                 self.calls.expect_chunks(id, Assembled::Error(capabilities))?;
-                return self.results.expect(id, total, true);
+                return self.results.expect(now, id, total, true);
             }
             Status::Element(Payload::Chunked { total }) => {
                 self.calls.expect_chunks(id, Assembled::Element)?;
-                return self.results.expect(id, total, true);
+                return self.results.expect(now, id, total, true);
             }
             Status::Upstream { origin, missed } => {
                 self.calls.upstream(id, origin, missed, &mut self.outgoing)?;
@@ -954,6 +948,9 @@ impl<W: Waiter> Session<W> {
             self.answers.timeout(),
             self.outgoing.objects.timeout(),
             self.spares.timeout(),
+            self.arguments.timeout(self.limits.message_timeout),
+            self.results.timeout(self.limits.message_timeout),
+            self.outgoing.streams.timeout(),
             closing,
         ]
         .into_iter()
@@ -966,10 +963,19 @@ impl<W: Waiter> Session<W> {
         self.calls.expire(now, &mut self.outgoing);
         self.answers.expire(now, &mut self.outgoing);
         self.spares.expire(now);
+        self.outgoing.streams.expire(now);
+        let patience = self.limits.message_timeout;
+        self.payload_stalled |=
+            self.arguments.is_stalled(now, patience) || self.results.is_stalled(now, patience);
         // Releases that are due are queued though the socket may have no room: what stays due makes the driver spin.
         if self.outgoing.objects.timeout().is_some_and(|due| due <= now) {
             self.outgoing.push_object_releases(now);
         }
+    }
+
+    /// Whether the peer has stopped in the middle of a payload.
+    pub(crate) fn payload_stalled(&self) -> bool {
+        self.payload_stalled
     }
 
     /// Whether the peer has not said hello in time.
@@ -1024,6 +1030,7 @@ impl<W: Waiter> Session<W> {
             self.outgoing.push(&Frame::Goodbye { code: crate::close_codes::NORMAL, reason: String::new() });
         }
         let message = self.outgoing.pop_message(allowance.large);
+        self.outgoing.streams.watch_stalls(now);
         self.work.took(message.as_ref().map_or(0, Message::len));
         for call in self.outgoing.take_arguments_sent() {
             self.calls.arguments_sent(call, &mut self.outgoing);

@@ -9,7 +9,7 @@ use std::{
 };
 
 use rpc_core::{
-    CloseReason, Limits, LimitsError, Peer, Principal, Service, Services, SessionHandle,
+    CloseReason, Limits, LimitsError, MemoryBudget, Peer, Principal, Service, Services, SessionHandle,
     driver::{self, SessionConfig, Side},
     websocket::{HandshakeError, HandshakeRequest, Rejection, Socket},
 };
@@ -26,6 +26,9 @@ use crate::tls::TlsAcceptor;
 type MakeService = dyn Fn(&Peer) -> Arc<dyn Service> + Send + Sync;
 type Authenticate = dyn Fn(&Peer) -> Result<Principal, Rejection> + Send + Sync;
 
+/// What all sessions of a server may keep where nothing else is said.
+const MEMORY_BYTES: usize = 1 << 30;
+
 /// Says what a [`Server`] offers and how it treats its peers. Made by [`Server::builder`].
 #[must_use = "a builder does nothing until it is bound or built"]
 pub struct ServerBuilder {
@@ -33,6 +36,7 @@ pub struct ServerBuilder {
     per_connection: Vec<Arc<MakeService>>,
     authenticate: Option<Arc<Authenticate>>,
     limits: Limits,
+    memory: MemoryBudget,
     listen: ListenOptions,
     origins: Vec<String>,
     #[cfg(feature = "tls")]
@@ -46,6 +50,7 @@ impl Default for ServerBuilder {
             per_connection: Vec::new(),
             authenticate: None,
             limits: Limits::default(),
+            memory: MemoryBudget::new(MEMORY_BYTES),
             listen: ListenOptions::default(),
             origins: Vec::new(),
             #[cfg(feature = "tls")]
@@ -90,6 +95,13 @@ impl ServerBuilder {
     /// The bounds of each session. Default [`Limits::default`]; on the open internet use [`Limits::public`].
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// What all sessions of the server may keep together for their peers. Default 1 GiB. Servers that share a budget share its
+    /// bytes; who keeps a clone can watch [`MemoryBudget::used`].
+    pub fn memory_budget(mut self, budget: MemoryBudget) -> Self {
+        self.memory = budget;
         self
     }
 
@@ -416,7 +428,7 @@ async fn open<IO>(shared: &Shared, io: IO, address: Option<SocketAddr>) -> Resul
 where
     IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let ServerBuilder { limits, origins, authenticate, .. } = &shared.builder;
+    let ServerBuilder { limits, memory, origins, authenticate, .. } = &shared.builder;
     let mut peer = Peer::default();
     let decide = |request: &HandshakeRequest| {
         peer = peer_of(request, address);
@@ -430,7 +442,7 @@ where
     for make in &shared.builder.per_connection {
         services.offer(make(&peer));
     }
-    let config = SessionConfig { services, peer, limits: limits.clone() };
+    let config = SessionConfig { services, peer, limits: limits.clone(), memory: memory.clone() };
     let (handle, session) = driver::start(socket, Side::Server, config);
     Ok(Opened { handle, session: Box::pin(session) })
 }

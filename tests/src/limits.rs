@@ -24,7 +24,7 @@ trait Office {
     /// The number, or why there is none, in words.
     async fn count(&self, desk: DeskClient) -> String;
     async fn numbers(&self, count: u64) -> Streaming<u64>;
-    async fn sum(&self, numbers: Streaming<u64>) -> u64;
+    async fn sum(&self, numbers: Streaming<u64>) -> Result<u64, String>;
     async fn note(&self, #[rpc(context)] context: rpc_core::Context) -> String;
     #[rpc(oneway)]
     async fn ring(&self);
@@ -71,8 +71,12 @@ impl Office for Here {
     async fn numbers(&self, count: u64) -> Streaming<u64> {
         Streaming::from_iter(0..count)
     }
-    async fn sum(&self, numbers: Streaming<u64>) -> u64 {
-        numbers.filter_map(async |number| number.ok()).fold(0, async |sum, number| sum + number).await
+    async fn sum(&self, mut numbers: Streaming<u64>) -> Result<u64, String> {
+        let mut sum = 0;
+        while let Some(number) = numbers.next().await {
+            sum += number.map_err(|error| format!("{error:?}"))?;
+        }
+        Ok(sum)
     }
     async fn note(&self, context: rpc_core::Context) -> String {
         context.metadata("note").unwrap_or_default().into()
@@ -136,6 +140,7 @@ macro_rules! fields {
 fn fields(limits: &mut Limits) -> Vec<(&'static str, &mut dyn Limit)> {
     fields!(limits =>
         calls_max, payload_bytes_max, pending_bytes_max, held_answers_max, held_bytes_max, outgoing_bytes_max,
+        session_bytes_max, work_per_second, stream_stall,
         chain_depth_max, exports_max, imports_max, streams_max, stream_window_bytes, stream_window_bytes_max,
         stream_buffer_bytes_max, batch_max, map_calls_max, map_depth_max, map_steps_max, map_concurrency,
         methods_max, metadata_bytes_max, decode_depth_max, decode_budget_factor, decode_zero_sized_max,

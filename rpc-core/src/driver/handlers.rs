@@ -169,9 +169,11 @@ impl<T> Driver<T> {
     fn incoming(&self, begin: Begin, length: usize) -> (u32, Incoming) {
         let Begin { service, method, descriptor, arguments, want, deadline, metadata, .. } = begin;
         let mut budget = self.link.budget;
+        if length >= codec::COUNTED_BYTES_MIN {
+            codec::forget_decoded();
+        }
         if length > SMALL_BYTES {
             budget.memory_max = self.session.memory_left();
-            codec::forget_decoded();
         }
         let scope = Arc::clone(&self.scope);
         let incoming =
@@ -211,12 +213,7 @@ impl<T> Driver<T> {
     }
 
     /// Gives a handler a task of its own.
-    pub(super) fn spawn(
-        &mut self,
-        task: HandlerTask,
-        cancelled: Option<Arc<CancelSignal>>,
-        given: usize,
-    ) {
+    pub(super) fn spawn(&mut self, task: HandlerTask, cancelled: Option<Arc<CancelSignal>>, given: usize) {
         let (answer, descriptor) = (task.report.answer, task.method);
         let abort = spawn(task, descriptor).abort_handle();
         // A batch ends itself when all its calls are cancelled; until then each has a share in it.
@@ -267,11 +264,12 @@ where
     tokio::task::spawn_blocking(move || runtime.block_on(task))
 }
 
-/// What a call's arguments take that was just decoded, as far as it can be seen. Of short ones it is not looked at.
+/// What a call's arguments take that was just decoded, as far as it can be seen. Of the shortest it is not looked at: they
+/// count as if they took what they may, up to 1,024 times their length.
 fn given(length: usize, budget: DecodeBudget) -> usize {
-    match length {
-        0..=SMALL_BYTES => length.saturating_mul(budget.factor),
-        length => length.saturating_add(codec::forget_decoded()),
+    match length < codec::COUNTED_BYTES_MIN {
+        true => length.saturating_mul(budget.factor.min(1_024)),
+        false => length.saturating_add(codec::forget_decoded()),
     }
 }
 

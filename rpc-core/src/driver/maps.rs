@@ -19,6 +19,7 @@ use std::{
 
 use tokio::task::yield_now;
 
+pub(super) use self::permits::Permits;
 use self::window::{Collected, ElementRun, Window};
 use super::{
     Driver,
@@ -41,13 +42,14 @@ use crate::{
         work::{self, Work},
     },
     small_bytes::SmallBytes,
-    time::Time,
+    time::{self, Time},
     wire::{
         Failure, Want,
         program::{ElementCause, ElementFailure},
     },
 };
 
+mod permits;
 mod streamed;
 mod tasks;
 mod window;
@@ -74,6 +76,7 @@ impl<T> Driver<T> {
             calls_left: Arc::clone(&calls_left),
             elsewhere: self.elsewhere.clone(),
             work: self.work.clone(),
+            permits: self.map_permits.clone(),
             bytes_max: self.limits.held_bytes_max,
             payload_bytes_max: begin.payload_bytes_max.min(self.limits.payload_bytes_max),
             since_yield: AtomicU64::new(0),
@@ -82,9 +85,10 @@ impl<T> Driver<T> {
         };
         let (plan, want) = (begin.plan, begin.want);
         let future: RunningHandler = if plan.over == Over::Stream {
-            // Its items outlive the call, and with it the deadline and the permit.
+            // Its items outlive the call, and with it the deadline and the permit: each has as long as the call had.
+            let item_time = deadline.map_or(self.limits.deadline_max, |deadline| time::now().until(deadline));
             let run = Arc::new(MapRun { deadline: None, report: EndReport::of_nobody(&self.link), ..run });
-            let outcome = run.streamed(Arc::new(plan), &begin.source, begin.captures);
+            let outcome = run.streamed(Arc::new(plan), &begin.source, begin.captures, item_time);
             Box::pin(std::future::ready(outcome))
         } else {
             Box::pin(async move { run.outcome(&plan, begin.source, begin.captures, want).await })
@@ -126,6 +130,7 @@ struct MapRun {
     calls_left: Arc<AtomicU64>,
     elsewhere: Elsewhere,
     work: Work,
+    permits: Permits,
     bytes_max: usize,
     payload_bytes_max: usize,
     /// The objects that came with the map.

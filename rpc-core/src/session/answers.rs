@@ -22,10 +22,10 @@ use rustc_hash::FxHashMap;
 use self::admission::CallHead;
 use super::{
     Arguments, Begin, BeginMap, BeginTarget, Resolved,
-    account::{Charge, Elsewhere},
+    account::{Account, Charge, Elsewhere},
     calls::{DEADLINES_KEPT, pass_settled},
     exhausted,
-    methods::{KnownMethod, Method, PeerMethods},
+    methods::{KnownMethod, Method, PeerMethods, Refused},
     outgoing::Outgoing,
     plan::Plan,
     work::{self, Work},
@@ -53,6 +53,9 @@ mod admission;
 /// Places of calls that wait to start which are kept for the next ones.
 const STEPS_KEPT: usize = 256;
 
+/// Results that are shorter are held against the session's memory with the next message, longer ones at once.
+const SETTLED_BYTES: usize = 16 << 10;
+
 pub(crate) struct Answers {
     limits: Arc<Limits>,
     methods: PeerMethods,
@@ -75,6 +78,9 @@ pub(crate) struct Answers {
     running_bytes: usize,
     /// What they are expected to return.
     expected_bytes: usize,
+    account: Account,
+    /// What else the session is charged, when it last looked.
+    beside: usize,
     /// The limit that leaves no memory for more calls.
     short_of: Option<&'static str>,
     work: Work,
@@ -99,12 +105,25 @@ pub(crate) enum NextStep {
 }
 
 enum HandlerStep {
-    /// A call that may start since then.
-    Begin(CallId, Time),
+    /// A call that may start.
+    Begin(CallId, Waits),
     /// A plain one, which lies here until it does.
-    BeginPlain(Begin, Time),
+    BeginPlain(Begin, Waits),
     /// Of a handler that runs; before all calls that wait.
     Cancel(CallId),
+}
+
+/// How a call waits that may start.
+struct Waits {
+    since: Time,
+    /// Its arguments keep no more than their own bytes.
+    has_left_message: bool,
+}
+
+impl Waits {
+    fn new(since: Time) -> Self {
+        Self { since, has_left_message: false }
+    }
 }
 
 /// A call that arrives, except for its payload.
@@ -281,7 +300,7 @@ enum NoValue {
 }
 
 impl Answers {
-    pub(crate) fn new(limits: Arc<Limits>, methods: PeerMethods, work: Work) -> Self {
+    pub(crate) fn new(limits: Arc<Limits>, methods: PeerMethods, account: Account, work: Work) -> Self {
         Self {
             limits,
             methods,
@@ -296,6 +315,8 @@ impl Answers {
             pending_bytes: 0,
             running_bytes: 0,
             expected_bytes: 0,
+            account,
+            beside: 0,
             short_of: None,
             work,
             held_up: false,
@@ -350,7 +371,8 @@ impl Answers {
                 Err(_) => return false,
             },
         };
-        let head = CallHead { length: payload.len(), beside: 0, metadata: 0, keeps: false, pending_elsewhere };
+        let head =
+            CallHead { length: payload.len(), beside: 0, metadata: 0, keeps: false, pending_elsewhere };
         let is_plain = call.id > self.last
             && !known.ordered
             && known.descriptor.attributes.batch.is_none()
@@ -379,14 +401,15 @@ impl Answers {
             metadata: Vec::new(),
         };
         self.sweep_steps();
-        self.steps.push_back(HandlerStep::BeginPlain(begin, now));
+        self.steps.push_back(HandlerStep::BeginPlain(begin, Waits::new(now)));
         true
     }
 
     /// Moves a plain call to where anything may become of it.
     fn promote(&mut self, id: CallId) {
         let Some(PlainAnswer { method, deadline, running }) = self.plain.remove(&id) else { return };
-        let method = self.methods.resolve(method).unwrap_or(Method::Refused(Failure::UnknownMethod));
+        let method =
+            self.methods.resolve(method).unwrap_or(Method::Refused(Refused::As(Failure::UnknownMethod)));
         let mut answer = Answer::new(method, AnswerTarget::Root, Want { value: true, keep: false });
         answer.deadline = deadline;
         answer.running = running;
@@ -442,8 +465,8 @@ impl Answers {
         self.last = id;
         let refusal = self.refusal(&arriving, outgoing)?;
         let Arriving { call, addressed, objects, .. } = arriving;
-        let (target, method) =
-            addressed.unwrap_or_else(|failure| (AnswerTarget::Root, Method::Refused(failure)));
+        let (target, method) = addressed
+            .unwrap_or_else(|_| (AnswerTarget::Root, Method::Refused(Refused::As(Failure::UnknownMethod))));
         let deadline = call.deadline_us.map(|us| self.deadline_in(now, us));
         let objects = objects.unwrap_or_default();
         self.unfinished += 1;
@@ -859,7 +882,7 @@ impl Answers {
                         let layout = plan.returns.clone();
                         answer.returns = Some(KeptLayout { layout, _charge: charge });
                         answer.plan = Some(Box::new(plan));
-                        self.steps.push_back(HandlerStep::Begin(id, self.now));
+                        self.steps.push_back(HandlerStep::Begin(id, Waits::new(self.now)));
                     }
                     Err(failure) => self.fail(id, NoValue::Failed(failure), outgoing),
                 }
@@ -873,7 +896,7 @@ impl Answers {
                 if ordered {
                     self.start_in_order(service);
                 } else {
-                    self.steps.push_back(HandlerStep::Begin(id, self.now));
+                    self.steps.push_back(HandlerStep::Begin(id, Waits::new(self.now)));
                 }
             }
             Method::Refused(_) => {}
@@ -886,7 +909,7 @@ impl Answers {
         while let Some(id) = queue.front() {
             match self.table.get(id).map(|answer| &answer.stage) {
                 Some(Stage::Arguments | Stage::Waiting(_)) => break,
-                Some(Stage::Ready(_)) => self.steps.push_back(HandlerStep::Begin(*id, self.now)),
+                Some(Stage::Ready(_)) => self.steps.push_back(HandlerStep::Begin(*id, Waits::new(self.now))),
                 Some(Stage::Running | Stage::Held(_) | Stage::Failed { .. }) | None => {}
             }
             queue.pop_front();
@@ -931,32 +954,70 @@ impl Answers {
             let Some(step) = self.steps.pop_front() else { return None };
             let id = match step {
                 HandlerStep::Cancel(id) => return Some(NextStep::Cancel(id)),
-                HandlerStep::BeginPlain(begin, since) => {
+                HandlerStep::BeginPlain(begin, waits) => {
                     self.pending_bytes -= begin.arguments.bytes();
                     // It may have been cancelled.
                     let Some(plain) = self.plain.get_mut(&begin.answer) else { continue };
-                    if is_too_late(since, begin.deadline, now) {
+                    let expected = begin.descriptor.expected_bytes();
+                    let is_too_late = is_too_late(waits.since, begin.deadline, now);
+                    if !is_too_late && expected == 0 {
+                        plain.running = true;
+                        return Some(NextStep::Begin(begin));
+                    }
+                    self.promote(begin.answer);
+                    if is_too_late {
                         self.give_up(begin.answer, outgoing);
                         continue;
                     }
-                    plain.running = true;
+                    if let Some(limit) = self.lacks(expected) {
+                        self.fail(begin.answer, NoValue::Failed(exhausted(limit)), outgoing);
+                        continue;
+                    }
+                    if let Some(answer) = self.table.get_mut(&begin.answer) {
+                        answer.running = true;
+                        answer.stage = Stage::Running;
+                    }
                     return Some(NextStep::Begin(begin));
                 }
-                HandlerStep::Begin(id, since) => {
+                HandlerStep::Begin(id, waits) => {
                     let deadline = self.answer(id).and_then(|answer| answer.deadline);
-                    if is_too_late(since, deadline, now) {
+                    if is_too_late(waits.since, deadline, now) {
                         self.give_up(id, outgoing);
                         continue;
                     }
                     id
                 }
             };
+            if let Some(limit) = self.has_no_memory_for(id) {
+                self.fail(id, NoValue::Failed(exhausted(limit)), outgoing);
+                continue;
+            }
             if let Some(map) = self.begin_map(id) {
                 return Some(NextStep::Map(Box::new(map)));
             }
             if let Some(begin) = self.begin(id) {
                 return Some(NextStep::Begin(begin));
             }
+        }
+    }
+
+    /// Calls that wait to start let go of the message that they came in, which may be much longer than they are.
+    pub(crate) fn leave_messages(&mut self) {
+        let Self { steps, table, .. } = self;
+        for step in steps.iter_mut().rev() {
+            let (arguments, waits) = match step {
+                HandlerStep::BeginPlain(begin, waits) => (Some(&mut begin.arguments), waits),
+                HandlerStep::Begin(id, waits) => match table.get_mut(id).map(|answer| &mut answer.stage) {
+                    Some(Stage::Ready(arguments)) => (Some(arguments), waits),
+                    _ => (None, waits),
+                },
+                HandlerStep::Cancel(_) => continue,
+            };
+            // Those before it have, too.
+            if std::mem::replace(&mut waits.has_left_message, true) {
+                break;
+            }
+            arguments.into_iter().for_each(Arguments::leave_message);
         }
     }
 
@@ -973,6 +1034,20 @@ impl Answers {
             },
         };
         waits == 0 || waits.saturating_add(expected) <= self.limits.outgoing_bytes_max
+    }
+
+    /// The limit that has no room for what a call will keep or return, as far as that is known.
+    fn has_no_memory_for(&mut self, id: CallId) -> Option<&'static str> {
+        let answer = self.answer(id)?;
+        let expected = match &answer.method {
+            Method::Known(known) => known.descriptor.expected_bytes(),
+            _ => 0,
+        };
+        if expected == 0 && !answer.want.keep {
+            return None;
+        }
+        // It is sent, and kept.
+        self.lacks(if answer.want.keep { 2 * expected } else { expected })
     }
 
     /// Whether calls that had to wait for room may start.
@@ -992,9 +1067,28 @@ impl Answers {
         self.expected_bytes -= expected;
     }
 
-    /// Which limit leaves no memory for more calls.
-    pub(crate) fn short_of(&mut self, limit: Option<&'static str>) {
-        self.short_of = limit;
+    /// Holds what is kept for the peer's calls, `beside` so much, and `more` that comes, against what may be. Gives the limit
+    /// that leaves no memory for more.
+    pub(crate) fn settle_memory(&mut self, beside: usize, more: usize) -> Option<&'static str> {
+        self.beside = beside;
+        self.elsewhere.beside(beside + self.pending_bytes + self.running_bytes + self.held_bytes);
+        self.short_of = self.account.settle(beside + self.bytes() + more).err();
+        self.short_of
+    }
+
+    /// The limit that has no room for so much more, if any.
+    pub(crate) fn lacks(&mut self, more: usize) -> Option<&'static str> {
+        self.account.cover((self.beside + self.bytes()).saturating_add(more)).err()
+    }
+
+    /// What a value may take that is decoded now.
+    pub(crate) fn memory_left(&self) -> usize {
+        self.account.left(self.beside + self.bytes())
+    }
+
+    /// Whether anything of the shared budget may have to be given back.
+    pub(crate) fn has_taken(&self) -> bool {
+        self.account.has_taken()
     }
 
     /// What maps charge that run by themselves.
@@ -1020,7 +1114,7 @@ impl Answers {
         while alike.len() < many
             && let Some(step) = self.steps.pop_front()
         {
-            let HandlerStep::Begin(id, since) = step else {
+            let HandlerStep::Begin(id, Waits { since, .. }) = step else {
                 passed.push(step);
                 continue;
             };
@@ -1141,7 +1235,9 @@ impl Answers {
             return;
         }
         let too_large = |bytes: &SmallBytes| bytes.len() > self.caller_payload_bytes_max;
-        if let (Outcome::Value { payload: Some(payload), .. }, Method::Known(known)) = (&outcome, &answer.method) {
+        if let (Outcome::Value { payload: Some(payload), .. }, Method::Known(known)) =
+            (&outcome, &answer.method)
+        {
             if payload.len() > known.descriptor.expected_bytes() {
                 known.descriptor.returned(payload.len());
             }
@@ -1186,14 +1282,15 @@ impl Answers {
             return self.fail(id, NoValue::Failed(exhausted("payload_bytes_max")), outgoing);
         }
         if let Some(held) = &held
-            && self.held_bytes + self.elsewhere.bytes() + held.size() > self.limits.held_bytes_max
+            && let Some(limit) = self.has_no_room_to_hold(held.size())
         {
-            return self.fail(id, NoValue::Failed(exhausted("held_bytes_max")), outgoing);
+            return self.fail(id, NoValue::Failed(exhausted(limit)), outgoing);
         }
         let has_streams = objects.iter().any(|object| matches!(object, Capability::Stream(_)));
         if let (Some(held), true) = (&held, has_streams) {
             // Calls that were built on it get its streams, not a caller who may never ask for them.
-            let uses = std::mem::take(&mut answer.uses);
+            let answer = self.table.get_mut(&id);
+            let uses = answer.map(|answer| std::mem::take(&mut answer.uses)).unwrap_or_default();
             self.resolve_uses(id, held, uses, outgoing);
         }
         let passed = match &sent {
@@ -1219,6 +1316,14 @@ impl Answers {
             self.hold(id, held);
         }
         self.settle(id);
+    }
+
+    /// The limit that has no room for so much more that is kept.
+    fn has_no_room_to_hold(&mut self, bytes: usize) -> Option<&'static str> {
+        if self.held_bytes().saturating_add(bytes) > self.limits.held_bytes_max {
+            return Some("held_bytes_max");
+        }
+        if bytes < SETTLED_BYTES { None } else { self.lacks(bytes) }
     }
 
     fn hold(&mut self, id: CallId, held: Box<Held>) {

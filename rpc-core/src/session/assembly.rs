@@ -1,5 +1,7 @@
 //! Large payloads on their way in, chunk by chunk.
 
+use std::time::Duration;
+
 use crate::{
     error::Violation, id_map::IdMap, small_bytes::SmallBytes, spares::Spares, time::Time, wire::CallId,
 };
@@ -8,7 +10,13 @@ use crate::{
 pub(crate) struct Assembly {
     partial: IdMap<CallId, Partial>,
     announced: usize,
+    /// Since when payloads are watched that are under way, and what has come of them since.
+    since: Time,
+    arrived: usize,
 }
+
+/// Payloads of which less comes in their time are given up.
+const PROGRESS_BYTES: usize = 16 << 10;
 
 struct Partial {
     total: usize,
@@ -28,13 +36,39 @@ impl Assembly {
         self.partial.len()
     }
 
+    /// When enough must have come of those that are under way, if each `patience` something has to.
+    pub(crate) fn timeout(&self, patience: Duration) -> Option<Time> {
+        (!self.partial.is_empty()).then(|| self.since + patience)
+    }
+
+    /// Whether too little has come; else looks from now on.
+    pub(crate) fn is_stalled(&mut self, now: Time, patience: Duration) -> bool {
+        if self.timeout(patience).is_none_or(|due| due > now) {
+            return false;
+        }
+        if self.arrived < PROGRESS_BYTES {
+            return true;
+        }
+        (self.since, self.arrived) = (now, 0);
+        false
+    }
+
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.partial.is_empty() && self.announced == 0
     }
 
     /// Chunks for `id` will follow.
-    pub(crate) fn expect(&mut self, id: CallId, total: usize, keep: bool) -> Result<(), Violation> {
+    pub(crate) fn expect(
+        &mut self,
+        now: Time,
+        id: CallId,
+        total: usize,
+        keep: bool,
+    ) -> Result<(), Violation> {
+        if self.partial.is_empty() {
+            (self.since, self.arrived) = (now, 0);
+        }
         if total == 0 || self.partial.contains_key(&id) {
             return Err(Violation::UnexpectedChunk(id.0));
         }
@@ -59,6 +93,7 @@ impl Assembly {
             return Err(Violation::UnexpectedChunk(id.0));
         }
         partial.received += bytes.len();
+        self.arrived += bytes.len();
         if let Some(kept) = &mut partial.bytes {
             spares.append(now, kept, bytes, partial.total);
         }
@@ -66,6 +101,7 @@ impl Assembly {
             return Ok(None);
         }
         let Some(partial) = self.partial.remove(&id) else { return Ok(None) };
+        self.arrived = PROGRESS_BYTES;
         if partial.bytes.is_some() {
             self.announced -= partial.total;
         }

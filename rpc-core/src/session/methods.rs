@@ -16,16 +16,14 @@ pub(crate) fn not_callable(method: &MethodDescriptor) -> Option<Failure> {
 }
 
 /// How a call of a method is refused, if the two sides' versions of it do not fit.
-fn refusal(compatibility: Compatibility, ours: Option<&MethodDescriptor>) -> Option<Failure> {
+fn refusal(compatibility: Compatibility, ours: Option<&'static MethodDescriptor>) -> Option<Refused> {
+    let unfit = |is_callable| ours.map(|ours| Refused::Unfit(Unfit { ours, is_callable }));
     match compatibility {
         Compatibility::Works => None,
-        Compatibility::UnknownService => Some(Failure::UnknownService),
-        Compatibility::UnknownMethod => Some(Failure::UnknownMethod),
-        Compatibility::NotCallable => ours.and_then(not_callable),
-        Compatibility::SchemaMismatch => {
-            let theirs = ours.map(MethodDescriptor::layout_text).unwrap_or_default();
-            Some(Failure::SchemaMismatch { theirs })
-        }
+        Compatibility::UnknownService => Some(Refused::As(Failure::UnknownService)),
+        Compatibility::UnknownMethod => Some(Refused::As(Failure::UnknownMethod)),
+        Compatibility::NotCallable => unfit(false),
+        Compatibility::SchemaMismatch => unfit(true),
     }
 }
 
@@ -71,7 +69,42 @@ pub(crate) enum Method {
     /// A method this side has.
     Known(KnownMethod),
     /// One it does not have, or not with this signature.
-    Refused(Failure),
+    Refused(Refused),
+}
+
+/// Why a method cannot be called. Texts are made when somebody calls it: a peer may name one method a thousand times.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Refused {
+    As(Failure),
+    Unfit(Unfit),
+}
+
+/// A method of this side that is not what the peer takes it for, or that nobody can call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unfit {
+    ours: &'static MethodDescriptor,
+    is_callable: bool,
+}
+
+impl PartialEq for Unfit {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.ours, other.ours)
+    }
+}
+
+impl Refused {
+    /// How a call of it fails.
+    pub(crate) fn failure(&self) -> Failure {
+        match self {
+            Self::As(failure) => failure.clone(),
+            Self::Unfit(Unfit { ours, is_callable: true }) => {
+                Failure::SchemaMismatch { theirs: ours.layout_text() }
+            }
+            Self::Unfit(Unfit { ours, is_callable: false }) => {
+                not_callable(ours).unwrap_or(Failure::UnknownMethod)
+            }
+        }
+    }
 }
 
 /// A method that this side has.
@@ -101,7 +134,7 @@ impl KnownMethod {
             MethodVersion { fingerprint: self.descriptor.signature().fingerprint, is_callable: true };
         let compatibility = of_call(called, Offered::Method(descriptor.version()));
         match refusal(compatibility, Some(descriptor)) {
-            Some(failure) => Err(failure),
+            Some(refused) => Err(refused.failure()),
             None => Ok(Self { descriptor_of_service: object, method, descriptor, ..self }),
         }
     }
@@ -160,7 +193,7 @@ impl PeerMethods {
         }
         if self.named.len() >= self.methods_max {
             // The peer does not know how many are taken.
-            self.unknown = Some(Method::Refused(exhausted("methods_max")));
+            self.unknown = Some(Method::Refused(Refused::As(exhausted("methods_max"))));
             return Ok(());
         }
         let method = self.find(&define);
@@ -187,7 +220,7 @@ impl PeerMethods {
                 ordered: service.ordered,
                 descriptor: &service.methods[method],
             }),
-            (failure, _, _) => Method::Refused(failure.unwrap_or(Failure::UnknownMethod)),
+            (refused, _, _) => Method::Refused(refused.unwrap_or(Refused::As(Failure::UnknownMethod))),
         }
     }
 

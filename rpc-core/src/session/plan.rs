@@ -107,7 +107,7 @@ impl Plan {
             Step::Call { target, method, arguments, objects } => {
                 let method = match methods.find_number(method) {
                     Some(Method::Known(known)) => *known,
-                    Some(Method::Refused(failure)) => return Err(refused(number, failure)),
+                    Some(Method::Refused(why)) => return Err(refused(number, &why.failure())),
                     Some(Method::Get | Method::Map) | None => {
                         return Err(invalid(
                             "(program)",

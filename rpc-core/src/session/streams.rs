@@ -70,6 +70,8 @@ pub(crate) struct Streams {
     unreserved: u64,
     /// Streams whose next item is longer than that.
     short_of_buffer: VecDeque<StreamId>,
+    /// When to look next for streams that nobody reads.
+    stall_due: Option<Time>,
     /// When a call or a result came that brought no streams or objects.
     last_call: Option<Time>,
     /// Goes out with the next message.
@@ -109,6 +111,7 @@ impl Streams {
             short_of: None,
             unreserved: limits.stream_buffer_bytes_max as u64,
             short_of_buffer: VecDeque::new(),
+            stall_due: None,
             last_call: None,
             control: Vec::new(),
             events: VecDeque::new(),

@@ -740,11 +740,11 @@ fn a_call_that_has_waited_for_most_of_its_time_does_not_start() {
     wire::put_frame(&mut message, &Frame::Call(raw_call(3, ADD, ONE_AND_TWO)));
     pair.server.session.handle_message(pair.now, message.into()).expect("well formed");
     // Handlers of other calls keep the server busy.
-    let mut begun = |after: u64| match pair.server.session.poll_event(pair.now + Duration::from_millis(after), true)
-    {
-        Some(super::Event::Begin(begin)) => Some(begin.answer.0),
-        _ => None,
-    };
+    let mut begun =
+        |after: u64| match pair.server.session.poll_event(pair.now + Duration::from_millis(after), true) {
+            Some(super::Event::Begin(begin)) => Some(begin.answer.0),
+            _ => None,
+        };
     assert_eq!((begun(75), begun(76), begun(76)), (Some(1), Some(3), None));
     pair.server.poll_message(pair.now);
     let late = failed(2, Failure::DeadlineExceeded);
@@ -766,7 +766,9 @@ fn a_call_that_has_waited_for_most_of_its_time_has_no_place_in_a_batch() {
     }
     pair.server.session.handle_message(pair.now, message.into()).expect("well formed");
     let later = pair.now + Duration::from_millis(76);
-    let Some(super::Event::Begin(first)) = pair.server.session.poll_event(later, true) else { panic!("it begins") };
+    let Some(super::Event::Begin(first)) = pair.server.session.poll_event(later, true) else {
+        panic!("it begins")
+    };
     let alike: Vec<i64> =
         pair.server.session.poll_alike(&first, 10).iter().map(|begin| begin.answer.0).collect();
     assert_eq!((first.answer.0, alike), (1, vec![3]));

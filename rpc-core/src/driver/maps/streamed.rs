@@ -11,9 +11,12 @@ use std::{
     pin::Pin,
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
-use super::{ElementRun, MapRun, Window, unselectable};
+use tokio::time::Sleep;
+
+use super::{ElementRun, MapRun, Window, permits::Permit, unselectable};
 use crate::{
     codec,
     dispatch::Outcome,
@@ -32,6 +35,7 @@ impl MapRun {
         plan: Arc<Plan>,
         source: &Encoded,
         captures: Vec<Encoded>,
+        item_time: Duration,
     ) -> Outcome {
         let reading = match source.only_object() {
             Some(Capability::Stream(slot)) => slot.take(),
@@ -46,6 +50,7 @@ impl MapRun {
             plan,
             captures: captures.into_iter().map(Held::new).collect(),
             next: 0,
+            item_time,
             working: None,
             made: VecDeque::new(),
         };
@@ -69,8 +74,17 @@ struct Mapped {
     captures: Arc<[Held]>,
     /// The number of the next item.
     next: u64,
-    working: Option<Pin<Box<dyn Future<Output = Vec<Made>> + Send>>>,
+    /// How long what becomes of an item may take.
+    item_time: Duration,
+    working: Option<Working>,
     made: VecDeque<Made>,
+}
+
+/// Items that go through the program together.
+struct Working {
+    made: Pin<Box<dyn Future<Output = Vec<Made>> + Send>>,
+    until: Pin<Box<Sleep>>,
+    _permit: Permit,
 }
 
 /// The stream that is mapped over.
@@ -109,13 +123,26 @@ impl Source for Mapped {
                 None => {}
             }
             if let Some(working) = &mut self.working {
-                self.made = ready!(working.as_mut().poll(cx)).into();
+                let Poll::Ready(made) = working.made.as_mut().poll(cx) else {
+                    ready!(working.until.as_mut().poll(cx));
+                    self.working = None;
+                    fill.end(Ending::Failed(Failure::DeadlineExceeded));
+                    continue;
+                };
+                self.made = made.into();
                 self.working = None;
                 continue;
             }
             let window = self.run.window(&self.plan, self.run.concurrency);
-            match ready!(self.items.poll_next(cx, &self.run, window)) {
-                Next::Portion(portion) => self.work(portion),
+            let permit = ready!(self.run.permits.poll_take(cx, window));
+            let next = self.items.poll_next(cx, &self.run, permit.count);
+            let Poll::Ready(next) = next else {
+                // Others may have what it waits without.
+                drop(permit);
+                return Poll::Pending;
+            };
+            match next {
+                Next::Portion(portion) => self.work(portion, permit),
                 Next::Missed(count) => fill.missed(count),
                 // Its type is that of what was mapped over, which the reader of the result does not know.
                 Next::End(Ending::Error(_)) => {
@@ -134,12 +161,14 @@ impl Source for Mapped {
 }
 
 impl Mapped {
-    fn work(&mut self, Portion { source, ranges }: Portion) {
+    fn work(&mut self, Portion { source, ranges }: Portion, mut permit: Permit) {
+        permit.keep(ranges.len());
         let first = self.next;
         self.next += ranges.len() as u64;
         let (run, plan, captures) =
             (Arc::clone(&self.run), Arc::clone(&self.plan), Arc::clone(&self.captures));
-        self.working = Some(Box::pin(async move {
+        let until = Box::pin(tokio::time::sleep(self.item_time));
+        let made = Box::pin(async move {
             run.calls_left.store(run.calls_max, Ordering::Relaxed);
             let count = ranges.len();
             let elements =
@@ -160,7 +189,8 @@ impl Mapped {
             run.work.spend(work);
             run.yield_after(work).await;
             made
-        }));
+        });
+        self.working = Some(Working { made, until, _permit: permit });
     }
 }
 

@@ -7,9 +7,7 @@ use super::{Answers, Arriving, exhausted, invalid_reference, slots_bytes};
 use crate::{
     error::Violation,
     limits::metadata_bytes,
-    session::{
-        calls::RELEASES_MAX, handshake::INITIAL_CALLS, methods::Method, outgoing::Outgoing,
-    },
+    session::{calls::RELEASES_MAX, handshake::INITIAL_CALLS, methods::Method, outgoing::Outgoing},
     wire::Failure,
 };
 

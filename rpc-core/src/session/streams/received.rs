@@ -77,7 +77,7 @@ impl Streams {
         (self.limits.stream_window_bytes as u64).clamp(1, CREDIT_MAX)
     }
 
-    fn streams_max(&self) -> usize {
+    pub(super) fn streams_max(&self) -> usize {
         self.limits.streams_max.max(INITIAL_STREAMS)
     }
 

@@ -10,6 +10,7 @@ use crate::{
     session::{calls::pass_settled, exhausted, outgoing::Outgoing},
     small_bytes::SmallBytes,
     stream::{Ending, Piece, StreamSlot},
+    time::Time,
     wire::{
         self, CHUNK_BYTES, CREDIT_MAX, Failure, Flow, Frame, ITEM_CHUNK_BYTES, StreamEnd, StreamId,
         items_charge,
@@ -35,6 +36,8 @@ pub(super) struct Outlet {
     pub(super) held_back: bool,
     /// Its end is queued.
     pub(super) ended: bool,
+    /// It could not send what it had at the last look, and has got no credit since.
+    pub(super) is_stuck: bool,
 }
 
 pub(super) enum Queued {
@@ -44,14 +47,15 @@ pub(super) enum Queued {
 }
 
 impl Streams {
-    /// Whether so many more can be opened.
+    /// Whether so many more can be opened: as many as the peer takes, and this side would take of it.
     pub(crate) fn has_room_for(&self, count: usize) -> bool {
         let peer_takes = self.peer.map_or(INITIAL_STREAMS, |peer| {
             usize::try_from(peer.streams_max).unwrap_or(usize::MAX).max(INITIAL_STREAMS)
         });
+        let takes = peer_takes.min(self.streams_max());
         // Stopped ones are open for the peer until it reads that they ended, which a call may be written before.
         let ending = self.control.iter().filter(|frame| matches!(frame, Frame::StreamEnd { .. })).count();
-        self.outlets.len().saturating_add(ending).saturating_add(count) <= peer_takes
+        self.outlets.len().saturating_add(ending).saturating_add(count) <= takes
     }
 
     /// What a stream opens with, as soon as the peer has said so.
@@ -81,6 +85,7 @@ impl Streams {
                 in_turns: false,
                 held_back: false,
                 ended: false,
+                is_stuck: false,
             },
         );
         self.events.push_back(StreamEvent::Opened { stream, slot });
@@ -147,6 +152,7 @@ impl Streams {
         outlet.credit = credit
             .filter(|credit| u64::try_from(*credit).is_ok_and(|credit| credit <= CREDIT_MAX) || *credit < 0)
             .ok_or(Violation::CreditOverflow(stream.0))?;
+        outlet.is_stuck = false;
         self.make_room(stream);
         self.take_turn(stream);
         Ok(())
@@ -163,6 +169,42 @@ impl Streams {
             self.events.push_back(StreamEvent::Stopped { stream, reason });
         }
         Ok(())
+    }
+
+    /// Looks from now on for streams that nobody reads, as long as items wait.
+    pub(in crate::session) fn watch_stalls(&mut self, now: Time) {
+        if self.queued > 0 && self.stall_due.is_none() {
+            self.stall_due = Some(now + self.limits.stream_stall / 2);
+        }
+    }
+
+    pub(in crate::session) fn timeout(&self) -> Option<Time> {
+        self.stall_due
+    }
+
+    /// Ends streams whose items nobody has taken for as long as they may wait.
+    pub(in crate::session) fn expire(&mut self, now: Time) {
+        if self.stall_due.is_none_or(|due| due > now) {
+            return;
+        }
+        self.stall_due = None;
+        let mut stalled = Vec::new();
+        for (stream, outlet) in &mut self.outlets {
+            let is_stuck = outlet.queued > 0 && !outlet.can_send();
+            // At the second look in a row.
+            if std::mem::replace(&mut outlet.is_stuck, is_stuck) && is_stuck {
+                stalled.push(*stream);
+            }
+        }
+        stalled.sort_unstable();
+        for stream in stalled {
+            self.forget(stream);
+            let failure = exhausted("stream_stall");
+            let reason = StopReason::Refused { reason: failure.to_string() };
+            self.events.push_back(StreamEvent::Stopped { stream, reason });
+            self.control.push(Frame::StreamEnd { stream, end: StreamEnd::Failed(failure) });
+        }
+        self.watch_stalls(now);
     }
 
     fn forget(&mut self, stream: StreamId) -> bool {
