@@ -94,8 +94,9 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Res
 pub(crate) struct DecodeBudget {
     pub(crate) depth_max: usize,
     pub(crate) factor: usize,
-    /// What it may take however long the payload is.
+    /// What it may take however long the payload is, because of the limit of that name.
     pub(crate) memory_max: usize,
+    pub(crate) memory_limit: &'static str,
     pub(crate) zero_sized_max: usize,
 }
 
@@ -105,6 +106,7 @@ impl From<&Limits> for DecodeBudget {
             depth_max: limits.decode_depth_max,
             factor: limits.decode_budget_factor,
             memory_max: usize::MAX,
+            memory_limit: "",
             zero_sized_max: limits.decode_zero_sized_max,
         }
     }
@@ -156,7 +158,8 @@ pub(crate) fn byte_string(
     range: Range<usize>,
     shared_min: usize,
 ) -> Result<Bytes, DecodeError> {
-    let budget = DecodeBudget { depth_max: 1, factor: 0, memory_max: usize::MAX, zero_sized_max: 0 };
+    let budget =
+        DecodeBudget { depth_max: 1, factor: 0, memory_max: usize::MAX, memory_limit: "", zero_sized_max: 0 };
     let head = &bytes[range.clone()];
     let head_length = match head.first() {
         None => return Err(DecodeError::Truncated),

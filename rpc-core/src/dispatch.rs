@@ -22,7 +22,7 @@ use crate::{
     forward,
     link::Link,
     object::{self, Behaviour, Capability, LocalObject, SHARED_BYTES},
-    session::Arguments,
+    session::{Arguments, exhausted},
     session_handle::SessionHandle,
     small_bytes::SmallBytes,
     time::Time,
@@ -256,17 +256,22 @@ pub struct ArgumentReader<'a> {
 pub struct ArgumentError {
     index: usize,
     reason: String,
+    /// The limit that has no memory left for it.
+    short_of: Option<&'static str>,
 }
 
 impl ArgumentError {
     #[cold]
     fn missing(index: usize) -> Self {
-        Self { index, reason: "it is missing".into() }
+        Self { index, reason: "it is missing".into(), short_of: None }
     }
 
     #[cold]
-    fn of(index: usize, error: &DecodeError) -> Self {
-        Self { index, reason: error.to_string() }
+    fn of(index: usize, error: &DecodeError, length: usize, budget: DecodeBudget) -> Self {
+        // With more left, it would have been told of its own budget.
+        let is_short = budget.memory_max < budget.factor.saturating_mul(length);
+        let short_of = (*error == DecodeError::OverBudget && is_short).then_some(budget.memory_limit);
+        Self { index, reason: error.to_string(), short_of }
     }
 }
 
@@ -305,8 +310,9 @@ impl<'a> ArgumentReader<'a> {
         self.index += 1;
         let (bytes, range) = self.next(index).ok_or_else(|| ArgumentError::missing(index))?;
         let objects = self.arguments.capabilities(index);
+        let length = range.len();
         object::decode_part(bytes, range, objects, &self.scope.session.handle, self.budget, SHARED_BYTES)
-            .map_err(|error| ArgumentError::of(index, &error))
+            .map_err(|error| ArgumentError::of(index, &error, length, self.budget))
     }
 }
 
@@ -315,17 +321,17 @@ pub(crate) fn decode_arguments<A>(decode: Decode<A>, incoming: &Incoming) -> Res
     let decoded = decode(&mut reader).and_then(|arguments| match reader.left() {
         0 => Ok(arguments),
         left => {
-            Err(ArgumentError { index: reader.index, reason: format!("{left} more than the method takes") })
+            let reason = format!("{left} more than the method takes");
+            Err(ArgumentError { index: reader.index, reason, short_of: None })
         }
     });
-    decoded.map_err(|ArgumentError { index, reason }| Failure::InvalidArgument {
-        argument: incoming
-            .method
-            .arguments
-            .get(index)
-            .map_or("(after the last)", |argument| argument.name)
-            .into(),
-        reason,
+    decoded.map_err(|ArgumentError { index, reason, short_of }| {
+        if let Some(limit) = short_of {
+            return exhausted(limit);
+        }
+        let argument = incoming.method.arguments.get(index);
+        let argument = argument.map_or("(after the last)", |argument| argument.name).into();
+        Failure::InvalidArgument { argument, reason }
     })
 }
 

@@ -393,6 +393,8 @@ pub struct SessionStats {
     pub streams_received: usize,
     /// What has arrived of those and waits to be read, counted as [`Limits::stream_window_bytes`] does.
     pub stream_bytes_unread: usize,
+    /// What the session keeps for its peer in all, as [`Limits::session_bytes_max`] counts it.
+    pub session_bytes: usize,
 }
 
 pub(crate) struct Session<W> {
@@ -563,7 +565,7 @@ impl<W: Waiter> Session<W> {
         self.calls.expire_deadlines(now, &mut self.outgoing);
         self.work.earn(now, message.len());
         self.settle(message.len());
-        self.answers.leave_messages();
+        self.answers.leave_messages(now);
         self.reading = Some(FrameReader::new(message));
         self.read_on(now)
     }
@@ -623,12 +625,15 @@ impl<W: Waiter> Session<W> {
 
     /// Holds what is kept for the peer, and a message that comes, against what may be.
     fn settle(&mut self, message: usize) {
-        let beside = self.arguments.bytes_announced()
+        let short_of = self.answers.settle_memory(self.bytes_beside_answers(), message);
+        self.outgoing.streams.short_of(short_of);
+    }
+
+    fn bytes_beside_answers(&self) -> usize {
+        self.arguments.bytes_announced()
             + self.results.bytes_announced()
             + self.outgoing.all_bytes()
-            + self.outgoing.streams.arrived_bytes();
-        let short_of = self.answers.settle_memory(beside, message);
-        self.outgoing.streams.short_of(short_of);
+            + self.outgoing.streams.arrived_bytes()
     }
 
     /// The same at the end of a turn, if anything has to be given back.
@@ -638,8 +643,8 @@ impl<W: Waiter> Session<W> {
         }
     }
 
-    /// What a value may take that is decoded now.
-    pub(crate) fn memory_left(&self) -> usize {
+    /// What a value may take that is decoded now, and the limit that says so.
+    pub(crate) fn memory_left(&self) -> (usize, &'static str) {
         self.answers.memory_left()
     }
 
@@ -1138,6 +1143,7 @@ impl<W: Waiter> Session<W> {
             streams_sent: self.outgoing.streams.sent(),
             streams_received: self.outgoing.streams.received(),
             stream_bytes_unread: self.outgoing.streams.unread_bytes(),
+            session_bytes: self.bytes_beside_answers() + self.answers.bytes(),
         }
     }
 

@@ -9,6 +9,7 @@ mod batch;
 mod busy_poll;
 mod calls;
 mod changes;
+mod costs;
 mod described;
 mod endings;
 mod generated;

@@ -173,7 +173,7 @@ impl<T> Driver<T> {
             codec::forget_decoded();
         }
         if length > SMALL_BYTES {
-            budget.memory_max = self.session.memory_left();
+            (budget.memory_max, budget.memory_limit) = self.session.memory_left();
         }
         let scope = Arc::clone(&self.scope);
         let incoming =

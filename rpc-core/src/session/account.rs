@@ -60,11 +60,12 @@ impl Account {
         self.cover(total)
     }
 
-    /// What the session may have beside so much.
-    pub(crate) fn left(&self, total: usize) -> usize {
+    /// What the session may have beside so much, and the limit that says so.
+    pub(crate) fn left(&self, total: usize) -> (usize, &'static str) {
         let covered = self.taken + FREE_BYTES;
         let of_budget = self.budget.left().saturating_add(covered.saturating_sub(total));
-        self.bytes_max.saturating_sub(total).min(of_budget)
+        let own = self.bytes_max.saturating_sub(total);
+        if own <= of_budget { (own, "session_bytes_max") } else { (of_budget, "memory_budget") }
     }
 
     /// Whether it has anything of the budget.

@@ -53,6 +53,9 @@ mod admission;
 /// Places of calls that wait to start which are kept for the next ones.
 const STEPS_KEPT: usize = 256;
 
+/// Calls that wait to start keep the whole message that they came in for so long.
+const LEFT_AFTER: Duration = Duration::from_millis(10);
+
 /// Results that are shorter are held against the session's memory with the next message, longer ones at once.
 const SETTLED_BYTES: usize = 16 << 10;
 
@@ -92,6 +95,8 @@ pub(crate) struct Answers {
     in_order: FxHashMap<usize, VecDeque<CallId>>,
     deadlines: BinaryHeap<Reverse<(Time, CallId)>>,
     steps: VecDeque<HandlerStep>,
+    /// So many of them, from the first on, have left their messages.
+    left_messages: usize,
     refusing: bool,
     /// The longest result the caller takes.
     caller_payload_bytes_max: usize,
@@ -324,6 +329,7 @@ impl Answers {
             in_order: FxHashMap::default(),
             deadlines: BinaryHeap::new(),
             steps: VecDeque::new(),
+            left_messages: 0,
             refusing: false,
             caller_payload_bytes_max: usize::MAX,
         }
@@ -424,6 +430,7 @@ impl Answers {
         if self.steps.len() < 2 * self.unfinished + STEPS_KEPT {
             return;
         }
+        self.left_messages = 0;
         let Self { steps, plain, table, pending_bytes, .. } = self;
         steps.retain(|step| match step {
             HandlerStep::Cancel(_) => true,
@@ -951,7 +958,8 @@ impl Answers {
             if self.held_up && !matches!(next, HandlerStep::Cancel(_)) {
                 return None;
             }
-            let Some(step) = self.steps.pop_front() else { return None };
+            let step = self.steps.pop_front()?;
+            self.left_messages = self.left_messages.saturating_sub(1);
             let id = match step {
                 HandlerStep::Cancel(id) => return Some(NextStep::Cancel(id)),
                 HandlerStep::BeginPlain(begin, waits) => {
@@ -1001,23 +1009,29 @@ impl Answers {
         }
     }
 
-    /// Calls that wait to start let go of the message that they came in, which may be much longer than they are.
-    pub(crate) fn leave_messages(&mut self) {
-        let Self { steps, table, .. } = self;
-        for step in steps.iter_mut().rev() {
+    /// Calls that have waited to start for a while let go of the message that they came in, which may be much longer than
+    /// they are.
+    pub(crate) fn leave_messages(&mut self, now: Time) {
+        let Self { steps, table, left_messages, .. } = self;
+        for step in steps.iter_mut().skip(*left_messages) {
             let (arguments, waits) = match step {
                 HandlerStep::BeginPlain(begin, waits) => (Some(&mut begin.arguments), waits),
                 HandlerStep::Begin(id, waits) => match table.get_mut(id).map(|answer| &mut answer.stage) {
                     Some(Stage::Ready(arguments)) => (Some(arguments), waits),
                     _ => (None, waits),
                 },
-                HandlerStep::Cancel(_) => continue,
+                HandlerStep::Cancel(_) => {
+                    *left_messages += 1;
+                    continue;
+                }
             };
-            // Those before it have, too.
-            if std::mem::replace(&mut waits.has_left_message, true) {
+            if now < waits.since + LEFT_AFTER {
                 break;
             }
-            arguments.into_iter().for_each(Arguments::leave_message);
+            *left_messages += 1;
+            if !std::mem::replace(&mut waits.has_left_message, true) {
+                arguments.into_iter().for_each(Arguments::leave_message);
+            }
         }
     }
 
@@ -1081,8 +1095,8 @@ impl Answers {
         self.account.cover((self.beside + self.bytes()).saturating_add(more)).err()
     }
 
-    /// What a value may take that is decoded now.
-    pub(crate) fn memory_left(&self) -> usize {
+    /// What a value may take that is decoded now, and the limit that says so.
+    pub(crate) fn memory_left(&self) -> (usize, &'static str) {
         self.account.left(self.beside + self.bytes())
     }
 
@@ -1109,6 +1123,7 @@ impl Answers {
     /// At most `many` other calls of the same method that may start, taken out of their places behind `first`. What is
     /// ordered stays so: there only calls are taken that no call of another method of the service stands before.
     pub(crate) fn pop_alike(&mut self, first: &Begin, many: usize, outgoing: &mut Outgoing) -> Vec<Begin> {
+        self.left_messages = 0;
         let mut alike = Vec::new();
         let mut passed = Vec::new();
         while alike.len() < many

@@ -14,13 +14,14 @@ use super::{
     },
 };
 use crate::{
+    codec,
     dispatch::Outcome,
     error::Violation,
     limits::Limits,
     path::{Path, Step},
     wire::{
         self, Call, CallId, Chunk, Failure, Frame, Hello, MethodNumber, Offer, Payload, Return, Status,
-        Target, Want, Welcome,
+        Target, Want, Welcome, slots,
     },
 };
 
@@ -1985,4 +1986,102 @@ fn read_in_parts(pair: &mut Pair, frames: &[Frame]) -> usize {
         parts += 1;
     }
     parts
+}
+
+// ---- what a peer may cost ----
+
+#[test]
+fn results_are_not_made_while_the_last_ones_wait_to_be_sent() {
+    let server = Limits { outgoing_bytes_max: 250_000, ..Limits::default() };
+    let mut pair = Pair::with_limits(Limits::default(), server);
+    pair.run();
+    let texts: Vec<TestCall> = (0..10)
+        .map(|_| pair.client.call(TEXT, &[Arg::Bytes(encoded(&"t".repeat(100_000)).to_vec())]))
+        .collect();
+    while let Some(message) = pair.client.poll_message(pair.now) {
+        pair.server.receive(pair.now, &message).expect("well formed");
+    }
+    // The first is a surprise. Then it is known what they return.
+    let stats = pair.server.session.stats();
+    assert!(stats.outgoing_bytes <= 300_000, "{stats:?}");
+    assert!(stats.pending_bytes >= 700_000, "{stats:?}");
+    let mut longest = 0;
+    while let Some(message) = pair.server.poll_message(pair.now) {
+        pair.client.receive(pair.now, &message).expect("well formed");
+        longest = longest.max(pair.server.session.stats().outgoing_bytes);
+    }
+    assert!(longest <= 300_000, "{longest}");
+    assert!(texts.iter().all(|text| matches!(text.outcome(), Some(CallOutcome::Value(_)))));
+}
+
+#[test]
+fn a_call_that_waits_keeps_its_own_bytes_alone() {
+    let mut pair = Pair::with_limits(Limits::default(), Limits { calls_max: 8, ..Limits::default() });
+    pair.run();
+    let mut message = Vec::new();
+    wire::put_frame(&mut message, &define(TEXT));
+    let mut payload = vec![1];
+    slots::put_inline(&mut payload, |out| codec::encode(&"t".repeat(100), out)).expect("it encodes");
+    wire::put_frame(&mut message, &Frame::Call(raw_call(1, TEXT, &payload)));
+    let kept = Call { want: Want { value: true, keep: true }, ..raw_call(2, TEXT, &payload) };
+    wire::put_frame(&mut message, &Frame::Call(kept));
+    // Optional frames that nobody knows are skipped.
+    message.extend([0x80, 0xe8, 0x07]);
+    message.extend([0; 1_000]);
+    let message = Bytes::from(message);
+    pair.server.session.handle_message(pair.now, message.clone()).expect("well formed");
+    assert!(!message.is_unique(), "they may start at once");
+    pair.server.session.handle_message(pair.now, Bytes::new()).expect("an empty batch");
+    assert!(message.is_unique());
+}
+
+#[test]
+fn a_payload_that_stops_coming_ends_the_session_and_a_slow_one_does_not() {
+    let (patience, tick) = (Limits::default().message_timeout, Duration::from_millis(4_500));
+    for (bytes, stalls) in [(1, true), (4_000, false)] {
+        let mut pair = Pair::new();
+        pair.run();
+        let mut message = Vec::new();
+        wire::put_frame(&mut message, &define(TEXT));
+        let call = Call { payload: Payload::Chunked { total: 1 << 20 }, ..raw_call(1, TEXT, &[]) };
+        wire::put_frame(&mut message, &Frame::Call(call));
+        pair.server.receive(pair.now, &message).expect("well formed");
+        let begun = pair.now;
+        while pair.now < begun + 4 * patience && !pair.server.session.payload_stalled() {
+            let mut message = Vec::new();
+            let chunk = Chunk { id: CallId(1), of_return: false, bytes: vec![7; bytes].into() };
+            wire::put_frame(&mut message, &Frame::Chunk(chunk));
+            pair.server.receive(pair.now, &message).expect("well formed");
+            pair.now = pair.now + tick;
+            pair.server.handle_timeout(pair.now);
+        }
+        assert_eq!(pair.server.session.payload_stalled(), stalls, "{bytes} bytes at a time");
+        assert!(!stalls || pair.now <= begun + patience + tick, "in its time");
+    }
+}
+
+#[test]
+fn a_method_that_was_named_wrongly_a_thousand_times_keeps_no_texts() {
+    let mut pair = Pair::new();
+    pair.run();
+    let mut message = Vec::new();
+    for number in 100..1_100 {
+        let named = wire::Define {
+            number: MethodNumber(number),
+            service: "Test".into(),
+            method: "add".into(),
+            fingerprint: u64::from(number),
+        };
+        wire::put_frame(&mut message, &Frame::Define(named));
+    }
+    for id in 1..=3 {
+        wire::put_frame(&mut message, &Frame::Call(raw_call(id, 100, ONE_AND_TWO)));
+    }
+    pair.server.receive(pair.now, &message).expect("well formed");
+    while pair.server.poll_message(pair.now).is_some() {}
+    let said = pair.server.take_frames();
+    let texts = said.iter().filter(
+        |frame| matches!(frame, Frame::Return(Return { status: Status::Failed(Failure::SchemaMismatch { theirs }), .. }) if theirs.contains("u64")),
+    );
+    assert_eq!(texts.count(), 3);
 }

@@ -36,10 +36,10 @@ fn the_session_and_the_budget_have_limits_of_their_own() {
     assert_eq!(small.cover(MIB / 2 + 1), Err("session_bytes_max"));
     assert_eq!(large.cover(MIB), Ok(()));
     assert_eq!(small.cover(MIB / 4), Err("memory_budget"));
-    assert_eq!((small.left(0), budget.left()), (FREE_BYTES, 0));
+    assert_eq!((small.left(0), budget.left()), ((FREE_BYTES, "memory_budget"), 0));
     drop(large);
     assert_eq!(budget.used(), 0);
-    assert_eq!(small.left(0), MIB / 2);
+    assert_eq!(small.left(0), (MIB / 2, "session_bytes_max"));
     assert_eq!(small.cover(MIB / 4), Ok(()));
 }
 

@@ -1,0 +1,356 @@
+//! What one peer may cost: memory while it is kept, work before it is done, and nothing half done for ever.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures::future::join_all;
+use rpc_core::{
+    CallError, Limits, MemoryBudget, Never, Refusal, Services, SessionHandle, Streaming,
+    driver::SessionConfig, memory, rpc,
+};
+use tokio::sync::Semaphore;
+
+#[rpc]
+trait Depot {
+    async fn add(&self, one: u64, other: u64) -> u64;
+    /// Waits until the gate is open.
+    async fn store(&self, goods: Vec<u64>) -> u64;
+    async fn list(&self, count: u64) -> Vec<u64>;
+    async fn weigh(&self, number: u64, goods: Vec<u64>) -> u64;
+    async fn wait(&self, number: u64) -> u64;
+    async fn numbers(&self) -> Streaming<u64>;
+    async fn blobs(&self) -> Streaming<Bytes>;
+}
+
+#[rpc(ordered)]
+trait Line {
+    async fn long(&self, goods: Vec<u64>) -> u64;
+    async fn short(&self, number: u64) -> u64;
+}
+
+impl Line for House {
+    async fn long(&self, goods: Vec<u64>) -> u64 {
+        self.begun.lock().unwrap().push("long".into());
+        goods.len() as u64
+    }
+    async fn short(&self, number: u64) -> u64 {
+        self.begun.lock().unwrap().push(format!("short({number})"));
+        number
+    }
+}
+
+#[derive(Clone)]
+struct House {
+    gate: Arc<Semaphore>,
+    at_work: Arc<AtomicUsize>,
+    most_at_work: Arc<AtomicUsize>,
+    begun: Arc<Mutex<Vec<String>>>,
+}
+
+impl House {
+    fn new() -> Self {
+        Self {
+            gate: Arc::new(Semaphore::new(0)),
+            at_work: Arc::default(),
+            most_at_work: Arc::default(),
+            begun: Arc::default(),
+        }
+    }
+
+    fn open(&self) {
+        self.gate.add_permits(Semaphore::MAX_PERMITS / 2);
+    }
+
+    fn begun(&self) -> Vec<String> {
+        self.begun.lock().unwrap().clone()
+    }
+}
+
+impl Depot for House {
+    async fn add(&self, one: u64, other: u64) -> u64 {
+        self.begun.lock().unwrap().push(format!("add({one}, {other})"));
+        one + other
+    }
+    async fn store(&self, goods: Vec<u64>) -> u64 {
+        self.begun.lock().unwrap().push(format!("store({})", goods.len()));
+        let _ = self.gate.acquire().await;
+        goods.len() as u64
+    }
+    async fn list(&self, count: u64) -> Vec<u64> {
+        vec![1; count as usize]
+    }
+    async fn weigh(&self, number: u64, goods: Vec<u64>) -> u64 {
+        self.begun.lock().unwrap().push(format!("weigh({number})"));
+        number + goods.len() as u64
+    }
+    async fn wait(&self, number: u64) -> u64 {
+        let at_work = self.at_work.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_at_work.fetch_max(at_work, Ordering::SeqCst);
+        let _ = self.gate.acquire().await;
+        self.at_work.fetch_sub(1, Ordering::SeqCst);
+        number
+    }
+    async fn numbers(&self) -> Streaming<u64> {
+        Streaming::from_iter(0..1_000)
+    }
+    async fn blobs(&self) -> Streaming<Bytes> {
+        Streaming::from_iter((0..100).map(|_| Bytes::from(vec![7; 100_000])))
+    }
+}
+
+fn server(house: &House, limits: Limits, memory: &MemoryBudget) -> SessionConfig {
+    let services = Services::new().with(DepotServer::new(house.clone()));
+    SessionConfig { services, limits, memory: memory.clone(), ..SessionConfig::default() }
+}
+
+fn depot(house: &House, limits: Limits) -> (DepotClient, SessionHandle, SessionHandle) {
+    let (near, far) =
+        memory::connect_with(SessionConfig::default(), server(house, limits, &MemoryBudget::default()));
+    (near.service(), near, far)
+}
+
+/// The limit that refused the call.
+#[track_caller]
+fn limit<T: std::fmt::Debug>(result: Result<T, CallError<Never>>) -> (String, Option<Duration>) {
+    match result {
+        Err(CallError::Refused(Refusal::ResourceExhausted { limit, retry_after })) => (limit, retry_after),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// 100,000 bytes as they come, and eight times as many as they are used.
+fn goods() -> Vec<u64> {
+    vec![1; 100_000]
+}
+
+async fn until(what: &str, condition: impl Fn() -> bool) {
+    for _ in 0..20_000 {
+        if condition() {
+            return;
+        }
+        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_micros(100)).await;
+    }
+    panic!("never: {what}");
+}
+
+// ---- memory ----
+
+#[tokio::test]
+async fn arguments_are_charged_until_their_handler_is_done() {
+    let house = House::new();
+    let limits = Limits { session_bytes_max: 4 << 20, ..Limits::default() };
+    let (depot, _near, far) = depot(&house, limits);
+    let calls = (0..20).map(|_| depot.store(goods()));
+    let calls: Vec<_> = calls.map(|call| tokio::spawn(async move { call.await })).collect();
+    until("the others are refused", || calls.iter().filter(|call| call.is_finished()).count() >= 15).await;
+    let stats = far.stats().await;
+    assert!((3 << 20..=5 << 20).contains(&stats.session_bytes), "{stats:?}");
+    // Small calls need memory too.
+    house.open();
+    let (mut stored, mut refused) = (0, 0);
+    for call in calls {
+        match call.await.unwrap() {
+            Ok(count) => stored += count / 100_000,
+            refusal => {
+                refused += 1;
+                assert_eq!(limit(refusal).0, "session_bytes_max");
+            }
+        }
+    }
+    assert!((3..=5).contains(&stored), "{stored} were stored");
+    assert_eq!(stored + refused, 20);
+    assert_eq!(depot.store(goods()).await.unwrap(), 100_000, "all is free again");
+    assert_eq!(far.stats().await.session_bytes, 0);
+}
+
+#[tokio::test]
+async fn sessions_share_a_budget_and_an_idle_one_has_nothing_of_it() {
+    let (house, memory) = (House::new(), MemoryBudget::new(3 << 20));
+    let connect = || {
+        let server = server(&house, Limits::default(), &memory);
+        memory::connect_with(SessionConfig::default(), server)
+    };
+    let ((near, far), (other, _other_far)) = (connect(), connect());
+    let (depot, other): (DepotClient, DepotClient) = (near.service(), other.service());
+    assert_eq!(depot.add(1, 2).await.unwrap(), 3);
+    assert_eq!(memory.used(), 0, "small calls take nothing");
+    let stored: Vec<_> = (0..3)
+        .map(|_| {
+            tokio::spawn({
+                let call = depot.store(goods());
+                async move { call.await }
+            })
+        })
+        .collect();
+    until("they are at work", || house.begun().iter().filter(|call| call.starts_with("store")).count() == 3)
+        .await;
+    until("they are charged", || memory.used() >= 2_700_000).await;
+    let refused = other.store(vec![1; 1_000_000]).await;
+    assert_eq!(limit(refused).0, "memory_budget");
+    assert_eq!(other.add(1, 2).await.unwrap(), 3, "what needs little goes on");
+    house.open();
+    for call in stored {
+        assert_eq!(call.await.unwrap().unwrap(), 100_000);
+    }
+    until("it is given back", || memory.used() == 0).await;
+    assert_eq!(other.store(vec![1; 200_000]).await.unwrap(), 200_000);
+    let kept = depot.list(200_000);
+    assert_eq!(depot.store(&kept).await.unwrap(), 200_000);
+    until("it is charged", || memory.used() >= 190_000).await;
+    // A session that is over has nothing.
+    drop((kept, depot, near, far));
+    until("it is given back", || memory.used() == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn long_arguments_are_decoded_elsewhere_and_calls_start_in_order() {
+    let house = House::new();
+    let services = Services::new().with(LineServer::new(house.clone()));
+    let (near, _far) = memory::connect_with(
+        SessionConfig::default(),
+        SessionConfig { services, ..SessionConfig::default() },
+    );
+    let line: LineClient = near.service();
+    let mut calls = Vec::new();
+    for round in 0..20 {
+        let (long, short) = (line.long(goods()), line.short(round));
+        calls.push(async move { (long.await, short.await) });
+    }
+    for (round, (long, short)) in join_all(calls).await.into_iter().enumerate() {
+        assert_eq!((long.unwrap(), short.unwrap()), (100_000, round as u64));
+    }
+    let expected: Vec<String> =
+        (0..20).flat_map(|round| ["long".into(), format!("short({round})")]).collect();
+    assert_eq!(house.begun(), expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_whose_arguments_are_being_decoded_can_be_cancelled() {
+    let house = House::new();
+    let (depot, _near, far) = depot(&house, Limits::default());
+    for _ in 0..20 {
+        let cancelled = tokio::spawn({
+            let call = depot.store(goods());
+            async move { call.await }
+        });
+        tokio::task::yield_now().await;
+        cancelled.abort();
+        assert_eq!(depot.add(1, 2).await.unwrap(), 3);
+    }
+    let mut stats = far.stats().await;
+    while stats.answers_unfinished > 0 || stats.session_bytes > 0 {
+        stats = far.stats().await;
+    }
+}
+
+// ---- work ----
+
+#[tokio::test(start_paused = true)]
+async fn a_map_that_would_cost_much_is_refused_before_it_starts_and_says_when_to_try_again() {
+    let house = House::new();
+    let (depot, ..) = depot(&house, Limits::public());
+    let list = depot.list(900);
+    // 360 MB to decode, out of 400 kB.
+    let refused = list.map(|number| depot.weigh(number, vec![1; 400_000])).await;
+    let (limit, retry_after) = limit(refused);
+    assert_eq!(limit, "work_per_second");
+    assert!(retry_after.is_some());
+    assert_eq!(house.begun(), [""; 0], "none of its calls has run");
+    assert_eq!(depot.list(900).map(|number| depot.add(number, 1)).await.unwrap().len(), 900);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_has_spent_its_work_goes_on_after_a_while() {
+    let house = House::new();
+    let limits = Limits { work_per_second: Duration::from_millis(100), ..Limits::public() };
+    house.open();
+    let (depot, ..) = depot(&house, limits);
+    let mut refusals = 0;
+    let begun = tokio::time::Instant::now();
+    let list = depot.list(900);
+    // Some 100 bytes each, and 10 ms of work, of which the caller takes a number.
+    for _ in 0..20 {
+        let sums = depot.list(900).map(|number| depot.weigh(number, &list));
+        match depot.store(&sums).await {
+            Ok(count) => assert_eq!(count, 900),
+            Err(CallError::Upstream(_)) => {
+                refusals += 1;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!((1..20).contains(&refusals), "{refusals} in {:?}", begun.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn handlers_of_maps_over_streams_have_permits() {
+    let house = House::new();
+    let limits = Limits { calls_max: 8, ..Limits::default() };
+    let (depot, _near, far) = depot(&house, limits);
+    let mut mapped = Vec::new();
+    for _ in 0..6 {
+        mapped.push(depot.numbers().map(|number| depot.wait(number)).await.unwrap());
+    }
+    until("as many as may are at work", || house.at_work.load(Ordering::SeqCst) == 8).await;
+    assert_eq!(far.stats().await.streams_sent, 6);
+    house.open();
+    let all = join_all(mapped.into_iter().map(|mut stream| async move {
+        let mut count = 0;
+        while let Some(number) = stream.next().await {
+            assert_eq!(number.unwrap(), count);
+            count += 1;
+        }
+        count
+    }));
+    assert_eq!(all.await, [1_000; 6]);
+    assert!(house.most_at_work.load(Ordering::SeqCst) <= 8, "{:?}", house.most_at_work);
+}
+
+// ---- time ----
+
+#[tokio::test(start_paused = true)]
+async fn an_item_of_a_mapped_stream_has_as_long_as_the_call_had() {
+    let house = House::new();
+    let (depot, ..) = depot(&house, Limits::default());
+    let depot = depot.deadline(Duration::from_secs(5));
+    let mut mapped = depot.numbers().map(|number| depot.wait(number)).await.unwrap();
+    let ended = mapped.next().await.unwrap().unwrap_err();
+    assert!(format!("{ended:?}").contains("eadline"), "{ended:?}");
+    assert!(mapped.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_nobody_reads_ends() {
+    let house = House::new();
+    let limits = Limits { stream_window_bytes: 1_000, stream_window_bytes_max: 1_000, ..Limits::default() };
+    let (near, _far) = memory::connect_with(
+        SessionConfig { limits, ..SessionConfig::default() },
+        server(&house, Limits::public(), &MemoryBudget::default()),
+    );
+    let depot: DepotClient = near.service();
+    let read = depot.blobs().await.unwrap();
+    let mut unread = depot.blobs().await.unwrap();
+    let reading = tokio::spawn(async move {
+        let mut read = read;
+        let mut count = 0;
+        // Slowly, and to the end.
+        while let Some(number) = read.next().await {
+            number.unwrap();
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            count += 1;
+        }
+        count
+    });
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    let ended = unread.next().await.expect("it says why it ends").unwrap_err();
+    assert!(format!("{ended:?}").contains("stream_stall"), "{ended:?}");
+    assert_eq!(reading.await.unwrap(), 100);
+}
