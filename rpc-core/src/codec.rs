@@ -94,9 +94,6 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Res
 pub(crate) struct DecodeBudget {
     pub(crate) depth_max: usize,
     pub(crate) factor: usize,
-    /// What it may take however long the payload is, because of the limit of that name.
-    pub(crate) memory_max: usize,
-    pub(crate) memory_limit: &'static str,
     pub(crate) zero_sized_max: usize,
 }
 
@@ -105,8 +102,6 @@ impl From<&Limits> for DecodeBudget {
         Self {
             depth_max: limits.decode_depth_max,
             factor: limits.decode_budget_factor,
-            memory_max: usize::MAX,
-            memory_limit: "",
             zero_sized_max: limits.decode_zero_sized_max,
         }
     }
@@ -126,7 +121,7 @@ pub(crate) fn decode_beside<T: DeserializeOwned>(
     budget: DecodeBudget,
 ) -> Result<T, DecodeError> {
     let allowance = ALLOWANCE_BYTES.saturating_add(objects.saturating_mul(OBJECT_BYTES));
-    let memory = budget.factor.saturating_mul(bytes.len()).saturating_add(allowance).min(budget.memory_max);
+    let memory = budget.factor.saturating_mul(bytes.len()).saturating_add(allowance);
     let mut source = Source {
         decoder: DecoderImpl::new(Unread(bytes), config::standard(), ()),
         memory_left: memory,
@@ -158,8 +153,7 @@ pub(crate) fn byte_string(
     range: Range<usize>,
     shared_min: usize,
 ) -> Result<Bytes, DecodeError> {
-    let budget =
-        DecodeBudget { depth_max: 1, factor: 0, memory_max: usize::MAX, memory_limit: "", zero_sized_max: 0 };
+    let budget = DecodeBudget { depth_max: 1, factor: 0, zero_sized_max: 0 };
     let head = &bytes[range.clone()];
     let head_length = match head.first() {
         None => return Err(DecodeError::Truncated),

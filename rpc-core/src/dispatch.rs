@@ -6,7 +6,7 @@ use std::{
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     task::{self, Poll},
 };
 
@@ -22,7 +22,11 @@ use crate::{
     forward,
     link::Link,
     object::{self, Behaviour, Capability, LocalObject, SHARED_BYTES},
-    session::{Arguments, exhausted},
+    session::{
+        Arguments,
+        account::{MEMORY_BUDGET, SESSION_BYTES_MAX},
+        exhausted,
+    },
     session_handle::SessionHandle,
     small_bytes::SmallBytes,
     time::Time,
@@ -267,11 +271,15 @@ impl ArgumentError {
     }
 
     #[cold]
-    fn of(index: usize, error: &DecodeError, length: usize, budget: DecodeBudget) -> Self {
-        // With more left, it would have been told of its own budget.
-        let is_short = budget.memory_max < budget.factor.saturating_mul(length);
-        let short_of = (*error == DecodeError::OverBudget && is_short).then_some(budget.memory_limit);
-        Self { index, reason: error.to_string(), short_of }
+    fn of(reader: &ArgumentReader<'_>, index: usize, error: &DecodeError) -> Self {
+        // With more memory left, the budget would be the session's usual one.
+        let link = &reader.scope.session.handle.link;
+        let is_short = *error == DecodeError::OverBudget && reader.budget.factor < link.budget.factor;
+        let limit = match link.short_of.load(Ordering::Relaxed) {
+            true => MEMORY_BUDGET,
+            false => SESSION_BYTES_MAX,
+        };
+        Self { index, reason: error.to_string(), short_of: is_short.then_some(limit) }
     }
 }
 
@@ -310,9 +318,8 @@ impl<'a> ArgumentReader<'a> {
         self.index += 1;
         let (bytes, range) = self.next(index).ok_or_else(|| ArgumentError::missing(index))?;
         let objects = self.arguments.capabilities(index);
-        let length = range.len();
         object::decode_part(bytes, range, objects, &self.scope.session.handle, self.budget, SHARED_BYTES)
-            .map_err(|error| ArgumentError::of(index, &error, length, self.budget))
+            .map_err(|error| ArgumentError::of(self, index, &error))
     }
 }
 

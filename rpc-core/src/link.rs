@@ -90,6 +90,8 @@ pub(crate) struct OutgoingCall {
 pub(crate) struct Link {
     pub(crate) limits: Arc<Limits>,
     pub(crate) budget: DecodeBudget,
+    /// What arguments have no memory left of is the budget that sessions share.
+    pub(crate) short_of: AtomicBool,
     outbox: Mutex<Outbox>,
     driver: AtomicWaker,
     /// The driver has been woken since it last took the queue, in which something is. Changed with the outbox locked.
@@ -129,6 +131,7 @@ impl Link {
     pub(crate) fn new(limits: Arc<Limits>) -> Self {
         Self {
             budget: DecodeBudget::from(&*limits),
+            short_of: AtomicBool::new(false),
             limits,
             outbox: Mutex::new(Outbox {
                 next_call: 1,

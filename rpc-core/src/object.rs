@@ -565,13 +565,7 @@ impl Encoded {
 
     /// The object that this is, if it is one and nothing else.
     pub(crate) fn only_object(&self) -> Option<Capability> {
-        let budget = DecodeBudget {
-            depth_max: 1,
-            factor: 1,
-            memory_max: usize::MAX,
-            memory_limit: "",
-            zero_sized_max: 0,
-        };
+        let budget = DecodeBudget { depth_max: 1, factor: 1, zero_sized_max: 0 };
         let place = codec::decode::<u32>(&self.bytes, budget).ok()?;
         self.capabilities.as_ref()?.get(place as usize).cloned()
     }

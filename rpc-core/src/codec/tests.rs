@@ -11,13 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, ser::SerializeSeq};
 
 use super::*;
 
-const BUDGET: DecodeBudget = DecodeBudget {
-    depth_max: 64,
-    factor: 32,
-    memory_max: usize::MAX,
-    memory_limit: "",
-    zero_sized_max: 65_536,
-};
+const BUDGET: DecodeBudget = DecodeBudget { depth_max: 64, factor: 32, zero_sized_max: 65_536 };
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct UserId(u64);

@@ -23,7 +23,11 @@ use crate::{
     descriptor::MethodDescriptor,
     dispatch::{self, Incoming, Outcome, ReplyInner, RunningHandler},
     link::{Link, Submission},
-    session::{Begin, BeginTarget, account::Elsewhere, exhausted},
+    session::{
+        Begin, BeginTarget,
+        account::{Elsewhere, MEMORY_BUDGET},
+        exhausted,
+    },
     time::Time,
     wire::{CallId, Failure},
 };
@@ -173,7 +177,9 @@ impl<T> Driver<T> {
             codec::forget_decoded();
         }
         if length > SMALL_BYTES {
-            (budget.memory_max, budget.memory_limit) = self.session.memory_left();
+            let (left, limit) = self.session.memory_left();
+            budget.factor = budget.factor.min(left / length);
+            self.link.short_of.store(limit == MEMORY_BUDGET, Ordering::Relaxed);
         }
         let scope = Arc::clone(&self.scope);
         let incoming =

@@ -16,6 +16,10 @@ const FREE_BYTES: usize = 4 << 10;
 /// It takes of the shared budget in multiples of this.
 const BLOCK_BYTES: usize = 64 << 10;
 
+/// What refusals name that have nothing left of the shared budget, or of the session's own.
+pub(crate) const MEMORY_BUDGET: &str = "memory_budget";
+pub(crate) const SESSION_BYTES_MAX: &str = "session_bytes_max";
+
 pub(crate) struct Account {
     bytes_max: usize,
     budget: MemoryBudget,
@@ -34,7 +38,7 @@ impl Account {
     /// The name of the limit.
     pub(crate) fn cover(&mut self, total: usize) -> Result<(), &'static str> {
         if total > self.bytes_max {
-            return Err("session_bytes_max");
+            return Err(SESSION_BYTES_MAX);
         }
         let missing = total.saturating_sub(self.taken + FREE_BYTES);
         if missing == 0 {
@@ -45,7 +49,7 @@ impl Account {
             self.taken += more;
             return Ok(());
         }
-        Err("memory_budget")
+        Err(MEMORY_BUDGET)
     }
 
     /// The same, and gives back what is not needed for that.
@@ -65,7 +69,7 @@ impl Account {
         let covered = self.taken + FREE_BYTES;
         let of_budget = self.budget.left().saturating_add(covered.saturating_sub(total));
         let own = self.bytes_max.saturating_sub(total);
-        if own <= of_budget { (own, "session_bytes_max") } else { (of_budget, "memory_budget") }
+        if own <= of_budget { (own, SESSION_BYTES_MAX) } else { (of_budget, MEMORY_BUDGET) }
     }
 
     /// Whether it has anything of the budget.

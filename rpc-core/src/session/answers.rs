@@ -110,25 +110,12 @@ pub(crate) enum NextStep {
 }
 
 enum HandlerStep {
-    /// A call that may start.
-    Begin(CallId, Waits),
+    /// A call that may start since then.
+    Begin(CallId, Time),
     /// A plain one, which lies here until it does.
-    BeginPlain(Begin, Waits),
+    BeginPlain(Begin, Time),
     /// Of a handler that runs; before all calls that wait.
     Cancel(CallId),
-}
-
-/// How a call waits that may start.
-struct Waits {
-    since: Time,
-    /// Its arguments keep no more than their own bytes.
-    has_left_message: bool,
-}
-
-impl Waits {
-    fn new(since: Time) -> Self {
-        Self { since, has_left_message: false }
-    }
 }
 
 /// A call that arrives, except for its payload.
@@ -407,7 +394,7 @@ impl Answers {
             metadata: Vec::new(),
         };
         self.sweep_steps();
-        self.steps.push_back(HandlerStep::BeginPlain(begin, Waits::new(now)));
+        self.steps.push_back(HandlerStep::BeginPlain(begin, now));
         true
     }
 
@@ -889,7 +876,7 @@ impl Answers {
                         let layout = plan.returns.clone();
                         answer.returns = Some(KeptLayout { layout, _charge: charge });
                         answer.plan = Some(Box::new(plan));
-                        self.steps.push_back(HandlerStep::Begin(id, Waits::new(self.now)));
+                        self.steps.push_back(HandlerStep::Begin(id, self.now));
                     }
                     Err(failure) => self.fail(id, NoValue::Failed(failure), outgoing),
                 }
@@ -903,7 +890,7 @@ impl Answers {
                 if ordered {
                     self.start_in_order(service);
                 } else {
-                    self.steps.push_back(HandlerStep::Begin(id, Waits::new(self.now)));
+                    self.steps.push_back(HandlerStep::Begin(id, self.now));
                 }
             }
             Method::Refused(_) => {}
@@ -916,7 +903,7 @@ impl Answers {
         while let Some(id) = queue.front() {
             match self.table.get(id).map(|answer| &answer.stage) {
                 Some(Stage::Arguments | Stage::Waiting(_)) => break,
-                Some(Stage::Ready(_)) => self.steps.push_back(HandlerStep::Begin(*id, Waits::new(self.now))),
+                Some(Stage::Ready(_)) => self.steps.push_back(HandlerStep::Begin(*id, self.now)),
                 Some(Stage::Running | Stage::Held(_) | Stage::Failed { .. }) | None => {}
             }
             queue.pop_front();
@@ -962,12 +949,12 @@ impl Answers {
             self.left_messages = self.left_messages.saturating_sub(1);
             let id = match step {
                 HandlerStep::Cancel(id) => return Some(NextStep::Cancel(id)),
-                HandlerStep::BeginPlain(begin, waits) => {
+                HandlerStep::BeginPlain(begin, since) => {
                     self.pending_bytes -= begin.arguments.bytes();
                     // It may have been cancelled.
                     let Some(plain) = self.plain.get_mut(&begin.answer) else { continue };
                     let expected = begin.descriptor.expected_bytes();
-                    let is_too_late = is_too_late(waits.since, begin.deadline, now);
+                    let is_too_late = is_too_late(since, begin.deadline, now);
                     if !is_too_late && expected == 0 {
                         plain.running = true;
                         return Some(NextStep::Begin(begin));
@@ -987,9 +974,9 @@ impl Answers {
                     }
                     return Some(NextStep::Begin(begin));
                 }
-                HandlerStep::Begin(id, waits) => {
+                HandlerStep::Begin(id, since) => {
                     let deadline = self.answer(id).and_then(|answer| answer.deadline);
-                    if is_too_late(waits.since, deadline, now) {
+                    if is_too_late(since, deadline, now) {
                         self.give_up(id, outgoing);
                         continue;
                     }
@@ -1014,24 +1001,22 @@ impl Answers {
     pub(crate) fn leave_messages(&mut self, now: Time) {
         let Self { steps, table, left_messages, .. } = self;
         for step in steps.iter_mut().skip(*left_messages) {
-            let (arguments, waits) = match step {
-                HandlerStep::BeginPlain(begin, waits) => (Some(&mut begin.arguments), waits),
-                HandlerStep::Begin(id, waits) => match table.get_mut(id).map(|answer| &mut answer.stage) {
-                    Some(Stage::Ready(arguments)) => (Some(arguments), waits),
-                    _ => (None, waits),
+            let (arguments, since) = match step {
+                HandlerStep::BeginPlain(begin, since) => (Some(&mut begin.arguments), *since),
+                HandlerStep::Begin(id, since) => match table.get_mut(id).map(|answer| &mut answer.stage) {
+                    Some(Stage::Ready(arguments)) => (Some(arguments), *since),
+                    _ => (None, *since),
                 },
                 HandlerStep::Cancel(_) => {
                     *left_messages += 1;
                     continue;
                 }
             };
-            if now < waits.since + LEFT_AFTER {
+            if now < since + LEFT_AFTER {
                 break;
             }
             *left_messages += 1;
-            if !std::mem::replace(&mut waits.has_left_message, true) {
-                arguments.into_iter().for_each(Arguments::leave_message);
-            }
+            arguments.into_iter().for_each(Arguments::leave_message);
         }
     }
 
@@ -1129,7 +1114,7 @@ impl Answers {
         while alike.len() < many
             && let Some(step) = self.steps.pop_front()
         {
-            let HandlerStep::Begin(id, Waits { since, .. }) = step else {
+            let HandlerStep::Begin(id, since) = step else {
                 passed.push(step);
                 continue;
             };
