@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use rpc_core::{
-    CloseReason, Limits, LimitsError, Peer, Service, ServiceClient, Services, SessionHandle, SessionStats,
+    CloseReason, Limits, LimitsError, Service, ServiceClient, Services, SessionHandle, SessionStats,
     driver::{self, SessionConfig, Side},
     websocket::{ClientHandshake, HandshakeError, Socket},
 };
@@ -237,7 +237,8 @@ impl ClientBuilder {
         let mut request = ClientHandshake::new(host, path);
         request.headers = self.headers;
         let socket = Socket::connect(io, request, &self.limits).await?;
-        let config = SessionConfig { services: self.services, peer: Peer::default(), limits: self.limits };
+        let (services, limits) = (self.services, self.limits);
+        let config = SessionConfig { services, limits, ..SessionConfig::default() };
         let (session, task) = driver::start(socket, Side::Client, config);
         tokio::spawn(task);
         Ok(Client { session })

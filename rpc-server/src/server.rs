@@ -430,7 +430,7 @@ where
     for make in &shared.builder.per_connection {
         services.offer(make(&peer));
     }
-    let config = SessionConfig { services, peer, limits: limits.clone() };
+    let config = SessionConfig { services, peer, limits: limits.clone(), opened: None };
     let (handle, session) = driver::start(socket, Side::Server, config);
     Ok(Opened { handle, session: Box::pin(session) })
 }
