@@ -13,6 +13,7 @@ mod described;
 mod endings;
 mod generated;
 mod limits;
+mod listener;
 mod local;
 mod logs;
 mod map;

@@ -370,12 +370,29 @@ async fn a_server_with_limits_that_no_session_can_have_does_not_start() {
 
 #[tokio::test]
 async fn a_listener_takes_connections_with_each_option_at_its_ends() {
-    for index in 0..2 {
+    for index in 0..6 {
         for end in [End::Zero, End::One, End::Max] {
-            let mut options = ListenOptions::default();
+            let mut options = ListenOptions { count_loopback: true, ..ListenOptions::default() };
             // All of them, as in `fields`.
-            let ListenOptions { connections_max, handshakes_max } = &mut options;
-            [connections_max, handshakes_max].into_iter().nth(index).unwrap().set(end);
+            let ListenOptions {
+                connections_max,
+                handshakes_max,
+                address_connections_max,
+                address_handshakes_max,
+                address_connects_per_second,
+                address_connects_burst,
+                count_loopback: _,
+                trusted_proxies: _,
+            } = &mut options;
+            let fields: [&mut dyn Limit; 6] = [
+                connections_max,
+                handshakes_max,
+                address_connections_max,
+                address_handshakes_max,
+                address_connects_per_second,
+                address_connects_burst,
+            ];
+            fields.into_iter().nth(index).unwrap().set(end);
             let server = Server::builder().listen_options(options).service(OfficeServer::new(Here));
             let listening = server.bind("127.0.0.1:0").await.unwrap();
             let (address, handle) = (listening.url().unwrap(), listening.handle());
