@@ -14,6 +14,7 @@
 mod network;
 mod options;
 mod places;
+mod ranking;
 
 use std::{
     future::{Future, poll_fn},

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    net::{IpAddr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     str::FromStr,
 };
 
@@ -14,15 +14,35 @@ pub(super) struct Prefix(IpAddr);
 impl Prefix {
     pub(super) fn of(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
-            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & first_bits(64)).into(),
+            address @ IpAddr::V6(_) => masked(address, 64),
             address @ IpAddr::V4(_) => address,
         })
     }
+
+    /// Who is likely to be of one hand: the first 24 bits of IPv4, and the first 32 of IPv6, which one provider has.
+    pub(super) fn neighbourhood(self) -> Neighbourhood {
+        let bits = if self.0.is_ipv4() { 24 } else { 32 };
+        Neighbourhood(masked(self.0, bits))
+    }
 }
 
-/// A mask of that many leading bits.
-fn first_bits(count: u8) -> u128 {
-    u128::MAX.checked_shl(128_u32.saturating_sub(count.into())).unwrap_or(0)
+/// The addresses that begin like a counted one, and may be of the same hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Neighbourhood(IpAddr);
+
+/// The first bits of an address, and zeros behind.
+fn masked(address: IpAddr, bits: u8) -> IpAddr {
+    let bits = u32::from(bits);
+    match address {
+        IpAddr::V4(address) => {
+            let mask = u32::MAX.checked_shl(32_u32.saturating_sub(bits)).unwrap_or(0);
+            Ipv4Addr::from_bits(address.to_bits() & mask).into()
+        }
+        IpAddr::V6(address) => {
+            let mask = u128::MAX.checked_shl(128_u32.saturating_sub(bits)).unwrap_or(0);
+            Ipv6Addr::from_bits(address.to_bits() & mask).into()
+        }
+    }
 }
 
 /// Addresses that begin alike, written like `10.0.0.0/8` or `fd00::/8`; an address alone is a network of one.
@@ -62,22 +82,13 @@ impl Network {
             (IpAddr::V4(mapped), Some(prefix_bits)) if address.is_ipv6() => (mapped.into(), prefix_bits),
             _ => (address, prefix_bits),
         };
-        let mask = first_bits(prefix_bits);
-        let address = match address {
-            IpAddr::V4(address) => {
-                let [first, second, third, fourth, ..] = mask.to_be_bytes();
-                let mask = u32::from_be_bytes([first, second, third, fourth]);
-                std::net::Ipv4Addr::from_bits(address.to_bits() & mask).into()
-            }
-            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & mask).into(),
-        };
-        Ok(Self { address, prefix_bits })
+        Ok(Self { address: masked(address, prefix_bits), prefix_bits })
     }
 
     /// Whether the address belongs to the network.
     pub fn contains(&self, address: IpAddr) -> bool {
-        let network = Self::new(address.to_canonical(), self.prefix_bits);
-        network.is_ok_and(|network| network == *self)
+        let address = address.to_canonical();
+        address.is_ipv4() == self.address.is_ipv4() && masked(address, self.prefix_bits) == self.address
     }
 }
 

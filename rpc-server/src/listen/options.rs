@@ -26,7 +26,8 @@ pub struct ListenOptions {
     pub connections_max: usize,
     /// Connections that may be in their handshake at once: from the accepted connection to the peer's hello, by which it becomes
     /// a session. Default 1,000, at most half of `connections_max`; zero counts as one. When reached, each new connection ends a
-    /// handshake: the oldest of the address that has most of them.
+    /// handshake: the oldest of the address that has most of them; where several have as many, of the network that has most of
+    /// these.
     pub handshakes_max: usize,
     /// Connections of one address that may be open at once, those in their handshake included; zero counts as one. Default a
     /// quarter of the default of `connections_max`; public 64. When reached, a new connection ends the address's oldest

@@ -14,7 +14,6 @@
 //! be forgotten next is forgotten early.
 
 use std::{
-    cmp::Reverse,
     collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -23,7 +22,10 @@ use std::{
 
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{ListenOptions, Network, Prefix};
+use super::{
+    ListenOptions, Network, Prefix,
+    ranking::{Ranked, Ranking},
+};
 
 /// Addresses without a connection that are remembered for the rate of their new connections: some 4 MiB.
 const FADING_MAX: usize = 16_384;
@@ -32,10 +34,7 @@ const FORGOTTEN_TOGETHER: usize = 4;
 
 /// The order in which connections began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(super) struct Number(u64);
-
-/// The place of an address among those with handshakes: the last has most, and of several with as many the oldest one.
-type Rank = (usize, Reverse<Number>, Prefix);
+pub(super) struct Number(pub(super) u64);
 
 /// Ends a handshake.
 type Evict = oneshot::Sender<()>;
@@ -116,7 +115,7 @@ struct State {
     /// The handshakes under way, those of one address together, its oldest first.
     handshakes: BTreeMap<(Prefix, Number), Evict>,
     /// The addresses that have handshakes.
-    ranking: BTreeSet<Rank>,
+    ranking: Ranking,
     /// The addresses that have no connection, by when their rate has recovered.
     fading: BTreeSet<(Instant, Prefix)>,
     last: Number,
@@ -128,14 +127,15 @@ struct State {
 struct Counts {
     /// Those in their handshake included.
     connections: usize,
-    rank: Option<Rank>,
+    /// Where it stands in the ranking, if it has handshakes.
+    ranked: Option<Ranked>,
     /// When its rate of new connections has recovered: each puts it off by an interval.
     recovered: Instant,
 }
 
 impl Counts {
     fn handshakes(&self) -> usize {
-        self.rank.map_or(0, |(handshakes, ..)| handshakes)
+        self.ranked.map_or(0, |ranked| ranked.handshakes)
     }
 }
 
@@ -238,7 +238,7 @@ impl State {
 
     fn begin(&mut self, prefix: Prefix, now: Instant, interval: Duration) -> (Place, oneshot::Receiver<()>) {
         let counts =
-            self.addresses.entry(prefix).or_insert(Counts { connections: 0, rank: None, recovered: now });
+            self.addresses.entry(prefix).or_insert(Counts { connections: 0, ranked: None, recovered: now });
         if counts.connections == 0 {
             self.fading.remove(&(counts.recovered, prefix));
         }
@@ -255,8 +255,7 @@ impl State {
 
     /// Takes the places of the oldest handshake of the address that has most.
     fn take_of_most(&mut self) -> Option<Evict> {
-        let (.., prefix) = *self.ranking.last()?;
-        self.take_oldest(prefix)
+        self.take_oldest(self.ranking.most()?)
     }
 
     /// Takes the places of an address's oldest handshake.
@@ -282,15 +281,17 @@ impl State {
         (*of == prefix).then_some(*number)
     }
 
-    /// Gives an address the rank that it has with so many handshakes.
+    /// Puts an address where it stands with so many handshakes.
     fn rank(&mut self, prefix: Prefix, handshakes: usize) {
         let oldest = self.oldest(prefix);
         let Some(counts) = self.addresses.get_mut(&prefix) else { return };
-        if let Some(before) = counts.rank.take() {
-            self.ranking.remove(&before);
+        if let Some(before) = counts.ranked.take() {
+            self.ranking.remove(before);
         }
-        counts.rank = oldest.map(|oldest| (handshakes, Reverse(oldest), prefix));
-        self.ranking.extend(counts.rank);
+        counts.ranked = oldest.map(|oldest| Ranked { handshakes, oldest, prefix });
+        if let Some(after) = counts.ranked {
+            self.ranking.insert(after);
+        }
     }
 
     fn end_connection(&mut self, prefix: Prefix, now: Instant) {

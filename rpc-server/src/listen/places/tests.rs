@@ -196,6 +196,19 @@ async fn of_addresses_with_as_many_handshakes_the_oldest_goes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_connects_once_from_each_of_a_network_of_addresses_displaces_itself() {
+    let mut table = Table::new(&ListenOptions { handshakes_max: 20, ..wide() });
+    let slow: Vec<usize> =
+        (0..15_u8).map(|n| table.connect(&format!("192.0.{n}.1")).expect("room")).collect();
+    for network in 0..5_000 {
+        table.connect(&format!("2001:db8:{network:x}::1")).expect("room");
+    }
+    let evicted = table.evicted();
+    assert_eq!(evicted.len(), 4_995);
+    assert!(slow.iter().all(|slow| !evicted.contains(slow)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn behind_a_proxy_the_oldest_of_its_handshakes_goes() {
     let proxy = vec![Network::from(ip(ANN))];
     let mut table = Table::new(&ListenOptions { handshakes_max: 3, trusted_proxies: proxy, ..wide() });
@@ -279,9 +292,8 @@ fn check(table: &Table, caps: &ListenOptions) {
         assert!(counts.handshakes() <= counts.connections);
         assert_eq!(counts.handshakes(), handshakes.get(prefix).copied().unwrap_or(0));
         assert_eq!(counts.connections == 0, state.fading.contains(&(counts.recovered, *prefix)));
-        assert!(counts.rank.is_none_or(|rank| state.ranking.contains(&rank)));
     }
-    assert_eq!(state.ranking.len(), handshakes.len());
+    assert!(state.ranking.addresses().iter().eq(handshakes.keys()));
     assert!(state.fading.len() <= state.addresses.len());
     assert_eq!(state.stats.connections, connections);
 }
@@ -332,7 +344,7 @@ async fn whatever_happens_no_limit_is_exceeded_and_nothing_is_left() {
             table.places.admit(ip("198.51.100.1"), Instant::now()).expect("room");
         }
         let state = table.places.state();
-        assert!(state.addresses.is_empty() && state.handshakes.is_empty() && state.ranking.is_empty());
+        assert!(state.addresses.is_empty() && state.handshakes.is_empty() && state.ranking.most().is_none());
         assert_eq!(state.stats.connections, 0);
     }
 }
