@@ -243,17 +243,24 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// How long to leave a failing `accept` alone: twice as long each time, and logged once.
+/// How long to leave a failing `accept` alone: twice as long each time, and logged once. A peer can make it fail and work in
+/// turns, and so the lines are bounded as well.
 #[derive(Default)]
 struct Backoff {
     delay: Option<Duration>,
+    is_logged: bool,
 }
 
 impl Backoff {
     async fn wait(&mut self, error: &io::Error) {
+        static RATE: LogRate = LogRate::new();
         let delay = match self.delay {
             None => {
-                tracing::warn!(%error, "cannot accept connections; trying again until it works");
+                let admitted = RATE.admit();
+                self.is_logged = admitted.is_some();
+                if let Some(left_out) = admitted {
+                    tracing::warn!(%error, left_out, "cannot accept connections; trying again until it works");
+                }
                 BACKOFF_MIN
             }
             Some(delay) => (delay * 2).min(BACKOFF_MAX),
@@ -263,7 +270,7 @@ impl Backoff {
     }
 
     fn end(&mut self) {
-        if self.delay.take().is_some() {
+        if self.delay.take().is_some() && self.is_logged {
             tracing::info!("accepting connections again");
         }
     }

@@ -4,9 +4,13 @@
 
 use std::{collections::VecDeque, io, net::SocketAddr, time::Duration};
 
-use futures::{StreamExt, stream};
+use futures::{StreamExt, channel::oneshot, stream};
 use rpc_client::Client;
-use rpc_core::{CloseReason, Limits, close_codes};
+use rpc_core::{
+    CloseReason, Limits, close_codes,
+    driver::{self, SessionConfig, Side},
+    memory,
+};
 use rpc_server::{
     Server,
     listen::{ListenOptions, ListenStats},
@@ -267,4 +271,20 @@ async fn the_request_and_the_hello_have_one_span_of_time_together() {
         let code = close_codes::HELLO_TIMEOUT.to_be_bytes();
         assert!(received.windows(2).any(|bytes| bytes == code), "it is told why: {received:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_starts_a_session_is_told_when_both_sides_know_each_other() {
+    let ((near_opened, near_told), (far_opened, far_told)) = (oneshot::channel(), oneshot::channel());
+    let config = |opened| SessionConfig { opened: Some(opened), ..SessionConfig::default() };
+    let (client, _server) = memory::connect_with(config(near_opened), config(far_opened));
+    assert_eq!((near_told.await, far_told.await), (Ok(()), Ok(())));
+    client.close().await;
+    // Nobody is at the other end.
+    let (opened, told) = oneshot::channel();
+    let (near, _far) = memory::pipe();
+    let (_, session) = driver::start(near, Side::Server, config(opened));
+    let (ended, told) = futures::join!(session, told);
+    assert!(matches!(ended, CloseReason::HelloTimeout));
+    assert!(told.is_err(), "there was no hello");
 }

@@ -33,13 +33,14 @@ pub struct ListenOptions {
     /// quarter of the default of `connections_max`; public 64. When reached, a new connection ends the address's oldest
     /// handshake, and is refused where all are sessions.
     pub address_connections_max: usize,
-    /// Connections of one address that may be in their handshake at once; zero counts as one. Default 250; public 64, which lets
-    /// all of the address's connections come at once. When reached, a new connection ends the address's oldest handshake.
+    /// Connections of one address that may be in their handshake at once; zero counts as one. Default 500; public 64. That is a
+    /// burst of new connections, and what comes in the next second. When reached, a new connection ends the address's
+    /// oldest handshake.
     pub address_handshakes_max: usize,
     /// New connections of one address in a second, in the long run; zero counts as one. Default 200; public 20. Where they come
     /// faster and `address_connects_burst` is used up, they are refused.
     pub address_connects_per_second: u32,
-    /// New connections of one address that may come at once; zero counts as one. Default 1,000; public 40.
+    /// New connections of one address that may come at once; zero counts as one. Default 250; public 40.
     pub address_connects_burst: u32,
     /// Whether loopback addresses are limited like others. Default no: what connects from this machine is a proxy, a test or
     /// a colleague.
@@ -58,9 +59,9 @@ impl Default for ListenOptions {
             connections_max,
             handshakes_max: 1_000,
             address_connections_max: connections_max / 4,
-            address_handshakes_max: 250,
+            address_handshakes_max: 500,
             address_connects_per_second: 200,
-            address_connects_burst: 1_000,
+            address_connects_burst: 250,
             count_loopback: false,
             trusted_proxies: Vec::new(),
         }
