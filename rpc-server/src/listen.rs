@@ -1,10 +1,10 @@
 //! Accepts TCP connections for as long as the server lives, whatever single connections do.
 //!
 //! ```text
-//!  accept ──► its address has room ──► a place among connections_max ──► a place among handshakes_max ──► on_connection
-//!    ▲ error: 10 ms … 1 s    │ no: reset         full: a handshake ends,         full: a handshake ends
-//!    │                       │                   or wait
-//!    └───────────────────────┴───────────────────────────────────────────────────────────────────────────────┘
+//!  accept ──► room of its address? ──► place of a connection ──► place of a handshake ──► on_connection
+//!    ▲ error:      │ no: reset           none: a handshake         none: a handshake            │
+//!    │ 10 ms … 1 s │                     ends, or wait             ends                         │
+//!    └─────────────┴────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! A client that is slow to shake hands must not keep others out. So when all places for handshakes are taken, a new
@@ -194,8 +194,8 @@ async fn accept_from<S: Source>(
             }
         };
         backoff.end();
-        let admitted = match places.admit(peer.ip(), Instant::now()) {
-            Ok(admitted) => admitted,
+        let prefix = match places.admit(peer.ip(), Instant::now()) {
+            Ok(prefix) => prefix,
             Err(refusal) => {
                 S::refuse(stream);
                 log_refusal(peer, refusal);
@@ -208,7 +208,7 @@ async fn accept_from<S: Source>(
         let Ok(connection) = Arc::clone(connections).acquire_owned().await else {
             return;
         };
-        let Begun { place, evicted } = places.begin(admitted, Instant::now());
+        let Begun { place, evicted } = places.begin(prefix, Instant::now());
         let permit = Permit {
             doorway: Arc::clone(doorway),
             place,
@@ -227,6 +227,7 @@ fn log_refusal(peer: SocketAddr, refusal: Refusal) {
     let Some(left_out) = RATE.admit() else { return };
     let limit = match refusal {
         Refusal::Connections => "address_connections_max",
+        Refusal::Network => "network_connections_max",
         Refusal::Rate => "address_connects_per_second",
     };
     tracing::warn!(%peer, limit, left_out, "refused a connection; a proxy belongs into `trusted_proxies`");

@@ -370,7 +370,7 @@ async fn a_server_with_limits_that_no_session_can_have_does_not_start() {
 
 #[tokio::test]
 async fn a_listener_takes_connections_with_each_option_at_its_ends() {
-    for index in 0..6 {
+    for index in 0..7 {
         for end in [End::Zero, End::One, End::Max] {
             let mut options = ListenOptions { count_loopback: true, ..ListenOptions::default() };
             // All of them, as in `fields`.
@@ -381,16 +381,18 @@ async fn a_listener_takes_connections_with_each_option_at_its_ends() {
                 address_handshakes_max,
                 address_connects_per_second,
                 address_connects_burst,
+                network_connections_max,
                 count_loopback: _,
                 trusted_proxies: _,
             } = &mut options;
-            let fields: [&mut dyn Limit; 6] = [
+            let fields: [&mut dyn Limit; 7] = [
                 connections_max,
                 handshakes_max,
                 address_connections_max,
                 address_handshakes_max,
                 address_connects_per_second,
                 address_connects_burst,
+                network_connections_max,
             ];
             fields.into_iter().nth(index).unwrap().set(end);
             let server = Server::builder().listen_options(options).service(OfficeServer::new(Here));
@@ -406,7 +408,8 @@ async fn a_listener_takes_connections_with_each_option_at_its_ends() {
             if let Err(error) = shortest.connect(&address).await {
                 let is_early = matches!(error, ConnectError::Timeout { limit: Duration::ZERO, .. });
                 let stats = handle.listen_stats();
-                let refused = stats.refused_for_rate + stats.refused_for_connections;
+                let refused =
+                    stats.refused_for_rate + stats.refused_for_connections + stats.refused_for_network;
                 assert!(is_early || refused == 1, "{error:?}");
             }
             handle.shutdown();

@@ -39,6 +39,7 @@ fn counted() -> ListenOptions {
         address_handshakes_max: usize::MAX,
         address_connects_per_second: u32::MAX,
         address_connects_burst: u32::MAX,
+        network_connections_max: usize::MAX,
         count_loopback: true,
         trusted_proxies: Vec::new(),
     }

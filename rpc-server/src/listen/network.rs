@@ -6,28 +6,41 @@ use std::{
     str::FromStr,
 };
 
-/// The part of a client's address that is counted: all of an IPv4 address, the first 64 bits of an IPv6 address. A client
-/// chooses the other 64 bits as it likes. An IPv4 address that is written as an IPv6 one is an IPv4 address.
+/// What of a client's address is counted: all of an IPv4 address, the first 64 bits of an IPv6 address. A client chooses the
+/// other 64 bits as it likes. An IPv4 address that is written as an IPv6 one is an IPv4 address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Prefix(IpAddr);
+pub(super) struct Prefix {
+    address: IpAddr,
+    is_exempt: bool,
+}
 
 impl Prefix {
     pub(super) fn of(address: IpAddr) -> Self {
-        Self(match address.to_canonical() {
+        let address = match address.to_canonical() {
             address @ IpAddr::V6(_) => masked(address, 64),
             address @ IpAddr::V4(_) => address,
-        })
+        };
+        Self { address, is_exempt: false }
+    }
+
+    /// An address without limits of its own. It counts by itself: its neighbours have limits.
+    pub(super) fn exempt(address: IpAddr) -> Self {
+        Self { address: address.to_canonical(), is_exempt: true }
+    }
+
+    pub(super) fn is_exempt(self) -> bool {
+        self.is_exempt
     }
 
     /// Who is likely to be of one hand: the first 24 bits of IPv4, and the first 32 of IPv6, which one provider has.
     pub(super) fn neighbourhood(self) -> Neighbourhood {
-        let bits = if self.0.is_ipv4() { 24 } else { 32 };
-        Neighbourhood(masked(self.0, bits))
+        let bits = if self.address.is_ipv4() { 24 } else { 32 };
+        Neighbourhood(masked(self.address, bits))
     }
 }
 
 /// The addresses that begin like a counted one, and may be of the same hand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Neighbourhood(IpAddr);
 
 /// The first bits of an address, and zeros behind.

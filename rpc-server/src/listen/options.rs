@@ -42,10 +42,15 @@ pub struct ListenOptions {
     pub address_connects_per_second: u32,
     /// New connections of one address that may come at once; zero counts as one. Default 250; public 40.
     pub address_connects_burst: u32,
+    /// Connections of one network that may be open at once: of all addresses that share the first 24 bits of IPv4, or the first 32
+    /// of IPv6, which one provider has. Zero counts as one. Default no limit; public a quarter of the default of `connections_max`:
+    /// who has a network has as many addresses as it takes to have all connections. When reached, a new connection ends its
+    /// address's oldest handshake, and is refused where there is none.
+    pub network_connections_max: usize,
     /// Whether loopback addresses are limited like others. Default no: what connects from this machine is a proxy, a test or
     /// a colleague.
     pub count_loopback: bool,
-    /// Networks that the limits of one address do not hold for, because those who connect from there do it for many others.
+    /// Networks that the limits of an address and a network do not hold for, because those who connect from there do it for many others.
     /// Default none. Such a proxy has to limit its own clients: here they are one address, whose oldest handshake ends when there
     /// are too many in all.
     pub trusted_proxies: Vec<Network>,
@@ -62,6 +67,7 @@ impl Default for ListenOptions {
             address_handshakes_max: 500,
             address_connects_per_second: 200,
             address_connects_burst: 250,
+            network_connections_max: usize::MAX,
             count_loopback: false,
             trusted_proxies: Vec::new(),
         }
@@ -72,12 +78,14 @@ impl ListenOptions {
     /// Bounds for clients that nobody vouches for. One address has few clients then; where many share one, behind a proxy of yours,
     /// name it in `trusted_proxies`.
     pub fn public() -> Self {
+        let options = Self::default();
         Self {
             address_connections_max: 64,
             address_handshakes_max: 64,
             address_connects_per_second: 20,
             address_connects_burst: 40,
-            ..Self::default()
+            network_connections_max: options.connections_max / 4,
+            ..options
         }
     }
 }

@@ -14,7 +14,7 @@
 //! be forgotten next is forgotten early.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
     net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -24,6 +24,7 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     ListenOptions, Network, Prefix,
+    network::Neighbourhood,
     ranking::{Ranked, Ranking},
 };
 
@@ -44,15 +45,10 @@ type Evict = oneshot::Sender<()>;
 pub(super) enum Refusal {
     /// Its address has as many sessions as it may have connections.
     Connections,
+    /// So has its network, and its address has no handshake to end.
+    Network,
     /// Its address connects too often.
     Rate,
-}
-
-/// A connection that may begin.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Admitted {
-    prefix: Prefix,
-    is_exempt: bool,
 }
 
 /// A connection that has begun.
@@ -82,6 +78,9 @@ pub struct ListenStats {
     /// Connections refused so far, because their address had
     /// [`address_connections_max`](ListenOptions::address_connections_max).
     pub refused_for_connections: u64,
+    /// Connections refused so far, because their network had
+    /// [`network_connections_max`](ListenOptions::network_connections_max).
+    pub refused_for_network: u64,
     /// Connections refused so far, because their address made more than
     /// [`address_connects_per_second`](ListenOptions::address_connects_per_second).
     pub refused_for_rate: u64,
@@ -101,6 +100,7 @@ struct Caps {
     handshakes: usize,
     address_connections: usize,
     address_handshakes: usize,
+    network_connections: usize,
     /// The time that an address earns one new connection in.
     connect_interval: Duration,
     /// How far ahead of that an address may be.
@@ -112,6 +112,8 @@ struct Caps {
 #[derive(Debug, Default)]
 struct State {
     addresses: HashMap<Prefix, Counts>,
+    /// The connections of all limited addresses, by where these are.
+    networks: HashMap<Neighbourhood, usize>,
     /// The handshakes under way, those of one address together, its oldest first.
     handshakes: BTreeMap<(Prefix, Number), Evict>,
     /// The addresses that have handshakes.
@@ -147,6 +149,7 @@ impl Places {
             handshakes: options.handshakes_max.min(connections_max.div_ceil(2)).max(1),
             address_connections: options.address_connections_max.max(1),
             address_handshakes: options.address_handshakes_max.max(1),
+            network_connections: options.network_connections_max.max(1),
             connect_interval,
             connect_lead_max: connect_interval * (options.address_connects_burst.max(1) - 1),
             count_loopback: options.count_loopback,
@@ -155,26 +158,31 @@ impl Places {
         Self { caps, state: Mutex::default() }
     }
 
-    /// Decides whether a connection may begin. Where its address has no place left, the oldest of its own handshakes ends.
-    pub(super) fn admit(&self, address: IpAddr, now: Instant) -> Result<Admitted, Refusal> {
+    /// Decides whether a connection may begin, and says what it counts as. Where its address has no place left, the oldest of its
+    /// own handshakes ends.
+    pub(super) fn admit(&self, address: IpAddr, now: Instant) -> Result<Prefix, Refusal> {
         let address = address.to_canonical();
+        if self.is_exempt(address) {
+            return Ok(Prefix::exempt(address));
+        }
         let prefix = Prefix::of(address);
-        let is_exempt = (address.is_loopback() && !self.caps.count_loopback)
-            || self.caps.trusted_proxies.iter().any(|network| network.contains(address));
         let mut state = self.state();
         state.forget(now);
-        let evict = if is_exempt { None } else { state.make_room(prefix, now, &self.caps)? };
+        let evict = state.make_room(prefix, now, &self.caps)?;
         drop(state);
         tell(evict);
-        Ok(Admitted { prefix, is_exempt })
+        Ok(prefix)
+    }
+
+    fn is_exempt(&self, address: IpAddr) -> bool {
+        (address.is_loopback() && !self.caps.count_loopback)
+            || self.caps.trusted_proxies.iter().any(|network| network.contains(address))
     }
 
     /// Begins a connection's handshake. Where there are too many in all, one of the address that has most ends.
-    pub(super) fn begin(&self, admitted: Admitted, now: Instant) -> Begun {
-        let Admitted { prefix, is_exempt } = admitted;
-        let interval = if is_exempt { Duration::ZERO } else { self.caps.connect_interval };
+    pub(super) fn begin(&self, prefix: Prefix, now: Instant) -> Begun {
         let mut state = self.state();
-        let (place, evicted) = state.begin(prefix, now, interval);
+        let (place, evicted) = state.begin(prefix, now, self.caps.connect_interval);
         let evict = if state.handshakes.len() > self.caps.handshakes { state.take_of_most() } else { None };
         drop(state);
         tell(evict);
@@ -190,15 +198,19 @@ impl Places {
     /// Makes a session of a handshake; not of one that has lost its place.
     #[must_use]
     pub(super) fn establish(&self, place: Place) -> bool {
-        self.state().take_handshake(place).is_some()
+        let handshake = self.state().take_handshake(place);
+        handshake.is_some()
     }
 
     /// Frees the places of a connection that has ended. One that lost its place has none.
     pub(super) fn leave(&self, place: Place, is_established: bool) {
         let mut state = self.state();
-        if is_established || state.take_handshake(place).is_some() {
+        let handshake = state.take_handshake(place);
+        if is_established || handshake.is_some() {
             state.end_connection(place.prefix, Instant::now());
         }
+        // Dropping a handshake wakes who waits for its end, as `tell` does.
+        drop(state);
     }
 
     pub(super) fn stats(&self) -> ListenStats {
@@ -214,25 +226,33 @@ impl Places {
 /// Wakes who has lost its place, outside the lock.
 fn tell(evict: Option<Evict>) {
     if let Some(evict) = evict {
-        // It has ended by itself meanwhile.
+        // It fails where the connection has ended by itself meanwhile.
         let _ = evict.send(());
     }
 }
 
 impl State {
-    /// Holds a newcomer against what its address has.
+    /// Holds a newcomer against what its address has, and its network.
     fn make_room(&mut self, prefix: Prefix, now: Instant, caps: &Caps) -> Result<Option<Evict>, Refusal> {
-        let Some(counts) = self.addresses.get(&prefix) else { return Ok(None) };
-        let is_full = counts.connections >= caps.address_connections;
-        if is_full && counts.handshakes() == 0 {
+        let of_network = self.networks.get(&prefix.neighbourhood()).copied().unwrap_or(0);
+        let counts = self.addresses.get(&prefix);
+        let handshakes = counts.map_or(0, Counts::handshakes);
+        let is_address_full = counts.is_some_and(|counts| counts.connections >= caps.address_connections);
+        let is_network_full = of_network >= caps.network_connections;
+        if is_address_full && handshakes == 0 {
             self.stats.refused_for_connections += 1;
             return Err(Refusal::Connections);
         }
-        if counts.recovered.saturating_duration_since(now) > caps.connect_lead_max {
+        if is_network_full && handshakes == 0 {
+            self.stats.refused_for_network += 1;
+            return Err(Refusal::Network);
+        }
+        let lead = counts.map_or(Duration::ZERO, |counts| counts.recovered.saturating_duration_since(now));
+        if lead > caps.connect_lead_max {
             self.stats.refused_for_rate += 1;
             return Err(Refusal::Rate);
         }
-        let is_full = is_full || counts.handshakes() >= caps.address_handshakes;
+        let is_full = is_address_full || is_network_full || handshakes >= caps.address_handshakes;
         Ok(if is_full { self.take_oldest(prefix) } else { None })
     }
 
@@ -243,7 +263,10 @@ impl State {
             self.fading.remove(&(counts.recovered, prefix));
         }
         counts.connections += 1;
-        counts.recovered = counts.recovered.max(now) + interval;
+        if !prefix.is_exempt() {
+            counts.recovered = counts.recovered.max(now) + interval;
+            *self.networks.entry(prefix.neighbourhood()).or_default() += 1;
+        }
         self.stats.connections += 1;
         self.last.0 += 1;
         let (evict, evicted) = oneshot::channel();
@@ -298,18 +321,32 @@ impl State {
         let Some(counts) = self.addresses.get_mut(&prefix) else { return };
         counts.connections -= 1;
         self.stats.connections -= 1;
-        if counts.connections > 0 {
+        let has_connections = counts.connections > 0;
+        let recovered = counts.recovered;
+        if !prefix.is_exempt() {
+            self.end_connection_of_network(prefix.neighbourhood());
+        }
+        if has_connections {
             return;
         }
-        if counts.recovered <= now {
+        if recovered <= now {
             self.addresses.remove(&prefix);
             return;
         }
-        self.fading.insert((counts.recovered, prefix));
+        self.fading.insert((recovered, prefix));
         if self.fading.len() > FADING_MAX
             && let Some((_, next)) = self.fading.pop_first()
         {
             self.addresses.remove(&next);
+        }
+    }
+
+    fn end_connection_of_network(&mut self, neighbourhood: Neighbourhood) {
+        if let Entry::Occupied(mut connections) = self.networks.entry(neighbourhood) {
+            *connections.get_mut() -= 1;
+            if *connections.get() == 0 {
+                connections.remove();
+            }
         }
     }
 

@@ -19,8 +19,8 @@ impl Table {
     /// A connection; its index, or why it was refused.
     fn connect(&mut self, address: &str) -> Result<usize, Refusal> {
         let address = ip(address);
-        let admitted = self.places.admit(address, self.now)?;
-        self.begun.push((address, self.places.begin(admitted, self.now)));
+        let prefix = self.places.admit(address, self.now)?;
+        self.begun.push((address, self.places.begin(prefix, self.now)));
         Ok(self.begun.len() - 1)
     }
 
@@ -58,6 +58,7 @@ fn wide() -> ListenOptions {
         address_handshakes_max: usize::MAX,
         address_connects_per_second: u32::MAX,
         address_connects_burst: u32::MAX,
+        network_connections_max: usize::MAX,
         count_loopback: false,
         trusted_proxies: Vec::new(),
     }
@@ -143,6 +144,41 @@ async fn addresses_of_one_network_of_64_bits_count_together() {
     table.session("::ffff:192.0.2.1").expect("room");
     table.session("192.0.2.1").expect("room");
     assert_eq!(table.session("::ffff:192.0.2.1"), Err(Refusal::Connections));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_network_of_addresses_does_not_take_all_connections() {
+    let mut table = Table::new(&ListenOptions { network_connections_max: 100, ..wide() });
+    for network in 0..100_u8 {
+        table.session(&format!("2001:db8:{network:x}::1")).expect("room");
+        table.session(&format!("192.0.2.{network}")).expect("room");
+    }
+    assert_eq!(table.session("2001:db8:ffff::1"), Err(Refusal::Network));
+    assert_eq!(table.session("192.0.2.255"), Err(Refusal::Network));
+    table.session("2001:db9::1").expect("another network");
+    let last = table.session("192.0.3.1").expect("another network");
+    table.end_session(last - 2);
+    let stalling = table.connect("192.0.2.255").expect("a place is free again");
+    table.connect("192.0.2.255").expect("instead of its own handshake");
+    assert_eq!(table.evicted(), [stalling]);
+    assert_eq!(table.places.stats().refused_for_network, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn neighbours_of_a_proxy_have_limits_that_it_does_not_use_up() {
+    let options = ListenOptions {
+        address_connections_max: 2,
+        network_connections_max: 2,
+        trusted_proxies: vec!["2001:db8::1".parse().expect("a network")],
+        ..wide()
+    };
+    let mut table = Table::new(&options);
+    for _ in 0..100 {
+        table.session("2001:db8::1").expect("no limit");
+    }
+    table.session("2001:db8::2").expect("room");
+    table.session("2001:db8::3").expect("room");
+    assert_eq!(table.session("2001:db8::4"), Err(Refusal::Connections));
 }
 
 #[tokio::test(start_paused = true)]
@@ -284,9 +320,12 @@ fn check(table: &Table, caps: &ListenOptions) {
     for (prefix, _) in state.handshakes.keys() {
         *handshakes.entry(*prefix).or_default() += 1;
     }
-    let mut connections = 0;
+    let (mut connections, mut networks) = (0, HashMap::new());
     for (prefix, counts) in &state.addresses {
         connections += counts.connections;
+        if counts.connections > 0 {
+            *networks.entry(prefix.neighbourhood()).or_insert(0) += counts.connections;
+        }
         assert!(counts.connections <= caps.address_connections_max);
         assert!(counts.handshakes() <= caps.address_handshakes_max);
         assert!(counts.handshakes() <= counts.connections);
@@ -296,6 +335,8 @@ fn check(table: &Table, caps: &ListenOptions) {
     assert!(state.ranking.addresses().iter().eq(handshakes.keys()));
     assert!(state.fading.len() <= state.addresses.len());
     assert_eq!(state.stats.connections, connections);
+    assert_eq!(state.networks, networks);
+    assert!(networks.values().all(|connections| *connections <= caps.network_connections_max));
 }
 
 #[tokio::test(start_paused = true)]
@@ -307,6 +348,7 @@ async fn whatever_happens_no_limit_is_exceeded_and_nothing_is_left() {
             address_handshakes_max: 4,
             address_connects_per_second: 20,
             address_connects_burst: 10,
+            network_connections_max: 14,
             ..wide()
         };
         let mut numbers = Numbers(seed);
@@ -315,7 +357,7 @@ async fn whatever_happens_no_limit_is_exceeded_and_nothing_is_left() {
         for _ in 0..2_000 {
             match numbers.below(8) {
                 0..4 => {
-                    let address = format!("192.0.2.{}", numbers.below(9));
+                    let address = format!("192.0.{}.{}", numbers.below(2), numbers.below(6));
                     open.extend(table.connect(&address).map(|connection| (connection, false)));
                 }
                 4 => {
@@ -340,11 +382,12 @@ async fn whatever_happens_no_limit_is_exceeded_and_nothing_is_left() {
             table.places.leave(table.begun[connection].1.place, is_established);
         }
         tokio::time::advance(60 * SECOND).await;
-        for _ in 0..9 {
+        for _ in 0..12 {
             table.places.admit(ip("198.51.100.1"), Instant::now()).expect("room");
         }
         let state = table.places.state();
-        assert!(state.addresses.is_empty() && state.handshakes.is_empty() && state.ranking.most().is_none());
+        assert!(state.addresses.is_empty() && state.networks.is_empty());
+        assert!(state.handshakes.is_empty() && state.ranking.most().is_none());
         assert_eq!(state.stats.connections, 0);
     }
 }
