@@ -237,8 +237,8 @@ impl ClientBuilder {
         let mut request = ClientHandshake::new(host, path);
         request.headers = self.headers;
         let socket = Socket::connect(io, request, &self.limits).await?;
-        let config =
-            SessionConfig { services: self.services, limits: self.limits, ..SessionConfig::default() };
+        let (services, limits) = (self.services, self.limits);
+        let config = SessionConfig { services, limits, ..SessionConfig::default() };
         let (session, task) = driver::start(socket, Side::Client, config);
         tokio::spawn(task);
         Ok(Client { session })

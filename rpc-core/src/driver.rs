@@ -13,6 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures::channel::oneshot;
 use rustc_hash::FxHashMap;
 use tokio::{runtime::RuntimeFlavor, time::Sleep};
 
@@ -67,6 +68,8 @@ const CLOSE_GRACE: Duration = Duration::from_secs(2);
 const CLOSE_GRACE_MIN: Duration = Duration::from_millis(200);
 /// How long a server that closes waits for a hello, which may be on its way.
 const HELLO_GRACE: Duration = Duration::from_secs(1);
+/// How long a peer may take to answer a close that has not said hello in time; until then it takes a place.
+const CLOSE_GRACE_UNGREETED: Duration = Duration::from_millis(500);
 
 /// What a session is started with.
 #[derive(Debug, Default)]
@@ -79,6 +82,8 @@ pub struct SessionConfig {
     pub limits: Limits,
     /// What it shares with other sessions. By default it is bounded by its own limits alone.
     pub memory: MemoryBudget,
+    /// Told once the peer's hello (a server's) or welcome (a client's) was accepted. Dropped untold when the session ends before.
+    pub opened: Option<oneshot::Sender<()>>,
 }
 
 /// Starts a session on a transport. Nothing moves until the returned future is polled; it completes when the session
@@ -92,7 +97,7 @@ pub fn start<T: Transport>(
     side: Side,
     config: SessionConfig,
 ) -> (SessionHandle, impl Future<Output = CloseReason> + Send) {
-    let SessionConfig { services, peer, limits, memory } = config;
+    let SessionConfig { services, peer, limits, memory, opened } = config;
     let phase = match limits.check() {
         Ok(()) => Phase::Running,
         Err(error) => Phase::Refused(error),
@@ -143,6 +148,7 @@ pub fn start<T: Transport>(
         blocked_since: None,
         timer: None,
         is_left: false,
+        opened,
         phase,
     };
     (handle(side == Side::Client), driver)
@@ -187,6 +193,8 @@ struct Driver<T> {
     timer: Option<(Time, Pin<Box<Sleep>>)>,
     /// Nobody holds the session any more: it closes when the streams that it sends are over.
     is_left: bool,
+    /// Waits to be told that both sides know each other.
+    opened: Option<oneshot::Sender<()>>,
     phase: Phase,
 }
 
@@ -264,8 +272,11 @@ impl<T: Transport> Future for Driver<T> {
             // From here on only the close frame matters; who waits for the session learns of the end at once.
             driver.end(&end.reason);
             let due = driver.session.close_due();
-            let grace =
-                due.map_or(CLOSE_GRACE, |due| time::now().until(due).clamp(CLOSE_GRACE_MIN, CLOSE_GRACE));
+            let grace_max = match end.reason {
+                CloseReason::HelloTimeout => CLOSE_GRACE_UNGREETED,
+                _ => CLOSE_GRACE,
+            };
+            let grace = due.map_or(grace_max, |due| time::now().until(due).clamp(CLOSE_GRACE_MIN, grace_max));
             driver.phase = Phase::Closing { end, grace: Box::pin(tokio::time::sleep(grace)) };
         }
         driver.poll_close(cx)
@@ -295,6 +306,7 @@ impl<T: Transport> Driver<T> {
             let woken = self.wakers.len();
             self.wakers.drain(..).for_each(Waker::wake);
             received?;
+            self.tell_opened();
             self.check_end(now)?;
             // What was sent opened streams or made room in them, and what could not be sent is refused.
             if steps > 0 && self.session.has_events_of_sending() {
@@ -580,6 +592,17 @@ impl<T: Transport> Driver<T> {
     }
 
     // ---- time and the end ----
+
+    /// Says once that both sides know each other.
+    fn tell_opened(&mut self) {
+        if self.opened.is_some()
+            && self.session.is_open()
+            && let Some(opened) = self.opened.take()
+        {
+            // Who does not listen does not want to know.
+            let _ = opened.send(());
+        }
+    }
 
     fn check_end(&mut self, now: Time) -> Result<(), End> {
         if self.session.hello_overdue(now) && !self.session.close_overdue(now) {

@@ -72,6 +72,8 @@ pub use error::{
 };
 pub use layout::{Field, Layout, Leaf, Node, ObjectService, RustType, Unreached, Variant};
 pub use limits::{Limits, LimitsError};
+#[doc(hidden)]
+pub use log_rate::LogRate;
 pub use memory_budget::MemoryBudget;
 pub use never::Never;
 pub use path::{PATH_STEPS_MAX, Path, Step};

@@ -122,8 +122,8 @@ pub struct Limits {
     pub control_frames_burst: u32,
     /// HTTP request or response bytes of the WebSocket handshake. Default 16 KiB; less than 1 KiB is refused.
     pub handshake_bytes_max: usize,
-    /// From the accepted connection to the end of the handshake, and from there to the hello. Default 10 s; zero is
-    /// refused.
+    /// From the accepted connection to the peer's hello, TLS and the handshake included. A client takes as long for the
+    /// handshake, and again for the welcome. Default 10 s; zero is refused.
     pub hello_timeout: Duration,
     /// Silence after which a ping is sent. Default 20 s; zero is refused.
     pub ping_interval: Duration,

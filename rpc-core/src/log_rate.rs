@@ -15,8 +15,10 @@ const BURST: u32 = 10;
 const EVERY: Duration = Duration::from_secs(1);
 
 /// The rate of one kind of line, for the whole process: a `static` where the line is written.
-pub(crate) struct LogRate(Mutex<State>);
+#[derive(Debug)]
+pub struct LogRate(Mutex<State>);
 
+#[derive(Debug)]
 struct State {
     left: u32,
     /// When `left` was last raised.
@@ -25,12 +27,14 @@ struct State {
 }
 
 impl LogRate {
-    pub(crate) const fn new() -> Self {
+    /// A rate that nothing was written at yet.
+    #[expect(clippy::new_without_default, reason = "only statics hold one")]
+    pub const fn new() -> Self {
         Self(Mutex::new(State { left: BURST, raised: None, left_out: 0 }))
     }
 
     /// Whether a line may be written, and how many were left out before it.
-    pub(crate) fn admit(&self) -> Option<u64> {
+    pub fn admit(&self) -> Option<u64> {
         self.admit_at(Instant::now())
     }
 

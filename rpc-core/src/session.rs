@@ -983,6 +983,11 @@ impl<W: Waiter> Session<W> {
         self.payload_stalled
     }
 
+    /// Whether both sides know each other.
+    pub(crate) fn is_open(&self) -> bool {
+        self.handshake.is_open()
+    }
+
     /// Whether the peer has not said hello in time.
     pub(crate) fn hello_overdue(&self, now: Time) -> bool {
         self.handshake.timeout().is_some_and(|until| until <= now)

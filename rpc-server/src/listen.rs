@@ -1,16 +1,22 @@
 //! Accepts TCP connections for as long as the server lives, whatever single connections do.
 //!
 //! ```text
-//!  accept ──► a place among connections_max ──► a place among handshakes_max ──► on_connection
-//!    ▲ error: 10 ms … 1 s      full: wait            full: the oldest handshake ends
-//!    └──────────────────────────────────────────────────────────────────────────────┘
+//!  accept ──► room of its address? ──► place of a connection ──► place of a handshake ──► on_connection
+//!    ▲ error:      │ no: reset           none: a handshake         none: a handshake            │
+//!    │ 10 ms … 1 s │                     ends, or wait             ends                         │
+//!    └─────────────┴────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! A client that is slow to shake hands must not keep others out. So when all places for handshakes are taken, a new
-//! connection takes that of the oldest: a client in good faith is through in a moment, one that stalls is old.
+//! connection takes one, and it takes it from the address that has most of them: whoever connects a thousand times
+//! displaces itself. A handshake lasts until the peer's hello, because an upgrade costs a stranger nothing.
+
+mod network;
+mod options;
+mod places;
+mod ranking;
 
 use std::{
-    collections::VecDeque,
     future::{Future, poll_fn},
     io,
     net::SocketAddr,
@@ -19,53 +25,59 @@ use std::{
     time::Duration,
 };
 
+pub use network::{Network, NetworkError};
+pub use options::ListenOptions;
+pub use places::ListenStats;
+use rpc_core::LogRate;
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, oneshot},
+    time::Instant,
+};
+
+use self::{
+    network::Prefix,
+    places::{Begun, Place, Places, Refusal},
 };
 
 /// Connections the operating system completes before the server accepts them. 128, tokio's own choice, overflows when
-/// a few thousand clients come back at once.
-const BACKLOG: u32 = 1_024;
+/// a few thousand clients come back at once, or one comes a few thousand times; then others are let in seconds later.
+const BACKLOG: u32 = 4_096;
 const BACKOFF_MIN: Duration = Duration::from_millis(10);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 
-/// How many connections a server takes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListenOptions {
-    /// Connections that may be open at once. Default: 80 % of the process's limit of open files, or 10,000 where that
-    /// is not known. When reached, no more are accepted until one ends; they wait in the operating system's queue.
-    pub connections_max: usize,
-    /// Connections that may be in their handshake at once. Default 1,000, at most half of `connections_max`. When
-    /// reached, each new connection ends the oldest handshake.
-    pub handshakes_max: usize,
+/// What connections are let in by, shared by the accept loop and all of them.
+#[derive(Debug)]
+pub(crate) struct Doorway {
+    connections: Arc<Semaphore>,
+    places: Places,
 }
 
-impl Default for ListenOptions {
-    fn default() -> Self {
-        let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-        let files = open_files_max(&limits);
-        Self { connections_max: files.map_or(10_000, |files| files / 5 * 4), handshakes_max: 1_000 }
+impl Doorway {
+    pub(crate) fn new(options: &ListenOptions) -> Self {
+        let connections_max = options.connections_max.clamp(1, Semaphore::MAX_PERMITS);
+        Self { connections: Arc::new(Semaphore::new(connections_max)), places: Places::new(options) }
+    }
+
+    pub(crate) fn stats(&self) -> ListenStats {
+        self.places.stats()
     }
 }
 
-/// The soft limit in the format of `/proc/self/limits`: name, soft, hard, unit.
-fn open_files_max(limits: &str) -> Option<usize> {
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
-    line.split_whitespace().next()?.parse().ok()
-}
-
-/// A connection's place. Dropping it makes room for another connection.
+/// A connection's places. Dropping it makes room for another connection.
 #[derive(Debug)]
 pub struct Permit {
-    _connection: OwnedSemaphorePermit,
+    doorway: Arc<Doorway>,
+    place: Place,
     handshake: Option<oneshot::Receiver<()>>,
+    is_established: bool,
     is_evicted: bool,
+    _connection: OwnedSemaphorePermit,
 }
 
 impl Permit {
     /// Completes when this connection must give up its handshake for a newer one; never after
-    /// [`handshake_done`](Self::handshake_done).
+    /// [`handshake_done`](Self::handshake_done), unless it had to before.
     ///
     /// # Cancel safety
     /// Nothing is lost; it completes again when called again.
@@ -74,15 +86,20 @@ impl Permit {
             self.is_evicted = handshake.await.is_ok();
             self.handshake = None;
         }
-        // Either the handshake is done, or the accept loop has ended and what was accepted may finish.
         if !self.is_evicted {
             std::future::pending::<()>().await;
         }
     }
 
-    /// Gives up the place among handshakes, and keeps that among connections.
+    /// Gives up the place among handshakes, and keeps that among connections: the peer has said hello.
     pub fn handshake_done(&mut self) {
-        self.handshake = None;
+        self.is_established |= self.doorway.places.establish(self.place);
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.doorway.places.leave(self.place, self.is_established);
     }
 }
 
@@ -109,6 +126,16 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 pub async fn accept_loop(
     listener: TcpListener,
     options: &ListenOptions,
+    on_connection: impl FnMut(TcpStream, SocketAddr, Permit),
+    shutdown: impl Future<Output = ()>,
+) {
+    accept_through(Arc::new(Doorway::new(options)), listener, on_connection, shutdown).await;
+}
+
+/// [`accept_loop`] with places that others look at.
+pub(crate) async fn accept_through(
+    doorway: Arc<Doorway>,
+    listener: TcpListener,
     mut on_connection: impl FnMut(TcpStream, SocketAddr, Permit),
     shutdown: impl Future<Output = ()>,
 ) {
@@ -117,7 +144,7 @@ pub async fn accept_loop(
         let _ = stream.set_nodelay(true);
         on_connection(stream, peer, permit);
     };
-    let accept = accept_from(listener, options, on_connection);
+    let accept = accept_from(listener, &doorway, on_connection);
     tokio::select! {
         biased;
         () = shutdown => {}
@@ -130,6 +157,9 @@ trait Source {
     type Stream;
 
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Self::Stream, SocketAddr)>>;
+
+    /// Ends a connection that gets no place, and leaves nothing of it.
+    fn refuse(stream: Self::Stream);
 }
 
 impl Source for TcpListener {
@@ -138,17 +168,21 @@ impl Source for TcpListener {
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         self.poll_accept(cx)
     }
+
+    fn refuse(stream: TcpStream) {
+        // A reset. An orderly end would keep the operating system busy with each of them for a minute. It fails only on a
+        // connection that is gone already.
+        let _ = stream.set_zero_linger();
+    }
 }
 
 /// The loop itself. Never ends.
 async fn accept_from<S: Source>(
     source: S,
-    options: &ListenOptions,
+    doorway: &Arc<Doorway>,
     mut on_connection: impl FnMut(S::Stream, SocketAddr, Permit),
 ) {
-    let connections_max = options.connections_max.clamp(1, Semaphore::MAX_PERMITS);
-    let connections = Arc::new(Semaphore::new(connections_max));
-    let mut handshakes = Handshakes::new(options.handshakes_max.min(connections_max.div_ceil(2)).max(1));
+    let Doorway { connections, places } = &**doorway;
     let mut backoff = Backoff::default();
     loop {
         let (stream, peer) = match poll_fn(|cx| source.poll_accept(cx)).await {
@@ -160,15 +194,43 @@ async fn accept_from<S: Source>(
             }
         };
         backoff.end();
+        let prefix = match places.admit(peer.ip(), Instant::now()) {
+            Ok(prefix) => prefix,
+            Err(refusal) => {
+                S::refuse(stream);
+                log_refusal(peer, refusal);
+                continue;
+            }
+        };
         if connections.available_permits() == 0 {
-            handshakes.evict_oldest();
+            places.evict();
         }
-        let Ok(connection) = Arc::clone(&connections).acquire_owned().await else {
+        let Ok(connection) = Arc::clone(connections).acquire_owned().await else {
             return;
         };
-        let handshake = Some(handshakes.begin());
-        on_connection(stream, peer, Permit { _connection: connection, handshake, is_evicted: false });
+        let Begun { place, evicted } = places.begin(prefix, Instant::now());
+        let permit = Permit {
+            doorway: Arc::clone(doorway),
+            place,
+            handshake: Some(evicted),
+            is_established: false,
+            is_evicted: false,
+            _connection: connection,
+        };
+        on_connection(stream, peer, permit);
     }
+}
+
+/// Peers decide how many connections are refused, and not how many lines are written.
+fn log_refusal(peer: SocketAddr, refusal: Refusal) {
+    static RATE: LogRate = LogRate::new();
+    let Some(left_out) = RATE.admit() else { return };
+    let limit = match refusal {
+        Refusal::Connections => "address_connections_max",
+        Refusal::Network => "network_connections_max",
+        Refusal::Rate => "address_connects_per_second",
+    };
+    tracing::warn!(%peer, limit, left_out, "refused a connection; a proxy belongs into `trusted_proxies`");
 }
 
 /// Whether the client left between connecting and being accepted.
@@ -182,50 +244,24 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// The connections in their handshake, oldest first. One that is done has closed its channel and is removed when its
-/// place is needed.
-struct Handshakes {
-    max: usize,
-    running: VecDeque<oneshot::Sender<()>>,
-}
-
-impl Handshakes {
-    fn new(max: usize) -> Self {
-        Self { max, running: VecDeque::new() }
-    }
-
-    fn begin(&mut self) -> oneshot::Receiver<()> {
-        if self.running.len() >= self.max {
-            self.running.retain(|handshake| !handshake.is_closed());
-        }
-        if self.running.len() >= self.max {
-            self.evict_oldest();
-        }
-        let (evict, evicted) = oneshot::channel();
-        self.running.push_back(evict);
-        evicted
-    }
-
-    fn evict_oldest(&mut self) {
-        while let Some(oldest) = self.running.pop_front() {
-            if oldest.send(()).is_ok() {
-                return;
-            }
-        }
-    }
-}
-
-/// How long to leave a failing `accept` alone: twice as long each time, and logged once.
+/// How long to leave a failing `accept` alone: twice as long each time, and logged once. A peer can make it fail and work in
+/// turns, and so the lines are bounded as well.
 #[derive(Default)]
 struct Backoff {
     delay: Option<Duration>,
+    is_logged: bool,
 }
 
 impl Backoff {
     async fn wait(&mut self, error: &io::Error) {
+        static RATE: LogRate = LogRate::new();
         let delay = match self.delay {
             None => {
-                tracing::warn!(%error, "cannot accept connections; trying again until it works");
+                let admitted = RATE.admit();
+                self.is_logged = admitted.is_some();
+                if let Some(left_out) = admitted {
+                    tracing::warn!(%error, left_out, "cannot accept connections; trying again until it works");
+                }
                 BACKOFF_MIN
             }
             Some(delay) => (delay * 2).min(BACKOFF_MAX),
@@ -235,7 +271,7 @@ impl Backoff {
     }
 
     fn end(&mut self) {
-        if self.delay.take().is_some() {
+        if self.delay.take().is_some() && self.is_logged {
             tracing::info!("accepting connections again");
         }
     }

@@ -6,8 +6,10 @@ use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     pin::{Pin, pin},
     sync::{Arc, Once},
+    time::Duration,
 };
 
+use futures::channel::oneshot;
 use rpc_core::{
     CloseReason, Limits, LimitsError, MemoryBudget, Peer, Principal, Service, Services, SessionHandle,
     driver::{self, SessionConfig, Side},
@@ -17,9 +19,10 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, ToSocketAddrs},
     sync::{mpsc, watch},
+    time::{Instant, timeout},
 };
 
-use crate::listen::{self, ListenOptions, Permit};
+use crate::listen::{self, Doorway, ListenOptions, ListenStats, Permit};
 #[cfg(feature = "tls")]
 use crate::tls::TlsAcceptor;
 
@@ -105,7 +108,8 @@ impl ServerBuilder {
         self
     }
 
-    /// How many connections are taken.
+    /// How many connections are taken, in all and of one address. Default [`ListenOptions::default`]; on the open internet use
+    /// [`ListenOptions::public`].
     pub fn listen_options(mut self, options: ListenOptions) -> Self {
         self.listen = options;
         self
@@ -129,7 +133,8 @@ impl ServerBuilder {
     pub fn build(self) -> Server {
         let (shutdown, _) = watch::channel(false);
         let (running, all_done) = mpsc::channel(1);
-        Server { shared: Arc::new(Shared { builder: self, shutdown }), running, all_done }
+        let doorway = Arc::new(Doorway::new(&self.listen));
+        Server { shared: Arc::new(Shared { builder: self, doorway, shutdown }), running, all_done }
     }
 
     /// Listens on an address; port 0 lets the system choose, see [`Listening::local_addr`].
@@ -179,6 +184,7 @@ pub struct Server {
 #[derive(Debug)]
 struct Shared {
     builder: ServerBuilder,
+    doorway: Arc<Doorway>,
     shutdown: watch::Sender<bool>,
 }
 
@@ -228,7 +234,8 @@ impl Server {
         check_limits(&shared.builder.limits)?;
         let mut shutdown = shared.shutdown.subscribe();
         let on_connection = |stream, peer, permit| {
-            let connection = serve_tcp(Arc::clone(&shared), stream, peer, permit);
+            let time = HelloTime::start(&shared);
+            let connection = serve_tcp(Arc::clone(&shared), stream, peer, permit, time);
             let running = running.clone();
             tokio::spawn(async move {
                 if let Err(error) = connection.await {
@@ -241,7 +248,7 @@ impl Server {
             // The sender lives in `shared`, which this function holds.
             let _ = shutdown.wait_for(|stop| *stop).await;
         };
-        listen::accept_loop(listener, &shared.builder.listen, on_connection, stopped).await;
+        listen::accept_through(Arc::clone(&shared.doorway), listener, on_connection, stopped).await;
         drop(running);
         let _ = all_done.recv().await;
         Ok(())
@@ -261,7 +268,9 @@ impl Server {
     {
         self.shared.builder.limits.check()?;
         let _running = self.running.clone();
-        let opened = unless_shut_down(&self.shared, Box::pin(open(&self.shared, io, address))).await?;
+        let time = HelloTime::start(&self.shared);
+        let opening = Box::pin(open(&self.shared, io, address, time));
+        let (opened, _) = unless_shut_down(&self.shared, opening).await?;
         Ok(run_session(&self.shared, opened).await)
     }
 }
@@ -350,21 +359,66 @@ impl ServerHandle {
     pub fn shutdown(&self) {
         self.shared.shutdown.send_replace(true);
     }
+
+    /// What the listener has taken and refused. Byte streams of [`Server::serve_io`] are not among it.
+    pub fn listen_stats(&self) -> ListenStats {
+        self.shared.doorway.stats()
+    }
 }
 
-/// Serves a connection that may lose its place to a newer one until its handshakes are done.
+/// The time from an accepted connection to its peer's hello: one span of [`Limits::hello_timeout`] for all that is in between.
+#[derive(Debug, Clone, Copy)]
+struct HelloTime {
+    accepted: Instant,
+    limit: Duration,
+}
+
+impl HelloTime {
+    fn start(shared: &Shared) -> Self {
+        Self { accepted: Instant::now(), limit: shared.builder.limits.hello_timeout }
+    }
+
+    /// Never zero, which no session can have.
+    fn left(self) -> Duration {
+        self.limit.saturating_sub(self.accepted.elapsed()).max(Duration::from_micros(1))
+    }
+}
+
+/// Serves a connection, which may lose its place to a newer one until its peer has said hello.
 async fn serve_tcp(
     shared: Arc<Shared>,
     stream: tokio::net::TcpStream,
     address: SocketAddr,
     mut permit: Permit,
-) -> Result<CloseReason, ServeError> {
-    let opened = tokio::select! {
-        opened = unless_shut_down(&shared, open_tcp(&shared, stream, address)) => opened?,
-        () = permit.evicted() => return Err(evicted()),
+    time: HelloTime,
+) -> Result<(), ServeError> {
+    let (opened, hello) = tokio::select! {
+        opened = unless_shut_down(&shared, open_tcp(&shared, stream, address, time)) => opened?,
+        () = permit.evicted() => {
+            log_eviction(address);
+            return Ok(());
+        }
     };
-    permit.handshake_done();
-    Ok(run_session(&shared, opened).await)
+    tokio::select! {
+        _ = run_session(&shared, opened) => {}
+        () = displaced(&mut permit, hello) => log_eviction(address),
+    }
+    Ok(())
+}
+
+/// Completes when a connection has lost its place; never once its peer has said hello.
+async fn displaced(permit: &mut Permit, hello: Hello) {
+    tokio::select! {
+        biased;
+        hello = hello => if hello.is_ok() { permit.handshake_done() },
+        () = permit.evicted() => {}
+    }
+    // It may have lost its place just before.
+    permit.evicted().await;
+}
+
+fn log_eviction(address: SocketAddr) {
+    tracing::debug!(peer = %address, "a connection that was no session yet gave its place to a newer one");
 }
 
 /// Boxed: a task keeps the room that the largest of its states needs for as long as it lives, and a session lives for long
@@ -373,17 +427,17 @@ fn open_tcp(
     shared: &Shared,
     stream: tokio::net::TcpStream,
     address: SocketAddr,
-) -> Pin<Box<dyn Future<Output = Result<Opened, ServeError>> + Send + '_>> {
+    time: HelloTime,
+) -> Opening<'_> {
     #[cfg(feature = "tls")]
     if let Some(tls) = &shared.builder.tls {
-        let limit = shared.builder.limits.hello_timeout;
         return Box::pin(async move {
-            let stream = tokio::time::timeout(limit, accept_tls(tls, stream)).await;
+            let stream = timeout(time.left(), accept_tls(tls, stream)).await;
             let stream = stream.unwrap_or_else(|_| Err(ServeError::Tls(io::ErrorKind::TimedOut.into())))?;
-            open(shared, stream, Some(address)).await
+            open(shared, stream, Some(address), time).await
         });
     }
-    Box::pin(open(shared, stream, Some(address)))
+    Box::pin(open(shared, stream, Some(address), time))
 }
 
 /// Looks at the first byte, without taking it: a client that speaks plain HTTP is told so in words that it understands.
@@ -401,10 +455,7 @@ async fn accept_tls(
 }
 
 /// A peer that has not become a session yet has nothing in flight that could be waited for.
-async fn unless_shut_down(
-    shared: &Shared,
-    opening: Pin<Box<dyn Future<Output = Result<Opened, ServeError>> + Send + '_>>,
-) -> Result<Opened, ServeError> {
+async fn unless_shut_down(shared: &Shared, opening: Opening<'_>) -> Result<(Opened, Hello), ServeError> {
     let mut shutdown = shared.shutdown.subscribe();
     tokio::select! {
         biased;
@@ -414,17 +465,22 @@ async fn unless_shut_down(
     }
 }
 
-fn evicted() -> ServeError {
-    ServeError::Handshake(HandshakeError::Cut)
-}
+/// Told when the peer's hello was accepted.
+type Hello = oneshot::Receiver<()>;
+type Opening<'a> = Pin<Box<dyn Future<Output = Result<(Opened, Hello), ServeError>> + Send + 'a>>;
 
-/// A session after its handshake, about to run.
+/// A session after the WebSocket's handshake, about to run.
 struct Opened {
     handle: SessionHandle,
     session: Pin<Box<dyn Future<Output = CloseReason> + Send>>,
 }
 
-async fn open<IO>(shared: &Shared, io: IO, address: Option<SocketAddr>) -> Result<Opened, ServeError>
+async fn open<IO>(
+    shared: &Shared,
+    io: IO,
+    address: Option<SocketAddr>,
+    time: HelloTime,
+) -> Result<(Opened, Hello), ServeError>
 where
     IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -437,14 +493,17 @@ where
         }
         Ok(())
     };
-    let (socket, _) = Socket::accept(io, limits, origins, decide).await?;
+    let accepting = timeout(time.left(), Socket::accept(io, limits, origins, decide));
+    let (socket, _) = accepting.await.unwrap_or(Err(HandshakeError::Timeout(time.limit)))?;
     let mut services = shared.builder.services.clone();
     for make in &shared.builder.per_connection {
         services.offer(make(&peer));
     }
-    let config = SessionConfig { services, peer, limits: limits.clone(), memory: memory.clone() };
+    let limits = Limits { hello_timeout: time.left(), ..limits.clone() };
+    let (opened, hello) = oneshot::channel();
+    let config = SessionConfig { services, peer, limits, memory: memory.clone(), opened: Some(opened) };
     let (handle, session) = driver::start(socket, Side::Server, config);
-    Ok(Opened { handle, session: Box::pin(session) })
+    Ok((Opened { handle, session: Box::pin(session) }, hello))
 }
 
 fn peer_of(request: &HandshakeRequest, address: Option<SocketAddr>) -> Peer {

@@ -14,6 +14,7 @@ mod described;
 mod endings;
 mod generated;
 mod limits;
+mod listener;
 mod local;
 mod logs;
 mod map;

@@ -7,7 +7,7 @@ use std::{
 
 use rpc_client::{CallError, Client};
 use rpc_core::{Services, memory, rpc};
-use rpc_server::Server;
+use rpc_server::{Server, listen::ListenOptions};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -120,4 +120,27 @@ async fn what_a_client_sent_in_headers_is_in_no_line() {
         lines.iter().any(|line| line.contains("did not become a session")),
         "refusals are told: {lines:?}"
     );
+}
+
+#[tokio::test]
+async fn thousands_of_refused_connections_are_some_lines() {
+    let lines = Lines::default();
+    let _guard = tracing::subscriber::set_default(lines.clone());
+    let options = ListenOptions {
+        address_connects_per_second: 1,
+        address_connects_burst: 1,
+        count_loopback: true,
+        ..ListenOptions::default()
+    };
+    let server = Server::builder().listen_options(options).bind("127.0.0.1:0").await.unwrap();
+    let (address, handle) = (server.local_addr().unwrap(), server.handle());
+    tokio::spawn(server.serve());
+    while handle.listen_stats().refused_for_rate < 2_000 {
+        // Whatever becomes of it.
+        let _ = TcpStream::connect(address).await;
+    }
+    let lines = lines.0.lock().unwrap();
+    let refused: Vec<&String> = lines.iter().filter(|line| line.contains("refused a connection")).collect();
+    assert!((1..=100).contains(&refused.len()), "{} lines", refused.len());
+    assert!(refused[0].contains("limit=\"address_connects_per_second\""), "{}", refused[0]);
 }

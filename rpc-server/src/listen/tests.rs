@@ -1,8 +1,8 @@
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, collections::VecDeque, rc::Rc};
 
 use tokio::io::AsyncReadExt;
 
-use super::*;
+use super::{options::open_files_max, *};
 
 /// A source of numbered connections; after its last step none arrive.
 struct Script {
@@ -18,10 +18,9 @@ impl Script {
     /// Runs the loop for as long as it gets on without time passing or `time` passes.
     async fn run(&self, options: &ListenOptions, time: Duration) {
         let take = |number, _, permit| self.taken.borrow_mut().push((number, permit));
-        assert!(
-            tokio::time::timeout(time, accept_from(self, options, take)).await.is_err(),
-            "the loop ended"
-        );
+        let doorway = Arc::new(Doorway::new(options));
+        let accept = accept_from(self, &doorway, take);
+        assert!(tokio::time::timeout(time, accept).await.is_err(), "the loop ended");
     }
 
     fn numbers(&self) -> Vec<u32> {
@@ -38,6 +37,12 @@ impl Source for &Script {
             None => Poll::Pending,
         }
     }
+
+    fn refuse(_: u32) {}
+}
+
+fn options(connections_max: usize, handshakes_max: usize) -> ListenOptions {
+    ListenOptions { connections_max, handshakes_max, ..ListenOptions::default() }
 }
 
 fn failed(kind: io::ErrorKind) -> io::Result<u32> {
@@ -53,7 +58,7 @@ async fn errors_never_end_the_loop_and_are_tried_again_ever_more_slowly() {
     let full = || failed(io::ErrorKind::Other);
     let left = || failed(io::ErrorKind::ConnectionAborted);
     let script = Script::new([Ok(1), left(), full(), full(), left(), full(), Ok(2), full(), Ok(3)]);
-    let options = ListenOptions { connections_max: 10, handshakes_max: 10 };
+    let options = options(10, 10);
     // 10 + 20 + 40 ms, and after a success 10 ms again.
     script.run(&options, Duration::from_millis(79)).await;
     assert_eq!(script.numbers(), [1, 2]);
@@ -72,7 +77,7 @@ async fn errors_never_end_the_loop_and_are_tried_again_ever_more_slowly() {
 #[tokio::test(start_paused = true)]
 async fn no_more_connections_than_allowed_and_more_when_one_ends() {
     let script = Script::new((1..=5).map(Ok));
-    let options = ListenOptions { connections_max: 3, handshakes_max: 10 };
+    let options = options(3, 10);
     let end_one = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!(script.numbers(), [1, 2, 3]);
@@ -86,7 +91,7 @@ async fn no_more_connections_than_allowed_and_more_when_one_ends() {
 #[tokio::test(start_paused = true)]
 async fn the_oldest_handshake_makes_room_for_a_new_connection() {
     let script = Script::new((1..=4).map(Ok));
-    let options = ListenOptions { connections_max: 100, handshakes_max: 3 };
+    let options = options(100, 3);
     script.run(&options, Duration::from_secs(1)).await;
     let mut permits = script.taken.take();
     assert!(is_evicted(&mut permits[0].1).await, "it is the oldest");
@@ -98,7 +103,7 @@ async fn the_oldest_handshake_makes_room_for_a_new_connection() {
 async fn an_unfinished_handshake_makes_room_when_all_connections_are_taken() {
     let script =
         Script::new([Ok(1), failed(io::ErrorKind::Other), Ok(2), failed(io::ErrorKind::Other), Ok(3)]);
-    let options = ListenOptions { connections_max: 2, handshakes_max: 2 };
+    let options = options(2, 2);
     let finish_first = async {
         tokio::time::sleep(Duration::from_millis(5)).await;
         script.taken.borrow_mut()[0].1.handshake_done();
@@ -111,21 +116,9 @@ async fn an_unfinished_handshake_makes_room_when_all_connections_are_taken() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_finished_handshake_is_never_evicted() {
-    let mut handshakes = Handshakes::new(2);
-    let done = handshakes.begin();
-    let mut running = handshakes.begin();
-    drop(done);
-    let _next = handshakes.begin();
-    assert!(running.try_recv().is_err(), "a place was free");
-    let _last = handshakes.begin();
-    assert!(running.try_recv().is_ok(), "it is the oldest that runs");
-}
-
-#[tokio::test(start_paused = true)]
 async fn handshakes_do_not_fill_all_connections() {
     let script = Script::new((1..=6).map(Ok));
-    let options = ListenOptions { connections_max: 6, handshakes_max: 1_000 };
+    let options = options(6, 1_000);
     script.run(&options, Duration::from_secs(1)).await;
     let mut permits = script.taken.take();
     let mut evicted = Vec::new();
