@@ -283,7 +283,21 @@ impl ArgumentError {
     }
 }
 
+impl ArgumentError {
+    #[cold]
+    fn into_failure(self, method: &MethodDescriptor) -> Failure {
+        let Self { index, reason, short_of } = self;
+        if let Some(limit) = short_of {
+            return exhausted(limit);
+        }
+        let argument = method.arguments.get(index);
+        let argument = argument.map_or("(after the last)", |argument| argument.name).into();
+        Failure::InvalidArgument { argument, reason }
+    }
+}
+
 impl<'a> ArgumentReader<'a> {
+    #[inline(always)]
     fn new(incoming: &'a Incoming) -> Self {
         let Incoming { arguments, scope, budget, .. } = incoming;
         Self { arguments, scope, budget: *budget, index: 0, at: arguments.first() }
@@ -323,6 +337,7 @@ impl<'a> ArgumentReader<'a> {
     }
 }
 
+#[inline]
 pub(crate) fn decode_arguments<A>(decode: Decode<A>, incoming: &Incoming) -> Result<A, Failure> {
     let mut reader = ArgumentReader::new(incoming);
     let decoded = decode(&mut reader).and_then(|arguments| match reader.left() {
@@ -332,14 +347,7 @@ pub(crate) fn decode_arguments<A>(decode: Decode<A>, incoming: &Incoming) -> Res
             Err(ArgumentError { index: reader.index, reason, short_of: None })
         }
     });
-    decoded.map_err(|ArgumentError { index, reason, short_of }| {
-        if let Some(limit) = short_of {
-            return exhausted(limit);
-        }
-        let argument = incoming.method.arguments.get(index);
-        let argument = argument.map_or("(after the last)", |argument| argument.name).into();
-        Failure::InvalidArgument { argument, reason }
-    })
+    decoded.map_err(|error| error.into_failure(incoming.method))
 }
 
 fn reply<T, E>(

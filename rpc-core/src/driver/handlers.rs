@@ -89,6 +89,8 @@ impl<T> Driver<T> {
     }
 
     /// Starts a handler whose arguments take long to decode.
+    #[cold]
+    #[inline(never)]
     fn begin_elsewhere(&mut self, begin: Begin) {
         let (answer, deadline, descriptor) = (begin.answer, begin.deadline, begin.descriptor);
         let length = begin.arguments.bytes();
@@ -170,21 +172,30 @@ impl<T> Driver<T> {
     }
 
     /// The number of the method, and the call as its handler gets it.
+    #[inline(always)]
     fn incoming(&self, begin: Begin, length: usize) -> (u32, Incoming) {
         let Begin { service, method, descriptor, arguments, want, deadline, metadata, .. } = begin;
         let mut budget = self.link.budget;
         if length >= codec::COUNTED_BYTES_MIN {
-            codec::forget_decoded();
-        }
-        if length > SMALL_BYTES {
-            let (left, limit) = self.session.memory_left();
-            budget.factor = budget.factor.min(left / length);
-            self.link.short_of.store(limit == MEMORY_BUDGET, Ordering::Relaxed);
+            budget = self.budget_of(length);
         }
         let scope = Arc::clone(&self.scope);
         let incoming =
             Incoming { service, method: descriptor, arguments, want, budget, deadline, metadata, scope };
         (u32::try_from(method).unwrap_or(u32::MAX), incoming)
+    }
+
+    /// What arguments may take that are not of the shortest; what they take is counted from here on.
+    #[inline(never)]
+    fn budget_of(&self, length: usize) -> DecodeBudget {
+        codec::forget_decoded();
+        let mut budget = self.link.budget;
+        if length > SMALL_BYTES {
+            let (left, limit) = self.session.memory_left();
+            budget.factor = budget.factor.min(left / length);
+            self.link.short_of.store(limit == MEMORY_BUDGET, Ordering::Relaxed);
+        }
+        budget
     }
 
     /// Polls what answers a call once; what does not finish at once moves to a task of its own.

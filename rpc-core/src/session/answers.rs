@@ -951,28 +951,10 @@ impl Answers {
                 HandlerStep::Cancel(id) => return Some(NextStep::Cancel(id)),
                 HandlerStep::BeginPlain(begin, since) => {
                     self.pending_bytes -= begin.arguments.bytes();
-                    // It may have been cancelled.
-                    let Some(plain) = self.plain.get_mut(&begin.answer) else { continue };
-                    let expected = begin.descriptor.expected_bytes();
-                    let is_too_late = is_too_late(since, begin.deadline, now);
-                    if !is_too_late && expected == 0 {
-                        plain.running = true;
-                        return Some(NextStep::Begin(begin));
+                    match self.starts_plain(&begin, since, now, outgoing) {
+                        true => return Some(NextStep::Begin(begin)),
+                        false => continue,
                     }
-                    self.promote(begin.answer);
-                    if is_too_late {
-                        self.give_up(begin.answer, outgoing);
-                        continue;
-                    }
-                    if let Some(limit) = self.lacks(expected) {
-                        self.fail(begin.answer, NoValue::Failed(exhausted(limit)), outgoing);
-                        continue;
-                    }
-                    if let Some(answer) = self.table.get_mut(&begin.answer) {
-                        answer.running = true;
-                        answer.stage = Stage::Running;
-                    }
-                    return Some(NextStep::Begin(begin));
                 }
                 HandlerStep::Begin(id, since) => {
                     let deadline = self.answer(id).and_then(|answer| answer.deadline);
@@ -1033,6 +1015,31 @@ impl Answers {
             },
         };
         waits == 0 || waits.saturating_add(expected) <= self.limits.outgoing_bytes_max
+    }
+
+    /// Whether a plain call still starts.
+    #[inline]
+    fn starts_plain(&mut self, begin: &Begin, since: Time, now: Time, outgoing: &mut Outgoing) -> bool {
+        // It may have been cancelled.
+        let Some(plain) = self.plain.get_mut(&begin.answer) else { return false };
+        if is_too_late(since, begin.deadline, now) {
+            self.give_up(begin.answer, outgoing);
+            return false;
+        }
+        plain.running = true;
+        begin.descriptor.expected_bytes() == 0 || self.starts_large(begin, outgoing)
+    }
+
+    /// The same of one that is expected to return much.
+    #[cold]
+    fn starts_large(&mut self, begin: &Begin, outgoing: &mut Outgoing) -> bool {
+        let Some(limit) = self.lacks(begin.descriptor.expected_bytes()) else { return true };
+        if let Some(plain) = self.plain.get_mut(&begin.answer) {
+            plain.running = false;
+        }
+        self.promote(begin.answer);
+        self.fail(begin.answer, NoValue::Failed(exhausted(limit)), outgoing);
+        false
     }
 
     /// The limit that has no room for what a call will keep or return, as far as that is known.

@@ -271,7 +271,7 @@ fn limits_are_told_in_words() {
     let description = Api::new("", "").limits(&Limits::public()).describe();
     let calls = description.limits.iter().find(|limit| limit.name == "calls_max").unwrap();
     assert_eq!(calls.value, "256 calls");
-    assert_eq!(description.limits[0].value, "8 MiB");
+    assert_eq!(description.limits[0].value, "2 MiB");
 }
 
 #[test]
