@@ -1,0 +1,170 @@
+//! Attacks by maps: types that grow, programs with long arguments, elements that wait.
+
+use std::time::Duration;
+
+use super::{
+    peer::{Door, Peer, Reading},
+    service::number_of,
+    stage::Stage,
+    wire::{
+        Base, Call, Frames, Offer, Policy, WHOLE, call_step, inline, list, map_step, number, operand,
+        operand_slot, program, reference,
+    },
+};
+use crate::Failure;
+
+/// Calls that wait on each other in a row: the limit of public servers, less some.
+pub(super) const CHAIN: u64 = 30;
+/// So many results are kept: the limit of public servers, less some.
+const KEPT: u64 = 480;
+
+/// A program that wraps what it makes of an element, itself a list, in so many more types.
+fn wrapping(levels: u64) -> Vec<u8> {
+    let each = program(Policy::Collect, &[], &operand(Base::Element, &WHOLE));
+    let base = |step: u64| step.checked_sub(1).map_or(Base::Element, Base::Step);
+    let steps: Vec<_> = (0..levels).map(|step| map_step(&operand(base(step), &WHOLE), &[], &each)).collect();
+    program(Policy::Fail, &steps, &operand(base(levels), &WHOLE))
+}
+
+/// Makes results whose types grow, each by a map over the one before; the call with the last.
+async fn grow(stage: &mut Stage, peer: &mut Peer, rows: u64, kept: u64) -> Result<u64, Failure> {
+    let first = peer.next_id();
+    let grid = [inline(&number(rows)), inline(&number(rows))];
+    peer.call(&Call::new(first, number_of("grid"), &grid).kept().unwanted()).await?;
+    let deadline = stage.deadline();
+    // 264 bytes a call with its header.
+    let program = wrapping(28);
+    let (mut source, mut made, mut began_anew) = (first, 0, 0);
+    while made < kept {
+        let (ran, returned) = (peer.seen.ran, peer.seen.returns);
+        let count = CHAIN.min(kept - made);
+        let mut frames = Frames::default();
+        let before = source;
+        for _ in 0..count {
+            let id = peer.next_id();
+            frames.call(&Call::map(id, source, &program, &[]).kept().unwanted());
+            source = id;
+        }
+        peer.send_frames(&frames).await?;
+        made += count;
+        if !peer.read_returns(returned + count, deadline).await {
+            stage.note(format!("{} of {made} maps had returned in time", peer.seen.returns));
+            break;
+        }
+        let grown = peer.seen.ran - ran;
+        if grown < count {
+            began_anew += 1;
+            // The last that ran; from the start where none did.
+            source = if grown > 0 {
+                source - (count - grown)
+            } else if before == first {
+                first
+            } else {
+                before
+            };
+            if grown == 0 {
+                source = first;
+            }
+        }
+    }
+    stage.note(format!("{} of {made} maps ran", peer.seen.ran.saturating_sub(1)));
+    if began_anew > 0 {
+        stage.note(format!("last refusal: {}", peer.seen.failure.chars().take(80).collect::<String>()));
+    }
+    Ok(source)
+}
+
+/// Each map over the kept result of the map before.
+pub(super) async fn of_maps(stage: &mut Stage) -> Result<(), Failure> {
+    stage.begin().await?;
+    let mut peer = stage.peer().await?;
+    let kept = stage.much(KEPT);
+    grow(stage, &mut peer, 1, kept).await?;
+    peer.stay(stage.hold()).await;
+    Ok(())
+}
+
+/// Types that grew over empty lists, and calls that they do not fit.
+pub(super) async fn misfits(stage: &mut Stage) -> Result<(), Failure> {
+    let mut peers = Vec::new();
+    let kept = stage.much(KEPT / 2);
+    for _ in 0..2 {
+        let mut peer = stage.peer().await?;
+        let grown = grow(stage, &mut peer, 0, kept).await?;
+        peers.push((peer, grown));
+    }
+    stage.begin().await?;
+    for (peer, grown) in &mut peers {
+        let mut frames = Frames::default();
+        for _ in 0..12 {
+            let id = peer.next_id();
+            frames.call(&Call::new(id, number_of("same"), &[reference(*grown, &WHOLE)]));
+        }
+        peer.send_frames(&frames).await?;
+    }
+    for (peer, _) in &mut peers {
+        let (returned, deadline) = (peer.seen.returns, stage.deadline());
+        if !peer.read_returns(returned + 12, deadline).await {
+            stage.note("calls that do not fit had not returned in time");
+        }
+    }
+    Ok(())
+}
+
+/// A long argument in a program, which each element has anew.
+pub(super) async fn long_argument(stage: &mut Stage) -> Result<(), Failure> {
+    stage.begin().await?;
+    let mut peers = Vec::new();
+    for _ in 0..2 {
+        let mut peer = stage.peer().await?;
+        let length = (peer.offer.payload / 2).min(4 << 20) as usize;
+        let numbers = list(length, 7);
+        let slots = [operand_slot(Base::Element, &WHOLE), inline(&numbers)];
+        let step = call_step(number_of("with_numbers"), &slots);
+        let program = program(Policy::Fail, &[step], &operand(Base::Step(0), &WHOLE));
+        let source = peer.next_id();
+        peer.call(&Call::new(source, number_of("numbers"), &[inline(&number(999))]).kept().unwanted())
+            .await?;
+        let id = peer.next_id();
+        peer.call(&Call::map(id, source, &program, &[])).await?;
+        peers.push(peer);
+    }
+    for peer in &mut peers {
+        peer.stay(Duration::from_millis(500)).await;
+    }
+    Ok(())
+}
+
+/// Maps over streams return at once; what their elements call does not count as calls, and waits.
+pub(super) async fn over_streams(stage: &mut Stage) -> Result<(), Failure> {
+    stage.begin().await?;
+    let watch = stage.watch().await?;
+    let offer = Offer { streams: 1 << 40, ..Offer::GENEROUS };
+    let mut peer = Peer::meet(&Door { offer, ..stage.door() }).await?;
+    let step = call_step(number_of("park"), &[operand_slot(Base::Element, &WHOLE)]);
+    let program = program(Policy::Fail, &[step], &operand(Base::Step(0), &WHOLE));
+    let (maps, deadline) = (stage.much(2_000), stage.deadline());
+    let mut sent = 0;
+    while sent < maps {
+        let mut frames = Frames::default();
+        for _ in 0..50 {
+            let (source, map) = (peer.next_id(), peer.next_id());
+            frames.call(&Call::new(source, number_of("items"), &[]).kept().unwanted());
+            frames.call(&Call::map(map, source, &program, &[]));
+            frames.release(source);
+        }
+        let returned = peer.seen.returns;
+        peer.send_frames(&frames).await?;
+        sent += 50;
+        if !peer.read_returns(returned + 100, deadline).await {
+            break;
+        }
+    }
+    peer.stay(stage.hold()).await;
+    let (_, most) = watch.parked().await?;
+    stage.note(format!("{} of {} calls ran", peer.seen.ran, 2 * sent));
+    stage.check("handlers at work", most as f64, peer.offer.calls as f64);
+    drop(watch);
+    peer.reading = Reading::Nothing;
+    Ok(())
+}

@@ -1,0 +1,267 @@
+//! A stranger's end of one socket: it writes bytes that are ready and reads as little as it wants.
+
+use std::{
+    io::{self, ErrorKind},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, Interest},
+    net::{TcpSocket, TcpStream},
+    time::{Instant, timeout},
+};
+
+use super::{
+    service::methods,
+    wire::{Call, Frames, Offer, Seen, frame_lengths, message, messages},
+};
+use crate::Failure;
+
+/// So long it waits for what an honest server does at once.
+const PATIENCE: Duration = Duration::from_secs(8);
+const READ_BYTES: usize = 256 << 10;
+pub(crate) const REQUEST: &[u8] =
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+
+/// Bytes that all peers of this process have sent and taken.
+#[derive(Debug, Default)]
+pub(crate) struct Moved {
+    pub(crate) sent: AtomicU64,
+    pub(crate) taken: AtomicU64,
+}
+
+pub(crate) static MOVED: Moved = Moved { sent: AtomicU64::new(0), taken: AtomicU64::new(0) };
+
+impl Moved {
+    /// Both figures; they begin anew.
+    pub(crate) fn take(&self) -> (u64, u64) {
+        (self.sent.swap(0, Ordering::Relaxed), self.taken.swap(0, Ordering::Relaxed))
+    }
+
+    pub(crate) fn add(&self, sent: usize, taken: usize) {
+        self.sent.fetch_add(sent as u64, Ordering::Relaxed);
+        self.taken.fetch_add(taken as u64, Ordering::Relaxed);
+    }
+}
+
+/// What becomes of what the server sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// It stays in the socket.
+    Nothing,
+    /// It is counted and thrown away.
+    Bytes,
+    /// Its frames are noted in [`Peer::seen`].
+    Frames,
+}
+
+/// How a peer connects.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Door {
+    pub(crate) server: SocketAddr,
+    pub(crate) from: IpAddr,
+    /// Bytes of the socket's receive buffer, where the system's choice is too much.
+    pub(crate) receive_bytes: Option<u32>,
+    pub(crate) offer: Offer,
+}
+
+impl Door {
+    pub(crate) fn of(server: SocketAddr) -> Self {
+        Self { server, from: Ipv4Addr::LOCALHOST.into(), receive_bytes: None, offer: Offer::GENEROUS }
+    }
+
+    pub(crate) async fn connect(&self) -> io::Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        if let Some(bytes) = self.receive_bytes {
+            socket.set_recv_buffer_size(bytes)?;
+        }
+        socket.bind((self.from, 0).into())?;
+        let stream = socket.connect(self.server).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+}
+
+pub(crate) struct Peer {
+    stream: TcpStream,
+    pub(crate) reading: Reading,
+    pub(crate) seen: Seen,
+    /// What the server offered.
+    pub(crate) offer: Offer,
+    pub(crate) is_closed: bool,
+    scratch: Vec<u8>,
+    /// Read, and not a whole frame of the WebSocket.
+    rest: Vec<u8>,
+    last_id: u64,
+}
+
+impl Peer {
+    /// Connects, says hello and names all methods.
+    pub(crate) async fn meet(door: &Door) -> Result<Self, Failure> {
+        let mut peer = Self::upgrade(door).await?;
+        let mut hello = Frames::hello(door.offer);
+        for method in methods() {
+            hello.define(method.number, method.service, method.name, method.fingerprint);
+        }
+        peer.send(&message(&hello.0)).await?;
+        let deadline = Instant::now() + PATIENCE;
+        while peer.seen.offer.is_none() {
+            peer.read_until(deadline).await?;
+            if Instant::now() >= deadline {
+                return Err("the server did not welcome a stranger".into());
+            }
+        }
+        peer.offer = peer.seen.offer.unwrap_or(Offer::GENEROUS);
+        Ok(peer)
+    }
+
+    /// Connects as far as the WebSocket.
+    pub(crate) async fn upgrade(door: &Door) -> Result<Self, Failure> {
+        let mut stream = timeout(PATIENCE, door.connect()).await??;
+        stream.write_all(REQUEST).await?;
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            // Nothing follows it before the hello.
+            let mut part = [0; 1_024];
+            match timeout(PATIENCE, stream.read(&mut part)).await?? {
+                0 => return Err("the server hung up in the handshake".into()),
+                count => head.extend(&part[..count]),
+            }
+        }
+        if !head.starts_with(b"HTTP/1.1 101 ") {
+            return Err(format!("the server said {:?}", String::from_utf8_lossy(&head)).into());
+        }
+        MOVED.add(REQUEST.len(), head.len());
+        Ok(Self {
+            stream,
+            reading: Reading::Frames,
+            seen: Seen::default(),
+            offer: Offer::GENEROUS,
+            is_closed: false,
+            scratch: Vec::new(),
+            rest: Vec::new(),
+            last_id: 0,
+        })
+    }
+
+    /// An id for a call.
+    pub(crate) fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// Writes bytes, and meanwhile reads what it reads. Gives up when the server has hung up.
+    pub(crate) async fn send(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let interest = match self.reading {
+                Reading::Nothing => Interest::WRITABLE,
+                Reading::Bytes | Reading::Frames => Interest::WRITABLE | Interest::READABLE,
+            };
+            let ready = self.stream.ready(interest).await?;
+            if ready.is_readable() {
+                self.take()?;
+            }
+            if ready.is_writable() {
+                match self.stream.try_write(bytes) {
+                    Ok(count) => {
+                        MOVED.add(count, 0);
+                        bytes = &bytes[count..];
+                    }
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    Err(error) => {
+                        self.is_closed = true;
+                        return Err(error);
+                    }
+                }
+            }
+            // Others of this thread have their turn also where the socket always takes more.
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn send_frames(&mut self, frames: &Frames) -> io::Result<()> {
+        self.send(&message(&frames.0)).await
+    }
+
+    /// Sends a call with all of its payload.
+    pub(crate) async fn call(&mut self, call: &Call) -> io::Result<()> {
+        self.send(&messages(call)).await
+    }
+
+    /// Takes what is there.
+    fn take(&mut self) -> io::Result<()> {
+        self.scratch.resize(READ_BYTES, 0);
+        match self.stream.try_read(&mut self.scratch) {
+            Ok(0) => {
+                self.is_closed = true;
+                Err(ErrorKind::ConnectionReset.into())
+            }
+            Ok(count) => {
+                MOVED.add(0, count);
+                if self.reading == Reading::Frames {
+                    self.rest.extend_from_slice(&self.scratch[..count]);
+                    self.note()?;
+                }
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
+            Err(error) => {
+                self.is_closed = true;
+                Err(error)
+            }
+        }
+    }
+
+    fn note(&mut self) -> io::Result<()> {
+        let mut at = 0;
+        while let Some((header, length)) = frame_lengths(&self.rest[at..]) {
+            let Some(payload) = self.rest.get(at + header..at + header + length) else { break };
+            if self.rest[at] & 0x0f == 2 && self.seen.note(payload).is_none() {
+                return Err(ErrorKind::InvalidData.into());
+            }
+            at += header + length;
+        }
+        self.rest.drain(..at);
+        Ok(())
+    }
+
+    /// Reads once, or waits until `deadline`.
+    pub(crate) async fn read_until(&mut self, deadline: Instant) -> io::Result<()> {
+        match tokio::time::timeout_at(deadline, self.stream.readable()).await {
+            Ok(ready) => {
+                ready?;
+                self.take()
+            }
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Reads until so many calls have returned; whether they have, before `deadline` and before the server hung up.
+    pub(crate) async fn read_returns(&mut self, count: u64, deadline: Instant) -> bool {
+        while self.seen.returns < count {
+            if Instant::now() >= deadline || self.read_until(deadline).await.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Reads, or holds still, for so long, or until the server hangs up.
+    pub(crate) async fn stay(&mut self, time: Duration) {
+        let deadline = Instant::now() + time;
+        if self.reading == Reading::Nothing {
+            return tokio::time::sleep_until(deadline).await;
+        }
+        while Instant::now() < deadline {
+            if self.read_until(deadline).await.is_err() {
+                return tokio::time::sleep_until(deadline).await;
+            }
+            // What arrives is read in bursts: the server is measured, not the way to read it.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
