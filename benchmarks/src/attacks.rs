@@ -77,7 +77,12 @@ macro_rules! attack {
 fn all() -> Vec<Attack> {
     let slow = |attack| Attack { is_slow: true, ..attack };
     vec![
-        attack!("maps-of-maps", 1, "each map over the kept result of the one before", |s| maps::of_maps(s)),
+        attack!("maps-of-maps", 1, "each map over the kept result of the one before", |s| maps::of_maps(
+            s, 1
+        )),
+        attack!("maps-of-wrappers", 1, "the same, by programs that wrap the type 28 times", |s| {
+            maps::of_maps(s, 28)
+        }),
         attack!("misfits", 2, "types grown over empty lists, 12 calls each that they do not fit", |s| {
             maps::misfits(s)
         }),
@@ -108,11 +113,11 @@ fn all() -> Vec<Attack> {
         }),
         attack!("kept-texts", 1, "kept lists of empty strings", |s| calls::kept_texts(s)),
         attack!("doubling", 1, "22 calls that each join the result before to itself", |s| calls::doubling(s)),
-        attack!("waiting", 4, "plain calls that wait to start, a message of 127 KiB each", |s| {
-            calls::long_messages(s, "nap")
+        attack!("waiting", 1, "plain calls that wait to start, a message of 127 KiB each", |s| {
+            calls::long_messages(s, 1, "nap", 120)
         }),
         attack!("waiting-slices", 4, "handlers that wait with a slice of such a message each", |s| {
-            calls::long_messages(s, "park_bytes")
+            calls::long_messages(s, 4, "park_bytes", 0)
         }),
         attack!("definitions", 1, "4,000 definitions of one method, and calls of each", |s| {
             calls::definitions(s)

@@ -117,17 +117,29 @@ pub(super) async fn doubling(stage: &mut Stage) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Calls that wait, each of which came in a message that is as long as a message may be.
-pub(super) async fn long_messages(stage: &mut Stage, method: &str) -> Result<(), Failure> {
-    const SESSIONS: usize = 4;
+/// Calls that wait, each of which came in a message that is as long as a message may be. Behind `naps` calls that hold the
+/// thread, they wait to start; of a method that never returns, they wait with their arguments.
+pub(super) async fn long_messages(
+    stage: &mut Stage,
+    sessions: usize,
+    method: &str,
+    naps: u64,
+) -> Result<(), Failure> {
     stage.begin().await?;
     let mut peers = Vec::new();
-    for _ in 0..SESSIONS {
+    for _ in 0..sessions {
         peers.push(stage.peer().await?);
     }
     // Long enough to be a part of the message and no copy.
     let argument = inline(&list(100, 7));
-    for _ in 0..peers[0].offer.calls {
+    for peer in &mut peers {
+        let mut frames = Frames::default();
+        for _ in 0..naps {
+            frames.call(&Call::new(peer.next_id(), number_of("nap"), &[inline(&[0])]));
+        }
+        peer.send_frames(&frames).await?;
+    }
+    for _ in naps..peers[0].offer.calls {
         for peer in &mut peers {
             let mut frames = Frames::default();
             frames.call(&Call::new(peer.next_id(), number_of(method), std::slice::from_ref(&argument)));
@@ -136,7 +148,7 @@ pub(super) async fn long_messages(stage: &mut Stage, method: &str) -> Result<(),
         }
     }
     for peer in &mut peers {
-        peer.stay(stage.hold() / SESSIONS as u32).await;
+        peer.stay(stage.hold() / sessions as u32).await;
     }
     Ok(())
 }
@@ -146,7 +158,7 @@ pub(super) async fn definitions(stage: &mut Stage) -> Result<(), Failure> {
     const DEFINITIONS: u32 = 4_000;
     stage.begin().await?;
     let mut peer = stage.peer().await?;
-    let method = methods().iter().find(|method| method.name == "maybe").ok_or("there is such a method")?;
+    let method = methods().iter().find(|method| method.name == "wide").ok_or("there is such a method")?;
     let numbers = 1_000..1_000 + DEFINITIONS;
     let mut frames = Frames::default();
     for number in numbers.clone() {
@@ -272,7 +284,7 @@ pub(super) async fn texts(stage: &mut Stage) -> Result<(), Failure> {
         calls.push(Call::map(peer.next_id(), grid, &program, &[]));
     }
     // Arguments that are none.
-    for method in methods() {
+    for method in methods().iter().filter(|method| !method.name.starts_with("park")) {
         for argument in [&[0xff; 60_000][..], &[0xfc, 0xff, 0xff, 0xff, 0x7f], &[]] {
             let slots = vec![inline(argument); 2];
             calls.push(Call::new(peer.next_id(), method.number, &slots));

@@ -14,18 +14,76 @@ use std::{
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use rpc_core::{Service, Streaming, rpc};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeSeq};
+
+/// A byte string of this length that takes nothing of the handler's. Unlike `Bytes`, it is encoded by copying.
+pub(crate) struct Blob(usize);
+
+impl Serialize for Blob {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&BLOCK[..self.0])
+    }
+}
+
+impl<'de> Deserialize<'de> for Blob {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Bytes::deserialize(deserializer).map(|bytes| Self(bytes.len()))
+    }
+}
+
+/// A list of so many times the same element, which takes nothing of the handler's.
+pub(crate) struct Repeated<T>(usize, T);
+
+impl<T: Serialize> Serialize for Repeated<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut sequence = serializer.serialize_seq(Some(self.0))?;
+        (0..self.0).try_for_each(|_| sequence.serialize_element(&self.1))?;
+        sequence.end()
+    }
+}
+
+impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for Repeated<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let elements = Vec::<T>::deserialize(deserializer)?;
+        let length = elements.len();
+        Ok(Self(length, elements.into_iter().next().unwrap_or_default()))
+    }
+}
+
+/// Whose layout is long in words.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Wide {
+    a_field_with_a_name_that_is_long_and_says_little: (u64, String, Option<(u64, Vec<String>)>),
+    another_field_with_a_name_that_is_as_long_as_that: (u64, String, Option<(u64, Vec<String>)>),
+    a_third_field_so_that_there_are_more_than_two_of_it: (u64, String, Option<(u64, Vec<String>)>),
+    narrower: Option<Wider>,
+}
+
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Wider {
+    fields_of_its_own_that_are_called_by_long_names: (u64, u64, u64, u64, u64, u64, u64, u64),
+    and_again_a_field_whose_name_takes_some_space_here: (String, String, String, String, String),
+    inner: Vec<Option<Result<u64, Option<Vec<(String, String)>>>>>,
+}
+
+/// More elements are no handler's business.
+const COUNT_MAX: u64 = 32 << 20;
+
+fn count_of(count: u64) -> usize {
+    usize::try_from(count.min(COUNT_MAX)).unwrap_or(0)
+}
 
 /// Everything that is worth attacking.
 #[rpc]
 pub(crate) trait Prey {
     async fn echo(&self, number: u64, text: String) -> (u64, String);
     /// So many bytes, at once.
-    async fn bytes(&self, length: u64) -> Bytes;
+    async fn bytes(&self, length: u64) -> Blob;
     /// The same after it has let others run.
-    async fn later(&self, length: u64) -> Bytes;
-    async fn numbers(&self, count: u64) -> Vec<u64>;
+    async fn later(&self, length: u64) -> Blob;
+    async fn numbers(&self, count: u64) -> Repeated<u64>;
     /// So many empty strings.
-    async fn texts(&self, count: u64) -> Vec<String>;
+    async fn texts(&self, count: u64) -> Repeated<String>;
     async fn grid(&self, rows: u64, columns: u64) -> Vec<Vec<u64>>;
     async fn pair(&self, number: u64) -> (u64, String);
     async fn same(&self, number: u64) -> u64;
@@ -34,12 +92,13 @@ pub(crate) trait Prey {
     async fn maybe(&self, number: Option<u64>, pair: (u64, String)) -> Option<u64>;
     async fn join(&self, first: Vec<String>, second: Vec<String>) -> Vec<String>;
     async fn fail(&self, number: u64) -> Result<u64, String>;
+    async fn wide(&self, wide: Wide, wider: Option<Wide>) -> Result<Wide, Wider>;
     // Handlers that never return.
     async fn park(&self, number: u64) -> u64;
     async fn park_bytes(&self, bytes: Bytes) -> u64;
     async fn park_numbers(&self, numbers: Vec<u64>) -> u64;
     async fn park_texts(&self, texts: Vec<String>) -> u64;
-    /// Holds its thread for four milliseconds, in which it sleeps.
+    /// Holds its thread for two milliseconds, in which it sleeps.
     async fn nap(&self, bytes: Bytes) -> u64;
     /// Items without end.
     async fn items(&self) -> Streaming<u64>;
@@ -61,11 +120,7 @@ pub(crate) trait Leaf {
 }
 
 /// What large results are cut from.
-static BLOCK: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(vec![7; 64 << 20]));
-
-fn block(length: u64) -> Bytes {
-    BLOCK.slice(..usize::try_from(length).unwrap_or(0).min(BLOCK.len()))
-}
+static BLOCK: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(vec![7; COUNT_MAX as usize]));
 
 #[derive(Clone, Default)]
 pub(crate) struct Victim {
@@ -107,25 +162,25 @@ impl Prey for Victim {
         (number, text)
     }
 
-    async fn bytes(&self, length: u64) -> Bytes {
-        block(length)
+    async fn bytes(&self, length: u64) -> Blob {
+        Blob(count_of(length))
     }
 
-    async fn later(&self, length: u64) -> Bytes {
+    async fn later(&self, length: u64) -> Blob {
         tokio::task::yield_now().await;
-        block(length)
+        Blob(count_of(length))
     }
 
-    async fn numbers(&self, count: u64) -> Vec<u64> {
-        vec![7; usize::try_from(count).unwrap_or(0)]
+    async fn numbers(&self, count: u64) -> Repeated<u64> {
+        Repeated(count_of(count), 7)
     }
 
-    async fn texts(&self, count: u64) -> Vec<String> {
-        vec![String::new(); usize::try_from(count).unwrap_or(0)]
+    async fn texts(&self, count: u64) -> Repeated<String> {
+        Repeated(count_of(count), String::new())
     }
 
     async fn grid(&self, rows: u64, columns: u64) -> Vec<Vec<u64>> {
-        vec![vec![7; usize::try_from(columns).unwrap_or(0)]; usize::try_from(rows).unwrap_or(0)]
+        vec![vec![7; count_of(columns.min(64))]; count_of(rows.min(1_000))]
     }
 
     async fn pair(&self, number: u64) -> (u64, String) {
@@ -157,6 +212,10 @@ impl Prey for Victim {
         if number.is_multiple_of(2) { Ok(number) } else { Err("odd".into()) }
     }
 
+    async fn wide(&self, wide: Wide, _wider: Option<Wide>) -> Result<Wide, Wider> {
+        Ok(wide)
+    }
+
     async fn park(&self, number: u64) -> u64 {
         self.wait_for_ever(number).await
     }
@@ -174,7 +233,7 @@ impl Prey for Victim {
     }
 
     async fn nap(&self, bytes: Bytes) -> u64 {
-        std::thread::sleep(Duration::from_millis(4));
+        std::thread::sleep(Duration::from_millis(2));
         bytes.len() as u64
     }
 
