@@ -22,10 +22,11 @@ use std::{future::Future, net::SocketAddr, pin::Pin, time::Duration};
 use serde_json::{Value, json};
 use tokio::time::{Instant, interval, sleep, timeout};
 
+pub(crate) use self::stage::Orders;
 use self::{
     parts::{Latencies, Part, Processor, Setup},
     peer::MOVED,
-    stage::{Check, Order, Orders, Report, Said, Stage, say},
+    stage::{Check, Order, Report, Said, Stage, say},
 };
 use crate::{
     Failure,
@@ -45,7 +46,7 @@ pub(crate) const HEALTHY_P99_MS: f64 = 20.0;
 /// The server's work for a peer that hung up is over by then.
 pub(crate) const ENDED_MS: f64 = 100.0;
 /// An attacker that makes the server grow by more is stopped: the point is made, and the machine is needed.
-const STOP_BYTES: u64 = 3 << 30;
+pub(crate) const STOP_BYTES: u64 = 3 << 30;
 /// How long work that goes on is watched.
 const WATCHED: Duration = Duration::from_secs(3);
 /// Rows whose only fault is a healthy client's latency are measured so often: others use the machine too.
@@ -102,7 +103,7 @@ fn all() -> Vec<Attack> {
         attack!("map-argument", 2, "maps over 999 elements with a long inline argument, hung up on", |s| {
             maps::long_argument(s)
         }),
-        attack!("far-references", 20, "references to the last of millions of elements", |s| {
+        attack!("far-references", 20, "references to the last of a million elements", |s| {
             calls::far_references(s)
         }),
         attack!("streams-idle", 1, "600,000 streams of which nothing comes", |s| {
@@ -377,6 +378,8 @@ pub(crate) struct Scene {
     idle: f64,
     resident: u64,
     before: Processor,
+    /// Seconds that handlers had taken by then.
+    handlers: f64,
     began: Instant,
 }
 
@@ -386,7 +389,8 @@ impl Scene {
         let healthy = if has_healthy { Some(Part::healthy(address).await?) } else { None };
         sleep(Duration::from_millis(200)).await;
         let (before, began) = (server.processor(), Instant::now());
-        let mut scene = Self { server, address, healthy, idle: 0.0, resident: 0, before, began };
+        let mut scene =
+            Self { server, address, healthy, idle: 0.0, resident: 0, before, handlers: 0.0, began };
         scene.rest().await?;
         Ok(scene)
     }
@@ -404,7 +408,7 @@ impl Scene {
     /// What follows is the attack.
     pub(crate) async fn begin(&mut self) -> Result<(), Failure> {
         if let Some(healthy) = &mut self.healthy {
-            healthy.latencies().await?;
+            self.handlers = healthy.latencies().await?.handlers;
         }
         (self.before, self.began) = (self.server.processor(), Instant::now());
         Ok(())
@@ -424,11 +428,13 @@ impl Scene {
         }
         let ended_ms = self.watch_rest().await;
         let healthy = match &mut self.healthy {
-            Some(healthy) => Some(timeout(Duration::from_secs(20), healthy.reply()).await??),
+            Some(healthy) => Some(timeout(Duration::from_secs(25), healthy.reply::<Latencies>()).await??),
             None => None,
         };
-        let healthys = self.idle * self.began.elapsed().as_secs_f64();
-        let processor = (self.server.processor().seconds - self.before.seconds - healthys).max(0.0);
+        // What handlers and the healthy client took is not the attack's.
+        let handlers = healthy.map_or(0.0, |healthy| (healthy.handlers - self.handlers).max(0.0));
+        let others = self.idle * self.began.elapsed().as_secs_f64() + handlers;
+        let processor = (self.server.processor().seconds - self.before.seconds - others).max(0.0);
         Ok(Stock { memory, processor, seconds, healthy, ended_ms, is_alive: self.server.is_running() })
     }
 
@@ -492,7 +498,7 @@ async fn measure(attack: &Attack, is_quick: bool) -> Row {
 async fn measured(attack: &Attack, is_quick: bool) -> Result<Row, Failure> {
     let mut scene = Scene::set(attack.setup(is_quick), !attack.is_slow).await?;
     let order = Order { attack: attack.name.into(), server: scene.address, is_quick };
-    let mut attacker = Part::start("--attack", &serde_json::to_string(&order)?, true)?;
+    let mut attacker = Part::start("attacks", "--attack", &serde_json::to_string(&order)?, true)?;
     let mut ticks = interval(Duration::from_millis(10));
     let mut is_stopped = false;
     let mut report = loop {

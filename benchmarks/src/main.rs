@@ -9,6 +9,7 @@
 //! cargo run -p benchmarks --release -- instructions      counts those of the hot paths; fails above what is recorded
 //! cargo run -p benchmarks --release -- check             ratios to a raw echo; fails below what is recorded
 //! cargo run -p benchmarks --release -- attacks           hostile peers; fails beyond the bounds
+//! cargo run -p benchmarks --release -- hostile           random hostile conversations, in rounds
 //! cargo run -p benchmarks --release -- compile           compile times beside tarpc's
 //! cargo run -p benchmarks --release -- --help            the rest
 //! ```
@@ -22,6 +23,7 @@ mod depth;
 mod document;
 mod drive;
 mod growth;
+mod hostile;
 mod instructions;
 mod load;
 mod options;
@@ -126,6 +128,7 @@ fn main() -> Result<(), Failure> {
             }
             "instructions" => return instructions::run(rest),
             "attacks" => return attacks::run(rest),
+            "hostile" => return hostile::run(rest),
             "compile" => return compile::run(rest),
             "check" => return runtime(check::WORKERS)?.block_on(check::run(rest)),
             _ => {}

@@ -52,14 +52,14 @@ pub(super) async fn parked_arguments(stage: &mut Stage, method: &str, each: u8) 
     Ok(())
 }
 
-/// References to the last of very many elements.
+/// References to the last of a million elements.
 pub(super) async fn far_references(stage: &mut Stage) -> Result<(), Failure> {
     const CONNECTIONS: usize = 20;
     stage.begin().await?;
     let mut peers = Vec::new();
     for _ in 0..CONNECTIONS {
         let mut peer = stage.peer().await?;
-        let count = peer.offer.payload - 32;
+        let count = peer.offer.payload / 8;
         let texts = peer.next_id();
         peer.call(&Call::new(texts, number_of("texts"), &[inline(&number(count))]).kept().unwanted()).await?;
         if !peer.read_returns(1, stage.deadline()).await {
@@ -86,13 +86,17 @@ pub(super) async fn far_references(stage: &mut Stage) -> Result<(), Failure> {
 pub(super) async fn kept_texts(stage: &mut Stage) -> Result<(), Failure> {
     stage.begin().await?;
     let mut peer = stage.peer().await?;
-    let count = peer.offer.payload - 32;
-    for _ in 0..8 {
-        let id = peer.next_id();
-        peer.call(&Call::new(id, number_of("texts"), &[inline(&number(count))]).kept().unwanted()).await?;
+    // Not so long that making them is what takes long.
+    let count = peer.offer.payload / 32;
+    let mut frames = Frames::default();
+    for _ in 0..100 {
+        frames.call(
+            &Call::new(peer.next_id(), number_of("texts"), &[inline(&number(count))]).kept().unwanted(),
+        );
     }
-    peer.read_returns(8, stage.deadline()).await;
-    stage.note(format!("{} of 8 ran", peer.seen.ran));
+    peer.send_frames(&frames).await?;
+    peer.read_returns(100, stage.deadline()).await;
+    stage.note(format!("{} of 100 ran", peer.seen.ran));
     peer.stay(stage.hold()).await;
     Ok(())
 }

@@ -20,6 +20,8 @@ use super::{
 };
 use crate::Failure;
 
+/// Chunks of an argument that is not completed.
+const PENDING_CHUNKS: usize = 60;
 const CROWD: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 9));
 
 /// Payloads are announced and then come in by single bytes.
@@ -178,9 +180,25 @@ pub(super) async fn many_sessions(stage: &mut Stage) -> Result<(), Failure> {
         let length = peer.offer.payload - 16;
         let mut frames = Frames::default();
         for _ in 0..2 {
-            let call = Call::new(peer.next_id(), number_of("bytes"), &[inline(&number(length))]);
             // Kept results, or results that are not read.
-            frames.call(&if index % 2 == 0 { call.kept().unwanted() } else { call });
+            let argument = [inline(&number(length))];
+            frames.call(&match index % 2 {
+                0 => Call::new(peer.next_id(), number_of("fresh"), &argument).kept().unwanted(),
+                _ => Call::new(peer.next_id(), number_of("bytes"), &argument),
+            });
+        }
+        if index % 3 == 2 {
+            // Arguments that are not complete.
+            frames = Frames::default();
+            for _ in 0..2 {
+                frames.announce(peer.next_id(), number_of("park_bytes"), length);
+            }
+            for part in [60 << 10; PENDING_CHUNKS] {
+                frames.chunk(1, &vec![7; part]);
+                if peer.send_frames(&std::mem::take(&mut frames)).await.is_err() {
+                    break;
+                }
+            }
         }
         if peer.send_frames(&frames).await.is_ok() {
             peers.push(peer);

@@ -90,6 +90,8 @@ pub(crate) struct Latencies {
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
     pub(crate) max_ms: f64,
+    /// Seconds that the server's handlers have taken themselves, since it started.
+    pub(crate) handlers: f64,
 }
 
 pub(crate) async fn be_healthy(address: &str) -> Result<(), Failure> {
@@ -108,6 +110,7 @@ pub(crate) async fn be_healthy(address: &str) -> Result<(), Failure> {
                 if line?.is_none() {
                     return Ok(());
                 }
+                let spent = tokio::time::timeout(HEALTHY_PATIENCE, prey.spent_us().into_future()).await;
                 let at = |quantile| latencies.value_at_quantile(quantile) as f64 / 1e3;
                 let reply = Latencies {
                     calls: latencies.len(),
@@ -115,6 +118,7 @@ pub(crate) async fn be_healthy(address: &str) -> Result<(), Failure> {
                     p50_ms: at(0.5),
                     p99_ms: at(0.99),
                     max_ms: latencies.max() as f64 / 1e3,
+                    handlers: spent.map_or(0.0, |spent| spent.unwrap_or(0) as f64 / 1e6),
                 };
                 println!("{}", serde_json::to_string(&reply)?);
                 (latencies, failed) = (empty()?, 0);
@@ -160,28 +164,28 @@ pub(crate) struct Processor {
 
 impl Part {
     /// `is_nice` processes run when others do not want to: an attacker is on another machine, in truth.
-    pub(crate) fn start(role: &str, order: &str, is_nice: bool) -> Result<Self, Failure> {
+    pub(crate) fn start(command: &str, role: &str, order: &str, is_nice: bool) -> Result<Self, Failure> {
         let own = std::env::current_exe()?;
         let nice = if is_nice { "nice -n 10 " } else { "" };
         // As many files as the system lets it have.
-        let script = format!("ulimit -n \"$(ulimit -Hn)\"; exec {nice}\"$0\" attacks \"$@\"");
-        let mut command = Command::new("sh");
-        command.arg("-c").arg(script).arg(own).args([role, order]);
-        command.stdout(Stdio::piped()).stdin(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn()?;
+        let script = format!("ulimit -n \"$(ulimit -Hn)\"; exec {nice}\"$0\" \"$@\"");
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(script).arg(own).args([command, role, order]);
+        shell.stdout(Stdio::piped()).stdin(Stdio::piped()).kill_on_drop(true);
+        let mut child = shell.spawn()?;
         let stdout = child.stdout.take().ok_or("the process has no output")?;
         let orders = child.stdin.take().ok_or("the process has no input")?;
         Ok(Self { child, orders, lines: BufReader::new(stdout).lines() })
     }
 
     pub(crate) async fn server(setup: Setup) -> Result<(Self, SocketAddr), Failure> {
-        let mut part = Self::start("--serve", &serde_json::to_string(&setup)?, false)?;
+        let mut part = Self::start("attacks", "--serve", &serde_json::to_string(&setup)?, false)?;
         let address = part.reply().await?;
         Ok((part, address))
     }
 
     pub(crate) async fn healthy(server: SocketAddr) -> Result<Self, Failure> {
-        let mut part = Self::start("--healthy", &server.to_string(), false)?;
+        let mut part = Self::start("attacks", "--healthy", &server.to_string(), false)?;
         part.reply::<String>().await?;
         Ok(part)
     }

@@ -1,6 +1,7 @@
 //! What is attacked: methods that give attacks something to hold, to map over and to wait for.
 //!
-//! Handlers do next to nothing themselves, so that processor time and memory are the framework's.
+//! Handlers do next to nothing themselves, so that processor time is the framework's; what those that make large values take is
+//! counted, to be taken off.
 
 use std::{
     future::pending,
@@ -8,13 +9,13 @@ use std::{
         Arc, LazyLock,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use rpc_core::{Service, Streaming, rpc};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeSeq};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A byte string of this length that takes nothing of the handler's. Unlike `Bytes`, it is encoded by copying.
 pub(crate) struct Blob(usize);
@@ -28,25 +29,6 @@ impl Serialize for Blob {
 impl<'de> Deserialize<'de> for Blob {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Bytes::deserialize(deserializer).map(|bytes| Self(bytes.len()))
-    }
-}
-
-/// A list of so many times the same element, which takes nothing of the handler's.
-pub(crate) struct Repeated<T>(usize, T);
-
-impl<T: Serialize> Serialize for Repeated<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut sequence = serializer.serialize_seq(Some(self.0))?;
-        (0..self.0).try_for_each(|_| sequence.serialize_element(&self.1))?;
-        sequence.end()
-    }
-}
-
-impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for Repeated<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let elements = Vec::<T>::deserialize(deserializer)?;
-        let length = elements.len();
-        Ok(Self(length, elements.into_iter().next().unwrap_or_default()))
     }
 }
 
@@ -81,9 +63,11 @@ pub(crate) trait Prey {
     async fn bytes(&self, length: u64) -> Blob;
     /// The same after it has let others run.
     async fn later(&self, length: u64) -> Blob;
-    async fn numbers(&self, count: u64) -> Repeated<u64>;
+    /// The same in memory of its own.
+    async fn fresh(&self, length: u64) -> Bytes;
+    async fn numbers(&self, count: u64) -> Vec<u64>;
     /// So many empty strings.
-    async fn texts(&self, count: u64) -> Repeated<String>;
+    async fn texts(&self, count: u64) -> Vec<String>;
     async fn grid(&self, rows: u64, columns: u64) -> Vec<Vec<u64>>;
     async fn pair(&self, number: u64) -> (u64, String);
     async fn same(&self, number: u64) -> u64;
@@ -110,6 +94,8 @@ pub(crate) trait Prey {
     async fn leaf(&self) -> LeafClient;
     /// Handlers that are parked now, and the most there have been.
     async fn parked(&self) -> (u64, u64);
+    /// Microseconds that handlers have taken themselves.
+    async fn spent_us(&self) -> u64;
 }
 
 /// An object.
@@ -125,6 +111,7 @@ static BLOCK: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(vec![7; COUNT_MAX a
 #[derive(Clone, Default)]
 pub(crate) struct Victim {
     parked: Arc<Parked>,
+    spent_us: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
@@ -146,6 +133,15 @@ impl Victim {
         // What it takes is no attack's.
         LazyLock::force(&BLOCK);
         Self::default()
+    }
+
+    /// Does what a handler does itself, and counts how long that takes.
+    fn timed<T>(&self, work: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let made = work();
+        let us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.spent_us.fetch_add(us, Ordering::Relaxed);
+        made
     }
 
     async fn wait_for_ever<T>(&self, held: T) -> u64 {
@@ -171,12 +167,16 @@ impl Prey for Victim {
         Blob(count_of(length))
     }
 
-    async fn numbers(&self, count: u64) -> Repeated<u64> {
-        Repeated(count_of(count), 7)
+    async fn fresh(&self, length: u64) -> Bytes {
+        self.timed(|| Bytes::from(vec![7; count_of(length)]))
     }
 
-    async fn texts(&self, count: u64) -> Repeated<String> {
-        Repeated(count_of(count), String::new())
+    async fn numbers(&self, count: u64) -> Vec<u64> {
+        self.timed(|| vec![7; count_of(count)])
+    }
+
+    async fn texts(&self, count: u64) -> Vec<String> {
+        self.timed(|| vec![String::new(); count_of(count)])
     }
 
     async fn grid(&self, rows: u64, columns: u64) -> Vec<Vec<u64>> {
@@ -204,8 +204,10 @@ impl Prey for Victim {
     }
 
     async fn join(&self, mut first: Vec<String>, second: Vec<String>) -> Vec<String> {
-        first.extend(second);
-        first
+        self.timed(|| {
+            first.extend(second);
+            first
+        })
     }
 
     async fn fail(&self, number: u64) -> Result<u64, String> {
@@ -255,6 +257,10 @@ impl Prey for Victim {
 
     async fn leaf(&self) -> LeafClient {
         LeafClient::local(Green)
+    }
+
+    async fn spent_us(&self) -> u64 {
+        self.spent_us.load(Ordering::Relaxed)
     }
 
     async fn parked(&self) -> (u64, u64) {
