@@ -92,14 +92,14 @@ struct Order {
 }
 
 /// What they say in the end.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Report {
     sent: u64,
     taken: u64,
     calls: u64,
     returned: u64,
     ran: u64,
-    ended: u64,
+    endings: Vec<String>,
 }
 
 impl Order {
@@ -153,7 +153,7 @@ async fn attack(order: &str) -> Result<(), Failure> {
             report.calls += done.calls;
             report.returned += done.returned;
             report.ran += done.ran;
-            report.ended += done.ended;
+            report.endings.extend(done.endings);
         },
         () = orders.stop.notified() => {}
     }
@@ -231,12 +231,19 @@ impl Round {
         self.report.ran as f64 / (self.report.returned as f64).max(1.0)
     }
 
+    /// The most common way in which the server ended sessions: what is not well-formed ends them early.
+    fn endings(&self) -> String {
+        let count = |ending: &&String| self.report.endings.iter().filter(|other| other == ending).count();
+        let most = self.report.endings.iter().max_by_key(count);
+        most.map_or(String::new(), |ending| format!(" ({ending})"))
+    }
+
     fn print(&self) {
         let healthy = self.stock.healthy.unwrap_or_default();
         let verdict =
             if self.faults.is_empty() { "pass".into() } else { format!("FAIL: {}", self.faults.join(", ")) };
         println!(
-            "seed {}: {} sessions, {:.1} s; {} KiB sent, {} KiB taken; {} calls, {} returned, {:.0} % of them ran, {} ended; \
+            "seed {}: {} sessions, {:.1} s; {} KiB sent, {} KiB taken; {} calls, {} returned, {:.0} % of them ran, {} ended{}; \
              +{:.0} MiB, {:.0} ms of processor of {:.0}, healthy p99 {:.1} ms, max {:.1} ms, ended after {:.0} ms; {verdict} \
              [{}]",
             self.order.seed,
@@ -247,7 +254,8 @@ impl Round {
             self.report.calls,
             self.report.returned,
             self.ran() * 100.0,
-            self.report.ended,
+            self.report.endings.len(),
+            self.endings(),
             self.stock.memory / MIB,
             self.stock.processor * 1e3,
             processor_max(self.report.sent, self.report.taken, self.stock.seconds) * 1e3,

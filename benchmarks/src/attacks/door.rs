@@ -37,7 +37,7 @@ pub(super) async fn slow_payloads(stage: &mut Stage) -> Result<(), Failure> {
     }
     peer.send_frames(&frames).await?;
     let start = Instant::now();
-    while start.elapsed() < LAST && !peer.is_closed && !peer.seen.said_goodbye {
+    while start.elapsed() < LAST && !peer.is_closed && peer.seen.goodbye.is_none() {
         let next = Instant::now() + Duration::from_millis(4_500);
         let mut frames = Frames::default();
         frames.chunk(1, &[7]);

@@ -215,11 +215,6 @@ impl Part {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    pub(crate) fn end(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.start_kill();
-    }
-
     pub(crate) fn processor(&self) -> Processor {
         let id = self.id();
         let threads = std::fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();

@@ -96,6 +96,8 @@ pub(crate) struct Peer {
     /// What the server offered.
     pub(crate) offer: Offer,
     pub(crate) is_closed: bool,
+    /// The code of the server's close frame.
+    pub(crate) close: Option<u16>,
     scratch: Vec<u8>,
     /// Read, and not a whole frame of the WebSocket.
     rest: Vec<u8>,
@@ -145,6 +147,7 @@ impl Peer {
             seen: Seen::default(),
             offer: Offer::GENEROUS,
             is_closed: false,
+            close: None,
             scratch: Vec::new(),
             rest: Vec::new(),
             last_id: 0,
@@ -224,8 +227,10 @@ impl Peer {
         let mut at = 0;
         while let Some((header, length)) = frame_lengths(&self.rest[at..]) {
             let Some(payload) = self.rest.get(at + header..at + header + length) else { break };
-            if self.rest[at] & 0x0f == 2 && self.seen.note(payload).is_none() {
-                return Err(ErrorKind::InvalidData.into());
+            match self.rest[at] & 0x0f {
+                2 if self.seen.note(payload).is_none() => return Err(ErrorKind::InvalidData.into()),
+                8 => self.close = payload.get(..2).map(|code| u16::from_be_bytes([code[0], code[1]])),
+                _ => {}
             }
             at += header + length;
         }

@@ -418,7 +418,8 @@ pub(crate) struct Seen {
     pub(crate) streams: Vec<u64>,
     pub(crate) objects: Vec<u64>,
     pub(crate) items: u64,
-    pub(crate) said_goodbye: bool,
+    /// Code and reason of the server's goodbye.
+    pub(crate) goodbye: Option<String>,
 }
 
 impl Seen {
@@ -455,9 +456,9 @@ impl Seen {
                 reader.bytes()?;
             }
             0x09 => {
-                reader.varint()?;
-                reader.bytes()?;
-                self.said_goodbye = true;
+                let code = reader.varint()?;
+                let reason = String::from_utf8_lossy(reader.bytes()?).into_owned();
+                self.goodbye = Some(format!("{code} {reason}"));
             }
             0x06 | 0x0a => reader.varints(1)?,
             0x10 => {

@@ -20,8 +20,6 @@ pub(crate) enum Kind {
     Maybe,
     /// With its length, as far as that is known.
     List(Box<Self>, u64),
-    Stream,
-    Leaf,
     /// Nothing is done with it.
     Other,
 }
@@ -72,7 +70,7 @@ pub(crate) fn value(dice: &mut Dice, kind: &Kind, longest: u64) -> Option<Vec<u8
         Kind::List(of, _) if matches!(**of, Kind::Number | Kind::Text) => {
             list(dice.skewed(longest) as usize, 0)
         }
-        Kind::List(..) | Kind::Stream | Kind::Leaf | Kind::Other => return None,
+        Kind::List(..) | Kind::Other => return None,
     })
 }
 

@@ -13,7 +13,7 @@ use crate::{
     attacks::{
         peer::{Door, Peer, Reading},
         service::{methods, number_of},
-        wire::{Call, Frames, GET, Offer, WHOLE, inline, list, messages, number, reference},
+        wire::{Call, Frames, GET, Offer, WHOLE, inline, list, message, messages, number, reference},
     },
 };
 
@@ -47,13 +47,13 @@ enum Manner {
 }
 
 /// What sessions have done, together.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Done {
     pub(super) calls: u64,
     pub(super) returned: u64,
     pub(super) ran: u64,
-    /// Sessions that the server ended.
-    pub(super) ended: u64,
+    /// How the server ended sessions.
+    pub(super) endings: Vec<String>,
 }
 
 struct Session {
@@ -112,7 +112,11 @@ pub(super) async fn talk(door: &Door, seed: u64, weights: &[u64], until: Instant
         done.calls += session.calls;
         done.returned += session.peer.seen.returns;
         done.ran += session.peer.seen.ran;
-        done.ended += u64::from(session.peer.is_closed || outcome.is_err());
+        let peer = &session.peer;
+        if peer.is_closed || outcome.is_err() {
+            let close = peer.close.map_or("no close".to_owned(), |code| code.to_string());
+            done.endings.push(peer.seen.goodbye.clone().unwrap_or(close));
+        }
     }
 }
 
@@ -161,26 +165,27 @@ impl Session {
         }
     }
 
-    /// What it says next, in one message and then chunks.
+    /// What it says next, in one message and those of long arguments.
     fn batch(&mut self) -> Vec<u8> {
-        let mut frames = Frames::default();
-        let mut behind = Vec::new();
+        let (mut frames, mut out) = (Frames::default(), Vec::new());
         for _ in 0..=self.dice.below(30) {
             let action = self.dice.weighted(&self.weights);
-            self.act(action, &mut frames, &mut behind);
-            if frames.0.len() > 60_000 {
+            if ACTIONS[action] == "arguments" {
+                // Ids rise: what was called before goes first.
+                out.extend(message(&std::mem::take(&mut frames).0));
+                out.extend(self.large_argument());
+            } else {
+                self.act(action, &mut frames);
+            }
+            if frames.0.len() > 60_000 || out.len() > 16 << 20 {
                 break;
             }
         }
-        let mut out = Vec::new();
-        if !frames.0.is_empty() {
-            out = crate::attacks::wire::message(&frames.0);
-        }
-        out.extend(behind);
+        out.extend(message(&frames.0));
         out
     }
 
-    fn act(&mut self, action: usize, frames: &mut Frames, behind: &mut Vec<u8>) {
+    fn act(&mut self, action: usize, frames: &mut Frames) {
         match action {
             0 => self.call(frames),
             1 => self.refer(frames),
@@ -188,7 +193,6 @@ impl Session {
             3 => self.map(frames),
             4 => self.map_over_stream(frames),
             5 => self.large_result(frames),
-            6 => self.large_argument(behind),
             7 => self.define(frames),
             8 => self.let_go(frames),
             9 => self.grant(frames),
@@ -277,8 +281,6 @@ impl Session {
         }
         let captured: Vec<_> =
             (0..self.dice.below(4)).filter_map(|_| self.dice.choose(&self.kept).cloned()).collect();
-        let captured: Vec<_> =
-            captured.into_iter().filter(|(_, kind)| !matches!(kind, Kind::Stream | Kind::Leaf)).collect();
         let kinds: Vec<Kind> = captured.iter().map(|(_, kind)| kind.clone()).collect();
         let (program, returns) = random_program(&mut self.dice, &of, &kinds, length);
         let captures: Vec<_> = captured.iter().map(|(id, _)| reference(*id, &WHOLE)).collect();
@@ -322,8 +324,14 @@ impl Session {
 
     fn large_result(&mut self, frames: &mut Frames) {
         let most = if self.dice.once_in(4) { self.peer.offer.payload - 16 } else { 200_000 };
-        let length = self.dice.skewed(most);
         let method = *self.dice.choose(&["bytes", "later", "fresh", "numbers", "texts"]).unwrap_or(&"bytes");
+        // Making millions of values would be the handler's work.
+        let most = match method {
+            "numbers" => most.min(1_000_000),
+            "texts" => most.min(200_000),
+            _ => most,
+        };
+        let length = self.dice.skewed(most);
         let returns = match method {
             "numbers" => Kind::list(Kind::Number, length),
             "texts" => Kind::list(Kind::Text, length),
@@ -333,7 +341,7 @@ impl Session {
         self.enter(Call::new(id, number_of(method), &[inline(&number(length))]), returns, frames);
     }
 
-    fn large_argument(&mut self, behind: &mut Vec<u8>) {
+    fn large_argument(&mut self) -> Vec<u8> {
         let most = if self.dice.once_in(6) { self.peer.offer.payload - 64 } else { 300_000 };
         let length = self.dice.skewed(most.min(self.bytes_left));
         self.bytes_left -= length;
@@ -347,8 +355,7 @@ impl Session {
         let id = self.peer.next_id();
         let slots = if method == "with_numbers" { vec![inline(&[1]), argument] } else { vec![argument] };
         self.note(id);
-        let mut bytes = messages(&Call::new(id, number_of(method), &slots));
-        behind.append(&mut bytes);
+        messages(&Call::new(id, number_of(method), &slots))
     }
 
     fn define(&mut self, frames: &mut Frames) {
