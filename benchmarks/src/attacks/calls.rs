@@ -68,7 +68,7 @@ pub(super) async fn far_references(stage: &mut Stage) -> Result<(), Failure> {
         let last = reference(texts, &Path::index(count - 1));
         let mut frames = Frames::default();
         for _ in 0..200 {
-            frames.call(&Call::new(peer.next_id(), number_of("length"), &[last.clone()]));
+            frames.call(&Call::new(peer.next_id(), number_of("length"), std::slice::from_ref(&last)));
         }
         let batch = message(&frames.0);
         peer.reading = Reading::Bytes;
@@ -288,7 +288,12 @@ pub(super) async fn texts(stage: &mut Stage) -> Result<(), Failure> {
         calls.push(Call::map(peer.next_id(), grid, &program, &[]));
     }
     // Arguments that are none.
-    for method in methods().iter().filter(|method| !method.name.starts_with("park")) {
+    // Not of methods that wait, or that would make as much as the argument says.
+    let is_left_out = |name: &str| {
+        let names = ["park", "nap", "bytes", "later", "fresh", "numbers", "texts", "grid"];
+        names.iter().any(|left_out| name.starts_with(left_out))
+    };
+    for method in methods().iter().filter(|method| !is_left_out(method.name)) {
         for argument in [&[0xff; 60_000][..], &[0xfc, 0xff, 0xff, 0xff, 0x7f], &[]] {
             let slots = vec![inline(argument); 2];
             calls.push(Call::new(peer.next_id(), method.number, &slots));

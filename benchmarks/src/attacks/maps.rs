@@ -26,8 +26,26 @@ fn wrapping(levels: u64) -> Vec<u8> {
     program(Policy::Fail, &steps, &operand(base(levels), &WHOLE))
 }
 
+/// What becomes of the results that a grown one was made of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Earlier {
+    Kept,
+    /// But for the last ones.
+    Released,
+}
+
+/// Results that are kept where the earlier ones are not.
+const LAST: u64 = 12;
+
 /// Makes results whose types grow, each by a map over the one before; the call with the last.
-async fn grow(stage: &mut Stage, peer: &mut Peer, rows: u64, kept: u64, levels: u64) -> Result<u64, Failure> {
+async fn grow(
+    stage: &mut Stage,
+    peer: &mut Peer,
+    rows: u64,
+    kept: u64,
+    levels: u64,
+    earlier: Earlier,
+) -> Result<u64, Failure> {
     let first = peer.next_id();
     let grid = [inline(&number(rows)), inline(&number(rows))];
     peer.call(&Call::new(first, number_of("grid"), &grid).kept().unwanted()).await?;
@@ -42,9 +60,13 @@ async fn grow(stage: &mut Stage, peer: &mut Peer, rows: u64, kept: u64, levels: 
         let (ran, returned) = (peer.seen.ran, peer.seen.returns);
         let count = CHAIN.min(kept - made);
         let mut frames = Frames::default();
-        for _ in 0..count {
+        for index in 0..count {
             let id = peer.next_id();
             frames.call(&Call::map(id, source, &program, &[]).kept().unwanted());
+            let is_early = made + index + LAST < kept;
+            if earlier == Earlier::Released && source != first && is_early {
+                frames.release(source);
+            }
             source = id;
         }
         peer.send_frames(&frames).await?;
@@ -64,7 +86,7 @@ async fn grow(stage: &mut Stage, peer: &mut Peer, rows: u64, kept: u64, levels: 
             source = first;
         }
     }
-    stage.note(format!("{all_ran} of {made} maps ran"));
+    stage.note(format!("{all_ran} of {made} maps over maps ran"));
     Ok(source)
 }
 
@@ -73,7 +95,7 @@ pub(super) async fn of_maps(stage: &mut Stage, levels: u64) -> Result<(), Failur
     stage.begin().await?;
     let mut peer = stage.peer().await?;
     let kept = stage.much(KEPT);
-    grow(stage, &mut peer, 1, kept, levels).await?;
+    grow(stage, &mut peer, 1, kept, levels, Earlier::Kept).await?;
     peer.stay(stage.hold()).await;
     Ok(())
 }
@@ -81,27 +103,57 @@ pub(super) async fn of_maps(stage: &mut Stage, levels: u64) -> Result<(), Failur
 /// Types that grew over empty lists, and calls that they do not fit.
 pub(super) async fn misfits(stage: &mut Stage) -> Result<(), Failure> {
     let mut peers = Vec::new();
-    let kept = KEPT / 8;
+    // Types are as large as they may become.
+    let kept = 456;
     for _ in 0..2 {
         let mut peer = stage.peer().await?;
-        let grown = grow(stage, &mut peer, 0, kept, 1).await?;
+        let grown = grow(stage, &mut peer, 0, kept, 1, Earlier::Released).await?;
         peers.push((peer, grown));
     }
     stage.begin().await?;
     for (peer, grown) in &mut peers {
         let mut frames = Frames::default();
-        for _ in 0..12 {
+        for before in 0..LAST {
             let id = peer.next_id();
-            frames.call(&Call::new(id, number_of("same"), &[reference(*grown, &WHOLE)]));
+            frames.call(&Call::new(id, number_of("same"), &[reference(*grown - before, &WHOLE)]));
         }
         peer.send_frames(&frames).await?;
     }
     for (peer, _) in &mut peers {
         let (returned, deadline) = (peer.seen.returns, stage.deadline());
-        if !peer.read_returns(returned + 12, deadline).await {
+        if !peer.read_returns(returned + LAST, deadline).await {
             stage.note("calls that do not fit had not returned in time");
         }
     }
+    let longest = peers.iter().map(|(peer, _)| peer.seen.text_max).max().unwrap_or(0);
+    stage.check("bytes of a refusal", longest as f64, 4_096.0);
+    Ok(())
+}
+
+/// Maps that make of each element a long result that they were given: some bytes ask for many.
+pub(super) async fn long_captures(stage: &mut Stage) -> Result<(), Failure> {
+    stage.begin().await?;
+    let mut peer = stage.peer().await?;
+    let (source, long) = (peer.next_id(), peer.next_id());
+    let length = peer.offer.payload / 128;
+    let mut frames = Frames::default();
+    frames.call(&Call::new(source, number_of("numbers"), &[inline(&number(100))]).kept().unwanted());
+    frames.call(&Call::new(long, number_of("fresh"), &[inline(&number(length))]).kept().unwanted());
+    peer.send_frames(&frames).await?;
+    let program = program(Policy::Fail, &[], &operand(Base::Capture(0), &WHOLE));
+    let deadline = stage.deadline();
+    for _ in 0..stage.much(20) {
+        let (mut frames, returned) = (Frames::default(), peer.seen.returns);
+        for _ in 0..200 {
+            let map = Call::map(peer.next_id(), source, &program, &[reference(long, &WHOLE)]);
+            frames.call(&map.unwanted());
+        }
+        peer.send_frames(&frames).await?;
+        if !peer.read_returns(returned + 200, deadline).await {
+            break;
+        }
+    }
+    stage.note(format!("{} of {} calls ran; {}", peer.seen.ran, peer.seen.returns, peer.seen.failure));
     Ok(())
 }
 

@@ -81,6 +81,8 @@ impl Door {
         if let Some(bytes) = self.receive_bytes {
             socket.set_recv_buffer_size(bytes)?;
         }
+        // Ports of connections that have just ended are used again.
+        socket.set_reuseaddr(true)?;
         socket.bind((self.from, 0).into())?;
         let stream = socket.connect(self.server).await?;
         MOVED.add(CONNECT_BYTES, 0);
@@ -96,8 +98,8 @@ pub(crate) struct Peer {
     /// What the server offered.
     pub(crate) offer: Offer,
     pub(crate) is_closed: bool,
-    /// The code of the server's close frame.
-    pub(crate) close: Option<u16>,
+    /// Code and reason of the server's close frame.
+    pub(crate) close: Option<String>,
     scratch: Vec<u8>,
     /// Read, and not a whole frame of the WebSocket.
     rest: Vec<u8>,
@@ -229,7 +231,12 @@ impl Peer {
             let Some(payload) = self.rest.get(at + header..at + header + length) else { break };
             match self.rest[at] & 0x0f {
                 2 if self.seen.note(payload).is_none() => return Err(ErrorKind::InvalidData.into()),
-                8 => self.close = payload.get(..2).map(|code| u16::from_be_bytes([code[0], code[1]])),
+                8 => {
+                    self.close = payload.split_at_checked(2).map(|(code, reason)| {
+                        let code = u16::from_be_bytes([code[0], code[1]]);
+                        format!("{code} {}", String::from_utf8_lossy(reason))
+                    });
+                }
                 _ => {}
             }
             at += header + length;

@@ -45,7 +45,7 @@ pub(crate) struct Wide {
 pub(crate) struct Wider {
     fields_of_its_own_that_are_called_by_long_names: (u64, u64, u64, u64, u64, u64, u64, u64),
     and_again_a_field_whose_name_takes_some_space_here: (String, String, String, String, String),
-    inner: Vec<Option<Result<u64, Option<Vec<(String, String)>>>>>,
+    inner: Vec<Option<Result<u64, String>>>,
 }
 
 /// More elements are no handler's business.

@@ -114,8 +114,9 @@ pub(super) async fn talk(door: &Door, seed: u64, weights: &[u64], until: Instant
         done.ran += session.peer.seen.ran;
         let peer = &session.peer;
         if peer.is_closed || outcome.is_err() {
-            let close = peer.close.map_or("no close".to_owned(), |code| code.to_string());
-            done.endings.push(peer.seen.goodbye.clone().unwrap_or(close));
+            let ending = peer.close.clone().or_else(|| peer.seen.goodbye.clone());
+            let by_error = || outcome.map_or_else(|failure| failure.to_string(), |()| "no close".into());
+            done.endings.push(ending.unwrap_or_else(by_error));
         }
     }
 }
@@ -172,7 +173,9 @@ impl Session {
             let action = self.dice.weighted(&self.weights);
             if ACTIONS[action] == "arguments" {
                 // Ids rise: what was called before goes first.
-                out.extend(message(&std::mem::take(&mut frames).0));
+                if !frames.0.is_empty() {
+                    out.extend(message(&std::mem::take(&mut frames).0));
+                }
                 out.extend(self.large_argument());
             } else {
                 self.act(action, &mut frames);
@@ -181,7 +184,9 @@ impl Session {
                 break;
             }
         }
-        out.extend(message(&frames.0));
+        if !frames.0.is_empty() {
+            out.extend(message(&frames.0));
+        }
         out
     }
 
@@ -436,10 +441,10 @@ impl Session {
     }
 
     fn objects(&mut self, frames: &mut Frames) {
-        if let Some(object) = self.peer.seen.objects.pop() {
-            if self.dice.once_in(2) {
-                return frames.release_object(object);
-            }
+        if let Some(object) = self.peer.seen.objects.pop()
+            && self.dice.once_in(2)
+        {
+            return frames.release_object(object);
         }
         let leaf = self.peer.next_id();
         self.note(leaf);
