@@ -352,7 +352,7 @@ async fn attack(order: &str) -> Result<(), Failure> {
     let mut stage = Stage::new(&order, orders.clone());
     let most = Duration::from_secs(match (attack.is_slow, order.is_quick) {
         (true, _) => 60,
-        (false, true) => 8,
+        (false, true) => 14,
         (false, false) => 22,
     });
     let outcome = {

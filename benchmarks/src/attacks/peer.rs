@@ -21,6 +21,8 @@ use crate::Failure;
 
 /// So long it waits for what an honest server does at once.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// Below those that the system gives out by itself.
+const PORTS: std::ops::Range<u16> = 4_000..32_000;
 const READ_BYTES: usize = 256 << 10;
 pub(crate) const REQUEST: &[u8] =
     b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
@@ -76,14 +78,30 @@ impl Door {
         Self { server, from: Ipv4Addr::LOCALHOST.into(), receive_bytes: None, offer: Offer::GENEROUS }
     }
 
-    pub(crate) async fn connect(&self) -> io::Result<TcpStream> {
-        let socket = TcpSocket::new_v4()?;
-        if let Some(bytes) = self.receive_bytes {
-            socket.set_recv_buffer_size(bytes)?;
+    /// A socket with a port. They are counted up here: with thousands in use, the system takes long to find a free one.
+    fn socket(&self) -> io::Result<TcpSocket> {
+        static TAKEN: AtomicU64 = AtomicU64::new(0);
+        for _ in 0..PORTS.len() {
+            let socket = TcpSocket::new_v4()?;
+            // Ports of connections that have just ended are used again.
+            socket.set_reuseaddr(true)?;
+            if let Some(bytes) = self.receive_bytes {
+                socket.set_recv_buffer_size(bytes)?;
+            }
+            // Processes that follow each other begin elsewhere.
+            let at = TAKEN.fetch_add(1, Ordering::Relaxed) + 1_777 * u64::from(std::process::id());
+            let port = PORTS.start + (at % PORTS.len() as u64) as u16;
+            match socket.bind((self.from, port).into()) {
+                Ok(()) => return Ok(socket),
+                Err(error) if error.kind() == ErrorKind::AddrInUse => {}
+                Err(error) => return Err(error),
+            }
         }
-        // Ports of connections that have just ended are used again.
-        socket.set_reuseaddr(true)?;
-        socket.bind((self.from, 0).into())?;
+        Err(ErrorKind::AddrInUse.into())
+    }
+
+    pub(crate) async fn connect(&self) -> io::Result<TcpStream> {
+        let socket = self.socket()?;
         let stream = socket.connect(self.server).await?;
         MOVED.add(CONNECT_BYTES, 0);
         stream.set_nodelay(true)?;
@@ -109,11 +127,16 @@ pub(crate) struct Peer {
 impl Peer {
     /// Connects, says hello and names all methods.
     pub(crate) async fn meet(door: &Door) -> Result<Self, Failure> {
-        let mut peer = Self::upgrade(door).await?;
         let mut hello = Frames::hello(door.offer);
         for method in methods() {
             hello.define(method.number, method.service, method.name, method.fingerprint);
         }
+        Self::greet(door, hello).await
+    }
+
+    /// Connects and says hello, and what else there is in the first message.
+    pub(crate) async fn greet(door: &Door, hello: Frames) -> Result<Self, Failure> {
+        let mut peer = Self::upgrade(door).await?;
         peer.send(&message(&hello.0)).await?;
         let deadline = Instant::now() + PATIENCE;
         while peer.seen.offer.is_none() {
