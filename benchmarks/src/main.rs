@@ -8,18 +8,22 @@
 //! cargo run -p benchmarks --release -- --only "W2 128" --subject rpc      to look at with a profiler
 //! cargo run -p benchmarks --release -- instructions      counts those of the hot paths; fails above what is recorded
 //! cargo run -p benchmarks --release -- check             ratios to a raw echo; fails below what is recorded
+//! cargo run -p benchmarks --release -- attacks           hostile peers; fails beyond the bounds
+//! cargo run -p benchmarks --release -- hostile           random hostile conversations, in rounds
 //! cargo run -p benchmarks --release -- compile           compile times beside tarpc's
 //! cargo run -p benchmarks --release -- --help            the rest
 //! ```
 //! Only ratios between rows of one run mean anything: absolute figures are those of the machine and its mood.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing figures is what this program is for")]
 
+mod attacks;
 mod check;
 mod compile;
 mod depth;
 mod document;
 mod drive;
 mod growth;
+mod hostile;
 mod instructions;
 mod load;
 mod options;
@@ -123,6 +127,8 @@ fn main() -> Result<(), Failure> {
                 return instructions::repeat(path, repeats.parse()?);
             }
             "instructions" => return instructions::run(rest),
+            "attacks" => return attacks::run(rest),
+            "hostile" => return hostile::run(rest),
             "compile" => return compile::run(rest),
             "check" => return runtime(check::WORKERS)?.block_on(check::run(rest)),
             _ => {}
