@@ -10,7 +10,7 @@ use std::{net::SocketAddr, process::Stdio, time::Duration};
 
 use hdrhistogram::Histogram;
 use rpc_client::Client;
-use rpc_core::Limits;
+use rpc_core::{Limits, MemoryBudget};
 use rpc_server::{
     Server,
     listen::{self, ListenOptions},
@@ -53,14 +53,17 @@ impl Setup {
 
 /// What a server takes. Counting by address, and what all sessions together may hold, belong here.
 fn listen_options(setup: Setup) -> ListenOptions {
-    let options = ListenOptions::default();
+    let options = ListenOptions { count_loopback: setup.counts_loopback, ..ListenOptions::public() };
     ListenOptions { connections_max: setup.connections_max.unwrap_or(options.connections_max), ..options }
 }
 
 /// What a server's process may hold of all sessions together, if it bounds that.
 pub(crate) fn process_bytes_max() -> Option<u64> {
-    None
+    Some(PROCESS_BYTES as u64)
 }
+
+/// Less than a server has by itself, so that fewer sessions fill it.
+const PROCESS_BYTES: usize = 256 << 20;
 
 pub(crate) async fn serve(setup: &str) -> Result<(), Failure> {
     let setup: Setup = serde_json::from_str(setup)?;
@@ -72,7 +75,8 @@ pub(crate) async fn serve(setup: &str) -> Result<(), Failure> {
     let server = Server::builder()
         .service(PreyServer::new(victim))
         .limits(setup.limits())
-        .listen_options(listen_options(setup));
+        .listen_options(listen_options(setup))
+        .memory_budget(MemoryBudget::new(PROCESS_BYTES));
     let parent_gone = tokio::task::spawn_blocking(|| std::io::read_to_string(std::io::stdin()));
     tokio::select! {
         served = server.serve_on(listener) => Ok(served?),
