@@ -302,7 +302,7 @@ impl<T: Transport> Driver<T> {
             }
             self.send(cx, now, &mut steps)?;
             self.tell_backlog();
-            self.session.settle_rest();
+            self.session.settle_rest(self.transport.buffer_bytes());
             let woken = self.wakers.len();
             self.wakers.drain(..).for_each(Waker::wake);
             received?;

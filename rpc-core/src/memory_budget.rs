@@ -38,7 +38,7 @@ impl MemoryBudget {
         self.0.bytes_max
     }
 
-    /// What sessions have taken, in bytes.
+    /// What sessions have taken, in bytes. More than there is for a moment where what a socket had received was too much.
     pub fn used(&self) -> usize {
         self.0.used.load(Ordering::Relaxed)
     }
@@ -52,6 +52,11 @@ impl MemoryBudget {
     pub(crate) fn take(&self, bytes: usize) -> bool {
         let more = |used: usize| used.checked_add(bytes).filter(|used| *used <= self.0.bytes_max);
         self.0.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    /// Takes it though there is too little.
+    pub(crate) fn take_anyway(&self, bytes: usize) {
+        self.0.used.fetch_add(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn give_back(&self, bytes: usize) {

@@ -91,6 +91,10 @@ pub(crate) mod work;
 /// the last part of a long list.
 const WALKED_MAX: usize = 64 << 10;
 
+/// A session that has nothing of the shared memory is looked at when so much has come, or when so much waits to be sent.
+const SETTLED_BYTES: usize = 4 << 10;
+const LONG_BYTES: usize = 64 << 10;
+
 /// Which end of the socket this is. Only the hello differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
@@ -407,6 +411,10 @@ pub(crate) struct Session<W> {
     arguments: Assembly,
     results: Assembly,
     spares: Spares,
+    /// Of messages that came since what is kept was last held against what may be.
+    unsettled: usize,
+    /// What the socket's buffers take.
+    transport_bytes: usize,
     outgoing: Outgoing,
     events: VecDeque<Event<W>>,
     /// What is left of a message that made much work.
@@ -473,6 +481,8 @@ impl<W: Waiter> Session<W> {
             arguments: Assembly::default(),
             results: Assembly::default(),
             spares: Spares::default(),
+            unsettled: 0,
+            transport_bytes: 0,
             outgoing,
             events: VecDeque::new(),
             reading: None,
@@ -564,7 +574,10 @@ impl<W: Waiter> Session<W> {
         // A result that comes after its call's deadline is too late, whenever the timer fires.
         self.calls.expire_deadlines(now, &mut self.outgoing);
         self.work.earn(now, message.len());
-        self.settle(message.len());
+        self.unsettled += message.len();
+        if self.unsettled >= SETTLED_BYTES || self.answers.has_taken() || self.outgoing.bytes() > LONG_BYTES {
+            self.settle(message.len());
+        }
         self.answers.leave_messages(now);
         self.reading = Some(FrameReader::new(message));
         self.read_on(now)
@@ -625,7 +638,12 @@ impl<W: Waiter> Session<W> {
 
     /// Holds what is kept for the peer, and a message that comes, against what may be.
     fn settle(&mut self, message: usize) {
-        let short_of = self.answers.settle_memory(self.bytes_beside_answers(), message);
+        self.unsettled = 0;
+        let mut short_of = self.answers.settle_memory(self.bytes_beside_answers(), message);
+        if short_of.is_some() && self.spares.bytes() > 0 {
+            self.spares.clear();
+            short_of = self.answers.settle_memory(self.bytes_beside_answers(), message);
+        }
         self.outgoing.streams.short_of(short_of);
     }
 
@@ -634,11 +652,14 @@ impl<W: Waiter> Session<W> {
             + self.results.bytes_announced()
             + self.outgoing.all_bytes()
             + self.outgoing.streams.arrived_bytes()
+            + self.spares.bytes()
+            + self.transport_bytes
     }
 
     /// The same at the end of a turn, if anything has to be given back.
-    pub(crate) fn settle_rest(&mut self) {
-        if self.answers.has_taken() {
+    pub(crate) fn settle_rest(&mut self, transport_bytes: usize) {
+        self.transport_bytes = transport_bytes;
+        if self.answers.has_taken() || transport_bytes >= SETTLED_BYTES {
             self.settle(0);
         }
     }

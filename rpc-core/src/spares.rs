@@ -93,9 +93,17 @@ impl Spares {
     }
 
     /// Bytes that nobody uses.
-    #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         self.kept.as_ref().map_or(0, |kept| lock(kept).bytes)
+    }
+
+    /// Lets go of all of them.
+    pub(crate) fn clear(&mut self) {
+        if let Some(kept) = &self.kept {
+            let mut kept = lock(kept);
+            (kept.bytes, kept.old) = (0, 0);
+            kept.buffers.clear();
+        }
     }
 
     /// An empty buffer, with room for `total` bytes and not much more, if there is one.

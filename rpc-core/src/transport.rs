@@ -34,6 +34,11 @@ pub trait Transport: Send + Unpin + 'static {
     /// ignored.
     fn poll_close(&mut self, cx: &mut Context<'_>, code: u16, reason: &str) -> Poll<Result<(), SocketError>>;
 
+    /// What its buffers take, beside what they do for small messages.
+    fn buffer_bytes(&mut self) -> usize {
+        0
+    }
+
     /// The close code and reason the peer sent, once [`poll_receive`](Self::poll_receive) has returned `None`.
     fn peer_close(&self) -> Option<(u16, &str)> {
         None

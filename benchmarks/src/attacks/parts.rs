@@ -62,8 +62,8 @@ pub(crate) fn process_bytes_max() -> Option<u64> {
     Some(PROCESS_BYTES as u64)
 }
 
-/// Less than a server has by itself, so that fewer sessions fill it.
-const PROCESS_BYTES: usize = 256 << 20;
+/// What a server has by itself.
+const PROCESS_BYTES: usize = 1 << 30;
 
 pub(crate) async fn serve(setup: &str) -> Result<(), Failure> {
     let setup: Setup = serde_json::from_str(setup)?;

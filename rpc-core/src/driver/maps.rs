@@ -216,14 +216,13 @@ impl MapRun {
         let captures: Vec<Held> = captures.into_iter().map(Held::new).collect();
         let mut first = 0;
         for ranges in ranges.chunks(self.window(plan, concurrency)) {
-            let elements = (first..)
-                .zip(ranges)
-                .map(|(index, range)| ElementRun::new(index, &source, range.clone()))
-                .collect();
+            let elements =
+                (first..).zip(ranges).map(|(index, range)| ElementRun::new(index, range.clone())).collect();
             first += ranges.len() as u64;
             let mut window = Window {
                 run: self,
                 plan,
+                source: &source,
                 captures: &captures,
                 // The maps within these elements share what is left of it.
                 concurrency_within: (concurrency / ranges.len()).max(1),

@@ -52,7 +52,10 @@ impl Account {
         Err(MEMORY_BUDGET)
     }
 
-    /// The same, and gives back what is not needed for that.
+    /// The session has so much, whether it may or not: others are to see it. Gives back what is not needed for that.
+    ///
+    /// # Errors
+    /// The name of the limit that it has exceeded.
     pub(crate) fn settle(&mut self, total: usize) -> Result<(), &'static str> {
         let needed = total.saturating_sub(FREE_BYTES).next_multiple_of(BLOCK_BYTES);
         // What grows and shrinks by a block does not take and give it back each time.
@@ -61,7 +64,13 @@ impl Account {
             self.budget.give_back(self.taken - kept);
             self.taken = kept;
         }
-        self.cover(total)
+        let covered = self.cover(total);
+        if covered == Err(MEMORY_BUDGET) {
+            let more = needed.saturating_sub(self.taken);
+            self.budget.take_anyway(more);
+            self.taken += more;
+        }
+        covered
     }
 
     /// What the session may have beside so much, and the limit that says so.

@@ -532,10 +532,10 @@ impl Answers {
     fn enter_arguments(&mut self, id: CallId, list: ArgumentList) -> Result<(), NoValue> {
         let Some(answer) = self.table.get_mut(&id) else { return Ok(()) };
         let objects = take_objects(answer, &mut self.pending_bytes);
-        if answer.method == Method::Get && !matches!(list.slots[..], [Slot::Reference(_)]) {
+        if matches!(answer.method, Method::Get) && !matches!(list.slots[..], [Slot::Reference(_)]) {
             return Err(invalid_argument("(arguments)", GET_ARGUMENTS));
         }
-        if answer.method == Method::Map && !are_map_arguments(&list.slots) {
+        if matches!(answer.method, Method::Map) && !are_map_arguments(&list.slots) {
             return Err(invalid_argument("(arguments)", MAP_ARGUMENTS));
         }
         let mut references = Vec::new();
@@ -738,7 +738,7 @@ impl Answers {
     ) -> Result<(), NoValue> {
         let Some(answer) = self.table.get_mut(&id) else { return Ok(()) };
         let Stage::Waiting(waiting) = &mut answer.stage else { return Ok(()) };
-        if answer.method == Method::Map
+        if matches!(answer.method, Method::Map)
             && let Place::Argument { index, .. } = place
         {
             waiting.layouts.extend(layout.map(|layout| (index, layout)));
@@ -980,7 +980,14 @@ impl Answers {
 
     /// Calls that have waited to start for a while let go of the message that they came in, which may be much longer than
     /// they are.
+    #[inline]
     pub(crate) fn leave_messages(&mut self, now: Time) {
+        if !self.steps.is_empty() {
+            self.leave_messages_of_steps(now);
+        }
+    }
+
+    fn leave_messages_of_steps(&mut self, now: Time) {
         let Self { steps, table, left_messages, .. } = self;
         for step in steps.iter_mut().skip(*left_messages) {
             let (arguments, since) = match step {
@@ -1049,8 +1056,9 @@ impl Answers {
             Method::Known(known) => known.descriptor.expected_bytes(),
             _ => 0,
         };
-        if expected == 0 && !answer.want.keep {
-            return None;
+        if expected == 0 {
+            // What little it keeps is too much only where there is nothing left.
+            return self.short_of.filter(|_| answer.want.keep);
         }
         // It is sent, and kept.
         self.lacks(if answer.want.keep { 2 * expected } else { expected })
@@ -1078,7 +1086,8 @@ impl Answers {
     pub(crate) fn settle_memory(&mut self, beside: usize, more: usize) -> Option<&'static str> {
         self.beside = beside;
         self.elsewhere.beside(beside + self.pending_bytes + self.running_bytes + self.held_bytes);
-        self.short_of = self.account.settle(beside + self.bytes() + more).err();
+        let total = beside + self.bytes();
+        self.short_of = self.account.settle(total).and_then(|()| self.account.cover(total + more)).err();
         self.short_of
     }
 
@@ -1244,10 +1253,9 @@ impl Answers {
         let too_large = |bytes: &SmallBytes| bytes.len() > self.caller_payload_bytes_max;
         if let (Outcome::Value { payload: Some(payload), .. }, Method::Known(known)) =
             (&outcome, &answer.method)
+            && payload.len() > known.descriptor.expected_bytes()
         {
-            if payload.len() > known.descriptor.expected_bytes() {
-                known.descriptor.returned(payload.len());
-            }
+            known.descriptor.returned(payload.len());
         }
         let (payload, objects) = match outcome {
             Outcome::Value { payload, objects } => (payload, objects),
@@ -1281,7 +1289,8 @@ impl Answers {
         let keeps = (answer.want.keep && !answer.cancelled) || !answer.uses.is_empty();
         let sent = payload.clone().filter(|_| answer.want.value && !answer.oneway);
         let held = payload.filter(|_| keeps).map(|bytes| {
-            Box::new(Held::new(Encoded { bytes, capabilities: object::capabilities(objects.clone()) }))
+            let capabilities = if objects.is_empty() { None } else { Some(objects.clone().into()) };
+            Box::new(Held::new(Encoded { bytes, capabilities }))
         });
         let is_too_long =
             held.as_ref().is_some_and(|held| held.value().len() > self.limits.payload_bytes_max);
@@ -1373,7 +1382,7 @@ impl Answers {
         as_some: bool,
     ) -> Result<(Encoded, Option<Layout>), NoValue> {
         let name = self.argument_name(call, place);
-        let is_map = |id| self.table.get(id).is_some_and(|answer| answer.method == Method::Map);
+        let is_map = |id| self.table.get(id).is_some_and(|answer| matches!(answer.method, Method::Map));
         let gone = || NoValue::Failed(invalid_reference(name, "its result is gone"));
         let source = self.table.get(&base).ok_or_else(gone)?;
         let layout = if is_map(&base) || is_map(&call) {

@@ -60,7 +60,7 @@ impl OwnMethods {
 }
 
 /// A method as the peer's number for it names it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Method {
     /// The built-in call for the value of a reference.
     Get,
@@ -73,7 +73,7 @@ pub(crate) enum Method {
 }
 
 /// Why a method cannot be called. Texts are made when somebody calls it: a peer may name one method a thousand times.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Refused {
     As(Failure),
     Unfit(Unfit),
@@ -84,12 +84,6 @@ pub(crate) enum Refused {
 pub(crate) struct Unfit {
     ours: &'static MethodDescriptor,
     is_callable: bool,
-}
-
-impl PartialEq for Unfit {
-    fn eq(&self, other: &Self) -> bool {
-        std::ptr::eq(self.ours, other.ours)
-    }
 }
 
 impl Refused {
@@ -137,12 +131,6 @@ impl KnownMethod {
             Some(refused) => Err(refused.failure()),
             None => Ok(Self { descriptor_of_service: object, method, descriptor, ..self }),
         }
-    }
-}
-
-impl PartialEq for KnownMethod {
-    fn eq(&self, other: &Self) -> bool {
-        (self.service, self.method) == (other.service, other.method)
     }
 }
 

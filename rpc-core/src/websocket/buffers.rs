@@ -16,6 +16,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::limits::MESSAGE_BYTES;
+
 /// Read buffer sizes, smallest first.
 const READ_BYTES: [usize; 4] = [1 << 10, 4 << 10, 16 << 10, 64 << 10];
 /// Where a socket starts, and for sockets on which nothing arrives. Too small for traffic: what the codec has handed on
@@ -144,6 +146,14 @@ impl BufferSizing {
     /// The read buffer's size.
     pub(super) fn read_bytes(&self) -> usize {
         READ_BYTES[self.rung]
+    }
+
+    /// What the buffers take, beside what they do for small messages: that for reads, as much that waits to be handed on, and
+    /// that for writes where a long message was written.
+    pub(super) fn bytes(&self) -> usize {
+        let read = 2 * (READ_BYTES[self.rung.max(AWAKE)] - READ_BYTES[AWAKE]);
+        let written = if self.large_write.is_some() { MESSAGE_BYTES } else { 0 };
+        read + written
     }
 
     /// The codec is about to be rebuilt with the wanted sizes; answers the read buffer's.

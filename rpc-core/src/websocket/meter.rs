@@ -114,6 +114,11 @@ impl Meter {
         self.began.is_none() && !self.closed && self.completed == delivered
     }
 
+    /// What the message under way has announced.
+    pub(super) fn message_bytes(&self) -> usize {
+        usize::try_from(self.bytes).unwrap_or(usize::MAX)
+    }
+
     /// How many bytes may pass before there can be the end of a message. Never 0.
     pub(super) fn bytes_to_boundary(&self) -> usize {
         match &self.position {

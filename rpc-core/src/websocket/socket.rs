@@ -398,6 +398,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for Socket<I
         self.peer_close.as_ref().map(|close| (close.code, close.text.as_str()))
     }
 
+    fn buffer_bytes(&mut self) -> usize {
+        let metered = self.metered();
+        metered.sizing.bytes() + metered.meter.message_bytes()
+    }
+
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SocketError>>> {
         loop {
             match &self.phase {

@@ -172,10 +172,11 @@ impl Mapped {
             run.calls_left.store(run.calls_max, Ordering::Relaxed);
             let count = ranges.len();
             let elements =
-                (first..).zip(ranges).map(|(index, range)| ElementRun::new(index, &source, range)).collect();
+                (first..).zip(ranges).map(|(index, range)| ElementRun::new(index, range)).collect();
             let mut window = Window {
                 run: &run,
                 plan: &plan,
+                source: &source,
                 captures: &captures,
                 concurrency_within: (run.concurrency / count.max(1)).max(1),
                 elements,

@@ -1,6 +1,10 @@
 //! Elements of a map that are worked on at the same time, and what becomes of them.
 
-use std::{future::poll_fn, ops::Range, sync::Arc};
+use std::{
+    future::poll_fn,
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
 
 use super::{
     Charge, MapRun, NoResult, StepFailure, exhausted,
@@ -11,7 +15,7 @@ use crate::{
     codec,
     dispatch::{self, Incoming, ReplyInner},
     error::{ElementError, EncodedError},
-    held::{Held, Selected},
+    held::{self, Held, Selected},
     layout::{Layout, Over, walk::WalkError},
     object::{self, Capability, Encoded, LocalObject},
     session::{
@@ -89,7 +93,9 @@ impl<'a> Collected<'a> {
 
 pub(super) struct ElementRun {
     index: u64,
-    value: Held,
+    range: Range<usize>,
+    /// A long element, as soon as parts of it are looked for.
+    held: OnceLock<Box<Held>>,
     results: Vec<StepResult>,
     /// The step that failed, where errors are collected.
     failed: Option<(u32, StepFailure)>,
@@ -97,10 +103,8 @@ pub(super) struct ElementRun {
 
 impl ElementRun {
     /// The element that lies there in what is mapped over.
-    pub(super) fn new(index: u64, source: &Encoded, range: Range<usize>) -> Self {
-        let (bytes, capabilities) = (source.bytes.part(range), source.capabilities.clone());
-        let value = Held::new(Encoded { bytes, capabilities });
-        Self { index, value, results: Vec::new(), failed: None }
+    pub(super) fn new(index: u64, range: Range<usize>) -> Self {
+        Self { index, range, held: OnceLock::new(), results: Vec::new(), failed: None }
     }
 }
 
@@ -108,6 +112,7 @@ impl ElementRun {
 pub(super) struct Window<'a> {
     pub(super) run: &'a MapRun,
     pub(super) plan: &'a Plan,
+    pub(super) source: &'a Encoded,
     pub(super) captures: &'a [Held],
     /// Elements that a map within one of these works on at once.
     pub(super) concurrency_within: usize,
@@ -317,8 +322,18 @@ impl<'a> Window<'a> {
 
     /// The part that an operand names, and the objects that it names itself; inside of a `Some` with `as_some`.
     fn select(&self, element: &ElementRun, operand: &Operand, as_some: bool) -> Result<Encoded, StepFailure> {
+        let path = operand.steps();
         let (held, layout) = match operand.base {
-            Base::Element => (&element.value, &self.plan.element),
+            Base::Element => {
+                let whole = || Encoded {
+                    bytes: self.source.bytes.part(element.range.clone()),
+                    capabilities: self.source.capabilities.clone(),
+                };
+                if path.is_empty() {
+                    return Ok(if as_some { held::some(whole()) } else { whole() });
+                }
+                (&**element.held.get_or_init(|| Box::new(Held::new(whole()))), &self.plan.element)
+            }
             Base::Capture(capture) => {
                 (&self.captures[capture as usize], &self.plan.captures[capture as usize])
             }
@@ -327,7 +342,7 @@ impl<'a> Window<'a> {
                 StepResult::Nothing => return Err(unselectable("it was not kept".into()).into()),
             },
         };
-        match held.select(layout, operand.steps(), as_some) {
+        match held.select(layout, path, as_some) {
             Ok(Selected { part, walked }) => {
                 let bytes = part.len() as u64;
                 self.run.work.spend(walked as u64 * work::STEP_NS + bytes * work::BYTE_NS);

@@ -44,6 +44,18 @@ fn the_session_and_the_budget_have_limits_of_their_own() {
 }
 
 #[test]
+fn others_see_what_a_session_has_though_it_is_too_much() {
+    let budget = MemoryBudget::new(MIB);
+    let mut account = Account::new(8 * MIB, budget.clone());
+    assert_eq!(account.settle(2 * MIB), Err("memory_budget"));
+    assert!(budget.used() > MIB && budget.left() == 0);
+    assert_eq!(account.settle(2 * MIB), Ok(()), "it is covered now");
+    assert_eq!(account.cover(3 * MIB), Err("memory_budget"));
+    assert_eq!(account.settle(0), Ok(()));
+    assert_eq!(budget.used(), 0);
+}
+
+#[test]
 fn charges_of_tasks_end_with_them() {
     let elsewhere = Elsewhere::default();
     let mut charge = elsewhere.charge(10);
