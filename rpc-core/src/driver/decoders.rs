@@ -2,11 +2,14 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
 };
 
-/// So many jobs of all sessions run at once. A session has one at a time, so that each gets its turn.
-const THREADS_MAX: usize = 2;
+/// So many jobs of all sessions run at once: half of the processors go on with everything else. A session has one at a time,
+/// so that each gets its turn.
+static THREADS_MAX: LazyLock<usize> = LazyLock::new(|| {
+    std::thread::available_parallelism().map_or(1, |processors| processors.get() / 2).max(1)
+});
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -21,7 +24,7 @@ struct Decoders {
 pub(super) fn run(job: impl FnOnce() + Send + 'static) {
     let mut decoders = lock();
     decoders.waiting.push_back(Box::new(job));
-    if decoders.at_work < THREADS_MAX {
+    if decoders.at_work < *THREADS_MAX {
         decoders.at_work += 1;
         drop(decoders);
         tokio::task::spawn_blocking(work);

@@ -109,6 +109,8 @@ impl<T> Driver<T> {
 
 /// So long a map runs before other tasks get their turn, as its work is estimated.
 const TURN_NS: u64 = 500_000;
+/// The same for a map over a stream, of which a session may have many at work.
+const STREAM_TURN_NS: u64 = 50_000;
 /// So many bytes of arguments are decoded for a map's elements at once.
 const TURN_BYTES: usize = 64 << 10;
 
@@ -233,7 +235,7 @@ impl MapRun {
                 window.step(number).await;
             }
             window.collect_into(&mut collected)?;
-            self.yield_after(ranges.len() as u64 * cost_ns(plan)).await;
+            self.yield_after(ranges.len() as u64 * cost_ns(plan), TURN_NS).await;
         }
         Ok(collected.finish())
     }
@@ -253,8 +255,8 @@ impl MapRun {
     }
 
     /// Handlers that finish at once never wait: other tasks get their turn here, when that took about so long.
-    async fn yield_after(&self, ns: u64) {
-        if self.since_yield.fetch_add(ns, Ordering::Relaxed) + ns >= TURN_NS {
+    async fn yield_after(&self, ns: u64, turn_ns: u64) {
+        if self.since_yield.fetch_add(ns, Ordering::Relaxed) + ns >= turn_ns {
             self.since_yield.store(0, Ordering::Relaxed);
             yield_now().await;
         }

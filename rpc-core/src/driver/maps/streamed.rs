@@ -188,7 +188,7 @@ impl Mapped {
             let made = window.each();
             let work = count as u64 * super::cost_ns(&plan);
             run.work.spend(work);
-            run.yield_after(work).await;
+            run.yield_after(work, super::STREAM_TURN_NS).await;
             made
         });
         self.working = Some(Working { made, until, _permit: permit });
