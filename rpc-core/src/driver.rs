@@ -17,8 +17,8 @@ use futures::channel::oneshot;
 use rustc_hash::FxHashMap;
 use tokio::{runtime::RuntimeFlavor, time::Sleep};
 
+mod aside;
 mod busy_poll;
-mod decoders;
 mod elements;
 mod handlers;
 mod maps;

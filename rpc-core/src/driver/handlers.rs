@@ -16,13 +16,14 @@ use std::{
 
 use tokio::task::{AbortHandle, JoinHandle};
 
-use super::{Driver, decoders};
+use super::{Driver, aside};
 use crate::{
     codec::{self, DecodeBudget},
     context::{CancelSignal, inside, with_deadline},
     descriptor::MethodDescriptor,
     dispatch::{self, Incoming, Outcome, ReplyInner, RunningHandler},
     link::{Link, Submission},
+    object::drop_quietly,
     session::{
         Begin, BeginTarget,
         account::{Elsewhere, MEMORY_BUDGET},
@@ -115,7 +116,7 @@ impl<T> Driver<T> {
             });
             report.tell(Started { reply, given: given(length, link.budget) });
         };
-        decoders::run(decode);
+        aside::run(decode);
     }
 
     /// A call's arguments were decoded on another thread.
@@ -125,7 +126,10 @@ impl<T> Driver<T> {
         };
         let Started { reply, given } = started;
         match reply {
-            _ if is_cancelled => self.session.finish(answer, Outcome::Failed(Failure::Cancelled)),
+            reply if is_cancelled => {
+                aside::run(move || drop_quietly(reply, "a handler that was cancelled"));
+                self.session.finish(answer, Outcome::Failed(Failure::Cancelled));
+            }
             Some(reply) => {
                 self.stopwatch.start();
                 self.run(answer, reply, deadline, descriptor, given);
@@ -226,12 +230,12 @@ impl<T> Driver<T> {
             }
         }
         let report = EndReport::of(answer, &self.link, &self.elsewhere);
-        self.spawn(HandlerTask { handler, method: descriptor, deadline, report }, cancelled, given);
+        self.spawn(HandlerTask { handler, method: descriptor, deadline, given, report }, cancelled);
     }
 
     /// Gives a handler a task of its own.
-    pub(super) fn spawn(&mut self, task: HandlerTask, cancelled: Option<Arc<CancelSignal>>, given: usize) {
-        let (answer, descriptor) = (task.report.answer, task.method);
+    pub(super) fn spawn(&mut self, task: HandlerTask, cancelled: Option<Arc<CancelSignal>>) {
+        let (answer, descriptor, given) = (task.report.answer, task.method, task.given);
         let abort = spawn(task, descriptor).abort_handle();
         // A batch ends itself when all its calls are cancelled; until then each has a share in it.
         let no_cancel = descriptor.attributes.no_cancel || descriptor.attributes.batch.is_some();
@@ -308,13 +312,29 @@ pub(super) struct HandlerTask {
     pub(super) handler: RunningHandler,
     pub(super) method: &'static MethodDescriptor,
     pub(super) deadline: Option<Time>,
+    /// What its arguments take.
+    pub(super) given: usize,
     // Behind the handler, because fields are dropped in order: its permit is free when it has let go of everything.
     pub(super) report: Arc<EndReport>,
 }
 
+/// Dropping many values takes long, and a peer that hangs up has many handlers dropped at once.
+impl Drop for HandlerTask {
+    fn drop(&mut self) {
+        if self.given > LONG_BYTES {
+            let handler = std::mem::replace(&mut self.handler, Box::pin(std::future::pending()));
+            let report = Arc::clone(&self.report);
+            aside::run(move || {
+                drop_quietly(handler, "a handler that was stopped");
+                drop(report);
+            });
+        }
+    }
+}
+
 impl HandlerTask {
     pub(super) fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
-        let Self { handler, method, deadline, report } = self;
+        let Self { handler, method, deadline, report, .. } = self;
         let poll = || dispatch::poll_handler(handler, method, cx);
         inside(Arc::as_ptr(&report.link), || with_deadline(*deadline, poll))
     }
@@ -326,6 +346,8 @@ impl Future for HandlerTask {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let task = self.get_mut();
         let outcome = ready!(task.poll_outcome(cx));
+        // It has let go of them.
+        task.given = 0;
         task.report.finish(outcome);
         Poll::Ready(())
     }

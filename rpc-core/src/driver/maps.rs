@@ -93,7 +93,8 @@ impl<T> Driver<T> {
         } else {
             Box::pin(async move { run.outcome(&plan, begin.source, begin.captures, want).await })
         };
-        let mut task = HandlerTask { handler: future, method: &MAP, deadline, report };
+        // What it was given it charges itself.
+        let mut task = HandlerTask { handler: future, method: &MAP, deadline, given: 0, report };
         let polled = handlers::poll_once(|cx| task.poll_outcome(cx));
         let calls = usize::try_from(calls_max - calls_left.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
         if let Poll::Ready(outcome) = polled {
@@ -101,8 +102,7 @@ impl<T> Driver<T> {
             self.session.finish(answer, outcome);
             return calls;
         }
-        // What it was given it charges itself.
-        self.spawn(task, None, 0);
+        self.spawn(task, None);
         calls
     }
 }

@@ -150,7 +150,7 @@ impl MapRun {
             return CallPlace::Here(handler);
         }
         let report = Arc::clone(&self.report);
-        let mut task = HandlerTask { handler, method: descriptor, deadline: self.deadline, report };
+        let mut task = HandlerTask { handler, method: descriptor, deadline: self.deadline, given: 0, report };
         let outcome = async move { poll_fn(|cx| task.poll_outcome(cx)).await };
         CallPlace::Task(handlers::spawn(outcome, descriptor))
     }

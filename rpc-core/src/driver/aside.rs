@@ -1,0 +1,73 @@
+//! Threads for what takes long and cannot be paused: decoding long arguments, and dropping what they became.
+//!
+//! They are few, so that sessions which ask for much of it leave processors to others, and belong to no runtime: what waits for
+//! them is done whichever runtime ends.
+
+use std::{
+    collections::VecDeque,
+    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+    thread,
+};
+
+use tokio::runtime::Handle;
+
+/// So many jobs of all sessions run at once: half of the processors go on with everything else. A session decodes for one call
+/// at a time, so that each gets its turn.
+static THREADS_MAX: LazyLock<usize> =
+    LazyLock::new(|| thread::available_parallelism().map_or(1, |processors| processors.get() / 2).max(1));
+
+type Job = Box<dyn FnOnce() + Send>;
+
+static JOBS: Mutex<Jobs> = Mutex::new(Jobs { threads: 0, waiting: VecDeque::new() });
+
+struct Jobs {
+    threads: usize,
+    waiting: VecDeque<Job>,
+}
+
+/// Runs a job that must not panic, as soon as it is its turn, inside of the runtime that this is called in.
+pub(super) fn run(job: impl FnOnce() + Send + 'static) {
+    let runtime = Handle::try_current();
+    let job = move || {
+        let _inside = runtime.as_ref().map(Handle::enter);
+        job();
+    };
+    let mut jobs = lock();
+    jobs.waiting.push_back(Box::new(job));
+    if jobs.threads >= *THREADS_MAX {
+        return;
+    }
+    jobs.threads += 1;
+    drop(jobs);
+    // A thread that cannot be had is none that could be waited for.
+    if thread::Builder::new().name("rpc-aside".into()).spawn(work).is_err() {
+        work();
+    }
+}
+
+fn work() {
+    // Counted down in any case, so that no job waits for a thread that is gone.
+    struct Thread;
+    impl Drop for Thread {
+        fn drop(&mut self) {
+            lock().threads -= 1;
+        }
+    }
+    let thread = Thread;
+    loop {
+        let mut jobs = lock();
+        let Some(job) = jobs.waiting.pop_front() else {
+            // Under the lock: who comes next either finds this thread at work or starts one.
+            jobs.threads -= 1;
+            std::mem::forget(thread);
+            return;
+        };
+        drop(jobs);
+        job();
+    }
+}
+
+fn lock() -> MutexGuard<'static, Jobs> {
+    // Nothing that can panic runs under the lock.
+    JOBS.lock().unwrap_or_else(PoisonError::into_inner)
+}
