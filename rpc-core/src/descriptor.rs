@@ -231,10 +231,12 @@ impl MethodDescriptor {
 
     /// It has returned so much. What is expected rises at once and falls slowly.
     pub(crate) fn returned(&self, bytes: usize) {
-        let expected = self.expected_bytes();
-        let expected = bytes.max(expected - expected / 4);
+        let before = self.expected_bytes();
+        let expected = bytes.max(before - before / 4);
         let expected = if expected < EXPECTED_BYTES_MIN { 0 } else { expected };
-        self.cache.result_bytes.store(expected, Ordering::Relaxed);
+        if expected != before {
+            self.cache.result_bytes.store(expected, Ordering::Relaxed);
+        }
     }
 
     /// What the other side's version of it is compared with.

@@ -575,7 +575,8 @@ impl<W: Waiter> Session<W> {
         self.calls.expire_deadlines(now, &mut self.outgoing);
         self.work.earn(now, message.len());
         self.unsettled += message.len();
-        if self.unsettled >= SETTLED_BYTES || self.answers.has_taken() || self.outgoing.bytes() > LONG_BYTES {
+        if self.unsettled >= SETTLED_BYTES || self.answers.is_watched() || self.outgoing.bytes() > LONG_BYTES
+        {
             self.settle(message.len());
         }
         self.answers.leave_messages(now);
@@ -659,7 +660,7 @@ impl<W: Waiter> Session<W> {
     /// The same at the end of a turn, if anything has to be given back.
     pub(crate) fn settle_rest(&mut self, transport_bytes: usize) {
         self.transport_bytes = transport_bytes;
-        if self.answers.has_taken() || transport_bytes >= SETTLED_BYTES {
+        if self.answers.is_watched() || transport_bytes >= SETTLED_BYTES {
             self.settle(0);
         }
     }

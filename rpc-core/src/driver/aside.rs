@@ -5,6 +5,7 @@
 
 use std::{
     collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{LazyLock, Mutex, MutexGuard, PoisonError},
     thread,
 };
@@ -25,7 +26,7 @@ struct Jobs {
     waiting: VecDeque<Job>,
 }
 
-/// Runs a job that must not panic, as soon as it is its turn, inside of the runtime that this is called in.
+/// Runs a job, as soon as it is its turn, inside of the runtime that this is called in.
 pub(super) fn run(job: impl FnOnce() + Send + 'static) {
     let runtime = Handle::try_current();
     let job = move || {
@@ -46,24 +47,16 @@ pub(super) fn run(job: impl FnOnce() + Send + 'static) {
 }
 
 fn work() {
-    // Counted down in any case, so that no job waits for a thread that is gone.
-    struct Thread;
-    impl Drop for Thread {
-        fn drop(&mut self) {
-            lock().threads -= 1;
-        }
-    }
-    let thread = Thread;
     loop {
         let mut jobs = lock();
         let Some(job) = jobs.waiting.pop_front() else {
             // Under the lock: who comes next either finds this thread at work or starts one.
             jobs.threads -= 1;
-            std::mem::forget(thread);
             return;
         };
         drop(jobs);
-        job();
+        // Jobs catch what their users' code does; one that does not is no reason for the others to wait.
+        let _ = catch_unwind(AssertUnwindSafe(job));
     }
 }
 

@@ -47,7 +47,6 @@ pub(super) struct RunningTask {
     pub(super) given: usize,
     /// What it is expected to return.
     pub(super) expected: usize,
-    pub(super) descriptor: &'static MethodDescriptor,
 }
 
 /// A call whose arguments are being decoded on another thread.
@@ -55,6 +54,8 @@ pub(super) struct Starting {
     answer: CallId,
     deadline: Option<Time>,
     descriptor: &'static MethodDescriptor,
+    /// Of the arguments as they came.
+    length: usize,
     is_cancelled: bool,
 }
 
@@ -95,7 +96,8 @@ impl<T> Driver<T> {
     fn begin_elsewhere(&mut self, begin: Begin) {
         let (answer, deadline, descriptor) = (begin.answer, begin.deadline, begin.descriptor);
         let length = begin.arguments.bytes();
-        self.starting = Some(Starting { answer, deadline, descriptor, is_cancelled: false });
+        self.session.goes_on(length, 0);
+        self.starting = Some(Starting { answer, deadline, descriptor, length, is_cancelled: false });
         let target = begin.target.clone();
         let service = match &target {
             BeginTarget::Root(place) => self.services.get(*place).map(Arc::clone),
@@ -105,6 +107,7 @@ impl<T> Driver<T> {
         let report = StartReport { link: Arc::clone(&self.link), is_told: false };
         let decode = move || {
             let link = Arc::clone(&report.link);
+            codec::forget_decoded();
             let reply = inside(Arc::as_ptr(&link), || {
                 with_deadline(deadline, || match (&target, &service) {
                     (BeginTarget::Object(object), _) => dispatch::start_on(object, number, incoming),
@@ -121,18 +124,23 @@ impl<T> Driver<T> {
 
     /// A call's arguments were decoded on another thread.
     pub(super) fn started(&mut self, started: Started) {
-        let Some(Starting { answer, deadline, descriptor, is_cancelled }) = self.starting.take() else {
+        let Some(Starting { answer, deadline, descriptor, length, is_cancelled }) = self.starting.take()
+        else {
             return;
         };
+        self.session.came_back(length, 0);
         let Started { reply, given } = started;
         match reply {
-            reply if is_cancelled => {
+            reply if is_cancelled && !descriptor.attributes.no_cancel => {
                 aside::run(move || drop_quietly(reply, "a handler that was cancelled"));
                 self.session.finish(answer, Outcome::Failed(Failure::Cancelled));
             }
             Some(reply) => {
                 self.stopwatch.start();
                 self.run(answer, reply, deadline, descriptor, given);
+                if is_cancelled {
+                    self.cancel(answer);
+                }
             }
             None => self.session.finish(answer, Outcome::Failed(Failure::UnknownService)),
         }
@@ -166,11 +174,12 @@ impl<T> Driver<T> {
             incoming.push(call);
         }
         self.stopwatch.start();
+        codec::forget_decoded();
         let replies = dispatch::start_many(service.as_ref(), number, incoming);
-        // One handler has them all.
-        let mut given = given(length, self.link.budget);
+        // One handler has them all, for as long as any of the calls goes on.
+        let share = given(length, self.link.budget) / calls;
         for ((answer, deadline), reply) in answers.into_iter().zip(replies) {
-            self.run(answer, reply, deadline, descriptor, std::mem::take(&mut given));
+            self.run(answer, reply, deadline, descriptor, share);
         }
         calls
     }
@@ -239,26 +248,23 @@ impl<T> Driver<T> {
         let abort = spawn(task, descriptor).abort_handle();
         // A batch ends itself when all its calls are cancelled; until then each has a share in it.
         let no_cancel = descriptor.attributes.no_cancel || descriptor.attributes.batch.is_some();
-        let expected = descriptor.expected_bytes();
+        let expected = descriptor.expected_bytes().min(self.limits.payload_bytes_max);
         self.session.goes_on(given, expected);
-        self.running.insert(answer, RunningTask { abort, cancelled, no_cancel, given, expected, descriptor });
+        self.running.insert(answer, RunningTask { abort, cancelled, no_cancel, given, expected });
     }
 
     /// A handler on a task of its own is over.
     pub(super) fn finish(&mut self, answer: CallId, outcome: Outcome) {
         self.elsewhere.received(outcome.bytes());
-        if let Some(RunningTask { given, expected, descriptor, .. }) = self.running.remove(&answer) {
+        if let Some(RunningTask { given, expected, .. }) = self.running.remove(&answer) {
             self.session.came_back(given, expected);
-            if expected > 0 {
-                descriptor.returned(outcome.bytes());
-            }
         }
         self.session.finish(answer, outcome);
     }
 
     pub(super) fn cancel(&mut self, answer: CallId) {
         if let Some(starting) = self.starting.as_mut().filter(|starting| starting.answer == answer) {
-            starting.is_cancelled |= !starting.descriptor.attributes.no_cancel;
+            starting.is_cancelled = true;
         }
         if let Some(task) = self.running.get_mut(&answer) {
             task.cancel();

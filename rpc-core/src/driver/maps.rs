@@ -45,7 +45,7 @@ use crate::{
     time::{self, Time},
     wire::{
         Failure, Want,
-        program::{ElementCause, ElementFailure},
+        program::{Base, ElementCause, ElementFailure, Slot},
     },
 };
 
@@ -213,9 +213,9 @@ impl MapRun {
         bytes_max: usize,
         concurrency: usize,
     ) -> Result<(Encoded, Charge), NoResult> {
-        let ranges = self.elements(plan, &source.bytes)?;
-        let mut collected = Collected::new(self, plan, ranges.len(), bytes_max)?;
         let captures: Vec<Held> = captures.into_iter().map(Held::new).collect();
+        let ranges = self.elements(plan, &source.bytes, captured_bytes(plan, &captures))?;
+        let mut collected = Collected::new(self, plan, ranges.len(), bytes_max)?;
         let mut first = 0;
         for ranges in ranges.chunks(self.window(plan, concurrency)) {
             let elements =
@@ -263,7 +263,12 @@ impl MapRun {
     }
 
     /// Where the elements lie, if the program may run for so many.
-    fn elements(&self, plan: &Plan, source: &SmallBytes) -> Result<Vec<Range<usize>>, Failure> {
+    fn elements(
+        &self,
+        plan: &Plan,
+        source: &SmallBytes,
+        captured: u64,
+    ) -> Result<Vec<Range<usize>>, Failure> {
         let unreadable = |reason: String| Failure::InvalidReference { argument: "(source)".into(), reason };
         let elements = match Elements::of(&plan.source, source) {
             Some(Ok(elements)) => elements,
@@ -279,12 +284,36 @@ impl MapRun {
         }
         let found = (source.len() as u64).saturating_mul(work::BYTE_NS);
         let work = elements.left().saturating_mul(cost_ns(plan)).saturating_add(found);
-        if !self.work.affords(work) {
-            return Err(self.work.refusal(work));
+        // What of captures is decoded is paid for when it is selected.
+        let with_captures =
+            elements.left().saturating_mul(captured.saturating_mul(work::BYTE_NS)).saturating_add(work);
+        if !self.work.affords(with_captures) {
+            return Err(self.work.refusal(with_captures));
         }
         self.work.spend(work);
         elements.collect::<Result<_, WalkError>>().map_err(|error| unreadable(error.to_string()))
     }
+}
+
+/// What calls of one element take of whole captures.
+fn captured_bytes(plan: &Plan, captures: &[Held]) -> u64 {
+    fn of(slot: &Slot, captures: &[Held]) -> usize {
+        match slot {
+            Slot::Operand { operand, .. } => match operand.base {
+                Base::Capture(capture) if operand.steps().is_empty() => {
+                    captures.get(capture as usize).map_or(0, |capture| capture.value().len())
+                }
+                _ => 0,
+            },
+            Slot::Tuple(parts) => parts.iter().map(|part| of(part, captures)).sum(),
+            Slot::Inline(_) => 0,
+        }
+    }
+    let of_step = |step: &PlannedStep| match &step.work {
+        StepWork::Call { arguments, .. } => arguments.iter().map(|slot| of(slot, captures)).sum(),
+        StepWork::Map { .. } => 0,
+    };
+    plan.steps.iter().map(of_step).sum::<usize>() as u64
 }
 
 /// Charges so much, if that is no more than maps may hold.

@@ -65,7 +65,7 @@ impl Account {
             self.taken = kept;
         }
         let covered = self.cover(total);
-        if covered == Err(MEMORY_BUDGET) {
+        if covered.is_err() {
             let more = needed.saturating_sub(self.taken);
             self.budget.take_anyway(more);
             self.taken += more;
@@ -99,7 +99,10 @@ pub(crate) struct Elsewhere(Arc<Tasks>);
 
 #[derive(Debug, Default)]
 struct Tasks {
-    bytes: AtomicUsize,
+    /// What they keep.
+    kept: AtomicUsize,
+    /// Results that go to the session.
+    on_the_way: AtomicUsize,
     /// What else the session is charged, when it last looked.
     rest: AtomicUsize,
 }
@@ -108,13 +111,17 @@ struct Tasks {
 const COUNTED_BYTES_MIN: usize = 16 << 10;
 
 impl Elsewhere {
-    pub(crate) fn bytes(&self) -> usize {
-        self.0.bytes.load(Ordering::Relaxed)
+    pub(crate) fn kept(&self) -> usize {
+        self.0.kept.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn on_the_way(&self) -> usize {
+        self.0.on_the_way.load(Ordering::Relaxed)
     }
 
     /// Charges so much, until the charge is dropped.
     pub(crate) fn charge(&self, bytes: usize) -> Charge {
-        self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.0.kept.fetch_add(bytes, Ordering::Relaxed);
         Charge { elsewhere: self.clone(), bytes }
     }
 
@@ -128,10 +135,11 @@ impl Elsewhere {
         if bytes < COUNTED_BYTES_MIN {
             return true;
         }
-        let before = self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let total = before.saturating_add(bytes).saturating_add(self.0.rest.load(Ordering::Relaxed));
+        let before = self.0.on_the_way.fetch_add(bytes, Ordering::Relaxed);
+        let rest = self.kept().saturating_add(self.0.rest.load(Ordering::Relaxed));
+        let total = before.saturating_add(bytes).saturating_add(rest);
         if total > bytes_max {
-            self.0.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.0.on_the_way.fetch_sub(bytes, Ordering::Relaxed);
         }
         total <= bytes_max
     }
@@ -139,7 +147,7 @@ impl Elsewhere {
     /// It has come there.
     pub(crate) fn received(&self, bytes: usize) {
         if bytes >= COUNTED_BYTES_MIN {
-            self.0.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.0.on_the_way.fetch_sub(bytes, Ordering::Relaxed);
         }
     }
 }
@@ -154,7 +162,7 @@ pub(crate) struct Charge {
 impl Charge {
     /// Charges so much more. The sum of all charges there may be at most `bytes_max`; it is charged in any case.
     pub(crate) fn add(&mut self, bytes: usize, bytes_max: usize) -> bool {
-        let before = self.elsewhere.0.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let before = self.elsewhere.0.kept.fetch_add(bytes, Ordering::Relaxed);
         self.bytes += bytes;
         before.saturating_add(bytes) <= bytes_max
     }
@@ -162,7 +170,7 @@ impl Charge {
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.elsewhere.0.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.elsewhere.0.kept.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 

@@ -31,7 +31,7 @@ use super::{
     work::{self, Work},
 };
 use crate::{
-    descriptor::ServiceDescriptor,
+    descriptor::{MethodDescriptor, ServiceDescriptor},
     dispatch::Outcome,
     error::Violation,
     held::Held,
@@ -866,7 +866,7 @@ impl Answers {
                 match plan {
                     Ok(plan) => {
                         let bytes = plan.layout_bytes();
-                        let kept = self.held_bytes + self.elsewhere.bytes();
+                        let kept = self.held_bytes + self.elsewhere.kept();
                         if kept.saturating_add(bytes) > self.limits.held_bytes_max {
                             return self.fail(id, NoValue::Failed(exhausted("held_bytes_max")), outgoing);
                         }
@@ -941,8 +941,8 @@ impl Answers {
                 }
                 return None;
             };
-            self.held_up = !may_start || !self.has_room_for(next, outgoing);
-            if self.held_up && !matches!(next, HandlerStep::Cancel(_)) {
+            self.held_up = outgoing.bytes() > self.limits.outgoing_bytes_max;
+            if (self.held_up || !may_start) && !matches!(next, HandlerStep::Cancel(_)) {
                 return None;
             }
             let step = self.steps.pop_front()?;
@@ -1009,21 +1009,6 @@ impl Answers {
         }
     }
 
-    /// Whether what a call is expected to return has room beside what waits to be sent, and beside what others will return. One
-    /// alone has, whatever it returns.
-    fn has_room_for(&self, step: &HandlerStep, outgoing: &Outgoing) -> bool {
-        let waits = outgoing.bytes() + self.expected_bytes;
-        let expected = match step {
-            HandlerStep::Cancel(_) => 0,
-            HandlerStep::BeginPlain(begin, _) => begin.descriptor.expected_bytes(),
-            HandlerStep::Begin(id, _) => match self.answer(*id).map(|answer| &answer.method) {
-                Some(Method::Known(known)) => known.descriptor.expected_bytes(),
-                _ => 0,
-            },
-        };
-        waits == 0 || waits.saturating_add(expected) <= self.limits.outgoing_bytes_max
-    }
-
     /// Whether a plain call still starts.
     #[inline]
     fn starts_plain(&mut self, begin: &Begin, since: Time, now: Time, outgoing: &mut Outgoing) -> bool {
@@ -1040,20 +1025,26 @@ impl Answers {
     /// The same of one that is expected to return much.
     #[cold]
     fn starts_large(&mut self, begin: &Begin, outgoing: &mut Outgoing) -> bool {
-        let Some(limit) = self.lacks(begin.descriptor.expected_bytes()) else { return true };
-        if let Some(plain) = self.plain.get_mut(&begin.answer) {
-            plain.running = false;
-        }
+        // What it returns is looked at there.
         self.promote(begin.answer);
+        let Some(limit) = self.lacks(self.expected(begin.descriptor)) else { return true };
+        if let Some(answer) = self.table.get_mut(&begin.answer) {
+            answer.running = false;
+        }
         self.fail(begin.answer, NoValue::Failed(exhausted(limit)), outgoing);
         false
+    }
+
+    /// What a call of the method is expected to return here.
+    fn expected(&self, method: &MethodDescriptor) -> usize {
+        method.expected_bytes().min(self.limits.payload_bytes_max)
     }
 
     /// The limit that has no room for what a call will keep or return, as far as that is known.
     fn has_no_memory_for(&mut self, id: CallId) -> Option<&'static str> {
         let answer = self.answer(id)?;
         let expected = match &answer.method {
-            Method::Known(known) => known.descriptor.expected_bytes(),
+            Method::Known(known) => self.expected(known.descriptor),
             _ => 0,
         };
         if expected == 0 {
@@ -1064,9 +1055,9 @@ impl Answers {
         self.lacks(if answer.want.keep { 2 * expected } else { expected })
     }
 
-    /// Whether calls that had to wait for room may start.
+    /// Whether calls that had to wait for what is to be sent to leave may start.
     pub(crate) fn may_go_on(&self, outgoing: &Outgoing) -> bool {
-        self.held_up && self.steps.front().is_some_and(|next| self.has_room_for(next, outgoing))
+        self.held_up && outgoing.bytes() <= self.limits.outgoing_bytes_max
     }
 
     /// A handler that was given so much goes on by itself, and is expected to return so much.
@@ -1101,9 +1092,10 @@ impl Answers {
         self.account.left(self.beside + self.bytes())
     }
 
-    /// Whether anything of the shared budget may have to be given back.
-    pub(crate) fn has_taken(&self) -> bool {
-        self.account.has_taken()
+    /// Whether what is kept must be looked at: something of the shared budget may have to be given back, or there was too
+    /// little.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.account.has_taken() || self.short_of.is_some()
     }
 
     /// What maps charge that run by themselves.
@@ -1113,7 +1105,11 @@ impl Answers {
 
     /// All that is kept for the peer's calls.
     pub(crate) fn bytes(&self) -> usize {
-        self.pending_bytes + self.running_bytes + self.expected_bytes + self.held_bytes()
+        self.pending_bytes
+            + self.running_bytes
+            + self.expected_bytes
+            + self.held_bytes()
+            + self.elsewhere.on_the_way()
     }
 
     /// Calls that may start.
@@ -1125,6 +1121,9 @@ impl Answers {
     /// ordered stays so: there only calls are taken that no call of another method of the service stands before.
     pub(crate) fn pop_alike(&mut self, first: &Begin, many: usize, outgoing: &mut Outgoing) -> Vec<Begin> {
         self.left_messages = 0;
+        let expected = self.expected(first.descriptor);
+        let most = self.memory_left().0.checked_div(expected).unwrap_or(usize::MAX);
+        let many = many.min(most.saturating_sub(1));
         let mut alike = Vec::new();
         let mut passed = Vec::new();
         while alike.len() < many
@@ -1253,7 +1252,6 @@ impl Answers {
         let too_large = |bytes: &SmallBytes| bytes.len() > self.caller_payload_bytes_max;
         if let (Outcome::Value { payload: Some(payload), .. }, Method::Known(known)) =
             (&outcome, &answer.method)
-            && payload.len() > known.descriptor.expected_bytes()
         {
             known.descriptor.returned(payload.len());
         }
@@ -1581,7 +1579,7 @@ impl Answers {
     }
 
     pub(crate) fn held_bytes(&self) -> usize {
-        self.held_bytes + self.elsewhere.bytes()
+        self.held_bytes + self.elsewhere.kept()
     }
 
     pub(crate) fn pending_bytes(&self) -> usize {

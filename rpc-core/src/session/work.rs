@@ -27,7 +27,7 @@ const CREDIT_MAX_NS: i64 = 1_000_000_000;
 /// A value that is passed in a search.
 pub(crate) const STEP_NS: u64 = 5;
 /// A byte that is decoded, or encoded, or walked over where it is not counted how many values it has.
-pub(crate) const BYTE_NS: u64 = 10;
+pub(crate) const BYTE_NS: u64 = 5;
 /// A call that a map makes, apart from its arguments.
 pub(crate) const CALL_NS: u64 = 2_000;
 /// A byte of the types that a map makes of others.
@@ -91,14 +91,16 @@ impl Work {
         self.per_second.is_none() || self.credit.load(Ordering::Relaxed) >= ns
     }
 
-    /// Why something that costs so much may not begin, and when it may.
+    /// Why something that costs so much may not begin, and when it may; without a time where the peer would have to send more.
     pub(crate) fn refusal(&self, ns: u64) -> Failure {
-        let missing = i64::try_from(ns).unwrap_or(i64::MAX) - self.credit.load(Ordering::Relaxed).min(0);
-        // It never has more at once than it has to begin with, unless it sends more.
-        let missing = missing.clamp(0, BURST_NS.saturating_mul(100));
-        let per_second = self.per_second.unwrap_or(i64::MAX).max(1);
-        let retry_after_ms = missing.saturating_mul(1_000) / per_second + 1;
-        let retry_after_ms = u64::try_from(retry_after_ms).unwrap_or(1).min(60_000);
+        let needed = i64::try_from(ns).unwrap_or(i64::MAX);
+        let missing = needed.saturating_sub(self.credit.load(Ordering::Relaxed)).max(0);
+        let per_second = self.per_second.unwrap_or(i64::MAX);
+        // What time alone never pays for has no time to wait.
+        let retry_after_ms = match needed > BURST_NS || per_second == 0 {
+            true => 0,
+            false => u64::try_from(missing.saturating_mul(1_000) / per_second + 1).unwrap_or(0),
+        };
         Failure::ResourceExhausted { limit: "work_per_second".into(), retry_after_ms }
     }
 }

@@ -61,7 +61,7 @@ fn charges_of_tasks_end_with_them() {
     let mut charge = elsewhere.charge(10);
     assert!(charge.add(20, 30));
     assert!(!charge.add(1, 30));
-    assert_eq!(elsewhere.bytes(), 31);
+    assert_eq!(elsewhere.kept(), 31);
     drop(charge);
-    assert_eq!(elsewhere.bytes(), 0);
+    assert_eq!(elsewhere.kept(), 0);
 }
