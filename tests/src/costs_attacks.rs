@@ -57,6 +57,9 @@ trait Mill {
 /// One of these waits while it is decoded.
 const HARD: u64 = 7_777_777;
 
+/// One of these breaks the mill.
+const STONE: u64 = 8_888_888;
+
 #[derive(Debug, Clone, Serialize)]
 struct Grain(u64);
 
@@ -98,6 +101,7 @@ impl<'de> Deserialize<'de> for Grain {
         if number == HARD {
             MILLSTONE.turn();
         }
+        assert_ne!(number, STONE, "a stone among the grains");
         Ok(Self(number))
     }
 }
@@ -367,6 +371,64 @@ async fn a_handler_that_goes_on_learns_of_a_cancel_that_came_while_its_arguments
     others_had_their_turns().await;
     MILLSTONE.go_on();
     until("it learns that nobody waits", || house.is_over.load(Ordering::SeqCst)).await;
+}
+
+#[tokio::test]
+async fn a_session_closes_while_arguments_are_decoded_elsewhere() {
+    let (house, memory) = (House::new(), MemoryBudget::new(64 << 20));
+    let (mill, near, far) = connect(&house, Limits::default(), &memory);
+    let ground = spawned(mill.grind(hard_grains()));
+    until("they are being decoded", || MILLSTONE.begun.load(Ordering::SeqCst)).await;
+    let closed = tokio::spawn(async move { near.close().await });
+    others_had_their_turns().await;
+    MILLSTONE.go_on();
+    assert!(ground.await.unwrap().is_ok(), "calls in flight go on");
+    timeout(PATIENCE, closed).await.expect("it closes").unwrap();
+    drop((mill, far));
+    until("all is given back", || memory.used() == 0).await;
+}
+
+#[tokio::test]
+async fn a_session_is_dropped_while_arguments_are_decoded_elsewhere() {
+    let (house, memory) = (House::new(), MemoryBudget::new(64 << 20));
+    let (mill, near, far) = connect(&house, Limits::default(), &memory);
+    let ground = spawned(mill.grind(hard_grains()));
+    until("they are being decoded", || MILLSTONE.begun.load(Ordering::SeqCst)).await;
+    ground.abort();
+    drop((mill, near, far));
+    others_had_their_turns().await;
+    MILLSTONE.go_on();
+    until("all is given back", || memory.used() == 0).await;
+    let (mill, _near, _far) = connect(&house, Limits::default(), &memory);
+    assert_eq!(mill.grind(grains()).await.unwrap(), 100_000);
+}
+
+#[tokio::test]
+async fn arguments_that_panic_while_they_are_decoded_elsewhere_fail_their_call_alone() {
+    let (mill, _near, far) = mill(&House::new(), Limits::default());
+    let mut grains = grains();
+    grains[1] = Grain(STONE);
+    for _ in 0..5 {
+        let (ground, sum) = futures::join!(mill.grind(grains.clone()).into_future(), mill.add(1, 2).into_future());
+        assert!(matches!(ground, Err(CallError::Panicked)), "{ground:?}");
+        assert_eq!(sum.unwrap(), 3);
+    }
+    grains[1] = Grain(1);
+    assert_eq!(mill.grind(grains).await.unwrap(), 100_000);
+    assert_eq!(far.stats().await.session_bytes, 0);
+}
+
+#[tokio::test]
+async fn a_call_whose_time_is_over_while_its_arguments_are_decoded_leaves_nothing() {
+    let (mill, _near, far) = mill(&House::new(), Limits::default());
+    let late = spawned(mill.deadline(Duration::from_millis(50)).grind(hard_grains()));
+    until("they are being decoded", || MILLSTONE.begun.load(Ordering::SeqCst)).await;
+    let late = timeout(Duration::from_secs(4), late).await.expect("it hears of it in time").unwrap();
+    assert!(matches!(late, Err(CallError::DeadlineExceeded)), "{late:?}");
+    MILLSTONE.go_on();
+    assert_eq!(mill.add(1, 2).await.unwrap(), 3);
+    let stats = far.stats().await;
+    assert!(stats.session_bytes == 0 && stats.answers_unfinished == 0, "{stats:?}");
 }
 
 // ---- room for results ----
