@@ -431,6 +431,19 @@ async fn a_call_whose_time_is_over_while_its_arguments_are_decoded_leaves_nothin
     assert!(stats.session_bytes == 0 && stats.answers_unfinished == 0, "{stats:?}");
 }
 
+/// As it is where they are short.
+#[tokio::test]
+async fn a_handler_that_goes_on_learns_of_a_cancel() {
+    let house = House::new();
+    let (mill, _near, far) = mill(&house, Limits::default());
+    let ground = spawned(mill.grind_on(vec![Grain(1)]));
+    while far.stats().await.answers_unfinished == 0 {
+        yield_now().await;
+    }
+    ground.abort();
+    until("it learns that nobody waits", || house.is_over.load(Ordering::SeqCst)).await;
+}
+
 // ---- room for results ----
 
 #[tokio::test]

@@ -146,10 +146,10 @@ impl Random {
 fn parts_of_a_long_result_are_the_same_however_often_it_was_searched() {
     let layout = Layout::of::<Whole>();
     let (mut found, mut missed) = (0, 0);
-    for seed in 1..16 {
+    for seed in 1..9 {
         let mut random = Random(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed));
         let mut bytes = Vec::new();
-        codec::encode(&random.whole(2), &mut bytes).unwrap();
+        codec::encode(&random.whole(1), &mut bytes).unwrap();
         if seed % 4 == 0 {
             // Bytes need not be a value of the layout.
             let at = random.next(bytes.len() as u64) as usize;
@@ -169,7 +169,7 @@ fn parts_of_a_long_result_are_the_same_however_often_it_was_searched() {
             assert_eq!(marked, fresh, "seed {seed}, {path:?}");
         }
     }
-    assert!(found > 2_000 && missed > 500, "{found} found, {missed} not");
+    assert!(found > 500 && missed > 500, "{found} found, {missed} not");
 }
 
 #[test]
