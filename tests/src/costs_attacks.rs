@@ -237,7 +237,11 @@ impl Mill for House {
     }
 }
 
-fn connect(house: &House, limits: Limits, memory: &MemoryBudget) -> (MillClient, SessionHandle, SessionHandle) {
+fn connect(
+    house: &House,
+    limits: Limits,
+    memory: &MemoryBudget,
+) -> (MillClient, SessionHandle, SessionHandle) {
     let services = Services::new().with(MillServer::new(house.clone()));
     let server = SessionConfig { services, limits, memory: memory.clone(), ..SessionConfig::default() };
     let (near, far) = memory::connect_with(SessionConfig::default(), server);
@@ -409,7 +413,8 @@ async fn arguments_that_panic_while_they_are_decoded_elsewhere_fail_their_call_a
     let mut grains = grains();
     grains[1] = Grain(STONE);
     for _ in 0..5 {
-        let (ground, sum) = futures::join!(mill.grind(grains.clone()).into_future(), mill.add(1, 2).into_future());
+        let (ground, sum) =
+            futures::join!(mill.grind(grains.clone()).into_future(), mill.add(1, 2).into_future());
         assert!(matches!(ground, Err(CallError::Panicked)), "{ground:?}");
         assert_eq!(sum.unwrap(), 3);
     }
@@ -618,13 +623,15 @@ async fn strain(seed: u64) {
         random ^= random << 17;
         random % below
     };
-    let (ended_early, limits) = (next(2) == 0, if next(2) == 0 { Limits::public() } else { Limits::default() });
+    let (ended_early, limits) =
+        (next(2) == 0, if next(2) == 0 { Limits::public() } else { Limits::default() });
     let (mill, near, far) = connect(&house, limits, &memory);
     let mut calls: Vec<tokio::task::JoinHandle<()>> = Vec::new();
     let mut kept = Vec::new();
     let mut streams = Vec::new();
     for _ in 0..150 {
-        let mill = if next(4) == 0 { mill.deadline(Duration::from_micros(next(3_000))) } else { mill.clone() };
+        let mill =
+            if next(4) == 0 { mill.deadline(Duration::from_micros(next(3_000))) } else { mill.clone() };
         let (size, number) = (next(30_000) * next(4), next(100));
         macro_rules! go {
             ($call:expr) => {{
@@ -657,7 +664,9 @@ async fn strain(seed: u64) {
                     go!(mill.store(list));
                 }
             }
-            11 if std::env::var("STRAIN_ALL").is_ok() => go!(mill.grind_on(vec![Grain(number); size as usize])),
+            11 if std::env::var("STRAIN_ALL").is_ok() => {
+                go!(mill.grind_on(vec![Grain(number); size as usize]))
+            }
             12 => {
                 let mapped = mill.count(next(2_000)).map(|number| mill.add(number, 1));
                 if let Ok(Ok(mapped)) = timeout(Duration::from_millis(20), mapped.into_future()).await {
@@ -752,4 +761,157 @@ async fn who_waits_for_as_long_as_a_refusal_says_is_not_told_the_same_for_ever()
         }
     }
     panic!("it is to be tried again for ever");
+}
+
+// ---- parts with objects and streams in them ----
+
+#[rpc]
+trait Member {
+    async fn name(&self) -> String;
+}
+
+struct Named(u64);
+
+impl Member for Named {
+    async fn name(&self) -> String {
+        format!("m{}", self.0)
+    }
+}
+
+#[rpc_core::data]
+struct Table {
+    host: MemberClient,
+    padding: Vec<String>,
+    guests: Vec<MemberClient>,
+    late: Option<MemberClient>,
+    songs: Streaming<u64>,
+}
+
+#[rpc_core::data]
+struct Party {
+    number: u64,
+    chair: MemberClient,
+    tables: Vec<Table>,
+    first: Table,
+    noise: Streaming<u64>,
+    again: MemberClient,
+}
+
+#[rpc]
+trait Club {
+    async fn party(&self) -> Party;
+    async fn name_of(&self, member: MemberClient) -> String;
+    async fn names_of(&self, members: Vec<MemberClient>) -> Vec<String>;
+    async fn name_of_any(&self, member: Option<MemberClient>) -> String;
+    async fn table_of(&self, table: Table) -> String;
+    async fn sing(&self, songs: Streaming<u64>) -> u64;
+    async fn members(&self, count: u64) -> Vec<MemberClient>;
+}
+
+struct Hall;
+
+fn table(number: u64, guests: u64) -> Table {
+    let members: Vec<_> = (0..guests).map(|guest| MemberClient::local(Named(number + 1 + guest))).collect();
+    Table {
+        host: MemberClient::local(Named(number)),
+        padding: (0..guests).map(|_| "x".repeat(3_000)).collect(),
+        // The same twice.
+        guests: members.iter().chain(members.first()).cloned().collect(),
+        late: (guests > 1).then(|| members[1].clone()),
+        songs: Streaming::from_iter(0..number),
+    }
+}
+
+async fn names(members: &[MemberClient]) -> Vec<String> {
+    join_all(members.iter().map(|member| async { member.name().await.unwrap() })).await
+}
+
+impl Club for Hall {
+    async fn party(&self) -> Party {
+        let chair = MemberClient::local(Named(7));
+        Party {
+            number: 1,
+            again: chair.clone(),
+            chair,
+            tables: (1..=4).map(|number| table(number * 100, number)).collect(),
+            first: table(900, 3),
+            noise: Streaming::from_iter(0..5),
+        }
+    }
+    async fn name_of(&self, member: MemberClient) -> String {
+        member.name().await.unwrap()
+    }
+    async fn names_of(&self, members: Vec<MemberClient>) -> Vec<String> {
+        names(&members).await
+    }
+    async fn name_of_any(&self, member: Option<MemberClient>) -> String {
+        names(member.as_slice()).await.join(",")
+    }
+    async fn table_of(&self, table: Table) -> String {
+        let Table { host, guests, late, mut songs, .. } = table;
+        let mut count = 0;
+        while let Some(Ok(_)) = songs.next().await {
+            count += 1;
+        }
+        let all: Vec<_> = [host].into_iter().chain(guests).chain(late).collect();
+        format!("{} {count}", names(&all).await.join(","))
+    }
+    async fn sing(&self, mut songs: Streaming<u64>) -> u64 {
+        let mut count = 0;
+        while let Some(Ok(_)) = songs.next().await {
+            count += 1;
+        }
+        count
+    }
+    async fn members(&self, count: u64) -> Vec<MemberClient> {
+        (0..count).map(|number| MemberClient::local(Named(number))).collect()
+    }
+}
+
+#[tokio::test]
+async fn parts_of_results_have_their_own_objects_and_streams() {
+    let services = Services::new().with(ClubServer::new(Hall));
+    let (near, far) = memory::connect_with(
+        SessionConfig::default(),
+        SessionConfig { services, ..SessionConfig::default() },
+    );
+    let club: ClubClient = near.service();
+    for _ in 0..3 {
+        let party = club.party();
+        let third = club.table_of(party.tables().index(2));
+        let again = club.name_of(party.again());
+        let any = club.name_of_any(party.tables().index(3).late());
+        let guests = club.names_of(party.tables().index(1).guests());
+        let guest = club.name_of(party.tables().index(3).guests().index(4));
+        let first = club.table_of(party.first());
+        let noise = club.sing(party.noise());
+        let second = club.table_of(party.tables().index(1));
+        let taken = club.table_of(party.tables().index(1));
+        let chair = party.chair().name();
+        let mapped = club.members(50).map(|member| club.name_of(member));
+        let kept = club.members(50);
+        let passed = kept.map(|member| member);
+        let passed = club.names_of(&passed);
+        assert_eq!(third.await.unwrap(), "m300,m301,m302,m303,m301,m302 300");
+        assert_eq!(again.await.unwrap(), "m7");
+        assert_eq!(any.await.unwrap(), "m402");
+        assert_eq!(guests.await.unwrap(), ["m201", "m202", "m201"]);
+        assert_eq!(guest.await.unwrap(), "m401");
+        assert_eq!(first.await.unwrap(), "m900,m901,m902,m903,m901,m902 900");
+        assert_eq!(noise.await.unwrap(), 5);
+        assert_eq!(second.await.unwrap(), "m200,m201,m202,m201,m202 200");
+        assert!(taken.await.is_err());
+        assert_eq!(chair.await.unwrap(), "m7");
+        let all: Vec<_> = (0..50).map(|number| format!("m{number}")).collect();
+        assert_eq!(mapped.await.unwrap(), all);
+        assert_eq!(passed.await.unwrap(), all);
+    }
+    for _ in 0..5_000 {
+        let stats = far.stats().await;
+        if stats.exports == 0 && stats.session_bytes == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    panic!("{:?}", far.stats().await);
 }
