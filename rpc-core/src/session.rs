@@ -61,6 +61,8 @@ pub(crate) mod account;
 mod answers;
 mod assembly;
 mod calls;
+#[cfg(test)]
+mod cost_attacks;
 mod handshake;
 pub(crate) mod methods;
 #[cfg(test)]

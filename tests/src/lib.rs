@@ -10,6 +10,7 @@ mod busy_poll;
 mod calls;
 mod changes;
 mod costs;
+mod costs_attacks;
 mod described;
 mod endings;
 mod generated;
