@@ -505,7 +505,7 @@ async fn calls_that_were_cancelled_say_nothing_of_what_a_method_returns() {
     until("they wait", || house.waiting.load(Ordering::SeqCst) >= 10).await;
     others_had_their_turns().await;
     let most = house.most_waiting.load(Ordering::SeqCst);
-    assert!(most <= 18, "{most} were begun, each of which is expected to return 1 of 16 MiB");
+    assert!(most <= 64, "{most} were begun, each of which is expected to return 1 of 64 MiB");
 }
 
 #[tokio::test]

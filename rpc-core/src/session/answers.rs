@@ -935,6 +935,7 @@ impl Answers {
         self.now = now;
         loop {
             let Some(next) = self.steps.front() else {
+                self.held_up = false;
                 // An idle session keeps the queue's room.
                 if self.steps.capacity() > STEPS_KEPT {
                     self.steps = VecDeque::new();
@@ -1122,7 +1123,8 @@ impl Answers {
     pub(crate) fn pop_alike(&mut self, first: &Begin, many: usize, outgoing: &mut Outgoing) -> Vec<Begin> {
         self.left_messages = 0;
         let expected = self.expected(first.descriptor);
-        let most = self.memory_left().0.checked_div(expected).unwrap_or(usize::MAX);
+        let room = self.memory_left().0.min(self.limits.outgoing_bytes_max);
+        let most = room.checked_div(expected).unwrap_or(usize::MAX);
         let many = many.min(most.saturating_sub(1));
         let mut alike = Vec::new();
         let mut passed = Vec::new();

@@ -149,7 +149,7 @@ fn parts_of_a_long_result_are_the_same_however_often_it_was_searched() {
     for seed in 1..9 {
         let mut random = Random(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed));
         let mut bytes = Vec::new();
-        codec::encode(&random.whole(1), &mut bytes).unwrap();
+        codec::encode(&random.whole(1), &mut bytes).expect("it encodes");
         if seed % 4 == 0 {
             // Bytes need not be a value of the layout.
             let at = random.next(bytes.len() as u64) as usize;
