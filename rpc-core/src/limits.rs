@@ -38,13 +38,14 @@ pub struct Limits {
     /// `ResourceExhausted`, and so does a map that would start.
     pub held_bytes_max: usize,
     /// Bytes waiting to be sent. Default 64 MiB; public 16 MiB. While it is exceeded, new calls of the peer are
-    /// refused with `ResourceExhausted`. Items of streams that wait for credit are counted apart: producers wait
+    /// refused with `ResourceExhausted`, and those that were taken wait to start. Items of streams that wait for credit are counted apart: producers wait
     /// while they exceed it. What the socket has taken and the peer has not, 640 KiB at most, comes on top.
     pub outgoing_bytes_max: usize,
     /// What the session keeps for its peer in all, as far as it can be seen: waiting arguments, those of handlers at work as they
     /// were decoded, kept results, what waits to be sent, and what of streams waits to be read. Default 512 MiB; public 64 MiB.
-    /// Above it, calls are refused with `ResourceExhausted`, a value that would take more is not decoded, and a stream that
-    /// brings more ends.
+    /// Above it, calls are refused with `ResourceExhausted`, also those whose method is known to return more than there is room
+    /// for; a value that would take more is not decoded, a result that does not fit fails its call, and a stream that brings more
+    /// ends.
     pub session_bytes_max: usize,
     /// Processor time that the peer may make this side spend in a second on what a few bytes can ask for much of: searching kept
     /// results, running maps, checking their programs. Handlers are not counted. 50 ms come on top, and 10 µs for each byte that the

@@ -35,6 +35,8 @@ use crate::{
 
 /// Arguments that are shorter may take what their limit is, without a look at what is left of the session's memory.
 const SMALL_BYTES: usize = 512;
+/// Decoded values count so often.
+const SPARE_FACTOR: usize = 2;
 /// Longer arguments that are not plain bytes are decoded on another thread.
 const LONG_BYTES: usize = 64 << 10;
 
@@ -205,7 +207,7 @@ impl<T> Driver<T> {
         let mut budget = self.link.budget;
         if length > SMALL_BYTES {
             let (left, limit) = self.session.memory_left();
-            budget.factor = budget.factor.min(left / length);
+            budget.factor = budget.factor.min(left / length / SPARE_FACTOR);
             self.link.short_of.store(limit == MEMORY_BUDGET, Ordering::Relaxed);
         }
         budget
@@ -291,12 +293,13 @@ where
     tokio::task::spawn_blocking(move || runtime.block_on(task))
 }
 
-/// What a call's arguments take that was just decoded, as far as it can be seen. Of the shortest it is not looked at: they
-/// count as if they took what they may, up to 1,024 times their length.
+/// What a call's arguments take that was just decoded, as far as it can be seen: what the decoder saw, and as much again for
+/// the room that collections keep for more, and for what an allocator adds to many small pieces. Of the shortest it is not
+/// looked at: they count as if they took what they may, up to 1,024 times their length.
 fn given(length: usize, budget: DecodeBudget) -> usize {
     match length < codec::COUNTED_BYTES_MIN {
         true => length.saturating_mul(budget.factor.min(1_024)),
-        false => length.saturating_add(codec::forget_decoded()),
+        false => length.saturating_add(SPARE_FACTOR.saturating_mul(codec::forget_decoded())),
     }
 }
 
