@@ -39,7 +39,7 @@ pub struct Limits {
     pub held_bytes_max: usize,
     /// Bytes waiting to be sent. Default 64 MiB; public 16 MiB. While it is exceeded, new calls of the peer are
     /// refused with `ResourceExhausted`, and those that were taken wait to start. Items of streams that wait for credit are counted apart: producers wait
-    /// while they exceed it. What the socket has taken and the peer has not, 640 KiB at most, comes on top.
+    /// while they exceed it. What the socket has taken and the peer has not, 640 KiB at most, counts towards `session_bytes_max` alone.
     pub outgoing_bytes_max: usize,
     /// What the session keeps for its peer in all, as far as it can be seen: waiting arguments, those of handlers at work as they
     /// were decoded, kept results, what waits to be sent, and what of streams waits to be read. Default 512 MiB; public 64 MiB.

@@ -34,7 +34,7 @@ pub trait Transport: Send + Unpin + 'static {
     /// ignored.
     fn poll_close(&mut self, cx: &mut Context<'_>, code: u16, reason: &str) -> Poll<Result<(), SocketError>>;
 
-    /// What its buffers take, beside what they do for small messages.
+    /// What its buffers take and what waits in them, beside what they do for small messages.
     fn buffer_bytes(&mut self) -> usize {
         0
     }

@@ -400,7 +400,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for Socket<I
 
     fn buffer_bytes(&mut self) -> usize {
         let metered = self.metered();
-        metered.sizing.bytes() + metered.meter.message_bytes()
+        metered.sizing.bytes() + metered.meter.message_bytes() + metered.outbox.len()
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SocketError>>> {
