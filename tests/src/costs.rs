@@ -26,6 +26,7 @@ trait Depot {
     async fn wait(&self, number: u64) -> u64;
     async fn numbers(&self) -> Streaming<u64>;
     async fn blobs(&self) -> Streaming<Bytes>;
+    async fn copy(&self, blob: Bytes) -> Bytes;
 }
 
 #[rpc(ordered)]
@@ -98,6 +99,9 @@ impl Depot for House {
     }
     async fn numbers(&self) -> Streaming<u64> {
         Streaming::from_iter(0..1_000)
+    }
+    async fn copy(&self, blob: Bytes) -> Bytes {
+        blob
     }
     async fn blobs(&self) -> Streaming<Bytes> {
         Streaming::from_iter((0..100).map(|_| Bytes::from(vec![7; 100_000])))
@@ -353,4 +357,41 @@ async fn a_stream_that_nobody_reads_ends() {
     let ended = unread.next().await.expect("it says why it ends").unwrap_err();
     assert!(format!("{ended:?}").contains("stream_stall"), "{ended:?}");
     assert_eq!(reading.await.unwrap(), 100);
+}
+
+// ---- honest use ----
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn honest_pipelining_is_not_refused_under_public_limits() {
+    let house = House::new();
+    house.open();
+    let (depot, _near, far) = depot(&house, Limits::public());
+    for _ in 0..5 {
+        let sums = (0..256).map(|number| depot.add(number, 1).into_future());
+        for (number, sum) in join_all(sums).await.into_iter().enumerate() {
+            assert_eq!(sum.unwrap(), number as u64 + 1);
+        }
+        let mut sum = depot.add(0, 0);
+        for number in 0..30 {
+            sum = depot.add(&sum, number);
+        }
+        assert_eq!(sum.await.unwrap(), 435);
+        assert_eq!(depot.list(1_000).map(|number| depot.add(number, 1)).await.unwrap(), [2; 1_000]);
+        let blobs = (0..8).map(|_| depot.copy(Bytes::from(vec![7; 1 << 20])).into_future());
+        for blob in join_all(blobs).await {
+            assert_eq!(blob.unwrap().len(), 1 << 20);
+        }
+        let numbers = (0..4).map(|_| depot.store(goods()).into_future());
+        for count in join_all(numbers).await {
+            assert_eq!(count.unwrap(), 100_000);
+        }
+        let mut stream = depot.numbers().await.unwrap();
+        let mut count = 0;
+        while let Some(number) = stream.next().await {
+            assert_eq!(number.unwrap(), count);
+            count += 1;
+        }
+        assert_eq!(count, 1_000);
+    }
+    assert_eq!(far.stats().await.answers_held, 0);
 }
