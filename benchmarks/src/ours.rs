@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use rpc_client::Client;
-use rpc_core::rpc;
+use rpc_core::{Limits, rpc};
 use rpc_server::Server;
 use tokio::{net::TcpListener, task::JoinHandle};
 
@@ -46,7 +46,10 @@ impl Echo for Echoing {
 
 pub(crate) async fn serve(listener: TcpListener) -> Result<(), Failure> {
     let flow = streams::FlowServer::new(streams::Flowing::default());
-    Ok(Server::builder().service(EchoServer::new(Echoing)).service(flow).serve_on(listener).await?)
+    // As many as the workload of idle streams opens; a side bounds those that it sends as well.
+    let limits = Limits { streams_max: 16_384, ..Limits::default() };
+    let server = Server::builder().service(EchoServer::new(Echoing)).service(flow).limits(limits);
+    Ok(server.serve_on(listener).await?)
 }
 
 /// A session as its users get it: with default limits.
