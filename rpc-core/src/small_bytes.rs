@@ -13,6 +13,8 @@ use bytes::Bytes;
 const INLINE: usize = 46;
 /// A buffer that has grown beyond this is given away with what was encoded into it, not copied out of.
 const SCRATCH_BYTES: usize = 4 << 10;
+/// A longer one keeps no room for more.
+const SHRUNK_BYTES: usize = 128 << 10;
 
 /// Bytes that are shared when they are many and copied when they are few: a short value costs no allocation, and no
 /// count of references that threads would pass back and forth.
@@ -103,8 +105,12 @@ impl SmallBytes {
         scratch
     }
 
-    pub(crate) fn from_scratch(scratch: Vec<u8>) -> Self {
+    pub(crate) fn from_scratch(mut scratch: Vec<u8>) -> Self {
         if scratch.len() > SCRATCH_BYTES {
+            // It grew by doubling, and is kept for long. So long a buffer gives back its pages without being copied.
+            if scratch.len() >= SHRUNK_BYTES {
+                scratch.shrink_to_fit();
+            }
             return Self(Repr::Shared(scratch.into()));
         }
         let bytes = Self::copy_from_slice(&scratch);
