@@ -662,7 +662,7 @@ impl<W: Waiter> Session<W> {
     /// The same at the end of a turn, if anything has to be given back.
     pub(crate) fn settle_rest(&mut self, transport_bytes: usize) {
         self.transport_bytes = transport_bytes;
-        if self.answers.is_watched() || transport_bytes >= SETTLED_BYTES {
+        if self.answers.is_watched() || transport_bytes >= LONG_BYTES {
             self.settle(0);
         }
     }
