@@ -400,7 +400,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for Socket<I
 
     fn buffer_bytes(&mut self) -> usize {
         let metered = self.metered();
-        metered.sizing.bytes() + metered.meter.message_bytes() + metered.outbox.len()
+        // A short queue is there for a moment in every busy session.
+        let queued = metered.outbox.len().saturating_sub(64 << 10);
+        metered.sizing.bytes() + metered.meter.message_bytes() + queued
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SocketError>>> {
