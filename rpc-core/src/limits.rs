@@ -28,7 +28,8 @@ pub struct Limits {
     pub payload_bytes_max: usize,
     /// Bytes of the peer's payloads that are being assembled from chunks or wait to run, and some for each argument and
     /// each object that waits. Default 64 MiB; public 16 MiB. A call above it is refused with `ResourceExhausted`. The memory
-    /// of long payloads that nobody has any more, 8 MiB at most, is kept for the next for a tenth of a second or two, on top.
+    /// of long payloads that nobody has any more, 8 MiB at most, is kept for the next for a tenth of a second or two; it counts towards
+    /// `session_bytes_max` alone.
     pub pending_bytes_max: usize,
     /// Results kept for pipelining at once. Default 4,096; public 512. A call whose result would be one too many is
     /// refused with `ResourceExhausted`.
@@ -48,9 +49,9 @@ pub struct Limits {
     /// ends.
     pub session_bytes_max: usize,
     /// Processor time that the peer may make this side spend in a second on what a few bytes can ask for much of: searching kept
-    /// results, running maps, checking their programs. Handlers are not counted. 50 ms come on top, and 10 µs for each byte that the
-    /// peer sends. Default unlimited; public 100 ms. Above it, calls are refused with `ResourceExhausted`, which says when
-    /// to try again.
+    /// results, running maps, checking their programs. Handlers are not counted. 50 ms come on top, and 9 µs for each byte that the
+    /// peer sends and 1 µs for each that it takes, up to a second. Default unlimited; public 100 ms. Above it, calls are refused with `ResourceExhausted`, which says when
+    /// to try again, where time alone will do.
     pub work_per_second: Duration,
     /// How many calls may wait on each other in a row, each using the one before. Default 64; public 32. A longer
     /// chain is refused with `ResourceExhausted` before any of the excess runs.

@@ -16,6 +16,8 @@ use rpc_core::{
 };
 use tokio::sync::Semaphore;
 
+use crate::attacks::eventually;
+
 #[rpc]
 trait Depot {
     async fn add(&self, one: u64, other: u64) -> u64;
@@ -133,17 +135,6 @@ fn goods() -> Vec<u64> {
     vec![1; 100_000]
 }
 
-async fn until(what: &str, condition: impl Fn() -> bool) {
-    for _ in 0..20_000 {
-        if condition() {
-            return;
-        }
-        tokio::task::yield_now().await;
-        tokio::time::sleep(Duration::from_micros(100)).await;
-    }
-    panic!("never: {what}");
-}
-
 // ---- memory ----
 
 #[tokio::test]
@@ -153,7 +144,8 @@ async fn arguments_are_charged_until_their_handler_is_done() {
     let (depot, _near, far) = depot(&house, limits);
     let calls = (0..20).map(|_| depot.store(goods()));
     let calls: Vec<_> = calls.map(|call| tokio::spawn(async move { call.await })).collect();
-    until("the others are refused", || calls.iter().filter(|call| call.is_finished()).count() >= 15).await;
+    eventually("the others are refused", || calls.iter().filter(|call| call.is_finished()).count() >= 15)
+        .await;
     let stats = far.stats().await;
     assert!((3 << 20..=5 << 20).contains(&stats.session_bytes), "{stats:?}");
     // Small calls need memory too.
@@ -193,9 +185,11 @@ async fn sessions_share_a_budget_and_an_idle_one_has_nothing_of_it() {
             })
         })
         .collect();
-    until("they are at work", || house.begun().iter().filter(|call| call.starts_with("store")).count() == 3)
-        .await;
-    until("they are charged", || memory.used() >= 5_000_000).await;
+    eventually("they are at work", || {
+        house.begun().iter().filter(|call| call.starts_with("store")).count() == 3
+    })
+    .await;
+    eventually("they are charged", || memory.used() >= 5_000_000).await;
     let refused = other.store(vec![1; 1_000_000]).await;
     assert_eq!(limit(refused).0, "memory_budget");
     assert_eq!(other.add(1, 2).await.unwrap(), 3, "what needs little goes on");
@@ -203,14 +197,14 @@ async fn sessions_share_a_budget_and_an_idle_one_has_nothing_of_it() {
     for call in stored {
         assert_eq!(call.await.unwrap().unwrap(), 100_000);
     }
-    until("it is given back", || memory.used() == 0).await;
+    eventually("it is given back", || memory.used() == 0).await;
     assert_eq!(other.store(vec![1; 200_000]).await.unwrap(), 200_000);
     let kept = depot.list(200_000);
     assert_eq!(depot.store(&kept).await.unwrap(), 200_000);
-    until("it is charged", || memory.used() >= 190_000).await;
+    eventually("it is charged", || memory.used() >= 190_000).await;
     // A session that is over has nothing.
     drop((kept, depot, near, far));
-    until("it is given back", || memory.used() == 0).await;
+    eventually("it is given back", || memory.used() == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -303,7 +297,7 @@ async fn handlers_of_maps_over_streams_have_permits() {
     for _ in 0..6 {
         mapped.push(depot.numbers().map(|number| depot.wait(number)).await.unwrap());
     }
-    until("as many as may are at work", || house.at_work.load(Ordering::SeqCst) == 8).await;
+    eventually("as many as may are at work", || house.at_work.load(Ordering::SeqCst) == 8).await;
     assert_eq!(far.stats().await.streams_sent, 6);
     house.open();
     let all = join_all(mapped.into_iter().map(|mut stream| async move {

@@ -23,6 +23,8 @@ use tokio::{
     time::timeout,
 };
 
+use crate::attacks::eventually;
+
 #[rpc]
 trait Mill {
     async fn add(&self, one: u64, other: u64) -> u64;
@@ -270,17 +272,6 @@ where
     tokio::spawn(call)
 }
 
-async fn until(what: &str, condition: impl Fn() -> bool) {
-    for _ in 0..20_000 {
-        if condition() {
-            return;
-        }
-        yield_now().await;
-        tokio::time::sleep(Duration::from_micros(100)).await;
-    }
-    panic!("never: {what}");
-}
-
 async fn others_had_their_turns() {
     for _ in 0..1_000 {
         yield_now().await;
@@ -295,7 +286,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 async fn other_tasks_of_the_thread_go_on_while_arguments_are_decoded_elsewhere() {
     let (mill, _near, _far) = mill(&House::new(), Limits::default());
     let ground = spawned(mill.grind(hard_grains()));
-    until("they are being decoded", || MILLSTONE.begun.load(Ordering::SeqCst)).await;
+    eventually("they are being decoded", || MILLSTONE.begun.load(Ordering::SeqCst)).await;
     // It waits for that.
     let sum = spawned(mill.add(1, 2));
     others_had_their_turns().await;
@@ -347,19 +338,24 @@ fn decoding_goes_on_after_runtimes_were_shut_down() {
             let number = mill.number(1);
             let held = spawned(mill.hold(&number));
             let ground = spawned(mill.grind_more(&number, grains()));
-            until("it waits", || house.waiting.load(Ordering::SeqCst) == 1).await;
+            eventually("it waits", || house.waiting.load(Ordering::SeqCst) == 1).await;
             while far.stats().await.answers_unfinished < 3 || far.stats().await.pending_bytes < 100_000 {
                 yield_now().await;
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            others_had_their_turns().await;
             house.word.notify_waiters();
             (mill, near, far, held, ground)
         });
         is_begun.recv_timeout(PATIENCE).expect("the thread is held");
         runtime.shutdown_background();
         go_on.send(()).unwrap();
-        std::thread::sleep(Duration::from_millis(300));
         drop(clients);
+        // What the runtime had of the house is gone with its last turn.
+        let patience = std::time::Instant::now() + PATIENCE;
+        while Arc::strong_count(&house.word) > 1 {
+            assert!(std::time::Instant::now() < patience, "the runtime ends");
+            std::thread::yield_now();
+        }
         house.waiting.store(0, Ordering::SeqCst);
     }
     grind_elsewhere(&house);
@@ -370,11 +366,11 @@ async fn a_handler_that_goes_on_learns_of_a_cancel_that_came_while_its_arguments
     let house = House::new();
     let (mill, _near, _far) = mill(&house, Limits::default());
     let ground = spawned(mill.grind_on(hard_grains()));
-    until("they are being decoded", || MILLSTONE.begun.load(Ordering::SeqCst)).await;
+    eventually("they are being decoded", || MILLSTONE.begun.load(Ordering::SeqCst)).await;
     ground.abort();
     others_had_their_turns().await;
     MILLSTONE.go_on();
-    until("it learns that nobody waits", || house.is_over.load(Ordering::SeqCst)).await;
+    eventually("it learns that nobody waits", || house.is_over.load(Ordering::SeqCst)).await;
 }
 
 #[tokio::test]
@@ -382,14 +378,14 @@ async fn a_session_closes_while_arguments_are_decoded_elsewhere() {
     let (house, memory) = (House::new(), MemoryBudget::new(64 << 20));
     let (mill, near, far) = connect(&house, Limits::default(), &memory);
     let ground = spawned(mill.grind(hard_grains()));
-    until("they are being decoded", || MILLSTONE.begun.load(Ordering::SeqCst)).await;
+    eventually("they are being decoded", || MILLSTONE.begun.load(Ordering::SeqCst)).await;
     let closed = tokio::spawn(async move { near.close().await });
     others_had_their_turns().await;
     MILLSTONE.go_on();
     assert!(ground.await.unwrap().is_ok(), "calls in flight go on");
     timeout(PATIENCE, closed).await.expect("it closes").unwrap();
     drop((mill, far));
-    until("all is given back", || memory.used() == 0).await;
+    eventually("all is given back", || memory.used() == 0).await;
 }
 
 #[tokio::test]
@@ -397,12 +393,12 @@ async fn a_session_is_dropped_while_arguments_are_decoded_elsewhere() {
     let (house, memory) = (House::new(), MemoryBudget::new(64 << 20));
     let (mill, near, far) = connect(&house, Limits::default(), &memory);
     let ground = spawned(mill.grind(hard_grains()));
-    until("they are being decoded", || MILLSTONE.begun.load(Ordering::SeqCst)).await;
+    eventually("they are being decoded", || MILLSTONE.begun.load(Ordering::SeqCst)).await;
     ground.abort();
     drop((mill, near, far));
     others_had_their_turns().await;
     MILLSTONE.go_on();
-    until("all is given back", || memory.used() == 0).await;
+    eventually("all is given back", || memory.used() == 0).await;
     let (mill, _near, _far) = connect(&house, Limits::default(), &memory);
     assert_eq!(mill.grind(grains()).await.unwrap(), 100_000);
 }
@@ -427,7 +423,7 @@ async fn arguments_that_panic_while_they_are_decoded_elsewhere_fail_their_call_a
 async fn a_call_whose_time_is_over_while_its_arguments_are_decoded_leaves_nothing() {
     let (mill, _near, far) = mill(&House::new(), Limits::default());
     let late = spawned(mill.deadline(Duration::from_millis(50)).grind(hard_grains()));
-    until("they are being decoded", || MILLSTONE.begun.load(Ordering::SeqCst)).await;
+    eventually("they are being decoded", || MILLSTONE.begun.load(Ordering::SeqCst)).await;
     let late = timeout(Duration::from_secs(4), late).await.expect("it hears of it in time").unwrap();
     assert!(matches!(late, Err(CallError::DeadlineExceeded)), "{late:?}");
     MILLSTONE.go_on();
@@ -446,7 +442,7 @@ async fn a_handler_that_goes_on_learns_of_a_cancel() {
         yield_now().await;
     }
     ground.abort();
-    until("it learns that nobody waits", || house.is_over.load(Ordering::SeqCst)).await;
+    eventually("it learns that nobody waits", || house.is_over.load(Ordering::SeqCst)).await;
 }
 
 // ---- room for results ----
@@ -456,12 +452,12 @@ async fn calls_that_wait_for_room_do_not_hold_up_the_call_that_makes_it() {
     let house = House::new();
     let (mill, _near, _far) = mill(&house, Limits::public());
     let first = spawned(mill.news(1 << 20));
-    until("it waits", || house.waiting.load(Ordering::SeqCst) == 1).await;
+    eventually("it waits", || house.waiting.load(Ordering::SeqCst) == 1).await;
     mill.tell().await.unwrap();
     first.await.unwrap().unwrap();
     // As honest as one.
     let all: Vec<_> = (0..30).map(|_| spawned(mill.news(1 << 20))).collect();
-    until("they wait", || house.waiting.load(Ordering::SeqCst) >= 15).await;
+    eventually("they wait", || house.waiting.load(Ordering::SeqCst) >= 15).await;
     for _ in 0..3 {
         timeout(PATIENCE, mill.tell().into_future()).await.expect("it is heard").unwrap();
         others_had_their_turns().await;
@@ -491,18 +487,18 @@ async fn calls_that_were_cancelled_say_nothing_of_what_a_method_returns() {
     let house = House::new();
     let (mill, _near, far) = mill(&house, Limits::public());
     let first = spawned(mill.news(1 << 20));
-    until("it waits", || house.waiting.load(Ordering::SeqCst) == 1).await;
+    eventually("it waits", || house.waiting.load(Ordering::SeqCst) == 1).await;
     mill.tell().await.unwrap();
     first.await.unwrap().unwrap();
     for _ in 0..20 {
         let cancelled = spawned(mill.news(1 << 20));
-        until("it waits", || house.waiting.load(Ordering::SeqCst) == 1).await;
+        eventually("it waits", || house.waiting.load(Ordering::SeqCst) == 1).await;
         cancelled.abort();
-        until("it is over", || house.waiting.load(Ordering::SeqCst) == 0).await;
+        eventually("it is over", || house.waiting.load(Ordering::SeqCst) == 0).await;
         while far.stats().await.answers_unfinished > 0 {}
     }
     let _all: Vec<_> = (0..100).map(|_| spawned(mill.news(1 << 20))).collect();
-    until("they wait", || house.waiting.load(Ordering::SeqCst) >= 10).await;
+    eventually("they wait", || house.waiting.load(Ordering::SeqCst) >= 10).await;
     others_had_their_turns().await;
     let most = house.most_waiting.load(Ordering::SeqCst);
     assert!(most <= 64, "{most} were begun, each of which is expected to return 1 of 64 MiB");
@@ -526,9 +522,9 @@ async fn results_on_their_way_take_nothing_of_what_may_be_kept() {
     let number = mill.number(5);
     let sum = mill.add(&number, 1);
     let sum = spawned(sum);
-    until("it waits", || house.waiting.load(Ordering::SeqCst) == 1).await;
+    eventually("it waits", || house.waiting.load(Ordering::SeqCst) == 1).await;
     let news: Vec<_> = (0..20).map(|_| spawned(mill.news(1 << 20))).collect();
-    until("they wait", || house.waiting.load(Ordering::SeqCst) == 21).await;
+    eventually("they wait", || house.waiting.load(Ordering::SeqCst) == 21).await;
     mill.tell().await.unwrap();
     let sum = sum.await.unwrap();
     assert_eq!(sum.unwrap(), 6, "one byte is kept, of 16 MiB");
@@ -560,7 +556,7 @@ async fn a_session_that_was_short_of_shared_memory_goes_on_when_there_is_some() 
     for stored in stored {
         let _ = stored.await.unwrap();
     }
-    until("all is given back", || memory.used() == 0).await;
+    eventually("all is given back", || memory.used() == 0).await;
     assert_eq!(poor.add(1, 2).await.unwrap(), 3, "nobody has anything of the memory");
     assert_eq!(small.unwrap(), 3, "small calls need nothing of it");
 }
@@ -569,7 +565,7 @@ async fn a_session_that_was_short_of_shared_memory_goes_on_when_there_is_some() 
 async fn arguments_are_charged_while_they_are_decoded_elsewhere() {
     let (mill, _near, far) = mill(&House::new(), Limits::default());
     let ground = spawned(mill.grind(hard_grains()));
-    until("they are being decoded", || MILLSTONE.begun.load(Ordering::SeqCst)).await;
+    eventually("they are being decoded", || MILLSTONE.begun.load(Ordering::SeqCst)).await;
     let stats = far.stats().await;
     MILLSTONE.go_on();
     ground.await.unwrap().unwrap();
@@ -582,7 +578,7 @@ async fn streams_that_are_over_are_charged_until_they_are_read() {
     let (mill, _near, far) = mill(&house, Limits::default());
     let goods = || Streaming::from_iter((0..6).map(|_| Bytes::from(vec![1; 10_000])));
     let swallowed: Vec<_> = (0..30).map(|_| spawned(mill.swallow(goods()))).collect();
-    until("all are at work", || house.waiting.load(Ordering::SeqCst) == 30).await;
+    eventually("all are at work", || house.waiting.load(Ordering::SeqCst) == 30).await;
     others_had_their_turns().await;
     let stats = far.stats().await;
     house.open();
@@ -698,7 +694,7 @@ async fn strain(seed: u64) {
     if ended_early {
         drop((mill, kept, streams, near, far));
         calls.iter().for_each(|call| call.abort());
-        until("all is given back", || memory.used() == 0).await;
+        eventually("all is given back", || memory.used() == 0).await;
         return;
     }
     calls.iter().for_each(|call| call.abort());

@@ -15,7 +15,7 @@ use crate::Failure;
 
 /// Calls that wait on each other in a row: the limit of public servers, less some.
 pub(super) const CHAIN: u64 = 30;
-/// So many results are kept: the limit of public servers, less some.
+/// Results that a session keeps: the limit of public servers, less some.
 const KEPT: u64 = 480;
 
 /// A program that wraps what it makes of an element, itself a list, in so many more types.

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::Failure;
 
-/// So long it waits for what an honest server does at once.
+/// The peer's patience with what an honest server does at once.
 const PATIENCE: Duration = Duration::from_secs(8);
 /// Below those that the system gives out by itself.
 const PORTS: std::ops::Range<u16> = 4_000..32_000;

@@ -1,4 +1,4 @@
-//! What is attacked: methods that give attacks something to hold, to map over and to wait for.
+//! The service under attack: methods that give attacks something to hold, to map over and to wait for.
 //!
 //! Handlers do next to nothing themselves, so that processor time is the framework's; what those that make large values take is
 //! counted, to be taken off.
@@ -32,7 +32,7 @@ impl<'de> Deserialize<'de> for Blob {
     }
 }
 
-/// Whose layout is long in words.
+/// A type whose layout is long in words.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Wide {
     a_field_with_a_name_that_is_long_and_says_little: (u64, String, Option<(u64, Vec<String>)>),
@@ -59,14 +59,14 @@ fn count_of(count: u64) -> usize {
 #[rpc]
 pub(crate) trait Prey {
     async fn echo(&self, number: u64, text: String) -> (u64, String);
-    /// So many bytes, at once.
+    /// Bytes of this number, at once.
     async fn bytes(&self, length: u64) -> Blob;
     /// The same after it has let others run.
     async fn later(&self, length: u64) -> Blob;
     /// The same in memory of its own.
     async fn fresh(&self, length: u64) -> Bytes;
     async fn numbers(&self, count: u64) -> Vec<u64>;
-    /// So many empty strings.
+    /// Empty strings, of this number.
     async fn texts(&self, count: u64) -> Vec<String>;
     async fn grid(&self, rows: u64, columns: u64) -> Vec<Vec<u64>>;
     async fn pair(&self, number: u64) -> (u64, String);
@@ -86,7 +86,7 @@ pub(crate) trait Prey {
     async fn nap(&self, bytes: Bytes) -> u64;
     /// Items without end.
     async fn items(&self) -> Streaming<u64>;
-    /// So many items.
+    /// A stream with this number of items.
     async fn some_items(&self, count: u64) -> Streaming<u64>;
     /// A stream of which nothing comes.
     async fn quiet(&self) -> Streaming<u64>;

@@ -67,7 +67,7 @@ pub(crate) struct Stage {
     orders: Orders,
 }
 
-/// What comes in over standard input.
+/// Orders that come in over standard input.
 #[derive(Clone, Default)]
 pub(crate) struct Orders {
     pub(crate) go: Arc<Notify>,
@@ -98,12 +98,12 @@ impl Stage {
         Self { server: order.server, is_quick: order.is_quick, report: Report::default(), orders }
     }
 
-    /// So long an attack holds on to what it has done.
+    /// How long an attack holds on to what it has done.
     pub(crate) fn hold(&self) -> Duration {
         Duration::from_millis(if self.is_quick { 1_000 } else { 3_000 })
     }
 
-    /// So much work.
+    /// How much of its work an attack does.
     pub(crate) fn much(&self, full: u64) -> u64 {
         if self.is_quick { (full / 4).max(1) } else { full }
     }

@@ -388,7 +388,7 @@ impl Session {
         if !self.recent.is_empty() {
             let index = self.dice.index(self.recent.len());
             let id = self.recent.swap_remove(index);
-            // Who cancels a call wants nothing of it, and does not release it.
+            // A cancel releases its call, too.
             self.kept.retain(|(kept, _)| *kept != id);
             frames.cancel(id);
         }

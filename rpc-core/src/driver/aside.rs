@@ -12,7 +12,7 @@ use std::{
 
 use tokio::runtime::Handle;
 
-/// So many jobs of all sessions run at once: half of the processors go on with everything else. A session decodes for one call
+/// Threads for all sessions of the process: half of the processors go on with everything else. A session decodes for one call
 /// at a time, so that each gets its turn.
 static THREADS_MAX: LazyLock<usize> =
     LazyLock::new(|| thread::available_parallelism().map_or(1, |processors| processors.get() / 2).max(1));

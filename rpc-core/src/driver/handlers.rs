@@ -35,7 +35,7 @@ use crate::{
 
 /// Arguments that are shorter may take what their limit is, without a look at what is left of the session's memory.
 const SMALL_BYTES: usize = 512;
-/// Decoded values count so often.
+/// The multiple of its size, as its decoder saw it grow, that a value is charged.
 const SPARE_FACTOR: usize = 2;
 /// Longer arguments that are not plain bytes are decoded on another thread.
 const LONG_BYTES: usize = 64 << 10;

@@ -107,11 +107,11 @@ impl<T> Driver<T> {
     }
 }
 
-/// So long a map runs before other tasks get their turn, as its work is estimated.
+/// Work that a map does, as it is estimated, before other tasks get their turn.
 const TURN_NS: u64 = 500_000;
 /// The same for a map over a stream, of which a session may have many at work.
 const STREAM_TURN_NS: u64 = 50_000;
-/// So many bytes of arguments are decoded for a map's elements at once.
+/// Bytes of arguments that are decoded for a map's elements at once.
 const TURN_BYTES: usize = 64 << 10;
 
 /// What the calls of one element cost, without their handlers and what is found out only while it runs.

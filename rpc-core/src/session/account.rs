@@ -1,8 +1,8 @@
 //! What a session is charged: the memory that it keeps for its peer, against its own bound and the budget that it shares.
 //!
-//! The parts are counted where they are kept; here their sum is held against what the session may have. That happens once a
-//! message and once a turn, not for each call: a message adds no more than its own length, and what calls announce
-//! beyond that is asked for before it is taken.
+//! The parts are counted where they are kept; here their sum is held against what the session may have. That does not happen for
+//! each call: a session that has nothing of the shared budget is looked at when 4 KiB have come or much waits to be sent, others
+//! with each message and at the end of each turn. What calls announce beyond their message is asked for before it is taken.
 
 use std::sync::{
     Arc,

@@ -53,7 +53,7 @@ mod admission;
 /// Places of calls that wait to start which are kept for the next ones.
 const STEPS_KEPT: usize = 256;
 
-/// Calls that wait to start keep the whole message that they came in for so long.
+/// How long calls that wait to start keep the whole message that they came in.
 const LEFT_AFTER: Duration = Duration::from_millis(10);
 
 /// Results that are shorter are held against the session's memory with the next message, longer ones at once.
@@ -95,7 +95,7 @@ pub(crate) struct Answers {
     in_order: FxHashMap<usize, VecDeque<CallId>>,
     deadlines: BinaryHeap<Reverse<(Time, CallId)>>,
     steps: VecDeque<HandlerStep>,
-    /// So many of them, from the first on, have left their messages.
+    /// Steps, from the first on, whose calls have left their messages.
     left_messages: usize,
     refusing: bool,
     /// The longest result the caller takes.
@@ -1251,41 +1251,57 @@ impl Answers {
             self.settle(id);
             return;
         }
-        let too_large = |bytes: &SmallBytes| bytes.len() > self.caller_payload_bytes_max;
         if let (Outcome::Value { payload: Some(payload), .. }, Method::Known(known)) =
             (&outcome, &answer.method)
         {
             known.descriptor.returned(payload.len());
         }
-        let (payload, objects) = match outcome {
-            Outcome::Value { payload, objects } => (payload, objects),
-            Outcome::Error(bytes, _) if too_large(&bytes) => {
-                return self.fail(id, NoValue::Failed(exhausted("payload_bytes_max")), outgoing);
-            }
+        let oneway = answer.oneway;
+        match self.value_of(outcome, oneway, outgoing) {
+            Ok((payload, objects)) => self.finish_value(id, payload, objects, outgoing),
+            Err(no_value) => self.fail(id, no_value, outgoing),
+        }
+    }
+
+    /// The encoded value of an outcome and the objects that it names, or why it has none.
+    fn value_of(
+        &self,
+        outcome: Outcome,
+        oneway: bool,
+        outgoing: &mut Outgoing,
+    ) -> Result<(Option<SmallBytes>, Vec<Capability>), NoValue> {
+        let too_large = |bytes: &SmallBytes| bytes.len() > self.caller_payload_bytes_max;
+        Err(match outcome {
+            Outcome::Value { payload, objects } => return Ok((payload, objects)),
+            Outcome::Error(bytes, _) if too_large(&bytes) => NoValue::Failed(exhausted("payload_bytes_max")),
             Outcome::Element(failure) => {
                 let mut bytes = Vec::new();
                 failure.put(&mut bytes);
                 let bytes = SmallBytes::from(bytes);
-                let no_value = match too_large(&bytes) {
+                match too_large(&bytes) {
                     true => NoValue::Failed(exhausted("payload_bytes_max")),
                     false => NoValue::Element(bytes),
-                };
-                return self.fail(id, no_value, outgoing);
+                }
             }
-            Outcome::Error(bytes, objects) => {
-                // The caller of a one-way call hears of no error: objects in it would be introduced to nobody.
-                let passed = match answer.oneway {
-                    true => Ok(Vec::new()),
-                    false => pass_settled(&objects, outgoing, outgoing.position()),
-                };
-                let no_value = match passed {
-                    Ok(passed) => NoValue::Error(bytes, passed),
-                    Err(failure) => NoValue::Failed(failure),
-                };
-                return self.fail(id, no_value, outgoing);
-            }
-            Outcome::Failed(failure) => return self.fail(id, NoValue::Failed(failure), outgoing),
-        };
+            // The caller of a one-way call hears of no error: objects in it would be introduced to nobody.
+            Outcome::Error(bytes, _) if oneway => NoValue::Error(bytes, Vec::new()),
+            Outcome::Error(bytes, objects) => match pass_settled(&objects, outgoing, outgoing.position()) {
+                Ok(passed) => NoValue::Error(bytes, passed),
+                Err(failure) => NoValue::Failed(failure),
+            },
+            Outcome::Failed(failure) => NoValue::Failed(failure),
+        })
+    }
+
+    /// Answers a call with its value, gives that to calls which wait for it, and keeps it for later ones.
+    fn finish_value(
+        &mut self,
+        id: CallId,
+        payload: Option<SmallBytes>,
+        objects: Vec<Capability>,
+        outgoing: &mut Outgoing,
+    ) {
+        let Some(answer) = self.table.get(&id) else { return };
         let keeps = (answer.want.keep && !answer.cancelled) || !answer.uses.is_empty();
         let sent = payload.clone().filter(|_| answer.want.value && !answer.oneway);
         let held = payload.filter(|_| keeps).map(|bytes| {
@@ -1294,7 +1310,9 @@ impl Answers {
         });
         let is_too_long =
             held.as_ref().is_some_and(|held| held.value().len() > self.limits.payload_bytes_max);
-        if is_too_long || sent.as_ref().is_some_and(too_large) {
+        let is_too_long =
+            is_too_long || sent.as_ref().is_some_and(|bytes| bytes.len() > self.caller_payload_bytes_max);
+        if is_too_long {
             return self.fail(id, NoValue::Failed(exhausted("payload_bytes_max")), outgoing);
         }
         if let Some(held) = &held

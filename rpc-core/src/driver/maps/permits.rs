@@ -14,7 +14,7 @@ struct Free {
     waiting: Vec<Waker>,
 }
 
-/// So many permits; free again when this is dropped.
+/// Permits that are taken; free again when this is dropped.
 #[derive(Debug)]
 pub(super) struct Permit {
     home: Permits,
