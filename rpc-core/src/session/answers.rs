@@ -952,10 +952,12 @@ impl Answers {
                 HandlerStep::Cancel(id) => return Some(NextStep::Cancel(id)),
                 HandlerStep::BeginPlain(begin, since) => {
                     self.pending_bytes -= begin.arguments.bytes();
-                    match self.starts_plain(&begin, since, now, outgoing) {
-                        true => return Some(NextStep::Begin(begin)),
-                        false => continue,
+                    // Fields by value: one whose address is taken is copied once more.
+                    let (answer, method, deadline) = (begin.answer, begin.descriptor, begin.deadline);
+                    if self.starts_plain(answer, method, is_too_late(since, deadline, now), outgoing) {
+                        return Some(NextStep::Begin(begin));
                     }
+                    continue;
                 }
                 HandlerStep::Begin(id, since) => {
                     let deadline = self.answer(id).and_then(|answer| answer.deadline);
@@ -1012,27 +1014,33 @@ impl Answers {
 
     /// Whether a plain call still starts.
     #[inline]
-    fn starts_plain(&mut self, begin: &Begin, since: Time, now: Time, outgoing: &mut Outgoing) -> bool {
+    fn starts_plain(
+        &mut self,
+        id: CallId,
+        method: &MethodDescriptor,
+        is_too_late: bool,
+        outgoing: &mut Outgoing,
+    ) -> bool {
         // It may have been cancelled.
-        let Some(plain) = self.plain.get_mut(&begin.answer) else { return false };
-        if is_too_late(since, begin.deadline, now) {
-            self.give_up(begin.answer, outgoing);
+        let Some(plain) = self.plain.get_mut(&id) else { return false };
+        if is_too_late {
+            self.give_up(id, outgoing);
             return false;
         }
         plain.running = true;
-        begin.descriptor.expected_bytes() == 0 || self.starts_large(begin, outgoing)
+        method.expected_bytes() == 0 || self.starts_large(id, method, outgoing)
     }
 
     /// The same of one that is expected to return much.
     #[cold]
-    fn starts_large(&mut self, begin: &Begin, outgoing: &mut Outgoing) -> bool {
+    fn starts_large(&mut self, id: CallId, method: &MethodDescriptor, outgoing: &mut Outgoing) -> bool {
         // What it returns is looked at there.
-        self.promote(begin.answer);
-        let Some(limit) = self.lacks(self.expected(begin.descriptor)) else { return true };
-        if let Some(answer) = self.table.get_mut(&begin.answer) {
+        self.promote(id);
+        let Some(limit) = self.lacks(self.expected(method)) else { return true };
+        if let Some(answer) = self.table.get_mut(&id) {
             answer.running = false;
         }
-        self.fail(begin.answer, NoValue::Failed(exhausted(limit)), outgoing);
+        self.fail(id, NoValue::Failed(exhausted(limit)), outgoing);
         false
     }
 
