@@ -3,7 +3,10 @@
 //! Handlers that run one after the other are timed together, the fewer the longer they take. Where they took far too long
 //! together, each one is timed from then on, so that the one at fault is named at the latest when it does so again.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+// A clock that can be stopped: where it is, as for counting instructions, nothing depends on how long things take.
+use tokio::time::Instant;
 
 use crate::descriptor::MethodDescriptor;
 
