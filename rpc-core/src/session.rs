@@ -64,6 +64,7 @@ mod calls;
 #[cfg(test)]
 mod cost_attacks;
 mod handshake;
+mod long;
 pub(crate) mod methods;
 #[cfg(test)]
 mod model;
@@ -653,7 +654,7 @@ impl<W: Waiter> Session<W> {
     fn bytes_beside_answers(&self) -> usize {
         self.arguments.bytes_announced()
             + self.results.bytes_announced()
-            + self.outgoing.all_bytes()
+            + self.outgoing.memory()
             + self.outgoing.streams.arrived_bytes()
             + self.spares.bytes()
             + self.transport_bytes
@@ -662,6 +663,7 @@ impl<W: Waiter> Session<W> {
     /// The same at the end of a turn, if anything has to be given back.
     pub(crate) fn settle_rest(&mut self, transport_bytes: usize) {
         self.transport_bytes = transport_bytes;
+        self.outgoing.flushed(transport_bytes);
         if self.answers.is_watched() || transport_bytes >= LONG_BYTES {
             self.settle(0);
         }

@@ -5,9 +5,11 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
-
-use super::{objects::Objects, streams::Streams};
+use super::{
+    long::{Long, Pinned},
+    objects::Objects,
+    streams::Streams,
+};
 use crate::{
     limits::MESSAGE_BYTES,
     message::{Message, Out},
@@ -31,6 +33,7 @@ pub(crate) struct Outgoing {
     /// Returns in all batches.
     returns: usize,
     large: VecDeque<Large>,
+    pinned: Pinned,
     /// How many of `large` are arguments.
     arguments_in_chunks: usize,
     /// Calls whose last chunk of arguments has left, until they are taken.
@@ -54,9 +57,7 @@ struct Large {
     of_return: bool,
     /// The batch whose frame announces it; chunks come in that message or later.
     announced_in: usize,
-    /// What comes before the rest.
-    head: Vec<u8>,
-    rest: Bytes,
+    payload: Long,
 }
 
 impl Outgoing {
@@ -68,6 +69,7 @@ impl Outgoing {
             open: Batch::default(),
             returns: 0,
             large: VecDeque::new(),
+            pinned: Pinned::default(),
             arguments_in_chunks: 0,
             arguments_sent: Vec::new(),
             popped: 0,
@@ -136,9 +138,7 @@ impl Outgoing {
         self.queued_bytes += total;
         let announced_in = self.position();
         self.arguments_in_chunks += usize::from(!of_return);
-        let (head, rest) = bytes.pieces();
-        let (head, rest) = (head.to_vec(), rest.cloned().unwrap_or_default());
-        self.large.push_back(Large { id, of_return, announced_in, head, rest });
+        self.large.push_back(Large { id, of_return, announced_in, payload: bytes.into() });
         Payload::Chunked { total }
     }
 
@@ -172,6 +172,17 @@ impl Outgoing {
     /// All bytes that wait to be sent.
     pub(crate) fn all_bytes(&self) -> usize {
         self.queued_bytes + self.streams.queued_bytes()
+    }
+
+    /// The memory of all that waits to be sent, long payloads whole until their last chunk has left.
+    pub(crate) fn memory(&self) -> usize {
+        self.all_bytes() + self.pinned.bytes() + self.streams.pinned_bytes()
+    }
+
+    /// The socket still has `waiting` of the bytes that were handed out.
+    pub(crate) fn flushed(&mut self, waiting: usize) {
+        self.pinned.flushed(self.sent_bytes, waiting);
+        self.streams.flushed(self.sent_bytes, waiting);
     }
 
     /// Calls whose arguments are leaving in chunks.
@@ -256,17 +267,16 @@ impl Outgoing {
         let Some(mut large) = self.large.remove(index) else { return };
         // A batch that ends with a long payload leaves less room.
         let room = MESSAGE_BYTES.saturating_sub(message.len() + CHUNK_HEAD_BYTES).max(1);
-        let length = (large.head.len() + large.rest.len()).min(CHUNK_BYTES).min(room);
-        let following = large.head.split_off(length.min(large.head.len()));
-        let head = std::mem::replace(&mut large.head, following);
-        let chunk = large.rest.split_to(length - head.len());
-        self.queued_bytes -= length;
-        wire::put_chunk_head(message.bytes(), large.id, large.of_return, length);
-        message.bytes().extend_from_slice(&head);
-        message.put_long(&chunk);
-        if !large.head.is_empty() || !large.rest.is_empty() {
-            self.large.push_back(large);
-        } else if !large.of_return {
+        let chunk = large.payload.cut(CHUNK_BYTES.min(room));
+        self.queued_bytes -= chunk.len();
+        self.pinned.cut(chunk.len());
+        wire::put_chunk_head(message.bytes(), large.id, large.of_return, chunk.len());
+        chunk.put(message);
+        if large.payload.left() > 0 {
+            return self.large.push_back(large);
+        }
+        self.pinned.ended(&large.payload);
+        if !large.of_return {
             self.arguments_in_chunks -= 1;
             self.arguments_sent.push(large.id);
         }

@@ -611,8 +611,10 @@ impl TestPeer {
         self.now = now;
         let message = self.session.poll_message(now, true).map(Message::into_bytes);
         self.take_events();
-        if let Some(message) = &message {
-            self.sent.push(message.clone());
+        match &message {
+            Some(message) => self.sent.push(message.clone()),
+            // The socket has taken all.
+            None => self.session.settle_rest(0),
         }
         message
     }

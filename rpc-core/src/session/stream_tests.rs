@@ -594,6 +594,36 @@ fn a_large_item_travels_in_chunks_within_its_credit() {
 }
 
 #[test]
+fn a_large_item_is_charged_whole_until_its_last_chunk_has_left_the_socket() {
+    const LENGTH: usize = 500_000;
+    let charged = |peer: &mut TestPeer, waiting| {
+        peer.session.settle_rest(waiting);
+        peer.session.stats().session_bytes
+    };
+    for is_stopped in [false, true] {
+        let mut pair = Pair::with_limits(Limits::default(), windows(2_000_000));
+        let (stream, mut reading) = pair.upload();
+        pair.client.send(stream, large(LENGTH));
+        while let Some(message) = pair.client.poll_message(pair.now) {
+            let bytes = charged(&mut pair.client, message.len());
+            assert!(bytes >= LENGTH, "{bytes}");
+            pair.server.receive(pair.now, &message).expect("well formed");
+            if is_stopped {
+                let stop = Frame::Stop { stream, reason: None };
+                let mut message = Vec::new();
+                crate::wire::put_frame(&mut message, &stop);
+                pair.client.receive(pair.now, &message).expect("well formed");
+                let bytes = charged(&mut pair.client, 100);
+                assert!((50_000..LENGTH).contains(&bytes), "one chunk was cut off: {bytes}");
+                break;
+            }
+        }
+        assert!(charged(&mut pair.client, 0) < 20_000);
+        assert!(is_stopped || matches!(look(&mut reading), Some(Piece::Large { .. })));
+    }
+}
+
+#[test]
 fn the_memory_of_large_items_is_kept_for_a_moment_when_they_were_read() {
     let mut pair = Pair::with_limits(Limits::default(), windows(2_000_000));
     let (stream, mut reading) = pair.upload();

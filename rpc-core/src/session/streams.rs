@@ -29,6 +29,7 @@ use crate::{
     id_map::IdMap,
     limits::Limits,
     object::Home,
+    session::long::Pinned,
     stream::{Inlet, Piece, StreamSlot},
     time::Time,
     wire::{Frame, Offer, StreamId},
@@ -74,6 +75,8 @@ pub(crate) struct Streams {
     stall_due: Option<Time>,
     /// When a call or a result came that brought no streams or objects.
     last_call: Option<Time>,
+    /// Memory of long items that are on their way.
+    pinned: Pinned,
     /// Goes out with the next message.
     control: Vec<Frame>,
     events: VecDeque<StreamEvent>,
@@ -113,6 +116,7 @@ impl Streams {
             short_of_buffer: VecDeque::new(),
             stall_due: None,
             last_call: None,
+            pinned: Pinned::default(),
             control: Vec::new(),
             events: VecDeque::new(),
             limits,
@@ -179,6 +183,16 @@ impl Streams {
         usize::try_from(self.queued).unwrap_or(usize::MAX)
     }
 
+    /// What long items pin beyond that.
+    pub(crate) fn pinned_bytes(&self) -> usize {
+        self.pinned.bytes()
+    }
+
+    /// Of `sent` bytes that the session handed out, the socket still has `waiting`.
+    pub(crate) fn flushed(&mut self, sent: usize, waiting: usize) {
+        self.pinned.flushed(sent, waiting);
+    }
+
     /// What has arrived and waits to be read.
     pub(crate) fn unread_bytes(&self) -> usize {
         let unread = self.inlets.values().map(Entry::unread).sum::<u64>() + self.unread_ends_bytes;
@@ -243,7 +257,7 @@ impl Streams {
         for (stream, outlet) in &self.outlets {
             let left = |queued: &Queued| match queued {
                 Queued::Whole(piece) => piece.charge(),
-                Queued::Rest(head, rest) => (head.len() + rest.len()) as u64,
+                Queued::Rest(item) => item.left() as u64,
             };
             assert_eq!(
                 outlet.queued,

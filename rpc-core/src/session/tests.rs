@@ -2105,3 +2105,30 @@ fn a_method_that_was_named_wrongly_a_thousand_times_keeps_no_texts() {
     );
     assert_eq!(texts.count(), 3);
 }
+
+#[test]
+fn a_long_payload_is_charged_whole_until_its_last_chunk_has_left_the_socket() {
+    const LENGTH: usize = 1 << 20;
+    let mut pair = Pair::new();
+    pair.run();
+    let text = pair.client.call(TEXT, &[Arg::Bytes(encoded(&"t".repeat(LENGTH)).to_vec())]);
+    let charged = |peer: &mut super::pair::TestPeer, waiting| {
+        peer.session.spares.clear();
+        peer.session.settle_rest(waiting);
+        let super::SessionStats { session_bytes, held_bytes, .. } = peer.session.stats();
+        session_bytes - held_bytes
+    };
+    while let Some(message) = pair.client.poll_message(pair.now) {
+        let bytes = charged(&mut pair.client, message.len());
+        assert!(bytes >= LENGTH, "{bytes} of the arguments");
+        pair.server.receive(pair.now, &message).expect("well formed");
+    }
+    assert!(charged(&mut pair.client, 0) < LENGTH / 2, "the arguments have left");
+    while let Some(message) = pair.server.poll_message(pair.now) {
+        let bytes = charged(&mut pair.server, message.len());
+        assert!(bytes >= LENGTH, "{bytes} of the result");
+        pair.client.receive(pair.now, &message).expect("well formed");
+    }
+    assert!(charged(&mut pair.server, 0) < LENGTH / 2, "the result has left");
+    assert!(matches!(text.outcome(), Some(CallOutcome::Value(_))));
+}

@@ -7,8 +7,7 @@ use crate::{
     error::{StopReason, Violation},
     message::{Message, Out},
     object::{Capability, Encoded},
-    session::{calls::pass_settled, exhausted, outgoing::Outgoing},
-    small_bytes::SmallBytes,
+    session::{calls::pass_settled, exhausted, long::Long, outgoing::Outgoing},
     stream::{Ending, Piece, StreamSlot},
     time::Time,
     wire::{
@@ -43,7 +42,7 @@ pub(super) struct Outlet {
 pub(super) enum Queued {
     Whole(Piece),
     /// What is left of an item of which a part was sent.
-    Rest(SmallBytes, bytes::Bytes),
+    Rest(Long),
 }
 
 impl Streams {
@@ -210,6 +209,9 @@ impl Streams {
     fn forget(&mut self, stream: StreamId) -> bool {
         let Some(outlet) = self.outlets.remove(&stream) else { return false };
         self.queued -= outlet.queued;
+        if let Some(Queued::Rest(item)) = outlet.queue.front() {
+            self.pinned.ended(item);
+        }
         if outlet.in_turns {
             self.turns.retain(|turn| *turn != stream);
         }
@@ -279,12 +281,12 @@ impl Outgoing {
                     Ok(passed) => {
                         wire::put_large_item(message.bytes(), stream, &passed, head.len() + item.len());
                         self.streams.was_sent(stream, charge);
-                        self.append_item_chunk(message, stream, head, item.bytes.into_bytes());
+                        self.append_item_chunk(message, stream, Long::new(head, item.bytes.into_bytes()));
                     }
                     Err(failure) => self.break_off(message, stream, failure),
                 }
             }
-            Queued::Rest(head, rest) => self.append_item_chunk(message, stream, head, rest),
+            Queued::Rest(item) => self.append_item_chunk(message, stream, item),
             Queued::Whole(Piece::Missed(count)) => wire::put_frame(message, &Frame::Missed { stream, count }),
             Queued::Whole(Piece::End(ending)) => {
                 let end = self.end_to_wire(ending, position);
@@ -294,29 +296,21 @@ impl Outgoing {
         }
     }
 
-    fn append_item_chunk(
-        &mut self,
-        message: &mut Message,
-        stream: StreamId,
-        mut head: SmallBytes,
-        mut rest: bytes::Bytes,
-    ) {
+    fn append_item_chunk(&mut self, message: &mut Message, stream: StreamId, mut item: Long) {
         let Some(outlet) = self.streams.outlets.get_mut(&stream) else { return };
         let within = usize::try_from(outlet.credit).unwrap_or(0);
         // With the last of the credit used for its announcement, the item itself waits for more.
         if within > 0 {
-            let length = (head.len() + rest.len()).min(CHUNK_BYTES).min(within.max(ITEM_CHUNK_BYTES));
-            let chunk = rest.split_to(length.saturating_sub(head.len()).min(rest.len()));
-            wire::put_item_chunk_head(message.bytes(), stream, head.len() + chunk.len());
-            message.bytes().extend_from_slice(&head);
-            message.put_long(&chunk);
-            self.streams.was_sent(stream, (head.len() + chunk.len()) as u64);
-            head = SmallBytes::default();
+            let chunk = item.cut(CHUNK_BYTES.min(within.max(ITEM_CHUNK_BYTES)));
+            wire::put_item_chunk_head(message.bytes(), stream, chunk.len());
+            chunk.put(message);
+            self.streams.was_sent(stream, chunk.len() as u64);
+            self.streams.pinned.cut(chunk.len());
         }
-        if (!rest.is_empty() || !head.is_empty())
-            && let Some(outlet) = self.streams.outlets.get_mut(&stream)
-        {
-            outlet.queue.push_front(Queued::Rest(head, rest));
+        if item.left() == 0 {
+            self.streams.pinned.ended(&item);
+        } else if let Some(outlet) = self.streams.outlets.get_mut(&stream) {
+            outlet.queue.push_front(Queued::Rest(item));
         }
     }
 
