@@ -27,10 +27,11 @@ use futures::future::{Either, select};
 use serde::Serialize;
 
 use crate::{
-    context::{CancelSignal, Context, ContextInner, with_deadline},
-    descriptor::MethodDescriptor,
+    context::{CancelSignal, Context, ContextInner},
+    deadline::with_deadline,
     dispatch::{self, Decode, Incoming, Outcome, Reply, ReplyInner, Service},
     link::Link,
+    schema::descriptor::MethodDescriptor,
     time::Time,
     wire::{Failure, Want},
 };

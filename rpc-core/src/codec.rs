@@ -44,14 +44,13 @@ use serde::{
 
 use crate::{
     Limits,
+    buffer::{message::LONG_BYTES, small_bytes::SmallBytes},
     error::{DecodeError, EncodeError},
     limits::DECODE_DEPTH_MAX,
-    message::LONG_BYTES,
-    small_bytes::SmallBytes,
 };
+pub(crate) use encode::encode_within;
 
 mod encode;
-pub(crate) use encode::encode_within;
 
 /// Memory every payload may take whatever its length, so that a short one may hold a value with many defaults.
 const ALLOWANCE_BYTES: usize = 4 << 10;

@@ -12,26 +12,28 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
-#[cfg(feature = "driver")]
-pub(crate) use crate::batch::start_many;
 use crate::{
+    buffer::small_bytes::SmallBytes,
     codec::{self, DecodeBudget},
     context::{CancelSignal, Context, ContextInner, Peer},
-    descriptor::{MethodDescriptor, ServiceDescriptor},
     error::{DecodeError, EncodeError},
     forward,
     link::Link,
     object::{self, Behaviour, Capability, LocalObject, SHARED_BYTES},
+    panics::panic_text,
+    schema::descriptor::{MethodDescriptor, ServiceDescriptor},
     session::{
         Arguments,
         account::{MEMORY_BUDGET, SESSION_BYTES_MAX},
         exhausted,
     },
     session_handle::SessionHandle,
-    small_bytes::SmallBytes,
     time::Time,
     wire::{Failure, Want, program::ElementFailure, slots},
 };
+
+#[cfg(feature = "driver")]
+pub(crate) use crate::batch::start_many;
 
 /// Something that answers calls: what `#[rpc]` generates as `…Server` around an implementation of the trait.
 #[diagnostic::on_unimplemented(
@@ -441,10 +443,4 @@ pub(crate) fn panicked(panic: &(dyn Any + Send), method: &MethodDescriptor) -> O
 
 pub(crate) fn log_panic(panic: &(dyn Any + Send), method: &MethodDescriptor) {
     crate::log_rate::log_rarely!(error, "the handler of `{}` panicked: {}", method.name, panic_text(panic));
-}
-
-pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    let text =
-        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("(no message)")
 }

@@ -2,14 +2,7 @@
 
 use std::{any::Any, fmt, sync::Arc, time::Duration};
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-
-use crate::{
-    codec::{self, DecodeBudget},
-    layout::Layout,
-    limits::{Limits, LimitsError},
-    path::Path,
-};
+use crate::{limits::LimitsError, path::Path};
 
 /// Why a call did not produce a value.
 ///
@@ -72,51 +65,6 @@ impl<E> CallError<E> {
 /// The text without a bound on `E`, which `Display` does not need.
 fn text_of<E>(error: &CallError<E>) -> String {
     error.to_string()
-}
-
-/// Why an element of a [`map_each`](crate::SequencePipe::map_each) has no value.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
-pub enum ElementError<E> {
-    /// The call whose result the closure returned failed by its own error.
-    #[error("the method failed")]
-    Method(#[source] E),
-    /// Another call of the closure failed by its own error.
-    #[error("`{method}`, which was called for the element, failed")]
-    Upstream {
-        /// The wire name of that method.
-        method: String,
-        /// What it returned.
-        error: EncodedError,
-    },
-    /// Something else stopped the element: a panic, a deadline, a limit, a part that its values do not have.
-    #[error("`{method}` did not run to its end: {reason}")]
-    Failed {
-        /// The wire name of the method that was called, or was to be.
-        method: String,
-        /// What happened.
-        reason: String,
-    },
-}
-
-/// The error of a method whose type is known to who asks for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EncodedError {
-    bytes: Vec<u8>,
-    layout: u64,
-}
-
-impl EncodedError {
-    pub(crate) fn new(bytes: &[u8], layout: Option<&Layout>) -> Self {
-        Self { bytes: bytes.to_vec(), layout: layout.map_or(0, Layout::fingerprint) }
-    }
-
-    /// The error, if the method's error type has the layout of `E`.
-    pub fn downcast<E: Serialize + DeserializeOwned>(&self) -> Option<E> {
-        if Layout::of_exchanged::<E>("E").fingerprint() != self.layout {
-            return None;
-        }
-        codec::decode(&self.bytes, DecodeBudget::from(&Limits::default())).ok()
-    }
 }
 
 /// A promise that a call was built on failed: which one, and with what.
@@ -577,6 +525,3 @@ pub enum EncodeError {
     #[error("{0}")]
     Invalid(String),
 }
-
-#[cfg(test)]
-mod tests; // error/tests.rs: editing tests does not rebuild the library

@@ -9,23 +9,24 @@ use std::{
 };
 
 use bytes::Bytes;
-
-use crate::small_bytes::SmallBytes;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
+    buffer::small_bytes::SmallBytes,
     codec::{self, DecodeBudget},
-    descriptor::{
-        ArgumentDescriptor, MethodAttributes, MethodDescriptor, ObjectsCache, ServiceDescriptor,
-        SignatureCache, ValueDescriptor,
-    },
     dispatch::{Incoming, Outcome, Reply, Service},
     error::Violation,
-    layout::{Layout, walk},
     limits::Limits,
     link::{Handle, Interest, Link},
     memory_budget::MemoryBudget,
     object::{self, Behaviour, Capability, Home, Import, LocalObject},
+    schema::{
+        descriptor::{
+            ArgumentDescriptor, MethodAttributes, MethodDescriptor, ObjectsCache, ServiceDescriptor,
+            SignatureCache, ValueDescriptor,
+        },
+        layout::{Layout, walk},
+    },
     session::{Begin, Event, Identity, Session, SessionStats, Side, Waiter, streams::StreamEvent},
     stream::{Ending, Piece},
     stub::{Remote, RemoteTarget, Stub},

@@ -6,14 +6,14 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::{
+    buffer::small_bytes::SmallBytes,
     codec,
-    layout::{
+    object::{self, Encoded},
+    path::Step,
+    schema::layout::{
         Layout,
         walk::{self, MARK_BYTES, Marks, WalkError},
     },
-    object::{self, Encoded},
-    path::Step,
-    small_bytes::SmallBytes,
 };
 
 #[derive(Debug)]

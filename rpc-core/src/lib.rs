@@ -10,6 +10,39 @@
     allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "tests choose their numbers")
 )]
 
+pub use args::IntoArg;
+pub use context::{Context, Peer, Principal};
+
+pub use crate::schema::descriptor::{
+    ArgumentDescriptor, MethodAttributes, MethodDescriptor, ServiceDescriptor, Signature, ValueDescriptor,
+};
+#[doc(hidden)]
+pub use dispatch::log_problems;
+pub use dispatch::{Service, Services};
+
+pub use crate::{
+    element_error::{ElementError, EncodedError},
+    error::{
+        CallError, CloseReason, DecodeError, Delivery, EncodeError, Refusal, SocketError, StopReason,
+        StreamError, StreamStopped, Upstream, Violation,
+    },
+};
+
+pub use crate::schema::layout::{Field, Layout, Leaf, Node, ObjectService, RustType, Unreached, Variant};
+pub use limits::{Limits, LimitsError};
+#[doc(hidden)]
+pub use log_rate::LogRate;
+pub use memory_budget::MemoryBudget;
+pub use never::Never;
+pub use path::{PATH_STEPS_MAX, Path, Step};
+pub use pipeline::{OptionPipe, Pipelined, SequencePipe, StreamPipe};
+pub use promise::{CallFuture, Promise};
+pub use rpc_macros::{Pipeline, data, rpc};
+pub use session::SessionStats;
+pub use session_handle::SessionHandle;
+pub use stream::{Broadcast, Slow, StreamSender, Streaming};
+pub use stub::{NotSent, ServiceClient, join_all};
+
 #[cfg(feature = "driver")]
 pub mod driver;
 #[cfg(feature = "driver")]
@@ -25,69 +58,42 @@ pub mod fuzzing;
 
 mod args;
 mod batch;
+pub(crate) mod buffer;
 pub mod close_codes;
 mod codec;
 pub mod compatibility;
 mod context;
-mod descriptor;
+pub(crate) mod deadline;
 mod dispatch;
+pub(crate) mod element_error;
 mod error;
 mod forward;
 mod held;
 mod id_map;
-mod layout;
 mod limits;
 mod link;
 mod log_rate;
 mod memory_budget;
-mod message;
 mod never;
 mod object;
+pub(crate) mod panics;
 mod path;
 mod pipeline;
 mod promise;
 mod record;
+pub(crate) mod schema;
 #[cfg(test)]
 mod seeded;
 mod session;
 mod session_handle;
-mod small_bytes;
-mod spares;
 mod stream;
 mod stub;
 mod time;
 mod wire;
 
-pub use args::IntoArg;
-pub use context::{Context, Peer, Principal};
-pub use descriptor::{
-    ArgumentDescriptor, MethodAttributes, MethodDescriptor, ServiceDescriptor, Signature, ValueDescriptor,
-};
-#[doc(hidden)]
-pub use dispatch::log_problems;
-pub use dispatch::{Service, Services};
-pub use error::{
-    CallError, CloseReason, DecodeError, Delivery, ElementError, EncodeError, EncodedError, Refusal,
-    SocketError, StopReason, StreamError, StreamStopped, Upstream, Violation,
-};
-pub use layout::{Field, Layout, Leaf, Node, ObjectService, RustType, Unreached, Variant};
-pub use limits::{Limits, LimitsError};
-#[doc(hidden)]
-pub use log_rate::LogRate;
-pub use memory_budget::MemoryBudget;
-pub use never::Never;
-pub use path::{PATH_STEPS_MAX, Path, Step};
-pub use pipeline::{OptionPipe, Pipelined, SequencePipe, StreamPipe};
-pub use promise::{CallFuture, Promise};
-pub use rpc_macros::{Pipeline, data, rpc};
-pub use session::SessionStats;
-pub use session_handle::SessionHandle;
-pub use stream::{Broadcast, Slow, StreamSender, Streaming};
-pub use stub::{NotSent, ServiceClient, join_all};
-
 /// What types under [`data`] are declared to be, doc comments included: for tools that document an API.
 pub mod declared {
-    pub use crate::layout::declared::{
+    pub use crate::schema::layout::declared::{
         About, Declaration, Declarations, DeclaredField, DeclaredParts, DeclaredVariant, Remark,
     };
 }
@@ -136,14 +142,14 @@ pub mod __private {
 
     pub use crate::{
         batch::{nothing, succeeded},
-        descriptor::{ObjectsCache, SignatureCache},
         dispatch::{ArgumentError, ArgumentReader, Decode, Incoming, Reply},
-        layout::declared::{
+        object::{deserialize as deserialize_object, serialize as serialize_object},
+        pipeline::PipeAt,
+        schema::descriptor::{ObjectsCache, SignatureCache},
+        schema::layout::declared::{
             ByDeclaration, ByLayout, ByNoLayout, ByNothing, Declaration, Declarations, Declared,
             DeclaredField, DeclaredParts, DeclaredVariant, Element, Remark, Witness,
         },
-        object::{deserialize as deserialize_object, serialize as serialize_object},
-        pipeline::PipeAt,
         stub::{Arguments, CallBuilder, Stub},
     };
 

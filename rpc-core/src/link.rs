@@ -18,16 +18,16 @@ use std::{
 use futures::{channel::oneshot, task::AtomicWaker};
 
 use crate::{
+    buffer::small_bytes::SmallBytes,
     codec::DecodeBudget,
-    descriptor::{MAP, MethodDescriptor, ServiceDescriptor},
     dispatch::Outcome,
     error::{CloseReason, Delivery, Refusal},
     limits::Limits,
     object::{Behaviour, Encoded, Home, Import, LocalObject},
     path::Path,
     record::{MapSteps, Recorded},
+    schema::descriptor::{MAP, MethodDescriptor, ServiceDescriptor},
     session::{CallExtras, SessionStats},
-    small_bytes::SmallBytes,
     stream::Piece,
     stub::{BORN_FAILED, Remote, RemoteTarget},
     time::Time,

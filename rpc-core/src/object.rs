@@ -14,7 +14,6 @@ use std::{
     fmt,
     future::poll_fn,
     ops::Range,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -29,21 +28,22 @@ use serde::{
 };
 
 use crate::{
+    buffer::small_bytes::SmallBytes,
     codec::{self, DecodeBudget},
-    descriptor::ServiceDescriptor,
-    dispatch::{Service, panic_text},
+    dispatch::Service,
     error::DecodeError,
     forward,
     link::{Handle, Link},
+    panics::drop_quietly,
     path::Path,
-    small_bytes::SmallBytes,
-    stream::{STREAM, StreamSlot},
+    schema::{
+        descriptor::ServiceDescriptor,
+        markers::{OBJECT, STREAM, trace_service},
+    },
+    stream::StreamSlot,
     stub::{Kind, Remote, RemoteTarget, Stub},
     wire::{CallId, ObjectId, StreamId},
 };
-
-/// The newtype that a client is to serde. Tracing knows it by this name.
-pub(crate) const OBJECT: &str = "rpc_core::Object";
 
 // ---- what travels ----
 
@@ -340,7 +340,6 @@ thread_local! {
     static PASSED: RefCell<Vec<Passed>> = const { RefCell::new(Vec::new()) };
     static IS_READING: Cell<bool> = const { Cell::new(false) };
     static READING: RefCell<Option<Reading>> = const { RefCell::new(None) };
-    static TRACED: Cell<Option<&'static ServiceDescriptor>> = const { Cell::new(None) };
 }
 
 /// Entries that a table had before, and those that were added to it.
@@ -478,13 +477,8 @@ pub fn deserialize<'de, D: Deserializer<'de>>(
     service: &'static ServiceDescriptor,
     deserializer: D,
 ) -> Result<Stub, D::Error> {
-    TRACED.set(Some(service));
+    trace_service(service);
     deserializer.deserialize_newtype_struct(OBJECT, ObjectVisitor(service))
-}
-
-/// The service of the client that is being deserialized on this thread.
-pub(crate) fn traced_service() -> Option<&'static ServiceDescriptor> {
-    TRACED.get()
 }
 
 struct ObjectVisitor(&'static ServiceDescriptor);
@@ -589,14 +583,6 @@ impl Encoded {
 pub(crate) fn onto(item: &mut Encoded, home: Option<&Arc<Handle>>, link: &Arc<Link>) {
     if let Some(table) = &item.capabilities {
         item.capabilities = capabilities(forward::onto(table, home, link));
-    }
-}
-
-/// What a value that is no longer used may do when it is dropped; see [`LocalObject`].
-pub(crate) fn drop_quietly<T>(value: T, what: &str) {
-    let result: Result<(), Box<dyn Any + Send>> = catch_unwind(AssertUnwindSafe(|| drop(value)));
-    if let Err(panic) = result {
-        crate::log_rate::log_rarely!(error, "{what} panicked when it was dropped: {}", panic_text(&*panic));
     }
 }
 

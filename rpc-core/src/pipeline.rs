@@ -5,7 +5,7 @@ use std::{marker::PhantomData, sync::Arc};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    error::ElementError,
+    element_error::ElementError,
     never::Never,
     path::Step,
     promise::{Place, Promise, decode_error},

@@ -16,15 +16,15 @@ use std::sync::{
 };
 
 use crate::{
-    context::{self, NoTimeLeft},
-    descriptor::{MAP, MethodDescriptor},
+    buffer::small_bytes::SmallBytes,
+    deadline::{self, NoTimeLeft},
     error::{Delivery, Refusal},
     link::{CallCell, CallRejected, ErrorDecoder, Handle, OutgoingCall, Referable, Returned},
     object::{Capability, Passing},
     path::{PATH_STEPS_MAX, Path},
     promise::{Place, Promise},
+    schema::descriptor::{MAP, MethodDescriptor},
     session::{CallExtras, CallTarget, MethodName},
-    small_bytes::SmallBytes,
     stub::{BORN_FAILED, Ready, born_failed},
     time::Time,
     wire::{
@@ -438,7 +438,7 @@ impl Map<'_> {
             return Err(misuse(TOO_DEEP));
         }
         let Recording { captures, passed, methods, deadline, metadata, .. } = recording;
-        let inherited = context::deadline_within(None).map_err(|NoTimeLeft| Returned::DeadlineExceeded)?;
+        let inherited = deadline::deadline_within(None).map_err(|NoTimeLeft| Returned::DeadlineExceeded)?;
         let deadline = deadline.into_iter().chain(inherited).min();
         let payload = payload(self.place, program, &captures);
         let bases = std::iter::once(self.place).chain(&captures).map(|place| place.base.clone()).collect();

@@ -37,17 +37,15 @@ use self::{
     work::Work,
 };
 use crate::{
-    descriptor::{MethodDescriptor, ServiceDescriptor},
+    buffer::{message::Message, small_bytes::SmallBytes, spares::Spares},
     dispatch::Outcome,
     error::Violation,
     limits::Limits,
     link::Interest,
     memory_budget::MemoryBudget,
-    message::Message,
     object::{self, Capabilities, Capability, Encoded, Home, Import, LocalObject, Passing},
     path::Path,
-    small_bytes::SmallBytes,
-    spares::Spares,
+    schema::descriptor::{MethodDescriptor, ServiceDescriptor},
     stream::{Ending, Inlet, Piece},
     time::Time,
     wire::{

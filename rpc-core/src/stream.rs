@@ -40,13 +40,13 @@ pub(crate) use self::{
     source::{Fill, Source, poll_fill},
 };
 use crate::{
+    buffer::{message::LONG_BYTES, small_bytes::SmallBytes},
     error::{CloseReason, DecodeError, StopReason, StreamError},
-    layout,
     link::{Handle, Link},
-    message::LONG_BYTES,
     never::Never,
-    object::{self, Encoded, drop_quietly},
-    small_bytes::SmallBytes,
+    object::{self, Encoded},
+    panics::drop_quietly,
+    schema::{layout, markers::STREAM},
     wire::{Failure, Flow, ItemReader, items_charge},
 };
 
@@ -54,9 +54,6 @@ mod broadcast;
 mod channel;
 mod inlet;
 mod source;
-
-/// The newtype that a stream is to serde. Tracing knows it by this name.
-pub(crate) const STREAM: &str = "rpc_core::Stream";
 
 /// Local streams are read in portions of this.
 const LOCAL_BYTES: i64 = 16 << 10;

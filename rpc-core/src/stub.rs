@@ -12,9 +12,9 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     args::IntoArg,
+    buffer::small_bytes::SmallBytes,
     codec,
-    context::{self, NoTimeLeft},
-    descriptor::{MethodDescriptor, ServiceDescriptor},
+    deadline::{self, NoTimeLeft},
     dispatch::Service,
     error::{CloseReason, Delivery, Refusal},
     limits::metadata_bytes,
@@ -23,8 +23,8 @@ use crate::{
     pipeline::PipeAt,
     promise::{Place, Promise, RawCall, decode_error},
     record::{self, RecordedCall, RecordedTarget, Recorder},
+    schema::descriptor::{MethodDescriptor, ServiceDescriptor},
     session::{CallExtras, CallTarget, MethodName},
-    small_bytes::SmallBytes,
     time::Time,
     wire::{CallId, METHOD_GET, MethodNumber, slots},
 };
@@ -655,7 +655,7 @@ impl<'a> Arguments<'a> {
                 }));
             }
         }
-        let deadline = context::deadline_within(limit).map_err(|NoTimeLeft| Returned::DeadlineExceeded)?;
+        let deadline = deadline::deadline_within(limit).map_err(|NoTimeLeft| Returned::DeadlineExceeded)?;
         let payload = match self.tail {
             None => SmallBytes::from_scratch(self.payload),
             Some(tail) => SmallBytes::joined(&self.payload, tail),

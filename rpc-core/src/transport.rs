@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 
 use crate::error::SocketError;
-pub use crate::message::Message;
+
+pub use crate::buffer::message::Message;
 
 /// A duplex link that keeps message boundaries and order.
 ///

@@ -147,10 +147,9 @@
 use std::ops::Range;
 
 use crate::{
+    buffer::{message::Out, small_bytes::SmallBytes},
     error::Violation,
-    message::Out,
     path::{PATH_STEPS_MAX, Path, Step},
-    small_bytes::SmallBytes,
 };
 
 pub(crate) mod program;

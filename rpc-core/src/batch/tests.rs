@@ -11,13 +11,12 @@ use super::*;
 use crate::{
     codec::DecodeBudget,
     context::Peer,
-    descriptor::{
-        MethodAttributes, MethodDescriptor, ObjectsCache, ServiceDescriptor, SignatureCache, ValueDescriptor,
-    },
     dispatch::SessionScope,
     limits::Limits,
-    session::Arguments,
-    session::pair::TEST,
+    schema::descriptor::{
+        MethodAttributes, MethodDescriptor, ObjectsCache, ServiceDescriptor, SignatureCache, ValueDescriptor,
+    },
+    session::{Arguments, pair::TEST},
 };
 
 /// Counts how often it is woken.

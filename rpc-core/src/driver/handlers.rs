@@ -19,11 +19,12 @@ use tokio::task::{AbortHandle, JoinHandle};
 use super::{Driver, aside};
 use crate::{
     codec::{self, DecodeBudget},
-    context::{CancelSignal, inside, with_deadline},
-    descriptor::MethodDescriptor,
+    context::{CancelSignal, inside},
+    deadline::with_deadline,
     dispatch::{self, Incoming, Outcome, ReplyInner, RunningHandler},
     link::{Link, Submission},
-    object::drop_quietly,
+    panics::drop_quietly,
+    schema::descriptor::MethodDescriptor,
     session::{
         Begin, BeginTarget,
         account::{Elsewhere, MEMORY_BUDGET},

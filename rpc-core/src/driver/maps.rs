@@ -19,35 +19,38 @@ use std::{
 
 use tokio::task::yield_now;
 
-pub(super) use self::permits::Permits;
 use self::window::{Collected, ElementRun, Window};
 use super::{
     Driver,
     handlers::{self, EndReport, HandlerTask},
 };
 use crate::{
+    buffer::small_bytes::SmallBytes,
     codec::DecodeBudget,
-    descriptor::MAP,
     dispatch::{Outcome, RunningHandler, Services, SessionScope},
     held::Held,
-    layout::{
-        Over,
-        walk::{Elements, WalkError},
-    },
     object::{Capabilities, Encoded},
+    schema::{
+        descriptor::MAP,
+        layout::{
+            Over,
+            walk::{Elements, WalkError},
+        },
+    },
     session::{
         BeginMap,
         account::{Charge, Elsewhere},
         plan::{Plan, PlannedStep, Work as StepWork},
         work::{self, Work},
     },
-    small_bytes::SmallBytes,
     time::{self, Time},
     wire::{
         Failure, Want,
         program::{Base, ElementCause, ElementFailure, Slot},
     },
 };
+
+pub(super) use self::permits::Permits;
 
 mod permits;
 mod streamed;

@@ -8,7 +8,7 @@ use std::time::Duration;
 // A clock that can be stopped: where it is, as for counting instructions, nothing depends on how long things take.
 use tokio::time::Instant;
 
-use crate::descriptor::MethodDescriptor;
+use crate::schema::descriptor::MethodDescriptor;
 
 /// A handler that holds its thread for longer before its first await is named in a warning.
 const BLOCKING_WARNING: Duration = Duration::from_millis(10);

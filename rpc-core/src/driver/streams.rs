@@ -17,7 +17,7 @@ use crate::{
     context::inside,
     error::{CloseReason, StopReason},
     link::{Link, Submission},
-    object::drop_quietly,
+    panics::drop_quietly,
     session::streams::StreamEvent,
     stream::{Ending, Fill, Piece, Reading, Source, Stop, StreamSlot, poll_fill},
     time::Time,

@@ -6,10 +6,9 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use bytes::Bytes;
 
-use crate::small_bytes::SmallBytes;
-
 use super::*;
 use crate::{
+    buffer::small_bytes::SmallBytes,
     path::Step,
     seeded::Seeded,
     session::pair::{self, Arg, Pair},

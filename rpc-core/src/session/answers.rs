@@ -31,16 +31,18 @@ use super::{
     work::{self, Work},
 };
 use crate::{
-    descriptor::{MethodDescriptor, ServiceDescriptor},
+    buffer::small_bytes::SmallBytes,
     dispatch::Outcome,
     error::Violation,
     held::Held,
     id_map::IdMap,
-    layout::{Layout, walk::WalkError},
     limits::Limits,
     object::{self, Capability, Encoded, LocalObject, STREAM_TAKEN},
     path::{Path, Step},
-    small_bytes::SmallBytes,
+    schema::{
+        descriptor::{MethodDescriptor, ServiceDescriptor},
+        layout::{Layout, walk::WalkError},
+    },
     time::Time,
     wire::{
         self, ArgumentList, CHUNK_BYTES, Call, CallId, Define, Failure, INLINE_BYTES_MAX, MethodNumber,

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use crate::{
-    error::Violation, id_map::IdMap, small_bytes::SmallBytes, spares::Spares, time::Time, wire::CallId,
+    buffer::{small_bytes::SmallBytes, spares::Spares},
+    error::Violation,
+    id_map::IdMap,
+    time::Time,
+    wire::CallId,
 };
 
 #[derive(Default)]

@@ -25,11 +25,10 @@ use super::{
     outgoing::Outgoing,
 };
 use crate::{
+    buffer::{message::Out, small_bytes::SmallBytes},
     error::Violation,
-    message::Out,
     object::{Capabilities, Capability, Encoded, Passing, STREAM_TAKEN},
     path::Path,
-    small_bytes::SmallBytes,
     time::Time,
     wire::{
         self, Call, CallId, Failure, Frame, INLINE_BYTES_MAX, MethodNumber, OBJECTS_BYTES_MAX, PassedObject,
@@ -135,7 +134,7 @@ struct Queued {
     id: CallId,
     number: MethodNumber,
     service: &'static str,
-    method: &'static crate::descriptor::MethodDescriptor,
+    method: &'static crate::schema::descriptor::MethodDescriptor,
     payload: SmallBytes,
     extras: Option<Box<CallExtras>>,
     /// From when on it is too late to send it.

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     codec,
     held::Held,
-    layout::{Layout, walk},
     memory_budget::MemoryBudget,
     object::Encoded,
     path::Step::{self, Field, Index, Some as Inside, Variant},
+    schema::layout::{Layout, walk},
     session::account::Account,
 };
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::{
+use crate::buffer::{
     message::{Message, Out},
     small_bytes::SmallBytes,
 };

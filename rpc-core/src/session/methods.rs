@@ -3,9 +3,9 @@
 use super::exhausted;
 use crate::{
     compatibility::{Compatibility, MethodVersion, Offered, of_call},
-    descriptor::{MethodDescriptor, ServiceDescriptor},
     error::Violation,
     id_map::IdMap,
+    schema::descriptor::{MethodDescriptor, ServiceDescriptor},
     wire::{Define, Failure, METHOD_FIRST, METHOD_GET, METHOD_MAP, MethodNumber},
 };
 

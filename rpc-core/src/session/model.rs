@@ -13,8 +13,6 @@ use std::{
     time::Duration,
 };
 
-use crate::small_bytes::SmallBytes;
-
 use super::{
     CallOutcome, SessionStats, UpstreamOutcome,
     pair::{
@@ -23,6 +21,7 @@ use super::{
     },
 };
 use crate::{
+    buffer::small_bytes::SmallBytes,
     dispatch::Outcome,
     limits::Limits,
     path::{Path, Step},

@@ -13,12 +13,12 @@ use super::{
     things::{Gift, Item, OTHER, OtherItem, THING, Things, Trouble, argument, places},
 };
 use crate::{
+    buffer::small_bytes::SmallBytes,
     dispatch::{self, Outcome},
     error::{DecodeError, Violation},
     limits::Limits,
     object::{Capability, Passing},
     path::{Path, Step},
-    small_bytes::SmallBytes,
     stub::{Kind, Stub},
     wire::{
         self, Call, CallId, Chunk, Define, Failure, Frame, FrameReader, METHOD_GET, MethodNumber, ObjectId,

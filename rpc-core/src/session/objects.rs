@@ -4,21 +4,20 @@
 //! often; while a release and a new introduction cross on the way, the exporter's count stays above zero. Several
 //! handles on this side share one entry, whose introductions are given back together when the last is gone.
 
-use rustc_hash::FxHashMap;
-
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
+
+use super::calls::{RELEASE_DELAY, RELEASES_MAX};
 use crate::{
-    descriptor::ServiceDescriptor,
     error::Violation,
     id_map::IdMap,
     limits::Limits,
     object::{Capability, Home, Import, LocalObject},
+    schema::descriptor::ServiceDescriptor,
     time::Time,
     wire::{Frame, ObjectId},
 };
-
-use super::calls::{RELEASE_DELAY, RELEASES_MAX};
 
 /// Ids stay below 2^53 so that a peer written in JavaScript can hold them; nobody gets so far.
 const OBJECT_ID_MAX: i64 = (1 << 53) - 1;

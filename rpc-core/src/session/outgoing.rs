@@ -11,9 +11,11 @@ use super::{
     streams::Streams,
 };
 use crate::{
+    buffer::{
+        message::{Message, Out},
+        small_bytes::SmallBytes,
+    },
     limits::MESSAGE_BYTES,
-    message::{Message, Out},
-    small_bytes::SmallBytes,
     time::Time,
     wire::{
         self, BATCH_BYTES, CHUNK_BYTES, CHUNK_HEAD_BYTES, CallId, Frame, INLINE_BYTES_MAX, Payload, Return,

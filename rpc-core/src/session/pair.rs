@@ -20,20 +20,19 @@ use super::{
     things::{OTHER, THING},
 };
 use crate::{
+    buffer::{message::Message, small_bytes::SmallBytes},
     codec::{self, DecodeBudget},
-    descriptor::{
-        ArgumentDescriptor, MethodAttributes, MethodDescriptor, ObjectsCache, ServiceDescriptor,
-        SignatureCache, ValueDescriptor,
-    },
     dispatch::Outcome,
     error::{StopReason, Violation},
     limits::Limits,
     link::{Handle, Interest, Link},
     memory_budget::MemoryBudget,
-    message::Message,
     object::{Behaviour, Home, Import, LocalObject, Passing},
     path::{Path, Step},
-    small_bytes::SmallBytes,
+    schema::descriptor::{
+        ArgumentDescriptor, MethodAttributes, MethodDescriptor, ObjectsCache, ServiceDescriptor,
+        SignatureCache, ValueDescriptor,
+    },
     stream::{Piece, StreamSlot},
     stub::{Remote, RemoteTarget},
     time::Time,

@@ -8,10 +8,10 @@ use super::{
     methods::{KnownMethod, Method, PeerMethods},
 };
 use crate::{
-    layout::{Layout, Over},
+    buffer::small_bytes::SmallBytes,
     limits::Limits,
     path::Step as PathStep,
-    small_bytes::SmallBytes,
+    schema::layout::{Layout, Over},
     wire::{
         Failure,
         program::{Base, Operand, Policy, Program, ProgramError, Slot, Step, Target},

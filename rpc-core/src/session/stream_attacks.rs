@@ -5,10 +5,10 @@ use super::{
     stream_tests::{check_ends, items, look, read_all, returning, slot, windows},
 };
 use crate::{
+    buffer::small_bytes::SmallBytes,
     codec,
     error::Violation,
     limits::Limits,
-    small_bytes::SmallBytes,
     stream::{Ending, Piece, Reading},
     wire::{
         self, Call, CallId, Define, Flow, Frame, FrameReader, Items, LargeItem, MethodNumber, ObjectId,

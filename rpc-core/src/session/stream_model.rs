@@ -17,12 +17,12 @@ use super::{
     stream_tests::{look, marked as slot, returning, text},
 };
 use crate::{
+    buffer::small_bytes::SmallBytes,
     dispatch::Outcome,
     error::StopReason,
     limits::Limits,
     object::{self, Behaviour, Capabilities, Capability, Encoded, LocalObject},
     seeded::Seeded,
-    small_bytes::SmallBytes,
     stream::{Ending, Piece, Reading, Source, StreamSlot},
     stub::{Remote, RemoteTarget},
     wire::{Failure, ITEMS_BYTES, ItemReader, StreamId, put_sized},

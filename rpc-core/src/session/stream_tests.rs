@@ -12,13 +12,13 @@ use super::{
     pair::{ADD, Arg, COUNT, Pair, STRUCTURED, TEXT, TestCall, TestPeer, encoded, value_of},
 };
 use crate::{
+    buffer::small_bytes::SmallBytes,
     codec,
     dispatch::Outcome,
     error::StopReason,
     limits::Limits,
     object::{self, Capability, Encoded, Passed, Passing},
     path::Path,
-    small_bytes::SmallBytes,
     stream::{Ending, Piece, Reading, Source, StreamSlot, Streaming},
     time::Time,
     wire::{

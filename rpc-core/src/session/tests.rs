@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::small_bytes::SmallBytes;
-
 use super::{
     CallOutcome, UpstreamOutcome,
     pair::{
@@ -14,6 +12,7 @@ use super::{
     },
 };
 use crate::{
+    buffer::small_bytes::SmallBytes,
     codec,
     dispatch::Outcome,
     error::Violation,

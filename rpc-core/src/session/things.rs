@@ -8,14 +8,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwn
 use super::{Begin, BeginTarget, pair::TestPeer};
 use crate::{
     codec::DecodeBudget,
-    descriptor::{
-        ArgumentDescriptor, MethodAttributes, MethodDescriptor, ObjectsCache, ServiceDescriptor,
-        SignatureCache, ValueDescriptor,
-    },
     dispatch::{Incoming, Reply, Service},
     error::DecodeError,
     limits::Limits,
     object::{self, Behaviour, Capability, LocalObject, Passing},
+    schema::descriptor::{
+        ArgumentDescriptor, MethodAttributes, MethodDescriptor, ObjectsCache, ServiceDescriptor,
+        SignatureCache, ValueDescriptor,
+    },
     stub::{Kind, Remote, RemoteTarget, Stub},
     wire::{Failure, ObjectId},
 };

@@ -15,10 +15,10 @@ use super::{
     source::{Fill, Source, put_passed},
 };
 use crate::{
+    buffer::small_bytes::SmallBytes,
     codec,
     error::EncodeError,
     object::{self, Passed},
-    small_bytes::SmallBytes,
     wire::Failure,
 };
 

@@ -13,11 +13,12 @@ use serde::Serialize;
 
 use super::{Content, Ending, Open, Piece, Reading};
 use crate::{
+    buffer::small_bytes::SmallBytes,
     codec, dispatch,
     error::{EncodeError, StopReason},
     link::Link,
     object::{self, Capability, Encoded, Passed},
-    small_bytes::SmallBytes,
+    panics,
     wire::{Failure, ITEMS_BYTES, items_charge, put_sized, put_varint},
 };
 
@@ -48,7 +49,7 @@ pub(crate) fn poll_fill(source: &mut dyn Source, cx: &mut Context<'_>, fill: &mu
         crate::log_rate::log_rarely!(
             error,
             "the producer of a stream panicked: {}",
-            dispatch::panic_text(&*panic)
+            panics::panic_text(&*panic)
         );
         fill.end(Ending::Failed(Failure::Panicked));
         Poll::Ready(())

@@ -13,11 +13,10 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::Instant,
 };
-
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::{buffers::BufferSizing, meter::Meter, outbox::Outbox};
-use crate::{Limits, error::SocketError, message::Message};
+use crate::{Limits, buffer::message::Message, error::SocketError};
 
 /// Bytes that collect before they are written without a flush. Larger values make the two sides take turns. While more
 /// wait, neither messages nor what the codec has to say are added.

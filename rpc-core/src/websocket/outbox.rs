@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::protocol::{
     },
 };
 
-use crate::message::{Message, Out, Unwritten};
+use crate::buffer::message::{Message, Out, Unwritten};
 
 /// Pieces that are written at once.
 const SLICES: usize = 32;

@@ -6,9 +6,9 @@
 
 use super::{FrameReader, MethodNumber, SLOTS_MAX, put_bytes, put_failure, put_path, put_varint};
 use crate::{
+    buffer::small_bytes::SmallBytes,
     error::Violation,
     path::{Path, Step as PathStep},
-    small_bytes::SmallBytes,
     wire::Failure,
 };
 

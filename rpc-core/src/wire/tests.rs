@@ -4,10 +4,8 @@
 
 use bytes::Bytes;
 
-use crate::small_bytes::SmallBytes;
-
 use super::*;
-use crate::seeded::Seeded;
+use crate::{buffer::small_bytes::SmallBytes, seeded::Seeded};
 
 fn encoded(frame: &Frame) -> Vec<u8> {
     let mut out = Vec::new();

@@ -12,10 +12,10 @@ use tokio::task::JoinHandle;
 use super::{Charge, Elsewhere, HandlerTask, MapRun, StepFailure, charged, handlers};
 use crate::{
     context::CancelSignal,
-    descriptor::MethodDescriptor,
     dispatch::{self, Incoming, Outcome, ReplyInner, RunningHandler},
     held::Held,
     object::{self, Encoded},
+    schema::descriptor::MethodDescriptor,
     session::{Arguments, methods::KnownMethod, plan::PlannedStep},
     wire::{Failure, Want, program::ElementCause},
 };

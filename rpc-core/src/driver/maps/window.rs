@@ -12,19 +12,19 @@ use super::{
     unencodable, unselectable,
 };
 use crate::{
+    buffer::small_bytes::SmallBytes,
     codec,
     dispatch::{self, Incoming, ReplyInner},
-    error::{ElementError, EncodedError},
+    element_error::{ElementError, EncodedError},
     held::{self, Held, Selected},
-    layout::{Layout, Over, walk::WalkError},
     object::{self, Capability, Encoded, LocalObject},
+    schema::layout::{Layout, Over, walk::WalkError},
     session::{
         Arguments, Resolved,
         methods::KnownMethod,
         plan::{Plan, PlannedStep, Work},
         work,
     },
-    small_bytes::SmallBytes,
     wire::{
         Failure,
         program::{Base, ElementCause, ElementFailure, Operand, Policy, Slot, Target},

@@ -4,12 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use super::{INITIAL_STREAMS, StreamEvent, Streams, pace::Pace};
 use crate::{
+    buffer::{small_bytes::SmallBytes, spares::Spares},
     error::Violation,
     id_map::IdMap,
     object::{Capabilities, Capability, Encoded},
     session::exhausted,
-    small_bytes::SmallBytes,
-    spares::Spares,
     stream::{Ending, Inlet, Piece, StreamSlot},
     time::Time,
     wire::{

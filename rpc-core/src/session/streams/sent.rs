@@ -4,8 +4,8 @@ use std::{collections::VecDeque, sync::Arc};
 
 use super::{INITIAL_STREAMS, STREAM_ID_MAX, StreamEvent, Streams};
 use crate::{
+    buffer::message::{Message, Out},
     error::{StopReason, Violation},
-    message::{Message, Out},
     object::{Capability, Encoded},
     session::{calls::pass_settled, exhausted, long::Long, outgoing::Outgoing},
     stream::{Ending, Piece, StreamSlot},

@@ -2,7 +2,7 @@ use bytes::Bytes;
 use futures::task::noop_waker_ref;
 
 use super::*;
-use crate::{message::LONG_BYTES, seeded::Seeded};
+use crate::{buffer::message::LONG_BYTES, seeded::Seeded};
 
 /// A link that takes what it likes, when it likes.
 struct Grudging {

@@ -3,9 +3,11 @@ use std::{collections::VecDeque, future::poll_fn};
 use futures::future::join;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
-use super::super::metered::{BULK_TARGET_BYTES, WRITE_TARGET_BYTES};
 use super::*;
-use crate::message::Out;
+use crate::{
+    buffer::message::Out,
+    websocket::metered::{BULK_TARGET_BYTES, WRITE_TARGET_BYTES},
+};
 
 const BINARY: u8 = 0x82;
 const PING: u8 = 0x89;

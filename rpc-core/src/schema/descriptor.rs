@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     compatibility::MethodVersion,
-    layout::{self, Layout, declared::Declarations},
+    schema::layout::{self, Layout, declared::Declarations},
 };
 
 /// One service: a trait under `#[rpc]`.

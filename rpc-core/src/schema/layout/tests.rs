@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use Step::{Field as At, Index, Some as Inside, Variant as Is};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{Error, SeqAccess, Visitor},
@@ -14,7 +15,6 @@ use serde::{
 
 use super::*;
 use crate::codec;
-use Step::{Field as At, Index, Some as Inside, Variant as Is};
 
 #[track_caller]
 fn check<T: DeserializeOwned>(expected: &str) {

@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::{small_bytes::SmallBytes, time::Time};
+use crate::{buffer::small_bytes::SmallBytes, time::Time};
 
 /// Shorter ones are what allocators are good at. It is where glibc's begins to ask the operating system.
 const LONG_BYTES: usize = 128 << 10;

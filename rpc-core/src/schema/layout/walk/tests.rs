@@ -3,10 +3,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::*;
-use crate::{codec, seeded::Seeded};
+use crate::{codec, schema::layout::walk::tests::select::SelectError, seeded::Seeded};
 
 mod select;
-use select::SelectError;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct UserId(u64);

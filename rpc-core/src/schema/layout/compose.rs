@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use rustc_hash::FxHashMap;
 
 use super::{Field, Fingerprints, Graph, Layout, Leaf, Node, Variant};
-use crate::{error::ElementError, never::Never};
+use crate::{element_error::ElementError, never::Never};
 
 /// The most nodes of a layout that is made of one that was made. Types of traits can have more.
 const NODES_MAX: usize = 4_096;
@@ -32,7 +32,7 @@ impl Layout {
     /// What a sequence, an option or a stream, whatever wraps it, is made of, and which of them it is.
     pub(crate) fn element(&self) -> Option<(Layout, Over)> {
         let nodes = &self.graph.nodes;
-        let (root, over) = match &nodes[super::below_newtypes(nodes, self.root)] {
+        let (root, over) = match &nodes[crate::schema::layout::below_newtypes(nodes, self.root)] {
             Node::Seq(element) => (*element, Over::Sequence),
             Node::Optional(inner) => (*inner, Over::Option),
             Node::Stream(item, _) => (*item, Over::Stream),

@@ -31,13 +31,16 @@ use rustc_hash::FxHashMap;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Field, Node, RustType, Unreached, Variant, is_among, written};
-use crate::limits::DECODE_DEPTH_MAX;
+use crate::{
+    limits::DECODE_DEPTH_MAX,
+    schema::layout::trace::grammar::{
+        Content, Goal, Grammar, Group, GroupState, Hop, Kind, Shape, ShapeId, SlotId,
+    },
+};
 
 mod grammar;
 mod probes;
 mod reading;
-
-use grammar::{Content, Goal, Grammar, Group, GroupState, Hop, Kind, Shape, ShapeId, SlotId};
 
 /// Runs of the whole `Deserialize`.
 const PASSES_MAX: usize = 8_192;

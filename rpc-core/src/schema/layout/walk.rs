@@ -278,7 +278,7 @@ impl<'a> Walk<'a> {
     }
 
     fn below_newtypes(&self, root: usize) -> usize {
-        super::below_newtypes(self.nodes, root)
+        crate::schema::layout::below_newtypes(self.nodes, root)
     }
 
     // ---- over a value ----

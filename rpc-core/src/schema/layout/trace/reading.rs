@@ -15,9 +15,9 @@ use super::{
     probes::{BYTE_COUNTS, CHARS, COUNTS, FLOATS, INTEGERS, STRINGS},
     short,
 };
-use crate::{
+use crate::schema::{
     layout::{Leaf, ObjectService, RustType, written},
-    object, stream,
+    markers::{self, OBJECT, STREAM},
 };
 
 /// The longest tuple whose elements are told apart. Serde's own are shorter; what is longer is an array.
@@ -425,12 +425,12 @@ impl<'de> Deserializer<'de> for At<'_> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Ended> {
-        if name == object::OBJECT
-            && let Some(service) = object::traced_service()
+        if name == OBJECT
+            && let Some(service) = markers::traced_service()
         {
             return self.leaf::<V>(Leaf::Object(ObjectService(service)), |_| visitor.visit_unit());
         }
-        if name == stream::STREAM {
+        if name == STREAM {
             return self.compound::<V>((Kind::Stream, name), &[], 2, |at, id, choice| {
                 let slots = at.slots_of(id);
                 let parts = StreamParts { at: &mut *at, slots: &slots, next: 0, choice };

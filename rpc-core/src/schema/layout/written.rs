@@ -23,7 +23,10 @@ use serde::{
 };
 
 use super::{Field, Leaf, Node, Variant, below_newtypes, is_among};
-use crate::{object, stream};
+use crate::{
+    object,
+    schema::markers::{OBJECT, STREAM},
+};
 
 /// Differences told of one type.
 const DIFFERENCES_MAX: usize = 8;
@@ -380,8 +383,8 @@ impl Serializer for Recorder {
         value: &T,
     ) -> Result<Record, Refused> {
         match name {
-            object::OBJECT => Ok(Record::Object),
-            stream::STREAM => Ok(Record::Stream),
+            OBJECT => Ok(Record::Object),
+            STREAM => Ok(Record::Stream),
             _ => value.serialize(Recorder),
         }
     }

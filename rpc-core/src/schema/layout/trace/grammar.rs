@@ -13,10 +13,8 @@ use std::{any::TypeId, collections::VecDeque, rc::Rc};
 
 use rustc_hash::FxHashMap;
 
-use super::{
-    super::{Leaf, RustType},
-    joined,
-};
+use super::joined;
+use crate::schema::layout::{Leaf, RustType};
 
 pub(super) type SlotId = usize;
 pub(super) type ShapeId = usize;

@@ -17,7 +17,16 @@ use std::{
 use rustc_hash::FxHashMap;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{descriptor::ServiceDescriptor, path::Step};
+use crate::{
+    path::Step,
+    schema::{descriptor::ServiceDescriptor, layout::fingerprint::Fingerprints},
+};
+
+pub(crate) use crate::schema::layout::compose::Over;
+
+pub(crate) use crate::schema::layout::fingerprint::fingerprint_of_name;
+
+pub(crate) use crate::schema::layout::written::offer;
 
 mod compose;
 pub(crate) mod declared;
@@ -26,11 +35,6 @@ mod text;
 mod trace;
 pub(crate) mod walk;
 mod written;
-
-pub(crate) use compose::Over;
-use fingerprint::Fingerprints;
-pub(crate) use fingerprint::fingerprint_of_name;
-pub(crate) use written::offer;
 
 /// What a type's encoded bytes are made of. Cheap to clone.
 ///
