@@ -2,6 +2,8 @@
 
 use std::{any::Any, fmt, sync::Arc, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{limits::LimitsError, path::Path};
 
 /// Why a call did not produce a value.
@@ -524,4 +526,35 @@ pub enum EncodeError {
     /// The type's `Serialize` refused.
     #[error("{0}")]
     Invalid(String),
+}
+
+/// Why an element of a [`map_each`](crate::SequencePipe::map_each) has no value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum ElementError<E> {
+    /// The call whose result the closure returned failed by its own error.
+    #[error("the method failed")]
+    Method(#[source] E),
+    /// Another call of the closure failed by its own error.
+    #[error("`{method}`, which was called for the element, failed")]
+    Upstream {
+        /// The wire name of that method.
+        method: String,
+        /// What it returned.
+        error: EncodedError,
+    },
+    /// Something else stopped the element: a panic, a deadline, a limit, a part that its values do not have.
+    #[error("`{method}` did not run to its end: {reason}")]
+    Failed {
+        /// The wire name of the method that was called, or was to be.
+        method: String,
+        /// What happened.
+        reason: String,
+    },
+}
+
+/// The error of a method whose type is known to who asks for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EncodedError {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) layout: u64,
 }

@@ -20,12 +20,9 @@ pub use crate::schema::descriptor::{
 pub use dispatch::log_problems;
 pub use dispatch::{Service, Services};
 
-pub use crate::{
-    element_error::{ElementError, EncodedError},
-    error::{
-        CallError, CloseReason, DecodeError, Delivery, EncodeError, Refusal, SocketError, StopReason,
-        StreamError, StreamStopped, Upstream, Violation,
-    },
+pub use crate::error::{
+    CallError, CloseReason, DecodeError, Delivery, ElementError, EncodeError, EncodedError, Refusal,
+    SocketError, StopReason, StreamError, StreamStopped, Upstream, Violation,
 };
 
 pub use crate::schema::layout::{Field, Layout, Leaf, Node, ObjectService, RustType, Unreached, Variant};

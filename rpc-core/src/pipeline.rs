@@ -5,7 +5,7 @@ use std::{marker::PhantomData, sync::Arc};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    element_error::ElementError,
+    error::ElementError,
     never::Never,
     path::Step,
     promise::{Place, Promise, decode_error},

@@ -15,7 +15,7 @@ use crate::{
     buffer::small_bytes::SmallBytes,
     codec,
     dispatch::{self, Incoming, ReplyInner},
-    element_error::{ElementError, EncodedError},
+    error::{ElementError, EncodedError},
     held::{self, Held, Selected},
     object::{self, Capability, Encoded, LocalObject},
     schema::layout::{Layout, Over, walk::WalkError},

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use rustc_hash::FxHashMap;
 
 use super::{Field, Fingerprints, Graph, Layout, Leaf, Node, Variant};
-use crate::{element_error::ElementError, never::Never};
+use crate::{error::ElementError, never::Never};
 
 /// The most nodes of a layout that is made of one that was made. Types of traits can have more.
 const NODES_MAX: usize = 4_096;

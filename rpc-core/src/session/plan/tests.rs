@@ -112,7 +112,7 @@ fn what_a_map_returns_is_known_when_it_starts() {
     let nested = program(vec![structured(), nested]);
     assert_eq!(returns(&nested, LIST), Layout::of::<Vec<Vec<u64>>>());
     let collected = Program { policy: Policy::Collect, ..program(vec![structured()]) };
-    type Collected = Vec<Result<(u64, Option<u64>, Vec<u64>), crate::element_error::ElementError<String>>>;
+    type Collected = Vec<Result<(u64, Option<u64>, Vec<u64>), crate::error::ElementError<String>>>;
     assert_eq!(returns(&collected, LIST), Layout::of::<Collected>());
 }
 
