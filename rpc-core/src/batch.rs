@@ -29,10 +29,11 @@ use serde::Serialize;
 use crate::{
     context::{CancelSignal, Context, ContextInner},
     deadline::with_deadline,
-    dispatch::{self, Decode, Incoming, Outcome, Reply, ReplyInner, Service},
+    dispatch::{self, Decode, Incoming, Reply, ReplyInner, Service},
     link::Link,
     schema::descriptor::MethodDescriptor,
     time::Time,
+    value::outcome::Outcome,
     wire::{Failure, Want},
 };
 

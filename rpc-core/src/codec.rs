@@ -51,6 +51,7 @@ use crate::{
 pub(crate) use encode::encode_within;
 
 mod encode;
+pub(crate) mod walk;
 
 /// Memory every payload may take whatever its length, so that a short one may hold a value with many defaults.
 const ALLOWANCE_BYTES: usize = 4 << 10;

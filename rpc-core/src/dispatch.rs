@@ -19,17 +19,22 @@ use crate::{
     error::{DecodeError, EncodeError},
     forward,
     link::Link,
-    object::{self, Behaviour, Capability, LocalObject, SHARED_BYTES},
+    object::{self, SHARED_BYTES},
     panics::panic_text,
     schema::descriptor::{MethodDescriptor, ServiceDescriptor},
     session::{
-        Arguments,
         account::{MEMORY_BUDGET, SESSION_BYTES_MAX},
         exhausted,
+        outputs::Arguments,
     },
     session_handle::SessionHandle,
     time::Time,
-    wire::{Failure, Want, program::ElementFailure, slots},
+    value::{
+        encoded::Capability,
+        object::{Behaviour, LocalObject},
+        outcome::Outcome,
+    },
+    wire::{Failure, Want, slots},
 };
 
 #[cfg(feature = "driver")]
@@ -130,32 +135,6 @@ pub fn log_problems(service: &'static ServiceDescriptor) {
 impl std::fmt::Debug for Services {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.descriptors().map(|descriptor| descriptor.name)).finish()
-    }
-}
-
-/// How a handler ended.
-pub(crate) enum Outcome {
-    Value {
-        /// The encoded value, if anybody wants it.
-        payload: Option<SmallBytes>,
-        /// The objects that it names.
-        objects: Vec<Capability>,
-    },
-    Error(SmallBytes, Vec<Capability>),
-    /// An element of a map failed.
-    Element(ElementFailure),
-    Failed(Failure),
-}
-
-impl Outcome {
-    /// Its encoded bytes.
-    #[cfg(feature = "driver")]
-    pub(crate) fn bytes(&self) -> usize {
-        match self {
-            Self::Value { payload, .. } => payload.as_ref().map_or(0, SmallBytes::len),
-            Self::Error(bytes, _) => bytes.len(),
-            Self::Element(_) | Self::Failed(_) => 0,
-        }
     }
 }
 

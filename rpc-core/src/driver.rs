@@ -17,17 +17,7 @@ use futures::channel::oneshot;
 use rustc_hash::FxHashMap;
 use tokio::{runtime::RuntimeFlavor, time::Sleep};
 
-mod aside;
-mod busy_poll;
-mod elements;
-mod handlers;
-mod maps;
-mod stopwatch;
-mod streams;
-
-pub(crate) use self::handlers::Started;
 use self::handlers::{RunningTask, Starting};
-pub use crate::session::Side;
 use crate::{
     close_codes,
     context::{Peer, inside},
@@ -35,17 +25,32 @@ use crate::{
     error::{CloseReason, Delivery, Refusal, SocketError, Violation},
     id_map::IdMap,
     limits::{Limits, LimitsError},
-    link::{CallCell, Handle, Interest, Link, LinkHome, OriginCause, Returned, Submission},
+    link::{CallCell, Handle, Link, LinkHome, OriginCause, Returned, Submission},
     memory_budget::MemoryBudget,
     session::{
-        CallOutcome, Event, Identity, NewCall, Session, UpstreamOutcome, Waiter, account::Elsewhere,
-        streams::StreamEvent, work::Work,
+        Identity, Session,
+        account::Elsewhere,
+        inputs::{CallOutcome, Interest, NewCall, UpstreamOutcome, Waiter},
+        outputs::Event,
+        streams::StreamEvent,
+        work::Work,
     },
     session_handle::SessionHandle,
     time::{self, Time},
     transport::Transport,
     wire::{CallId, Failure, StreamId},
 };
+
+pub(crate) use self::handlers::Started;
+pub use crate::session::Side;
+
+mod aside;
+mod busy_poll;
+mod elements;
+mod handlers;
+mod maps;
+mod stopwatch;
+mod streams;
 
 /// How long calls that nobody awaits are held back for others to join their message.
 const SEAL_GRACE: Duration = Duration::from_millis(1);

@@ -6,10 +6,14 @@
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use crate::{
-    dispatch::{Incoming, Outcome, ReplyInner},
+    dispatch::{Incoming, ReplyInner},
     link::{CallCell, Handle, Link, OriginCause, Returned},
-    object::{Behaviour, Capabilities, Capability, LocalObject, Passing},
     stub::{Remote, RemoteTarget, Stub},
+    value::{
+        encoded::{Capabilities, Capability, Passing},
+        object::{Behaviour, LocalObject},
+        outcome::Outcome,
+    },
     wire::Failure,
 };
 
@@ -81,7 +85,7 @@ fn onto_one(object: &Capability, home: Option<&Arc<Handle>>, link: &Arc<Link>) -
         },
         Capability::Stream(slot) => {
             if let Some(home) = home {
-                slot.belongs_to(home);
+                crate::stream::Reading::belongs_to(slot, home);
             }
             Capability::Stream(Arc::clone(slot))
         }

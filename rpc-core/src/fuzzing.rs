@@ -13,24 +13,34 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     buffer::small_bytes::SmallBytes,
-    codec::{self, DecodeBudget},
-    dispatch::{Incoming, Outcome, Reply, Service},
+    codec::{self, DecodeBudget, walk},
+    dispatch::{Incoming, Reply, Service},
     error::Violation,
     limits::Limits,
-    link::{Handle, Interest, Link},
+    link::{Handle, Link},
     memory_budget::MemoryBudget,
-    object::{self, Behaviour, Capability, Home, Import, LocalObject},
+    object,
     schema::{
         descriptor::{
             ArgumentDescriptor, MethodAttributes, MethodDescriptor, ObjectsCache, ServiceDescriptor,
             SignatureCache, ValueDescriptor,
         },
-        layout::{Layout, walk},
+        layout::Layout,
     },
-    session::{Begin, Event, Identity, Session, SessionStats, Side, Waiter, streams::StreamEvent},
-    stream::{Ending, Piece},
+    session::{
+        Identity, Session, Side,
+        inputs::{Interest, Waiter},
+        outputs::{Begin, Event, SessionStats},
+        streams::StreamEvent,
+    },
     stub::{Remote, RemoteTarget, Stub},
     time::Time,
+    value::{
+        encoded::Capability,
+        object::{Behaviour, Home, Import, LocalObject},
+        outcome::Outcome,
+        stream::{Ending, Piece},
+    },
     wire::{
         self, ArgumentList, CallId, Failure, Frame, FrameReader, ObjectId, Payload, StreamId,
         program::{ElementFailure, Program},

@@ -35,7 +35,8 @@ pub use path::{PATH_STEPS_MAX, Path, Step};
 pub use pipeline::{OptionPipe, Pipelined, SequencePipe, StreamPipe};
 pub use promise::{CallFuture, Promise};
 pub use rpc_macros::{Pipeline, data, rpc};
-pub use session::SessionStats;
+
+pub use crate::session::outputs::SessionStats;
 pub use session_handle::SessionHandle;
 pub use stream::{Broadcast, Slow, StreamSender, Streaming};
 pub use stub::{NotSent, ServiceClient, join_all};
@@ -58,14 +59,12 @@ mod batch;
 pub(crate) mod buffer;
 pub mod close_codes;
 mod codec;
-pub mod compatibility;
 mod context;
 pub(crate) mod deadline;
 mod dispatch;
 pub(crate) mod element_error;
 mod error;
 mod forward;
-mod held;
 mod id_map;
 mod limits;
 mod link;
@@ -86,6 +85,7 @@ mod session_handle;
 mod stream;
 mod stub;
 mod time;
+pub(crate) mod value;
 mod wire;
 
 /// What types under [`data`] are declared to be, doc comments included: for tools that document an API.

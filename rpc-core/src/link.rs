@@ -20,17 +20,23 @@ use futures::{channel::oneshot, task::AtomicWaker};
 use crate::{
     buffer::small_bytes::SmallBytes,
     codec::DecodeBudget,
-    dispatch::Outcome,
     error::{CloseReason, Delivery, Refusal},
     limits::Limits,
-    object::{Behaviour, Encoded, Home, Import, LocalObject},
     path::Path,
     record::{MapSteps, Recorded},
     schema::descriptor::{MAP, MethodDescriptor, ServiceDescriptor},
-    session::{CallExtras, SessionStats},
-    stream::Piece,
+    session::{
+        inputs::{CallExtras, Interest},
+        outputs::SessionStats,
+    },
     stub::{BORN_FAILED, Remote, RemoteTarget},
     time::Time,
+    value::{
+        encoded::Encoded,
+        object::{Behaviour, Home, Import, LocalObject},
+        outcome::Outcome,
+        stream::Piece,
+    },
     wire::{CallId, METHOD_FIRST, MethodNumber, ObjectId, StreamId},
 };
 
@@ -427,17 +433,6 @@ const SEALED: u32 = 1;
 const WANTED: u32 = 2;
 const DETACHED: u32 = 4;
 const REFERENCE: u32 = 8;
-
-/// What is wanted of a call at the moment it is sealed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Interest {
-    /// A promise waits for the value.
-    pub(crate) value: bool,
-    /// Something can still pass the result into later calls.
-    pub(crate) reference: bool,
-    /// It is to run whoever is interested.
-    pub(crate) detached: bool,
-}
 
 impl CallCell {
     /// A call with one promise: wanted, and referable through it.

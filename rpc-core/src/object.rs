@@ -12,13 +12,8 @@ use std::{
     any::{Any, TypeId},
     cell::{Cell, RefCell},
     fmt,
-    future::poll_fn,
     ops::Range,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    task::{Poll, Waker},
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -30,304 +25,25 @@ use serde::{
 use crate::{
     buffer::small_bytes::SmallBytes,
     codec::{self, DecodeBudget},
-    dispatch::Service,
     error::DecodeError,
     forward,
     link::{Handle, Link},
-    panics::drop_quietly,
-    path::Path,
     schema::{
         descriptor::ServiceDescriptor,
         markers::{OBJECT, STREAM, trace_service},
     },
-    stream::StreamSlot,
-    stub::{Kind, Remote, RemoteTarget, Stub},
-    wire::{CallId, ObjectId, StreamId},
+    stub::Stub,
+    value::{
+        encoded::{Capabilities, Capability, Encoded, capabilities},
+        stream::StreamSlot,
+    },
 };
-
-// ---- what travels ----
-
-/// An object of the peer. Dropped, the session hears that this side has one handle less.
-pub(crate) struct Import {
-    pub(crate) id: ObjectId,
-    home: Arc<dyn Home>,
-}
-
-/// What a session's imports know of it; called from any thread.
-pub(crate) trait Home: Send + Sync {
-    /// A handle to an import is gone.
-    fn import_dropped(&self, id: ObjectId);
-
-    /// An object of this side that passes calls on to one of the peer.
-    fn forward(&self, import: Arc<Import>) -> Arc<LocalObject>;
-
-    /// Whether calls through this link reach the same peer.
-    fn is_of(&self, link: &Arc<Link>) -> bool;
-
-    /// So much was read of a stream of the peer.
-    fn stream_consumed(&self, stream: StreamId, bytes: u64);
-
-    /// So much was read, and the reader waits for more.
-    fn stream_awaited(&self, stream: StreamId, bytes: u64);
-
-    /// Nobody reads the stream any more, or it was read to its end.
-    fn stream_dropped(&self, stream: StreamId, reason: Option<String>);
-}
-
-impl Import {
-    pub(crate) fn new(id: ObjectId, home: Arc<dyn Home>) -> Self {
-        Self { id, home }
-    }
-
-    /// An object of this side that passes calls on to it.
-    pub(crate) fn forward(self: Arc<Self>) -> Arc<LocalObject> {
-        let home = Arc::clone(&self.home);
-        home.forward(self)
-    }
-
-    /// Whether it is an object of the peer that calls through this link reach.
-    pub(crate) fn is_of(&self, link: &Arc<Link>) -> bool {
-        self.home.is_of(link)
-    }
-}
-
-impl Drop for Import {
-    fn drop(&mut self) {
-        self.home.import_dropped(self.id);
-    }
-}
-
-impl fmt::Debug for Import {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Import({})", self.id.0)
-    }
-}
-
-/// An object that this side answers for.
-pub(crate) struct LocalObject {
-    /// Empty only while it is dropped.
-    behaviour: Option<Behaviour>,
-    /// How many sessions have it among their exports.
-    exported: AtomicUsize,
-    /// Who waits for that to be none.
-    waiting: Mutex<Vec<Waker>>,
-    /// The sessions in which this process calls it: one for each runtime that has, as long as that lives.
-    #[cfg(feature = "driver")]
-    in_process: Mutex<Vec<InProcess>>,
-}
-
-/// A session in memory and the runtime that drives it.
-#[cfg(feature = "driver")]
-struct InProcess {
-    runtime: tokio::runtime::Id,
-    session: crate::session_handle::SessionHandle,
-}
-
-pub(crate) enum Behaviour {
-    Service(Arc<dyn Service>),
-    /// Passes calls on: to an object of another session, or to one that is only promised.
-    Forward(Remote),
-}
-
-impl LocalObject {
-    pub(crate) fn new(behaviour: Behaviour) -> Arc<Self> {
-        Arc::new(Self {
-            behaviour: Some(behaviour),
-            exported: AtomicUsize::new(0),
-            waiting: Mutex::default(),
-            #[cfg(feature = "driver")]
-            in_process: Mutex::default(),
-        })
-    }
-
-    pub(crate) fn behaviour(&self) -> Option<&Behaviour> {
-        self.behaviour.as_ref()
-    }
-
-    /// What answers its calls, unless it passes them on.
-    pub(crate) fn service(&self) -> Option<&Arc<dyn Service>> {
-        match self.behaviour.as_ref()? {
-            Behaviour::Service(service) => Some(service),
-            Behaviour::Forward(_) => None,
-        }
-    }
-
-    /// What it is; not known of one that passes calls on.
-    pub(crate) fn descriptor(&self) -> Option<&'static ServiceDescriptor> {
-        match self.behaviour.as_ref()? {
-            Behaviour::Service(service) => Some(service.descriptor()),
-            Behaviour::Forward(_) => None,
-        }
-    }
-
-    /// The session in which this process calls it from the current runtime, made if there is none; outside of all runtimes,
-    /// one that another has made. A session of another runtime is not used while there is a current one: nobody may be driving
-    /// it, and it ends with that runtime.
-    #[cfg(feature = "driver")]
-    pub(crate) fn in_process(&self) -> Option<Arc<Handle>> {
-        let mut sessions = self.in_process.lock().unwrap_or_else(PoisonError::into_inner);
-        let Ok(runtime) = tokio::runtime::Handle::try_current().map(|runtime| runtime.id()) else {
-            let open = sessions.iter().find(|known| !known.session.is_closed())?;
-            return Some(Arc::clone(&open.session.handle));
-        };
-        if let Some(known) = sessions.iter().find(|known| known.runtime == runtime)
-            && !known.session.is_closed()
-        {
-            return Some(Arc::clone(&known.session.handle));
-        }
-        let mut services = crate::dispatch::Services::new();
-        services.offer(Arc::clone(self.service()?));
-        // Those of runtimes that are gone go, too.
-        sessions.retain(|known| !known.session.is_closed());
-        let session = crate::memory::connect(services);
-        let handle = Arc::clone(&session.handle);
-        sessions.push(InProcess { runtime, session });
-        Some(handle)
-    }
-
-    /// A session passes it on, for the first time or again.
-    pub(crate) fn was_exported(&self) {
-        self.exported.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// The peer of a session has let go of it, or the session is over.
-    pub(crate) fn was_released(&self) {
-        if self.exported.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-            waiting.into_iter().for_each(Waker::wake);
-        }
-    }
-
-    /// Waits until no peer holds it.
-    pub(crate) async fn released(&self) {
-        poll_fn(|cx| {
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            // Checked under the lock: the count falls before the wakers are taken.
-            if self.exported.load(Ordering::Acquire) == 0 {
-                return Poll::Ready(());
-            }
-            if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-                waiting.push(cx.waker().clone());
-            }
-            Poll::Pending
-        })
-        .await;
-    }
-}
-
-/// A user's `Drop` may panic; it must not take the session with it.
-impl Drop for LocalObject {
-    fn drop(&mut self) {
-        drop_quietly(self.behaviour.take(), "an object");
-    }
-}
-
-impl fmt::Debug for LocalObject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("LocalObject").field(&self.descriptor().map(|service| service.name)).finish()
-    }
-}
-
-/// One entry of a table that came with a payload.
-#[derive(Debug, Clone)]
-pub(crate) enum Capability {
-    Import(Arc<Import>),
-    Local(Arc<LocalObject>),
-    /// For the first who takes it.
-    Stream(Arc<StreamSlot>),
-}
 
 /// What a value that is encoded names beside its bytes.
 #[derive(Clone)]
 pub(crate) enum Passed {
     Stub(Stub),
     Stream(Arc<StreamSlot>),
-}
-
-/// A table as it is shared by the values that name its entries; `None` where there is none.
-pub(crate) type Capabilities = Option<Arc<[Capability]>>;
-
-pub(crate) fn capabilities(list: Vec<Capability>) -> Capabilities {
-    (!list.is_empty()).then(|| list.into())
-}
-
-/// What the table takes.
-pub(crate) fn capabilities_bytes(table: &Capabilities) -> usize {
-    table.as_ref().map_or(0, |table| size_of_val(&**table))
-}
-
-impl Capability {
-    /// A stub for it, whose calls go through `handle` where they leave this side.
-    pub(crate) fn to_stub(
-        &self,
-        handle: &Arc<Handle>,
-        service: &'static ServiceDescriptor,
-    ) -> Result<Stub, String> {
-        let found = match self {
-            Self::Import(import) => {
-                let target = RemoteTarget::Import(Arc::clone(import));
-                return Ok(Stub::remote(Remote { handle: Arc::clone(handle), target }, service));
-            }
-            Self::Local(object) => match object.behaviour() {
-                Some(Behaviour::Forward(remote)) => return Ok(Stub::remote(remote.clone(), service)),
-                _ if object.descriptor().is_some_and(|known| known.name == service.name) => {
-                    return Ok(Stub::local(Arc::clone(object), service));
-                }
-                _ => object.descriptor().map_or("?", |known| known.name),
-            },
-            Self::Stream(_) => return Err(format!("it is a stream, and a `{}` is due", service.name)),
-        };
-        Err(format!("the object is a `{found}`, and a `{}` is due", service.name))
-    }
-
-    /// How a stub is passed to the peer of `link`. One that leads anywhere else is passed as an object of this side, which
-    /// passes calls on.
-    pub(crate) fn of(stub: &Stub, link: &Arc<Link>) -> Self {
-        let remote = match stub.kind() {
-            Kind::Local(object) => return Self::Local(Arc::clone(object)),
-            Kind::Remote(remote) => remote,
-        };
-        let is_same = Arc::ptr_eq(&remote.handle.link, link);
-        if let (RemoteTarget::Import(import), true) = (&remote.target, is_same) {
-            return Self::Import(Arc::clone(import));
-        }
-        let mut remote = remote.clone();
-        if is_same {
-            // The session holds it: it must not keep itself open.
-            remote.handle = Arc::new(Handle { link: Arc::clone(link), closes_on_drop: false });
-        }
-        Self::Local(LocalObject::new(Behaviour::Forward(remote)))
-    }
-
-    /// The same for all stubs of a value.
-    pub(crate) fn of_all(passed: &[Passed], link: &Arc<Link>) -> Vec<Self> {
-        let one = |passed: &Passed| match passed {
-            Passed::Stub(stub) => Self::of(stub, link),
-            Passed::Stream(slot) => Self::Stream(Arc::clone(slot)),
-        };
-        passed.iter().map(one).collect()
-    }
-
-    /// The same for who passes it on alone: of a stream, nobody else can take it any more. `None` if somebody has.
-    pub(crate) fn claimed(&self) -> Option<Self> {
-        match self {
-            Self::Stream(slot) => slot.claim().map(Self::Stream),
-            Self::Import(_) | Self::Local(_) => Some(self.clone()),
-        }
-    }
-}
-
-/// What is wrong with passing a stream on that somebody else has taken.
-pub(crate) const STREAM_TAKEN: &str = "a stream in it was taken by another reader or call";
-
-/// An object on its way to the peer, in a call.
-#[derive(Debug, Clone)]
-pub(crate) enum Passing {
-    /// This side's, which gets its id when it is sent, or the peer's own, whose handle lives until it is sent, so that its
-    /// release comes after.
-    Settled(Capability),
-    /// In the result of a call of this side that goes to the same peer.
-    Result(CallId, Path),
 }
 
 // ---- the scopes of encoding and decoding ----
@@ -507,7 +223,7 @@ pub(crate) fn deserialize_stream<'de, D: Deserializer<'de>>(
 ) -> Result<Arc<StreamSlot>, D::Error> {
     match take_from_table(deserializer)? {
         (Capability::Stream(slot), handle) => {
-            slot.belongs_to(&handle);
+            crate::stream::Reading::belongs_to(&slot, &handle);
             Ok(slot)
         }
         (Capability::Import(_) | Capability::Local(_), _) => {
@@ -530,53 +246,6 @@ fn take_from_table<'de, D: Deserializer<'de>>(
              and items of streams"
         ))
     })
-}
-
-/// A value and the objects it names, encoded: what calls and results are until somebody decodes them.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Encoded {
-    pub(crate) bytes: SmallBytes,
-    pub(crate) capabilities: Capabilities,
-}
-
-impl<B: Into<SmallBytes>> From<B> for Encoded {
-    fn from(bytes: B) -> Self {
-        Self { bytes: bytes.into(), capabilities: None }
-    }
-}
-
-impl PartialEq for Encoded {
-    fn eq(&self, other: &Self) -> bool {
-        let count = |encoded: &Self| encoded.capabilities.as_ref().map_or(0, |table| table.len());
-        self.bytes == other.bytes && count(self) == count(other)
-    }
-}
-
-impl Encoded {
-    pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// The object that this is, if it is one and nothing else.
-    pub(crate) fn only_object(&self) -> Option<Capability> {
-        let budget = DecodeBudget { depth_max: 1, factor: 1, zero_sized_max: 0 };
-        let place = codec::decode::<u32>(&self.bytes, budget).ok()?;
-        self.capabilities.as_ref()?.get(place as usize).cloned()
-    }
-
-    /// Bytes of the value, and what its objects take.
-    pub(crate) fn size(&self) -> usize {
-        self.bytes.len() + capabilities_bytes(&self.capabilities)
-    }
-
-    /// Decodes the value; clients in it call through `handle`.
-    pub(crate) fn decode<T: DeserializeOwned + 'static>(
-        &self,
-        handle: &Arc<Handle>,
-        budget: DecodeBudget,
-    ) -> Result<T, DecodeError> {
-        decode_part(&self.bytes, 0..self.bytes.len(), &self.capabilities, handle, budget, SHARED_BYTES)
-    }
 }
 
 /// Turns the objects of an item into those that are passed to the peer of `link`; they are known in the session of `home`.

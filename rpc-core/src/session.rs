@@ -32,26 +32,30 @@ use self::{
     methods::{Method, OwnMethods, PeerMethods},
     objects::Objects,
     outgoing::Outgoing,
-    plan::Plan,
-    streams::{StreamEvent, Streams},
+    streams::Streams,
     work::Work,
 };
 use crate::{
-    buffer::{message::Message, small_bytes::SmallBytes, spares::Spares},
-    dispatch::Outcome,
+    buffer::{message::Message, spares::Spares},
     error::Violation,
     limits::Limits,
-    link::Interest,
     memory_budget::MemoryBudget,
-    object::{self, Capabilities, Capability, Encoded, Home, Import, LocalObject, Passing},
-    path::Path,
-    schema::descriptor::{MethodDescriptor, ServiceDescriptor},
-    stream::{Ending, Inlet, Piece},
+    schema::descriptor::ServiceDescriptor,
+    session::{
+        inputs::{CallOutcome, NewCall, Waiter},
+        outputs::{Begin, Event, SessionStats},
+    },
+    stream::Inlet,
     time::Time,
+    value::{
+        encoded::{self, Capabilities, Capability, Encoded},
+        object::Home,
+        outcome::Outcome,
+        stream::{Ending, Piece},
+    },
     wire::{
-        CHUNK_BYTES, Call, CallId, Chunk, Failure, Frame, FrameReader, MethodNumber, ObjectId, Offer,
-        PassedObject, Payload, Plain, Return, Status, StreamEnd, StreamId, Target, Want,
-        program::ElementFailure, slots,
+        Call, CallId, Chunk, Failure, Frame, FrameReader, ObjectId, Offer, PassedObject, Payload, Plain,
+        Return, Status, StreamEnd, StreamId, Target, program::ElementFailure,
     },
 };
 
@@ -62,6 +66,7 @@ mod calls;
 #[cfg(test)]
 mod cost_attacks;
 mod handshake;
+pub(crate) mod inputs;
 mod long;
 pub(crate) mod methods;
 #[cfg(test)]
@@ -72,6 +77,7 @@ mod object_attacks;
 mod object_model;
 mod objects;
 mod outgoing;
+pub(crate) mod outputs;
 #[cfg(test)]
 pub(crate) mod pair;
 pub(crate) mod plan;
@@ -103,303 +109,6 @@ pub enum Side {
     Client,
     /// Accepted it.
     Server,
-}
-
-/// Who waits for a call's result, as the session sees them.
-pub(crate) trait Waiter: Clone {
-    /// What is wanted of the call's result. Asked once, when the call is sealed; later changes are told through
-    /// [`Session::unwanted`] and [`Session::released`].
-    fn seal(&self) -> Interest;
-}
-
-/// A call to be made.
-pub(crate) struct NewCall<W> {
-    pub(crate) id: CallId,
-    pub(crate) number: MethodNumber,
-    /// The service's name and the method; unused for the built-in call.
-    pub(crate) service: &'static str,
-    pub(crate) method: &'static MethodDescriptor,
-    pub(crate) payload: SmallBytes,
-    pub(crate) bases: Vec<CallId>,
-    pub(crate) deadline: Option<Time>,
-    pub(crate) extras: Option<Box<CallExtras>>,
-    pub(crate) waiter: W,
-}
-
-/// What most calls do not have; apart, because calls are passed from hand to hand.
-#[derive(Default)]
-pub(crate) struct CallExtras {
-    pub(crate) target: CallTarget,
-    /// What the payload's places in a table of objects stand for.
-    pub(crate) objects: Vec<Passing>,
-    /// Methods that the call's program names.
-    pub(crate) methods: Vec<MethodName>,
-    pub(crate) metadata: Vec<(String, String)>,
-}
-
-impl CallExtras {
-    /// Nothing if there are none.
-    pub(crate) fn boxed(
-        target: CallTarget,
-        objects: Vec<Passing>,
-        methods: Vec<MethodName>,
-        metadata: Vec<(String, String)>,
-    ) -> Option<Box<Self>> {
-        let is_plain = matches!(target, CallTarget::Root)
-            && objects.is_empty()
-            && methods.is_empty()
-            && metadata.is_empty();
-        (!is_plain).then(|| Box::new(Self { target, objects, methods, metadata }))
-    }
-}
-
-/// What a call of this side addresses.
-#[derive(Debug, Clone, Default)]
-pub(crate) enum CallTarget {
-    #[default]
-    Root,
-    /// Its handle lives until the call is sent.
-    Import(Arc<Import>),
-    /// The object in the result of another call; which is among the bases.
-    Result(CallId, Path),
-}
-
-/// A method by this side's number for it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct MethodName {
-    pub(crate) number: MethodNumber,
-    pub(crate) service: &'static str,
-    pub(crate) method: &'static MethodDescriptor,
-}
-
-/// How a call of this side came back.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum CallOutcome<W> {
-    /// It ran and its value was not wanted.
-    Done,
-    Value(Encoded),
-    Error(Encoded),
-    /// An element of a map failed.
-    Element(ElementFailure),
-    Upstream {
-        origin: W,
-        cause: UpstreamOutcome<W>,
-    },
-    Failed(Failure),
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum UpstreamOutcome<W> {
-    Failed(Box<CallOutcome<W>>),
-    Missed(Path),
-}
-
-/// What the driver has to act on.
-pub(crate) enum Event<W> {
-    /// A call of this side is over.
-    Returned {
-        waiter: W,
-        outcome: CallOutcome<W>,
-    },
-    /// A call of the peer is to start.
-    Begin(Begin),
-    /// A map of the peer is to start.
-    Map(Box<BeginMap>),
-    /// Nobody waits for this answer any more; its handler may stop. `finish` is due when it has.
-    Cancel(CallId),
-    Stream(StreamEvent),
-    /// The peer takes no new calls.
-    PeerClosing {
-        code: u16,
-        reason: String,
-    },
-}
-
-/// A call of the peer that may start: all its references are resolved.
-pub(crate) struct Begin {
-    pub(crate) answer: CallId,
-    pub(crate) target: BeginTarget,
-    pub(crate) service: &'static ServiceDescriptor,
-    pub(crate) method: usize,
-    pub(crate) descriptor: &'static MethodDescriptor,
-    pub(crate) arguments: Arguments,
-    pub(crate) want: Want,
-    pub(crate) deadline: Option<Time>,
-    pub(crate) metadata: Vec<(String, String)>,
-}
-
-/// What is to answer a call.
-#[derive(Debug, Clone)]
-pub(crate) enum BeginTarget {
-    /// The service of this place among those at the root.
-    Root(usize),
-    Object(Arc<LocalObject>),
-}
-
-/// A call's arguments, complete.
-#[derive(Debug, Clone)]
-pub(crate) enum Arguments {
-    /// As most come, and as they came: [`slots::all_inline`], without objects.
-    Inline(SmallBytes),
-    Resolved(Box<Resolved>),
-}
-
-/// Arguments of which some came out of results, or name objects.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Resolved {
-    pub(crate) values: Vec<SmallBytes>,
-    /// The objects that came with the call.
-    pub(crate) beside: Capabilities,
-    /// Those of arguments that came out of results.
-    pub(crate) selected: Vec<(usize, Capabilities)>,
-}
-
-impl Arguments {
-    /// None.
-    pub(crate) fn none() -> Self {
-        Self::Inline(SmallBytes::default())
-    }
-
-    /// How many there are.
-    pub(crate) fn count(&self) -> usize {
-        match self {
-            Self::Inline(payload) => slots::all_inline(payload).unwrap_or(0),
-            Self::Resolved(resolved) => resolved.values.len(),
-        }
-    }
-
-    /// Where the first of them begins, if they are inline.
-    pub(crate) fn first(&self) -> usize {
-        match self {
-            Self::Inline(payload) => slots::first(payload),
-            Self::Resolved(_) => 0,
-        }
-    }
-
-    /// The values in order.
-    pub(crate) fn values(&self) -> Vec<SmallBytes> {
-        match self {
-            Self::Inline(payload) => {
-                let mut at = slots::first(payload);
-                let next = || slots::inline_value(payload, at).inspect(|value| at = value.end);
-                std::iter::from_fn(next).map(|value| payload.part(value)).collect()
-            }
-            Self::Resolved(resolved) => resolved.values.clone(),
-        }
-    }
-
-    /// The objects that the argument names.
-    pub(crate) fn capabilities(&self, index: usize) -> &Capabilities {
-        match self {
-            Self::Inline(_) => &None,
-            Self::Resolved(resolved) => resolved.capabilities(index),
-        }
-    }
-
-    /// The objects that came with the call, and those of arguments that came out of results.
-    pub(crate) fn objects(&self) -> (&Capabilities, &[(usize, Capabilities)]) {
-        match self {
-            Self::Inline(_) => (&None, &[]),
-            Self::Resolved(resolved) => (&resolved.beside, &resolved.selected),
-        }
-    }
-
-    /// Each value with the objects that it names.
-    pub(crate) fn into_encoded(self) -> impl Iterator<Item = Encoded> {
-        let Resolved { values, beside, selected } = match self {
-            Self::Inline(_) => Resolved { values: self.values(), ..Resolved::default() },
-            Self::Resolved(resolved) => *resolved,
-        };
-        values.into_iter().enumerate().map(move |(index, bytes)| {
-            let found = selected.iter().find(|(known, _)| *known == index);
-            let capabilities = found.map_or_else(|| beside.clone(), |(_, table)| table.clone());
-            Encoded { bytes, capabilities }
-        })
-    }
-
-    /// Lets go of the message that they came in, if that is much longer; they may wait long.
-    pub(crate) fn leave_message(&mut self) {
-        match self {
-            Self::Inline(payload) => payload.leave_message(CHUNK_BYTES),
-            Self::Resolved(resolved) => {
-                resolved.values.iter_mut().for_each(|value| value.leave_message(CHUNK_BYTES));
-            }
-        }
-    }
-
-    /// Bytes of the values, and what the objects take.
-    pub(crate) fn bytes(&self) -> usize {
-        match self {
-            Self::Inline(payload) => payload.len(),
-            Self::Resolved(resolved) => resolved.bytes(),
-        }
-    }
-}
-
-impl Resolved {
-    /// The objects that the argument names.
-    pub(crate) fn capabilities(&self, index: usize) -> &Capabilities {
-        self.selected.iter().find(|(known, _)| *known == index).map_or(&self.beside, |(_, table)| table)
-    }
-
-    fn bytes(&self) -> usize {
-        self.values.iter().map(|value| value.len()).sum::<usize>()
-            + object::capabilities_bytes(&self.beside)
-            + self.selected.iter().map(|(_, table)| object::capabilities_bytes(table)).sum::<usize>()
-    }
-}
-
-impl From<Resolved> for Arguments {
-    fn from(resolved: Resolved) -> Self {
-        Self::Resolved(Box::new(resolved))
-    }
-}
-
-/// A map of the peer that may start: what it is given is here, and its program was checked.
-pub(crate) struct BeginMap {
-    pub(crate) answer: CallId,
-    pub(crate) plan: Plan,
-    pub(crate) source: Encoded,
-    pub(crate) captures: Vec<Encoded>,
-    /// The objects that came with the call.
-    pub(crate) passed: Capabilities,
-    pub(crate) want: Want,
-    pub(crate) deadline: Option<Time>,
-    pub(crate) metadata: Vec<(String, String)>,
-    /// The longest result that the caller takes.
-    pub(crate) payload_bytes_max: usize,
-}
-
-/// How much a session holds at the moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct SessionStats {
-    /// Calls of this side that have not returned.
-    pub calls_in_flight: usize,
-    /// Calls of this side whose results can still be referred to, or that others are built on.
-    pub calls_remembered: usize,
-    /// Calls of the peer that wait or run.
-    pub answers_unfinished: usize,
-    /// Results kept for the peer.
-    pub answers_held: usize,
-    /// Their encoded bytes.
-    pub held_bytes: usize,
-    /// Bytes of the peer's arguments that wait to run or are being assembled.
-    pub pending_bytes: usize,
-    /// Bytes that wait to be sent.
-    pub outgoing_bytes: usize,
-    /// Objects of this side that the peer holds.
-    pub exports: usize,
-    /// Objects of the peer that this side holds.
-    pub imports: usize,
-    /// Streams that this side sends.
-    pub streams_sent: usize,
-    /// Streams that this side receives.
-    pub streams_received: usize,
-    /// What has arrived of those and waits to be read, counted as [`Limits::stream_window_bytes`] does.
-    pub stream_bytes_unread: usize,
-    /// What the session keeps for its peer in all, as [`Limits::session_bytes_max`] counts it.
-    pub session_bytes: usize,
 }
 
 pub(crate) struct Session<W> {
@@ -881,7 +590,7 @@ impl<W: Waiter> Session<W> {
                 PassedObject::Result(base, _) => return Err(Violation::UnknownCall(base.0)),
             }
         }
-        Ok(failure.map_or_else(|| Ok(object::capabilities(list)), Err))
+        Ok(failure.map_or_else(|| Ok(encoded::capabilities(list)), Err))
     }
 
     fn handle_return(&mut self, now: Time, answer: Return) -> Result<(), Violation> {

@@ -8,7 +8,7 @@ use crate::{
     context,
     error::CloseReason,
     link::{Handle, Submission},
-    session::SessionStats,
+    session::outputs::SessionStats,
     stub::{ServiceClient, Stub},
 };
 

@@ -18,7 +18,7 @@ use std::{
     marker::PhantomData,
     ops::Range,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
 };
 
@@ -35,24 +35,25 @@ pub use self::{
     broadcast::{Broadcast, Slow},
     channel::StreamSender,
 };
-pub(crate) use self::{
-    inlet::{Inlet, InletReader},
-    source::{Fill, Source, poll_fill},
-};
 use crate::{
     buffer::{message::LONG_BYTES, small_bytes::SmallBytes},
-    error::{CloseReason, DecodeError, StopReason, StreamError},
+    error::{DecodeError, StopReason, StreamError},
     link::{Handle, Link},
     never::Never,
-    object::{self, Encoded},
-    panics::drop_quietly,
+    object,
     schema::{layout, markers::STREAM},
-    wire::{Failure, Flow, ItemReader, items_charge},
+    value::{
+        encoded::{Capabilities, Encoded},
+        stream::{Ending, Piece, StreamContent, StreamSlot},
+    },
+    wire::{Failure, Flow, ItemReader},
 };
+
+pub(crate) use self::source::{Fill, Source, poll_fill};
+pub(crate) use super::value::inlet::{Inlet, InletReader};
 
 mod broadcast;
 mod channel;
-mod inlet;
 mod source;
 
 /// Local streams are read in portions of this.
@@ -131,9 +132,6 @@ enum State {
     Over,
 }
 
-/// What a stream stands for, until somebody takes it.
-pub(crate) struct StreamSlot(Mutex<Option<Reading>>);
-
 /// A stream that is being read, or can be.
 pub(crate) struct Reading {
     content: Content,
@@ -145,50 +143,6 @@ pub(crate) struct Reading {
     flow: Flow,
     /// Of the session that its items call through; keeps it open.
     handle: Option<Arc<Handle>>,
-}
-
-pub(crate) enum Content {
-    /// Made in this process.
-    Source(Box<dyn Source>),
-    /// Of a peer.
-    Inlet(InletReader),
-}
-
-/// A part of a stream on its way.
-pub(crate) enum Piece {
-    /// So many items, one behind the other, each after its length.
-    Items { count: u64, items: Encoded },
-    /// A long item. While it is to be sent, its first bytes may lie apart.
-    Large { head: SmallBytes, item: Encoded },
-    /// So many items were left out by their producer.
-    Missed(u64),
-    /// Nothing comes behind it.
-    End(Ending),
-}
-
-/// How a stream ended.
-#[derive(Debug)]
-pub(crate) enum Ending {
-    Complete,
-    Error(Encoded),
-    /// Its producer was dropped first.
-    Abandoned,
-    /// The reader let go of it.
-    Stopped,
-    Failed(Failure),
-    Disconnected(CloseReason),
-}
-
-impl Piece {
-    /// What it takes of its stream's credit.
-    pub(crate) fn charge(&self) -> u64 {
-        let objects = |encoded: &Encoded| encoded.capabilities.as_ref().map_or(0, |table| table.len());
-        match self {
-            Self::Items { count, items } => items_charge(*count, items.len(), objects(items)),
-            Self::Large { head, item } => items_charge(1, head.len() + item.len(), objects(item)),
-            Self::Missed(_) | Self::End(_) => 0,
-        }
-    }
 }
 
 // ---- making ----
@@ -216,7 +170,7 @@ impl<T: Serialize + Send + 'static, E: Serialize + Send + 'static> Streaming<T, 
     /// Of the items of a stream that may fail: its first error ends it, and reaches the reader as
     /// [`StreamError::Failed`].
     pub fn try_new(stream: impl Stream<Item = Result<T, E>> + Send + 'static) -> Self {
-        Self::of(Content::Source(Box::new(FromStream::new(stream))))
+        Self::of_source(FromStream::new(stream))
     }
 
     /// A stream and what puts items in it. `capacity` items, and one a sender, wait here for credit; more make the senders
@@ -224,7 +178,7 @@ impl<T: Serialize + Send + 'static, E: Serialize + Send + 'static> Streaming<T, 
     /// all before you wait for a call that reads to the end. Where nothing else says what it carries: `Streaming::<T>::channel(16)`.
     pub fn channel(capacity: usize) -> (StreamSender<T, E>, Self) {
         let (sender, source) = channel::channel(capacity);
-        (sender, Self::of(Content::Source(Box::new(source))))
+        (sender, Self::of_source(source))
     }
 }
 
@@ -237,24 +191,21 @@ impl<T> Streaming<T> {
 }
 
 impl<T, E> Streaming<T, E> {
-    fn of(content: Content) -> Self {
-        Self::at(StreamSlot::of(content, Flow::Window))
-    }
-
     fn at(slot: Arc<StreamSlot>) -> Self {
         Self { slot, reading: Mutex::default(), state: State::Open, _types: PhantomData }
     }
 
     pub(crate) fn of_source(source: impl Source + 'static) -> Self {
-        Self::at(StreamSlot::of_source(source))
+        Self::at(Reading::slot_of(source))
     }
 
     /// The same stream, whose producer is asked for an item when the reader has taken the one before: for what is expensive to
     /// make, or stale when it waits. Each item takes a round trip then. Of a stream that a peer sends, it is the peer who can
     /// say this.
-    pub fn one_by_one(self) -> Self {
-        if let Some(reading) = &mut *self.slot.lock() {
+    pub fn one_by_one(mut self) -> Self {
+        if let Some(mut reading) = Reading::take(&self.slot) {
             reading.flow = Flow::OneByOne;
+            self.slot = StreamSlot::new(StreamContent::Opened(reading), Flow::OneByOne);
         }
         self
     }
@@ -267,7 +218,7 @@ impl<T, E> Streaming<T, E> {
 
     fn stop_for(&mut self, reason: String) {
         let own = self.reading.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(mut reading) = own.map(|own| *own).or_else(|| self.slot.lock().take()) {
+        if let Some(mut reading) = own.or_else(|| Reading::take(&self.slot)) {
             reading.stopped(&StopReason::Refused { reason });
         }
         self.state = State::Over;
@@ -298,7 +249,7 @@ impl<T: DeserializeOwned + 'static, E: DeserializeOwned + 'static> Stream for St
         }
         let reading = stream.reading.get_mut().unwrap_or_else(PoisonError::into_inner);
         if reading.is_none() {
-            *reading = stream.slot.lock().take().map(Box::new);
+            *reading = Reading::take(&stream.slot);
         }
         let Some(reading) = reading else {
             stream.state = State::Over;
@@ -318,7 +269,47 @@ impl<T: DeserializeOwned + 'static, E: DeserializeOwned + 'static> Stream for St
     }
 }
 
+pub(crate) enum Content {
+    /// Made in this process.
+    Source(Box<dyn Source>),
+    /// Of a peer.
+    Inlet(InletReader),
+}
+
 impl Reading {
+    fn new(content: Content, flow: Flow) -> Box<Self> {
+        Box::new(Self { content, open: None, pieces: VecDeque::new(), flow, handle: None })
+    }
+
+    fn of(content: StreamContent, flow: Flow) -> Option<Box<Self>> {
+        match content {
+            StreamContent::Arrived(reader) => Some(Self::new(Content::Inlet(reader), flow)),
+            StreamContent::Opened(reading) => reading.downcast().ok(),
+        }
+    }
+
+    /// A slot that a stream of this process waits in.
+    pub(crate) fn slot_of(source: impl Source + 'static) -> Arc<StreamSlot> {
+        let reading = Self::new(Content::Source(Box::new(source)), Flow::Window);
+        StreamSlot::new(StreamContent::Opened(reading), Flow::Window)
+    }
+
+    /// Takes the stream out of its slot, if nobody has.
+    pub(crate) fn take(slot: &StreamSlot) -> Option<Box<Self>> {
+        Self::of(slot.take()?, slot.flow())
+    }
+
+    /// The items of the stream call through this session, unless it is known already through which.
+    pub(crate) fn belongs_to(slot: &StreamSlot, handle: &Arc<Handle>) {
+        slot.change(|content| match Self::of(content, slot.flow()) {
+            Some(mut reading) => {
+                reading.handle.get_or_insert_with(|| Arc::clone(handle));
+                StreamContent::Opened(reading)
+            }
+            None => StreamContent::Opened(Box::new(())),
+        });
+    }
+
     /// The next item, as the reader gets it: each move of it on the way there costs as much as decoding a short one. All
     /// but items and what was missed is the end.
     fn poll_item<T, E>(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, StreamError<E>>>>
@@ -405,7 +396,7 @@ impl Reading {
 /// Items that lie one behind the other.
 pub(crate) struct Open {
     reader: ItemReader,
-    capabilities: object::Capabilities,
+    capabilities: Capabilities,
 }
 
 impl Open {
@@ -430,7 +421,7 @@ impl Open {
 fn decode<T: DeserializeOwned + 'static>(
     bytes: &SmallBytes,
     range: Range<usize>,
-    capabilities: &object::Capabilities,
+    capabilities: &Capabilities,
     handle: Option<&Arc<Handle>>,
 ) -> Result<T, DecodeError> {
     let handle = handle.unwrap_or(Handle::never_open());
@@ -451,70 +442,11 @@ fn decode_large<T: DeserializeOwned + 'static>(
     decode(&bytes, 0..bytes.len(), &item.capabilities, handle)
 }
 
-// ---- travelling ----
-
-impl StreamSlot {
-    fn of(content: Content, flow: Flow) -> Arc<Self> {
-        let reading = Reading { content, open: None, pieces: VecDeque::new(), flow, handle: None };
-        Arc::new(Self(Mutex::new(Some(reading))))
-    }
-
-    pub(crate) fn of_source(source: impl Source + 'static) -> Arc<Self> {
-        Self::of(Content::Source(Box::new(source)), Flow::Window)
-    }
-
-    /// Of a stream that a peer opened.
-    pub(crate) fn arrived(reader: InletReader, flow: Flow) -> Arc<Self> {
-        Self::of(Content::Inlet(reader), flow)
-    }
-
-    /// How far ahead of its reader its producer may be.
-    pub(crate) fn flow(&self) -> Flow {
-        self.lock().as_ref().map(|reading| reading.flow).unwrap_or_default()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Reading>> {
-        // Only moves happen under this lock, so a poisoned one is still consistent.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes the stream, if nobody has.
-    pub(crate) fn take(&self) -> Option<Reading> {
-        self.lock().take()
-    }
-
-    /// Takes the stream for who passes it on.
-    pub(crate) fn claim(&self) -> Option<Arc<Self>> {
-        let reading = self.take()?;
-        Some(Arc::new(Self(Mutex::new(Some(reading)))))
-    }
-
-    /// Its items call through this session, unless it is known already through which.
-    pub(crate) fn belongs_to(&self, handle: &Arc<Handle>) {
-        if let Some(reading) = &mut *self.lock() {
-            reading.handle.get_or_insert_with(|| Arc::clone(handle));
-        }
-    }
-}
-
-/// The producer is user code, whose `Drop` may panic; it must not take the session with it.
-impl Drop for StreamSlot {
-    fn drop(&mut self) {
-        drop_quietly(self.take(), "a stream");
-    }
-}
-
-impl fmt::Debug for StreamSlot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.lock().is_some() { "StreamSlot(open)" } else { "StreamSlot(taken)" })
-    }
-}
-
 impl<T, E> Serialize for Streaming<T, E> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // What was read in part goes on from there.
         if let Some(reading) = self.reading.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            *self.slot.lock() = Some(*reading);
+            self.slot.put(StreamContent::Opened(reading));
         }
         object::serialize_stream(&self.slot, serializer)
     }
@@ -558,7 +490,7 @@ where
         } else if let Some(error) = parts.next_element::<E>()? {
             layout::offer(&error);
         }
-        Ok(Streaming::at(Arc::new(StreamSlot(Mutex::default()))))
+        Ok(Streaming::at(StreamSlot::taken()))
     }
 }
 

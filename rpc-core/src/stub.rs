@@ -19,13 +19,17 @@ use crate::{
     error::{CloseReason, Delivery, Refusal},
     limits::metadata_bytes,
     link::{CallCell, CallRejected, ErrorDecoder, Handle, Link, OutgoingCall, Referable, Returned},
-    object::{self, Behaviour, Capability, Import, LocalObject, Passed, Passing},
+    object::{self, Passed},
     pipeline::PipeAt,
     promise::{Place, Promise, RawCall, decode_error},
     record::{self, RecordedCall, RecordedTarget, Recorder},
     schema::descriptor::{MethodDescriptor, ServiceDescriptor},
-    session::{CallExtras, CallTarget, MethodName},
+    session::inputs::{CallExtras, CallTarget, MethodName},
     time::Time,
+    value::{
+        encoded::{Capability, Passing},
+        object::{Behaviour, Import, LocalObject},
+    },
     wire::{CallId, METHOD_GET, MethodNumber, slots},
 };
 

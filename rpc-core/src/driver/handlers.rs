@@ -21,16 +21,17 @@ use crate::{
     codec::{self, DecodeBudget},
     context::{CancelSignal, inside},
     deadline::with_deadline,
-    dispatch::{self, Incoming, Outcome, ReplyInner, RunningHandler},
+    dispatch::{self, Incoming, ReplyInner, RunningHandler},
     link::{Link, Submission},
     panics::drop_quietly,
     schema::descriptor::MethodDescriptor,
     session::{
-        Begin, BeginTarget,
         account::{Elsewhere, MEMORY_BUDGET},
         exhausted,
+        outputs::{Begin, BeginTarget},
     },
     time::Time,
+    value::outcome::Outcome,
     wire::{CallId, Failure},
 };
 

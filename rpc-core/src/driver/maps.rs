@@ -26,24 +26,24 @@ use super::{
 };
 use crate::{
     buffer::small_bytes::SmallBytes,
-    codec::DecodeBudget,
-    dispatch::{Outcome, RunningHandler, Services, SessionScope},
-    held::Held,
-    object::{Capabilities, Encoded},
-    schema::{
-        descriptor::MAP,
-        layout::{
-            Over,
-            walk::{Elements, WalkError},
-        },
+    codec::{
+        DecodeBudget,
+        walk::{Elements, WalkError},
     },
+    dispatch::{RunningHandler, Services, SessionScope},
+    schema::{descriptor::MAP, layout::Over},
     session::{
-        BeginMap,
         account::{Charge, Elsewhere},
+        outputs::BeginMap,
         plan::{Plan, PlannedStep, Work as StepWork},
         work::{self, Work},
     },
     time::{self, Time},
+    value::{
+        encoded::{Capabilities, Encoded},
+        held::Held,
+        outcome::Outcome,
+    },
     wire::{
         Failure, Want,
         program::{Base, ElementCause, ElementFailure, Slot},

@@ -19,8 +19,9 @@ use crate::{
     link::{Link, Submission},
     panics::drop_quietly,
     session::streams::StreamEvent,
-    stream::{Ending, Fill, Piece, Reading, Source, Stop, StreamSlot, poll_fill},
+    stream::{Fill, Reading, Source, Stop, poll_fill},
     time::Time,
+    value::stream::{Ending, Piece, StreamSlot},
     wire::StreamId,
 };
 
@@ -86,7 +87,7 @@ impl<T> Driver<T> {
     pub(super) fn stream_event(&mut self, event: StreamEvent, now: Time) {
         match event {
             StreamEvent::Opened { stream, slot } => {
-                let Some(reading) = slot.take() else { return };
+                let Some(reading) = Reading::take(&slot) else { return };
                 let producer = Arc::new(Producer {
                     room: AtomicI64::new(0),
                     stopped: OnceLock::new(),
@@ -143,7 +144,7 @@ impl<T> Driver<T> {
 
     /// The session is over before the producer was started.
     pub(super) fn never_opened(&mut self, slot: &StreamSlot, reason: &CloseReason) {
-        let Some(mut reading) = slot.take() else { return };
+        let Some(mut reading) = Reading::take(slot) else { return };
         reading.stopped(&StopReason::Disconnected(reason.clone()));
         drop_quietly(reading, "the producer of a stream");
     }
@@ -164,7 +165,7 @@ impl<T> Driver<T> {
 struct Pump {
     stream: StreamId,
     /// Gone when the stream is over.
-    source: Option<Reading>,
+    source: Option<Box<Reading>>,
     producer: Arc<Producer>,
     link: Arc<Link>,
 }
@@ -187,7 +188,7 @@ impl Future for Pump {
         }
         let Some(source) = &mut pump.source else { return Poll::Ready(()) };
         let mut fill = Fill::new(&pump.link, room.min(FILL_BYTES));
-        let polled = inside(Arc::as_ptr(&pump.link), || poll_fill(source, cx, &mut fill));
+        let polled = inside(Arc::as_ptr(&pump.link), || poll_fill(&mut **source, cx, &mut fill));
         let pieces = fill.finish();
         let charge: u64 = pieces.iter().map(Piece::charge).sum();
         pump.producer.room.fetch_sub(i64::try_from(charge).unwrap_or(i64::MAX), Ordering::AcqRel);

@@ -9,9 +9,9 @@ use std::sync::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{
+use crate::schema::{
     compatibility::MethodVersion,
-    schema::layout::{self, Layout, declared::Declarations},
+    layout::{self, Layout, declared::Declarations},
 };
 
 /// One service: a trait under `#[rpc]`.

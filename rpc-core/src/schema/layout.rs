@@ -33,7 +33,6 @@ pub(crate) mod declared;
 mod fingerprint;
 mod text;
 mod trace;
-pub(crate) mod walk;
 mod written;
 
 /// What a type's encoded bytes are made of. Cheap to clone.
@@ -587,7 +586,7 @@ fn is_among(name: &str, read: &str) -> bool {
     name == read || read.split('|').any(|read| read == name)
 }
 
-fn below_newtypes(nodes: &[Node<usize>], start: usize) -> usize {
+pub(crate) fn below_newtypes(nodes: &[Node<usize>], start: usize) -> usize {
     let mut index = start;
     for _ in 0..nodes.len() {
         let Node::Newtype { inner, .. } = &nodes[index] else { return index };

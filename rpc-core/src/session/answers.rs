@@ -21,29 +21,33 @@ use rustc_hash::FxHashMap;
 
 use self::admission::CallHead;
 use super::{
-    Arguments, Begin, BeginMap, BeginTarget, Resolved,
     account::{Account, Charge, Elsewhere},
     calls::{DEADLINES_KEPT, pass_settled},
     exhausted,
     methods::{KnownMethod, Method, PeerMethods, Refused},
     outgoing::Outgoing,
+    outputs::{Arguments, Begin, BeginMap, BeginTarget, Resolved},
     plan::Plan,
     work::{self, Work},
 };
 use crate::{
     buffer::small_bytes::SmallBytes,
-    dispatch::Outcome,
+    codec::walk::WalkError,
     error::Violation,
-    held::Held,
     id_map::IdMap,
     limits::Limits,
-    object::{self, Capability, Encoded, LocalObject, STREAM_TAKEN},
     path::{Path, Step},
     schema::{
         descriptor::{MethodDescriptor, ServiceDescriptor},
-        layout::{Layout, walk::WalkError},
+        layout::Layout,
     },
     time::Time,
+    value::{
+        encoded::{self, Capabilities, Capability, Encoded, STREAM_TAKEN},
+        held::Held,
+        object::LocalObject,
+        outcome::Outcome,
+    },
     wire::{
         self, ArgumentList, CHUNK_BYTES, Call, CallId, Define, Failure, INLINE_BYTES_MAX, MethodNumber,
         PassedObject, PlainCall, Reference, Return, Slot, Status, Want, slots,
@@ -717,7 +721,7 @@ impl Answers {
         let table = capabilities.as_deref().unwrap_or_default();
         let claimed: Option<Vec<Capability>> = table.iter().map(Capability::claimed).collect();
         let claimed = claimed.ok_or_else(|| refuse(STREAM_TAKEN))?;
-        let part = Encoded { bytes, capabilities: object::capabilities(claimed) };
+        let part = Encoded { bytes, capabilities: encoded::capabilities(claimed) };
         if self.pending_bytes.saturating_add(part.size()) > self.limits.pending_bytes_max {
             return Err(NoValue::Failed(exhausted("pending_bytes_max")));
         }
@@ -1729,12 +1733,12 @@ fn take_objects(answer: &mut Answer, pending_bytes: &mut usize) -> Vec<ObjectSlo
 }
 
 /// The table that came with a call, once all its entries are here.
-fn settled(objects: Vec<ObjectSlot>) -> object::Capabilities {
+fn settled(objects: Vec<ObjectSlot>) -> Capabilities {
     let here = |object| match object {
         ObjectSlot::Here(capability) => Some(capability),
         ObjectSlot::Awaited(..) => None,
     };
-    object::capabilities(objects.into_iter().filter_map(here).collect())
+    encoded::capabilities(objects.into_iter().filter_map(here).collect())
 }
 
 /// The object that a selected part is, as its layout says.

@@ -19,17 +19,18 @@ use std::{
 use rustc_hash::FxHashMap;
 
 use super::{
-    CallExtras, CallOutcome, CallTarget, MethodName, NewCall, UpstreamOutcome, Waiter, exhausted,
+    exhausted,
     handshake::Allowance,
+    inputs::{CallExtras, CallOutcome, CallTarget, MethodName, NewCall, UpstreamOutcome, Waiter},
     methods::{OwnMethods, not_callable},
     outgoing::Outgoing,
 };
 use crate::{
     buffer::{message::Out, small_bytes::SmallBytes},
     error::Violation,
-    object::{Capabilities, Capability, Encoded, Passing, STREAM_TAKEN},
     path::Path,
     time::Time,
+    value::encoded::{Capabilities, Capability, Encoded, Passing, STREAM_TAKEN},
     wire::{
         self, Call, CallId, Failure, Frame, INLINE_BYTES_MAX, MethodNumber, OBJECTS_BYTES_MAX, PassedObject,
         Payload, Target, Want, program::ElementFailure,

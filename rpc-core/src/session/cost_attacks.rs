@@ -3,13 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    codec,
-    held::Held,
+    codec::{self, walk},
     memory_budget::MemoryBudget,
-    object::Encoded,
     path::Step::{self, Field, Index, Some as Inside, Variant},
-    schema::layout::{Layout, walk},
+    schema::layout::Layout,
     session::account::Account,
+    value::{encoded::Encoded, held::Held},
 };
 
 #[derive(Serialize, Deserialize)]

@@ -2,10 +2,12 @@
 
 use super::exhausted;
 use crate::{
-    compatibility::{Compatibility, MethodVersion, Offered, of_call},
     error::Violation,
     id_map::IdMap,
-    schema::descriptor::{MethodDescriptor, ServiceDescriptor},
+    schema::{
+        compatibility::{Compatibility, MethodVersion, Offered, of_call},
+        descriptor::{MethodDescriptor, ServiceDescriptor},
+    },
     wire::{Define, Failure, METHOD_FIRST, METHOD_GET, METHOD_MAP, MethodNumber},
 };
 

@@ -14,7 +14,8 @@ use std::{
 };
 
 use super::{
-    CallOutcome, SessionStats, UpstreamOutcome,
+    inputs::{CallOutcome, UpstreamOutcome},
+    outputs::SessionStats,
     pair::{
         ADD, Arg, BOTH, Happened, LABEL, MAYBE, NOTE, ORDERED_ADD, Pair, STRUCTURED, TEXT, TestCall,
         TestPeer, encoded, natural_outcome,
@@ -22,11 +23,11 @@ use super::{
 };
 use crate::{
     buffer::small_bytes::SmallBytes,
-    dispatch::Outcome,
     limits::Limits,
     path::{Path, Step},
     seeded::Seeded,
     time::Time,
+    value::outcome::Outcome,
     wire::{CallId, Failure, Frame, FrameReader, Payload},
 };
 

@@ -8,18 +8,22 @@ use serde::{
 };
 
 use super::{
-    Begin, BeginTarget, CallOutcome, CallTarget,
+    inputs::{CallOutcome, CallTarget},
+    outputs::{Begin, BeginTarget},
     pair::{COUNT, GIVE_OTHER, ONE, PING, Pair, THING_NOTE, TestCall, TestPeer, WORK, encoded, method},
     things::{Gift, Item, OTHER, OtherItem, THING, Things, Trouble, argument, places},
 };
 use crate::{
     buffer::small_bytes::SmallBytes,
-    dispatch::{self, Outcome},
+    dispatch,
     error::{DecodeError, Violation},
     limits::Limits,
-    object::{Capability, Passing},
     path::{Path, Step},
     stub::{Kind, Stub},
+    value::{
+        encoded::{Capability, Passing},
+        outcome::Outcome,
+    },
     wire::{
         self, Call, CallId, Chunk, Define, Failure, Frame, FrameReader, METHOD_GET, MethodNumber, ObjectId,
         PassedObject, Payload, Return, Status, Target, Want, slots,

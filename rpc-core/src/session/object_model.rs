@@ -14,20 +14,23 @@ use std::{
 };
 
 use super::{
-    Begin, CallOutcome, CallTarget, SessionStats, UpstreamOutcome,
+    inputs::{CallOutcome, CallTarget, UpstreamOutcome},
+    outputs::{Begin, SessionStats},
     pair::{COUNT, ONE, Pair, THING_NOTE, TestCall, TestPeer, WORK, encoded},
     things::{Gift, Item, THING, Things, Trouble, argument, places},
 };
-use crate::dispatch::Outcome;
 use crate::{
     codec::DecodeBudget,
     dispatch,
     limits::Limits,
-    object::{Encoded, Passing},
     path::{Path, Step},
     seeded::Seeded,
     stub::{Kind, Remote, RemoteTarget, Stub},
     time::Time,
+    value::{
+        encoded::{Encoded, Passing},
+        outcome::Outcome,
+    },
     wire::{CallId, Failure, METHOD_GET, MethodNumber, slots},
 };
 
@@ -988,7 +991,7 @@ impl Making {
     }
 }
 
-fn import_of(stub: &Stub) -> Option<std::sync::Arc<crate::object::Import>> {
+fn import_of(stub: &Stub) -> Option<std::sync::Arc<crate::value::object::Import>> {
     match stub.kind() {
         Kind::Remote(Remote { target: RemoteTarget::Import(import), .. }) => {
             Some(std::sync::Arc::clone(import))

@@ -13,9 +13,12 @@ use crate::{
     error::Violation,
     id_map::IdMap,
     limits::Limits,
-    object::{Capability, Home, Import, LocalObject},
     schema::descriptor::ServiceDescriptor,
     time::Time,
+    value::{
+        encoded::Capability,
+        object::{Home, Import, LocalObject},
+    },
     wire::{Frame, ObjectId},
 };
 

@@ -14,28 +14,33 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Begin, BeginMap, CallExtras, CallOutcome, CallTarget, Event, Identity, MethodName, NewCall, Session,
-    Side, UpstreamOutcome, Waiter,
+    Identity, Session, Side,
+    inputs::{CallExtras, CallOutcome, CallTarget, MethodName, NewCall, UpstreamOutcome, Waiter},
+    outputs::{Begin, BeginMap, Event},
     streams::StreamEvent,
     things::{OTHER, THING},
 };
 use crate::{
     buffer::{message::Message, small_bytes::SmallBytes},
     codec::{self, DecodeBudget},
-    dispatch::Outcome,
     error::{StopReason, Violation},
     limits::Limits,
-    link::{Handle, Interest, Link},
+    link::{Handle, Link},
     memory_budget::MemoryBudget,
-    object::{Behaviour, Home, Import, LocalObject, Passing},
     path::{Path, Step},
     schema::descriptor::{
         ArgumentDescriptor, MethodAttributes, MethodDescriptor, ObjectsCache, ServiceDescriptor,
         SignatureCache, ValueDescriptor,
     },
-    stream::{Piece, StreamSlot},
+    session::inputs::Interest,
     stub::{Remote, RemoteTarget},
     time::Time,
+    value::{
+        encoded::Passing,
+        object::{Behaviour, Home, Import, LocalObject},
+        outcome::Outcome,
+        stream::{Piece, StreamSlot},
+    },
     wire::{
         CallId, Failure, Frame, FrameReader, METHOD_GET, METHOD_MAP, MethodNumber, ObjectId, StreamId, slots,
     },

@@ -9,7 +9,8 @@ use crate::{
     codec,
     error::Violation,
     limits::Limits,
-    stream::{Ending, Piece, Reading},
+    stream::Reading,
+    value::stream::{Ending, Piece},
     wire::{
         self, Call, CallId, Define, Flow, Frame, FrameReader, Items, LargeItem, MethodNumber, ObjectId,
         PassedObject, Payload, Status, StreamEnd, StreamId, Target, Want, slots,
@@ -457,7 +458,7 @@ fn streams_of_calls_that_are_refused_are_stopped_and_leave_nothing() {
         stranger.says(&[end(id, StreamEnd::Stopped)]);
     }
     stranger.check_alive();
-    assert_eq!(stranger.server().session.stats(), super::SessionStats::default());
+    assert_eq!(stranger.server().session.stats(), crate::session::outputs::SessionStats::default());
 }
 
 #[test]
@@ -469,7 +470,7 @@ fn a_flood_of_streams_that_are_stopped_at_once_is_bounded_by_those_that_do_not_e
         assert!(said.contains(&stop(StreamId(id))));
         stranger.says(&[items_of(id, 1, 10_000), end(id, StreamEnd::Stopped)]);
     }
-    assert_eq!(stranger.server().session.stats(), super::SessionStats::default());
+    assert_eq!(stranger.server().session.stats(), crate::session::outputs::SessionStats::default());
     let violation = (5_001..).find_map(|id| {
         let call = stranger.call(COUNT, &[id]);
         let said = stranger.try_say(&[call]);
@@ -493,7 +494,7 @@ fn a_flood_of_calls_and_stops_of_what_they_return_leaves_nothing() {
         assert_eq!(ends, 1);
         assert!(stranger.server().producers[&stream].stopped.is_some());
     }
-    assert_eq!(stranger.server().session.stats(), super::SessionStats::default());
+    assert_eq!(stranger.server().session.stats(), crate::session::outputs::SessionStats::default());
 }
 
 #[test]
@@ -548,7 +549,7 @@ fn what_was_reserved_for_an_item_that_is_broken_off_is_free_again() {
         assert!(matches!(check_ends(&mut reading), Ending::Abandoned));
         drop(reading);
         stranger.hears();
-        assert_eq!(stranger.server().session.stats(), super::SessionStats::default());
+        assert_eq!(stranger.server().session.stats(), crate::session::outputs::SessionStats::default());
     }
 }
 

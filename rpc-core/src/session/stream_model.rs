@@ -12,19 +12,24 @@ use std::{
 };
 
 use super::{
-    CallOutcome, SessionStats,
+    inputs::CallOutcome,
+    outputs::SessionStats,
     pair::{Pair, TEXT, TestCall, TestPeer, encoded, number},
     stream_tests::{look, marked as slot, returning, text},
 };
 use crate::{
     buffer::small_bytes::SmallBytes,
-    dispatch::Outcome,
     error::StopReason,
     limits::Limits,
-    object::{self, Behaviour, Capabilities, Capability, Encoded, LocalObject},
     seeded::Seeded,
-    stream::{Ending, Piece, Reading, Source, StreamSlot},
+    stream::{Reading, Source},
     stub::{Remote, RemoteTarget},
+    value::{
+        encoded::{self, Capabilities, Capability, Encoded},
+        object::{Behaviour, LocalObject},
+        outcome::Outcome,
+        stream::{Ending, Piece, StreamSlot},
+    },
     wire::{Failure, ITEMS_BYTES, ItemReader, StreamId, put_sized},
 };
 
@@ -291,7 +296,7 @@ impl Talk {
         assert_eq!(found.len(), streams.len(), "streams in a table");
         for (slot, stream) in found.into_iter().zip(streams) {
             let known = &mut self.streams[*stream];
-            known.reader = match slot.take() {
+            known.reader = match Reading::take(&slot).map(|reading| *reading) {
                 Some(reading) => Reader::Reads(reading),
                 None => panic!("stream {stream} was taken"),
             };
@@ -436,7 +441,7 @@ impl Talk {
             })))
         };
         let table = slots.into_iter().map(Capability::Stream).chain((0..objects).map(|_| object())).collect();
-        let capabilities = object::capabilities(table);
+        let capabilities = encoded::capabilities(table);
         if length > ITEMS_BYTES {
             return Piece::Large {
                 head: SmallBytes::default(),
@@ -610,7 +615,7 @@ impl Talk {
     fn learn_ids(&mut self, side: usize) {
         let mut opened = Vec::new();
         for (id, producer) in &self.peer(side).producers {
-            if let Some(mut reading) = producer.slot.take() {
+            if let Some(mut reading) = Reading::take(&producer.slot) {
                 opened.push((*id, number_in(&mut reading)));
             }
         }

@@ -8,19 +8,24 @@ use std::{
 };
 
 use super::{
-    CallOutcome, CallTarget, SessionStats,
+    inputs::{CallOutcome, CallTarget},
+    outputs::SessionStats,
     pair::{ADD, Arg, COUNT, Pair, STRUCTURED, TEXT, TestCall, TestPeer, encoded, value_of},
 };
 use crate::{
     buffer::small_bytes::SmallBytes,
     codec,
-    dispatch::Outcome,
     error::StopReason,
     limits::Limits,
-    object::{self, Capability, Encoded, Passed, Passing},
+    object::{self, Passed},
     path::Path,
-    stream::{Ending, Piece, Reading, Source, StreamSlot, Streaming},
+    stream::{Reading, Source, Streaming},
     time::Time,
+    value::{
+        encoded::{self, Capabilities, Capability, Encoded, Passing},
+        outcome::Outcome,
+        stream::{Ending, Piece, StreamSlot},
+    },
     wire::{
         Failure, Frame, ITEM_OVERHEAD, ITEMS_BYTES, METHOD_MAP, MethodNumber, StreamId, put_sized, slots,
     },
@@ -72,15 +77,15 @@ pub(crate) fn large(length: usize) -> Piece {
 pub(crate) fn item_with(slots: impl IntoIterator<Item = Arc<StreamSlot>>) -> Piece {
     let Piece::Items { count, items } = items(&[1]) else { panic!("it is packed") };
     let table = slots.into_iter().map(Capability::Stream).collect();
-    Piece::Items { count, items: Encoded { bytes: items.bytes, capabilities: object::capabilities(table) } }
+    Piece::Items { count, items: Encoded { bytes: items.bytes, capabilities: encoded::capabilities(table) } }
 }
 
 pub(crate) const COMPLETE: Piece = Piece::End(Ending::Complete);
 
 /// The stream in a table.
-pub(crate) fn stream_of(table: &object::Capabilities) -> Reading {
+pub(crate) fn stream_of(table: &Capabilities) -> Reading {
     let found = table.iter().flat_map(|table| table.iter()).find_map(|capability| match capability {
-        Capability::Stream(slot) => slot.take(),
+        Capability::Stream(slot) => Reading::take(&slot).map(|reading| *reading),
         Capability::Import(_) | Capability::Local(_) => None,
     });
     found.expect("there is a stream, and nobody has taken it")
@@ -391,16 +396,18 @@ fn no_message_is_longer_than_what_receivers_take() {
     let (third, third_reading) = pair.upload();
     pair.server.sent.clear();
     pair.client.sent.clear();
-    let object = crate::object::LocalObject::new(crate::object::Behaviour::Forward(crate::stub::Remote {
-        handle: Arc::clone(&pair.client.home.handle),
-        target: crate::stub::RemoteTarget::Root,
-    }));
+    let object = crate::value::object::LocalObject::new(crate::value::object::Behaviour::Forward(
+        crate::stub::Remote {
+            handle: Arc::clone(&pair.client.home.handle),
+            target: crate::stub::RemoteTarget::Root,
+        },
+    ));
     let table = vec![Capability::Local(object); 4_000];
     for stream in [stream, more] {
         let Piece::Items { count, items } = items(&[16_200]) else { panic!("it is packed") };
         pair.client.send(stream, Piece::Items { count, items });
     }
-    let item = Encoded { bytes: vec![1; 100_000].into(), capabilities: object::capabilities(table) };
+    let item = Encoded { bytes: vec![1; 100_000].into(), capabilities: encoded::capabilities(table) };
     pair.client.send(third, Piece::Large { head: SmallBytes::default(), item });
     pair.run();
     let longest = pair.client.sent.iter().map(Vec::len).max();

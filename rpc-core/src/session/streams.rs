@@ -28,10 +28,13 @@ use crate::{
     error::StopReason,
     id_map::IdMap,
     limits::Limits,
-    object::Home,
     session::long::Pinned,
-    stream::{Inlet, Piece, StreamSlot},
+    stream::Inlet,
     time::Time,
+    value::{
+        object::Home,
+        stream::{Piece, StreamSlot},
+    },
     wire::{Frame, Offer, StreamId},
 };
 

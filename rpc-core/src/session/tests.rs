@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    CallOutcome, UpstreamOutcome,
+    inputs::{CallOutcome, UpstreamOutcome},
     pair::{
         ADD, Arg, BOTH, LABEL, MAYBE, NOTE, ORDERED_ADD, Pair, STRUCTURED, TEXT, TestCall, encoded, method,
         number, value_of,
@@ -14,10 +14,10 @@ use super::{
 use crate::{
     buffer::small_bytes::SmallBytes,
     codec,
-    dispatch::Outcome,
     error::Violation,
     limits::Limits,
     path::{Path, Step},
+    value::outcome::Outcome,
     wire::{
         self, Call, CallId, Chunk, Failure, Frame, Hello, MethodNumber, Offer, Payload, Return, Status,
         Target, Want, Welcome, slots,
@@ -742,7 +742,7 @@ fn a_call_that_has_waited_for_most_of_its_time_does_not_start() {
     // Handlers of other calls keep the server busy.
     let mut begun =
         |after: u64| match pair.server.session.poll_event(pair.now + Duration::from_millis(after), true) {
-            Some(super::Event::Begin(begin)) => Some(begin.answer.0),
+            Some(crate::session::outputs::Event::Begin(begin)) => Some(begin.answer.0),
             _ => None,
         };
     assert_eq!((begun(75), begun(76), begun(76)), (Some(1), Some(3), None));
@@ -766,7 +766,8 @@ fn a_call_that_has_waited_for_most_of_its_time_has_no_place_in_a_batch() {
     }
     pair.server.session.handle_message(pair.now, message.into()).expect("well formed");
     let later = pair.now + Duration::from_millis(76);
-    let Some(super::Event::Begin(first)) = pair.server.session.poll_event(later, true) else {
+    let Some(crate::session::outputs::Event::Begin(first)) = pair.server.session.poll_event(later, true)
+    else {
         panic!("it begins")
     };
     let alike: Vec<i64> =
@@ -875,7 +876,7 @@ fn calls_that_are_cancelled_before_they_start_leave_no_places_behind() {
         assert!(server.stats().pending_bytes < 300 * ONE_AND_TWO.len());
     }
     assert!(
-        matches!(server.poll_event(pair.now, true), Some(super::Event::Begin(begin)) if begin.answer == CallId(1))
+        matches!(server.poll_event(pair.now, true), Some(crate::session::outputs::Event::Begin(begin)) if begin.answer == CallId(1))
     );
     assert!(server.poll_event(pair.now, true).is_none());
     assert_eq!(server.stats().pending_bytes, 0);
@@ -2114,7 +2115,7 @@ fn a_long_payload_is_charged_whole_until_its_last_chunk_has_left_the_socket() {
     let charged = |peer: &mut super::pair::TestPeer, waiting| {
         peer.session.spares.clear();
         peer.session.settle_rest(waiting);
-        let super::SessionStats { session_bytes, held_bytes, .. } = peer.session.stats();
+        let crate::session::outputs::SessionStats { session_bytes, held_bytes, .. } = peer.session.stats();
         session_bytes - held_bytes
     };
     while let Some(message) = pair.client.poll_message(pair.now) {

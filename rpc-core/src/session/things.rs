@@ -5,18 +5,25 @@ use std::sync::{Arc, Mutex, Weak};
 use futures::FutureExt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 
-use super::{Begin, BeginTarget, pair::TestPeer};
+use super::{
+    outputs::{Begin, BeginTarget},
+    pair::TestPeer,
+};
 use crate::{
     codec::DecodeBudget,
     dispatch::{Incoming, Reply, Service},
     error::DecodeError,
     limits::Limits,
-    object::{self, Behaviour, Capability, LocalObject, Passing},
+    object,
     schema::descriptor::{
         ArgumentDescriptor, MethodAttributes, MethodDescriptor, ObjectsCache, ServiceDescriptor,
         SignatureCache, ValueDescriptor,
     },
     stub::{Kind, Remote, RemoteTarget, Stub},
+    value::{
+        encoded::{Capability, Passing},
+        object::{Behaviour, LocalObject},
+    },
     wire::{Failure, ObjectId},
 };
 

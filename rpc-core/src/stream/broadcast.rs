@@ -11,7 +11,7 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    Ending, Streaming,
+    Streaming,
     source::{Fill, Source, put_passed},
 };
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
     codec,
     error::EncodeError,
     object::{self, Passed},
+    value::stream::Ending,
     wire::Failure,
 };
 

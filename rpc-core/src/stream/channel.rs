@@ -17,11 +17,11 @@ use futures::{
 };
 use serde::Serialize;
 
-use super::{
-    Ending,
-    source::{Fill, Source, Stop, put_item},
+use super::source::{Fill, Source, Stop, put_item};
+use crate::{
+    error::{StopReason, StreamStopped},
+    value::stream::Ending,
 };
-use crate::error::{StopReason, StreamStopped};
 
 /// More items than ever wait; `mpsc` panics at a fraction of what it could count.
 const CAPACITY_MAX: usize = 1 << 28;

@@ -11,14 +11,18 @@ use bytes::Bytes;
 use futures::Stream;
 use serde::Serialize;
 
-use super::{Content, Ending, Open, Piece, Reading};
+use super::{Content, Open, Reading};
 use crate::{
     buffer::small_bytes::SmallBytes,
     codec, dispatch,
     error::{EncodeError, StopReason},
     link::Link,
-    object::{self, Capability, Encoded, Passed},
+    object::{self, Passed},
     panics,
+    value::{
+        encoded::{self, Capability, Encoded},
+        stream::{Ending, Piece},
+    },
     wire::{Failure, ITEMS_BYTES, items_charge, put_sized, put_varint},
 };
 
@@ -119,7 +123,7 @@ impl<'a> Fill<'a> {
         }
         let item = self.packed.split_off(self.packed.len() - length);
         self.packed.truncate(start);
-        let capabilities = object::capabilities(Capability::of_all(&self.passed, self.link));
+        let capabilities = encoded::capabilities(Capability::of_all(&self.passed, self.link));
         self.encoded(Encoded { bytes: item.into(), capabilities });
         Ok(())
     }
@@ -239,7 +243,7 @@ pub(super) fn put_item<T: Serialize + 'static, E: Serialize>(fill: &mut Fill<'_>
             let encoded = dispatch::encode(&error, fill.link());
             fill.end(match encoded {
                 Ok((bytes, objects)) => {
-                    Ending::Error(Encoded { bytes, capabilities: object::capabilities(objects) })
+                    Ending::Error(Encoded { bytes, capabilities: encoded::capabilities(objects) })
                 }
                 Err(error) => unencodable(&error),
             });
@@ -253,7 +257,7 @@ fn unencodable(error: &EncodeError) -> Ending {
 
 /// Items that were encoded once for many streams.
 pub(super) fn put_passed(fill: &mut Fill<'_>, bytes: &SmallBytes, passed: &[Passed]) {
-    let capabilities = object::capabilities(Capability::of_all(passed, fill.link()));
+    let capabilities = encoded::capabilities(Capability::of_all(passed, fill.link()));
     fill.encoded(Encoded { bytes: bytes.clone(), capabilities });
 }
 

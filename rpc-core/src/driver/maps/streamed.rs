@@ -19,12 +19,16 @@ use tokio::time::Sleep;
 use super::{ElementRun, MapRun, Window, permits::Permit, unselectable};
 use crate::{
     codec,
-    dispatch::Outcome,
     error::StopReason,
-    held::Held,
-    object::{self, Capability, Encoded},
+    object,
     session::plan::Plan,
-    stream::{Ending, Fill, Piece, Reading, Source, StreamSlot},
+    stream::{Fill, Reading, Source},
+    value::{
+        encoded::{Capabilities, Capability, Encoded, STREAM_TAKEN},
+        held::Held,
+        outcome::Outcome,
+        stream::{Ending, Piece},
+    },
     wire::{Failure, ItemReader},
 };
 
@@ -38,11 +42,11 @@ impl MapRun {
         item_time: Duration,
     ) -> Outcome {
         let reading = match source.only_object() {
-            Some(Capability::Stream(slot)) => slot.take(),
+            Some(Capability::Stream(slot)) => Reading::take(&slot),
             Some(Capability::Import(_) | Capability::Local(_)) | None => None,
         };
         let Some(reading) = reading else {
-            return Outcome::Failed(unselectable(object::STREAM_TAKEN.into()));
+            return Outcome::Failed(unselectable(STREAM_TAKEN.into()));
         };
         let mapped = Mapped {
             items: Items { reading, open: None },
@@ -54,7 +58,7 @@ impl MapRun {
             working: None,
             made: VecDeque::new(),
         };
-        let stream = Capability::Stream(StreamSlot::of_source(mapped));
+        let stream = Capability::Stream(Reading::slot_of(mapped));
         // The stream is the first entry of its table.
         let mut bytes = Vec::new();
         if let Err(error) = codec::encode(&0_u32, &mut bytes) {
@@ -89,9 +93,9 @@ struct Working {
 
 /// The stream that is mapped over.
 struct Items {
-    reading: Reading,
+    reading: Box<Reading>,
     /// What is here and has not gone through the program.
-    open: Option<(ItemReader, object::Capabilities)>,
+    open: Option<(ItemReader, Capabilities)>,
 }
 
 /// Items that share a table.

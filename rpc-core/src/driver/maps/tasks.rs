@@ -12,11 +12,14 @@ use tokio::task::JoinHandle;
 use super::{Charge, Elsewhere, HandlerTask, MapRun, StepFailure, charged, handlers};
 use crate::{
     context::CancelSignal,
-    dispatch::{self, Incoming, Outcome, ReplyInner, RunningHandler},
-    held::Held,
-    object::{self, Encoded},
+    dispatch::{self, Incoming, ReplyInner, RunningHandler},
     schema::descriptor::MethodDescriptor,
-    session::{Arguments, methods::KnownMethod, plan::PlannedStep},
+    session::{methods::KnownMethod, outputs::Arguments, plan::PlannedStep},
+    value::{
+        encoded::{self, Encoded},
+        held::Held,
+        outcome::Outcome,
+    },
     wire::{Failure, Want, program::ElementCause},
 };
 
@@ -191,7 +194,7 @@ impl CallRun {
         let cause = match outcome {
             Outcome::Value { payload: Some(bytes), objects } => {
                 let charge = self.charge(bytes.len())?;
-                let value = Encoded { bytes, capabilities: object::capabilities(objects) };
+                let value = Encoded { bytes, capabilities: encoded::capabilities(objects) };
                 return Ok(StepResult::Value(Held::new(value), charge));
             }
             Outcome::Value { payload: None, .. } => return Ok(StepResult::Nothing),

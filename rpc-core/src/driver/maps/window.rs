@@ -13,17 +13,20 @@ use super::{
 };
 use crate::{
     buffer::small_bytes::SmallBytes,
-    codec,
+    codec::{self, walk::WalkError},
     dispatch::{self, Incoming, ReplyInner},
     error::{ElementError, EncodedError},
-    held::{self, Held, Selected},
-    object::{self, Capability, Encoded, LocalObject},
-    schema::layout::{Layout, Over, walk::WalkError},
+    schema::layout::{Layout, Over},
     session::{
-        Arguments, Resolved,
         methods::KnownMethod,
+        outputs::{Arguments, Resolved},
         plan::{Plan, PlannedStep, Work},
         work,
+    },
+    value::{
+        encoded::{self, Capability, Encoded},
+        held::{self, Held, Selected},
+        object::LocalObject,
     },
     wire::{
         Failure,
@@ -58,7 +61,7 @@ impl<'a> Collected<'a> {
 
     pub(super) fn finish(self) -> (Encoded, Charge) {
         let Self { out, objects, charge, .. } = self;
-        (Encoded { bytes: out.into(), capabilities: object::capabilities(objects) }, charge)
+        (Encoded { bytes: out.into(), capabilities: encoded::capabilities(objects) }, charge)
     }
 
     /// What becomes of an element. An object gets a place in the table of the whole.
@@ -284,7 +287,7 @@ impl<'a> Window<'a> {
     ) -> Result<Arguments, StepFailure> {
         let mut arguments = Resolved::default();
         let passed = |place: &u32| self.run.passed.as_ref()?.get(*place as usize).cloned();
-        arguments.beside = object::capabilities(objects.iter().filter_map(passed).collect());
+        arguments.beside = encoded::capabilities(objects.iter().filter_map(passed).collect());
         for (index, slot) in slots.iter().enumerate() {
             let value = match slot {
                 Slot::Inline(bytes) => bytes.clone(),

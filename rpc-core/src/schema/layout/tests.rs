@@ -481,7 +481,8 @@ fn a_selected_part_decodes_by_its_layout() {
     let layout = Layout::of::<(UserId, Option<Shape>, Tree)>();
     let mut bytes = Vec::new();
     codec::encode(&value, &mut bytes).expect("it encodes");
-    let part = |path: &[Step]| &bytes[walk::locate(&layout, &bytes, path, None).expect("it is there").range];
+    let part =
+        |path: &[Step]| &bytes[codec::walk::locate(&layout, &bytes, path, None).expect("it is there").range];
     let path = [At(2), At(1), Index(0)];
     assert_eq!(layout.at(&path), Some(Layout::of::<Tree>()));
     assert_eq!(codec::decode(part(&path), budget), Ok(Tree { value: 2, children: vec![] }));

@@ -1,10 +1,10 @@
 use super::*;
 use crate::{
-    dispatch::Outcome,
     session::{
-        CallOutcome,
+        inputs::CallOutcome,
         pair::{ADD, BOTH, MAYBE, Pair, STRUCTURED, TestCall, encoded, value_of},
     },
+    value::outcome::Outcome,
     wire::{MethodNumber, Want},
 };
 

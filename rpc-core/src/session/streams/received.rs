@@ -7,10 +7,13 @@ use crate::{
     buffer::{small_bytes::SmallBytes, spares::Spares},
     error::Violation,
     id_map::IdMap,
-    object::{Capabilities, Capability, Encoded},
     session::exhausted,
-    stream::{Ending, Inlet, Piece, StreamSlot},
+    stream::Inlet,
     time::Time,
+    value::{
+        encoded::{Capabilities, Capability, Encoded},
+        stream::{Ending, Piece, StreamContent, StreamSlot},
+    },
     wire::{
         CREDIT_MAX, Failure, Flow, Frame, ITEM_CHUNK_BYTES, ITEM_OVERHEAD, Items, LargeItem, StreamId,
         items_charge,
@@ -131,7 +134,7 @@ impl Streams {
             self.dropped(stream, None);
             return Ok(Err(exhausted("streams_max")));
         }
-        Ok(Ok(Capability::Stream(StreamSlot::arrived(reader, flow))))
+        Ok(Ok(Capability::Stream(StreamSlot::new(StreamContent::Arrived(reader), flow))))
     }
 
     pub(crate) fn items(

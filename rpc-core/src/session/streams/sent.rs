@@ -6,10 +6,12 @@ use super::{INITIAL_STREAMS, STREAM_ID_MAX, StreamEvent, Streams};
 use crate::{
     buffer::message::{Message, Out},
     error::{StopReason, Violation},
-    object::{Capability, Encoded},
     session::{calls::pass_settled, exhausted, long::Long, outgoing::Outgoing},
-    stream::{Ending, Piece, StreamSlot},
     time::Time,
+    value::{
+        encoded::{Capability, Encoded},
+        stream::{Ending, Piece, StreamSlot},
+    },
     wire::{
         self, CHUNK_BYTES, CREDIT_MAX, Failure, Flow, Frame, ITEM_CHUNK_BYTES, StreamEnd, StreamId,
         items_charge,

@@ -10,8 +10,10 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::Piece;
-use crate::{object::Home, wire::StreamId};
+use crate::{
+    value::{object::Home, stream::Piece},
+    wire::StreamId,
+};
 
 /// Shared by the session, which puts in what arrives, and the one reader.
 pub(crate) struct Inlet {

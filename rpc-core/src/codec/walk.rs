@@ -22,8 +22,11 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
-use super::{Field, Layout, Leaf, Node};
-use crate::{codec, path::Step};
+use crate::{
+    codec,
+    path::Step,
+    schema::layout::{Field, Layout, Leaf, Node},
+};
 
 /// The deepest nesting that is walked over. Above what a payload may have to be decoded.
 const WALK_DEPTH_MAX: usize = 256;
@@ -74,7 +77,7 @@ pub(crate) struct Located {
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn skip(layout: &Layout, bytes: &[u8]) -> Result<usize, WalkError> {
     let mut walk = Walk::new(layout, bytes);
-    walk.skip(layout.root, WALK_DEPTH_MAX)?;
+    walk.skip(layout.nodes().1, WALK_DEPTH_MAX)?;
     Ok(walk.at)
 }
 
@@ -87,7 +90,7 @@ pub(crate) fn locate(
     marks: Option<&mut Marks>,
 ) -> Result<Located, WalkError> {
     let mut walk = Walk { marks, ..Walk::new(layout, bytes) };
-    let node = walk.enter(layout.root, path)?;
+    let node = walk.enter(layout.nodes().1, path)?;
     let start = walk.at;
     walk.pass_part(node)?;
     Ok(Located { range: start..walk.at, node, walked: walk.walked })
@@ -130,7 +133,7 @@ impl<'a> Elements<'a> {
     /// The elements of a `Seq`, or what an `Optional` holds: none or one. `None` for any other layout.
     pub(crate) fn of(layout: &'a Layout, bytes: &'a [u8]) -> Option<Result<Self, WalkError>> {
         let mut walk = Walk::new(layout, bytes);
-        let (element, left) = match &walk.nodes[walk.below_newtypes(layout.root)] {
+        let (element, left) = match &walk.nodes[walk.below_newtypes(layout.nodes().1)] {
             Node::Seq(element) => (*element, walk.length()),
             Node::Optional(inner) => (*inner, walk.option().map(u64::from)),
             _ => return None,
@@ -171,7 +174,7 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(layout: &'a Layout, bytes: &'a [u8]) -> Self {
-        Self { nodes: &layout.graph.nodes, bytes, at: 0, walked: 0, marks: None, named: None }
+        Self { nodes: layout.nodes().0, bytes, at: 0, walked: 0, marks: None, named: None }
     }
 
     // ---- along a path ----

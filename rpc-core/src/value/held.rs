@@ -7,13 +7,13 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::{
     buffer::small_bytes::SmallBytes,
-    codec,
-    object::{self, Encoded},
-    path::Step,
-    schema::layout::{
-        Layout,
+    codec::{
+        self,
         walk::{self, MARK_BYTES, Marks, WalkError},
     },
+    path::Step,
+    schema::layout::Layout,
+    value::encoded::{self, Encoded},
 };
 
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl Held {
         };
         let (bytes, places) = walk::detach(layout, bytes, &located)?;
         let named = places.iter().filter_map(|place| table.get(*place as usize).cloned()).collect();
-        Ok((Encoded { bytes: bytes.into(), capabilities: object::capabilities(named) }, located.walked))
+        Ok((Encoded { bytes: bytes.into(), capabilities: encoded::capabilities(named) }, located.walked))
     }
 }
 

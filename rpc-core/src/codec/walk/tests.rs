@@ -3,7 +3,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::*;
-use crate::{codec, schema::layout::walk::tests::select::SelectError, seeded::Seeded};
+use crate::{
+    codec::{self, walk::tests::select::SelectError},
+    seeded::Seeded,
+};
 
 mod select;
 

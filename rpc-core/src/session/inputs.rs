@@ -1,0 +1,115 @@
+//! What the session is given: calls of this side, and who waits for them.
+
+use std::sync::Arc;
+
+use crate::{
+    buffer::small_bytes::SmallBytes,
+    path::Path,
+    schema::descriptor::MethodDescriptor,
+    time::Time,
+    value::{
+        encoded::{Encoded, Passing},
+        object::Import,
+    },
+    wire::{CallId, Failure, MethodNumber, program::ElementFailure},
+};
+
+/// Who waits for a call's result, as the session sees them.
+pub(crate) trait Waiter: Clone {
+    /// What is wanted of the call's result. Asked once, when the call is sealed; later changes are told through
+    /// [`Session::unwanted`] and [`Session::released`].
+    fn seal(&self) -> Interest;
+}
+
+/// A call to be made.
+pub(crate) struct NewCall<W> {
+    pub(crate) id: CallId,
+    pub(crate) number: MethodNumber,
+    /// The service's name and the method; unused for the built-in call.
+    pub(crate) service: &'static str,
+    pub(crate) method: &'static MethodDescriptor,
+    pub(crate) payload: SmallBytes,
+    pub(crate) bases: Vec<CallId>,
+    pub(crate) deadline: Option<Time>,
+    pub(crate) extras: Option<Box<CallExtras>>,
+    pub(crate) waiter: W,
+}
+
+/// What most calls do not have; apart, because calls are passed from hand to hand.
+#[derive(Default)]
+pub(crate) struct CallExtras {
+    pub(crate) target: CallTarget,
+    /// What the payload's places in a table of objects stand for.
+    pub(crate) objects: Vec<Passing>,
+    /// Methods that the call's program names.
+    pub(crate) methods: Vec<MethodName>,
+    pub(crate) metadata: Vec<(String, String)>,
+}
+
+impl CallExtras {
+    /// Nothing if there are none.
+    pub(crate) fn boxed(
+        target: CallTarget,
+        objects: Vec<Passing>,
+        methods: Vec<MethodName>,
+        metadata: Vec<(String, String)>,
+    ) -> Option<Box<Self>> {
+        let is_plain = matches!(target, CallTarget::Root)
+            && objects.is_empty()
+            && methods.is_empty()
+            && metadata.is_empty();
+        (!is_plain).then(|| Box::new(Self { target, objects, methods, metadata }))
+    }
+}
+
+/// What a call of this side addresses.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum CallTarget {
+    #[default]
+    Root,
+    /// Its handle lives until the call is sent.
+    Import(Arc<Import>),
+    /// The object in the result of another call; which is among the bases.
+    Result(CallId, Path),
+}
+
+/// A method by this side's number for it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MethodName {
+    pub(crate) number: MethodNumber,
+    pub(crate) service: &'static str,
+    pub(crate) method: &'static MethodDescriptor,
+}
+
+/// How a call of this side came back.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum CallOutcome<W> {
+    /// It ran and its value was not wanted.
+    Done,
+    Value(Encoded),
+    Error(Encoded),
+    /// An element of a map failed.
+    Element(ElementFailure),
+    Upstream {
+        origin: W,
+        cause: UpstreamOutcome<W>,
+    },
+    Failed(Failure),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum UpstreamOutcome<W> {
+    Failed(Box<CallOutcome<W>>),
+    Missed(Path),
+}
+
+/// What is wanted of a call at the moment it is sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Interest {
+    /// A promise waits for the value.
+    pub(crate) value: bool,
+    /// Something can still pass the result into later calls.
+    pub(crate) reference: bool,
+    /// It is to run whoever is interested.
+    pub(crate) detached: bool,
+}

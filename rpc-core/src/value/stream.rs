@@ -1,0 +1,123 @@
+//! Streams as they lie in values, and the pieces that they travel in.
+
+use std::{
+    any::Any,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::{
+    buffer::small_bytes::SmallBytes,
+    error::CloseReason,
+    panics::drop_quietly,
+    value::{encoded::Encoded, inlet::InletReader},
+    wire::{Failure, Flow, items_charge},
+};
+
+/// What a stream stands for, until somebody takes it.
+pub(crate) struct StreamSlot {
+    flow: Flow,
+    content: Mutex<Option<StreamContent>>,
+}
+
+pub(crate) enum StreamContent {
+    /// A stream of a peer, of which nothing was read.
+    Arrived(InletReader),
+    /// A stream that this process produces, or that was read in part; whoever reads streams knows what it is.
+    Opened(Box<dyn Any + Send>),
+}
+
+/// A part of a stream on its way.
+pub(crate) enum Piece {
+    /// So many items, one behind the other, each after its length.
+    Items { count: u64, items: Encoded },
+    /// A long item. While it is to be sent, its first bytes may lie apart.
+    Large { head: SmallBytes, item: Encoded },
+    /// So many items were left out by their producer.
+    Missed(u64),
+    /// Nothing comes behind it.
+    End(Ending),
+}
+
+/// How a stream ended.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    Complete,
+    Error(Encoded),
+    /// Its producer was dropped first.
+    Abandoned,
+    /// The reader let go of it.
+    Stopped,
+    Failed(Failure),
+    Disconnected(CloseReason),
+}
+
+impl Piece {
+    /// What it takes of its stream's credit.
+    pub(crate) fn charge(&self) -> u64 {
+        let objects = |encoded: &Encoded| encoded.capabilities.as_ref().map_or(0, |table| table.len());
+        match self {
+            Self::Items { count, items } => items_charge(*count, items.len(), objects(items)),
+            Self::Large { head, item } => items_charge(1, head.len() + item.len(), objects(item)),
+            Self::Missed(_) | Self::End(_) => 0,
+        }
+    }
+}
+
+// ---- travelling ----
+
+impl StreamSlot {
+    pub(crate) fn new(content: StreamContent, flow: Flow) -> Arc<Self> {
+        Arc::new(Self { flow, content: Mutex::new(Some(content)) })
+    }
+
+    /// The slot of a stream that was taken before.
+    pub(crate) fn taken() -> Arc<Self> {
+        Arc::new(Self { flow: Flow::default(), content: Mutex::default() })
+    }
+
+    /// How far ahead of its reader its producer may be.
+    pub(crate) fn flow(&self) -> Flow {
+        self.flow
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<StreamContent>> {
+        // Only moves happen under this lock, so a poisoned one is still consistent.
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the stream, if nobody has.
+    pub(crate) fn take(&self) -> Option<StreamContent> {
+        self.lock().take()
+    }
+
+    /// Takes the stream for who passes it on.
+    pub(crate) fn claim(&self) -> Option<Arc<Self>> {
+        let content = self.take()?;
+        Some(Self::new(content, self.flow))
+    }
+
+    /// Puts a stream back that was taken.
+    pub(crate) fn put(&self, content: StreamContent) {
+        *self.lock() = Some(content);
+    }
+
+    /// Changes the stream, if nobody has taken it.
+    pub(crate) fn change(&self, change: impl FnOnce(StreamContent) -> StreamContent) {
+        let mut content = self.lock();
+        *content = content.take().map(change);
+    }
+}
+
+/// The producer is user code, whose `Drop` may panic; it must not take the session with it.
+impl Drop for StreamSlot {
+    fn drop(&mut self) {
+        drop_quietly(self.take(), "a stream");
+    }
+}
+
+impl fmt::Debug for StreamSlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.lock().is_some() { "StreamSlot(open)" } else { "StreamSlot(taken)" })
+    }
+}
