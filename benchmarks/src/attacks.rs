@@ -160,6 +160,7 @@ impl Attack {
             hello_timeout_ms: (self.name == "no-hello").then_some(HELLO_TIMEOUT.as_millis() as u64),
             connections_max: (is_quick && self.name == "one-address").then_some(QUICK_CONNECTIONS),
             counts_loopback: is_at_door,
+            values_max: None,
         }
     }
 

@@ -34,6 +34,8 @@ use crate::{
     },
 };
 
+/// A handler that makes so many takes a millisecond or two: what it holds its thread for longer is no peer's doing.
+const VALUES_MAX: usize = 200_000;
 const LATE: &str = "healthy p99";
 const GOES_ON: &str = "goes on";
 /// So often a round is measured that is late.
@@ -221,7 +223,7 @@ struct Round {
 }
 
 async fn round(seed: u64) -> Result<Round, Failure> {
-    let mut scene = Scene::set(Setup::default(), true).await?;
+    let mut scene = Scene::set(Setup { values_max: Some(VALUES_MAX), ..Setup::default() }, true).await?;
     let order = Order::of(scene.address, seed);
     let mut attacker = Part::start("hostile", "--attack", &serde_json::to_string(&order)?, true)?;
     let mut ticks = interval(Duration::from_millis(10));

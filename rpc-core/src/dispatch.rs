@@ -181,7 +181,7 @@ impl Incoming {
         E: Serialize,
     {
         match decode_arguments(decode, &self) {
-            Ok(arguments) => reply(handler(arguments), self.want, self.scope, None),
+            Ok(arguments) => reply(handler(arguments), self.method, self.want, self.scope, None),
             Err(failure) => Reply::failed(failure),
         }
     }
@@ -201,11 +201,12 @@ impl Incoming {
             Ok(arguments) => arguments,
             Err(failure) => return Reply::failed(failure),
         };
-        let Self { want, deadline, metadata, scope, .. } = self;
+        let Self { method, want, deadline, metadata, scope, .. } = self;
         let cancelled = Arc::<CancelSignal>::default();
         let context =
             ContextInner { scope: Arc::clone(&scope), deadline, metadata, cancelled: Arc::clone(&cancelled) };
-        reply(handler(arguments, Context { inner: Arc::new(context) }), want, scope, Some(cancelled))
+        let context = Context { inner: Arc::new(context) };
+        reply(handler(arguments, context), method, want, scope, Some(cancelled))
     }
 
     /// The answer to a method number this service does not have.
@@ -333,6 +334,7 @@ pub(crate) fn decode_arguments<A>(decode: Decode<A>, incoming: &Incoming) -> Res
 
 fn reply<T, E>(
     handler: impl Future<Output = Result<T, E>> + Send + 'static,
+    method: &'static MethodDescriptor,
     want: Want,
     scope: Arc<SessionScope>,
     cancelled: Option<Arc<CancelSignal>>,
@@ -341,8 +343,47 @@ where
     T: Serialize + Send + 'static,
     E: Serialize,
 {
-    let handler = Box::pin(async move { outcome(handler.await, want, &scope.session.handle.link) });
+    let handler = Box::pin(async move {
+        let value = match handler.await {
+            Ok(value) => value,
+            Err(error) => return outcome(Err::<T, E>(error), want, &scope.session.handle.link),
+        };
+        #[cfg(feature = "driver")]
+        if method.encodes_slowly() {
+            return Box::pin(encoded_aside(value, method, want, Arc::clone(&scope.session.handle.link)))
+                .await;
+        }
+        #[cfg(not(feature = "driver"))]
+        let _ = method;
+        outcome(Ok::<T, E>(value), want, &scope.session.handle.link)
+    });
     Reply(ReplyInner::Running { handler, cancelled })
+}
+
+/// Encodes a long result where it keeps nobody else waiting.
+#[cfg(feature = "driver")]
+async fn encoded_aside<T: Serialize + Send + 'static>(
+    value: T,
+    method: &'static MethodDescriptor,
+    want: Want,
+    link: Arc<Link>,
+) -> Outcome {
+    let (done, encoded) = futures::channel::oneshot::channel();
+    let deadline = crate::deadline::ambient_deadline();
+    crate::aside::run(move || {
+        let encode = || {
+            crate::context::inside(Arc::as_ptr(&link), || {
+                crate::deadline::with_deadline(deadline, || value_outcome(value, want, &link))
+            })
+        };
+        let encoded = match catch_unwind(AssertUnwindSafe(encode)) {
+            Ok(encoded) => encoded.unwrap_or_else(|error| Outcome::Failed(unusable(error.to_string()))),
+            Err(panic) => panicked(&*panic, method),
+        };
+        // Nobody waits for it if the call was cancelled.
+        let _ = done.send(encoded);
+    });
+    encoded.await.unwrap_or(Outcome::Failed(Failure::Cancelled))
 }
 
 /// Encodes what a handler returned, on the handler's own task.

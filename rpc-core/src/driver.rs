@@ -44,7 +44,6 @@ use crate::{
 pub(crate) use self::handlers::Started;
 pub use crate::session::Side;
 
-mod aside;
 mod busy_poll;
 mod elements;
 mod handlers;
@@ -514,7 +513,9 @@ impl<T: Transport> Driver<T> {
                 }
                 Event::Begin(begin) => {
                     self.begin(begin);
-                    if self.stopwatch.is_turn_over() && self.session.calls_waiting() > CALLS_TOGETHER {
+                    let waits =
+                        self.stopwatch.is_turn_long() || self.session.calls_waiting() > CALLS_TOGETHER;
+                    if self.stopwatch.is_turn_over() && waits {
                         *steps = 0;
                     }
                 }

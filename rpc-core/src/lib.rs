@@ -13,6 +13,7 @@
 pub use args::IntoArg;
 pub use context::{Context, Peer, Principal};
 
+pub use crate::schema::compatibility;
 pub use crate::schema::descriptor::{
     ArgumentDescriptor, MethodAttributes, MethodDescriptor, ServiceDescriptor, Signature, ValueDescriptor,
 };
@@ -55,6 +56,8 @@ pub mod websocket;
 pub mod fuzzing;
 
 mod args;
+#[cfg(feature = "driver")]
+mod aside;
 mod batch;
 pub(crate) mod buffer;
 pub mod close_codes;

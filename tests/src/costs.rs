@@ -1,10 +1,13 @@
 //! What one peer may cost: memory while it is kept, work before it is done, and nothing half done for ever.
 
 use std::{
+    future::poll_fn,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
+    task::Poll,
+    thread,
     time::Duration,
 };
 
@@ -14,6 +17,7 @@ use rpc_core::{
     CallError, Limits, MemoryBudget, Never, Refusal, Services, SessionHandle, Streaming,
     driver::SessionConfig, memory, rpc,
 };
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::sync::Semaphore;
 
 use crate::attacks::eventually;
@@ -388,4 +392,115 @@ async fn honest_pipelining_is_not_refused_under_public_limits() {
         assert_eq!(count, 1_000);
     }
     assert_eq!(far.stats().await.answers_held, 0);
+}
+
+/// A number that says by which threads it was encoded.
+#[derive(Debug, Clone, PartialEq)]
+struct Watched(u64);
+
+static ENCODED_BY: Mutex<Vec<Option<String>>> = Mutex::new(Vec::new());
+
+impl Serialize for Watched {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Of each result the last one.
+        if self.0 == 0 {
+            ENCODED_BY.lock().unwrap().push(thread::current().name().map(str::to_owned));
+        }
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Watched {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        u64::deserialize(deserializer).map(Self)
+    }
+}
+
+/// A number that says in which turns of the runtime it was decoded.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Grain(u64);
+
+static TURN: AtomicU64 = AtomicU64::new(0);
+static DECODED_IN: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+
+impl<'de> Deserialize<'de> for Grain {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = u64::deserialize(deserializer)?;
+        // Of each list the last one.
+        if number == u64::MAX {
+            DECODED_IN.lock().unwrap().push(TURN.load(Ordering::Relaxed));
+        }
+        Ok(Self(number))
+    }
+}
+
+/// The most lists that were decoded in one turn since the last time.
+fn most_in_a_turn() -> usize {
+    let decoded_in = std::mem::take(&mut *DECODED_IN.lock().unwrap());
+    decoded_in.chunk_by(|one, other| one == other).map(<[u64]>::len).max().unwrap_or(0)
+}
+
+#[rpc]
+trait Mill {
+    async fn list(&self, count: u64) -> Vec<u64>;
+    async fn goods(&self, count: u64) -> Vec<Grain>;
+    async fn weigh(&self, number: u64, goods: Vec<Grain>) -> u64;
+    async fn watched(&self, count: u64) -> Vec<Watched>;
+}
+
+struct Windmill;
+
+impl Mill for Windmill {
+    async fn list(&self, count: u64) -> Vec<u64> {
+        (0..count).collect()
+    }
+    async fn goods(&self, count: u64) -> Vec<Grain> {
+        (1..=count).map(|left| Grain(u64::MAX - count + left)).collect()
+    }
+    async fn weigh(&self, number: u64, goods: Vec<Grain>) -> u64 {
+        number + goods.len() as u64
+    }
+    async fn watched(&self, count: u64) -> Vec<Watched> {
+        (0..count).rev().map(Watched).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_map_gives_others_their_turn_however_its_calls_come_by_their_arguments() {
+    let turning = tokio::spawn(poll_fn(|cx| {
+        TURN.fetch_add(1, Ordering::Relaxed);
+        cx.waker().wake_by_ref();
+        Poll::<()>::Pending
+    }));
+    let client: MillClient = memory::connect(Services::new().with(MillServer::new(Windmill))).service();
+    // 9 bytes each.
+    let goods = client.goods(10_000);
+    assert_eq!(client.weigh(1, &goods).await.unwrap(), 10_001);
+    most_in_a_turn();
+    let sums = client.list(40).map(|number| client.weigh(number, &goods)).await.unwrap();
+    assert_eq!((sums.len(), sums[39]), (40, 10_039));
+    let most = most_in_a_turn();
+    assert!(most <= 4, "two in the session's own turn, two in the map's: {most}");
+
+    let rows = client.list(12);
+    let sums = rows.map(|row| client.list(row).map(|number| client.weigh(number, &goods))).await.unwrap();
+    assert_eq!(sums.iter().map(Vec::len).sum::<usize>(), 66);
+    let most = most_in_a_turn();
+    assert!(most <= 4, "maps within a map have one turn together: {most}");
+    turning.abort();
+}
+
+#[tokio::test]
+async fn long_results_of_many_values_are_encoded_elsewhere_once_they_are_expected() {
+    let server = Services::new().with(MillServer::new(Windmill));
+    let client: MillClient = memory::connect(server).service();
+    // Finding out what the type looks like encodes it as well.
+    assert_eq!(client.watched(1).await.unwrap(), [Watched(0)]);
+    ENCODED_BY.lock().unwrap().clear();
+    for count in [100_000, 100_000, 100] {
+        assert_eq!(client.watched(count).await.unwrap().len() as u64, count);
+    }
+    let by = std::mem::take(&mut *ENCODED_BY.lock().unwrap());
+    let aside = by.iter().filter(|name| name.as_deref() == Some("rpc-aside")).count();
+    assert_eq!((by.len(), aside), (3, 2), "{by:?}: the first was a surprise");
 }

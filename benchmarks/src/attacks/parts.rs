@@ -39,6 +39,8 @@ pub(crate) struct Setup {
     pub(crate) connections_max: Option<usize>,
     /// Connections from this machine count by address, as others do.
     pub(crate) counts_loopback: bool,
+    /// Values that a handler puts into one result; each of them holds its thread while it makes them.
+    pub(crate) values_max: Option<usize>,
 }
 
 impl Setup {
@@ -67,7 +69,7 @@ const PROCESS_BYTES: usize = 1 << 30;
 
 pub(crate) async fn serve(setup: &str) -> Result<(), Failure> {
     let setup: Setup = serde_json::from_str(setup)?;
-    let victim = Victim::new();
+    let victim = Victim::new(setup.values_max);
     // On all of 127.0.0.0/8: strangers come from many addresses.
     let listener = listen::bind(SocketAddr::from(([0, 0, 0, 0], 0)))?;
     let port = listener.local_addr()?.port();

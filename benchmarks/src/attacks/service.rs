@@ -112,6 +112,7 @@ static BLOCK: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(vec![7; COUNT_MAX a
 pub(crate) struct Victim {
     parked: Arc<Parked>,
     spent_us: Arc<AtomicU64>,
+    values_max: Option<usize>,
 }
 
 #[derive(Default)]
@@ -129,10 +130,15 @@ impl Drop for Place {
 }
 
 impl Victim {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(values_max: Option<usize>) -> Self {
         // What it takes is no attack's.
         LazyLock::force(&BLOCK);
-        Self::default()
+        Self { values_max, ..Self::default() }
+    }
+
+    fn many<T: Clone>(&self, value: T, count: u64) -> Vec<T> {
+        let count = count_of(count).min(self.values_max.unwrap_or(usize::MAX));
+        self.timed(|| vec![value; count])
     }
 
     /// Does what a handler does itself, and counts how long that takes.
@@ -172,11 +178,11 @@ impl Prey for Victim {
     }
 
     async fn numbers(&self, count: u64) -> Vec<u64> {
-        self.timed(|| vec![7; count_of(count)])
+        self.many(7, count)
     }
 
     async fn texts(&self, count: u64) -> Vec<String> {
-        self.timed(|| vec![String::new(); count_of(count)])
+        self.many(String::new(), count)
     }
 
     async fn grid(&self, rows: u64, columns: u64) -> Vec<Vec<u64>> {

@@ -16,8 +16,9 @@ use std::{
 
 use tokio::task::{AbortHandle, JoinHandle};
 
-use super::{Driver, aside};
+use super::Driver;
 use crate::{
+    aside,
     codec::{self, DecodeBudget},
     context::{CancelSignal, inside},
     deadline::with_deadline,

@@ -9,7 +9,9 @@
 //! maps of the session hold together: what they were given, results of steps and what is collected.
 
 use std::{
+    future::{Future, poll_fn},
     ops::Range,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -82,7 +84,8 @@ impl<T> Driver<T> {
             permits: self.map_permits.clone(),
             bytes_max: self.limits.held_bytes_max,
             payload_bytes_max: begin.payload_bytes_max.min(self.limits.payload_bytes_max),
-            since_yield: AtomicU64::new(0),
+            turn_ns: if begin.plan.over == Over::Stream { STREAM_TURN_NS } else { TURN_NS },
+            spent_ns: AtomicU64::new(0),
             passed: begin.passed,
             report: Arc::clone(&report),
         };
@@ -94,7 +97,14 @@ impl<T> Driver<T> {
             let outcome = run.streamed(Arc::new(plan), &begin.source, begin.captures, item_time);
             Box::pin(std::future::ready(outcome))
         } else {
-            Box::pin(async move { run.outcome(&plan, begin.source, begin.captures, want).await })
+            Box::pin(async move {
+                let mut outcome = pin!(run.outcome(&plan, begin.source, begin.captures, want));
+                poll_fn(|cx| {
+                    run.start_turn();
+                    outcome.as_mut().poll(cx)
+                })
+                .await
+            })
         };
         // What it was given it charges itself.
         let mut task = HandlerTask { handler: future, method: &MAP, deadline, given: 0, report };
@@ -116,6 +126,8 @@ const TURN_NS: u64 = 500_000;
 const STREAM_TURN_NS: u64 = 50_000;
 /// Bytes of arguments that are decoded for a map's elements at once.
 const TURN_BYTES: usize = 64 << 10;
+/// Bytes of captures that are decoded for elements which are worked on together.
+const CAPTURED_BYTES: u64 = 1 << 20;
 
 /// What the calls of one element cost, without their handlers and what is found out only while it runs.
 fn cost_ns(plan: &Plan) -> u64 {
@@ -140,8 +152,9 @@ struct MapRun {
     payload_bytes_max: usize,
     /// The objects that came with the map.
     passed: Capabilities,
-    /// Nanoseconds, as estimated, since other tasks had their turn.
-    since_yield: AtomicU64,
+    /// The estimated work after which other tasks get their turn, in nanoseconds, and what was done of it.
+    turn_ns: u64,
+    spent_ns: AtomicU64,
     report: Arc<EndReport>,
 }
 
@@ -217,10 +230,11 @@ impl MapRun {
         concurrency: usize,
     ) -> Result<(Encoded, Charge), NoResult> {
         let captures: Vec<Held> = captures.into_iter().map(Held::new).collect();
-        let ranges = self.elements(plan, &source.bytes, captured_bytes(plan, &captures))?;
+        let captured = captured_bytes(plan, &captures);
+        let ranges = self.elements(plan, &source.bytes, captured)?;
         let mut collected = Collected::new(self, plan, ranges.len(), bytes_max)?;
         let mut first = 0;
-        for ranges in ranges.chunks(self.window(plan, concurrency)) {
+        for ranges in ranges.chunks(self.window(plan, captured, concurrency)) {
             let elements =
                 (first..).zip(ranges).map(|(index, range)| ElementRun::new(index, range.clone())).collect();
             first += ranges.len() as u64;
@@ -238,29 +252,36 @@ impl MapRun {
                 window.step(number).await;
             }
             window.collect_into(&mut collected)?;
-            self.yield_after(ranges.len() as u64 * cost_ns(plan), TURN_NS).await;
+            self.spend_turn(ranges.len() as u64 * plan.cost().saturating_mul(work::CALL_NS)).await;
         }
         Ok(collected.finish())
     }
 
     /// How many elements go through the program together. Where all calls have batch methods, so many as one call of
     /// those answers: what that costs is theirs to bound. Fewer where long arguments are decoded for each.
-    fn window(&self, plan: &Plan, concurrency: usize) -> usize {
-        let is_batched = |step: &PlannedStep| match &step.work {
-            StepWork::Call { method, .. } => method.descriptor.attributes.batch.is_some(),
-            StepWork::Map { .. } => false,
-        };
-        let window = match !plan.steps.is_empty() && plan.steps.iter().all(is_batched) {
+    fn window(&self, plan: &Plan, captured: u64, concurrency: usize) -> usize {
+        let window = match !plan.steps.is_empty() && plan.steps.iter().all(PlannedStep::is_batched) {
             true => concurrency.max(self.scope.session.handle.link.limits.batch_max),
             false => concurrency,
         };
-        window.min(TURN_BYTES / plan.inline_bytes().max(1)).max(1)
+        let with_captures = usize::try_from(CAPTURED_BYTES / captured.max(1)).unwrap_or(usize::MAX);
+        window.min(TURN_BYTES / plan.inline_bytes().max(1)).min(with_captures).max(1)
+    }
+
+    /// The map is polled anew: other tasks had their turn.
+    fn start_turn(&self) {
+        self.spent_ns.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether the maps within others are to wait for the next turn, all of them.
+    fn is_turn_over(&self) -> bool {
+        self.spent_ns.load(Ordering::Relaxed) >= self.turn_ns
     }
 
     /// Handlers that finish at once never wait: other tasks get their turn here, when that took about so long.
-    async fn yield_after(&self, ns: u64, turn_ns: u64) {
-        if self.since_yield.fetch_add(ns, Ordering::Relaxed) + ns >= turn_ns {
-            self.since_yield.store(0, Ordering::Relaxed);
+    async fn spend_turn(&self, ns: u64) {
+        self.spent_ns.fetch_add(ns, Ordering::Relaxed);
+        if self.is_turn_over() {
             yield_now().await;
         }
     }

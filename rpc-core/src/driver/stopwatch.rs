@@ -15,6 +15,8 @@ const BLOCKING_WARNING: Duration = Duration::from_millis(10);
 /// Handlers get so much time before other tasks get their turn: sessions with much to do wait for each other's turns, and
 /// what they have to read waits meanwhile.
 const TURN: Duration = Duration::from_micros(250);
+/// After a turn of this length other tasks get theirs even if only few calls wait, whose results would leave together.
+const LONG_TURN: Duration = Duration::from_millis(2);
 /// So many handlers are timed together at most.
 const TOGETHER_MAX: u32 = 16;
 /// They should take about as long together: a part of a turn.
@@ -25,6 +27,7 @@ pub(super) struct Stopwatch {
     /// When the first handler of the turn started.
     turn_since: Option<Instant>,
     is_turn_over: bool,
+    is_turn_long: bool,
     was_turn_over: bool,
     /// Handlers that have run since the last look at the clock, and the last of them.
     handlers: u32,
@@ -40,6 +43,7 @@ impl Stopwatch {
             since: Instant::now(),
             turn_since: None,
             is_turn_over: false,
+            is_turn_long: false,
             was_turn_over: false,
             handlers: 0,
             last: None,
@@ -50,12 +54,18 @@ impl Stopwatch {
 
     pub(super) fn start_turn(&mut self) {
         self.turn_since = None;
+        self.is_turn_long = false;
         self.was_turn_over = std::mem::take(&mut self.is_turn_over);
     }
 
     /// Whether handlers have had their time in this turn.
     pub(super) fn is_turn_over(&self) -> bool {
         self.is_turn_over
+    }
+
+    /// Whether they had several times that.
+    pub(super) fn is_turn_long(&self) -> bool {
+        self.is_turn_long
     }
 
     /// Whether they had it in the turn before.
@@ -98,7 +108,9 @@ impl Stopwatch {
     fn look_after(&mut self, method: &'static MethodDescriptor) {
         let handlers = std::mem::take(&mut self.handlers);
         let now = Instant::now();
-        self.is_turn_over = self.turn_since.is_some_and(|since| now - since >= TURN);
+        let turn = self.turn_since.map_or(Duration::ZERO, |since| now - since);
+        self.is_turn_over = turn >= TURN;
+        self.is_turn_long = turn >= LONG_TURN;
         let taken = now - self.since;
         let each = (taken / handlers).max(Duration::from_nanos(1));
         self.together = u32::try_from(LOOK_EVERY.as_nanos() / each.as_nanos())

@@ -24,7 +24,7 @@ pub struct MethodVersion {
 
 /// What the called side has under the names that the caller says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Offered {
+pub enum Offered {
     /// No service of that name.
     NoService,
     /// A service of that name without a method of that name.
@@ -36,7 +36,7 @@ pub(crate) enum Offered {
 /// What becomes of a call. All but the first are refusals, which the caller sees as the
 /// [`Refusal`](crate::Refusal) of the same name; its session goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Compatibility {
+pub enum Compatibility {
     /// It reaches the method.
     Works,
     /// The called side has no such service.
@@ -50,7 +50,7 @@ pub(crate) enum Compatibility {
 }
 
 /// What becomes of a call of a method at a side that has this.
-pub(crate) fn of_call(called: MethodVersion, offered: Offered) -> Compatibility {
+pub fn of_call(called: MethodVersion, offered: Offered) -> Compatibility {
     match offered {
         // The caller's own side refuses it.
         _ if !called.is_callable => Compatibility::NotCallable,

@@ -197,6 +197,8 @@ pub struct Signature {
     problems: Vec<String>,
     /// No argument consists of many values.
     decodes_fast: bool,
+    /// The result does not either.
+    encodes_fast: bool,
 }
 
 impl MethodDescriptor {
@@ -214,7 +216,8 @@ impl MethodDescriptor {
             });
             let problems = self.find_problems(&arguments, &result, error.as_ref());
             let decodes_fast = arguments.iter().all(Layout::is_of_few_values);
-            Signature { arguments, result, error, fingerprint, problems, decodes_fast }
+            let encodes_fast = result.is_of_few_values();
+            Signature { arguments, result, error, fingerprint, problems, decodes_fast, encodes_fast }
         })
     }
 
@@ -222,6 +225,12 @@ impl MethodDescriptor {
     #[cfg(feature = "driver")]
     pub(crate) fn decodes_fast(&self) -> bool {
         self.signature().decodes_fast
+    }
+
+    /// Whether its next result is expected to take long to encode: it is long, as those before were, and of many values.
+    #[cfg(feature = "driver")]
+    pub(crate) fn encodes_slowly(&self) -> bool {
+        self.expected_bytes() > 0 && !self.signature().encodes_fast
     }
 
     /// What a result of it is expected to take, by what it returned before in this process: nothing where that is little.

@@ -49,6 +49,16 @@ pub(crate) enum Work {
     Map { source: Operand, captures: Vec<Operand>, plan: Box<Plan> },
 }
 
+impl PlannedStep {
+    /// Whether one call of a batch method answers it for many elements.
+    pub(crate) fn is_batched(&self) -> bool {
+        match &self.work {
+            Work::Call { method, .. } => method.descriptor.attributes.batch.is_some(),
+            Work::Map { .. } => false,
+        }
+    }
+}
+
 impl Plan {
     /// Reads and checks a program. `source` and `captures` are the layouts of what it is given.
     pub(crate) fn new(

@@ -16,7 +16,7 @@ use std::{
 
 use tokio::time::Sleep;
 
-use super::{ElementRun, MapRun, Window, permits::Permit, unselectable};
+use super::{ElementRun, MapRun, Window, captured_bytes, permits::Permit, unselectable};
 use crate::{
     codec,
     error::StopReason,
@@ -48,11 +48,13 @@ impl MapRun {
         let Some(reading) = reading else {
             return Outcome::Failed(unselectable(STREAM_TAKEN.into()));
         };
+        let captures: Arc<[Held]> = captures.into_iter().map(Held::new).collect();
         let mapped = Mapped {
+            captured: captured_bytes(&plan, &captures),
             items: Items { reading, open: None },
             run: self,
             plan,
-            captures: captures.into_iter().map(Held::new).collect(),
+            captures,
             next: 0,
             item_time,
             working: None,
@@ -76,6 +78,8 @@ struct Mapped {
     run: Arc<MapRun>,
     plan: Arc<Plan>,
     captures: Arc<[Held]>,
+    /// Bytes of whole captures that each item's calls take.
+    captured: u64,
     /// The number of the next item.
     next: u64,
     /// How long what becomes of an item may take.
@@ -112,6 +116,7 @@ enum Next {
 
 impl Source for Mapped {
     fn poll_fill(&mut self, cx: &mut Context<'_>, fill: &mut Fill<'_>) -> Poll<()> {
+        self.run.start_turn();
         while fill.has_room() {
             match self.made.pop_front() {
                 Some(Ok(mut item)) => {
@@ -137,7 +142,7 @@ impl Source for Mapped {
                 self.working = None;
                 continue;
             }
-            let window = self.run.window(&self.plan, self.run.concurrency);
+            let window = self.run.window(&self.plan, self.captured, self.run.concurrency);
             let permit = ready!(self.run.permits.poll_take(cx, window));
             let next = self.items.poll_next(cx, &self.run, permit.count);
             let Poll::Ready(next) = next else {
@@ -190,9 +195,9 @@ impl Mapped {
                 window.step(number).await;
             }
             let made = window.each();
-            let work = count as u64 * super::cost_ns(&plan);
-            run.work.spend(work);
-            run.yield_after(work, super::STREAM_TURN_NS).await;
+            run.work.spend(count as u64 * super::cost_ns(&plan));
+            // Its arguments were spent when they were decoded.
+            run.spend_turn(count as u64 * plan.cost().saturating_mul(crate::session::work::CALL_NS)).await;
             made
         });
         self.working = Some(Working { made, until, _permit: permit });

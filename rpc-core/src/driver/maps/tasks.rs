@@ -42,6 +42,7 @@ pub(super) enum StepTask<'a> {
 pub(super) fn poll_tasks(
     tasks: &mut Vec<StepTask<'_>>,
     stops: bool,
+    run: &MapRun,
     cx: &mut Context<'_>,
 ) -> Poll<Vec<Option<StepOutcome>>> {
     let mut pending = false;
@@ -49,6 +50,11 @@ pub(super) fn poll_tasks(
     for (position, task) in tasks.iter_mut().enumerate() {
         if last.is_some() {
             pending |= task.stop(cx).is_pending();
+            continue;
+        }
+        // The map within that used up the turn has it polled again.
+        if matches!(task, StepTask::Map(_)) && run.is_turn_over() {
+            pending = true;
             continue;
         }
         pending |= task.poll(cx).is_pending();

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Charge, MapRun, NoResult, StepFailure, exhausted,
+    Charge, MapRun, NoResult, StepFailure, TURN_BYTES, exhausted,
     tasks::{StepResult, StepTask, poll_tasks},
     unencodable, unselectable,
 };
@@ -129,9 +129,14 @@ impl<'a> Window<'a> {
     /// Takes all elements through one step. Where an element fails the map, those behind it are stopped, and those
     /// before it go on: the first one that fails is told, whichever fails first.
     pub(super) async fn step(&mut self, number: usize) {
-        let mut tasks = self.start_step(number);
+        let mut tasks = Vec::with_capacity(self.elements.len());
+        while tasks.len() < self.elements.len() {
+            let bytes = self.start_step(number, &mut tasks);
+            self.run.spend_turn(bytes as u64 * work::BYTE_NS).await;
+        }
         let stops = self.plan.policy == Policy::Fail;
-        let outcomes = poll_fn(|cx| poll_tasks(&mut tasks, stops, cx)).await;
+        let run = self.run;
+        let outcomes = poll_fn(|cx| poll_tasks(&mut tasks, stops, run, cx)).await;
         for (position, outcome) in outcomes.into_iter().enumerate() {
             let Some(element) = self.elements.get_mut(position) else { break };
             match outcome {
@@ -171,17 +176,19 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// Starts one step for every element. Calls of one service or object go to it together: it may answer them with a
+    /// Starts one step for the elements that have no task yet, or for as many as one turn may decode the arguments of; gives
+    /// their bytes. Calls of one service or object go to it together: it may answer them with a
     /// batch method.
-    fn start_step(&mut self, number: usize) -> Vec<StepTask<'a>> {
+    fn start_step(&mut self, number: usize, tasks: &mut Vec<StepTask<'a>>) -> usize {
         let step = &self.plan.steps[number];
-        let mut tasks: Vec<StepTask<'a>> = Vec::with_capacity(self.elements.len());
         let mut groups: Vec<Together> = Vec::new();
-        for (position, element) in self.elements.iter().enumerate() {
+        let mut bytes = 0;
+        for (position, element) in self.elements.iter().enumerate().skip(tasks.len()) {
             let started = match &step.work {
                 _ if element.failed.is_some() => Ok(StepTask::Done(None)),
                 Work::Call { target, method, arguments, objects } => {
                     self.call(element, target, arguments, objects).map(|(object, arguments)| {
+                        bytes += arguments.bytes();
                         let incoming = self.run.incoming(step, *method, arguments);
                         Together::add(&mut groups, object, position, incoming);
                         StepTask::Done(None)
@@ -190,6 +197,9 @@ impl<'a> Window<'a> {
                 Work::Map { source, captures, plan } => self.start_map(element, source, captures, plan),
             };
             tasks.push(started.unwrap_or_else(|failure| StepTask::Done(Some(Err(failure)))));
+            if bytes >= TURN_BYTES && !step.is_batched() {
+                break;
+            }
         }
         if let Work::Call { method, .. } = &step.work {
             for Together { object, positions, incoming } in groups {
@@ -212,7 +222,7 @@ impl<'a> Window<'a> {
                 }
             }
         }
-        tasks
+        bytes
     }
 
     fn start_at_root(&self, method: KnownMethod, incoming: Vec<Incoming>) -> Vec<StepTask<'a>> {

@@ -1,4 +1,4 @@
-//! Threads for what takes long and cannot be paused: decoding long arguments, and dropping what they became.
+//! Threads for what takes long and cannot be paused: decoding long arguments, encoding long results, and dropping either.
 //!
 //! They are few, so that sessions which ask for much of it leave processors to others, and belong to no runtime: what waits for
 //! them is done whichever runtime ends.
@@ -27,7 +27,7 @@ struct Jobs {
 }
 
 /// Runs a job, as soon as it is its turn, inside of the runtime that this is called in.
-pub(super) fn run(job: impl FnOnce() + Send + 'static) {
+pub(crate) fn run(job: impl FnOnce() + Send + 'static) {
     let runtime = Handle::try_current();
     let job = move || {
         let _inside = runtime.as_ref().map(Handle::enter);
