@@ -343,24 +343,40 @@ where
     T: Serialize + Send + 'static,
     E: Serialize,
 {
+    #[cfg(feature = "driver")]
+    if method.encodes_slowly() {
+        return reply_encoded_aside(handler, method, want, scope, cancelled);
+    }
+    #[cfg(not(feature = "driver"))]
+    let _ = method;
+    let handler = Box::pin(async move { outcome(handler.await, want, &scope.session.handle.link) });
+    Reply(ReplyInner::Running { handler, cancelled })
+}
+
+/// The same of a method whose results take long to encode: that keeps nobody else waiting.
+#[cfg(feature = "driver")]
+#[cold]
+fn reply_encoded_aside<T, E>(
+    handler: impl Future<Output = Result<T, E>> + Send + 'static,
+    method: &'static MethodDescriptor,
+    want: Want,
+    scope: Arc<SessionScope>,
+    cancelled: Option<Arc<CancelSignal>>,
+) -> Reply
+where
+    T: Serialize + Send + 'static,
+    E: Serialize,
+{
     let handler = Box::pin(async move {
         let value = match handler.await {
             Ok(value) => value,
             Err(error) => return outcome(Err::<T, E>(error), want, &scope.session.handle.link),
         };
-        #[cfg(feature = "driver")]
-        if method.encodes_slowly() {
-            return Box::pin(encoded_aside(value, method, want, Arc::clone(&scope.session.handle.link)))
-                .await;
-        }
-        #[cfg(not(feature = "driver"))]
-        let _ = method;
-        outcome(Ok::<T, E>(value), want, &scope.session.handle.link)
+        encoded_aside(value, method, want, Arc::clone(&scope.session.handle.link)).await
     });
     Reply(ReplyInner::Running { handler, cancelled })
 }
 
-/// Encodes a long result where it keeps nobody else waiting.
 #[cfg(feature = "driver")]
 async fn encoded_aside<T: Serialize + Send + 'static>(
     value: T,

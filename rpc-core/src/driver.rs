@@ -513,9 +513,9 @@ impl<T: Transport> Driver<T> {
                 }
                 Event::Begin(begin) => {
                     self.begin(begin);
-                    let waits =
-                        self.stopwatch.is_turn_long() || self.session.calls_waiting() > CALLS_TOGETHER;
-                    if self.stopwatch.is_turn_over() && waits {
+                    if self.stopwatch.is_turn_over()
+                        && (self.stopwatch.is_turn_long() || self.session.calls_waiting() > CALLS_TOGETHER)
+                    {
                         *steps = 0;
                     }
                 }

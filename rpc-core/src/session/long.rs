@@ -95,10 +95,14 @@ impl Pinned {
     }
 
     /// Of `sent` bytes that the session handed out, all but the last `waiting` have left the socket.
+    #[inline]
     pub(crate) fn flushed(&mut self, sent: usize, waiting: usize) {
-        if self.bytes == 0 {
-            return;
+        if self.bytes > 0 {
+            self.let_go(sent, waiting);
         }
+    }
+
+    fn let_go(&mut self, sent: usize, waiting: usize) {
         if self.ended > 0 {
             self.leaving.push_back((sent, std::mem::take(&mut self.ended)));
         }

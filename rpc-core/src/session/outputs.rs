@@ -147,6 +147,15 @@ impl Arguments {
         }
     }
 
+    /// Bytes of the values.
+    #[inline]
+    pub(crate) fn values_bytes(&self) -> usize {
+        match self {
+            Self::Inline(payload) => payload.len(),
+            Self::Resolved(resolved) => resolved.values.iter().map(|value| value.len()).sum(),
+        }
+    }
+
     /// Bytes of the values, and what the objects take.
     pub(crate) fn bytes(&self) -> usize {
         match self {

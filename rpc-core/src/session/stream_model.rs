@@ -296,7 +296,7 @@ impl Talk {
         assert_eq!(found.len(), streams.len(), "streams in a table");
         for (slot, stream) in found.into_iter().zip(streams) {
             let known = &mut self.streams[*stream];
-            known.reader = match Reading::take(&slot).map(|reading| *reading) {
+            known.reader = match Reading::take(slot).map(|reading| *reading) {
                 Some(reading) => Reader::Reads(reading),
                 None => panic!("stream {stream} was taken"),
             };

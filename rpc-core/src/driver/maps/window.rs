@@ -188,7 +188,7 @@ impl<'a> Window<'a> {
                 _ if element.failed.is_some() => Ok(StepTask::Done(None)),
                 Work::Call { target, method, arguments, objects } => {
                     self.call(element, target, arguments, objects).map(|(object, arguments)| {
-                        bytes += arguments.bytes();
+                        bytes += arguments.values_bytes();
                         let incoming = self.run.incoming(step, *method, arguments);
                         Together::add(&mut groups, object, position, incoming);
                         StepTask::Done(None)
@@ -386,14 +386,16 @@ impl<'a> Window<'a> {
     /// Appends what became of the elements to the result, or gives the first one that failed the map.
     pub(super) fn collect_into(mut self, collected: &mut Collected<'_>) -> Result<(), NoResult> {
         let elements = std::mem::take(&mut self.elements);
-        for mut element in elements {
-            let failed = element.failed.take();
-            let appended = match (failed, self.plan.policy) {
-                (Some((step, failure)), _) => self.append_error(collected, step, &failure),
-                (None, Policy::Fail) => self
-                    .select(&element, &self.plan.result, false)
-                    .and_then(|value| collected.append_value(&value, self.plan.result_is_object)),
-                (None, Policy::Collect) => self.append_value_or_error(collected, &element),
+        for element in &elements {
+            let appended = match (&element.failed, self.plan.policy) {
+                (Some((step, failure)), _) => self.append_error(collected, *step, failure),
+                (None, Policy::Fail) => match self.result_of_step(element) {
+                    Some(value) => collected.append_value(value, self.plan.result_is_object),
+                    None => self
+                        .select(element, &self.plan.result, false)
+                        .and_then(|value| collected.append_value(&value, self.plan.result_is_object)),
+                },
+                (None, Policy::Collect) => self.append_value_or_error(collected, element),
             };
             if let Err(StepFailure { trail: within, cause }) = appended {
                 let mut trail = vec![(element.index, self.result_number())];
@@ -404,6 +406,18 @@ impl<'a> Window<'a> {
         match self.failed {
             Some(failure) => Err(NoResult::Element(failure)),
             None => Ok(()),
+        }
+    }
+
+    /// The result, where that is all that a step returned.
+    fn result_of_step<'b>(&self, element: &'b ElementRun) -> Option<&'b Encoded> {
+        let Operand { base: Base::Step(step), .. } = &self.plan.result else { return None };
+        match element.results.get(*step as usize)? {
+            StepResult::Value(held, _) if self.plan.result.steps().is_empty() => {
+                self.run.work.spend(held.value().len() as u64 * work::BYTE_NS);
+                Some(held.value())
+            }
+            StepResult::Value(..) | StepResult::Nothing => None,
         }
     }
 
