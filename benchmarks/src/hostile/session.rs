@@ -42,6 +42,8 @@ enum Manner {
     Slow,
     /// It stops reading after a while.
     Deaf,
+    /// It asks for the longest results, all at once, and reads nothing.
+    Greedy,
     /// It connects and says nothing.
     Silent,
 }
@@ -74,10 +76,11 @@ struct Session {
 /// Talks until then.
 pub(super) async fn talk(door: &Door, seed: u64, weights: &[u64], until: Instant, done: &mut Done) {
     let mut dice = Dice::new(seed);
-    let manner = match dice.below(10) {
+    let manner = match dice.below(12) {
         0 => Manner::Silent,
         1 => Manner::Deaf,
         2 | 3 => Manner::Slow,
+        4 | 5 => Manner::Greedy,
         _ => Manner::Prompt,
     };
     while Instant::now() < until {
@@ -128,13 +131,19 @@ impl Session {
             if manner == Manner::Deaf && Instant::now() > deaf_from {
                 self.peer.reading = Reading::Nothing;
             }
-            let bytes = self.batch();
+            let bytes = match manner {
+                Manner::Greedy if self.peer.reading != Reading::Nothing => {
+                    self.peer.reading = Reading::Nothing;
+                    self.longest_results()
+                }
+                _ => self.batch(),
+            };
             if timeout_at(until, self.peer.send(&bytes)).await.is_err() {
                 return Ok(());
             }
             let pause = match manner {
                 Manner::Slow => 5 + self.dice.below(60),
-                Manner::Prompt | Manner::Deaf | Manner::Silent => self.dice.below(8),
+                Manner::Prompt | Manner::Deaf | Manner::Greedy | Manner::Silent => self.dice.below(8),
             };
             let next = (Instant::now() + Duration::from_millis(pause)).min(until);
             if self.peer.reading == Reading::Nothing {
@@ -344,6 +353,19 @@ impl Session {
         };
         let id = self.peer.next_id();
         self.enter(Call::new(id, number_of(method), &[inline(&number(length))]), returns, frames);
+    }
+
+    /// As many of the longest results as calls may be in flight, in one message.
+    fn longest_results(&mut self) -> Vec<u8> {
+        let mut frames = Frames::default();
+        let argument = [inline(&number(self.peer.offer.payload - 16))];
+        for _ in 0..self.peer.offer.calls {
+            let method = *self.dice.choose(&["bytes", "later", "fresh"]).unwrap_or(&"bytes");
+            let call = Call::new(self.peer.next_id(), number_of(method), &argument);
+            self.calls += 1;
+            frames.call(&if self.dice.once_in(3) { call.kept() } else { call });
+        }
+        message(&frames.0)
     }
 
     fn large_argument(&mut self) -> Vec<u8> {
