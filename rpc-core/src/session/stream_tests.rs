@@ -85,7 +85,7 @@ pub(crate) const COMPLETE: Piece = Piece::End(Ending::Complete);
 /// The stream in a table.
 pub(crate) fn stream_of(table: &Capabilities) -> Reading {
     let found = table.iter().flat_map(|table| table.iter()).find_map(|capability| match capability {
-        Capability::Stream(slot) => Reading::take(&slot).map(|reading| *reading),
+        Capability::Stream(slot) => Reading::take(slot).map(|reading| *reading),
         Capability::Import(_) | Capability::Local(_) => None,
     });
     found.expect("there is a stream, and nobody has taken it")

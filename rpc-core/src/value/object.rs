@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     dispatch::Service,
-    link::{Handle, Link},
+    link::Link,
     panics::drop_quietly,
     schema::descriptor::ServiceDescriptor,
     stub::Remote,
@@ -138,7 +138,7 @@ impl LocalObject {
     /// one that another has made. A session of another runtime is not used while there is a current one: nobody may be driving
     /// it, and it ends with that runtime.
     #[cfg(feature = "driver")]
-    pub(crate) fn in_process(&self) -> Option<Arc<Handle>> {
+    pub(crate) fn in_process(&self) -> Option<Arc<crate::link::Handle>> {
         let mut sessions = self.in_process.lock().unwrap_or_else(PoisonError::into_inner);
         let Ok(runtime) = tokio::runtime::Handle::try_current().map(|runtime| runtime.id()) else {
             let open = sessions.iter().find(|known| !known.session.is_closed())?;
