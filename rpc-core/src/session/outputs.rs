@@ -225,8 +225,8 @@ pub struct SessionStats {
     pub streams_sent: usize,
     /// Streams that this side receives.
     pub streams_received: usize,
-    /// What has arrived of those and waits to be read, counted as [`Limits::stream_window_bytes`] does.
+    /// What has arrived of those and waits to be read, counted as [`Limits::stream_window_bytes`](crate::Limits::stream_window_bytes) does.
     pub stream_bytes_unread: usize,
-    /// What the session keeps for its peer in all, as [`Limits::session_bytes_max`] counts it.
+    /// What the session keeps for its peer in all, as [`Limits::session_bytes_max`](crate::Limits::session_bytes_max) counts it.
     pub session_bytes: usize,
 }
