@@ -10,38 +10,6 @@
     allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "tests choose their numbers")
 )]
 
-pub use args::IntoArg;
-pub use context::{Context, Peer, Principal};
-
-pub use crate::schema::compatibility;
-pub use crate::schema::descriptor::{
-    ArgumentDescriptor, MethodAttributes, MethodDescriptor, ServiceDescriptor, Signature, ValueDescriptor,
-};
-#[doc(hidden)]
-pub use dispatch::log_problems;
-pub use dispatch::{Service, Services};
-
-pub use crate::error::{
-    CallError, CloseReason, DecodeError, Delivery, ElementError, EncodeError, EncodedError, Refusal,
-    SocketError, StopReason, StreamError, StreamStopped, Upstream, Violation,
-};
-
-pub use crate::schema::layout::{Field, Layout, Leaf, Node, ObjectService, RustType, Unreached, Variant};
-pub use limits::{Limits, LimitsError};
-#[doc(hidden)]
-pub use log_rate::LogRate;
-pub use memory_budget::MemoryBudget;
-pub use never::Never;
-pub use path::{PATH_STEPS_MAX, Path, Step};
-pub use pipeline::{OptionPipe, Pipelined, SequencePipe, StreamPipe};
-pub use promise::{CallFuture, Promise};
-pub use rpc_macros::{Pipeline, data, rpc};
-
-pub use crate::session::outputs::SessionStats;
-pub use session_handle::SessionHandle;
-pub use stream::{Broadcast, Slow, StreamSender, Streaming};
-pub use stub::{NotSent, ServiceClient, join_all};
-
 #[cfg(feature = "driver")]
 pub mod driver;
 #[cfg(feature = "driver")]
@@ -59,13 +27,13 @@ mod args;
 #[cfg(feature = "driver")]
 mod aside;
 mod batch;
-pub(crate) mod buffer;
+mod buffer;
 pub mod close_codes;
 mod codec;
 mod context;
-pub(crate) mod deadline;
+mod deadline;
 mod dispatch;
-pub(crate) mod element_error;
+mod element_error;
 mod error;
 mod forward;
 mod id_map;
@@ -75,12 +43,12 @@ mod log_rate;
 mod memory_budget;
 mod never;
 mod object;
-pub(crate) mod panics;
+mod panics;
 mod path;
 mod pipeline;
 mod promise;
 mod record;
-pub(crate) mod schema;
+mod schema;
 #[cfg(test)]
 mod seeded;
 mod session;
@@ -88,8 +56,38 @@ mod session_handle;
 mod stream;
 mod stub;
 mod time;
-pub(crate) mod value;
+mod value;
 mod wire;
+
+pub use args::IntoArg;
+pub use context::{Context, Peer, Principal};
+#[doc(hidden)]
+pub use dispatch::log_problems;
+pub use dispatch::{Service, Services};
+pub use error::{
+    CallError, CloseReason, DecodeError, Delivery, ElementError, EncodeError, EncodedError, Refusal,
+    SocketError, StopReason, StreamError, StreamStopped, Upstream, Violation,
+};
+pub use limits::{Limits, LimitsError};
+#[doc(hidden)]
+pub use log_rate::LogRate;
+pub use memory_budget::MemoryBudget;
+pub use never::Never;
+pub use path::{PATH_STEPS_MAX, Path, Step};
+pub use pipeline::{OptionPipe, Pipelined, SequencePipe, StreamPipe};
+pub use promise::{CallFuture, Promise};
+pub use rpc_macros::{Pipeline, data, rpc};
+pub use schema::{
+    compatibility,
+    descriptor::{
+        ArgumentDescriptor, MethodAttributes, MethodDescriptor, ServiceDescriptor, Signature, ValueDescriptor,
+    },
+    layout::{Field, Layout, Leaf, Node, ObjectService, RustType, Unreached, Variant},
+};
+pub use session::outputs::SessionStats;
+pub use session_handle::SessionHandle;
+pub use stream::{Broadcast, Slow, StreamSender, Streaming};
+pub use stub::{NotSent, ServiceClient, join_all};
 
 /// What types under [`data`] are declared to be, doc comments included: for tools that document an API.
 pub mod declared {
