@@ -29,11 +29,7 @@ use crate::{
     },
     session_handle::SessionHandle,
     time::Time,
-    value::{
-        encoded::Capability,
-        object::{Behaviour, LocalObject},
-        outcome::Outcome,
-    },
+    value::{encoded::Capability, object::LocalObject, outcome::Outcome},
     wire::{Failure, Want, slots},
 };
 
@@ -466,10 +462,10 @@ pub(crate) fn start(service: &dyn Service, method: u32, incoming: Incoming) -> R
 
 /// The same for a method of an object.
 pub(crate) fn start_on(object: &LocalObject, method: u32, incoming: Incoming) -> Option<ReplyInner> {
-    Some(match object.behaviour()? {
-        Behaviour::Service(service) => start(service.as_ref(), method, incoming),
-        Behaviour::Forward(remote) => forward::start(remote, method, incoming),
-    })
+    match object.service() {
+        Some(service) => Some(start(service.as_ref(), method, incoming)),
+        None => Some(forward::start(object.behaviour()?, method, incoming)),
+    }
 }
 
 pub(crate) fn panicked(panic: &(dyn Any + Send), method: &MethodDescriptor) -> Outcome {

@@ -11,7 +11,7 @@ use crate::{
     stub::{Remote, RemoteTarget, Stub},
     value::{
         encoded::{Capabilities, Capability, Passing},
-        object::{Behaviour, LocalObject},
+        object::LocalObject,
         outcome::Outcome,
     },
     wire::Failure,
@@ -67,16 +67,18 @@ pub(crate) fn onto(table: &[Capability], home: Option<&Arc<Handle>>, link: &Arc<
 
 fn onto_one(object: &Capability, home: Option<&Arc<Handle>>, link: &Arc<Link>) -> Capability {
     match object {
-        Capability::Import(import) if import.is_of(link) => Capability::Import(Arc::clone(import)),
+        Capability::Import(import) if import.is_at(Arc::as_ptr(link).cast()) => {
+            Capability::Import(Arc::clone(import))
+        }
         Capability::Import(import) => Capability::Local(match home {
             Some(home) => {
                 let target = RemoteTarget::Import(Arc::clone(import));
-                LocalObject::new(Behaviour::Forward(Remote { handle: Arc::clone(home), target }))
+                LocalObject::new(Remote { handle: Arc::clone(home), target })
             }
             None => Arc::clone(import).forward(),
         }),
-        Capability::Local(object) => match object.behaviour() {
-            Some(Behaviour::Forward(Remote { handle, target: RemoteTarget::Import(import) }))
+        Capability::Local(object) => match object.behaviour::<Remote>() {
+            Some(Remote { handle, target: RemoteTarget::Import(import) })
                 if Arc::ptr_eq(&handle.link, link) =>
             {
                 Capability::Import(Arc::clone(import))

@@ -17,7 +17,7 @@ use crate::{
     dispatch::{Incoming, Reply, Service},
     error::Violation,
     limits::Limits,
-    link::{Handle, Link},
+    link::Handle,
     memory_budget::MemoryBudget,
     object,
     schema::{
@@ -37,7 +37,7 @@ use crate::{
     time::Time,
     value::{
         encoded::Capability,
-        object::{Behaviour, Home, Import, LocalObject},
+        object::{Home, Import, LocalObject},
         outcome::Outcome,
         stream::{Ending, Piece},
     },
@@ -258,10 +258,10 @@ impl Home for Dropped {
 
     fn forward(&self, import: Arc<Import>) -> Arc<LocalObject> {
         let handle = Arc::new(Handle::closed());
-        LocalObject::new(Behaviour::Forward(Remote { handle, target: RemoteTarget::Import(import) }))
+        LocalObject::new(Remote { handle, target: RemoteTarget::Import(import) })
     }
 
-    fn is_of(&self, _: &Arc<Link>) -> bool {
+    fn is_at(&self, _: *const ()) -> bool {
         false
     }
 
@@ -475,7 +475,7 @@ fn one(begin: &Begin) -> Outcome {
     let came = begin.arguments.clone().into_encoded().next().and_then(|first| first.only_object());
     let object = match came {
         Some(object) if begin.answer.0 % 2 == 0 => object,
-        _ => Capability::Local(LocalObject::new(Behaviour::Service(Arc::new(Thing)))),
+        _ => Capability::Local(LocalObject::of_service(Arc::new(Thing))),
     };
     Outcome::Value { payload: Some(SmallBytes::copy_from_slice(&[0])), objects: vec![object] }
 }

@@ -51,6 +51,7 @@ mod record;
 mod schema;
 #[cfg(test)]
 mod seeded;
+mod served;
 mod session;
 mod session_handle;
 mod stream;

@@ -33,7 +33,7 @@ use crate::{
     time::Time,
     value::{
         encoded::Encoded,
-        object::{Behaviour, Home, Import, LocalObject},
+        object::{Home, Import, LocalObject},
         outcome::Outcome,
         stream::Piece,
     },
@@ -315,11 +315,11 @@ impl Home for LinkHome {
     fn forward(&self, import: Arc<Import>) -> Arc<LocalObject> {
         let handle = Arc::new(Handle { link: Arc::clone(&self.0), closes_on_drop: false });
         let target = RemoteTarget::Import(import);
-        LocalObject::new(Behaviour::Forward(Remote { handle, target }))
+        LocalObject::new(Remote { handle, target })
     }
 
-    fn is_of(&self, link: &Arc<Link>) -> bool {
-        Arc::ptr_eq(&self.0, link)
+    fn is_at(&self, session: *const ()) -> bool {
+        std::ptr::eq(Arc::as_ptr(&self.0).cast(), session)
     }
 
     fn stream_consumed(&self, stream: StreamId, bytes: u64) {

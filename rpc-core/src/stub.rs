@@ -113,6 +113,12 @@ pub(crate) struct Remote {
     pub(crate) target: RemoteTarget,
 }
 
+impl Behaviour for Remote {
+    fn descriptor(&self) -> Option<&'static ServiceDescriptor> {
+        None
+    }
+}
+
 #[derive(Clone)]
 pub(crate) enum RemoteTarget {
     /// The service of this name that the peer offers.
@@ -152,7 +158,7 @@ impl Stub {
     /// What answers calls in this process.
     pub fn of_service(service: Arc<dyn Service>) -> Self {
         let descriptor = service.descriptor();
-        Self::local(LocalObject::new(Behaviour::Service(service)), descriptor)
+        Self::local(LocalObject::of_service(service), descriptor)
     }
 
     /// The object in a result that is not here yet.

@@ -6,9 +6,13 @@ use crate::schema::descriptor::ServiceDescriptor;
 
 /// The newtype that a client is to serde. Tracing knows it by this name.
 pub(crate) const OBJECT: &str = "rpc_core::Object";
+/// The newtype that a stream is to serde.
+pub(crate) const STREAM: &str = "rpc_core::Stream";
 
 thread_local! {
     static TRACED: Cell<Option<&'static ServiceDescriptor>> = const { Cell::new(None) };
+    /// A value is written only to see how.
+    static IS_RECORDING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// A client of this service is about to be deserialized on this thread.
@@ -21,5 +25,21 @@ pub(crate) fn traced_service() -> Option<&'static ServiceDescriptor> {
     TRACED.get()
 }
 
-/// The newtype that a stream is to serde. Tracing knows it by this name.
-pub(crate) const STREAM: &str = "rpc_core::Stream";
+/// Runs what writes a value that goes nowhere: clients and streams in it may be written without a table to lie in.
+pub(super) fn recording<R>(write: impl FnOnce() -> R) -> R {
+    struct Outer(bool);
+
+    impl Drop for Outer {
+        fn drop(&mut self) {
+            IS_RECORDING.set(self.0);
+        }
+    }
+
+    let _outer = Outer(IS_RECORDING.replace(true));
+    write()
+}
+
+/// Whether such a value is being written on this thread.
+pub(crate) fn is_recording() -> bool {
+    IS_RECORDING.get()
+}

@@ -25,7 +25,7 @@ use crate::{
     codec::{self, DecodeBudget},
     error::{StopReason, Violation},
     limits::Limits,
-    link::{Handle, Link},
+    link::Handle,
     memory_budget::MemoryBudget,
     path::{Path, Step},
     schema::descriptor::{
@@ -37,7 +37,7 @@ use crate::{
     time::Time,
     value::{
         encoded::Passing,
-        object::{Behaviour, Home, Import, LocalObject},
+        object::{Home, Import, LocalObject},
         outcome::Outcome,
         stream::{Piece, StreamSlot},
     },
@@ -384,11 +384,11 @@ impl Home for TestHome {
 
     fn forward(&self, import: Arc<Import>) -> Arc<LocalObject> {
         let handle = Arc::clone(&self.handle);
-        LocalObject::new(Behaviour::Forward(Remote { handle, target: RemoteTarget::Import(import) }))
+        LocalObject::new(Remote { handle, target: RemoteTarget::Import(import) })
     }
 
-    fn is_of(&self, link: &Arc<Link>) -> bool {
-        Arc::ptr_eq(&self.handle.link, link)
+    fn is_at(&self, session: *const ()) -> bool {
+        std::ptr::eq(Arc::as_ptr(&self.handle.link).cast(), session)
     }
 
     fn stream_consumed(&self, stream: StreamId, bytes: u64) {

@@ -26,7 +26,7 @@ use crate::{
     stub::{Remote, RemoteTarget},
     value::{
         encoded::{self, Capabilities, Capability, Encoded},
-        object::{Behaviour, LocalObject},
+        object::LocalObject,
         outcome::Outcome,
         stream::{Ending, Piece, StreamSlot},
     },
@@ -435,10 +435,7 @@ impl Talk {
         let handle = Arc::clone(&self.peer(side).home.handle);
         let object = || {
             let handle = Arc::clone(&handle);
-            Capability::Local(LocalObject::new(Behaviour::Forward(Remote {
-                handle,
-                target: RemoteTarget::Root,
-            })))
+            Capability::Local(LocalObject::new(Remote { handle, target: RemoteTarget::Root }))
         };
         let table = slots.into_iter().map(Capability::Stream).chain((0..objects).map(|_| object())).collect();
         let capabilities = encoded::capabilities(table);

@@ -396,12 +396,10 @@ fn no_message_is_longer_than_what_receivers_take() {
     let (third, third_reading) = pair.upload();
     pair.server.sent.clear();
     pair.client.sent.clear();
-    let object = crate::value::object::LocalObject::new(crate::value::object::Behaviour::Forward(
-        crate::stub::Remote {
-            handle: Arc::clone(&pair.client.home.handle),
-            target: crate::stub::RemoteTarget::Root,
-        },
-    ));
+    let object = crate::value::object::LocalObject::new(crate::stub::Remote {
+        handle: Arc::clone(&pair.client.home.handle),
+        target: crate::stub::RemoteTarget::Root,
+    });
     let table = vec![Capability::Local(object); 4_000];
     for stream in [stream, more] {
         let Piece::Items { count, items } = items(&[16_200]) else { panic!("it is packed") };

@@ -22,7 +22,7 @@ use crate::{
     stub::{Kind, Remote, RemoteTarget, Stub},
     value::{
         encoded::{Capability, Passing},
-        object::{Behaviour, LocalObject},
+        object::LocalObject,
     },
     wire::{Failure, ObjectId},
 };
@@ -163,7 +163,7 @@ impl Things {
         let serial = self.known.len();
         self.ledger.lock().expect("nothing panics while it is locked").push(0);
         let thing = Arc::new(Thing { serial, ledger: Arc::clone(&self.ledger), service });
-        let object = LocalObject::new(Behaviour::Service(thing));
+        let object = LocalObject::of_service(thing);
         self.known.push(Arc::downgrade(&object));
         (serial, Stub::local(object, service))
     }
@@ -219,8 +219,8 @@ impl Things {
             (None, BeginTarget::Root(_)) => {}
             (Some(serial), BeginTarget::Object(object)) => {
                 assert_eq!(self.drops(serial), 0, "object {serial} was dropped while it was called");
-                match object.behaviour() {
-                    Some(Behaviour::Forward(Remote { target: RemoteTarget::Import(import), .. })) => {
+                match object.behaviour::<Remote>() {
+                    Some(Remote { target: RemoteTarget::Import(import), .. }) => {
                         self.check_export(serial, import.id, there);
                     }
                     _ => assert!(self.is(serial, object), "another object than {serial} is called"),

@@ -1,6 +1,7 @@
 //! Objects: those of the peer, and those that this side answers for.
 
 use std::{
+    any::Any,
     fmt,
     future::poll_fn,
     sync::{
@@ -11,11 +12,8 @@ use std::{
 };
 
 use crate::{
-    dispatch::Service,
-    link::Link,
     panics::drop_quietly,
     schema::descriptor::ServiceDescriptor,
-    stub::Remote,
     wire::{ObjectId, StreamId},
 };
 
@@ -35,8 +33,8 @@ pub(crate) trait Home: Send + Sync {
     /// An object of this side that passes calls on to one of the peer.
     fn forward(&self, import: Arc<Import>) -> Arc<LocalObject>;
 
-    /// Whether calls through this link reach the same peer.
-    fn is_of(&self, link: &Arc<Link>) -> bool;
+    /// Whether this is the home of what the session at that address imports.
+    fn is_at(&self, session: *const ()) -> bool;
 
     /// So much was read of a stream of the peer.
     fn stream_consumed(&self, stream: StreamId, bytes: u64);
@@ -59,9 +57,9 @@ impl Import {
         home.forward(self)
     }
 
-    /// Whether it is an object of the peer that calls through this link reach.
-    pub(crate) fn is_of(&self, link: &Arc<Link>) -> bool {
-        self.home.is_of(link)
+    /// Whether the session at that address imported it.
+    pub(crate) fn is_at(&self, session: *const ()) -> bool {
+        self.home.is_at(session)
     }
 }
 
@@ -80,83 +78,37 @@ impl fmt::Debug for Import {
 /// An object that this side answers for.
 pub(crate) struct LocalObject {
     /// Empty only while it is dropped.
-    behaviour: Option<Behaviour>,
+    behaviour: Option<Box<dyn Behaviour>>,
     /// How many sessions have it among their exports.
     exported: AtomicUsize,
     /// Who waits for that to be none.
     waiting: Mutex<Vec<Waker>>,
-    /// The sessions in which this process calls it: one for each runtime that has, as long as that lives.
-    #[cfg(feature = "driver")]
-    in_process: Mutex<Vec<InProcess>>,
 }
 
-/// A session in memory and the runtime that drives it.
-#[cfg(feature = "driver")]
-struct InProcess {
-    runtime: tokio::runtime::Id,
-    session: crate::session_handle::SessionHandle,
-}
-
-pub(crate) enum Behaviour {
-    Service(Arc<dyn Service>),
-    /// Passes calls on: to an object of another session, or to one that is only promised.
-    Forward(Remote),
+/// What an object of this side does. The session passes objects on without knowing.
+pub(crate) trait Behaviour: Any + Send + Sync {
+    /// What the object is; not known of one that passes calls on.
+    fn descriptor(&self) -> Option<&'static ServiceDescriptor>;
 }
 
 impl LocalObject {
-    pub(crate) fn new(behaviour: Behaviour) -> Arc<Self> {
+    pub(crate) fn new(behaviour: impl Behaviour) -> Arc<Self> {
         Arc::new(Self {
-            behaviour: Some(behaviour),
+            behaviour: Some(Box::new(behaviour)),
             exported: AtomicUsize::new(0),
             waiting: Mutex::default(),
-            #[cfg(feature = "driver")]
-            in_process: Mutex::default(),
         })
     }
 
-    pub(crate) fn behaviour(&self) -> Option<&Behaviour> {
-        self.behaviour.as_ref()
-    }
-
-    /// What answers its calls, unless it passes them on.
-    pub(crate) fn service(&self) -> Option<&Arc<dyn Service>> {
-        match self.behaviour.as_ref()? {
-            Behaviour::Service(service) => Some(service),
-            Behaviour::Forward(_) => None,
-        }
+    /// Its behaviour, if that is of this kind.
+    pub(crate) fn behaviour<B: Behaviour>(&self) -> Option<&B> {
+        let behaviour: &dyn Any = self.behaviour.as_deref()?;
+        behaviour.downcast_ref()
     }
 
     /// What it is; not known of one that passes calls on.
     pub(crate) fn descriptor(&self) -> Option<&'static ServiceDescriptor> {
-        match self.behaviour.as_ref()? {
-            Behaviour::Service(service) => Some(service.descriptor()),
-            Behaviour::Forward(_) => None,
-        }
-    }
-
-    /// The session in which this process calls it from the current runtime, made if there is none; outside of all runtimes,
-    /// one that another has made. A session of another runtime is not used while there is a current one: nobody may be driving
-    /// it, and it ends with that runtime.
-    #[cfg(feature = "driver")]
-    pub(crate) fn in_process(&self) -> Option<Arc<crate::link::Handle>> {
-        let mut sessions = self.in_process.lock().unwrap_or_else(PoisonError::into_inner);
-        let Ok(runtime) = tokio::runtime::Handle::try_current().map(|runtime| runtime.id()) else {
-            let open = sessions.iter().find(|known| !known.session.is_closed())?;
-            return Some(Arc::clone(&open.session.handle));
-        };
-        if let Some(known) = sessions.iter().find(|known| known.runtime == runtime)
-            && !known.session.is_closed()
-        {
-            return Some(Arc::clone(&known.session.handle));
-        }
-        let mut services = crate::dispatch::Services::new();
-        services.offer(Arc::clone(self.service()?));
-        // Those of runtimes that are gone go, too.
-        sessions.retain(|known| !known.session.is_closed());
-        let session = crate::memory::connect(services);
-        let handle = Arc::clone(&session.handle);
-        sessions.push(InProcess { runtime, session });
-        Some(handle)
+        self.behaviour.as_deref()?.descriptor()
     }
 
     /// A session passes it on, for the first time or again.

@@ -23,10 +23,7 @@ use serde::{
 };
 
 use super::{Field, Leaf, Node, Variant, below_newtypes, is_among};
-use crate::{
-    object,
-    schema::markers::{OBJECT, STREAM},
-};
+use crate::schema::markers::{self, OBJECT, STREAM};
 
 /// Differences told of one type.
 const DIFFERENCES_MAX: usize = 8;
@@ -57,7 +54,7 @@ pub(super) struct Fields {
 impl Record {
     /// What a value is written as; `None` if its type refuses to write it. A panic is a refusal: the value was made up.
     pub(super) fn of<T: Serialize + ?Sized>(value: &T) -> Option<Self> {
-        let write = || object::writing(&mut Vec::new(), || value.serialize(Recorder));
+        let write = || markers::recording(|| value.serialize(Recorder));
         catch_unwind(AssertUnwindSafe(write)).ok()?.ok()
     }
 
