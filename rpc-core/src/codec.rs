@@ -43,11 +43,11 @@ use serde::{
 };
 
 use crate::{
-    Limits,
     buffer::{message::LONG_BYTES, small_bytes::SmallBytes},
     error::{DecodeError, EncodeError},
-    limits::DECODE_DEPTH_MAX,
+    limits::{DECODE_DEPTH_MAX, Limits},
 };
+
 pub(crate) use encode::encode_within;
 
 mod encode;

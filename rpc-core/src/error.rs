@@ -229,7 +229,7 @@ pub enum Refusal {
 /// All but [`Missed`](Self::Missed) end it. `E` is the error type of its producer.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
-pub enum StreamError<E = crate::Never> {
+pub enum StreamError<E = crate::never::Never> {
     /// The producer ended it with its own error.
     #[error("the stream failed")]
     Failed(#[source] E),

@@ -45,10 +45,10 @@ use crate::{
         inputs::{CallOutcome, NewCall, Waiter},
         outputs::{Begin, Event, SessionStats},
     },
-    stream::Inlet,
     time::Time,
     value::{
         encoded::{self, Capabilities, Capability, Encoded},
+        inlet::Inlet,
         object::Home,
         outcome::Outcome,
         stream::{Ending, Piece},

@@ -44,13 +44,13 @@ use crate::{
     schema::{layout, markers::STREAM},
     value::{
         encoded::{Capabilities, Encoded},
+        inlet::InletReader,
         stream::{Ending, Piece, StreamContent, StreamSlot},
     },
     wire::{Failure, Flow, ItemReader},
 };
 
 pub(crate) use self::source::{Fill, Source, poll_fill};
-pub(crate) use super::value::inlet::{Inlet, InletReader};
 
 mod broadcast;
 mod channel;

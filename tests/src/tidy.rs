@@ -88,11 +88,77 @@ fn the_session_knows_no_socket_clock_thread_or_future() {
             "Mutex",
             "async ",
             "Waker",
-            "crate::driver",
         ] {
             let lines = lines_with(&text, word);
             assert!(lines.is_empty(), "{}: {word}: {lines:?}", path.display());
         }
+    }
+}
+
+/// The floors of `rpc-core`, the lowest first: a file names its own floor and those below. What is in none stands above all.
+const FLOORS: [&[&str]; 5] = [
+    &["id_map", "limits", "log_rate", "memory_budget", "never", "panics", "path", "time"],
+    &["buffer", "deadline", "error", "schema"],
+    &["close_codes", "codec", "wire"],
+    &["element_error", "value"],
+    &["session"],
+];
+
+/// The first names of all paths below `crate` in code, wherever they stand.
+fn crate_names(text: &str) -> Vec<String> {
+    let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    let code = code.join("\n");
+    let mut names = Vec::new();
+    for (at, start) in code.match_indices("crate::") {
+        let path = &code[at + start.len()..];
+        let Some(tree) = path.strip_prefix('{') else {
+            names.push(path.to_owned());
+            continue;
+        };
+        let mut depth = 1;
+        let mut entry = String::new();
+        for letter in tree.chars() {
+            depth += i32::from(letter == '{') - i32::from(letter == '}');
+            match letter {
+                ',' if depth == 1 => names.push(std::mem::take(&mut entry)),
+                _ if depth == 0 => break,
+                _ => entry.push(letter),
+            }
+        }
+        names.push(entry);
+    }
+    let first = |path: String| {
+        let is_name = |letter: char| letter.is_alphanumeric() || letter == '_';
+        path.trim_start().split(|letter| !is_name(letter)).next().unwrap_or_default().to_owned()
+    };
+    names.into_iter().map(first).filter(|name| !name.is_empty()).collect()
+}
+
+/// Names above their floor, in product code that is on one.
+fn names_above(path: &Path, text: &str) -> Vec<String> {
+    let inside = path.strip_prefix(root().join("rpc-core/src")).unwrap();
+    let room = inside.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs");
+    let floor_of = |name: &str| FLOORS.iter().position(|floor| floor.contains(&name));
+    let Some(floor) = floor_of(room) else { return Vec::new() };
+    let text = text.split("\nmod tests {").next().unwrap_or_default();
+    let is_above = |name: &String| floor_of(name).is_none_or(|named| named > floor);
+    // What the root exports for all: macros.
+    crate_names(text).into_iter().filter(is_above).filter(|name| name != "__private").collect()
+}
+
+#[test]
+fn no_floor_names_one_above_it() {
+    for (path, text) in product_sources("rpc-core/src") {
+        let above = names_above(&path, &text);
+        assert!(above.is_empty(), "{} names what stands above it: {above:?}", path.display());
+    }
+    let session = root().join("rpc-core/src/session/work.rs");
+    for text in [
+        "use crate::driver::start;",
+        "use crate::{\n    time::Time,\n    stub::{Kind, Stub},\n};",
+        "crate::stream::STREAM",
+    ] {
+        assert_eq!(names_above(&session, text).len(), 1, "{text}");
     }
 }
 

@@ -29,9 +29,9 @@ use crate::{
     id_map::IdMap,
     limits::Limits,
     session::long::Pinned,
-    stream::Inlet,
     time::Time,
     value::{
+        inlet::Inlet,
         object::Home,
         stream::{Piece, StreamSlot},
     },

@@ -8,10 +8,10 @@ use crate::{
     error::Violation,
     id_map::IdMap,
     session::exhausted,
-    stream::Inlet,
     time::Time,
     value::{
         encoded::{Capabilities, Capability, Encoded},
+        inlet::Inlet,
         stream::{Ending, Piece, StreamContent, StreamSlot},
     },
     wire::{
