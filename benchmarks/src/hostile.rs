@@ -34,7 +34,7 @@ use crate::{
     },
 };
 
-/// A handler that makes so many takes a millisecond or two: what it holds its thread for longer is no peer's doing.
+/// Values in one result. A handler makes these in a millisecond or two; what it holds its thread for longer is no peer's doing.
 const VALUES_MAX: usize = 200_000;
 const LATE: &str = "healthy p99";
 const GOES_ON: &str = "goes on";

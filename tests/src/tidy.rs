@@ -142,8 +142,7 @@ fn names_above(path: &Path, text: &str) -> Vec<String> {
     let Some(floor) = floor_of(room) else { return Vec::new() };
     let text = text.split("\nmod tests {").next().unwrap_or_default();
     let is_above = |name: &String| floor_of(name).is_none_or(|named| named > floor);
-    // What the root exports for all: macros.
-    crate_names(text).into_iter().filter(is_above).filter(|name| name != "__private").collect()
+    crate_names(text).into_iter().filter(is_above).collect()
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Runs the programs of maps: each is one task that starts the handlers of its elements itself.
 //!
 //! A window of `Limits::map_concurrency` elements goes through the program step by step: all of them through one step,
-//! then those that are left through the next. What an element holds is let go when its last use is over. A step is
-//! started for a whole window in `maps/window.rs`, in `start_step`, which is where a service could be given all calls of one
-//! method at once.
+//! then those that are left through the next. What an element holds is let go when its last use is over. `start_step` in
+//! `maps/window.rs` starts a step for as many elements of the window as one turn may decode the arguments of, and gives a
+//! service with a batch method all of its calls at once. Maps within a map spend the turn of the outermost.
 //!
 //! Bounded by `map_calls_max` (maps within maps are charged before they start), and by `held_bytes_max` for what all
 //! maps of the session hold together: what they were given, results of steps and what is collected.
@@ -278,7 +278,7 @@ impl MapRun {
         self.spent_ns.load(Ordering::Relaxed) >= self.turn_ns
     }
 
-    /// Handlers that finish at once never wait: other tasks get their turn here, when that took about so long.
+    /// Counts estimated work against the turn. Handlers that finish at once never wait: other tasks get their turn here.
     async fn spend_turn(&self, ns: u64) {
         self.spent_ns.fetch_add(ns, Ordering::Relaxed);
         if self.is_turn_over() {

@@ -14,9 +14,9 @@ use crate::{
     wire::{CallId, Failure, MethodNumber, program::ElementFailure},
 };
 
-/// Who waits for a call's result, as the session sees them.
+/// A caller that waits for a result, as the session sees it.
 pub(crate) trait Waiter: Clone {
-    /// What is wanted of the call's result. Asked once, when the call is sealed; later changes are told through
+    /// The caller's interest in the result. Asked once, when the call is sealed; later changes are told through
     /// [`Session::unwanted`] and [`Session::released`].
     fn seal(&self) -> Interest;
 }
@@ -35,7 +35,7 @@ pub(crate) struct NewCall<W> {
     pub(crate) waiter: W,
 }
 
-/// What most calls do not have; apart, because calls are passed from hand to hand.
+/// Parts that few calls have; boxed apart, because a call is moved several times on its way.
 #[derive(Default)]
 pub(crate) struct CallExtras {
     pub(crate) target: CallTarget,
@@ -103,7 +103,7 @@ pub(crate) enum UpstreamOutcome<W> {
     Missed(Path),
 }
 
-/// What is wanted of a call at the moment it is sealed.
+/// The caller's interest in a result at the moment its call is sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Interest {
     /// A promise waits for the value.

@@ -73,7 +73,7 @@ impl Chunk {
 #[derive(Debug, Default)]
 pub(crate) struct Pinned {
     bytes: usize,
-    /// Of payloads that ended since the last look.
+    /// Bytes of payloads that ended since the last look.
     ended: usize,
     /// Payloads that ended before: how many bytes the session had handed out by then, and what they pin.
     leaving: VecDeque<(usize, usize)>,
@@ -84,7 +84,7 @@ impl Pinned {
         self.bytes
     }
 
-    /// A chunk of so many bytes was cut off a payload.
+    /// A chunk of `length` bytes was cut off a payload.
     pub(crate) fn cut(&mut self, length: usize) {
         self.bytes += length;
     }

@@ -48,7 +48,7 @@ pub(crate) struct Begin {
     pub(crate) metadata: Vec<(String, String)>,
 }
 
-/// What is to answer a call.
+/// The service or object that is to answer a call.
 #[derive(Debug, Clone)]
 pub(crate) enum BeginTarget {
     /// The service of this place among those at the root.
@@ -59,7 +59,7 @@ pub(crate) enum BeginTarget {
 /// A call's arguments, complete.
 #[derive(Debug, Clone)]
 pub(crate) enum Arguments {
-    /// As most come, and as they came: [`slots::all_inline`], without objects.
+    /// The payload as it came, with all arguments inline ([`slots::all_inline`]) and no objects: the usual case.
     Inline(SmallBytes),
     Resolved(Box<Resolved>),
 }

@@ -44,7 +44,7 @@ impl Capability {
     }
 }
 
-/// What is wrong with passing a stream on that somebody else has taken.
+/// The reason why a value cannot be passed on with a stream in it that another reader has taken.
 pub(crate) const STREAM_TAKEN: &str = "a stream in it was taken by another reader or call";
 
 /// An object on its way to the peer, in a call.

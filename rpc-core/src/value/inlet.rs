@@ -18,7 +18,7 @@ use crate::{
 /// Shared by the session, which puts in what arrives, and the one reader.
 pub(crate) struct Inlet {
     pub(crate) stream: StreamId,
-    /// So much that was read is worth telling the session.
+    /// Bytes that the reader takes before it tells the session.
     report_at: AtomicU64,
     state: Mutex<State>,
 }

@@ -36,10 +36,10 @@ pub(crate) trait Home: Send + Sync {
     /// Whether this is the home of what the session at that address imports.
     fn is_at(&self, session: *const ()) -> bool;
 
-    /// So much was read of a stream of the peer.
+    /// The reader of a stream of the peer took `bytes` of it.
     fn stream_consumed(&self, stream: StreamId, bytes: u64);
 
-    /// So much was read, and the reader waits for more.
+    /// The reader took `bytes`, and waits for more.
     fn stream_awaited(&self, stream: StreamId, bytes: u64);
 
     /// Nobody reads the stream any more, or it was read to its end.
@@ -81,7 +81,7 @@ pub(crate) struct LocalObject {
     behaviour: Option<Box<dyn Behaviour>>,
     /// How many sessions have it among their exports.
     exported: AtomicUsize,
-    /// Who waits for that to be none.
+    /// Tasks that wait until no session has it.
     waiting: Mutex<Vec<Waker>>,
 }
 

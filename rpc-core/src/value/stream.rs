@@ -29,11 +29,11 @@ pub(crate) enum StreamContent {
 
 /// A part of a stream on its way.
 pub(crate) enum Piece {
-    /// So many items, one behind the other, each after its length.
+    /// `count` items, one behind the other, each after its length.
     Items { count: u64, items: Encoded },
     /// A long item. While it is to be sent, its first bytes may lie apart.
     Large { head: SmallBytes, item: Encoded },
-    /// So many items were left out by their producer.
+    /// The producer left out this number of items.
     Missed(u64),
     /// Nothing comes behind it.
     End(Ending),
