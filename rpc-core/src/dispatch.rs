@@ -24,7 +24,6 @@ use crate::{
     schema::descriptor::{MethodDescriptor, ServiceDescriptor},
     session::{
         account::{MEMORY_BUDGET, SESSION_BYTES_MAX},
-        exhausted,
         outputs::Arguments,
     },
     session_handle::SessionHandle,
@@ -266,7 +265,7 @@ impl ArgumentError {
     fn into_failure(self, method: &MethodDescriptor) -> Failure {
         let Self { index, reason, short_of } = self;
         if let Some(limit) = short_of {
-            return exhausted(limit);
+            return Failure::exhausted(limit);
         }
         let argument = method.arguments.get(index);
         let argument = argument.map_or("(after the last)", |argument| argument.name).into();

@@ -25,13 +25,13 @@ use bytes::Bytes;
 
 use self::{
     account::{Account, Elsewhere},
-    answers::{AnswerTarget, Answers, Arriving, NextStep, ObjectSlot},
+    answers::{AnswerTarget, Answers, Arriving, NextStep},
     assembly::Assembly,
     calls::{Assembled, Calls},
     handshake::{Handshake, INITIAL_CALLS},
     methods::{Method, OwnMethods, PeerMethods},
     objects::Objects,
-    outgoing::Outgoing,
+    sending::Sending,
     streams::Streams,
     work::Work,
 };
@@ -47,15 +47,15 @@ use crate::{
     },
     time::Time,
     value::{
-        encoded::{self, Capabilities, Capability, Encoded},
+        encoded::Encoded,
         inlet::Inlet,
         object::Home,
         outcome::Outcome,
         stream::{Ending, Piece},
     },
     wire::{
-        Call, CallId, Chunk, Failure, Frame, FrameReader, ObjectId, Offer, PassedObject, Payload, Plain,
-        Return, Status, StreamEnd, StreamId, Target, program::ElementFailure,
+        Call, CallId, Chunk, Failure, Frame, FrameReader, ObjectId, Offer, Payload, Plain, Return, Status,
+        StreamEnd, StreamId, Target, program::ElementFailure,
     },
 };
 
@@ -76,11 +76,12 @@ mod object_attacks;
 #[cfg(test)]
 mod object_model;
 mod objects;
-mod outgoing;
 pub(crate) mod outputs;
 #[cfg(test)]
 pub(crate) mod pair;
+mod passing;
 pub(crate) mod plan;
+mod sending;
 #[cfg(test)]
 mod stream_attacks;
 #[cfg(test)]
@@ -125,7 +126,7 @@ pub(crate) struct Session<W> {
     unsettled: usize,
     /// What the socket's buffers take.
     transport_bytes: usize,
-    outgoing: Outgoing,
+    sending: Sending,
     events: VecDeque<Event<W>>,
     /// What is left of a message that made much work.
     reading: Option<FrameReader>,
@@ -165,7 +166,7 @@ impl<W: Waiter> Session<W> {
         budget: MemoryBudget,
     ) -> Self {
         let work = Work::new(now, &limits);
-        let mut outgoing = Outgoing::new(
+        let mut sending = Sending::new(
             Objects::new(Arc::clone(&limits), Arc::clone(&home)),
             Streams::new(Arc::clone(&limits), home),
         );
@@ -176,7 +177,7 @@ impl<W: Waiter> Session<W> {
             streams_max: limits.streams_max as u64,
             stream_window_bytes: limits.stream_window_bytes.max(1) as u64,
         };
-        let handshake = Handshake::new(now, side, &limits, offer, identity, &mut outgoing);
+        let handshake = Handshake::new(now, side, &limits, offer, identity, &mut sending);
         Self {
             handshake,
             own_methods: OwnMethods::default(),
@@ -193,7 +194,7 @@ impl<W: Waiter> Session<W> {
             spares: Spares::default(),
             unsettled: 0,
             transport_bytes: 0,
-            outgoing,
+            sending,
             events: VecDeque::new(),
             reading: None,
             closing: Closing::Open,
@@ -210,38 +211,38 @@ impl<W: Waiter> Session<W> {
     /// Queues a call. It is sealed, with what is wanted of it then, by the next `poll_message` that has room.
     pub(crate) fn call(&mut self, now: Time, call: NewCall<W>) {
         let payload_bytes_max = self.handshake.peer_payload_bytes_max();
-        self.calls.queue(now, call, payload_bytes_max, &mut self.outgoing);
+        self.calls.queue(now, call, payload_bytes_max, &mut self.sending);
     }
 
     /// Nobody waits for the value of this sealed call any more.
     pub(crate) fn unwanted(&mut self, id: CallId) {
-        self.calls.unwanted(id, &mut self.outgoing);
+        self.calls.unwanted(id, &mut self.sending);
     }
 
     /// Nobody can refer to the result of this sealed call any more.
     pub(crate) fn released(&mut self, id: CallId) {
-        self.calls.released(id, &mut self.outgoing);
+        self.calls.released(id, &mut self.sending);
     }
 
     /// A handler is over; its permit is free.
     pub(crate) fn finish(&mut self, answer: CallId, outcome: Outcome) {
-        self.answers.finish(answer, outcome, &mut self.outgoing);
+        self.answers.finish(answer, outcome, &mut self.sending);
         self.learn_exports();
     }
 
     /// This side holds one handle to an object of the peer less.
     pub(crate) fn import_dropped(&mut self, id: ObjectId) {
-        self.outgoing.objects.import_dropped(id);
+        self.sending.objects.import_dropped(id);
     }
 
     /// The producer of a stream of this side has more, or its end.
     pub(crate) fn send_stream(&mut self, stream: StreamId, piece: Piece) {
-        self.outgoing.streams.send(stream, piece);
+        self.sending.streams.send(stream, piece);
     }
 
     /// So much was read of a stream of the peer; whether its reader waits for more.
     pub(crate) fn stream_consumed(&mut self, now: Time, stream: StreamId, bytes: u64, awaited: bool) {
-        let streams = &mut self.outgoing.streams;
+        let streams = &mut self.sending.streams;
         match awaited {
             true => streams.awaited(now, stream, bytes),
             false => streams.consumed(now, stream, bytes),
@@ -251,8 +252,8 @@ impl<W: Waiter> Session<W> {
 
     /// Nobody reads a stream of the peer any more, or it was read to its end.
     pub(crate) fn stream_dropped(&mut self, now: Time, stream: StreamId, reason: Option<String>) {
-        self.outgoing.streams.dropped(stream, reason);
-        self.outgoing.streams.share_buffer(now);
+        self.sending.streams.dropped(stream, reason);
+        self.sending.streams.share_buffer(now);
     }
 
     /// Says goodbye: no new calls either way. What is in flight goes on until `until`, open streams only without
@@ -282,11 +283,10 @@ impl<W: Waiter> Session<W> {
     /// [`read_on`](Self::read_on), and the next message for that.
     pub(crate) fn handle_message(&mut self, now: Time, message: Bytes) -> Result<(), Violation> {
         // A result that comes after its call's deadline is too late, whenever the timer fires.
-        self.calls.expire_deadlines(now, &mut self.outgoing);
+        self.calls.expire_deadlines(now, &mut self.sending);
         self.work.earn(now, message.len());
         self.unsettled += message.len();
-        if self.unsettled >= SETTLED_BYTES || self.answers.is_watched() || self.outgoing.bytes() > LONG_BYTES
-        {
+        if self.unsettled >= SETTLED_BYTES || self.answers.is_watched() || self.sending.bytes() > LONG_BYTES {
             self.settle(message.len());
         }
         self.answers.leave_messages(now);
@@ -299,7 +299,7 @@ impl<W: Waiter> Session<W> {
         let Some(mut frames) = self.reading.take() else { return Ok(()) };
         loop {
             if self.take_plain(now, &mut frames) {
-                self.outgoing.streams.saw_call(now);
+                self.sending.streams.saw_call(now);
                 continue;
             }
             let Some(frame) = frames.next_frame()? else { break };
@@ -320,7 +320,7 @@ impl<W: Waiter> Session<W> {
         match frames.peek_plain() {
             Some(Plain::Call(call)) => {
                 let object = match call.object {
-                    Some(id) => match self.outgoing.objects.exported(id) {
+                    Some(id) => match self.sending.objects.exported(id) {
                         object @ Some(_) => object,
                         None => return false,
                     },
@@ -328,7 +328,7 @@ impl<W: Waiter> Session<W> {
                 };
                 let payload = frames.part(call.payload.clone());
                 let pending = self.arguments.bytes_announced();
-                let taken = self.answers.take_plain(now, &call, object, payload, pending, &self.outgoing);
+                let taken = self.answers.take_plain(now, &call, object, payload, pending, &self.sending);
                 if taken {
                     frames.skip_to(call.payload.end);
                 }
@@ -355,14 +355,14 @@ impl<W: Waiter> Session<W> {
             self.spares.clear();
             short_of = self.answers.settle_memory(self.bytes_beside_answers(), message);
         }
-        self.outgoing.streams.short_of(short_of);
+        self.sending.streams.short_of(short_of);
     }
 
     fn bytes_beside_answers(&self) -> usize {
         self.arguments.bytes_announced()
             + self.results.bytes_announced()
-            + self.outgoing.memory()
-            + self.outgoing.streams.arrived_bytes()
+            + self.sending.memory()
+            + self.sending.streams.arrived_bytes()
             + self.spares.bytes()
             + self.transport_bytes
     }
@@ -370,7 +370,7 @@ impl<W: Waiter> Session<W> {
     /// The same at the end of a turn, if anything has to be given back.
     pub(crate) fn settle_rest(&mut self, transport_bytes: usize) {
         self.transport_bytes = transport_bytes;
-        self.outgoing.flushed(transport_bytes);
+        self.sending.flushed(transport_bytes);
         if self.answers.is_watched() || transport_bytes >= LONG_BYTES {
             self.settle(0);
         }
@@ -405,7 +405,7 @@ impl<W: Waiter> Session<W> {
         self.handshake.admit(&frame)?;
         match frame {
             Frame::Hello(hello) => {
-                self.handshake.hello(&hello, &mut self.outgoing)?;
+                self.handshake.hello(&hello, &mut self.sending)?;
                 self.heard_offer();
                 Ok(())
             }
@@ -423,27 +423,27 @@ impl<W: Waiter> Session<W> {
                 self.saw_call(now, &answer.objects);
                 self.handle_return(now, answer)
             }
-            Frame::Cancel(id) => self.answers.cancel(id, &mut self.outgoing),
+            Frame::Cancel(id) => self.answers.cancel(id, &mut self.sending),
             Frame::Release(ids) => ids.into_iter().try_for_each(|id| self.answers.release(id)),
             Frame::ReleaseObjects(objects) => objects
                 .into_iter()
-                .try_for_each(|(id, introductions)| self.outgoing.objects.release(id, introductions)),
+                .try_for_each(|(id, introductions)| self.sending.objects.release(id, introductions)),
             Frame::Chunk(chunk) => self.handle_chunk(now, chunk),
             Frame::Items(items) => {
-                let capabilities = self.read_returned_objects(&items.objects)?;
-                self.outgoing.streams.items(now, items, capabilities)
+                let capabilities = self.sending.take_returned(&items.objects)?;
+                self.sending.streams.items(now, items, capabilities)
             }
             Frame::LargeItem(item) => {
-                let capabilities = self.read_returned_objects(&item.objects)?;
-                self.outgoing.streams.large_item(now, item, capabilities)
+                let capabilities = self.sending.take_returned(&item.objects)?;
+                self.sending.streams.large_item(now, item, capabilities)
             }
             Frame::ItemChunk { stream, bytes } => {
-                self.outgoing.streams.item_chunk(now, stream, &bytes, &mut self.spares)
+                self.sending.streams.item_chunk(now, stream, &bytes, &mut self.spares)
             }
-            Frame::Missed { stream, count } => self.outgoing.streams.missed(stream, count),
+            Frame::Missed { stream, count } => self.sending.streams.missed(stream, count),
             Frame::StreamEnd { stream, end } => self.handle_stream_end(now, stream, end),
-            Frame::Credit { stream, bytes } => self.outgoing.streams.credit(stream, bytes),
-            Frame::Stop { stream, reason } => self.outgoing.streams.stop(stream, reason),
+            Frame::Credit { stream, bytes } => self.sending.streams.credit(stream, bytes),
+            Frame::Stop { stream, reason } => self.sending.streams.stop(stream, reason),
             Frame::Goodbye { code, reason } => {
                 self.handle_goodbye(code, reason);
                 Ok(())
@@ -456,17 +456,17 @@ impl<W: Waiter> Session<W> {
     /// Streams make room for calls beside them. One that opens a stream is not beside it.
     fn saw_call<T>(&mut self, now: Time, objects: &[T]) {
         if objects.is_empty() {
-            self.outgoing.streams.saw_call(now);
+            self.sending.streams.saw_call(now);
         }
     }
 
     /// The peer said what it takes.
     fn heard_offer(&mut self) {
         let payload_bytes_max = self.handshake.peer_payload_bytes_max();
-        self.calls.refuse_larger_than(payload_bytes_max, &mut self.outgoing);
+        self.calls.refuse_larger_than(payload_bytes_max, &mut self.sending);
         self.answers.caller_takes(payload_bytes_max);
         if let Some(offer) = self.handshake.peer() {
-            self.outgoing.streams.heard(offer);
+            self.sending.streams.heard(offer);
         }
     }
 
@@ -483,7 +483,7 @@ impl<W: Waiter> Session<W> {
         let id = call.id;
         let pending = self.arguments.bytes_announced();
         // Read in any case: also of a call that is refused, the objects were introduced and have to be released.
-        let objects = self.read_objects(std::mem::take(&mut call.objects))?;
+        let objects = self.sending.take_objects(std::mem::take(&mut call.objects))?;
         let addressed = self.address(&call.target, method);
         // A payload in chunks is longer than the message that announces it.
         let short_of = match payload {
@@ -493,11 +493,11 @@ impl<W: Waiter> Session<W> {
         self.answers.announce(
             now,
             Arriving { call, length, pending_elsewhere: pending, short_of, addressed, objects },
-            &mut self.outgoing,
+            &mut self.sending,
         )?;
         match payload {
             Payload::Inline(bytes) => {
-                self.answers.arguments(id, bytes, &mut self.outgoing);
+                self.answers.arguments(id, bytes, &mut self.sending);
                 Ok(())
             }
             // An honest caller has no more payloads on their way than calls in flight, whatever became of the calls.
@@ -513,33 +513,6 @@ impl<W: Waiter> Session<W> {
         }
     }
 
-    /// What a call's table of objects stands for here; a failure if it cannot be.
-    fn read_objects(
-        &mut self,
-        objects: Vec<PassedObject>,
-    ) -> Result<Result<Vec<ObjectSlot>, Failure>, Violation> {
-        let mut failure = None;
-        let mut slots = Vec::with_capacity(objects.len());
-        for object in objects {
-            match object {
-                PassedObject::Senders(id) => match self.outgoing.objects.introduced(id) {
-                    Some(import) => slots.push(ObjectSlot::Here(Capability::Import(import))),
-                    None => failure = Some(exhausted("imports_max")),
-                },
-                PassedObject::Receivers(id) => match self.outgoing.objects.exported(id) {
-                    Some(object) => slots.push(ObjectSlot::Here(Capability::Local(Arc::clone(object)))),
-                    None => failure = Some(answers::no_such_object("(arguments)")),
-                },
-                PassedObject::Result(base, path) => slots.push(ObjectSlot::Awaited(base, path)),
-                PassedObject::Stream(id, flow) => match self.outgoing.streams.receive(id, flow)? {
-                    Ok(stream) => slots.push(ObjectSlot::Here(stream)),
-                    Err(refused) => failure = Some(refused),
-                },
-            }
-        }
-        Ok(failure.map_or(Ok(slots), Err))
-    }
-
     /// Finds what a call addresses.
     fn address(&self, target: &Target, method: Method) -> Result<(AnswerTarget, Method), Failure> {
         let known = match method {
@@ -548,14 +521,14 @@ impl<W: Waiter> Session<W> {
             method @ (Method::Get | Method::Map) if *target == Target::Root => {
                 return Ok((AnswerTarget::Root, method));
             }
-            Method::Get | Method::Map => return Err(answers::no_such_object("(target)")),
+            Method::Get | Method::Map => return Err(Failure::no_such_object("(target)")),
         };
         match target {
             Target::Root if self.answers.is_at_root(&known) => Ok((AnswerTarget::Root, Method::Known(known))),
             Target::Root => Err(Failure::UnknownService),
             Target::Object(id) => {
                 let object =
-                    self.outgoing.objects.exported(*id).ok_or_else(|| answers::no_such_object("(target)"))?;
+                    self.sending.objects.exported(*id).ok_or_else(|| Failure::no_such_object("(target)"))?;
                 let known = known.of(object.descriptor())?;
                 Ok((AnswerTarget::Object(Arc::clone(object)), Method::Known(known)))
             }
@@ -565,38 +538,10 @@ impl<W: Waiter> Session<W> {
         }
     }
 
-    /// The objects beside a result. What is refused is given back at once.
-    fn read_returned_objects(
-        &mut self,
-        objects: &[PassedObject],
-    ) -> Result<Result<Capabilities, Failure>, Violation> {
-        let mut failure = None;
-        let mut list = Vec::with_capacity(objects.len());
-        for object in objects {
-            match object {
-                PassedObject::Senders(id) => match self.outgoing.objects.introduced(*id) {
-                    Some(import) => list.push(Capability::Import(import)),
-                    None => failure = Some(exhausted("imports_max")),
-                },
-                PassedObject::Receivers(id) => {
-                    let object = self.outgoing.objects.exported(*id).ok_or(Violation::UnknownObject(id.0))?;
-                    list.push(Capability::Local(Arc::clone(object)));
-                }
-                PassedObject::Stream(id, flow) => match self.outgoing.streams.receive(*id, *flow)? {
-                    Ok(stream) => list.push(stream),
-                    Err(refused) => failure = Some(refused),
-                },
-                // `wire` reads none outside of a Call.
-                PassedObject::Result(base, _) => return Err(Violation::UnknownCall(base.0)),
-            }
-        }
-        Ok(failure.map_or_else(|| Ok(encoded::capabilities(list)), Err))
-    }
-
     fn handle_return(&mut self, now: Time, answer: Return) -> Result<(), Violation> {
         let Return { id, objects, status } = answer;
         let payload_max = self.limits.payload_bytes_max;
-        let capabilities = self.read_returned_objects(&objects)?;
+        let capabilities = self.sending.take_returned(&objects)?;
         let outcome = match status {
             Status::Done => CallOutcome::Done,
             Status::Value(Payload::Inline(bytes)) => match capabilities {
@@ -628,24 +573,24 @@ impl<W: Waiter> Session<W> {
                 return self.results.expect(now, id, total, true);
             }
             Status::Upstream { origin, missed } => {
-                self.calls.upstream(id, origin, missed, &mut self.outgoing)?;
+                self.calls.upstream(id, origin, missed, &mut self.sending)?;
                 return Ok(());
             }
             Status::Failed(failure) => CallOutcome::Failed(failure),
         };
-        self.calls.returned(id, outcome, &mut self.outgoing)?;
+        self.calls.returned(id, outcome, &mut self.sending)?;
         Ok(())
     }
 
     fn handle_chunk(&mut self, now: Time, chunk: Chunk) -> Result<(), Violation> {
         if !chunk.of_return {
             if let Some(Some(bytes)) = self.arguments.chunk(now, chunk.id, &chunk.bytes, &mut self.spares)? {
-                self.answers.arguments(chunk.id, bytes, &mut self.outgoing);
+                self.answers.arguments(chunk.id, bytes, &mut self.sending);
             }
             return Ok(());
         }
         if let Some(Some(bytes)) = self.results.chunk(now, chunk.id, &chunk.bytes, &mut self.spares)? {
-            self.calls.assembled(chunk.id, bytes, &mut self.outgoing)?;
+            self.calls.assembled(chunk.id, bytes, &mut self.sending)?;
         }
         Ok(())
     }
@@ -653,7 +598,7 @@ impl<W: Waiter> Session<W> {
     fn handle_stream_end(&mut self, now: Time, stream: StreamId, end: StreamEnd) -> Result<(), Violation> {
         let ending = match end {
             StreamEnd::Complete => Ending::Complete,
-            StreamEnd::Error { objects, bytes } => match self.read_returned_objects(&objects)? {
+            StreamEnd::Error { objects, bytes } => match self.sending.take_returned(&objects)? {
                 Ok(capabilities) => Ending::Error(Encoded { bytes, capabilities }),
                 Err(failure) => Ending::Failed(failure),
             },
@@ -661,8 +606,8 @@ impl<W: Waiter> Session<W> {
             StreamEnd::Stopped => Ending::Stopped,
             StreamEnd::Failed(failure) => Ending::Failed(failure),
         };
-        self.outgoing.streams.ended(stream, ending)?;
-        self.outgoing.streams.share_buffer(now);
+        self.sending.streams.ended(stream, ending)?;
+        self.sending.streams.share_buffer(now);
         Ok(())
     }
 
@@ -684,11 +629,11 @@ impl<W: Waiter> Session<W> {
             self.handshake.timeout(),
             self.calls.timeout(),
             self.answers.timeout(),
-            self.outgoing.objects.timeout(),
+            self.sending.objects.timeout(),
             self.spares.timeout(),
             self.arguments.timeout(self.limits.message_timeout),
             self.results.timeout(self.limits.message_timeout),
-            self.outgoing.streams.timeout(),
+            self.sending.streams.timeout(),
             closing,
         ]
         .into_iter()
@@ -698,16 +643,16 @@ impl<W: Waiter> Session<W> {
 
     /// Expires what is due.
     pub(crate) fn handle_timeout(&mut self, now: Time) {
-        self.calls.expire(now, &mut self.outgoing);
-        self.answers.expire(now, &mut self.outgoing);
+        self.calls.expire(now, &mut self.sending);
+        self.answers.expire(now, &mut self.sending);
         self.spares.expire(now);
-        self.outgoing.streams.expire(now);
+        self.sending.streams.expire(now);
         let patience = self.limits.message_timeout;
         self.payload_stalled |=
             self.arguments.is_stalled(now, patience) || self.results.is_stalled(now, patience);
         // Releases that are due are queued though the socket may have no room: what stays due makes the driver spin.
-        if self.outgoing.objects.timeout().is_some_and(|due| due <= now) {
-            self.outgoing.push_object_releases(now);
+        if self.sending.objects.timeout().is_some_and(|due| due <= now) {
+            self.sending.push_object_releases(now);
         }
     }
 
@@ -731,8 +676,8 @@ impl<W: Waiter> Session<W> {
         let idle = self.calls.is_idle()
             && self.goodbye.is_none()
             && self.answers.unfinished() == 0
-            && self.outgoing.streams.may_close(self.cuts_streams)
-            && self.outgoing.has_only_streams();
+            && self.sending.streams.may_close(self.cuts_streams)
+            && self.sending.has_only_streams();
         self.closing == Closing::Both && idle
     }
 
@@ -754,29 +699,30 @@ impl<W: Waiter> Session<W> {
         if !self.handshake.may_send() {
             return None;
         }
-        let allowance = self.handshake.allowance(self.outgoing.sent_bytes());
+        let allowance = self.handshake.allowance(self.sending.sent_bytes());
         if (seal || self.goodbye.is_some()) && self.calls.has_queued() {
-            self.calls.seal(now, allowance, &mut self.own_methods, &mut self.outgoing);
+            self.calls.seal(now, allowance, &mut self.own_methods, &mut self.sending);
             self.learn_exports();
         }
         // Calls made before the close go before the goodbye: after it the peer takes none.
         if !self.calls.has_queued()
             && let Some((code, reason)) = self.goodbye.take()
         {
-            self.outgoing.push(&Frame::Goodbye { code, reason });
+            self.sending.put_frame(&Frame::Goodbye { code, reason });
         }
-        self.calls.send_releases(now, &mut self.outgoing);
-        self.outgoing.push_object_releases(now);
+        self.calls.send_releases(now, &mut self.sending);
+        self.sending.push_object_releases(now);
         if self.closing == Closing::Peer && self.calls.is_idle() {
             self.closing = Closing::Both;
             self.answers.refuse_new_calls();
-            self.outgoing.push(&Frame::Goodbye { code: crate::close_codes::NORMAL, reason: String::new() });
+            self.sending
+                .put_frame(&Frame::Goodbye { code: crate::close_codes::NORMAL, reason: String::new() });
         }
-        let message = self.outgoing.pop_message(allowance.large);
-        self.outgoing.streams.watch_stalls(now);
+        let message = self.sending.pop_message(allowance.large);
+        self.sending.streams.watch_stalls(now);
         self.work.took(message.as_ref().map_or(0, Message::len));
-        for call in self.outgoing.take_arguments_sent() {
-            self.calls.arguments_sent(call, &mut self.outgoing);
+        for call in self.sending.take_arguments_sent() {
+            self.calls.arguments_sent(call, &mut self.sending);
         }
         message
     }
@@ -789,10 +735,10 @@ impl<W: Waiter> Session<W> {
         if let Some((waiter, outcome)) = self.calls.pop_finished() {
             return Some(Event::Returned { waiter, outcome });
         }
-        if let Some(event) = self.outgoing.streams.pop_event() {
+        if let Some(event) = self.sending.streams.pop_event() {
             return Some(Event::Stream(event));
         }
-        Some(match self.answers.pop_step(now, may_start, &mut self.outgoing)? {
+        Some(match self.answers.pop_step(now, may_start, &mut self.sending)? {
             NextStep::Begin(begin) => Event::Begin(begin),
             NextStep::Map(begin) => Event::Map(begin),
             NextStep::Cancel(answer) => Event::Cancel(answer),
@@ -805,7 +751,7 @@ impl<W: Waiter> Session<W> {
         if let Some((waiter, outcome)) = self.calls.pop_finished() {
             return Some(Event::Returned { waiter, outcome });
         }
-        self.outgoing.streams.pop_event().map(Event::Stream)
+        self.sending.streams.pop_event().map(Event::Stream)
     }
 
     /// Calls of the peer that may start.
@@ -815,15 +761,15 @@ impl<W: Waiter> Session<W> {
 
     /// Whether sending has left something for [`poll_event`](Self::poll_event).
     pub(crate) fn has_events_of_sending(&self) -> bool {
-        self.outgoing.streams.has_events()
+        self.sending.streams.has_events()
             || self.calls.has_finished()
-            || self.answers.may_go_on(&self.outgoing)
+            || self.answers.may_go_on(&self.sending)
     }
 
     /// At most `many` more calls of the peer that may start and are of the same method as `first`, which has just been
     /// polled; in the order in which they became ready.
     pub(crate) fn poll_alike(&mut self, first: &Begin, many: usize) -> Vec<Begin> {
-        self.answers.pop_alike(first, many, &mut self.outgoing)
+        self.answers.pop_alike(first, many, &mut self.sending)
     }
 
     /// Whether calls wait to be sealed.
@@ -838,17 +784,17 @@ impl<W: Waiter> Session<W> {
 
     /// Streams that this side sends.
     pub(crate) fn streams_sent(&self) -> usize {
-        self.outgoing.streams.sent()
+        self.sending.streams.sent()
     }
 
     /// What waits to be sent of all streams.
     pub(crate) fn stream_bytes_queued(&self) -> usize {
-        self.outgoing.streams.queued_bytes()
+        self.sending.streams.queued_bytes()
     }
 
     /// Bytes that wait to be sent.
     pub(crate) fn outgoing_bytes(&self) -> usize {
-        self.outgoing.bytes()
+        self.sending.bytes()
     }
 
     /// Calls of this side that are queued or in flight.
@@ -858,7 +804,7 @@ impl<W: Waiter> Session<W> {
 
     /// Whether something waits for room on the socket.
     pub(crate) fn wants_to_send(&self) -> bool {
-        !self.outgoing.is_empty() || self.calls.has_queued() || self.goodbye.is_some()
+        !self.sending.is_empty() || self.calls.has_queued() || self.goodbye.is_some()
     }
 
     /// Bytes of the peer's payloads that nobody has any more, kept for the next.
@@ -875,12 +821,12 @@ impl<W: Waiter> Session<W> {
             answers_held: self.answers.held(),
             held_bytes: self.answers.held_bytes(),
             pending_bytes: self.answers.pending_bytes() + self.arguments.bytes_announced(),
-            outgoing_bytes: self.outgoing.all_bytes(),
-            exports: self.outgoing.objects.exports(),
-            imports: self.outgoing.objects.imports(),
-            streams_sent: self.outgoing.streams.sent(),
-            streams_received: self.outgoing.streams.received(),
-            stream_bytes_unread: self.outgoing.streams.unread_bytes(),
+            outgoing_bytes: self.sending.all_bytes(),
+            exports: self.sending.objects.exports(),
+            imports: self.sending.objects.imports(),
+            streams_sent: self.sending.streams.sent(),
+            streams_received: self.sending.streams.received(),
+            stream_bytes_unread: self.sending.streams.unread_bytes(),
             session_bytes: self.bytes_beside_answers() + self.answers.bytes(),
         }
     }
@@ -898,26 +844,26 @@ impl<W: Waiter> Session<W> {
         assert!(self.arguments.is_empty() && self.results.is_empty(), "payloads are being assembled");
         assert!(self.answers.is_empty(), "answers are left");
         assert!(self.calls.is_empty(), "calls are left");
-        assert!(self.outgoing.objects.is_empty(), "objects are left");
-        assert!(self.outgoing.streams.is_empty(), "streams are left");
-        assert!(self.outgoing.is_empty() && self.events.is_empty(), "something waits to be told");
+        assert!(self.sending.objects.is_empty(), "objects are left");
+        assert!(self.sending.streams.is_empty(), "streams are left");
+        assert!(self.sending.is_empty() && self.events.is_empty(), "something waits to be told");
     }
 
     /// Lets the peer call what it was given: services it may not have known before.
     fn learn_exports(&mut self) {
-        for service in self.outgoing.objects.take_new_services() {
+        for service in self.sending.objects.take_new_services() {
             self.answers.learn(service);
         }
     }
 
     /// Drops the objects of this side: nobody can call them any more.
     pub(crate) fn abandon_objects(&mut self) {
-        self.outgoing.objects.abandon();
+        self.sending.objects.abandon();
     }
 
     /// Readers and producers of streams, who are to learn that the session is over.
     pub(crate) fn abandon_streams(&mut self) -> (Vec<Arc<Inlet>>, Vec<StreamId>) {
-        self.outgoing.streams.abandon()
+        self.sending.streams.abandon()
     }
 
     /// The calls that can no longer return, and whether each was sent.
@@ -931,9 +877,4 @@ impl<W: Waiter> Session<W> {
 pub(crate) struct Identity {
     pub(crate) session: [u8; 16],
     pub(crate) secret: [u8; 32],
-}
-
-/// A limit that stopped a call.
-pub(crate) fn exhausted(limit: &'static str) -> Failure {
-    Failure::ResourceExhausted { limit: limit.into(), retry_after_ms: 0 }
 }

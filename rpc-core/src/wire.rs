@@ -434,6 +434,25 @@ pub(crate) enum Failure {
     NotCallable { reason: String },
 }
 
+impl Failure {
+    /// A limit that stopped a call or a stream.
+    pub(crate) fn exhausted(limit: &'static str) -> Self {
+        Self::ResourceExhausted { limit: limit.into(), retry_after_ms: 0 }
+    }
+
+    pub(crate) fn invalid_argument(argument: &str, reason: impl Into<String>) -> Self {
+        Self::InvalidArgument { argument: argument.into(), reason: reason.into() }
+    }
+
+    pub(crate) fn invalid_reference(argument: &str, reason: impl Into<String>) -> Self {
+        Self::InvalidReference { argument: argument.into(), reason: reason.into() }
+    }
+
+    pub(crate) fn no_such_object(argument: &str) -> Self {
+        Self::invalid_reference(argument, "the peer holds no such object")
+    }
+}
+
 /// In words, for errors that are told as text.
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

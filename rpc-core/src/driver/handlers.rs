@@ -28,7 +28,6 @@ use crate::{
     schema::descriptor::MethodDescriptor,
     session::{
         account::{Elsewhere, MEMORY_BUDGET},
-        exhausted,
         outputs::{Begin, BeginTarget},
     },
     time::Time,
@@ -395,7 +394,7 @@ impl EndReport {
         if !self.finished.swap(true, Ordering::AcqRel) {
             // However many finish before the driver sees the first.
             if !self.elsewhere.sends(outcome.bytes(), self.link.limits.session_bytes_max) {
-                outcome = Outcome::Failed(exhausted("session_bytes_max"));
+                outcome = Outcome::Failed(Failure::exhausted("session_bytes_max"));
             }
             self.link.submit(Submission::Finish { answer: self.answer, outcome });
         }

@@ -304,7 +304,7 @@ impl MapRun {
             .calls_left
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(calls));
         if taken.is_err() {
-            return Err(exhausted("map_calls_max"));
+            return Err(Failure::exhausted("map_calls_max"));
         }
         let found = (source.len() as u64).saturating_mul(work::BYTE_NS);
         let work = elements.left().saturating_mul(cost_ns(plan)).saturating_add(found);
@@ -345,12 +345,8 @@ fn charged(elsewhere: &Elsewhere, bytes: usize, bytes_max: usize) -> Result<Char
     let mut charge = elsewhere.charge(0);
     match charge.add(bytes, bytes_max) {
         true => Ok(charge),
-        false => Err(exhausted("held_bytes_max")),
+        false => Err(Failure::exhausted("held_bytes_max")),
     }
-}
-
-fn exhausted(limit: &str) -> Failure {
-    Failure::ResourceExhausted { limit: limit.into(), retry_after_ms: 0 }
 }
 
 fn unselectable(reason: String) -> Failure {

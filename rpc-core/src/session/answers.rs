@@ -22,12 +22,11 @@ use rustc_hash::FxHashMap;
 use self::admission::CallHead;
 use super::{
     account::{Account, Charge, Elsewhere},
-    calls::{DEADLINES_KEPT, pass_settled},
-    exhausted,
+    calls::DEADLINES_KEPT,
     methods::{KnownMethod, Method, PeerMethods, Refused},
-    outgoing::Outgoing,
     outputs::{Arguments, Begin, BeginMap, BeginTarget, Resolved},
     plan::Plan,
+    sending::Sending,
     work::{self, Work},
 };
 use crate::{
@@ -43,7 +42,7 @@ use crate::{
     },
     time::Time,
     value::{
-        encoded::{self, Capabilities, Capability, Encoded, STREAM_TAKEN},
+        encoded::{self, Capabilities, Capability, Encoded, Passing, STREAM_TAKEN},
         held::Held,
         object::LocalObject,
         outcome::Outcome,
@@ -135,7 +134,7 @@ pub(crate) struct Arriving {
     pub(crate) short_of: Option<&'static str>,
     /// What it addresses, and the method as that has it.
     pub(crate) addressed: Result<(AnswerTarget, Method), Failure>,
-    pub(crate) objects: Result<Vec<ObjectSlot>, Failure>,
+    pub(crate) objects: Result<Vec<Passing>, Failure>,
 }
 
 /// What a call of the peer addresses.
@@ -157,13 +156,6 @@ impl AnswerTarget {
     }
 }
 
-/// An entry of the table that came with a call.
-pub(crate) enum ObjectSlot {
-    Here(Capability),
-    /// The object in the result of another call of the peer.
-    Awaited(CallId, Path),
-}
-
 /// A call that refers to nothing, and whose result nothing can refer to: as most are. Where its arguments are, all is known.
 struct PlainAnswer {
     method: MethodNumber,
@@ -181,7 +173,7 @@ struct Answer {
     method: Method,
     target: AnswerTarget,
     /// Those that came with the call, until its arguments are read.
-    objects: Vec<ObjectSlot>,
+    objects: Vec<Passing>,
     want: Want,
     oneway: bool,
     deadline: Option<Time>,
@@ -252,7 +244,7 @@ enum Stage {
 
 struct Waiting {
     arguments: Vec<Argument>,
-    objects: Vec<ObjectSlot>,
+    objects: Vec<Passing>,
     missing: usize,
     bases: Vec<CallId>,
     /// What the references of a map were resolved to, and which argument each is.
@@ -359,7 +351,7 @@ impl Answers {
         object: Option<&Arc<LocalObject>>,
         payload: SmallBytes,
         pending_elsewhere: usize,
-        outgoing: &Outgoing,
+        sending: &Sending,
     ) -> bool {
         let Some(Method::Known(known)) = self.methods.find_number(call.method) else { return false };
         let (known, target) = match object {
@@ -375,7 +367,7 @@ impl Answers {
         let is_plain = call.id > self.last
             && !known.ordered
             && known.descriptor.attributes.batch.is_none()
-            && self.obstacle(&head, outgoing).is_none()
+            && self.obstacle(&head, sending).is_none()
             && slots::all_inline(&payload).is_some();
         if !is_plain {
             return false;
@@ -454,7 +446,7 @@ impl Answers {
         &mut self,
         now: Time,
         arriving: Arriving,
-        outgoing: &mut Outgoing,
+        sending: &mut Sending,
     ) -> Result<(), Violation> {
         self.now = now;
         self.sweep_steps();
@@ -463,7 +455,7 @@ impl Answers {
             return Err(Violation::IdReused(id.0));
         }
         self.last = id;
-        let refusal = self.refusal(&arriving, outgoing)?;
+        let refusal = self.refusal(&arriving, sending)?;
         let Arriving { call, addressed, objects, .. } = arriving;
         let (target, method) = addressed
             .unwrap_or_else(|_| (AnswerTarget::Root, Method::Refused(Refused::As(Failure::UnknownMethod))));
@@ -482,7 +474,7 @@ impl Answers {
         self.table.insert(id, Box::new(answer));
         self.tighten_deadline(id, deadline);
         if let Some(failure) = refusal {
-            self.fail(id, NoValue::Failed(failure), outgoing);
+            self.fail(id, NoValue::Failed(failure), sending);
         }
         Ok(())
     }
@@ -503,13 +495,13 @@ impl Answers {
     }
 
     /// The call's arguments are complete.
-    pub(crate) fn arguments(&mut self, id: CallId, payload: SmallBytes, outgoing: &mut Outgoing) {
+    pub(crate) fn arguments(&mut self, id: CallId, payload: SmallBytes, sending: &mut Sending) {
         if !self.is_waiting_for_arguments(id) {
             return;
         }
         let Some(answer) = self.table.get_mut(&id) else { return };
         let awaits = matches!(answer.target, AnswerTarget::Awaited(..))
-            || answer.objects.iter().any(|object| matches!(object, ObjectSlot::Awaited(..)));
+            || answer.objects.iter().any(|object| matches!(object, Passing::Result(..)));
         if !awaits && slots::all_inline(&payload).is_some() {
             let beside = settled(take_objects(answer, &mut self.pending_bytes));
             let inline = Arguments::Inline(payload);
@@ -517,21 +509,21 @@ impl Answers {
                 None => inline,
                 beside => Resolved { values: inline.values(), beside, selected: Vec::new() }.into(),
             };
-            return self.start_with_values(id, arguments, outgoing);
+            return self.start_with_values(id, arguments, sending);
         }
         let list = match ArgumentList::parse(payload) {
             Ok(list) => list,
             Err(violation) => {
-                return self.fail(id, invalid_argument("(arguments)", &violation.to_string()), outgoing);
+                return self.fail(id, invalid_argument("(arguments)", &violation.to_string()), sending);
             }
         };
         if let Err(no_value) = self.enter_arguments(id, list) {
-            self.fail(id, no_value, outgoing);
+            self.fail(id, no_value, sending);
             return;
         }
         let ready = matches!(self.answer(id), Some(Answer { stage: Stage::Waiting(waiting), .. }) if waiting.missing == 0);
         if ready {
-            self.make_ready(id, outgoing);
+            self.make_ready(id, sending);
         }
     }
 
@@ -549,7 +541,7 @@ impl Answers {
             references.push((Place::Target, Reference { base: *base, path: path.clone(), as_some: false }));
         }
         for (index, object) in objects.iter().enumerate() {
-            if let ObjectSlot::Awaited(base, path) = object {
+            if let Passing::Result(base, path) = object {
                 let reference = Reference { base: *base, path: path.clone(), as_some: false };
                 references.push((Place::Object(index), reference));
             }
@@ -582,7 +574,7 @@ impl Answers {
         }
         if !references.is_empty() {
             if self.pending_bytes.saturating_add(waiting.bytes()) > self.limits.pending_bytes_max {
-                return Err(NoValue::Failed(exhausted("pending_bytes_max")));
+                return Err(NoValue::Failed(Failure::exhausted("pending_bytes_max")));
             }
             waiting.leave_message();
         }
@@ -604,7 +596,7 @@ impl Answers {
     fn refer(&mut self, id: CallId, place: Place, reference: Reference) -> Result<(), NoValue> {
         let Reference { base, path, as_some } = reference;
         let name = self.argument_name(id, place);
-        let refuse = |reason: &str| NoValue::Failed(invalid_reference(name, reason));
+        let refuse = |reason: &str| NoValue::Failed(Failure::invalid_reference(name, reason));
         let Some(source) = self.table.get(&base).filter(|source| base != id && source.want.keep) else {
             return Err(refuse(&format!("the result of call {} is not held", base.0)));
         };
@@ -626,7 +618,7 @@ impl Answers {
         }
         let depth = source.depth + 1;
         if depth > self.limits.chain_depth_max {
-            return Err(NoValue::Failed(exhausted("chain_depth_max")));
+            return Err(NoValue::Failed(Failure::exhausted("chain_depth_max")));
         }
         self.tighten_deadline(id, deadline);
         if let Some(answer) = self.table.get_mut(&id) {
@@ -710,7 +702,7 @@ impl Answers {
         as_some: bool,
         argument: &'static str,
     ) -> Result<(Encoded, usize), NoValue> {
-        let refuse = |reason: &str| NoValue::Failed(invalid_reference(argument, reason));
+        let refuse = |reason: &str| NoValue::Failed(Failure::invalid_reference(argument, reason));
         let layout = source.result_layout().ok_or_else(|| refuse("it refers to no method's result"))?;
         let selected = held.select(layout, path.steps(), as_some).map_err(|error| match error {
             WalkError::Missed => NoValue::Upstream { origin: base, missed: Some(path.clone()) },
@@ -723,7 +715,7 @@ impl Answers {
         let claimed = claimed.ok_or_else(|| refuse(STREAM_TAKEN))?;
         let part = Encoded { bytes, capabilities: encoded::capabilities(claimed) };
         if self.pending_bytes.saturating_add(part.size()) > self.limits.pending_bytes_max {
-            return Err(NoValue::Failed(exhausted("pending_bytes_max")));
+            return Err(NoValue::Failed(Failure::exhausted("pending_bytes_max")));
         }
         Ok((part, selected.walked))
     }
@@ -753,7 +745,7 @@ impl Answers {
         let (index, part) = match place {
             Place::Argument { index, part } => (index, part),
             Place::Object(index) => {
-                waiting.objects[index] = ObjectSlot::Here(only_object(&selected)?);
+                waiting.objects[index] = Passing::Settled(only_object(&selected)?);
                 return Ok(());
             }
             Place::Target => {
@@ -816,20 +808,20 @@ impl Answers {
     // ---- a call starts ----
 
     /// A call that refers to nothing, as most do.
-    fn start_with_values(&mut self, id: CallId, arguments: Arguments, outgoing: &mut Outgoing) {
+    fn start_with_values(&mut self, id: CallId, arguments: Arguments, sending: &mut Sending) {
         let takes = match self.table.get(&id).map(|answer| &answer.method) {
             Some(Method::Get) => Some(GET_ARGUMENTS),
             Some(Method::Map) => Some(MAP_ARGUMENTS),
             Some(Method::Known(_) | Method::Refused(_)) | None => None,
         };
         if let Some(takes) = takes {
-            return self.fail(id, invalid_argument("(arguments)", takes), outgoing);
+            return self.fail(id, invalid_argument("(arguments)", takes), sending);
         }
         self.pending_bytes += arguments.bytes();
-        self.start(id, arguments, Vec::new(), outgoing);
+        self.start(id, arguments, Vec::new(), sending);
     }
 
-    fn make_ready(&mut self, id: CallId, outgoing: &mut Outgoing) {
+    fn make_ready(&mut self, id: CallId, sending: &mut Sending) {
         let Some(answer) = self.table.get_mut(&id) else { return };
         let Stage::Waiting(mut waiting) = std::mem::replace(&mut answer.stage, Stage::Running) else {
             return;
@@ -846,7 +838,7 @@ impl Answers {
         }
         let arguments = Arguments::from(arguments);
         self.pending_bytes += arguments.bytes();
-        self.start(id, arguments, layouts, outgoing);
+        self.start(id, arguments, layouts, sending);
     }
 
     /// Lets a call start whose arguments are all here, when it is its turn.
@@ -855,7 +847,7 @@ impl Answers {
         id: CallId,
         mut arguments: Arguments,
         layouts: Vec<(usize, Layout)>,
-        outgoing: &mut Outgoing,
+        sending: &mut Sending,
     ) {
         let Some(answer) = self.table.get_mut(&id) else { return };
         match &answer.method {
@@ -863,7 +855,7 @@ impl Answers {
                 self.pending_bytes -= arguments.bytes();
                 let Encoded { bytes, capabilities } = arguments.into_encoded().next().unwrap_or_default();
                 let objects = capabilities.as_deref().unwrap_or_default().to_vec();
-                self.finish(id, Outcome::Value { payload: Some(bytes), objects }, outgoing);
+                self.finish(id, Outcome::Value { payload: Some(bytes), objects }, sending);
             }
             Method::Map => {
                 let plan = plan(&arguments, layouts, &self.methods, &self.limits);
@@ -874,7 +866,11 @@ impl Answers {
                         let bytes = plan.layout_bytes();
                         let kept = self.held_bytes + self.elsewhere.kept();
                         if kept.saturating_add(bytes) > self.limits.held_bytes_max {
-                            return self.fail(id, NoValue::Failed(exhausted("held_bytes_max")), outgoing);
+                            return self.fail(
+                                id,
+                                NoValue::Failed(Failure::exhausted("held_bytes_max")),
+                                sending,
+                            );
                         }
                         self.work.spend(bytes as u64 * work::LAYOUT_BYTE_NS);
                         // The layouts of the whole plan, of which this is the outermost.
@@ -884,7 +880,7 @@ impl Answers {
                         answer.plan = Some(Box::new(plan));
                         self.steps.push_back(HandlerStep::Begin(id, self.now));
                     }
-                    Err(failure) => self.fail(id, NoValue::Failed(failure), outgoing),
+                    Err(failure) => self.fail(id, NoValue::Failed(failure), sending),
                 }
             }
             Method::Known(known) => {
@@ -932,12 +928,7 @@ impl Answers {
     }
 
     /// What is to happen next to a handler, in the order in which calls became ready.
-    pub(crate) fn pop_step(
-        &mut self,
-        now: Time,
-        may_start: bool,
-        outgoing: &mut Outgoing,
-    ) -> Option<NextStep> {
+    pub(crate) fn pop_step(&mut self, now: Time, may_start: bool, sending: &mut Sending) -> Option<NextStep> {
         self.now = now;
         loop {
             let Some(next) = self.steps.front() else {
@@ -948,7 +939,7 @@ impl Answers {
                 }
                 return None;
             };
-            self.held_up = outgoing.bytes() > self.limits.outgoing_bytes_max;
+            self.held_up = sending.bytes() > self.limits.outgoing_bytes_max;
             if (self.held_up || !may_start) && !matches!(next, HandlerStep::Cancel(_)) {
                 return None;
             }
@@ -960,7 +951,7 @@ impl Answers {
                     self.pending_bytes -= begin.arguments.bytes();
                     // Fields by value: one whose address is taken is copied once more.
                     let (answer, method, deadline) = (begin.answer, begin.descriptor, begin.deadline);
-                    if self.starts_plain(answer, method, is_too_late(since, deadline, now), outgoing) {
+                    if self.starts_plain(answer, method, is_too_late(since, deadline, now), sending) {
                         return Some(NextStep::Begin(begin));
                     }
                     continue;
@@ -968,14 +959,14 @@ impl Answers {
                 HandlerStep::Begin(id, since) => {
                     let deadline = self.answer(id).and_then(|answer| answer.deadline);
                     if is_too_late(since, deadline, now) {
-                        self.give_up(id, outgoing);
+                        self.give_up(id, sending);
                         continue;
                     }
                     id
                 }
             };
             if let Some(limit) = self.has_no_memory_for(id) {
-                self.fail(id, NoValue::Failed(exhausted(limit)), outgoing);
+                self.fail(id, NoValue::Failed(Failure::exhausted(limit)), sending);
                 continue;
             }
             if let Some(map) = self.begin_map(id) {
@@ -1025,28 +1016,28 @@ impl Answers {
         id: CallId,
         method: &MethodDescriptor,
         is_too_late: bool,
-        outgoing: &mut Outgoing,
+        sending: &mut Sending,
     ) -> bool {
         // It may have been cancelled.
         let Some(plain) = self.plain.get_mut(&id) else { return false };
         if is_too_late {
-            self.give_up(id, outgoing);
+            self.give_up(id, sending);
             return false;
         }
         plain.running = true;
-        method.expected_bytes() == 0 || self.starts_large(id, method, outgoing)
+        method.expected_bytes() == 0 || self.starts_large(id, method, sending)
     }
 
     /// The same of one that is expected to return much.
     #[cold]
-    fn starts_large(&mut self, id: CallId, method: &MethodDescriptor, outgoing: &mut Outgoing) -> bool {
+    fn starts_large(&mut self, id: CallId, method: &MethodDescriptor, sending: &mut Sending) -> bool {
         // What it returns is looked at there.
         self.promote(id);
         let Some(limit) = self.lacks(self.expected(method)) else { return true };
         if let Some(answer) = self.table.get_mut(&id) {
             answer.running = false;
         }
-        self.fail(id, NoValue::Failed(exhausted(limit)), outgoing);
+        self.fail(id, NoValue::Failed(Failure::exhausted(limit)), sending);
         false
     }
 
@@ -1071,8 +1062,8 @@ impl Answers {
     }
 
     /// Whether calls that had to wait for what is to be sent to leave may start.
-    pub(crate) fn may_go_on(&self, outgoing: &Outgoing) -> bool {
-        self.held_up && outgoing.bytes() <= self.limits.outgoing_bytes_max
+    pub(crate) fn may_go_on(&self, sending: &Sending) -> bool {
+        self.held_up && sending.bytes() <= self.limits.outgoing_bytes_max
     }
 
     /// A handler that was given so much goes on by itself, and is expected to return so much.
@@ -1134,7 +1125,7 @@ impl Answers {
 
     /// At most `many` other calls of the same method that may start, taken out of their places behind `first`. What is
     /// ordered stays so: there only calls are taken that no call of another method of the service stands before.
-    pub(crate) fn pop_alike(&mut self, first: &Begin, many: usize, outgoing: &mut Outgoing) -> Vec<Begin> {
+    pub(crate) fn pop_alike(&mut self, first: &Begin, many: usize, sending: &mut Sending) -> Vec<Begin> {
         self.left_messages = 0;
         let expected = self.expected(first.descriptor);
         let room = self.memory_left().0.min(self.limits.outgoing_bytes_max);
@@ -1151,7 +1142,7 @@ impl Answers {
             };
             let Some(answer) = self.table.get(&id) else { continue };
             if is_too_late(since, answer.deadline, self.now) {
-                self.give_up(id, outgoing);
+                self.give_up(id, sending);
                 continue;
             }
             match &answer.method {
@@ -1241,7 +1232,7 @@ impl Answers {
     // ---- a call ends ----
 
     /// The handler is over.
-    pub(crate) fn finish(&mut self, id: CallId, outcome: Outcome, outgoing: &mut Outgoing) {
+    pub(crate) fn finish(&mut self, id: CallId, outcome: Outcome, sending: &mut Sending) {
         match outcome {
             Outcome::Value { payload: Some(payload), objects }
                 if objects.is_empty()
@@ -1249,16 +1240,16 @@ impl Answers {
                     && self.plain.remove(&id).is_some() =>
             {
                 self.unfinished -= 1;
-                outgoing.append_value(id, &payload);
+                sending.put_value(id, &payload);
             }
             outcome => {
                 self.promote(id);
-                self.finish_any(id, outcome, outgoing);
+                self.finish_any(id, outcome, sending);
             }
         }
     }
 
-    fn finish_any(&mut self, id: CallId, outcome: Outcome, outgoing: &mut Outgoing) {
+    fn finish_any(&mut self, id: CallId, outcome: Outcome, sending: &mut Sending) {
         let Some(answer) = self.table.get_mut(&id) else { return };
         answer.running = false;
         if answer.returned {
@@ -1271,9 +1262,9 @@ impl Answers {
             known.descriptor.returned(payload.len());
         }
         let oneway = answer.oneway;
-        match self.value_of(outcome, oneway, outgoing) {
-            Ok((payload, objects)) => self.finish_value(id, payload, objects, outgoing),
-            Err(no_value) => self.fail(id, no_value, outgoing),
+        match self.value_of(outcome, oneway, sending) {
+            Ok((payload, objects)) => self.finish_value(id, payload, objects, sending),
+            Err(no_value) => self.fail(id, no_value, sending),
         }
     }
 
@@ -1282,24 +1273,26 @@ impl Answers {
         &self,
         outcome: Outcome,
         oneway: bool,
-        outgoing: &mut Outgoing,
+        sending: &mut Sending,
     ) -> Result<(Option<SmallBytes>, Vec<Capability>), NoValue> {
         let too_large = |bytes: &SmallBytes| bytes.len() > self.caller_payload_bytes_max;
         Err(match outcome {
             Outcome::Value { payload, objects } => return Ok((payload, objects)),
-            Outcome::Error(bytes, _) if too_large(&bytes) => NoValue::Failed(exhausted("payload_bytes_max")),
+            Outcome::Error(bytes, _) if too_large(&bytes) => {
+                NoValue::Failed(Failure::exhausted("payload_bytes_max"))
+            }
             Outcome::Element(failure) => {
                 let mut bytes = Vec::new();
                 failure.put(&mut bytes);
                 let bytes = SmallBytes::from(bytes);
                 match too_large(&bytes) {
-                    true => NoValue::Failed(exhausted("payload_bytes_max")),
+                    true => NoValue::Failed(Failure::exhausted("payload_bytes_max")),
                     false => NoValue::Element(bytes),
                 }
             }
             // The caller of a one-way call hears of no error: objects in it would be introduced to nobody.
             Outcome::Error(bytes, _) if oneway => NoValue::Error(bytes, Vec::new()),
-            Outcome::Error(bytes, objects) => match pass_settled(&objects, outgoing, outgoing.position()) {
+            Outcome::Error(bytes, objects) => match sending.pass_result(&objects) {
                 Ok(passed) => NoValue::Error(bytes, passed),
                 Err(failure) => NoValue::Failed(failure),
             },
@@ -1313,7 +1306,7 @@ impl Answers {
         id: CallId,
         payload: Option<SmallBytes>,
         objects: Vec<Capability>,
-        outgoing: &mut Outgoing,
+        sending: &mut Sending,
     ) {
         let Some(answer) = self.table.get(&id) else { return };
         let keeps = (answer.want.keep && !answer.cancelled) || !answer.uses.is_empty();
@@ -1327,40 +1320,40 @@ impl Answers {
         let is_too_long =
             is_too_long || sent.as_ref().is_some_and(|bytes| bytes.len() > self.caller_payload_bytes_max);
         if is_too_long {
-            return self.fail(id, NoValue::Failed(exhausted("payload_bytes_max")), outgoing);
+            return self.fail(id, NoValue::Failed(Failure::exhausted("payload_bytes_max")), sending);
         }
         if let Some(held) = &held
             && let Some(limit) = self.has_no_room_to_hold(held.size())
         {
-            return self.fail(id, NoValue::Failed(exhausted(limit)), outgoing);
+            return self.fail(id, NoValue::Failed(Failure::exhausted(limit)), sending);
         }
         let has_streams = objects.iter().any(|object| matches!(object, Capability::Stream(_)));
         if let (Some(held), true) = (&held, has_streams) {
             // Calls that were built on it get its streams, not a caller who may never ask for them.
             let answer = self.table.get_mut(&id);
             let uses = answer.map(|answer| std::mem::take(&mut answer.uses)).unwrap_or_default();
-            self.resolve_uses(id, held, uses, outgoing);
+            self.resolve_uses(id, held, uses, sending);
         }
         let passed = match &sent {
-            Some(_) => pass_settled(&objects, outgoing, outgoing.position()),
+            Some(_) => sending.pass_result(&objects),
             None => Ok(Vec::new()),
         };
         let passed = match passed {
             Ok(passed) => passed,
-            Err(failure) => return self.fail(id, NoValue::Failed(failure), outgoing),
+            Err(failure) => return self.fail(id, NoValue::Failed(failure), sending),
         };
         let Some(answer) = self.table.get_mut(&id) else { return };
         answer.returned = true;
         let uses = std::mem::take(&mut answer.uses);
         match sent {
             Some(payload) => {
-                let payload = outgoing.payload(id, true, payload, wire::objects_bytes(&passed));
-                put_return(outgoing, id, passed, Status::Value(payload));
+                let payload = sending.payload(id, true, payload, wire::objects_bytes(&passed));
+                put_return(sending, id, passed, Status::Value(payload));
             }
-            None => put_return(outgoing, id, Vec::new(), Status::Done),
+            None => put_return(sending, id, Vec::new(), Status::Done),
         }
         if let Some(held) = held {
-            self.resolve_uses(id, &held, uses, outgoing);
+            self.resolve_uses(id, &held, uses, sending);
             self.hold(id, held);
         }
         self.settle(id);
@@ -1384,7 +1377,7 @@ impl Answers {
     }
 
     /// Gives a finished result to the calls that wait for it, in the order in which they were made.
-    fn resolve_uses(&mut self, base: CallId, held: &Held, mut uses: Vec<Use>, outgoing: &mut Outgoing) {
+    fn resolve_uses(&mut self, base: CallId, held: &Held, mut uses: Vec<Use>, sending: &mut Sending) {
         // Arguments that came in chunks were read later than those of calls made after.
         uses.sort_by_key(|used| used.call);
         for Use { call, place, path, as_some } in uses {
@@ -1393,12 +1386,12 @@ impl Answers {
             if let Err(no_value) =
                 selected.and_then(|(selected, layout)| self.put(call, place, selected, layout))
             {
-                self.fail(call, no_value, outgoing);
+                self.fail(call, no_value, sending);
                 continue;
             }
             let ready = matches!(self.answer(call), Some(Answer { stage: Stage::Waiting(waiting), .. }) if waiting.missing == 0);
             if ready {
-                self.make_ready(call, outgoing);
+                self.make_ready(call, sending);
             }
         }
     }
@@ -1415,11 +1408,11 @@ impl Answers {
     ) -> Result<(Encoded, Option<Layout>), NoValue> {
         let name = self.argument_name(call, place);
         let is_map = |id| self.table.get(id).is_some_and(|answer| matches!(answer.method, Method::Map));
-        let gone = || NoValue::Failed(invalid_reference(name, "its result is gone"));
+        let gone = || NoValue::Failed(Failure::invalid_reference(name, "its result is gone"));
         let source = self.table.get(&base).ok_or_else(gone)?;
         let layout = if is_map(&base) || is_map(&call) {
             self.check_layout(call, place, source, path, as_some)
-                .map_err(|reason| NoValue::Failed(invalid_reference(name, &reason)))?
+                .map_err(|reason| NoValue::Failed(Failure::invalid_reference(name, &reason)))?
         } else {
             None
         };
@@ -1429,7 +1422,7 @@ impl Answers {
     }
 
     /// Answers a call without a value; then the calls that were built on it.
-    fn fail(&mut self, id: CallId, no_value: NoValue, outgoing: &mut Outgoing) {
+    fn fail(&mut self, id: CallId, no_value: NoValue, sending: &mut Sending) {
         let mut failing = VecDeque::from([(id, no_value)]);
         while let Some((id, no_value)) = failing.pop_front() {
             let Some(answer) = self.table.get_mut(&id).filter(|answer| !answer.returned) else { continue };
@@ -1448,20 +1441,18 @@ impl Answers {
             answer.plan = None;
             drop(take_objects(answer, &mut self.pending_bytes));
             answer.target = AnswerTarget::Root;
-            self.drop_arguments(id, stage, outgoing);
+            self.drop_arguments(id, stage, sending);
             let (objects, status) = match no_value {
                 _ if oneway => (Vec::new(), Status::Done),
                 NoValue::Error(bytes, objects) => {
-                    let payload = outgoing.payload(id, true, bytes, wire::objects_bytes(&objects));
+                    let payload = sending.payload(id, true, bytes, wire::objects_bytes(&objects));
                     (objects, Status::Error(payload))
                 }
-                NoValue::Element(bytes) => {
-                    (Vec::new(), Status::Element(outgoing.payload(id, true, bytes, 0)))
-                }
+                NoValue::Element(bytes) => (Vec::new(), Status::Element(sending.payload(id, true, bytes, 0))),
                 NoValue::Failed(failure) => (Vec::new(), Status::Failed(failure)),
                 NoValue::Upstream { origin, missed } => (Vec::new(), Status::Upstream { origin, missed }),
             };
-            put_return(outgoing, id, objects, status);
+            put_return(sending, id, objects, status);
             failing
                 .extend(uses.into_iter().map(|used| (used.call, NoValue::Upstream { origin, missed: None })));
             self.leave_order(id);
@@ -1470,7 +1461,7 @@ impl Answers {
     }
 
     /// Lets go of the arguments of a call that will not start, and of its claims on other calls.
-    fn drop_arguments(&mut self, id: CallId, stage: Stage, outgoing: &mut Outgoing) {
+    fn drop_arguments(&mut self, id: CallId, stage: Stage, sending: &mut Sending) {
         match stage {
             Stage::Waiting(mut waiting) => {
                 self.pending_bytes -= waiting.bytes();
@@ -1479,7 +1470,7 @@ impl Answers {
                 for base in waiting.bases {
                     if let Some(source) = self.table.get_mut(&base) {
                         source.uses.retain(|used| used.call != id);
-                        self.stop_if_unneeded(base, outgoing);
+                        self.stop_if_unneeded(base, sending);
                     }
                 }
             }
@@ -1505,7 +1496,7 @@ impl Answers {
     // ---- the caller loses interest ----
 
     /// The caller neither waits for the value nor will refer to it again.
-    pub(crate) fn cancel(&mut self, id: CallId, outgoing: &mut Outgoing) -> Result<(), Violation> {
+    pub(crate) fn cancel(&mut self, id: CallId, sending: &mut Sending) -> Result<(), Violation> {
         if id > self.last {
             return Err(Violation::UnknownCall(id.0));
         }
@@ -1516,12 +1507,12 @@ impl Answers {
         if answer.want.keep && answer.uses.is_empty() {
             self.let_go(id);
         }
-        self.stop_if_unneeded(id, outgoing);
+        self.stop_if_unneeded(id, sending);
         Ok(())
     }
 
     /// Stops a cancelled call that no other call waits for.
-    fn stop_if_unneeded(&mut self, id: CallId, outgoing: &mut Outgoing) {
+    fn stop_if_unneeded(&mut self, id: CallId, sending: &mut Sending) {
         let Some(answer) = self.table.get(&id) else { return };
         if !answer.cancelled || !answer.uses.is_empty() {
             return;
@@ -1532,7 +1523,7 @@ impl Answers {
         match answer.stage {
             Stage::Running => self.steps.push_front(HandlerStep::Cancel(id)),
             Stage::Arguments | Stage::Waiting(_) | Stage::Ready(_) => {
-                self.fail(id, NoValue::Failed(Failure::Cancelled), outgoing);
+                self.fail(id, NoValue::Failed(Failure::Cancelled), sending);
             }
             Stage::Held(_) | Stage::Failed { .. } => {}
         }
@@ -1574,21 +1565,21 @@ impl Answers {
 
     /// Answers the calls whose deadline has passed; a handler that runs is told to stop and keeps its permit until it
     /// has.
-    pub(crate) fn expire(&mut self, now: Time, outgoing: &mut Outgoing) {
+    pub(crate) fn expire(&mut self, now: Time, sending: &mut Sending) {
         while self.timeout().is_some_and(|at| at <= now) {
             let Some(Reverse((_, id))) = self.deadlines.pop() else { break };
             self.promote(id);
             if self.table.get(&id).is_some_and(|answer| answer.running) {
                 self.steps.push_front(HandlerStep::Cancel(id));
             }
-            self.give_up(id, outgoing);
+            self.give_up(id, sending);
         }
     }
 
     /// Answers a call that cannot be done in its time.
-    fn give_up(&mut self, id: CallId, outgoing: &mut Outgoing) {
+    fn give_up(&mut self, id: CallId, sending: &mut Sending) {
         self.promote(id);
-        self.fail(id, NoValue::Failed(Failure::DeadlineExceeded), outgoing);
+        self.fail(id, NoValue::Failed(Failure::DeadlineExceeded), sending);
     }
 
     // ---- figures ----
@@ -1659,11 +1650,11 @@ fn plan(
     let mut layouts = layouts.into_iter().map(|(_, layout)| layout);
     let values = arguments.values();
     let (Some(source), [_, program, captures @ ..]) = (layouts.next(), &values[..]) else {
-        return Err(invalid_reference("(source)", "it is not known what it is"));
+        return Err(Failure::invalid_reference("(source)", "it is not known what it is"));
     };
     let given: Vec<Layout> = layouts.collect();
     if given.len() != captures.len() {
-        return Err(invalid_reference("(capture)", "it is not known what it is"));
+        return Err(Failure::invalid_reference("(capture)", "it is not known what it is"));
     }
     let passed = arguments.objects().0.as_ref().map_or(0, |table| table.len());
     Plan::new(program, &source, given, passed, methods, limits)
@@ -1721,22 +1712,22 @@ fn is_too_late(since: Time, deadline: Option<Time>, now: Time) -> bool {
 }
 
 /// What a table takes that came with a call.
-fn slots_bytes(objects: &[ObjectSlot]) -> usize {
+fn slots_bytes(objects: &[Passing]) -> usize {
     size_of_val(objects)
 }
 
 /// The table that came with a call, which counts as pending until it is taken.
-fn take_objects(answer: &mut Answer, pending_bytes: &mut usize) -> Vec<ObjectSlot> {
+fn take_objects(answer: &mut Answer, pending_bytes: &mut usize) -> Vec<Passing> {
     let objects = std::mem::take(&mut answer.objects);
     *pending_bytes -= slots_bytes(&objects);
     objects
 }
 
 /// The table that came with a call, once all its entries are here.
-fn settled(objects: Vec<ObjectSlot>) -> Capabilities {
+fn settled(objects: Vec<Passing>) -> Capabilities {
     let here = |object| match object {
-        ObjectSlot::Here(capability) => Some(capability),
-        ObjectSlot::Awaited(..) => None,
+        Passing::Settled(capability) => Some(capability),
+        Passing::Result(..) => None,
     };
     encoded::capabilities(objects.into_iter().filter_map(here).collect())
 }
@@ -1747,19 +1738,11 @@ fn only_object(selected: &Encoded) -> Result<Capability, NoValue> {
 }
 
 fn no_object() -> NoValue {
-    NoValue::Failed(invalid_reference("(target)", "there is no object"))
+    NoValue::Failed(Failure::invalid_reference("(target)", "there is no object"))
 }
 
-pub(super) fn no_such_object(place: &str) -> Failure {
-    invalid_reference(place, "the peer holds no such object")
-}
-
-fn put_return(outgoing: &mut Outgoing, id: CallId, objects: Vec<PassedObject>, status: Status) {
-    outgoing.append_return(&Return { id, objects, status });
-}
-
-fn invalid_reference(argument: &str, reason: &str) -> Failure {
-    Failure::InvalidReference { argument: argument.into(), reason: reason.into() }
+fn put_return(sending: &mut Sending, id: CallId, objects: Vec<PassedObject>, status: Status) {
+    sending.put_return(&Return { id, objects, status });
 }
 
 fn invalid_argument(argument: &str, reason: &str) -> NoValue {

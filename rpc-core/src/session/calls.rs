@@ -19,29 +19,26 @@ use std::{
 use rustc_hash::FxHashMap;
 
 use super::{
-    exhausted,
     handshake::Allowance,
     inputs::{CallExtras, CallOutcome, CallTarget, MethodName, NewCall, UpstreamOutcome, Waiter},
     methods::{OwnMethods, not_callable},
-    outgoing::Outgoing,
+    passing::objects_bytes_max,
+    sending::Sending,
 };
 use crate::{
     buffer::{message::Out, small_bytes::SmallBytes},
     error::Violation,
     path::Path,
     time::Time,
-    value::encoded::{Capabilities, Capability, Encoded, Passing, STREAM_TAKEN},
+    value::encoded::{Capabilities, Encoded},
     wire::{
-        self, Call, CallId, Failure, Frame, INLINE_BYTES_MAX, MethodNumber, OBJECTS_BYTES_MAX, PassedObject,
-        Payload, Target, Want, program::ElementFailure,
+        self, Call, CallId, Failure, Frame, INLINE_BYTES_MAX, MethodNumber, Payload, Target, Want,
+        program::ElementFailure,
     },
 };
 
 /// How long a release waits for a message to ride on.
 pub(crate) const RELEASE_DELAY: Duration = Duration::from_millis(20);
-/// The most bytes of an entry of a table of objects; a step of its path takes some more.
-const OBJECT_BYTES_MAX: usize = 10;
-const STEP_BYTES_MAX: usize = 6;
 /// So many deadlines are not worth sweeping.
 pub(super) const DEADLINES_KEPT: usize = 64;
 /// So many releases make a message of their own.
@@ -233,12 +230,12 @@ impl<W: Waiter> Calls<W> {
         now: Time,
         call: NewCall<W>,
         payload_bytes_max: usize,
-        outgoing: &mut Outgoing,
+        sending: &mut Sending,
     ) {
         let NewCall { id, number, service, method, payload, bases, deadline, extras, waiter } = call;
         let mut deadline = deadline;
-        let mut failure =
-            (payload.len() > payload_bytes_max).then(|| CallOutcome::Failed(exhausted("payload_bytes_max")));
+        let mut failure = (payload.len() > payload_bytes_max)
+            .then(|| CallOutcome::Failed(Failure::exhausted("payload_bytes_max")));
         for base in &bases {
             // A base is in the table: the caller's arguments kept it referable until this call was queued.
             if let Some(base) = self.table.get_mut(base) {
@@ -275,21 +272,21 @@ impl<W: Waiter> Calls<W> {
         let late = deadline.map(|deadline| now.too_late(deadline));
         self.queue.push_back(Queued { id, number, service, method, payload, extras, late });
         if let Some(failure) = failure {
-            self.refuse(id, failure, outgoing);
+            self.refuse(id, failure, sending);
         }
     }
 
     /// Fails the queued calls whose payloads are larger than the peer turned out to take.
-    pub(crate) fn refuse_larger_than(&mut self, payload_bytes_max: usize, outgoing: &mut Outgoing) {
+    pub(crate) fn refuse_larger_than(&mut self, payload_bytes_max: usize, sending: &mut Sending) {
         let too_large = |queued: &&Queued| queued.payload.len() > payload_bytes_max;
         let ids: Vec<CallId> = self.queue.iter().filter(too_large).map(|queued| queued.id).collect();
         for id in ids {
-            self.refuse(id, CallOutcome::Failed(exhausted("payload_bytes_max")), outgoing);
+            self.refuse(id, CallOutcome::Failed(Failure::exhausted("payload_bytes_max")), sending);
         }
     }
 
     /// Fails a call that has not been sent; then the unsent ones built on it.
-    fn refuse(&mut self, id: CallId, outcome: CallOutcome<W>, outgoing: &mut Outgoing) {
+    fn refuse(&mut self, id: CallId, outcome: CallOutcome<W>, sending: &mut Sending) {
         let mut failing = vec![(id, outcome)];
         while let Some((id, outcome)) = failing.pop() {
             let Some(entry) = self.table.get_mut(&id).filter(|entry| entry.is_unsent()) else { continue };
@@ -304,7 +301,7 @@ impl<W: Waiter> Calls<W> {
                 failing.extend(dependents.into_iter().map(|dependent| (dependent, cause.clone())));
             }
             self.clear_place(id);
-            self.arguments_sent(id, outgoing);
+            self.arguments_sent(id, sending);
             self.forget_if_done(id);
         }
     }
@@ -316,22 +313,22 @@ impl<W: Waiter> Calls<W> {
         now: Time,
         allowance: Allowance,
         methods: &mut OwnMethods,
-        outgoing: &mut Outgoing,
+        sending: &mut Sending,
     ) {
-        self.expire_deadlines(now, outgoing);
-        self.read_interest(outgoing);
-        let sent_before = outgoing.sent_bytes();
+        self.expire_deadlines(now, sending);
+        self.read_interest(sending);
+        let sent_before = sending.sent_bytes();
         while let Some(queued) = self.queue.front() {
             let unsent = self.table.get(&queued.id).is_some_and(Entry::is_unsent);
             if unsent && queued.late.is_some_and(|late| late <= now) {
                 let id = queued.id;
                 self.queue.pop_front();
                 self.sealed -= 1;
-                self.refuse(id, CallOutcome::Failed(Failure::DeadlineExceeded), outgoing);
+                self.refuse(id, CallOutcome::Failed(Failure::DeadlineExceeded), sending);
                 continue;
             }
-            let left = allowance.bytes.saturating_sub(outgoing.sent_bytes() - sent_before);
-            let full = self.in_flight.max(outgoing.arguments_in_chunks()) >= allowance.calls
+            let left = allowance.bytes.saturating_sub(sending.sent_bytes() - sent_before);
+            let full = self.in_flight.max(sending.arguments_in_chunks()) >= allowance.calls
                 || left
                     <= queued.payload.len()
                         + queued.extras.as_ref().map_or(0, |extras| objects_bytes_max(&extras.objects));
@@ -341,28 +338,28 @@ impl<W: Waiter> Calls<W> {
             let Some(queued) = self.queue.pop_front() else { break };
             self.sealed -= 1;
             if unsent {
-                self.send(queued, now, methods, outgoing);
+                self.send(queued, now, methods, sending);
             }
         }
     }
 
     /// Tells the peer which results it may let go, if a message leaves anyway or they have waited for long enough.
-    pub(crate) fn send_releases(&mut self, now: Time, outgoing: &mut Outgoing) {
+    pub(crate) fn send_releases(&mut self, now: Time, sending: &mut Sending) {
         if self.releases.is_empty() {
             self.release_due = None;
             return;
         }
         let due = self.releases.len() >= RELEASES_MAX || self.release_due.is_some_and(|due| due <= now);
-        if outgoing.is_empty() && !due {
+        if sending.is_empty() && !due {
             self.release_due.get_or_insert(now + RELEASE_DELAY);
             return;
         }
         self.release_due = None;
         self.releases.sort_unstable();
-        outgoing.push(&Frame::Release(std::mem::take(&mut self.releases)));
+        sending.put_frame(&Frame::Release(std::mem::take(&mut self.releases)));
     }
 
-    fn read_interest(&mut self, outgoing: &mut Outgoing) {
+    fn read_interest(&mut self, sending: &mut Sending) {
         let mut any_pointless = false;
         for queued in self.queue.range(self.sealed..) {
             if let Some(entry) = self.table.get_mut(&queued.id) {
@@ -374,14 +371,14 @@ impl<W: Waiter> Calls<W> {
             // Backwards, because a call may be needed only by a later one that is not needed itself.
             for index in (self.sealed..self.queue.len()).rev() {
                 let id = self.queue[index].id;
-                self.withdraw_if_pointless(id, outgoing);
+                self.withdraw_if_pointless(id, sending);
             }
         }
         self.sealed = self.queue.len();
     }
 
     /// Takes an unsent call back when nobody would notice; then what it was built on, for the same reason.
-    fn withdraw_if_pointless(&mut self, id: CallId, outgoing: &mut Outgoing) {
+    fn withdraw_if_pointless(&mut self, id: CallId, sending: &mut Sending) {
         let mut candidates = Vec::new();
         let mut next = Some(id);
         while let Some(id) = next.take().or_else(|| candidates.pop()) {
@@ -391,7 +388,7 @@ impl<W: Waiter> Calls<W> {
             let Some(entry) = self.table.remove(&id) else { continue };
             self.clear_place(id);
             for base in entry.ties.map_or_else(Vec::new, |ties| ties.bases) {
-                self.dependent_sent(base, outgoing);
+                self.dependent_sent(base, sending);
                 self.dependent_gone(base);
                 candidates.push(base);
             }
@@ -408,36 +405,35 @@ impl<W: Waiter> Calls<W> {
         }
     }
 
-    fn send(&mut self, queued: Queued, now: Time, methods: &mut OwnMethods, outgoing: &mut Outgoing) {
-        let Some(queued) = self.send_plain(queued, now, methods, outgoing) else { return };
+    fn send(&mut self, queued: Queued, now: Time, methods: &mut OwnMethods, sending: &mut Sending) {
+        let Some(queued) = self.send_plain(queued, now, methods, sending) else { return };
         let Queued { id, number, service, method, payload, extras, .. } = queued;
         let CallExtras { target, objects, methods: named, metadata } =
             extras.map_or_else(CallExtras::default, |extras| *extras);
+        let names = || named.iter().copied().chain([MethodName { number, service, method }]);
         // Those of its own are looked at again for each call: they never count as named.
-        let unnamed = named.iter().map(|name| (name.number, name.method)).chain([(number, method)]);
-        let failure = unnamed
-            .filter(|(number, _)| methods.is_new(*number))
-            .find_map(|(_, method)| not_callable(method));
+        let failure =
+            names().filter(|name| methods.is_new(name.number)).find_map(|name| not_callable(name.method));
         if let Some(failure) = failure {
-            return self.refuse(id, CallOutcome::Failed(failure), outgoing);
+            return self.refuse(id, CallOutcome::Failed(failure), sending);
         }
         // Before the payload and the streams, whose chunks and items count batches from here.
-        for MethodName { number, service, method } in named {
+        for MethodName { number, service, method } in names() {
             if methods.define(number) {
-                outgoing.objects.learn(method.objects());
+                // The peer may come to call objects of these services, also such as are passed on for others.
+                sending.objects.learn(method.objects());
                 let fingerprint = method.signature().fingerprint;
-                outgoing
-                    .append(|out| wire::put_define(out.bytes(), number, service, method.name, fingerprint));
+                sending.put(|out| wire::put_define(out.bytes(), number, service, method.name, fingerprint));
             }
         }
-        let passed = match pass(&objects, outgoing) {
+        let passed = match sending.pass(&objects) {
             Ok(passed) => passed,
-            Err(failure) => return self.refuse(id, CallOutcome::Failed(failure), outgoing),
+            Err(failure) => return self.refuse(id, CallOutcome::Failed(failure), sending),
         };
         let Some(entry) = self.table.get_mut(&id) else { return };
         entry.stage = Stage::Sent;
         entry.kept = entry.reference || entry.unsent_dependents() > 0;
-        let payload = outgoing.payload(id, false, payload, wire::objects_bytes(&passed));
+        let payload = sending.payload(id, false, payload, wire::objects_bytes(&passed));
         let in_chunks = matches!(payload, Payload::Chunked { .. });
         let call = Call {
             id,
@@ -450,22 +446,12 @@ impl<W: Waiter> Calls<W> {
             objects: passed,
             payload,
         };
-        let define = methods.define(number);
-        if define {
-            // The peer may come to call objects of these services, also such as are passed on for others.
-            outgoing.objects.learn(method.objects());
-        }
-        outgoing.append(|out| {
-            if define {
-                wire::put_define(out.bytes(), number, service, method.name, method.signature().fingerprint);
-            }
-            wire::put_frame(out, &Frame::Call(call));
-        });
+        sending.put_frame(&Frame::Call(call));
         self.last_sent = id;
         self.in_flight += 1;
         // References in chunked arguments are read when the last chunk is there.
         if !in_chunks {
-            self.arguments_sent(id, outgoing);
+            self.arguments_sent(id, sending);
         }
     }
 
@@ -475,7 +461,7 @@ impl<W: Waiter> Calls<W> {
         queued: Queued,
         now: Time,
         methods: &OwnMethods,
-        outgoing: &mut Outgoing,
+        sending: &mut Sending,
     ) -> Option<Queued> {
         let Queued { id, number, ref payload, ref extras, .. } = queued;
         let entry = self.table.get_mut(&id)?;
@@ -492,38 +478,38 @@ impl<W: Waiter> Calls<W> {
         entry.stage = Stage::Sent;
         entry.arguments_unsent = false;
         let deadline = entry.deadline.map(|deadline| micros_until(now, deadline));
-        outgoing.append(|out| wire::put_plain_call(out, id, number, deadline, payload));
+        sending.put(|out| wire::put_plain_call(out, id, number, deadline, payload));
         self.last_sent = id;
         self.in_flight += 1;
         None
     }
 
     /// The peer has all it needs of the call's arguments, or the call has failed without them.
-    pub(crate) fn arguments_sent(&mut self, id: CallId, outgoing: &mut Outgoing) {
+    pub(crate) fn arguments_sent(&mut self, id: CallId, sending: &mut Sending) {
         let Some(entry) = self.table.get_mut(&id) else { return };
         if !std::mem::take(&mut entry.arguments_unsent) {
             return;
         }
         for base in entry.bases().to_vec() {
-            self.dependent_sent(base, outgoing);
-            self.withdraw_if_pointless(base, outgoing);
+            self.dependent_sent(base, sending);
+            self.withdraw_if_pointless(base, sending);
         }
     }
 
     /// A call built on `base` needs it no longer to be kept on its account: it was sent, or never will be.
-    fn dependent_sent(&mut self, base: CallId, outgoing: &mut Outgoing) {
+    fn dependent_sent(&mut self, base: CallId, sending: &mut Sending) {
         let Some(ties) = self.table.get_mut(&base).map(Entry::ties) else { return };
         ties.unsent_dependents -= 1;
         if ties.unsent_dependents == 0 {
             ties.queued_dependents = Vec::new();
-            self.cancel_if_unneeded(base, outgoing);
+            self.cancel_if_unneeded(base, sending);
         }
         self.release_if_unreferred(base);
     }
 
     /// Tells the peer that nothing on this side needs a call that runs there. The peer stops it unless a call it has
     /// received is built on it.
-    fn cancel_if_unneeded(&mut self, id: CallId, outgoing: &mut Outgoing) {
+    fn cancel_if_unneeded(&mut self, id: CallId, sending: &mut Sending) {
         let Some(entry) = self.table.get_mut(&id) else { return };
         let needed = entry.value || entry.reference || entry.detached || entry.unsent_dependents() > 0;
         if needed || entry.is_unsent() || entry.has_returned() || entry.cancelled {
@@ -534,7 +520,7 @@ impl<W: Waiter> Calls<W> {
         if !std::mem::take(&mut entry.kept) {
             self.releases.retain(|released| *released != id);
         }
-        outgoing.push(&Frame::Cancel(id));
+        sending.put_frame(&Frame::Cancel(id));
     }
 
     fn release_if_unreferred(&mut self, id: CallId) {
@@ -548,27 +534,27 @@ impl<W: Waiter> Calls<W> {
         }
     }
 
-    pub(crate) fn unwanted(&mut self, id: CallId, outgoing: &mut Outgoing) {
+    pub(crate) fn unwanted(&mut self, id: CallId, sending: &mut Sending) {
         if let Some(entry) = self.table.get_mut(&id) {
             entry.value = false;
-            self.interest_fell(id, outgoing);
+            self.interest_fell(id, sending);
         }
     }
 
-    pub(crate) fn released(&mut self, id: CallId, outgoing: &mut Outgoing) {
+    pub(crate) fn released(&mut self, id: CallId, sending: &mut Sending) {
         if let Some(entry) = self.table.get_mut(&id) {
             entry.reference = false;
-            self.interest_fell(id, outgoing);
+            self.interest_fell(id, sending);
         }
     }
 
-    fn interest_fell(&mut self, id: CallId, outgoing: &mut Outgoing) {
+    fn interest_fell(&mut self, id: CallId, sending: &mut Sending) {
         let Some(entry) = self.table.get(&id) else { return };
         if entry.is_unsent() {
-            self.withdraw_if_pointless(id, outgoing);
+            self.withdraw_if_pointless(id, sending);
             return;
         }
-        self.cancel_if_unneeded(id, outgoing);
+        self.cancel_if_unneeded(id, sending);
         self.release_if_unreferred(id);
         self.forget_if_done(id);
     }
@@ -580,13 +566,13 @@ impl<W: Waiter> Calls<W> {
         &mut self,
         id: CallId,
         outcome: CallOutcome<W>,
-        outgoing: &mut Outgoing,
+        sending: &mut Sending,
     ) -> Result<(), Violation> {
         let mut over = VecDeque::new();
         let mut next = Some((id, outcome));
         while let Some((id, outcome)) = next.take().or_else(|| over.pop_front()) {
             sent_entry(&mut self.table, self.last_sent, id)?;
-            let (cause, parked) = self.end(id, outcome, outgoing);
+            let (cause, parked) = self.end(id, outcome, sending);
             for dependent in parked {
                 let cause = cause.clone().ok_or(Violation::UnknownCall(id.0))?;
                 over.push_back((dependent, cause));
@@ -621,7 +607,7 @@ impl<W: Waiter> Calls<W> {
         &mut self,
         id: CallId,
         outcome: CallOutcome<W>,
-        outgoing: &mut Outgoing,
+        sending: &mut Sending,
     ) -> (Option<CallOutcome<W>>, Vec<CallId>) {
         let Some(entry) = self.table.get_mut(&id) else { return (None, Vec::new()) };
         entry.stage = Stage::Returned;
@@ -637,9 +623,9 @@ impl<W: Waiter> Calls<W> {
         }
         if let Some(cause) = &cause {
             let queued = entry.take_queued_dependents();
-            queued.into_iter().for_each(|dependent| self.refuse(dependent, cause.clone(), outgoing));
+            queued.into_iter().for_each(|dependent| self.refuse(dependent, cause.clone(), sending));
         }
-        self.arguments_sent(id, outgoing);
+        self.arguments_sent(id, sending);
         self.release_if_unreferred(id);
         self.forget_if_done(id);
         (cause, parked)
@@ -651,7 +637,7 @@ impl<W: Waiter> Calls<W> {
         id: CallId,
         origin: CallId,
         missed: Option<Path>,
-        outgoing: &mut Outgoing,
+        sending: &mut Sending,
     ) -> Result<(), Violation> {
         sent_entry(&mut self.table, self.last_sent, id)?;
         let source = self.table.get_mut(&origin).ok_or(Violation::UnknownCall(origin.0))?;
@@ -668,7 +654,7 @@ impl<W: Waiter> Calls<W> {
                 return Ok(());
             }
         };
-        self.returned(id, outcome, outgoing)
+        self.returned(id, outcome, sending)
     }
 
     pub(crate) fn expect_chunks(&mut self, id: CallId, what: Assembled) -> Result<(), Violation> {
@@ -680,7 +666,7 @@ impl<W: Waiter> Calls<W> {
         &mut self,
         id: CallId,
         bytes: SmallBytes,
-        outgoing: &mut Outgoing,
+        sending: &mut Sending,
     ) -> Result<(), Violation> {
         let Some(entry) = self.table.get_mut(&id) else { return Err(Violation::UnknownCall(id.0)) };
         let Stage::Assembling(what) = std::mem::replace(&mut entry.stage, Stage::Sent) else {
@@ -692,7 +678,7 @@ impl<W: Waiter> Calls<W> {
             Assembled::Value(Err(failure)) | Assembled::Error(Err(failure)) => CallOutcome::Failed(failure),
             Assembled::Element => CallOutcome::Element(ElementFailure::parse(bytes)?),
         };
-        self.returned(id, outcome, outgoing)
+        self.returned(id, outcome, sending)
     }
 
     // ---- forgetting ----
@@ -750,16 +736,16 @@ impl<W: Waiter> Calls<W> {
     }
 
     /// Does what is due.
-    pub(crate) fn expire(&mut self, now: Time, outgoing: &mut Outgoing) {
+    pub(crate) fn expire(&mut self, now: Time, sending: &mut Sending) {
         // Releases that are due are queued though the socket may have no room: what stays due makes the driver spin.
         if self.release_due.is_some_and(|due| due <= now) {
-            self.send_releases(now, outgoing);
+            self.send_releases(now, sending);
         }
-        self.expire_deadlines(now, outgoing);
+        self.expire_deadlines(now, sending);
     }
 
     /// Ends the wait for calls whose deadline has passed. The peer is told; its late answer is dropped.
-    pub(crate) fn expire_deadlines(&mut self, now: Time, outgoing: &mut Outgoing) {
+    pub(crate) fn expire_deadlines(&mut self, now: Time, sending: &mut Sending) {
         while let Some(Reverse((at, id))) = self.deadlines.peek().copied() {
             if at > now {
                 break;
@@ -771,7 +757,7 @@ impl<W: Waiter> Calls<W> {
                 entry.value = false;
                 self.finished
                     .push_back((entry.waiter.clone(), CallOutcome::Failed(Failure::DeadlineExceeded)));
-                self.interest_fell(id, outgoing);
+                self.interest_fell(id, sending);
             }
         }
     }
@@ -850,81 +836,6 @@ impl CallTarget {
 
 fn micros_until(now: Time, deadline: Time) -> u64 {
     now.until(deadline).as_micros().try_into().unwrap_or(u64::MAX)
-}
-
-/// The most bytes that a table of these takes in its frame.
-fn objects_bytes_max(objects: &[Passing]) -> usize {
-    let bytes_max = |object: &Passing| match object {
-        Passing::Settled(_) => OBJECT_BYTES_MAX,
-        Passing::Result(_, path) => OBJECT_BYTES_MAX + STEP_BYTES_MAX * path.steps().len(),
-    };
-    objects.iter().map(bytes_max).sum()
-}
-
-/// Introduces the objects that a call passes, and opens its streams; all of them or none.
-fn pass(objects: &[Passing], outgoing: &mut Outgoing) -> Result<Vec<PassedObject>, Failure> {
-    if objects_bytes_max(objects) > OBJECTS_BYTES_MAX {
-        return Err(too_many_objects("(arguments)"));
-    }
-    let settled = objects.iter().filter_map(|object| match object {
-        Passing::Settled(capability) => Some(capability),
-        Passing::Result(..) => None,
-    });
-    let opened_in = outgoing.position();
-    let mut settled = introduce(settled, outgoing, opened_in, "(arguments)")?.into_iter();
-    let pass = |object: &Passing| match object {
-        Passing::Settled(_) => settled.next(),
-        Passing::Result(base, path) => Some(PassedObject::Result(*base, path.clone())),
-    };
-    Ok(objects.iter().filter_map(pass).collect())
-}
-
-/// The same for a result, and for an item of a stream. Streams are opened by the message of that number.
-pub(super) fn pass_settled(
-    objects: &[Capability],
-    outgoing: &mut Outgoing,
-    opened_in: usize,
-) -> Result<Vec<PassedObject>, Failure> {
-    if objects.is_empty() {
-        return Ok(Vec::new());
-    }
-    if objects.len() * OBJECT_BYTES_MAX > OBJECTS_BYTES_MAX {
-        return Err(too_many_objects("(result)"));
-    }
-    introduce(objects.iter(), outgoing, opened_in, "(result)")
-}
-
-fn introduce<'a>(
-    objects: impl Iterator<Item = &'a Capability> + Clone,
-    outgoing: &mut Outgoing,
-    opened_in: usize,
-    place: &str,
-) -> Result<Vec<PassedObject>, Failure> {
-    if !outgoing.objects.has_room_for(objects.clone()) {
-        return Err(exhausted("exports_max"));
-    }
-    let streams = objects.clone().filter(|object| matches!(object, Capability::Stream(_))).count();
-    if streams > 0 && !outgoing.streams.has_room_for(streams) {
-        return Err(exhausted("streams_max"));
-    }
-    let taken = || Failure::InvalidReference { argument: place.into(), reason: STREAM_TAKEN.into() };
-    // Each stream is taken before anything is introduced.
-    let claimed: Vec<Capability> =
-        objects.map(Capability::claimed).collect::<Option<_>>().ok_or_else(taken)?;
-    let one = |capability| match capability {
-        Capability::Import(import) => PassedObject::Receivers(import.id),
-        Capability::Local(object) => PassedObject::Senders(outgoing.objects.export(&object)),
-        Capability::Stream(slot) => {
-            let flow = slot.flow();
-            PassedObject::Stream(outgoing.streams.open(slot, flow, opened_in), flow)
-        }
-    };
-    Ok(claimed.into_iter().map(one).collect())
-}
-
-fn too_many_objects(place: &str) -> Failure {
-    let reason = format!("more than {} object references at once", OBJECTS_BYTES_MAX / OBJECT_BYTES_MAX);
-    Failure::InvalidArgument { argument: place.into(), reason }
 }
 
 /// The entry of a call that the peer may answer now.

@@ -1,6 +1,5 @@
 //! Names of methods, said once: numbers stand for them afterwards.
 
-use super::exhausted;
 use crate::{
     error::Violation,
     id_map::IdMap,
@@ -183,7 +182,7 @@ impl PeerMethods {
         }
         if self.named.len() >= self.methods_max {
             // The peer does not know how many are taken.
-            self.unknown = Some(Method::Refused(Refused::As(exhausted("methods_max"))));
+            self.unknown = Some(Method::Refused(Refused::As(Failure::exhausted("methods_max"))));
             return Ok(());
         }
         let method = self.find(&define);

@@ -3,10 +3,7 @@
 //! Made of what arrived before anything of it runs, so that a program that cannot work costs no call. What the checks
 //! cannot see, because it depends on values, is bounded while it runs: see `driver/maps.rs`.
 
-use super::{
-    exhausted,
-    methods::{KnownMethod, Method, PeerMethods},
-};
+use super::methods::{KnownMethod, Method, PeerMethods};
 use crate::{
     buffer::small_bytes::SmallBytes,
     limits::Limits,
@@ -73,8 +70,8 @@ impl Plan {
         let program = Program::parse(program, captures.len(), passed, steps_max, depth_max).map_err(
             |error| match error {
                 ProgramError::Malformed(violation) => invalid("(program)", violation.to_string()),
-                ProgramError::Steps => exhausted("map_steps_max"),
-                ProgramError::Depth => exhausted("map_depth_max"),
+                ProgramError::Steps => Failure::exhausted("map_steps_max"),
+                ProgramError::Depth => Failure::exhausted("map_depth_max"),
             },
         )?;
         Self::check(program, source, captures, methods)

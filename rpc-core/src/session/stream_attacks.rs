@@ -45,7 +45,7 @@ impl Stranger {
     fn say_bytes(&mut self, message: &[u8]) -> Result<(), Violation> {
         let now = self.pair.now;
         let heard = self.pair.server.receive(now, message);
-        self.pair.server.session.outgoing.streams.check_books();
+        self.pair.server.session.sending.streams.check_books();
         heard
     }
 

@@ -651,7 +651,7 @@ impl Talk {
             }
         }
         for peer in [&self.pair.client, &self.pair.server] {
-            peer.session.outgoing.streams.check_books();
+            peer.session.sending.streams.check_books();
         }
     }
 

@@ -945,11 +945,11 @@ fn a_plain_calls_long_result_is_sent_in_chunks_or_not_at_all() {
 #[test]
 fn streams_make_room_for_plain_calls() {
     let mut pair = pair_with_add();
-    assert!(!pair.server.session.outgoing.streams.is_beside_calls(pair.now));
+    assert!(!pair.server.session.sending.streams.is_beside_calls(pair.now));
     let mut message = Vec::new();
     wire::put_frame(&mut message, &Frame::Call(raw_call(1, ADD, ONE_AND_TWO)));
     pair.server.receive(pair.now, &message).expect("well formed");
-    assert!(pair.server.session.outgoing.streams.is_beside_calls(pair.now));
+    assert!(pair.server.session.sending.streams.is_beside_calls(pair.now));
 }
 
 #[test]
@@ -1360,7 +1360,7 @@ fn a_peer_may_offer_nothing_or_without_end() {
         for call in calls {
             match bound {
                 u64::MAX => assert!(call.outcome().is_none(), "it is in flight"),
-                _ => assert_eq!(call.failure(), crate::session::exhausted("payload_bytes_max")),
+                _ => assert_eq!(call.failure(), Failure::exhausted("payload_bytes_max")),
             }
         }
     }

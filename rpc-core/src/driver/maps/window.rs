@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Charge, MapRun, NoResult, StepFailure, TURN_BYTES, exhausted,
+    Charge, MapRun, NoResult, StepFailure, TURN_BYTES,
     tasks::{StepResult, StepTask, poll_tasks},
     unencodable, unselectable,
 };
@@ -85,10 +85,10 @@ impl<'a> Collected<'a> {
         let before = self.out.len();
         append(&mut self.out)?;
         if !self.charge.add(self.out.len() - before, self.run.bytes_max) {
-            return Err(exhausted("held_bytes_max").into());
+            return Err(Failure::exhausted("held_bytes_max").into());
         }
         if self.out.len() > self.bytes_max {
-            return Err(exhausted("payload_bytes_max").into());
+            return Err(Failure::exhausted("payload_bytes_max").into());
         }
         Ok(())
     }
@@ -524,7 +524,7 @@ impl<'a> Window<'a> {
                 bytes.extend_from_slice(own);
                 return Ok(bytes.into());
             }
-            Ok(()) => exhausted("payload_bytes_max").to_string(),
+            Ok(()) => Failure::exhausted("payload_bytes_max").to_string(),
             Err(error) => error.to_string(),
         };
         let error = ElementError::<()>::Failed { method: "(result)".into(), reason: failed };

@@ -3,11 +3,11 @@
 //! Asked before anything of a call is kept, by plain calls and by all others. What it says about a call depends on what the
 //! call says of itself and on how full the session is, not on what its method does.
 
-use super::{Answers, Arriving, exhausted, invalid_reference, slots_bytes};
+use super::{Answers, Arriving, slots_bytes};
 use crate::{
     error::Violation,
     limits::metadata_bytes,
-    session::{calls::RELEASES_MAX, handshake::INITIAL_CALLS, methods::Method, outgoing::Outgoing},
+    session::{calls::RELEASES_MAX, handshake::INITIAL_CALLS, methods::Method, sending::Sending},
     wire::Failure,
 };
 
@@ -39,7 +39,7 @@ pub(super) enum Obstacle {
 impl Answers {
     /// What speaks against a call.
     #[inline]
-    pub(super) fn obstacle(&self, head: &CallHead, outgoing: &Outgoing) -> Option<Obstacle> {
+    pub(super) fn obstacle(&self, head: &CallHead, sending: &Sending) -> Option<Obstacle> {
         let limits = &self.limits;
         let pending = self.pending_bytes.saturating_add(head.length).saturating_add(head.beside);
         // Failed calls leave markers until they are released, which the caller does when it hears of the failure. Those
@@ -48,7 +48,7 @@ impl Answers {
         let in_flight_max = limits.calls_max.max(INITIAL_CALLS);
         let obstacle = if self.keeping >= limits.held_answers_max + 2 * in_flight_max + 2 * RELEASES_MAX {
             Obstacle::Breaks("held_answers_max")
-        } else if self.unfinished + outgoing.returns() >= 4 * in_flight_max {
+        } else if self.unfinished + sending.returns() >= 4 * in_flight_max {
             // Refusals cost memory too. An honest caller waits for answers; one that reads none of them does not.
             Obstacle::Breaks("calls_max")
         } else if self.refusing {
@@ -64,7 +64,7 @@ impl Answers {
             Obstacle::Full("held_answers_max")
         } else if pending.saturating_add(head.pending_elsewhere) > limits.pending_bytes_max {
             Obstacle::Full("pending_bytes_max")
-        } else if outgoing.bytes() > limits.outgoing_bytes_max {
+        } else if sending.bytes() > limits.outgoing_bytes_max {
             Obstacle::Full("outgoing_bytes_max")
         } else if let Some(limit) = self.short_of {
             Obstacle::Full(limit)
@@ -83,7 +83,7 @@ impl Answers {
     pub(super) fn refusal(
         &self,
         arriving: &Arriving,
-        outgoing: &Outgoing,
+        sending: &Sending,
     ) -> Result<Option<Failure>, Violation> {
         let Arriving { call, length, pending_elsewhere, short_of, addressed, objects } = arriving;
         let head = CallHead {
@@ -93,18 +93,18 @@ impl Answers {
             keeps: call.want.keep,
             pending_elsewhere: *pending_elsewhere,
         };
-        let full = match self.obstacle(&head, outgoing) {
+        let full = match self.obstacle(&head, sending) {
             Some(Obstacle::Breaks(limit)) => return Err(Violation::Limit(limit)),
             Some(Obstacle::Closing) => return Ok(Some(Failure::Unavailable)),
-            Some(Obstacle::Full(limit)) => Some(exhausted(limit)),
+            Some(Obstacle::Full(limit)) => Some(Failure::exhausted(limit)),
             Some(Obstacle::Work) => Some(self.work.refusal(0)),
-            None => short_of.map(exhausted),
+            None => short_of.map(Failure::exhausted),
         };
         // What the call itself says is told first: it will not change.
         Ok(match (addressed, objects) {
             (Err(failure), _) | (_, Err(failure)) => Some(failure.clone()),
             (Ok((_, Method::Get)), _) if call.want.keep => {
-                Some(invalid_reference("(result)", "a part is not kept; refer to the whole"))
+                Some(Failure::invalid_reference("(result)", "a part is not kept; refer to the whole"))
             }
             _ => full,
         })

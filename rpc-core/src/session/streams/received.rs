@@ -7,7 +7,6 @@ use crate::{
     buffer::{small_bytes::SmallBytes, spares::Spares},
     error::Violation,
     id_map::IdMap,
-    session::exhausted,
     time::Time,
     value::{
         encoded::{Capabilities, Capability, Encoded},
@@ -132,7 +131,7 @@ impl Streams {
         let each = self.first_window() + ITEM_CHUNK_BYTES as u64;
         if self.unread_ends_bytes > (self.streams_max() as u64).saturating_mul(each) {
             self.dropped(stream, None);
-            return Ok(Err(exhausted("streams_max")));
+            return Ok(Err(Failure::exhausted("streams_max")));
         }
         Ok(Ok(Capability::Stream(StreamSlot::new(StreamContent::Arrived(reader), flow))))
     }
@@ -161,7 +160,7 @@ impl Streams {
             }
         };
         if let Some(limit) = self.short_of {
-            self.refuse(stream, exhausted(limit));
+            self.refuse(stream, Failure::exhausted(limit));
             return Ok(());
         }
         entry.unread += charge;
@@ -193,7 +192,7 @@ impl Streams {
             entry.pace.begins(charge);
         }
         let (capabilities, failure) = match capabilities {
-            Ok(capabilities) => (capabilities, self.short_of.map(exhausted)),
+            Ok(capabilities) => (capabilities, self.short_of.map(Failure::exhausted)),
             Err(failure) => (None, Some(failure)),
         };
         if !entry.stopped {
@@ -220,7 +219,7 @@ impl Streams {
         spares: &mut Spares,
     ) -> Result<(), Violation> {
         if let Some(limit) = self.short_of {
-            self.refuse(stream, exhausted(limit));
+            self.refuse(stream, Failure::exhausted(limit));
         }
         let entry = entry(&mut self.inlets, stream)?;
         let charge = bytes.len() as u64;

@@ -4,9 +4,12 @@ use std::{collections::VecDeque, sync::Arc};
 
 use super::{INITIAL_STREAMS, STREAM_ID_MAX, StreamEvent, Streams};
 use crate::{
-    buffer::message::{Message, Out},
+    buffer::message::Out,
     error::{StopReason, Violation},
-    session::{calls::pass_settled, exhausted, long::Long, outgoing::Outgoing},
+    session::{
+        long::Long,
+        sending::{Sending, batch::Batch},
+    },
     time::Time,
     value::{
         encoded::{Capability, Encoded},
@@ -102,7 +105,7 @@ impl Streams {
             Piece::Large { head, item } if (head.len() + item.len()) as u64 > payload_bytes_max => {
                 let reason = "an item is longer than the peer's `payload_bytes_max`";
                 self.events.push_back(StreamEvent::Stopped { stream, reason: StopReason::refused(reason) });
-                Piece::End(Ending::Failed(exhausted("payload_bytes_max")))
+                Piece::End(Ending::Failed(Failure::exhausted("payload_bytes_max")))
             }
             piece => piece,
         };
@@ -200,7 +203,7 @@ impl Streams {
         stalled.sort_unstable();
         for stream in stalled {
             self.forget(stream);
-            let failure = exhausted("stream_stall");
+            let failure = Failure::exhausted("stream_stall");
             let reason = StopReason::Refused { reason: failure.to_string() };
             self.events.push_back(StreamEvent::Stopped { stream, reason });
             self.control.push(Frame::StreamEnd { stream, end: StreamEnd::Failed(failure) });
@@ -221,11 +224,11 @@ impl Streams {
     }
 }
 
-impl Outgoing {
+impl Sending {
     /// Adds what streams have to send, in turns, until the message has so many bytes.
-    pub(in crate::session) fn append_streams(&mut self, message: &mut Message, bytes: usize) {
+    pub(in crate::session) fn append_streams(&mut self, batch: &mut Batch, bytes: usize) {
         let mut not_open = 0;
-        while message.len() < bytes
+        while batch.len() < bytes
             && not_open < self.streams.turns.len()
             && let Some(stream) = self.streams.turns.pop_front()
         {
@@ -243,11 +246,11 @@ impl Outgoing {
                 // Streams open in the order of their ids: behind those of calls that are written and wait.
                 Some(last) => {
                     outlet.opened_in = last;
-                    let mut frames = Message::default();
+                    let mut frames = Batch::default();
                     self.append_queued(&mut frames, stream, queued, last);
-                    self.append(|out| out.append(frames));
+                    self.append(frames);
                 }
-                None => self.append_queued(message, stream, queued, position),
+                None => self.append_queued(batch, stream, queued, position),
             }
             self.streams.make_room(stream);
             self.streams.take_turn(stream);
@@ -263,49 +266,52 @@ impl Outgoing {
     }
 
     /// Writes what is next of a stream to the message of that number.
-    fn append_queued(&mut self, message: &mut Message, stream: StreamId, queued: Queued, position: usize) {
+    fn append_queued(&mut self, batch: &mut Batch, stream: StreamId, queued: Queued, position: usize) {
         match queued {
             Queued::Whole(Piece::Items { count, items }) => {
                 let table = items.capabilities.as_deref().unwrap_or_default();
                 let charge = items_charge(count, items.len(), table.len());
-                match pass_settled(table, self, position) {
+                match self.pass_settled(table, position) {
                     Ok(passed) => {
-                        wire::put_items(message.bytes(), stream, &passed, count, &items.bytes);
+                        batch.put(|out| wire::put_items(out.bytes(), stream, &passed, count, &items.bytes));
                         self.streams.was_sent(stream, charge);
                     }
-                    Err(failure) => self.break_off(message, stream, failure),
+                    Err(failure) => self.break_off(batch, stream, failure),
                 }
             }
             Queued::Whole(Piece::Large { head, item }) => {
                 let table = item.capabilities.as_deref().unwrap_or_default();
                 let charge = items_charge(1, 0, table.len());
-                match pass_settled(table, self, position) {
+                match self.pass_settled(table, position) {
                     Ok(passed) => {
-                        wire::put_large_item(message.bytes(), stream, &passed, head.len() + item.len());
+                        let total = head.len() + item.len();
+                        batch.put(|out| wire::put_large_item(out.bytes(), stream, &passed, total));
                         self.streams.was_sent(stream, charge);
-                        self.append_item_chunk(message, stream, Long::new(head, item.bytes.into_bytes()));
+                        self.append_item_chunk(batch, stream, Long::new(head, item.bytes.into_bytes()));
                     }
-                    Err(failure) => self.break_off(message, stream, failure),
+                    Err(failure) => self.break_off(batch, stream, failure),
                 }
             }
-            Queued::Rest(item) => self.append_item_chunk(message, stream, item),
-            Queued::Whole(Piece::Missed(count)) => wire::put_frame(message, &Frame::Missed { stream, count }),
+            Queued::Rest(item) => self.append_item_chunk(batch, stream, item),
+            Queued::Whole(Piece::Missed(count)) => batch.put_frame(&Frame::Missed { stream, count }),
             Queued::Whole(Piece::End(ending)) => {
                 let end = self.end_to_wire(ending, position);
                 self.streams.forget(stream);
-                wire::put_frame(message, &Frame::StreamEnd { stream, end });
+                batch.put_frame(&Frame::StreamEnd { stream, end });
             }
         }
     }
 
-    fn append_item_chunk(&mut self, message: &mut Message, stream: StreamId, mut item: Long) {
+    fn append_item_chunk(&mut self, batch: &mut Batch, stream: StreamId, mut item: Long) {
         let Some(outlet) = self.streams.outlets.get_mut(&stream) else { return };
         let within = usize::try_from(outlet.credit).unwrap_or(0);
         // With the last of the credit used for its announcement, the item itself waits for more.
         if within > 0 {
             let chunk = item.cut(CHUNK_BYTES.min(within.max(ITEM_CHUNK_BYTES)));
-            wire::put_item_chunk_head(message.bytes(), stream, chunk.len());
-            chunk.put(message);
+            batch.put(|out| {
+                wire::put_item_chunk_head(out.bytes(), stream, chunk.len());
+                chunk.put(out);
+            });
             self.streams.was_sent(stream, chunk.len() as u64);
             self.streams.pinned.cut(chunk.len());
         }
@@ -317,22 +323,22 @@ impl Outgoing {
     }
 
     /// What it was to send next cannot be.
-    fn break_off(&mut self, message: &mut Message, stream: StreamId, failure: Failure) {
+    fn break_off(&mut self, batch: &mut Batch, stream: StreamId, failure: Failure) {
         self.streams.forget(stream);
         let reason = StopReason::Refused { reason: failure.to_string() };
         self.streams.events.push_back(StreamEvent::Stopped { stream, reason });
-        wire::put_frame(message, &Frame::StreamEnd { stream, end: StreamEnd::Failed(failure) });
+        batch.put_frame(&Frame::StreamEnd { stream, end: StreamEnd::Failed(failure) });
     }
 
     fn end_to_wire(&mut self, ending: Ending, position: usize) -> StreamEnd {
         match ending {
             Ending::Complete => StreamEnd::Complete,
             Ending::Error(Encoded { bytes, .. }) if bytes.len() > ITEM_CHUNK_BYTES => {
-                StreamEnd::Failed(exhausted("payload_bytes_max"))
+                StreamEnd::Failed(Failure::exhausted("payload_bytes_max"))
             }
             Ending::Error(Encoded { bytes, capabilities }) => {
                 let table = capabilities.as_deref().unwrap_or_default();
-                match pass_settled(table, self, position) {
+                match self.pass_settled(table, position) {
                     Ok(objects) => StreamEnd::Error { objects, bytes },
                     Err(failure) => StreamEnd::Failed(failure),
                 }

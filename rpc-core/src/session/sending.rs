@@ -1,10 +1,15 @@
-//! What waits to be sent: frames packed into batches, and large payloads cut into chunks between them.
+//! The one way out: frames packed into batches, large payloads cut into chunks between them, and items of streams.
+//!
+//! Whatever is sent is written by [`Batch::put`] and leaves by [`Sending::pop_message`], which is where messages and
+//! frames can be counted. The objects and streams of the session are here because their frames say what a message
+//! introduces and opens: an object is introduced, and a stream is open, from the message on that carries such a frame.
 //!
 //! Frames are encoded where they are made and keep their order. Each message carries a batch of small frames and at
 //! most one chunk, so that a large payload never holds up small ones for longer than one chunk takes.
 
 use std::collections::VecDeque;
 
+use self::batch::Batch;
 use super::{
     long::{Long, Pinned},
     objects::Objects,
@@ -22,10 +27,12 @@ use crate::{
     },
 };
 
+pub(super) mod batch;
+
 /// Streams fill a message up to this. A chunk, which may be the last that is added, is at most twice as long.
 const STREAM_BYTES: usize = 32 << 10;
 
-pub(crate) struct Outgoing {
+pub(crate) struct Sending {
     /// Objects are introduced as what names them is sent.
     pub(crate) objects: Objects,
     /// Streams are opened so too.
@@ -48,12 +55,6 @@ pub(crate) struct Outgoing {
     streams_first: bool,
 }
 
-#[derive(Default)]
-struct Batch {
-    message: Message,
-    returns: usize,
-}
-
 struct Large {
     id: CallId,
     of_return: bool,
@@ -62,7 +63,7 @@ struct Large {
     payload: Long,
 }
 
-impl Outgoing {
+impl Sending {
     pub(crate) fn new(objects: Objects, streams: Streams) -> Self {
         Self {
             objects,
@@ -85,38 +86,50 @@ impl Outgoing {
     pub(crate) fn push_object_releases(&mut self, now: Time) {
         let message_leaves = !self.is_empty();
         for frame in self.objects.take_releases(now, message_leaves) {
-            self.push(&frame);
+            self.put_frame(&frame);
         }
+    }
+
+    /// Appends the frame that `write` writes.
+    pub(crate) fn put(&mut self, write: impl FnOnce(&mut Message)) {
+        self.extend_open(|open| open.put(write));
     }
 
     /// Appends a frame.
-    pub(crate) fn push(&mut self, frame: &Frame) {
-        self.append(|out| wire::put_frame(out, frame));
-    }
-
-    /// Appends what `encode` writes, as one frame or several that stay together.
-    pub(crate) fn append(&mut self, encode: impl FnOnce(&mut Message)) {
-        let before = self.open.message.len();
-        encode(&mut self.open.message);
-        self.queued_bytes += self.open.message.len() - before;
-        if self.open.message.len() >= BATCH_BYTES {
-            let batch = self.take_open();
-            self.full.push_back(batch);
-        }
+    pub(crate) fn put_frame(&mut self, frame: &Frame) {
+        self.put(|out| wire::put_frame(out, frame));
     }
 
     /// Appends a Return.
-    pub(crate) fn append_return(&mut self, answer: &Return) {
-        self.returns += 1;
-        self.open.returns += 1;
-        self.append(|out| wire::put_return(out, answer));
+    pub(crate) fn put_return(&mut self, answer: &Return) {
+        self.count_return();
+        self.put(|out| wire::put_return(out, answer));
     }
 
     /// Appends a Return with a value that is not too long to be in it.
-    pub(crate) fn append_value(&mut self, id: CallId, payload: &SmallBytes) {
+    pub(crate) fn put_value(&mut self, id: CallId, payload: &SmallBytes) {
+        self.count_return();
+        self.put(|out| wire::put_plain_value(out, id, payload));
+    }
+
+    fn count_return(&mut self) {
         self.returns += 1;
         self.open.returns += 1;
-        self.append(|out| wire::put_plain_value(out, id, payload));
+    }
+
+    /// Appends frames that were written beside the open batch.
+    pub(super) fn append(&mut self, batch: Batch) {
+        self.extend_open(|open| open.append(batch));
+    }
+
+    fn extend_open(&mut self, extend: impl FnOnce(&mut Batch)) {
+        let before = self.open.len();
+        extend(&mut self.open);
+        self.queued_bytes += self.open.len() - before;
+        if self.open.len() >= BATCH_BYTES {
+            let batch = self.take_open();
+            self.full.push_back(batch);
+        }
     }
 
     /// Answers that the peer cannot have seen.
@@ -146,8 +159,8 @@ impl Outgoing {
 
     /// The open batch; the next one starts with room for a little more than this one needed.
     fn take_open(&mut self) -> Batch {
-        let room = (self.open.message.bytes().len() + 1).next_power_of_two().min(BATCH_BYTES);
-        std::mem::replace(&mut self.open, Batch { message: Message::with_capacity(room), returns: 0 })
+        let room = (self.open.copied_bytes() + 1).next_power_of_two().min(BATCH_BYTES);
+        std::mem::replace(&mut self.open, Batch::with_capacity(room))
     }
 
     /// The number of the message that has what is appended now.
@@ -162,7 +175,7 @@ impl Outgoing {
 
     /// The number of the open batch, if that or another waits behind the message that is being handed out.
     pub(super) fn position_behind_message(&self) -> Option<usize> {
-        let is_last = self.full.is_empty() && self.open.message.is_empty();
+        let is_last = self.full.is_empty() && self.open.is_empty();
         (!is_last).then_some(self.popped + 1 + self.full.len())
     }
 
@@ -198,12 +211,11 @@ impl Outgoing {
     }
 
     /// Puts a frame before everything else. Only while nothing was sent.
-    pub(crate) fn push_first(&mut self, frame: &Frame) {
+    pub(crate) fn put_first(&mut self, frame: &Frame) {
         let mut bytes = Vec::new();
         wire::put_frame(&mut bytes, frame);
         self.queued_bytes += bytes.len();
-        let first = self.full.front_mut().unwrap_or(&mut self.open);
-        first.message.prepend(&bytes);
+        self.full.front_mut().unwrap_or(&mut self.open).put_first(&bytes);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -212,68 +224,67 @@ impl Outgoing {
 
     /// Whether nothing waits to be sent but items of streams, and what is said about them.
     pub(crate) fn has_only_streams(&self) -> bool {
-        self.full.is_empty() && self.open.message.is_empty() && self.large.is_empty()
+        self.full.is_empty() && self.open.is_empty() && self.large.is_empty()
     }
 
     /// Bytes handed out or ready to be.
     pub(crate) fn sent_bytes(&self) -> usize {
-        self.sent_bytes
-            + self.open.message.len()
-            + self.full.iter().map(|batch| batch.message.len()).sum::<usize>()
+        self.sent_bytes + self.open.len() + self.full.iter().map(|batch| batch.len()).sum::<usize>()
     }
 
     /// The next message. With `large`, items of streams and one chunk ride along.
     pub(crate) fn pop_message(&mut self, large: bool) -> Option<Message> {
         for frame in self.streams.take_control() {
-            self.push(&frame);
+            self.put_frame(&frame);
         }
         let sends_large = large && !(self.large.is_empty() && self.streams.are_quiet());
-        if self.full.is_empty() && self.open.message.is_empty() && !sends_large {
+        if self.full.is_empty() && self.open.is_empty() && !sends_large {
             return None;
         }
-        let batch = match self.full.pop_front() {
+        let mut batch = match self.full.pop_front() {
             Some(batch) => batch,
             // Left where it is, with its room.
-            None if self.open.message.is_empty() => Batch::default(),
+            None if self.open.is_empty() => Batch::default(),
             None => self.take_open(),
         };
-        let Batch { mut message, returns } = batch;
-        self.returns -= returns;
-        self.queued_bytes -= message.len();
+        self.returns -= batch.returns;
+        self.queued_bytes -= batch.len();
         if sends_large {
             self.streams_first = !self.streams_first;
             if self.streams_first {
-                self.append_streams(&mut message, STREAM_BYTES);
+                self.append_streams(&mut batch, STREAM_BYTES);
             }
             // A batch that a large frame has filled is long enough.
-            if message.len() <= 2 * BATCH_BYTES {
-                self.append_chunk(&mut message);
+            if batch.len() <= 2 * BATCH_BYTES {
+                self.append_chunk(&mut batch);
             }
             if !self.streams_first {
-                self.append_streams(&mut message, STREAM_BYTES);
+                self.append_streams(&mut batch, STREAM_BYTES);
             }
         }
-        if message.is_empty() {
+        if batch.is_empty() {
             return None;
         }
         self.popped += 1;
-        self.sent_bytes = self.sent_bytes.saturating_add(message.len());
-        Some(message)
+        self.sent_bytes = self.sent_bytes.saturating_add(batch.len());
+        Some(batch.into_message())
     }
 
     /// Adds a chunk of the payload that has waited longest, among those whose frame has left or leaves with it.
-    fn append_chunk(&mut self, message: &mut Message) {
+    fn append_chunk(&mut self, batch: &mut Batch) {
         let Some(index) = self.large.iter().position(|large| large.announced_in <= self.popped) else {
             return;
         };
         let Some(mut large) = self.large.remove(index) else { return };
         // A batch that ends with a long payload leaves less room.
-        let room = MESSAGE_BYTES.saturating_sub(message.len() + CHUNK_HEAD_BYTES).max(1);
+        let room = MESSAGE_BYTES.saturating_sub(batch.len() + CHUNK_HEAD_BYTES).max(1);
         let chunk = large.payload.cut(CHUNK_BYTES.min(room));
         self.queued_bytes -= chunk.len();
         self.pinned.cut(chunk.len());
-        wire::put_chunk_head(message.bytes(), large.id, large.of_return, chunk.len());
-        chunk.put(message);
+        batch.put(|out| {
+            wire::put_chunk_head(out.bytes(), large.id, large.of_return, chunk.len());
+            chunk.put(out);
+        });
         if large.payload.left() > 0 {
             return self.large.push_back(large);
         }

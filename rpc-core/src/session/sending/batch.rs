@@ -1,0 +1,78 @@
+//! A batch of frames on its way out: what one message will carry.
+
+use crate::{
+    buffer::message::{Message, Out},
+    wire::{self, Frame},
+};
+
+/// Frames leave through here: whatever is written to a message, of calls, answers, streams and chunks, is written by
+/// [`put`](Self::put).
+#[derive(Default)]
+pub(in crate::session) struct Batch {
+    message: Message,
+    /// Returns among the frames.
+    pub(super) returns: usize,
+    #[cfg(test)]
+    frames: usize,
+}
+
+impl Batch {
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        Self { message: Message::with_capacity(bytes), ..Self::default() }
+    }
+
+    /// Appends the frame that `write` writes.
+    pub(in crate::session) fn put(&mut self, write: impl FnOnce(&mut Message)) {
+        #[cfg(test)]
+        (self.frames += 1);
+        write(&mut self.message);
+    }
+
+    /// Appends a frame.
+    pub(in crate::session) fn put_frame(&mut self, frame: &Frame) {
+        self.put(|out| wire::put_frame(out, frame));
+    }
+
+    /// Puts a frame before all others.
+    pub(super) fn put_first(&mut self, frame: &[u8]) {
+        #[cfg(test)]
+        (self.frames += 1);
+        self.message.prepend(frame);
+    }
+
+    /// Appends the frames of another batch.
+    pub(super) fn append(&mut self, other: Self) {
+        #[cfg(test)]
+        (self.frames += other.frames);
+        self.returns += other.returns;
+        self.message.append(other.message);
+    }
+
+    pub(in crate::session) fn len(&self) -> usize {
+        self.message.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.message.is_empty()
+    }
+
+    /// Its bytes without those that lie elsewhere.
+    pub(super) fn copied_bytes(&mut self) -> usize {
+        self.message.bytes().len()
+    }
+
+    /// The message that carries the batch.
+    pub(super) fn into_message(self) -> Message {
+        #[cfg(test)]
+        assert_eq!(self.frames, frames(&self.message), "frames that were not put");
+        self.message
+    }
+}
+
+/// Frames as the peer reads them.
+#[cfg(test)]
+fn frames(message: &Message) -> usize {
+    let bytes = bytes::Bytes::from(message.clone().into_bytes());
+    let mut reader = crate::wire::FrameReader::new(bytes);
+    std::iter::from_fn(|| reader.next_frame().expect("this side's frames can be read")).count()
+}
