@@ -29,7 +29,7 @@ use crate::{
     session_handle::SessionHandle,
     time::Time,
     value::{encoded::Capability, object::LocalObject, outcome::Outcome},
-    wire::{Failure, Want, slots},
+    wire::{Failure, Want, arguments},
 };
 
 #[cfg(feature = "driver")]
@@ -284,7 +284,7 @@ impl<'a> ArgumentReader<'a> {
     fn next(&mut self, index: usize) -> Option<(&'a SmallBytes, Range<usize>)> {
         match self.arguments {
             Arguments::Inline(payload) => {
-                let range = slots::inline_value(payload, self.at)?;
+                let range = arguments::inline_value(payload, self.at)?;
                 self.at = range.end;
                 Some((payload, range))
             }

@@ -42,8 +42,11 @@ use crate::{
         stream::{Ending, Piece},
     },
     wire::{
-        self, ArgumentList, CallId, Failure, Frame, FrameReader, ObjectId, Payload, StreamId,
+        CallId, Failure, Frame, ObjectId, Payload, StreamId,
+        arguments::ArgumentList,
         program::{ElementFailure, Program},
+        read::FrameReader,
+        write,
     },
 };
 
@@ -62,7 +65,7 @@ pub fn frames(message: &[u8]) {
             let _ = ArgumentList::parse(payload.clone());
         }
         let mut again = Vec::new();
-        wire::put_frame(&mut again, &frame);
+        write::put_frame(&mut again, &frame);
         let decoded = FrameReader::new(again).next_frame();
         assert_eq!(decoded, Ok(Some(frame)), "a frame changed when it was written again");
     }

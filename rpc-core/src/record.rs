@@ -28,14 +28,14 @@ use crate::{
     time::Time,
     value::encoded::{Capability, Passing},
     wire::{
-        self, ArgumentList, CallId, METHOD_MAP,
+        CallId, METHOD_MAP,
+        arguments::{self, ArgumentList, SLOTS_MAX},
         program::{Base, Operand, Policy, Program, Slot, Step, Target},
-        slots,
     },
 };
 
 /// Captures of a map whose source and program are arguments too.
-const CAPTURES_MAX: usize = wire::SLOTS_MAX - 2;
+const CAPTURES_MAX: usize = SLOTS_MAX - 2;
 
 const ESCAPED: &str = "it stands for something inside the closure of a `map`, and can be used by calls made in that closure alone";
 const TOO_DEEP: &str = "it lies deeper inside a result than paths may reach";
@@ -280,18 +280,18 @@ pub(crate) fn fail(recorders: &[Arc<Recorder>], failed: &Returned) {
 
 /// References stand in the arguments in the order of their bases.
 fn program_slot(
-    slot: wire::Slot,
+    slot: arguments::Slot,
     bases: &mut impl Iterator<Item = Referable>,
     recorder: &Arc<Recorder>,
 ) -> Result<Slot, &'static str> {
     Ok(match slot {
-        wire::Slot::Inline(bytes) => Slot::Inline(bytes),
-        wire::Slot::Reference(reference) => {
+        arguments::Slot::Inline(bytes) => Slot::Inline(bytes),
+        arguments::Slot::Reference(reference) => {
             let base = bases.next().ok_or(ESCAPED)?;
             let place = Place { base, path: reference.path };
             Slot::Operand { operand: recorder.operand(&place)?, as_some: reference.as_some }
         }
-        wire::Slot::Tuple(parts) => Slot::Tuple(
+        arguments::Slot::Tuple(parts) => Slot::Tuple(
             parts.into_iter().map(|part| program_slot(part, bases, recorder)).collect::<Result<_, _>>()?,
         ),
     })
@@ -464,12 +464,12 @@ impl Map<'_> {
 /// The arguments of a map: what it runs over, what it runs, and what that captures.
 fn payload(source: &Place, program: &Program, captures: &[Place]) -> SmallBytes {
     let reference = |out: &mut Vec<u8>, place: &Place| {
-        slots::put_reference(out, place.base.cell().id, &place.path, false)
+        arguments::put_reference(out, place.base.cell().id, &place.path, false)
     };
     let mut payload = SmallBytes::scratch();
     payload.push(u8::try_from(captures.len() + 2).unwrap_or(u8::MAX));
     reference(&mut payload, source);
-    let Ok(()) = slots::put_inline(&mut payload, |out| {
+    let Ok(()) = arguments::put_inline(&mut payload, |out| {
         program.put(out);
         Ok::<(), std::convert::Infallible>(())
     });

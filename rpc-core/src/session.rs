@@ -54,8 +54,8 @@ use crate::{
         stream::{Ending, Piece},
     },
     wire::{
-        Call, CallId, Chunk, Failure, Frame, FrameReader, ObjectId, Offer, Payload, Plain, Return, Status,
-        StreamEnd, StreamId, Target, program::ElementFailure,
+        Call, CallId, Chunk, Failure, Frame, ObjectId, Offer, Payload, Return, Status, StreamEnd, StreamId,
+        Target, plain::Plain, program::ElementFailure, read::FrameReader,
     },
 };
 

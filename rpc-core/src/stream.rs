@@ -47,7 +47,7 @@ use crate::{
         inlet::InletReader,
         stream::{Ending, Piece, StreamContent, StreamSlot},
     },
-    wire::{Failure, Flow, ItemReader},
+    wire::{Failure, Flow, arguments::ItemReader},
 };
 
 pub(crate) use self::source::{Fill, Source, poll_fill};

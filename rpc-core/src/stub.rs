@@ -30,7 +30,7 @@ use crate::{
         encoded::{Capability, Passing},
         object::{Behaviour, Import, LocalObject},
     },
-    wire::{CallId, METHOD_GET, MethodNumber, slots},
+    wire::{CallId, METHOD_GET, MethodNumber, arguments},
 };
 
 /// A generated client of a service: a typed remote object.
@@ -414,7 +414,7 @@ pub(crate) fn call_for_part(place: &Place) -> Arc<CallCell> {
         return born_failed(new_cell(BORN_FAILED), whole.failure());
     }
     let mut payload = vec![1];
-    slots::put_reference(&mut payload, whole.id, &place.path, false);
+    arguments::put_reference(&mut payload, whole.id, &place.path, false);
     let queued = whole.handle.link.call(false, |id| OutgoingCall {
         id,
         number: METHOD_GET,
@@ -519,7 +519,7 @@ impl<'a> Arguments<'a> {
 
     pub(crate) fn push_owned<T: Serialize + 'static>(&mut self, value: &T) {
         let Some((head, bytes)) = codec::long_byte_string(value) else { return self.push_value(value) };
-        slots::put_inline_head(self.slots(), &head, bytes.len());
+        arguments::put_inline_head(self.slots(), &head, bytes.len());
         self.tail = Some(bytes);
         self.payload[0] += 1;
     }
@@ -537,7 +537,7 @@ impl<'a> Arguments<'a> {
         let Self { payload, passed, link, .. } = self;
         let depth_max = link.limits.decode_depth_max;
         let put = |out: &mut Vec<u8>| codec::encode_within(value, depth_max, out);
-        let encoded = object::writing(passed, || slots::put_inline(payload, put));
+        let encoded = object::writing(passed, || arguments::put_inline(payload, put));
         if let Err(error) = encoded {
             self.fail(ArgumentFault::Encode { index: self.payload[0], reason: error.to_string() });
         }
@@ -545,7 +545,7 @@ impl<'a> Arguments<'a> {
     }
 
     fn push_encoded(&mut self, value: &[u8]) {
-        let put = slots::put_inline(self.slots(), |out| {
+        let put = arguments::put_inline(self.slots(), |out| {
             out.extend_from_slice(value);
             Ok::<(), std::convert::Infallible>(())
         });
@@ -567,7 +567,7 @@ impl<'a> Arguments<'a> {
 
     /// One argument whose parts are all promises.
     pub(crate) fn push_tuple(&mut self, places: &[&Place]) {
-        slots::put_tuple(self.slots(), places.len());
+        arguments::put_tuple(self.slots(), places.len());
         for place in places {
             self.push_reference(place, false);
         }
@@ -578,7 +578,7 @@ impl<'a> Arguments<'a> {
         if self.can_use(place) {
             let base = place.base.cell();
             let id = if base.recorded.is_some() { record::RECORDED } else { base.id };
-            slots::put_reference(self.slots(), id, &place.path, as_some);
+            arguments::put_reference(self.slots(), id, &place.path, as_some);
             self.beside().bases.push(place.base.clone());
         }
     }

@@ -107,12 +107,12 @@ fn chunked_call() -> Vec<Vec<u8>> {
         payload: Payload::Chunked { total: 7 },
     };
     let mut message = Vec::new();
-    wire::put_frame(&mut message, &Frame::Call(call));
-    wire::put_chunk(&mut message, CallId(100), false, &[2, 0, 1, 1]);
+    write::put_frame(&mut message, &Frame::Call(call));
+    write::put_chunk(&mut message, CallId(100), false, &[2, 0, 1, 1]);
     messages.push(message);
     let mut message = Vec::new();
-    wire::put_chunk(&mut message, CallId(100), false, &[0, 1, 2]);
-    wire::put_frame(&mut message, &Frame::Cancel(CallId(100)));
+    write::put_chunk(&mut message, CallId(100), false, &[0, 1, 2]);
+    write::put_frame(&mut message, &Frame::Cancel(CallId(100)));
     messages.push(message);
     messages
 }
@@ -128,7 +128,7 @@ fn define_one() -> Vec<u8> {
         fingerprint: THING.methods[0].signature().fingerprint,
     };
     let mut message = Vec::new();
-    wire::put_frame(&mut message, &Frame::Define(define));
+    write::put_frame(&mut message, &Frame::Define(define));
     message
 }
 
@@ -156,12 +156,12 @@ fn objects_passed() -> Vec<Vec<u8>> {
             payload: Payload::Inline(SmallBytes::copy_from_slice(&[1, 0, 1, 0])),
         };
         let mut message = Vec::new();
-        wire::put_frame(&mut message, &Frame::Call(call));
+        write::put_frame(&mut message, &Frame::Call(call));
         messages.push(message);
     }
     let mut message = Vec::new();
-    wire::put_frame(&mut message, &Frame::Release([100, 101, 103, 106].map(CallId).to_vec()));
-    wire::put_frame(&mut message, &Frame::ReleaseObjects(vec![(ObjectId(1), 1)]));
+    write::put_frame(&mut message, &Frame::Release([100, 101, 103, 106].map(CallId).to_vec()));
+    write::put_frame(&mut message, &Frame::ReleaseObjects(vec![(ObjectId(1), 1)]));
     messages.push(message);
     messages
 }
@@ -217,7 +217,7 @@ fn streams_passed() -> Vec<Vec<u8>> {
         vec![end(1, StreamEnd::Stopped), end(2, error)],
     ] {
         let mut message = Vec::new();
-        frames.iter().for_each(|frame| wire::put_frame(&mut message, frame));
+        frames.iter().for_each(|frame| write::put_frame(&mut message, frame));
         messages.push(message);
     }
     messages
@@ -241,10 +241,10 @@ fn write_the_corpus() {
         fs::create_dir_all(corpus(target)).expect("the tree is writable");
         fs::write(corpus(target).join(name), bytes).expect("the tree is writable");
     };
-    for (at, (_, bytes)) in wire::tests::golden().into_iter().enumerate() {
+    for (at, (_, bytes)) in crate::wire::tests::golden().into_iter().enumerate() {
         write("frames", format!("frame-{at:02}"), &bytes);
     }
-    for (at, (_, bytes)) in wire::tests::golden_arguments().into_iter().enumerate() {
+    for (at, (_, bytes)) in crate::wire::tests::golden_arguments().into_iter().enumerate() {
         write("frames", format!("arguments-{at:02}"), &bytes);
     }
     let talks = conversations().into_iter().chain([chunked_call(), objects_passed(), streams_passed()]);
@@ -299,7 +299,7 @@ fn the_corpus_has_a_whole_conversation_about_streams() {
         assert_eq!(victim.hear(&message), Ok(()));
     }
     let said = victim.said.concat();
-    let mut reader = crate::wire::FrameReader::new(said);
+    let mut reader = crate::wire::read::FrameReader::new(said);
     let mut kinds = [false; 3];
     while let Some(frame) = reader.next_frame().expect("it speaks well") {
         kinds[0] |= matches!(frame, Frame::Items(_) | Frame::StreamEnd { .. });
@@ -406,7 +406,7 @@ fn hostile_message(seeded: &mut Seeded, talk: &[Vec<u8>], last_id: i64, rude: bo
         }
         2 => {
             let mut message = Vec::new();
-            wire::put_frame(&mut message, &wire::tests::random_frame(seeded));
+            write::put_frame(&mut message, &crate::wire::tests::random_frame(seeded));
             message
         }
         _ => {
@@ -444,12 +444,17 @@ fn plausible_frame(seeded: &mut Seeded, last_id: &mut i64, rude: bool, message: 
                         let path = seeded
                             .pick(&[vec![], vec![Step::Field(0)], vec![Step::Field(1), Step::Some]])
                             .clone();
-                        wire::slots::put_reference(&mut payload, base, &crate::Path(path), seeded.chance(10));
+                        crate::wire::arguments::put_reference(
+                            &mut payload,
+                            base,
+                            &crate::Path(path),
+                            seeded.chance(10),
+                        );
                     }
                     _ => {
-                        wire::slots::put_tuple(&mut payload, 2);
+                        crate::wire::arguments::put_tuple(&mut payload, 2);
                         for _ in 0..2 {
-                            wire::slots::put_reference(
+                            crate::wire::arguments::put_reference(
                                 &mut payload,
                                 known(seeded, *last_id),
                                 &crate::Path::whole(),
@@ -494,14 +499,14 @@ fn plausible_frame(seeded: &mut Seeded, last_id: &mut i64, rude: bool, message: 
                     Payload::Inline(payload.clone().into())
                 },
             };
-            wire::put_frame(message, &Frame::Call(call));
+            write::put_frame(message, &Frame::Call(call));
             if chunked && seeded.chance(80) {
-                wire::put_chunk(message, CallId(*last_id), false, &payload);
+                write::put_chunk(message, CallId(*last_id), false, &payload);
             }
             return;
         }
     };
-    wire::put_frame(message, &frame);
+    write::put_frame(message, &frame);
 }
 
 /// A session that found nothing wrong answers an honest call, if only to say that a limit is reached.
@@ -522,7 +527,7 @@ fn check_service(victim: &mut Victim, messages: &[Vec<u8>], last_id: i64) {
         payload: Payload::Inline(SmallBytes::copy_from_slice(&[2, 0, 1, 20, 0, 1, 22])),
     };
     let mut message = Vec::new();
-    wire::put_frame(&mut message, &Frame::Call(call));
+    write::put_frame(&mut message, &Frame::Call(call));
     victim.said.clear();
     match victim.hear(&message) {
         Ok(()) => {}

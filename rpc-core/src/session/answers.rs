@@ -48,8 +48,11 @@ use crate::{
         outcome::Outcome,
     },
     wire::{
-        self, ArgumentList, CHUNK_BYTES, Call, CallId, Define, Failure, INLINE_BYTES_MAX, MethodNumber,
-        PassedObject, PlainCall, Reference, Return, Slot, Status, Want, slots,
+        CHUNK_BYTES, Call, CallId, Define, Failure, INLINE_BYTES_MAX, MethodNumber, PassedObject, Return,
+        Status, Want,
+        arguments::{self, ArgumentList, Reference, Slot},
+        plain::PlainCall,
+        write,
     },
 };
 
@@ -368,7 +371,7 @@ impl Answers {
             && !known.ordered
             && known.descriptor.attributes.batch.is_none()
             && self.obstacle(&head, sending).is_none()
-            && slots::all_inline(&payload).is_some();
+            && arguments::all_inline(&payload).is_some();
         if !is_plain {
             return false;
         }
@@ -502,7 +505,7 @@ impl Answers {
         let Some(answer) = self.table.get_mut(&id) else { return };
         let awaits = matches!(answer.target, AnswerTarget::Awaited(..))
             || answer.objects.iter().any(|object| matches!(object, Passing::Result(..)));
-        if !awaits && slots::all_inline(&payload).is_some() {
+        if !awaits && arguments::all_inline(&payload).is_some() {
             let beside = settled(take_objects(answer, &mut self.pending_bytes));
             let inline = Arguments::Inline(payload);
             let arguments = match beside {
@@ -1347,7 +1350,7 @@ impl Answers {
         let uses = std::mem::take(&mut answer.uses);
         match sent {
             Some(payload) => {
-                let payload = sending.payload(id, true, payload, wire::objects_bytes(&passed));
+                let payload = sending.payload(id, true, payload, write::objects_bytes(&passed));
                 put_return(sending, id, passed, Status::Value(payload));
             }
             None => put_return(sending, id, Vec::new(), Status::Done),
@@ -1445,7 +1448,7 @@ impl Answers {
             let (objects, status) = match no_value {
                 _ if oneway => (Vec::new(), Status::Done),
                 NoValue::Error(bytes, objects) => {
-                    let payload = sending.payload(id, true, bytes, wire::objects_bytes(&objects));
+                    let payload = sending.payload(id, true, bytes, write::objects_bytes(&objects));
                     (objects, Status::Error(payload))
                 }
                 NoValue::Element(bytes) => (Vec::new(), Status::Element(sending.payload(id, true, bytes, 0))),

@@ -32,8 +32,8 @@ use crate::{
     time::Time,
     value::encoded::{Capabilities, Encoded},
     wire::{
-        self, Call, CallId, Failure, Frame, INLINE_BYTES_MAX, MethodNumber, Payload, Target, Want,
-        program::ElementFailure,
+        Call, CallId, Failure, Frame, INLINE_BYTES_MAX, MethodNumber, Payload, Target, Want, plain,
+        program::ElementFailure, write,
     },
 };
 
@@ -423,7 +423,7 @@ impl<W: Waiter> Calls<W> {
                 // The peer may come to call objects of these services, also such as are passed on for others.
                 sending.objects.learn(method.objects());
                 let fingerprint = method.signature().fingerprint;
-                sending.put(|out| wire::put_define(out.bytes(), number, service, method.name, fingerprint));
+                sending.put(|out| write::put_define(out.bytes(), number, service, method.name, fingerprint));
             }
         }
         let passed = match sending.pass(&objects) {
@@ -433,7 +433,7 @@ impl<W: Waiter> Calls<W> {
         let Some(entry) = self.table.get_mut(&id) else { return };
         entry.stage = Stage::Sent;
         entry.kept = entry.reference || entry.unsent_dependents() > 0;
-        let payload = sending.payload(id, false, payload, wire::objects_bytes(&passed));
+        let payload = sending.payload(id, false, payload, write::objects_bytes(&passed));
         let in_chunks = matches!(payload, Payload::Chunked { .. });
         let call = Call {
             id,
@@ -478,7 +478,7 @@ impl<W: Waiter> Calls<W> {
         entry.stage = Stage::Sent;
         entry.arguments_unsent = false;
         let deadline = entry.deadline.map(|deadline| micros_until(now, deadline));
-        sending.put(|out| wire::put_plain_call(out, id, number, deadline, payload));
+        sending.put(|out| plain::put_plain_call(out, id, number, deadline, payload));
         self.last_sent = id;
         self.in_flight += 1;
         None

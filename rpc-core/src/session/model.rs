@@ -28,7 +28,7 @@ use crate::{
     seeded::Seeded,
     time::Time,
     value::outcome::Outcome,
-    wire::{CallId, Failure, Frame, FrameReader, Payload},
+    wire::{CallId, Failure, Frame, Payload, read::FrameReader},
 };
 
 /// Conversations of an ordinary test run, and steps of each; raise the first for a longer search.

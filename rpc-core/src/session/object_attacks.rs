@@ -25,8 +25,8 @@ use crate::{
         outcome::Outcome,
     },
     wire::{
-        self, Call, CallId, Chunk, Define, Failure, Frame, FrameReader, METHOD_GET, MethodNumber, ObjectId,
-        PassedObject, Payload, Return, Status, Target, Want, slots,
+        self, Call, CallId, Chunk, Define, Failure, Frame, METHOD_GET, MethodNumber, ObjectId, PassedObject,
+        Payload, Return, Status, Target, Want, arguments, read::FrameReader, write,
     },
 };
 
@@ -57,7 +57,7 @@ impl Stranger {
 
     fn try_say(&mut self, frames: &[Frame]) -> Result<(), Violation> {
         let mut message = Vec::new();
-        frames.iter().for_each(|frame| wire::put_frame(&mut message, frame));
+        frames.iter().for_each(|frame| write::put_frame(&mut message, frame));
         self.say_bytes(&message)
     }
 
@@ -180,7 +180,7 @@ fn work_with(places: &[u32]) -> Vec<u8> {
 
 fn inline<T: serde::Serialize>(payload: &mut Vec<u8>, value: &T) {
     let bytes = encoded(value);
-    let put = slots::put_inline(payload, |out| {
+    let put = arguments::put_inline(payload, |out| {
         out.extend_from_slice(&bytes);
         Ok::<_, ()>(())
     });
@@ -307,7 +307,7 @@ fn a_result_cannot_name_an_object_that_its_receiver_never_passed() {
     pair.client.poll_message(pair.now);
     let objects = vec![PassedObject::Receivers(ObjectId(9))];
     let status = Status::Value(Payload::Inline(encoded(&0_u32)));
-    wire::put_frame(&mut message, &Frame::Return(Return { id: call.id, objects, status }));
+    write::put_frame(&mut message, &Frame::Return(Return { id: call.id, objects, status }));
     assert_eq!(pair.client.receive(pair.now, &message), Err(Violation::UnknownObject(9)));
 }
 
@@ -1043,7 +1043,7 @@ fn objects_beside_a_part_that_has_none_come_back_to_nobody() {
     let base = stranger.kept(COUNT, Target::Root, Vec::new(), COUNT_THREE);
     let base_id = base.id;
     let mut payload = vec![1];
-    slots::put_reference(&mut payload, base_id, &Path::whole(), false);
+    arguments::put_reference(&mut payload, base_id, &Path::whole(), false);
     let get = stranger.call(0, Target::Root, senders([1, 2, 2]), &payload);
     let get_id = get.id;
     stranger.says(&[Frame::Call(base), Frame::Call(get), Frame::Release(vec![base_id])]);

@@ -31,7 +31,7 @@ use crate::{
         encoded::{Encoded, Passing},
         outcome::Outcome,
     },
-    wire::{CallId, Failure, METHOD_GET, MethodNumber, slots},
+    wire::{CallId, Failure, METHOD_GET, MethodNumber, arguments},
 };
 
 /// Conversations of an ordinary test run, and steps of each; raise the first for a longer search.
@@ -975,7 +975,7 @@ struct Making {
 impl Making {
     fn inline<T: serde::Serialize>(&mut self, value: &T) {
         let bytes = encoded(value);
-        let put = slots::put_inline(&mut self.payload, |out| {
+        let put = arguments::put_inline(&mut self.payload, |out| {
             out.extend_from_slice(&bytes);
             Ok::<_, ()>(())
         });
@@ -984,7 +984,7 @@ impl Making {
     }
 
     fn refer(&mut self, base: usize, path: Path) -> Given {
-        slots::put_reference(&mut self.payload, CallId(base as i64), &path, false);
+        arguments::put_reference(&mut self.payload, CallId(base as i64), &path, false);
         self.slots += 1;
         self.uses.push((base, path.clone()));
         Given::Part(base, path)

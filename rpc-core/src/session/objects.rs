@@ -19,11 +19,8 @@ use crate::{
         encoded::Capability,
         object::{Home, Import, LocalObject},
     },
-    wire::{Frame, ObjectId},
+    wire::{Frame, ObjectId, varint::ID_MAX},
 };
-
-/// Ids stay below 2^53 so that a peer written in JavaScript can hold them; nobody gets so far.
-const OBJECT_ID_MAX: i64 = (1 << 53) - 1;
 
 pub(crate) struct Objects {
     limits: Arc<Limits>,
@@ -81,7 +78,7 @@ impl Objects {
     pub(crate) fn export(&mut self, object: &Arc<LocalObject>) -> ObjectId {
         let id = *self.ids.entry(address(object)).or_insert_with(|| {
             let id = self.next;
-            self.next = ObjectId((id.0 + 1).min(OBJECT_ID_MAX));
+            self.next = ObjectId((id.0 + 1).min(ID_MAX));
             object.was_exported();
             self.new_services.extend(object.descriptor());
             self.exports.insert(id, Export { object: Arc::clone(object), introductions: 0 });

@@ -11,7 +11,7 @@ use crate::{
         encoded::{self, Capabilities, Encoded},
         object::LocalObject,
     },
-    wire::{CHUNK_BYTES, CallId, Want, slots},
+    wire::{CHUNK_BYTES, CallId, Want, arguments},
 };
 
 /// What the driver has to act on.
@@ -59,7 +59,7 @@ pub(crate) enum BeginTarget {
 /// A call's arguments, complete.
 #[derive(Debug, Clone)]
 pub(crate) enum Arguments {
-    /// The payload as it came, with all arguments inline ([`slots::all_inline`]) and no objects: the usual case.
+    /// The payload as it came, with all arguments inline ([`arguments::all_inline`]) and no objects: the usual case.
     Inline(SmallBytes),
     Resolved(Box<Resolved>),
 }
@@ -83,7 +83,7 @@ impl Arguments {
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
         match self {
-            Self::Inline(payload) => slots::all_inline(payload).unwrap_or(0),
+            Self::Inline(payload) => arguments::all_inline(payload).unwrap_or(0),
             Self::Resolved(resolved) => resolved.values.len(),
         }
     }
@@ -91,7 +91,7 @@ impl Arguments {
     /// Where the first of them begins, if they are inline.
     pub(crate) fn first(&self) -> usize {
         match self {
-            Self::Inline(payload) => slots::first(payload),
+            Self::Inline(payload) => arguments::first(payload),
             Self::Resolved(_) => 0,
         }
     }
@@ -100,8 +100,8 @@ impl Arguments {
     pub(crate) fn values(&self) -> Vec<SmallBytes> {
         match self {
             Self::Inline(payload) => {
-                let mut at = slots::first(payload);
-                let next = || slots::inline_value(payload, at).inspect(|value| at = value.end);
+                let mut at = arguments::first(payload);
+                let next = || arguments::inline_value(payload, at).inspect(|value| at = value.end);
                 std::iter::from_fn(next).map(|value| payload.part(value)).collect()
             }
             Self::Resolved(resolved) => resolved.values.clone(),

@@ -42,7 +42,8 @@ use crate::{
         stream::{Piece, StreamSlot},
     },
     wire::{
-        CallId, Failure, Frame, FrameReader, METHOD_GET, METHOD_MAP, MethodNumber, ObjectId, StreamId, slots,
+        CallId, Failure, Frame, METHOD_GET, METHOD_MAP, MethodNumber, ObjectId, StreamId, arguments,
+        read::FrameReader,
     },
 };
 
@@ -226,25 +227,25 @@ impl Arg {
     fn put(&self, payload: &mut Vec<u8>, bases: &mut Vec<CallId>) {
         match self {
             Self::Number(value) => {
-                slots::put_inline(payload, |out| codec::encode(value, out)).expect("encodes")
+                arguments::put_inline(payload, |out| codec::encode(value, out)).expect("encodes")
             }
-            Self::Bytes(bytes) => slots::put_inline(payload, |out| {
+            Self::Bytes(bytes) => arguments::put_inline(payload, |out| {
                 out.extend_from_slice(bytes);
                 Ok::<_, ()>(())
             })
             .expect("copies"),
             Self::Result(base, path) => {
-                slots::put_reference(payload, *base, path, false);
+                arguments::put_reference(payload, *base, path, false);
                 bases.push(*base);
             }
             Self::SomeOf(base, path) => {
-                slots::put_reference(payload, *base, path, true);
+                arguments::put_reference(payload, *base, path, true);
                 bases.push(*base);
             }
             Self::Pair(first, second) => {
-                slots::put_tuple(payload, 2);
+                arguments::put_tuple(payload, 2);
                 for base in [first, second] {
-                    slots::put_reference(payload, *base, &Path::whole(), false);
+                    arguments::put_reference(payload, *base, &Path::whole(), false);
                     bases.push(*base);
                 }
             }
@@ -455,7 +456,7 @@ impl TestPeer {
     /// Asks for the value of a part.
     pub(crate) fn get(&mut self, base: &TestCall, steps: &[Step]) -> TestCall {
         let mut payload = vec![1];
-        slots::put_reference(&mut payload, base.id, &Path(steps.to_vec()), false);
+        arguments::put_reference(&mut payload, base.id, &Path(steps.to_vec()), false);
         let call = self.call_raw(METHOD_GET, payload, vec![base.id], None);
         self.release(&call);
         call

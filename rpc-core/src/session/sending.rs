@@ -23,7 +23,8 @@ use crate::{
     limits::MESSAGE_BYTES,
     time::Time,
     wire::{
-        self, BATCH_BYTES, CHUNK_BYTES, CHUNK_HEAD_BYTES, CallId, Frame, INLINE_BYTES_MAX, Payload, Return,
+        BATCH_BYTES, CHUNK_BYTES, CHUNK_HEAD_BYTES, CallId, Frame, INLINE_BYTES_MAX, Payload, Return, plain,
+        write,
     },
 };
 
@@ -97,19 +98,19 @@ impl Sending {
 
     /// Appends a frame.
     pub(crate) fn put_frame(&mut self, frame: &Frame) {
-        self.put(|out| wire::put_frame(out, frame));
+        self.put(|out| write::put_frame(out, frame));
     }
 
     /// Appends a Return.
     pub(crate) fn put_return(&mut self, answer: &Return) {
         self.count_return();
-        self.put(|out| wire::put_return(out, answer));
+        self.put(|out| write::put_return(out, answer));
     }
 
     /// Appends a Return with a value that is not too long to be in it.
     pub(crate) fn put_value(&mut self, id: CallId, payload: &SmallBytes) {
         self.count_return();
-        self.put(|out| wire::put_plain_value(out, id, payload));
+        self.put(|out| plain::put_plain_value(out, id, payload));
     }
 
     fn count_return(&mut self) {
@@ -213,7 +214,7 @@ impl Sending {
     /// Puts a frame before everything else. Only while nothing was sent.
     pub(crate) fn put_first(&mut self, frame: &Frame) {
         let mut bytes = Vec::new();
-        wire::put_frame(&mut bytes, frame);
+        write::put_frame(&mut bytes, frame);
         self.queued_bytes += bytes.len();
         self.full.front_mut().unwrap_or(&mut self.open).put_first(&bytes);
     }
@@ -282,7 +283,7 @@ impl Sending {
         self.queued_bytes -= chunk.len();
         self.pinned.cut(chunk.len());
         batch.put(|out| {
-            wire::put_chunk_head(out.bytes(), large.id, large.of_return, chunk.len());
+            write::put_chunk_head(out.bytes(), large.id, large.of_return, chunk.len());
             chunk.put(out);
         });
         if large.payload.left() > 0 {

@@ -12,8 +12,8 @@ use crate::{
     stream::Reading,
     value::stream::{Ending, Piece},
     wire::{
-        self, Call, CallId, Define, Flow, Frame, FrameReader, Items, LargeItem, MethodNumber, ObjectId,
-        PassedObject, Payload, Status, StreamEnd, StreamId, Target, Want, slots,
+        Call, CallId, Define, Flow, Frame, Items, LargeItem, MethodNumber, ObjectId, PassedObject, Payload,
+        Status, StreamEnd, StreamId, Target, Want, arguments, read::FrameReader, write,
     },
 };
 
@@ -38,7 +38,7 @@ impl Stranger {
 
     fn try_say(&mut self, frames: &[Frame]) -> Result<(), Violation> {
         let mut message = Vec::new();
-        frames.iter().for_each(|frame| wire::put_frame(&mut message, frame));
+        frames.iter().for_each(|frame| write::put_frame(&mut message, frame));
         self.say_bytes(&message)
     }
 
@@ -81,7 +81,7 @@ impl Stranger {
     fn call(&mut self, number: u32, streams: &[i64]) -> Frame {
         self.last += 1;
         let mut payload = vec![1];
-        slots::put_inline(&mut payload, |out| codec::encode(&1_u64, out)).expect("encodes");
+        arguments::put_inline(&mut payload, |out| codec::encode(&1_u64, out)).expect("encodes");
         Frame::Call(Call {
             id: CallId(self.last),
             want: Want { value: true, keep: false },
@@ -121,7 +121,7 @@ impl Stranger {
         if let Frame::Call(call) = &mut call {
             let mut payload = vec![2];
             for number in [20_u64, 22] {
-                slots::put_inline(&mut payload, |out| codec::encode(&number, out)).expect("encodes");
+                arguments::put_inline(&mut payload, |out| codec::encode(&number, out)).expect("encodes");
             }
             call.payload = Payload::Inline(payload.into());
         }
@@ -377,7 +377,7 @@ fn half_a_frame_is_malformed() {
         [items_of(1, 2, 30), large(1, 20_000), chunk(1, 30), end(1, StreamEnd::Abandoned), stop(StreamId(1))]
     {
         let mut message = Vec::new();
-        wire::put_frame(&mut message, &frame);
+        write::put_frame(&mut message, &frame);
         for length in 1..message.len() {
             let mut stranger = Stranger::new();
             let _reading = stranger.opens(1);

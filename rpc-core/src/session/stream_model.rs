@@ -30,7 +30,7 @@ use crate::{
         outcome::Outcome,
         stream::{Ending, Piece, StreamSlot},
     },
-    wire::{Failure, ITEMS_BYTES, ItemReader, StreamId, put_sized},
+    wire::{Failure, ITEMS_BYTES, StreamId, arguments::ItemReader, write::put_sized},
 };
 
 /// Conversations of an ordinary test run, and steps of each; raise the first for a longer search.

@@ -27,7 +27,8 @@ use crate::{
         stream::{Ending, Piece, StreamSlot},
     },
     wire::{
-        Failure, Frame, ITEM_OVERHEAD, ITEMS_BYTES, METHOD_MAP, MethodNumber, StreamId, put_sized, slots,
+        Failure, Frame, ITEM_OVERHEAD, ITEMS_BYTES, METHOD_MAP, MethodNumber, StreamId, arguments,
+        write::put_sized,
     },
 };
 
@@ -130,7 +131,7 @@ impl TestPeer {
     pub(crate) fn call_with_streams(&mut self, slots: impl IntoIterator<Item = Arc<StreamSlot>>) -> TestCall {
         let objects = slots.into_iter().map(|slot| Passing::Settled(Capability::Stream(slot))).collect();
         let mut payload = vec![1];
-        slots::put_inline(&mut payload, |out| codec::encode(&1_u64, out)).expect("encodes");
+        arguments::put_inline(&mut payload, |out| codec::encode(&1_u64, out)).expect("encodes");
         self.call_with(MethodNumber(COUNT), CallTarget::Root, objects, payload, Vec::new(), None)
     }
 
@@ -271,8 +272,8 @@ fn a_stream_does_not_start_before_the_map_that_opens_it_when_definitions_fill_th
         pair.client.call(TEXT, &[text(20_000)]);
         pair.client.call(TEXT, &[text(length)]);
         let mut payload = vec![2];
-        slots::put_reference(&mut payload, base.id, &Path::whole(), false);
-        slots::put_inline(&mut payload, |out| codec::encode(&1_u64, out)).expect("encodes");
+        arguments::put_reference(&mut payload, base.id, &Path::whole(), false);
+        arguments::put_inline(&mut payload, |out| codec::encode(&1_u64, out)).expect("encodes");
         let objects = vec![Passing::Settled(Capability::Stream(slot()))];
         let root = CallTarget::Root;
         pair.client.call_naming(METHOD_MAP, root, objects, payload, vec![base.id], None, &[COUNT, ADD]);
@@ -616,7 +617,7 @@ fn a_large_item_is_charged_whole_until_its_last_chunk_has_left_the_socket() {
             if is_stopped {
                 let stop = Frame::Stop { stream, reason: None };
                 let mut message = Vec::new();
-                crate::wire::put_frame(&mut message, &stop);
+                crate::wire::write::put_frame(&mut message, &stop);
                 pair.client.receive(pair.now, &message).expect("well formed");
                 let bytes = charged(&mut pair.client, 100);
                 assert!((50_000..LENGTH).contains(&bytes), "one chunk was cut off: {bytes}");

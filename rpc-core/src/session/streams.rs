@@ -44,8 +44,6 @@ mod sent;
 
 /// Streams that may be open before the peer has said how many it takes.
 pub(crate) const INITIAL_STREAMS: usize = 64;
-/// An id stays below 2^53 so that a peer written in JavaScript can hold it; nobody gets so far.
-const STREAM_ID_MAX: i64 = (1 << 53) - 1;
 
 pub(crate) struct Streams {
     limits: Arc<Limits>,

@@ -20,7 +20,7 @@ use crate::{
     value::outcome::Outcome,
     wire::{
         self, Call, CallId, Chunk, Failure, Frame, Hello, MethodNumber, Offer, Payload, Return, Status,
-        Target, Want, Welcome, slots,
+        Target, Want, Welcome, arguments, read::FrameReader, write,
     },
 };
 
@@ -34,14 +34,14 @@ fn check_server_violation(frames: &[Frame], expected: &Violation) {
     let mut pair = Pair::new();
     pair.run();
     let mut message = Vec::new();
-    frames.iter().for_each(|frame| wire::put_frame(&mut message, frame));
+    frames.iter().for_each(|frame| write::put_frame(&mut message, frame));
     assert_eq!(pair.server.receive(pair.now, &message).as_ref(), Err(expected));
 }
 
 #[track_caller]
 fn check_client_violation(pair: &mut Pair, frames: &[Frame], expected: &Violation) {
     let mut message = Vec::new();
-    frames.iter().for_each(|frame| wire::put_frame(&mut message, frame));
+    frames.iter().for_each(|frame| write::put_frame(&mut message, frame));
     assert_eq!(pair.client.receive(pair.now, &message).as_ref(), Err(expected));
 }
 
@@ -150,7 +150,7 @@ fn a_method_is_named_once() {
 }
 
 fn frames_of(message: &[u8]) -> Vec<Frame> {
-    let mut reader = wire::FrameReader::new(Bytes::copy_from_slice(message));
+    let mut reader = FrameReader::new(Bytes::copy_from_slice(message));
     std::iter::from_fn(|| reader.next_frame().expect("own frames are well formed")).collect()
 }
 
@@ -502,7 +502,7 @@ fn unknown_names_and_signatures_are_refused_per_call() {
         Frame::Call(raw_call(2, 101, ONE_AND_TWO)),
         Frame::Call(raw_call(3, 102, ONE_AND_TWO)),
     ] {
-        wire::put_frame(&mut message, &frame);
+        write::put_frame(&mut message, &frame);
     }
     pair.server.receive(pair.now, &message).expect("refused, not a violation");
     pair.server.poll_message(pair.now);
@@ -691,7 +691,7 @@ fn a_call_that_arrives_with_no_time_left_is_not_started() {
     pair.run();
     pair.server.automatic = false;
     let mut message = Vec::new();
-    [ADD, NOTE, ORDERED_ADD].iter().for_each(|number| wire::put_frame(&mut message, &define(*number)));
+    [ADD, NOTE, ORDERED_ADD].iter().for_each(|number| write::put_frame(&mut message, &define(*number)));
     let keep = Want { value: true, keep: true };
     let none = Call { deadline_us: Some(0), ..raw_call(1, ADD, ONE_AND_TWO) };
     let built_on = [2, 1, 2, 0, 0, 1, 2];
@@ -704,7 +704,7 @@ fn a_call_that_arrives_with_no_time_left_is_not_started() {
         raw_call(6, ADD, ONE_AND_TWO),
     ];
     for call in calls {
-        wire::put_frame(&mut message, &Frame::Call(call));
+        write::put_frame(&mut message, &Frame::Call(call));
     }
     pair.server.receive(pair.now, &message).unwrap();
     let begun: Vec<i64> = pair.server.open.iter().map(|begin| begin.answer.0).collect();
@@ -732,12 +732,12 @@ fn a_call_that_has_waited_for_most_of_its_time_does_not_start() {
     let mut pair = Pair::new();
     pair.run();
     let mut message = Vec::new();
-    wire::put_frame(&mut message, &define(ADD));
+    write::put_frame(&mut message, &define(ADD));
     for id in 1..=2 {
         let call = Call { deadline_us: Some(100_000), ..raw_call(id, ADD, ONE_AND_TWO) };
-        wire::put_frame(&mut message, &Frame::Call(call));
+        write::put_frame(&mut message, &Frame::Call(call));
     }
-    wire::put_frame(&mut message, &Frame::Call(raw_call(3, ADD, ONE_AND_TWO)));
+    write::put_frame(&mut message, &Frame::Call(raw_call(3, ADD, ONE_AND_TWO)));
     pair.server.session.handle_message(pair.now, message.into()).expect("well formed");
     // Handlers of other calls keep the server busy.
     let mut begun =
@@ -758,11 +758,11 @@ fn a_call_that_has_waited_for_most_of_its_time_has_no_place_in_a_batch() {
     let mut pair = Pair::new();
     pair.run();
     let mut message = Vec::new();
-    wire::put_frame(&mut message, &define(ADD));
+    write::put_frame(&mut message, &define(ADD));
     for (id, deadline_us) in [(1, None), (2, Some(100_000)), (3, None)] {
         let want = Want { value: true, keep: true };
         let call = Call { deadline_us, want, ..raw_call(id, ADD, ONE_AND_TWO) };
-        wire::put_frame(&mut message, &Frame::Call(call));
+        write::put_frame(&mut message, &Frame::Call(call));
     }
     pair.server.session.handle_message(pair.now, message.into()).expect("well formed");
     let later = pair.now + Duration::from_millis(76);
@@ -806,9 +806,9 @@ fn answers_to_two_plain_calls(client: Limits, server: Limits) -> Vec<Frame> {
     pair.run();
     pair.server.take_frames();
     let mut message = Vec::new();
-    wire::put_frame(&mut message, &define(ADD));
+    write::put_frame(&mut message, &define(ADD));
     for id in 1..=2 {
-        wire::put_frame(&mut message, &Frame::Call(raw_call(id, ADD, ONE_AND_TWO)));
+        write::put_frame(&mut message, &Frame::Call(raw_call(id, ADD, ONE_AND_TWO)));
         pair.server.receive(pair.now, &std::mem::take(&mut message)).expect("well formed");
     }
     while pair.server.poll_message(pair.now).is_some() {}
@@ -846,9 +846,9 @@ fn a_peer_that_reads_no_answers_to_plain_calls_is_stopped() {
     pair.run();
     let in_flight_max = Limits::default().calls_max;
     let mut message = Vec::new();
-    wire::put_frame(&mut message, &define(ADD));
+    write::put_frame(&mut message, &define(ADD));
     for id in 1.. {
-        wire::put_frame(&mut message, &Frame::Call(raw_call(id, ADD, ONE_AND_TWO)));
+        write::put_frame(&mut message, &Frame::Call(raw_call(id, ADD, ONE_AND_TWO)));
         match pair.server.receive(pair.now, &std::mem::take(&mut message)) {
             Ok(()) => assert!(id <= 4 * in_flight_max as i64, "{id} answers wait"),
             Err(violation) => return assert_eq!(violation, Violation::Limit("calls_max")),
@@ -862,13 +862,13 @@ fn calls_that_are_cancelled_before_they_start_leave_no_places_behind() {
     pair.run();
     let server = &mut pair.server.session;
     let mut message = Vec::new();
-    wire::put_frame(&mut message, &define(ADD));
+    write::put_frame(&mut message, &define(ADD));
     // It waits all the time: others keep the handlers busy.
-    wire::put_frame(&mut message, &Frame::Call(raw_call(1, ADD, ONE_AND_TWO)));
+    write::put_frame(&mut message, &Frame::Call(raw_call(1, ADD, ONE_AND_TWO)));
     for id in 2..10_000 {
         let keep = Want { value: true, keep: id % 2 == 0 };
-        wire::put_frame(&mut message, &Frame::Call(Call { want: keep, ..raw_call(id, ADD, ONE_AND_TWO) }));
-        (0..2).for_each(|_| wire::put_frame(&mut message, &Frame::Cancel(CallId(id))));
+        write::put_frame(&mut message, &Frame::Call(Call { want: keep, ..raw_call(id, ADD, ONE_AND_TWO) }));
+        (0..2).for_each(|_| write::put_frame(&mut message, &Frame::Cancel(CallId(id))));
         server.handle_message(pair.now, std::mem::take(&mut message).into()).expect("well formed");
         while server.poll_message(pair.now, true).is_some() {}
         let waiting = server.calls_waiting();
@@ -888,11 +888,11 @@ fn a_call_is_cancelled_once() {
     pair.run();
     pair.server.automatic = false;
     let mut message = Vec::new();
-    wire::put_frame(&mut message, &define(ADD));
-    wire::put_frame(&mut message, &Frame::Call(raw_call(1, ADD, ONE_AND_TWO)));
+    write::put_frame(&mut message, &define(ADD));
+    write::put_frame(&mut message, &Frame::Call(raw_call(1, ADD, ONE_AND_TWO)));
     pair.server.receive(pair.now, &message).expect("well formed");
     let mut cancels = Vec::new();
-    (0..100).for_each(|_| wire::put_frame(&mut cancels, &Frame::Cancel(CallId(1))));
+    (0..100).for_each(|_| write::put_frame(&mut cancels, &Frame::Cancel(CallId(1))));
     pair.server.receive(pair.now, &cancels).expect("well formed");
     assert_eq!(pair.server.cancelled, [CallId(1)]);
 }
@@ -902,7 +902,7 @@ fn pair_with_add() -> Pair {
     let mut pair = Pair::new();
     pair.run();
     let mut message = Vec::new();
-    wire::put_frame(&mut message, &define(ADD));
+    write::put_frame(&mut message, &define(ADD));
     pair.server.receive(pair.now, &message).expect("well formed");
     pair
 }
@@ -912,7 +912,7 @@ fn a_plain_call_behind_a_goodbye_is_refused() {
     let mut pair = pair_with_add();
     pair.server.session.close(pair.now + Duration::from_secs(1), 1_000, "", false);
     let mut message = Vec::new();
-    wire::put_frame(&mut message, &Frame::Call(raw_call(1, ADD, ONE_AND_TWO)));
+    write::put_frame(&mut message, &Frame::Call(raw_call(1, ADD, ONE_AND_TWO)));
     pair.server.receive(pair.now, &message).expect("well formed");
     pair.server.poll_message(pair.now);
     assert!(pair.server.take_frames().contains(&failed(1, Failure::Unavailable)));
@@ -926,8 +926,8 @@ fn a_plain_calls_long_result_is_sent_in_chunks_or_not_at_all() {
         pair.server.automatic = false;
         pair.server.take_frames();
         let mut message = Vec::new();
-        wire::put_frame(&mut message, &define(ADD));
-        wire::put_frame(&mut message, &Frame::Call(raw_call(1, ADD, ONE_AND_TWO)));
+        write::put_frame(&mut message, &define(ADD));
+        write::put_frame(&mut message, &Frame::Call(raw_call(1, ADD, ONE_AND_TWO)));
         pair.server.receive(pair.now, &message).expect("well formed");
         let payload = Some(SmallBytes::from(vec![7; length]));
         pair.server.finish_with(CallId(1), Outcome::Value { payload, objects: Vec::new() });
@@ -947,7 +947,7 @@ fn streams_make_room_for_plain_calls() {
     let mut pair = pair_with_add();
     assert!(!pair.server.session.sending.streams.is_beside_calls(pair.now));
     let mut message = Vec::new();
-    wire::put_frame(&mut message, &Frame::Call(raw_call(1, ADD, ONE_AND_TWO)));
+    write::put_frame(&mut message, &Frame::Call(raw_call(1, ADD, ONE_AND_TWO)));
     pair.server.receive(pair.now, &message).expect("well formed");
     assert!(pair.server.session.sending.streams.is_beside_calls(pair.now));
 }
@@ -958,15 +958,15 @@ fn a_plain_call_is_cancelled_before_it_starts_and_while_it_runs() {
     pair.run();
     pair.server.automatic = false;
     let mut message = Vec::new();
-    wire::put_frame(&mut message, &define(ADD));
+    write::put_frame(&mut message, &define(ADD));
     for id in 1..=2 {
-        wire::put_frame(&mut message, &Frame::Call(raw_call(id, ADD, ONE_AND_TWO)));
+        write::put_frame(&mut message, &Frame::Call(raw_call(id, ADD, ONE_AND_TWO)));
     }
-    wire::put_frame(&mut message, &Frame::Cancel(CallId(1)));
+    write::put_frame(&mut message, &Frame::Cancel(CallId(1)));
     pair.server.receive(pair.now, &message).expect("well formed");
     assert_eq!(pair.server.log, ["add(1, 2)"]);
     let mut cancel = Vec::new();
-    wire::put_frame(&mut cancel, &Frame::Cancel(CallId(2)));
+    write::put_frame(&mut cancel, &Frame::Cancel(CallId(2)));
     pair.server.receive(pair.now, &cancel).expect("well formed");
     assert_eq!(pair.server.cancelled, [CallId(2)]);
     pair.server.finish_next();
@@ -997,9 +997,9 @@ fn a_deadline_of_the_largest_number_is_clamped() {
     pair.run();
     pair.server.automatic = false;
     let mut message = Vec::new();
-    wire::put_frame(&mut message, &define(ADD));
+    write::put_frame(&mut message, &define(ADD));
     let call = Call { deadline_us: Some(u64::MAX), ..raw_call(1, ADD, ONE_AND_TWO) };
-    wire::put_frame(&mut message, &Frame::Call(call));
+    write::put_frame(&mut message, &Frame::Call(call));
     pair.server.receive(pair.now, &message).expect("well formed");
     let deadline = pair.server.open[0].deadline.expect("it has one");
     assert_eq!(pair.now.until(deadline), Limits::default().deadline_max);
@@ -1151,9 +1151,9 @@ fn a_peer_that_ignores_the_call_limit_is_refused() {
     pair.run();
     pair.server.automatic = false;
     let mut message = Vec::new();
-    wire::put_frame(&mut message, &define(ADD));
+    write::put_frame(&mut message, &define(ADD));
     for id in 1..=3 {
-        wire::put_frame(&mut message, &Frame::Call(raw_call(id, ADD, ONE_AND_TWO)));
+        write::put_frame(&mut message, &Frame::Call(raw_call(id, ADD, ONE_AND_TWO)));
     }
     pair.server.receive(pair.now, &message).expect("refused, not a violation");
     assert_eq!(pair.server.open.len(), 1);
@@ -1285,7 +1285,7 @@ fn a_close_ends_in_time_whatever_the_peer_says_and_keeps_running() {
         pair.run();
         let until = pair.now + Duration::from_secs(30);
         let mut goodbye = Vec::new();
-        wire::put_frame(&mut goodbye, &Frame::Goodbye { code: 1000, reason: String::new() });
+        write::put_frame(&mut goodbye, &Frame::Goodbye { code: 1000, reason: String::new() });
         if peer_first {
             pair.server.receive(pair.now, &goodbye).expect("well formed");
             pair.server.poll_message(pair.now);
@@ -1306,7 +1306,7 @@ fn a_close_ends_in_time_whatever_the_peer_says_and_keeps_running() {
 fn only_a_hello_may_come_first() {
     let mut pair = Pair::new();
     let mut message = Vec::new();
-    wire::put_frame(&mut message, &Frame::Cancel(CallId(1)));
+    write::put_frame(&mut message, &Frame::Cancel(CallId(1)));
     assert_eq!(pair.server.receive(pair.now, &message), Err(Violation::HelloMissing));
 }
 
@@ -1337,12 +1337,12 @@ fn a_peer_may_offer_nothing_or_without_end() {
     for bound in [0, 1, 2, u64::MAX] {
         let offer = offers(bound);
         let (mut to_client, mut to_server) = (Vec::new(), Vec::new());
-        wire::put_frame(
+        write::put_frame(
             &mut to_client,
             &Frame::Welcome(Welcome { version: 1, features: 0, codec: 1, offer }),
         );
         let hello = Hello { version: 1, features: 0, codec: 1, session: [0; 16], secret: [0; 32], offer };
-        wire::put_frame(&mut to_server, &Frame::Hello(Box::new(hello)));
+        write::put_frame(&mut to_server, &Frame::Hello(Box::new(hello)));
         let mut pair = Pair::new();
         let now = pair.now;
         // Calls that were made before the peer was heard, and calls that were made after.
@@ -1372,11 +1372,11 @@ fn another_version_or_codec_is_named() {
         Offer { calls_max: 1, payload_bytes_max: 1, window_bytes: 1, streams_max: 1, stream_window_bytes: 1 };
     let hello = Hello { version: 7, features: 0, codec: 1, session: [0; 16], secret: [0; 32], offer };
     let mut message = Vec::new();
-    wire::put_frame(&mut message, &Frame::Hello(Box::new(hello.clone())));
+    write::put_frame(&mut message, &Frame::Hello(Box::new(hello.clone())));
     let mut pair = Pair::new();
     assert_eq!(pair.server.receive(pair.now, &message), Err(Violation::Version { peer: 7, ours: 1 }));
     let mut message = Vec::new();
-    wire::put_frame(&mut message, &Frame::Hello(Box::new(Hello { version: 1, codec: 9, ..hello })));
+    write::put_frame(&mut message, &Frame::Hello(Box::new(Hello { version: 1, codec: 9, ..hello })));
     let mut pair = Pair::new();
     assert_eq!(pair.server.receive(pair.now, &message), Err(Violation::Codec(9)));
 }
@@ -1408,7 +1408,7 @@ fn a_release_counts_once() {
     let kept = add(&mut pair, 1, 2);
     pair.run();
     let mut message = Vec::new();
-    wire::put_frame(&mut message, &Frame::Release(vec![kept.id, kept.id]));
+    write::put_frame(&mut message, &Frame::Release(vec![kept.id, kept.id]));
     assert_eq!(pair.server.receive(pair.now, &message), Err(Violation::UnknownRelease(kept.id.0)));
 }
 
@@ -1458,7 +1458,7 @@ fn too_much_metadata_and_too_many_methods_are_refused() {
         Frame::Call(raw_call(4, ADD, ONE_AND_TWO)),
     ];
     let mut message = Vec::new();
-    frames.iter().for_each(|frame| wire::put_frame(&mut message, frame));
+    frames.iter().for_each(|frame| write::put_frame(&mut message, frame));
     pair.server.receive(pair.now, &message).unwrap();
     while pair.server.poll_message(pair.now).is_some() {}
     let limits: Vec<(i64, String)> = (pair.server.take_frames().into_iter())
@@ -1488,10 +1488,10 @@ fn refused_kept_calls_cannot_pile_up() {
     let mut pair = Pair::with_limits(Limits::default(), server);
     pair.run();
     let mut message = Vec::new();
-    wire::put_frame(&mut message, &define(ADD));
+    write::put_frame(&mut message, &define(ADD));
     for id in 1..=10_000 {
         let call = Call { want: Want { value: true, keep: true }, ..raw_call(id, ADD, ONE_AND_TWO) };
-        wire::put_frame(&mut message, &Frame::Call(call));
+        write::put_frame(&mut message, &Frame::Call(call));
     }
     assert_eq!(pair.server.receive(pair.now, &message), Err(Violation::Limit("held_answers_max")));
 }
@@ -1765,10 +1765,10 @@ fn origins_named_one_by_one_do_not_pile_up_causes() {
     let mut message = Vec::new();
     for (call, origin) in calls[1..].iter().zip(&calls) {
         let status = Status::Upstream { origin: origin.id, missed: None };
-        wire::put_frame(&mut message, &Frame::Return(Return { id: call.id, objects: Vec::new(), status }));
+        write::put_frame(&mut message, &Frame::Return(Return { id: call.id, objects: Vec::new(), status }));
     }
     let status = Status::Failed(Failure::Panicked);
-    wire::put_frame(&mut message, &Frame::Return(Return { id: calls[0].id, objects: Vec::new(), status }));
+    write::put_frame(&mut message, &Frame::Return(Return { id: calls[0].id, objects: Vec::new(), status }));
     pair.client.receive(pair.now, &message).expect("well formed");
     let cause = UpstreamOutcome::Failed(Box::new(CallOutcome::Failed(Failure::Panicked)));
     assert_eq!(calls[2_000].upstream(), (calls[0].id, cause));
@@ -1782,9 +1782,9 @@ fn a_call_cannot_fail_because_of_itself() {
     let mut message = Vec::new();
     let offer =
         Offer { calls_max: 1, payload_bytes_max: 1, window_bytes: 1, streams_max: 1, stream_window_bytes: 1 };
-    wire::put_frame(&mut message, &Frame::Welcome(Welcome { version: 1, features: 0, codec: 1, offer }));
+    write::put_frame(&mut message, &Frame::Welcome(Welcome { version: 1, features: 0, codec: 1, offer }));
     let status = Status::Upstream { origin: call.id, missed: None };
-    wire::put_frame(&mut message, &Frame::Return(Return { id: call.id, objects: Vec::new(), status }));
+    write::put_frame(&mut message, &Frame::Return(Return { id: call.id, objects: Vec::new(), status }));
     assert_eq!(pair.client.receive(pair.now, &message), Err(Violation::UnknownCall(call.id.0)));
 }
 
@@ -1794,10 +1794,10 @@ fn payloads_that_never_come_cannot_pile_up() {
     let mut pair = Pair::with_limits(Limits::default(), server);
     pair.run();
     let mut message = Vec::new();
-    wire::put_frame(&mut message, &define(ADD));
+    write::put_frame(&mut message, &define(ADD));
     for id in 1..=300 {
         let call = Call { payload: Payload::Chunked { total: 9 }, ..raw_call(id, ADD, &[]) };
-        wire::put_frame(&mut message, &Frame::Call(call));
+        write::put_frame(&mut message, &Frame::Call(call));
     }
     assert_eq!(pair.server.receive(pair.now, &message), Err(Violation::Limit("calls_max")));
 }
@@ -1813,9 +1813,9 @@ fn a_peer_that_calls_and_reads_no_answers_is_cut_off() {
         fingerprint: 0,
     });
     let mut message = Vec::new();
-    wire::put_frame(&mut message, &define);
+    write::put_frame(&mut message, &define);
     for id in 1..=2_000 {
-        wire::put_frame(&mut message, &Frame::Call(raw_call(id, 1, ONE_AND_TWO)));
+        write::put_frame(&mut message, &Frame::Call(raw_call(id, 1, ONE_AND_TWO)));
     }
     assert_eq!(pair.server.receive(pair.now, &message), Err(Violation::Limit("calls_max")));
 }
@@ -1845,11 +1845,11 @@ fn a_call_that_waits_for_one_with_a_deadline_has_it_too_whatever_its_caller_says
     pair.run();
     pair.server.automatic = false;
     let mut message = Vec::new();
-    wire::put_frame(&mut message, &define(ADD));
+    write::put_frame(&mut message, &define(ADD));
     let want = Want { value: true, keep: true };
     let base = Call { deadline_us: Some(50_000), want, ..raw_call(1, ADD, ONE_AND_TWO) };
-    wire::put_frame(&mut message, &Frame::Call(base));
-    wire::put_frame(&mut message, &Frame::Call(raw_call(2, ADD, &[2, 1, 1, 0, 0, 1, 2])));
+    write::put_frame(&mut message, &Frame::Call(base));
+    write::put_frame(&mut message, &Frame::Call(raw_call(2, ADD, &[2, 1, 1, 0, 0, 1, 2])));
     pair.server.receive(pair.now, &message).expect("well formed");
     let deadline = pair.server.open[0].deadline;
     assert_eq!(deadline, Some(pair.now + Duration::from_millis(50)));
@@ -1978,7 +1978,7 @@ fn last_of(id: i64, list: i64, element: i64) -> Frame {
 /// In how many parts the server reads one message of these frames.
 fn read_in_parts(pair: &mut Pair, frames: &[Frame]) -> usize {
     let mut message = Vec::new();
-    frames.iter().for_each(|frame| wire::put_frame(&mut message, frame));
+    frames.iter().for_each(|frame| write::put_frame(&mut message, frame));
     pair.server.session.handle_message(pair.now, message.into()).expect("well formed");
     let mut parts = 1;
     while pair.server.session.is_reading() {
@@ -2038,12 +2038,12 @@ fn a_call_that_waits_keeps_its_own_bytes_alone() {
     let mut pair = Pair::with_limits(Limits::default(), Limits { calls_max: 8, ..Limits::default() });
     pair.run();
     let mut message = Vec::new();
-    wire::put_frame(&mut message, &define(TEXT));
+    write::put_frame(&mut message, &define(TEXT));
     let mut payload = vec![1];
-    slots::put_inline(&mut payload, |out| codec::encode(&"t".repeat(100), out)).expect("it encodes");
-    wire::put_frame(&mut message, &Frame::Call(raw_call(1, TEXT, &payload)));
+    arguments::put_inline(&mut payload, |out| codec::encode(&"t".repeat(100), out)).expect("it encodes");
+    write::put_frame(&mut message, &Frame::Call(raw_call(1, TEXT, &payload)));
     let kept = Call { want: Want { value: true, keep: true }, ..raw_call(2, TEXT, &payload) };
-    wire::put_frame(&mut message, &Frame::Call(kept));
+    write::put_frame(&mut message, &Frame::Call(kept));
     // Optional frames that nobody knows are skipped.
     message.extend([0x80, 0xe8, 0x07]);
     message.extend([0; 1_000]);
@@ -2062,15 +2062,15 @@ fn a_payload_that_stops_coming_ends_the_session_and_a_slow_one_does_not() {
         let mut pair = Pair::new();
         pair.run();
         let mut message = Vec::new();
-        wire::put_frame(&mut message, &define(TEXT));
+        write::put_frame(&mut message, &define(TEXT));
         let call = Call { payload: Payload::Chunked { total: 1 << 20 }, ..raw_call(1, TEXT, &[]) };
-        wire::put_frame(&mut message, &Frame::Call(call));
+        write::put_frame(&mut message, &Frame::Call(call));
         pair.server.receive(pair.now, &message).expect("well formed");
         let begun = pair.now;
         while pair.now < begun + 4 * patience && !pair.server.session.payload_stalled() {
             let mut message = Vec::new();
             let chunk = Chunk { id: CallId(1), of_return: false, bytes: vec![7; bytes].into() };
-            wire::put_frame(&mut message, &Frame::Chunk(chunk));
+            write::put_frame(&mut message, &Frame::Chunk(chunk));
             pair.server.receive(pair.now, &message).expect("well formed");
             pair.now = pair.now + tick;
             pair.server.handle_timeout(pair.now);
@@ -2092,10 +2092,10 @@ fn a_method_that_was_named_wrongly_a_thousand_times_keeps_no_texts() {
             method: "add".into(),
             fingerprint: u64::from(number),
         };
-        wire::put_frame(&mut message, &Frame::Define(named));
+        write::put_frame(&mut message, &Frame::Define(named));
     }
     for id in 1..=3 {
-        wire::put_frame(&mut message, &Frame::Call(raw_call(id, 100, ONE_AND_TWO)));
+        write::put_frame(&mut message, &Frame::Call(raw_call(id, 100, ONE_AND_TWO)));
     }
     pair.server.receive(pair.now, &message).expect("well formed");
     while pair.server.poll_message(pair.now).is_some() {}

@@ -23,7 +23,7 @@ use crate::{
         encoded::{self, Capability, Encoded},
         stream::{Ending, Piece},
     },
-    wire::{Failure, ITEMS_BYTES, items_charge, put_sized, put_varint},
+    wire::{Failure, ITEMS_BYTES, items_charge, varint::put_varint, write::put_sized},
 };
 
 /// A producer of encoded items.

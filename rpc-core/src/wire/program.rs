@@ -4,7 +4,13 @@
 //! around it is a capture, which whoever starts the map gives as a value. So a nested map is read, checked and run like
 //! the map of a call.
 
-use super::{FrameReader, MethodNumber, SLOTS_MAX, put_bytes, put_failure, put_path, put_varint};
+use super::{
+    MethodNumber,
+    arguments::SLOTS_MAX,
+    read::FrameReader,
+    varint::put_varint,
+    write::{put_bytes, put_failure, put_path},
+};
 use crate::{
     buffer::small_bytes::SmallBytes,
     error::Violation,

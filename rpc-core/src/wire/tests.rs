@@ -2,10 +2,18 @@
 
 #![expect(clippy::cast_possible_truncation, reason = "the numbers of a test are small or meant to be cut")]
 
+use crate::PATH_STEPS_MAX;
+use crate::wire::varint::ID_MAX;
+use crate::wire::varint::put_varint;
 use bytes::Bytes;
 
-use super::*;
-use crate::{buffer::small_bytes::SmallBytes, seeded::Seeded};
+use super::{arguments::*, plain::*, read::*, write::*, *};
+use crate::{
+    buffer::small_bytes::SmallBytes,
+    error::Violation,
+    path::{Path, Step},
+    seeded::Seeded,
+};
 
 fn encoded(frame: &Frame) -> Vec<u8> {
     let mut out = Vec::new();
@@ -56,11 +64,11 @@ fn frames_about_which_nothing_is_special_are_seen_as_such() {
     let peek = |bytes: &[u8]| FrameReader::new(Bytes::copy_from_slice(bytes)).peek_plain();
     let mut seeded = Seeded::new(4);
     for _ in 0..2_000 {
-        let id = CallId(seeded.magnitude(53).clamp(1, CALL_ID_MAX as u64) as i64);
+        let id = CallId(seeded.magnitude(53).clamp(1, ID_MAX as u64) as i64);
         let method = MethodNumber(seeded.magnitude(32) as u32);
         let deadline_us = seeded.chance(50).then(|| seeded.magnitude(64));
         let payload = SmallBytes::from(vec![7; seeded.below(300)]);
-        let of_object = Target::Object(ObjectId(seeded.magnitude(53).clamp(1, CALL_ID_MAX as u64) as i64));
+        let of_object = Target::Object(ObjectId(seeded.magnitude(53).clamp(1, ID_MAX as u64) as i64));
         let call =
             Call { id, want, method, deadline_us, payload: Payload::Inline(payload.clone()), ..plain_call() };
         let mut put = Vec::new();
@@ -184,7 +192,7 @@ pub(crate) fn golden() -> Vec<(Frame, Vec<u8>)> {
         fingerprint: 0x0102_0304_0506_0708,
     };
     let every_flag = Call {
-        id: CallId(CALL_ID_MAX),
+        id: CallId(ID_MAX),
         want: Want { value: true, keep: true },
         oneway: true,
         target: Target::Object(ObjectId(3)),
@@ -412,16 +420,16 @@ pub(crate) fn golden_arguments() -> Vec<(Vec<Slot>, Vec<u8>)> {
 
 fn put_slot(out: &mut Vec<u8>, slot: &Slot) {
     match slot {
-        Slot::Inline(bytes) => slots::put_inline(out, |out| {
+        Slot::Inline(bytes) => arguments::put_inline(out, |out| {
             out.extend_from_slice(bytes);
             Ok::<_, ()>(())
         })
         .expect("copying does not fail"),
         Slot::Reference(Reference { base, path, as_some }) => {
-            slots::put_reference(out, *base, path, *as_some)
+            arguments::put_reference(out, *base, path, *as_some)
         }
         Slot::Tuple(parts) => {
-            slots::put_tuple(out, parts.len());
+            arguments::put_tuple(out, parts.len());
             parts.iter().for_each(|part| put_slot(out, part));
         }
     }
@@ -475,7 +483,7 @@ fn random_arguments_survive_the_way_there_and_back() {
 }
 
 pub(crate) fn random_frame(seeded: &mut Seeded) -> Frame {
-    let id = |seeded: &mut Seeded| CallId(seeded.magnitude(53).clamp(1, CALL_ID_MAX as u64) as i64);
+    let id = |seeded: &mut Seeded| CallId(seeded.magnitude(53).clamp(1, ID_MAX as u64) as i64);
     match seeded.below(18) {
         0 => Frame::Hello(Box::new(Hello {
             version: 1,
@@ -548,7 +556,7 @@ pub(crate) fn random_frame(seeded: &mut Seeded) -> Frame {
 }
 
 fn random_stream(seeded: &mut Seeded) -> StreamId {
-    StreamId(seeded.magnitude(53).clamp(1, CALL_ID_MAX as u64) as i64)
+    StreamId(seeded.magnitude(53).clamp(1, ID_MAX as u64) as i64)
 }
 
 fn random_items(seeded: &mut Seeded) -> Frame {
@@ -577,7 +585,7 @@ fn random_end(seeded: &mut Seeded) -> StreamEnd {
 }
 
 fn random_target(seeded: &mut Seeded) -> Target {
-    let id = CallId((seeded.magnitude(53) as i64).clamp(1, CALL_ID_MAX));
+    let id = CallId((seeded.magnitude(53) as i64).clamp(1, ID_MAX));
     match seeded.below(3) {
         0 => Target::Root,
         1 => Target::Object(ObjectId(id.0)),
@@ -587,7 +595,7 @@ fn random_target(seeded: &mut Seeded) -> Target {
 
 fn random_objects(seeded: &mut Seeded, in_call: bool) -> Vec<PassedObject> {
     let one = |seeded: &mut Seeded| {
-        let id = (seeded.magnitude(53) as i64).clamp(1, CALL_ID_MAX);
+        let id = (seeded.magnitude(53) as i64).clamp(1, ID_MAX);
         match seeded.below(if in_call { 4 } else { 3 }) {
             0 => PassedObject::Senders(ObjectId(id)),
             1 => PassedObject::Receivers(ObjectId(id)),
@@ -923,7 +931,7 @@ fn inline_slots_of_every_length_prefix_agree_with_the_table() {
 #[test]
 fn a_failed_inline_slot_leaves_nothing_behind() {
     let mut out = vec![9];
-    let failed = slots::put_inline(&mut out, |out| {
+    let failed = arguments::put_inline(&mut out, |out| {
         out.push(1);
         Err("it does not encode")
     });

@@ -29,7 +29,7 @@ use crate::{
         outcome::Outcome,
         stream::{Ending, Piece},
     },
-    wire::{Failure, ItemReader},
+    wire::{Failure, arguments::ItemReader},
 };
 
 impl MapRun {

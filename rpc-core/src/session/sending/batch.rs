@@ -2,7 +2,7 @@
 
 use crate::{
     buffer::message::{Message, Out},
-    wire::{self, Frame},
+    wire::{Frame, write},
 };
 
 /// Frames leave through here: whatever is written to a message, of calls, answers, streams and chunks, is written by
@@ -30,7 +30,7 @@ impl Batch {
 
     /// Appends a frame.
     pub(in crate::session) fn put_frame(&mut self, frame: &Frame) {
-        self.put(|out| wire::put_frame(out, frame));
+        self.put(|out| write::put_frame(out, frame));
     }
 
     /// Puts a frame before all others.
@@ -73,6 +73,6 @@ impl Batch {
 #[cfg(test)]
 fn frames(message: &Message) -> usize {
     let bytes = bytes::Bytes::from(message.clone().into_bytes());
-    let mut reader = crate::wire::FrameReader::new(bytes);
+    let mut reader = crate::wire::read::FrameReader::new(bytes);
     std::iter::from_fn(|| reader.next_frame().expect("this side's frames can be read")).count()
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::{INITIAL_STREAMS, STREAM_ID_MAX, StreamEvent, Streams};
+use super::{INITIAL_STREAMS, StreamEvent, Streams};
 use crate::{
     buffer::message::Out,
     error::{StopReason, Violation},
@@ -16,8 +16,8 @@ use crate::{
         stream::{Ending, Piece, StreamSlot},
     },
     wire::{
-        self, CHUNK_BYTES, CREDIT_MAX, Failure, Flow, Frame, ITEM_CHUNK_BYTES, StreamEnd, StreamId,
-        items_charge,
+        CHUNK_BYTES, CREDIT_MAX, Failure, Flow, Frame, ITEM_CHUNK_BYTES, StreamEnd, StreamId, items_charge,
+        varint::ID_MAX, write,
     },
 };
 
@@ -76,7 +76,7 @@ impl Streams {
     /// Opens a stream with the message of that number.
     pub(crate) fn open(&mut self, slot: Arc<StreamSlot>, flow: Flow, opened_in: usize) -> StreamId {
         let stream = self.next;
-        self.next = StreamId((stream.0 + 1).min(STREAM_ID_MAX));
+        self.next = StreamId((stream.0 + 1).min(ID_MAX));
         self.outlets.insert(
             stream,
             Outlet {
@@ -273,7 +273,7 @@ impl Sending {
                 let charge = items_charge(count, items.len(), table.len());
                 match self.pass_settled(table, position) {
                     Ok(passed) => {
-                        batch.put(|out| wire::put_items(out.bytes(), stream, &passed, count, &items.bytes));
+                        batch.put(|out| write::put_items(out.bytes(), stream, &passed, count, &items.bytes));
                         self.streams.was_sent(stream, charge);
                     }
                     Err(failure) => self.break_off(batch, stream, failure),
@@ -285,7 +285,7 @@ impl Sending {
                 match self.pass_settled(table, position) {
                     Ok(passed) => {
                         let total = head.len() + item.len();
-                        batch.put(|out| wire::put_large_item(out.bytes(), stream, &passed, total));
+                        batch.put(|out| write::put_large_item(out.bytes(), stream, &passed, total));
                         self.streams.was_sent(stream, charge);
                         self.append_item_chunk(batch, stream, Long::new(head, item.bytes.into_bytes()));
                     }
@@ -309,7 +309,7 @@ impl Sending {
         if within > 0 {
             let chunk = item.cut(CHUNK_BYTES.min(within.max(ITEM_CHUNK_BYTES)));
             batch.put(|out| {
-                wire::put_item_chunk_head(out.bytes(), stream, chunk.len());
+                write::put_item_chunk_head(out.bytes(), stream, chunk.len());
                 chunk.put(out);
             });
             self.streams.was_sent(stream, chunk.len() as u64);

@@ -1,0 +1,135 @@
+//! Arguments: slots behind each other, counted at the front when a call is sent.
+
+use std::ops::Range;
+
+use super::{
+    CallId,
+    varint::{put_varint, sized_at, varint_at},
+    write::{put_id, put_path, put_sized},
+};
+use crate::{buffer::small_bytes::SmallBytes, error::Violation, path::Path, wire::read::FrameReader};
+
+/// Where the first argument begins.
+pub(crate) fn first(payload: &[u8]) -> usize {
+    varint_at(payload, 0).map_or(payload.len(), |(_, first)| first)
+}
+
+/// How many arguments these are, if all are inline, well formed, and nothing is behind them.
+pub(crate) fn all_inline(payload: &[u8]) -> Option<usize> {
+    let (count, first) = varint_at(payload, 0)?;
+    let count = usize::try_from(count).ok().filter(|count| *count <= SLOTS_MAX)?;
+    let mut at = first;
+    for _ in 0..count {
+        at = inline_value(payload, at)?.end;
+    }
+    (at == payload.len()).then_some(count)
+}
+
+/// Where the value of the inline slot lies that begins at `at`, and ends with it.
+#[inline]
+pub(crate) fn inline_value(payload: &[u8], at: usize) -> Option<Range<usize>> {
+    if *payload.get(at)? != 0 {
+        return None;
+    }
+    sized_at(payload, at + 1)
+}
+
+/// Appends an inline slot whose value `encode` writes.
+pub(crate) fn put_inline<E>(
+    out: &mut Vec<u8>,
+    encode: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+) -> Result<(), E> {
+    out.push(0);
+    put_sized(out, encode).map(drop).inspect_err(|_| out.truncate(out.len() - 1))
+}
+
+/// Appends an inline slot whose value is `head` and so many bytes that are still to follow.
+pub(crate) fn put_inline_head(out: &mut Vec<u8>, head: &[u8], following: usize) {
+    out.push(0);
+    put_varint(out, (head.len() + following) as u64);
+    out.extend_from_slice(head);
+}
+
+/// Appends a slot that stands for the part at `path` of what `base` returns.
+pub(crate) fn put_reference(out: &mut Vec<u8>, base: CallId, path: &Path, as_some: bool) {
+    out.push(if as_some { 2 } else { 1 });
+    put_id(out, base);
+    put_path(out, path);
+}
+
+/// Opens a tuple of `count` slots.
+pub(crate) fn put_tuple(out: &mut Vec<u8>, count: usize) {
+    out.push(3);
+    put_varint(out, count as u64);
+}
+
+/// Goes through items that lie one behind the other; the frame they came in was checked.
+#[derive(Debug, Default)]
+pub(crate) struct ItemReader {
+    bytes: SmallBytes,
+    at: usize,
+}
+
+impl ItemReader {
+    pub(crate) fn new(bytes: SmallBytes) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    /// Where the next item lies in [`bytes`](Self::bytes).
+    pub(crate) fn next_range(&mut self) -> Option<Range<usize>> {
+        let item = sized_at(&self.bytes, self.at)?;
+        self.at = item.end;
+        Some(item)
+    }
+
+    pub(crate) fn bytes(&self) -> &SmallBytes {
+        &self.bytes
+    }
+
+    /// The items that were not passed.
+    pub(crate) fn into_rest(self) -> SmallBytes {
+        self.bytes.part(self.at..self.bytes.len())
+    }
+}
+
+/// One argument as it arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Slot {
+    Inline(SmallBytes),
+    Reference(Reference),
+    Tuple(Vec<Slot>),
+}
+
+/// A slot that stands for a part of a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reference {
+    pub(crate) base: CallId,
+    pub(crate) path: Path,
+    pub(crate) as_some: bool,
+}
+
+/// The most slots a tuple may have; the macro's arguments stop there too.
+pub(crate) const SLOTS_MAX: usize = 64;
+
+/// A call's arguments.
+pub(crate) struct ArgumentList {
+    pub(crate) slots: Vec<Slot>,
+}
+
+impl ArgumentList {
+    pub(crate) fn parse(payload: impl Into<SmallBytes>) -> Result<Self, Violation> {
+        let mut reader = FrameReader::new(payload);
+        let count = reader.length()?;
+        if count > SLOTS_MAX {
+            return Err(reader.malformed("too many arguments"));
+        }
+        let mut slots = Vec::with_capacity(count);
+        for _ in 0..count {
+            slots.push(reader.slot(true)?);
+        }
+        if reader.at != reader.message.len() {
+            return Err(reader.malformed("bytes after the last argument"));
+        }
+        Ok(Self { slots })
+    }
+}
