@@ -63,36 +63,18 @@ pub(crate) mod account;
 mod answers;
 mod assembly;
 mod calls;
-#[cfg(test)]
-mod cost_attacks;
 mod handshake;
 pub(crate) mod inputs;
 mod long;
 pub(crate) mod methods;
-#[cfg(test)]
-mod model;
-#[cfg(test)]
-mod object_attacks;
-#[cfg(test)]
-mod object_model;
 mod objects;
 pub(crate) mod outputs;
-#[cfg(test)]
-pub(crate) mod pair;
 mod passing;
 pub(crate) mod plan;
 mod sending;
-#[cfg(test)]
-mod stream_attacks;
-#[cfg(test)]
-mod stream_model;
-#[cfg(test)]
-mod stream_tests;
 pub(crate) mod streams;
 #[cfg(test)]
-mod tests;
-#[cfg(test)]
-pub(crate) mod things;
+pub(crate) mod tests;
 pub(crate) mod work;
 
 /// So many values in kept results are passed to find parts before others get their turn: a few bytes of a call may ask for

@@ -145,7 +145,7 @@
 //! error that the call returned, `01` and the operand that has nothing at its path, or `02`, code and what that says.
 
 use crate::{
-    buffer::{message::Out, small_bytes::SmallBytes},
+    buffer::small_bytes::SmallBytes,
     path::Path,
 };
 

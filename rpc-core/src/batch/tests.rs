@@ -16,7 +16,7 @@ use crate::{
     schema::descriptor::{
         MethodAttributes, MethodDescriptor, ObjectsCache, ServiceDescriptor, SignatureCache, ValueDescriptor,
     },
-    session::{outputs::Arguments, pair::TEST},
+    session::{outputs::Arguments, tests::pair::TEST},
 };
 
 /// Counts how often it is woken.

@@ -11,7 +11,7 @@ use crate::{
     buffer::small_bytes::SmallBytes,
     path::Step,
     seeded::Seeded,
-    session::pair::{self, Arg, Pair},
+    session::tests::pair::{self, Arg, Pair},
     wire::{
         Call, Define, Items, LargeItem, MethodNumber, ObjectId, PassedObject, Return, Status, StreamEnd,
         StreamId, Target, Want,

@@ -11,7 +11,7 @@ use super::*;
 use crate::{
     error::CallError,
     promise::Promise,
-    session::things::{THING, Trouble},
+    session::tests::things::{THING, Trouble},
     stub::Stub,
 };
 

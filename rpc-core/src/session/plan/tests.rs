@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     session::{
         inputs::CallOutcome,
-        pair::{ADD, BOTH, MAYBE, Pair, STRUCTURED, TestCall, encoded, value_of},
+        tests::pair::{ADD, BOTH, MAYBE, Pair, STRUCTURED, TestCall, encoded, value_of},
     },
     value::outcome::Outcome,
     wire::{MethodNumber, Want},

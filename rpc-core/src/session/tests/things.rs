@@ -5,10 +5,7 @@ use std::sync::{Arc, Mutex, Weak};
 use futures::FutureExt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 
-use super::{
-    outputs::{Begin, BeginTarget},
-    pair::TestPeer,
-};
+use super::pair::TestPeer;
 use crate::{
     codec::DecodeBudget,
     dispatch::{Incoming, Reply, Service},
@@ -19,6 +16,7 @@ use crate::{
         ArgumentDescriptor, MethodAttributes, MethodDescriptor, ObjectsCache, ServiceDescriptor,
         SignatureCache, ValueDescriptor,
     },
+    session::outputs::{Begin, BeginTarget},
     stub::{Kind, Remote, RemoteTarget, Stub},
     value::{
         encoded::{Capability, Passing},

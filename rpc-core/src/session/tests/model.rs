@@ -13,19 +13,19 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    inputs::{CallOutcome, UpstreamOutcome},
-    outputs::SessionStats,
-    pair::{
-        ADD, Arg, BOTH, Happened, LABEL, MAYBE, NOTE, ORDERED_ADD, Pair, STRUCTURED, TEXT, TestCall,
-        TestPeer, encoded, natural_outcome,
-    },
+use super::pair::{
+    ADD, Arg, BOTH, Happened, LABEL, MAYBE, NOTE, ORDERED_ADD, Pair, STRUCTURED, TEXT, TestCall, TestPeer,
+    encoded, natural_outcome,
 };
 use crate::{
     buffer::small_bytes::SmallBytes,
     limits::Limits,
     path::{Path, Step},
     seeded::Seeded,
+    session::{
+        inputs::{CallOutcome, UpstreamOutcome},
+        outputs::SessionStats,
+    },
     time::Time,
     value::outcome::Outcome,
     wire::{CallId, Failure, Frame, Payload, read::FrameReader},

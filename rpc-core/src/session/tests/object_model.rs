@@ -14,8 +14,6 @@ use std::{
 };
 
 use super::{
-    inputs::{CallOutcome, CallTarget, UpstreamOutcome},
-    outputs::{Begin, SessionStats},
     pair::{COUNT, ONE, Pair, THING_NOTE, TestCall, TestPeer, WORK, encoded},
     things::{Gift, Item, THING, Things, Trouble, argument, places},
 };
@@ -25,6 +23,10 @@ use crate::{
     limits::Limits,
     path::{Path, Step},
     seeded::Seeded,
+    session::{
+        inputs::{CallOutcome, CallTarget, UpstreamOutcome},
+        outputs::{Begin, SessionStats},
+    },
     stub::{Kind, Remote, RemoteTarget, Stub},
     time::Time,
     value::{

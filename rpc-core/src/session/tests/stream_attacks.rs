@@ -2,7 +2,7 @@
 
 use super::{
     pair::{ADD, COUNT, Pair, TestPeer, encoded, method},
-    stream_tests::{check_ends, items, look, read_all, returning, slot, windows},
+    streams::{check_ends, items, look, read_all, returning, slot, windows},
 };
 use crate::{
     buffer::small_bytes::SmallBytes,

@@ -8,8 +8,6 @@ use serde::{
 };
 
 use super::{
-    inputs::{CallOutcome, CallTarget},
-    outputs::{Begin, BeginTarget},
     pair::{COUNT, GIVE_OTHER, ONE, PING, Pair, THING_NOTE, TestCall, TestPeer, WORK, encoded, method},
     things::{Gift, Item, OTHER, OtherItem, THING, Things, Trouble, argument, places},
 };
@@ -19,6 +17,10 @@ use crate::{
     error::{DecodeError, Violation},
     limits::Limits,
     path::{Path, Step},
+    session::{
+        inputs::{CallOutcome, CallTarget},
+        outputs::{Begin, BeginTarget},
+    },
     stub::{Kind, Stub},
     value::{
         encoded::{Capability, Passing},

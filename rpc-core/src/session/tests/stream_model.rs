@@ -12,16 +12,15 @@ use std::{
 };
 
 use super::{
-    inputs::CallOutcome,
-    outputs::SessionStats,
     pair::{Pair, TEXT, TestCall, TestPeer, encoded, number},
-    stream_tests::{look, marked as slot, returning, text},
+    streams::{look, marked as slot, returning, text},
 };
 use crate::{
     buffer::small_bytes::SmallBytes,
     error::StopReason,
     limits::Limits,
     seeded::Seeded,
+    session::{inputs::CallOutcome, outputs::SessionStats},
     stream::{Reading, Source},
     stub::{Remote, RemoteTarget},
     value::{

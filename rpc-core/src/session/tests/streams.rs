@@ -7,11 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    inputs::{CallOutcome, CallTarget},
-    outputs::SessionStats,
-    pair::{ADD, Arg, COUNT, Pair, STRUCTURED, TEXT, TestCall, TestPeer, encoded, value_of},
-};
+use super::pair::{ADD, Arg, COUNT, Pair, STRUCTURED, TEXT, TestCall, TestPeer, encoded, value_of};
 use crate::{
     buffer::small_bytes::SmallBytes,
     codec,
@@ -19,6 +15,10 @@ use crate::{
     limits::Limits,
     object::{self, Passed},
     path::Path,
+    session::{
+        inputs::{CallOutcome, CallTarget},
+        outputs::SessionStats,
+    },
     stream::{Reading, Source, Streaming},
     time::Time,
     value::{

@@ -13,13 +13,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{
-    Identity, Session, Side,
-    inputs::{CallExtras, CallOutcome, CallTarget, MethodName, NewCall, UpstreamOutcome, Waiter},
-    outputs::{Begin, BeginMap, Event},
-    streams::StreamEvent,
-    things::{OTHER, THING},
-};
+use super::things::{OTHER, THING};
 use crate::{
     buffer::{message::Message, small_bytes::SmallBytes},
     codec::{self, DecodeBudget},
@@ -32,7 +26,14 @@ use crate::{
         ArgumentDescriptor, MethodAttributes, MethodDescriptor, ObjectsCache, ServiceDescriptor,
         SignatureCache, ValueDescriptor,
     },
-    session::inputs::Interest,
+    session::{
+        Identity, Session, Side,
+        inputs::{
+            CallExtras, CallOutcome, CallTarget, Interest, MethodName, NewCall, UpstreamOutcome, Waiter,
+        },
+        outputs::{Begin, BeginMap, Event},
+        streams::StreamEvent,
+    },
     stub::{Remote, RemoteTarget},
     time::Time,
     value::{
