@@ -63,6 +63,7 @@ pub(crate) mod account;
 mod answers;
 mod assembly;
 mod calls;
+mod due;
 mod handshake;
 pub(crate) mod inputs;
 mod long;
@@ -632,8 +633,7 @@ impl<W: Waiter> Session<W> {
         let patience = self.limits.message_timeout;
         self.payload_stalled |=
             self.arguments.is_stalled(now, patience) || self.results.is_stalled(now, patience);
-        // Releases that are due are queued though the socket may have no room: what stays due makes the driver spin.
-        if self.sending.objects.timeout().is_some_and(|due| due <= now) {
+        if self.sending.objects.releases_are_overdue(now) {
             self.sending.push_object_releases(now);
         }
     }

@@ -144,10 +144,7 @@
 //! outermost map inwards, where the number behind the last step stands for the result; then `00` and the `bytes` of the
 //! error that the call returned, `01` and the operand that has nothing at its path, or `02`, code and what that says.
 
-use crate::{
-    buffer::small_bytes::SmallBytes,
-    path::Path,
-};
+use crate::{buffer::small_bytes::SmallBytes, path::Path};
 
 pub(crate) mod arguments;
 pub(crate) mod plain;

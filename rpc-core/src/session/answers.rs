@@ -10,19 +10,14 @@
 //! that refers to it fails with it as its origin. Bounded by `calls_max`, `held_answers_max`, `held_bytes_max`,
 //! `pending_bytes_max` and `chain_depth_max`.
 
-use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use rustc_hash::FxHashMap;
 
-use self::admission::CallHead;
+use self::{admission::CallHead, books::Books};
 use super::{
     account::{Account, Charge, Elsewhere},
-    calls::DEADLINES_KEPT,
+    due::Deadlines,
     methods::{KnownMethod, Method, PeerMethods, Refused},
     outputs::{Arguments, Begin, BeginMap, BeginTarget, Resolved},
     plan::Plan,
@@ -57,6 +52,7 @@ use crate::{
 };
 
 mod admission;
+mod books;
 
 /// Places of calls that wait to start which are kept for the next ones.
 const STEPS_KEPT: usize = 256;
@@ -78,22 +74,7 @@ pub(crate) struct Answers {
     /// When a call last came or started.
     now: Time,
     last: CallId,
-    unfinished: usize,
-    /// Answers the caller asked to keep and has not released, finished or not.
-    keeping: usize,
-    held_bytes: usize,
-    /// The memory of the layouts that maps have made, kept beside their results, and of what maps at work hold.
-    elsewhere: Elsewhere,
-    pending_bytes: usize,
-    /// What handlers at work were given, as they have it.
-    running_bytes: usize,
-    /// What they are expected to return.
-    expected_bytes: usize,
-    account: Account,
-    /// What else the session is charged, when it last looked.
-    beside: usize,
-    /// The limit that leaves no memory for more calls.
-    short_of: Option<&'static str>,
+    books: Books,
     work: Work,
     /// Calls that may start wait until less waits to be sent.
     held_up: bool,
@@ -101,7 +82,7 @@ pub(crate) struct Answers {
     walked: usize,
     /// Calls that have not started, of services whose calls start in the order made; ids rise.
     in_order: FxHashMap<usize, VecDeque<CallId>>,
-    deadlines: BinaryHeap<Reverse<(Time, CallId)>>,
+    deadlines: Deadlines,
     steps: VecDeque<HandlerStep>,
     /// Steps, from the first on, whose calls have left their messages.
     left_messages: usize,
@@ -301,21 +282,12 @@ impl Answers {
             table: IdMap::default(),
             now: Time::ZERO,
             last: CallId(0),
-            unfinished: 0,
-            keeping: 0,
-            held_bytes: 0,
-            elsewhere: Elsewhere::default(),
-            pending_bytes: 0,
-            running_bytes: 0,
-            expected_bytes: 0,
-            account,
-            beside: 0,
-            short_of: None,
+            books: Books::new(account),
             work,
             held_up: false,
             walked: 0,
             in_order: FxHashMap::default(),
-            deadlines: BinaryHeap::new(),
+            deadlines: Deadlines::default(),
             steps: VecDeque::new(),
             left_messages: 0,
             refusing: false,
@@ -377,8 +349,8 @@ impl Answers {
         }
         let deadline = call.deadline_us.map(|us| self.deadline_in(now, us));
         self.last = call.id;
-        self.unfinished += 1;
-        self.pending_bytes += payload.len();
+        self.books.came(false);
+        self.books.add_pending(payload.len());
         self.plain.insert(call.id, PlainAnswer { method: call.method, deadline, running: false });
         if let Some(deadline) = deadline {
             self.watch_deadline(call.id, deadline);
@@ -415,11 +387,11 @@ impl Answers {
     /// Calls that are cancelled before they start leave their places behind. They are swept out when they are the most, so
     /// that a peer that makes calls and cancels them does not fill the memory while others keep the handlers busy.
     fn sweep_steps(&mut self) {
-        if self.steps.len() < 2 * self.unfinished + STEPS_KEPT {
+        if self.steps.len() < 2 * self.books.unfinished() + STEPS_KEPT {
             return;
         }
         self.left_messages = 0;
-        let Self { steps, plain, table, pending_bytes, .. } = self;
+        let Self { steps, plain, table, books, .. } = self;
         steps.retain(|step| match step {
             HandlerStep::Cancel(_) => true,
             HandlerStep::Begin(id, _) => {
@@ -428,7 +400,7 @@ impl Answers {
             HandlerStep::BeginPlain(begin, _) => {
                 let waits = plain.contains_key(&begin.answer);
                 if !waits {
-                    *pending_bytes -= begin.arguments.bytes();
+                    books.remove_pending(begin.arguments.bytes());
                 }
                 waits
             }
@@ -464,9 +436,8 @@ impl Answers {
             .unwrap_or_else(|_| (AnswerTarget::Root, Method::Refused(Refused::As(Failure::UnknownMethod))));
         let deadline = call.deadline_us.map(|us| self.deadline_in(now, us));
         let objects = objects.unwrap_or_default();
-        self.unfinished += 1;
-        self.keeping += usize::from(call.want.keep);
-        self.pending_bytes += slots_bytes(&objects);
+        self.books.came(call.want.keep);
+        self.books.add_pending(slots_bytes(&objects));
         if let Method::Known(KnownMethod { ordered: true, service, .. }) = method {
             self.in_order.entry(service).or_default().push_back(id);
         }
@@ -506,7 +477,7 @@ impl Answers {
         let awaits = matches!(answer.target, AnswerTarget::Awaited(..))
             || answer.objects.iter().any(|object| matches!(object, Passing::Result(..)));
         if !awaits && arguments::all_inline(&payload).is_some() {
-            let beside = settled(take_objects(answer, &mut self.pending_bytes));
+            let beside = settled(take_objects(answer, &mut self.books));
             let inline = Arguments::Inline(payload);
             let arguments = match beside {
                 None => inline,
@@ -532,7 +503,7 @@ impl Answers {
 
     fn enter_arguments(&mut self, id: CallId, list: ArgumentList) -> Result<(), NoValue> {
         let Some(answer) = self.table.get_mut(&id) else { return Ok(()) };
-        let objects = take_objects(answer, &mut self.pending_bytes);
+        let objects = take_objects(answer, &mut self.books);
         if matches!(answer.method, Method::Get) && !matches!(list.slots[..], [Slot::Reference(_)]) {
             return Err(invalid_argument("(arguments)", GET_ARGUMENTS));
         }
@@ -576,12 +547,12 @@ impl Answers {
             });
         }
         if !references.is_empty() {
-            if self.pending_bytes.saturating_add(waiting.bytes()) > self.limits.pending_bytes_max {
+            if self.books.pending_with(waiting.bytes()) > self.limits.pending_bytes_max {
                 return Err(NoValue::Failed(Failure::exhausted("pending_bytes_max")));
             }
             waiting.leave_message();
         }
-        self.pending_bytes += waiting.bytes();
+        self.books.add_pending(waiting.bytes());
         for (_, reference) in &references {
             waiting.bases.push(reference.base);
         }
@@ -717,7 +688,7 @@ impl Answers {
         let claimed: Option<Vec<Capability>> = table.iter().map(Capability::claimed).collect();
         let claimed = claimed.ok_or_else(|| refuse(STREAM_TAKEN))?;
         let part = Encoded { bytes, capabilities: encoded::capabilities(claimed) };
-        if self.pending_bytes.saturating_add(part.size()) > self.limits.pending_bytes_max {
+        if self.books.pending_with(part.size()) > self.limits.pending_bytes_max {
             return Err(NoValue::Failed(Failure::exhausted("pending_bytes_max")));
         }
         Ok((part, selected.walked))
@@ -777,7 +748,7 @@ impl Answers {
             (Argument::Tuple(parts), Some(part)) => parts[part] = Some(selected.bytes),
             (Argument::One(_), Some(_)) | (Argument::Tuple(_), None) => return Ok(()),
         }
-        self.pending_bytes += length;
+        self.books.add_pending(length);
         Ok(())
     }
 
@@ -790,22 +761,9 @@ impl Answers {
         }
     }
 
-    /// Calls that end leave their deadlines behind, up to `deadline_max`. They are swept out when they are the most.
     fn watch_deadline(&mut self, id: CallId, deadline: Time) {
-        if self.deadlines.len() >= 2 * (self.table.len() + self.plain.len()) + DEADLINES_KEPT {
-            let mut deadlines = std::mem::take(&mut self.deadlines);
-            deadlines.retain(|Reverse((at, id))| self.is_due(*id, *at));
-            self.deadlines = deadlines;
-        }
-        self.deadlines.push(Reverse((deadline, id)));
-    }
-
-    /// Whether this is the deadline of a call that was not answered.
-    fn is_due(&self, id: CallId, at: Time) -> bool {
-        match self.plain.get(&id) {
-            Some(plain) => plain.deadline == Some(at),
-            None => self.table.get(&id).is_some_and(|answer| !answer.returned && answer.deadline == Some(at)),
-        }
+        let Self { deadlines, plain, table, .. } = self;
+        deadlines.watch(deadline, id, table.len() + plain.len(), |id, at| is_due(plain, table, id, at));
     }
 
     // ---- a call starts ----
@@ -820,7 +778,7 @@ impl Answers {
         if let Some(takes) = takes {
             return self.fail(id, invalid_argument("(arguments)", takes), sending);
         }
-        self.pending_bytes += arguments.bytes();
+        self.books.add_pending(arguments.bytes());
         self.start(id, arguments, Vec::new(), sending);
     }
 
@@ -830,7 +788,7 @@ impl Answers {
             return;
         };
         let layouts = std::mem::take(&mut waiting.layouts);
-        self.pending_bytes -= waiting.bytes();
+        self.books.remove_pending(waiting.bytes());
         let mut arguments = Resolved { beside: settled(waiting.objects), ..Resolved::default() };
         for (index, argument) in waiting.arguments.into_iter().enumerate() {
             let Encoded { bytes, capabilities } = argument.into_encoded();
@@ -840,7 +798,7 @@ impl Answers {
             }
         }
         let arguments = Arguments::from(arguments);
-        self.pending_bytes += arguments.bytes();
+        self.books.add_pending(arguments.bytes());
         self.start(id, arguments, layouts, sending);
     }
 
@@ -855,7 +813,7 @@ impl Answers {
         let Some(answer) = self.table.get_mut(&id) else { return };
         match &answer.method {
             Method::Get => {
-                self.pending_bytes -= arguments.bytes();
+                self.books.remove_pending(arguments.bytes());
                 let Encoded { bytes, capabilities } = arguments.into_encoded().next().unwrap_or_default();
                 let objects = capabilities.as_deref().unwrap_or_default().to_vec();
                 self.finish(id, Outcome::Value { payload: Some(bytes), objects }, sending);
@@ -867,8 +825,7 @@ impl Answers {
                 match plan {
                     Ok(plan) => {
                         let bytes = plan.layout_bytes();
-                        let kept = self.held_bytes + self.elsewhere.kept();
-                        if kept.saturating_add(bytes) > self.limits.held_bytes_max {
+                        if self.books.held().saturating_add(bytes) > self.limits.held_bytes_max {
                             return self.fail(
                                 id,
                                 NoValue::Failed(Failure::exhausted("held_bytes_max")),
@@ -877,7 +834,7 @@ impl Answers {
                         }
                         self.work.spend(bytes as u64 * work::LAYOUT_BYTE_NS);
                         // The layouts of the whole plan, of which this is the outermost.
-                        let charge = self.elsewhere.charge(bytes);
+                        let charge = self.books.elsewhere().charge(bytes);
                         let layout = plan.returns.clone();
                         answer.returns = Some(KeptLayout { layout, _charge: charge });
                         answer.plan = Some(Box::new(plan));
@@ -951,7 +908,7 @@ impl Answers {
             let id = match step {
                 HandlerStep::Cancel(id) => return Some(NextStep::Cancel(id)),
                 HandlerStep::BeginPlain(begin, since) => {
-                    self.pending_bytes -= begin.arguments.bytes();
+                    self.books.remove_pending(begin.arguments.bytes());
                     // Fields by value: one whose address is taken is copied once more.
                     let (answer, method, deadline) = (begin.answer, begin.descriptor, begin.deadline);
                     if self.starts_plain(answer, method, is_too_late(since, deadline, now), sending) {
@@ -1058,7 +1015,7 @@ impl Answers {
         };
         if expected == 0 {
             // What little it keeps is too much only where there is nothing left.
-            return self.short_of.filter(|_| answer.want.keep);
+            return self.books.short_of().filter(|_| answer.want.keep);
         }
         // It is sent, and kept.
         self.lacks(if answer.want.keep { 2 * expected } else { expected })
@@ -1071,54 +1028,44 @@ impl Answers {
 
     /// A handler that was given so much goes on by itself, and is expected to return so much.
     pub(crate) fn goes_on(&mut self, given: usize, expected: usize) {
-        self.running_bytes += given;
-        self.expected_bytes += expected;
+        self.books.goes_on(given, expected);
     }
 
     /// It is over.
     pub(crate) fn came_back(&mut self, given: usize, expected: usize) {
-        self.running_bytes -= given;
-        self.expected_bytes -= expected;
+        self.books.came_back(given, expected);
     }
 
     /// Holds what is kept for the peer's calls, `beside` so much, and `more` that comes, against what may be. Gives the limit
     /// that leaves no memory for more.
     pub(crate) fn settle_memory(&mut self, beside: usize, more: usize) -> Option<&'static str> {
-        self.beside = beside;
-        self.elsewhere.beside(beside + self.pending_bytes + self.running_bytes + self.held_bytes);
-        let total = beside + self.bytes();
-        self.short_of = self.account.settle(total).and_then(|()| self.account.cover(total + more)).err();
-        self.short_of
+        self.books.settle(beside, more)
     }
 
     /// The limit that has no room for so much more, if any.
     pub(crate) fn lacks(&mut self, more: usize) -> Option<&'static str> {
-        self.account.cover((self.beside + self.bytes()).saturating_add(more)).err()
+        self.books.lacks(more)
     }
 
     /// What a value may take that is decoded now, and the limit that says so.
     pub(crate) fn memory_left(&self) -> (usize, &'static str) {
-        self.account.left(self.beside + self.bytes())
+        self.books.memory_left()
     }
 
     /// Whether what is kept must be looked at: something of the shared budget may have to be given back, or there was too
     /// little.
     pub(crate) fn is_watched(&self) -> bool {
-        self.account.has_taken() || self.short_of.is_some()
+        self.books.is_watched()
     }
 
     /// What maps charge that run by themselves.
     pub(crate) fn elsewhere(&self) -> &Elsewhere {
-        &self.elsewhere
+        self.books.elsewhere()
     }
 
     /// All that is kept for the peer's calls.
     pub(crate) fn bytes(&self) -> usize {
-        self.pending_bytes
-            + self.running_bytes
-            + self.expected_bytes
-            + self.held_bytes()
-            + self.elsewhere.on_the_way()
+        self.books.bytes()
     }
 
     /// Calls that may start.
@@ -1182,7 +1129,7 @@ impl Answers {
             return None;
         };
         answer.running = true;
-        self.pending_bytes -= arguments.bytes();
+        self.books.remove_pending(arguments.bytes());
         let passed = arguments.objects().0.clone();
         let mut given = arguments.into_encoded();
         let source = given.next().unwrap_or_default();
@@ -1213,7 +1160,7 @@ impl Answers {
             return None;
         };
         answer.running = true;
-        self.pending_bytes -= arguments.bytes();
+        self.books.remove_pending(arguments.bytes());
         // The handler keeps the object; an answer that is kept for its result does not.
         let target = match std::mem::replace(&mut answer.target, AnswerTarget::Root) {
             AnswerTarget::Object(object) => BeginTarget::Object(object),
@@ -1242,7 +1189,7 @@ impl Answers {
                     && payload.len() <= INLINE_BYTES_MAX.min(self.caller_payload_bytes_max)
                     && self.plain.remove(&id).is_some() =>
             {
-                self.unfinished -= 1;
+                self.books.is_over();
                 sending.put_value(id, &payload);
             }
             outcome => {
@@ -1364,7 +1311,7 @@ impl Answers {
 
     /// The limit that has no room for so much more that is kept.
     fn has_no_room_to_hold(&mut self, bytes: usize) -> Option<&'static str> {
-        if self.held_bytes().saturating_add(bytes) > self.limits.held_bytes_max {
+        if self.books.held().saturating_add(bytes) > self.limits.held_bytes_max {
             return Some("held_bytes_max");
         }
         if bytes < SETTLED_BYTES { None } else { self.lacks(bytes) }
@@ -1374,7 +1321,7 @@ impl Answers {
         if let Some(answer) = self.table.get_mut(&id)
             && answer.want.keep
         {
-            self.held_bytes += held.size();
+            self.books.hold(held.size());
             answer.stage = Stage::Held(held);
         }
     }
@@ -1442,7 +1389,7 @@ impl Answers {
             // They would stay with the marker until that is released.
             answer.metadata = Vec::new();
             answer.plan = None;
-            drop(take_objects(answer, &mut self.pending_bytes));
+            drop(take_objects(answer, &mut self.books));
             answer.target = AnswerTarget::Root;
             self.drop_arguments(id, stage, sending);
             let (objects, status) = match no_value {
@@ -1467,7 +1414,7 @@ impl Answers {
     fn drop_arguments(&mut self, id: CallId, stage: Stage, sending: &mut Sending) {
         match stage {
             Stage::Waiting(mut waiting) => {
-                self.pending_bytes -= waiting.bytes();
+                self.books.remove_pending(waiting.bytes());
                 waiting.bases.sort_unstable();
                 waiting.bases.dedup();
                 for base in waiting.bases {
@@ -1477,7 +1424,7 @@ impl Answers {
                     }
                 }
             }
-            Stage::Ready(arguments) => self.pending_bytes -= arguments.bytes(),
+            Stage::Ready(arguments) => self.books.remove_pending(arguments.bytes()),
             Stage::Arguments | Stage::Running | Stage::Held(_) | Stage::Failed { .. } => {}
         }
     }
@@ -1488,7 +1435,7 @@ impl Answers {
         if !answer.returned || answer.running {
             return;
         }
-        self.unfinished -= 1;
+        self.books.is_over();
         if !answer.want.keep {
             self.table.remove(&id);
         } else if answer.cancelled {
@@ -1544,11 +1491,11 @@ impl Answers {
     /// Keeps the answer no longer than its call is unfinished.
     fn let_go(&mut self, id: CallId) {
         let Some(answer) = self.table.get_mut(&id) else { return };
-        self.keeping -= 1;
         answer.want.keep = false;
-        if let Stage::Held(held) = &answer.stage {
-            self.held_bytes -= held.size();
-        }
+        self.books.let_go(match &answer.stage {
+            Stage::Held(held) => held.size(),
+            _ => 0,
+        });
         if answer.returned && !answer.running {
             self.table.remove(&id);
         }
@@ -1557,20 +1504,17 @@ impl Answers {
     // ---- time ----
 
     pub(crate) fn timeout(&mut self) -> Option<Time> {
-        while let Some(Reverse((at, id))) = self.deadlines.peek() {
-            if self.is_due(*id, *at) {
-                return Some(*at);
-            }
-            self.deadlines.pop();
-        }
-        None
+        let Self { deadlines, plain, table, .. } = self;
+        deadlines.next(|id, at| is_due(plain, table, id, at))
     }
 
     /// Answers the calls whose deadline has passed; a handler that runs is told to stop and keeps its permit until it
     /// has.
     pub(crate) fn expire(&mut self, now: Time, sending: &mut Sending) {
-        while self.timeout().is_some_and(|at| at <= now) {
-            let Some(Reverse((_, id))) = self.deadlines.pop() else { break };
+        while let Some((at, id)) = self.deadlines.pop_passed(now) {
+            if !is_due(&self.plain, &self.table, id, at) {
+                continue;
+            }
             self.promote(id);
             if self.table.get(&id).is_some_and(|answer| answer.running) {
                 self.steps.push_front(HandlerStep::Cancel(id));
@@ -1598,20 +1542,20 @@ impl Answers {
 
     /// Calls that wait or run.
     pub(crate) fn unfinished(&self) -> usize {
-        self.unfinished
+        self.books.unfinished()
     }
 
     /// Results and failures kept for the caller, of calls that are over.
     pub(crate) fn held(&self) -> usize {
-        self.table.len() + self.plain.len() - self.unfinished
+        self.table.len() + self.plain.len() - self.books.unfinished()
     }
 
     pub(crate) fn held_bytes(&self) -> usize {
-        self.held_bytes + self.elsewhere.kept()
+        self.books.held()
     }
 
     pub(crate) fn pending_bytes(&self) -> usize {
-        self.pending_bytes
+        self.books.pending()
     }
 
     #[cfg(test)]
@@ -1628,7 +1572,7 @@ impl Answers {
     pub(crate) fn is_empty(&self) -> bool {
         self.table.is_empty()
             && self.plain.is_empty()
-            && self.keeping == 0
+            && self.books.keeping() == 0
             && self.in_order.values().all(VecDeque::is_empty)
             && self.steps.is_empty()
     }
@@ -1709,6 +1653,19 @@ impl Argument {
     }
 }
 
+/// Whether this is the deadline of a call that was not answered.
+fn is_due(
+    plain: &IdMap<CallId, PlainAnswer>,
+    table: &IdMap<CallId, Box<Answer>>,
+    id: CallId,
+    at: Time,
+) -> bool {
+    match plain.get(&id) {
+        Some(plain) => plain.deadline == Some(at),
+        None => table.get(&id).is_some_and(|answer| !answer.returned && answer.deadline == Some(at)),
+    }
+}
+
 /// Whether a call that could have started then is not worth starting now.
 fn is_too_late(since: Time, deadline: Option<Time>, now: Time) -> bool {
     deadline.is_some_and(|deadline| since.too_late(deadline) <= now)
@@ -1720,9 +1677,9 @@ fn slots_bytes(objects: &[Passing]) -> usize {
 }
 
 /// The table that came with a call, which counts as pending until it is taken.
-fn take_objects(answer: &mut Answer, pending_bytes: &mut usize) -> Vec<Passing> {
+fn take_objects(answer: &mut Answer, books: &mut Books) -> Vec<Passing> {
     let objects = std::mem::take(&mut answer.objects);
-    *pending_bytes -= slots_bytes(&objects);
+    books.remove_pending(slots_bytes(&objects));
     objects
 }
 

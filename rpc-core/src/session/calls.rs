@@ -10,15 +10,12 @@
 //! peer keeps no markers for a caller that collects failed promises.
 //! Sent calls are bounded by what the peer offered; queued ones by the memory of the caller who makes them.
 
-use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, VecDeque, hash_map},
-    time::Duration,
-};
+use std::collections::{VecDeque, hash_map};
 
 use rustc_hash::FxHashMap;
 
 use super::{
+    due::{Deadlines, Releases},
     handshake::Allowance,
     inputs::{CallExtras, CallOutcome, CallTarget, MethodName, NewCall, UpstreamOutcome, Waiter},
     methods::{OwnMethods, not_callable},
@@ -37,13 +34,6 @@ use crate::{
     },
 };
 
-/// How long a release waits for a message to ride on.
-pub(crate) const RELEASE_DELAY: Duration = Duration::from_millis(20);
-/// So many deadlines are not worth sweeping.
-pub(super) const DEADLINES_KEPT: usize = 64;
-/// So many releases make a message of their own.
-pub(crate) const RELEASES_MAX: usize = 256;
-
 pub(crate) struct Calls<W> {
     table: FxHashMap<CallId, Entry<W>>,
     queue: VecDeque<Queued>,
@@ -52,9 +42,8 @@ pub(crate) struct Calls<W> {
     last_sent: CallId,
     in_flight: usize,
     /// Calls whose last reference went before the peer could be told; goes out with the next batch.
-    releases: Vec<CallId>,
-    release_due: Option<Time>,
-    deadlines: BinaryHeap<Reverse<(Time, CallId)>>,
+    releases: Releases<CallId>,
+    deadlines: Deadlines,
     finished: VecDeque<(W, CallOutcome<W>)>,
 }
 
@@ -215,9 +204,8 @@ impl<W: Waiter> Calls<W> {
             sealed: 0,
             last_sent: CallId(0),
             in_flight: 0,
-            releases: Vec::new(),
-            release_due: None,
-            deadlines: BinaryHeap::new(),
+            releases: Releases::default(),
+            deadlines: Deadlines::default(),
             finished: VecDeque::new(),
         }
     }
@@ -345,18 +333,10 @@ impl<W: Waiter> Calls<W> {
 
     /// Tells the peer which results it may let go, if a message leaves anyway or they have waited for long enough.
     pub(crate) fn send_releases(&mut self, now: Time, sending: &mut Sending) {
-        if self.releases.is_empty() {
-            self.release_due = None;
-            return;
+        let releases = self.releases.take(now, !sending.is_empty());
+        if !releases.is_empty() {
+            sending.put_frame(&Frame::Release(releases));
         }
-        let due = self.releases.len() >= RELEASES_MAX || self.release_due.is_some_and(|due| due <= now);
-        if sending.is_empty() && !due {
-            self.release_due.get_or_insert(now + RELEASE_DELAY);
-            return;
-        }
-        self.release_due = None;
-        self.releases.sort_unstable();
-        sending.put_frame(&Frame::Release(std::mem::take(&mut self.releases)));
     }
 
     fn read_interest(&mut self, sending: &mut Sending) {
@@ -518,7 +498,7 @@ impl<W: Waiter> Calls<W> {
         entry.cancelled = true;
         // A cancel also releases; a release behind it would be one too many.
         if !std::mem::take(&mut entry.kept) {
-            self.releases.retain(|released| *released != id);
+            self.releases.remove(&id);
         }
         sending.put_frame(&Frame::Cancel(id));
     }
@@ -715,30 +695,21 @@ impl<W: Waiter> Calls<W> {
     // ---- time ----
 
     pub(crate) fn timeout(&mut self) -> Option<Time> {
-        while let Some(Reverse((_, id))) = self.deadlines.peek() {
-            if self.table.get(id).is_some_and(|entry| entry.value && !entry.has_returned()) {
-                break;
-            }
-            self.deadlines.pop();
-        }
-        let deadline = self.deadlines.peek().map(|Reverse((at, _))| *at);
-        deadline.into_iter().chain(self.release_due).min()
+        let table = &self.table;
+        let is_due = |id, _| table.get(&id).is_some_and(|entry| entry.value && !entry.has_returned());
+        let deadline = self.deadlines.next(is_due);
+        deadline.into_iter().chain(self.releases.timeout()).min()
     }
 
-    /// Calls that return leave their deadlines behind, which may be long. They are swept out when they are the most.
     fn watch_deadline(&mut self, deadline: Time, id: CallId) {
-        if self.deadlines.len() >= 2 * self.table.len() + DEADLINES_KEPT {
-            let table = &self.table;
-            self.deadlines
-                .retain(|Reverse((_, id))| table.get(id).is_some_and(|entry| !entry.has_returned()));
-        }
-        self.deadlines.push(Reverse((deadline, id)));
+        let table = &self.table;
+        let is_due = |id, _| table.get(&id).is_some_and(|entry| !entry.has_returned());
+        self.deadlines.watch(deadline, id, table.len(), is_due);
     }
 
     /// Does what is due.
     pub(crate) fn expire(&mut self, now: Time, sending: &mut Sending) {
-        // Releases that are due are queued though the socket may have no room: what stays due makes the driver spin.
-        if self.release_due.is_some_and(|due| due <= now) {
+        if self.releases.is_overdue(now) {
             self.send_releases(now, sending);
         }
         self.expire_deadlines(now, sending);
@@ -746,11 +717,7 @@ impl<W: Waiter> Calls<W> {
 
     /// Ends the wait for calls whose deadline has passed. The peer is told; its late answer is dropped.
     pub(crate) fn expire_deadlines(&mut self, now: Time, sending: &mut Sending) {
-        while let Some(Reverse((at, id))) = self.deadlines.peek().copied() {
-            if at > now {
-                break;
-            }
-            self.deadlines.pop();
+        while let Some((_, id)) = self.deadlines.pop_passed(now) {
             let Some(entry) = self.table.get_mut(&id) else { continue };
             entry.seal();
             if entry.value && !entry.has_returned() {

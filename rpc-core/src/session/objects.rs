@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::calls::{RELEASE_DELAY, RELEASES_MAX};
+use super::due::{RELEASES_MAX, Releases};
 use crate::{
     error::Violation,
     id_map::IdMap,
@@ -33,8 +33,7 @@ pub(crate) struct Objects {
     new_services: Vec<&'static ServiceDescriptor>,
     imports: IdMap<ObjectId, Imported>,
     /// What the peer's objects are to be released by; goes out with the next batch.
-    releases: Vec<(ObjectId, u64)>,
-    release_due: Option<Time>,
+    releases: Releases<(ObjectId, u64)>,
 }
 
 struct Export {
@@ -58,8 +57,7 @@ impl Objects {
             next: ObjectId(1),
             new_services: Vec::new(),
             imports: IdMap::default(),
-            releases: Vec::new(),
-            release_due: None,
+            releases: Releases::default(),
         }
     }
 
@@ -156,23 +154,16 @@ impl Objects {
     /// Tells the peer which objects it may let go, if a message leaves anyway or they have waited for long enough.
     /// Gives the frames that say so.
     pub(crate) fn take_releases(&mut self, now: Time, message_leaves: bool) -> Vec<Frame> {
-        if self.releases.is_empty() {
-            self.release_due = None;
-            return Vec::new();
-        }
-        let due = self.releases.len() >= RELEASES_MAX || self.release_due.is_some_and(|due| due <= now);
-        if !message_leaves && !due {
-            self.release_due.get_or_insert(now + RELEASE_DELAY);
-            return Vec::new();
-        }
-        self.release_due = None;
-        let mut releases = std::mem::take(&mut self.releases);
-        releases.sort_unstable();
+        let releases = self.releases.take(now, message_leaves);
         releases.chunks(RELEASES_MAX).map(|part| Frame::ReleaseObjects(part.to_vec())).collect()
     }
 
+    pub(crate) fn releases_are_overdue(&self, now: Time) -> bool {
+        self.releases.is_overdue(now)
+    }
+
     pub(crate) fn timeout(&self) -> Option<Time> {
-        self.release_due
+        self.releases.timeout()
     }
 
     // ---- figures and the end ----

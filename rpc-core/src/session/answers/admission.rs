@@ -7,7 +7,7 @@ use super::{Answers, Arriving, slots_bytes};
 use crate::{
     error::Violation,
     limits::metadata_bytes,
-    session::{calls::RELEASES_MAX, handshake::INITIAL_CALLS, methods::Method, sending::Sending},
+    session::{due::RELEASES_MAX, handshake::INITIAL_CALLS, methods::Method, sending::Sending},
     wire::Failure,
 };
 
@@ -41,38 +41,39 @@ impl Answers {
     #[inline]
     pub(super) fn obstacle(&self, head: &CallHead, sending: &Sending) -> Option<Obstacle> {
         let limits = &self.limits;
-        let pending = self.pending_bytes.saturating_add(head.length).saturating_add(head.beside);
+        let pending = self.books.pending_with(head.length).saturating_add(head.beside);
         // Failed calls leave markers until they are released, which the caller does when it hears of the failure. Those
         // that it has not heard of are as many as it may have in flight, and as many again that it sends before the
         // releases; a peer that piles up more keeps to no limit at all.
         let in_flight_max = limits.calls_max.max(INITIAL_CALLS);
-        let obstacle = if self.keeping >= limits.held_answers_max + 2 * in_flight_max + 2 * RELEASES_MAX {
-            Obstacle::Breaks("held_answers_max")
-        } else if self.unfinished + sending.returns() >= 4 * in_flight_max {
-            // Refusals cost memory too. An honest caller waits for answers; one that reads none of them does not.
-            Obstacle::Breaks("calls_max")
-        } else if self.refusing {
-            Obstacle::Closing
-        } else if head.length > limits.payload_bytes_max {
-            // A caller that has not been welcomed does not know what is taken.
-            Obstacle::Full("payload_bytes_max")
-        } else if head.metadata > limits.metadata_bytes_max {
-            Obstacle::Full("metadata_bytes_max")
-        } else if self.unfinished >= limits.calls_max {
-            Obstacle::Full("calls_max")
-        } else if head.keeps && self.keeping >= limits.held_answers_max {
-            Obstacle::Full("held_answers_max")
-        } else if pending.saturating_add(head.pending_elsewhere) > limits.pending_bytes_max {
-            Obstacle::Full("pending_bytes_max")
-        } else if sending.bytes() > limits.outgoing_bytes_max {
-            Obstacle::Full("outgoing_bytes_max")
-        } else if let Some(limit) = self.short_of {
-            Obstacle::Full(limit)
-        } else if self.work.is_overdrawn() {
-            Obstacle::Work
-        } else {
-            return None;
-        };
+        let obstacle =
+            if self.books.keeping() >= limits.held_answers_max + 2 * in_flight_max + 2 * RELEASES_MAX {
+                Obstacle::Breaks("held_answers_max")
+            } else if self.books.unfinished() + sending.returns() >= 4 * in_flight_max {
+                // Refusals cost memory too. An honest caller waits for answers; one that reads none of them does not.
+                Obstacle::Breaks("calls_max")
+            } else if self.refusing {
+                Obstacle::Closing
+            } else if head.length > limits.payload_bytes_max {
+                // A caller that has not been welcomed does not know what is taken.
+                Obstacle::Full("payload_bytes_max")
+            } else if head.metadata > limits.metadata_bytes_max {
+                Obstacle::Full("metadata_bytes_max")
+            } else if self.books.unfinished() >= limits.calls_max {
+                Obstacle::Full("calls_max")
+            } else if head.keeps && self.books.keeping() >= limits.held_answers_max {
+                Obstacle::Full("held_answers_max")
+            } else if pending.saturating_add(head.pending_elsewhere) > limits.pending_bytes_max {
+                Obstacle::Full("pending_bytes_max")
+            } else if sending.bytes() > limits.outgoing_bytes_max {
+                Obstacle::Full("outgoing_bytes_max")
+            } else if let Some(limit) = self.books.short_of() {
+                Obstacle::Full(limit)
+            } else if self.work.is_overdrawn() {
+                Obstacle::Work
+            } else {
+                return None;
+            };
         Some(obstacle)
     }
 
