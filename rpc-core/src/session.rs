@@ -21,15 +21,13 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use bytes::Bytes;
-
 use self::{
     account::{Account, Elsewhere},
-    answers::{AnswerTarget, Answers, Arriving, NextStep},
+    answers::{Answers, NextStep},
     assembly::Assembly,
-    calls::{Assembled, Calls},
-    handshake::{Handshake, INITIAL_CALLS},
-    methods::{Method, OwnMethods, PeerMethods},
+    calls::Calls,
+    handshake::Handshake,
+    methods::{OwnMethods, PeerMethods},
     objects::Objects,
     sending::Sending,
     streams::Streams,
@@ -37,26 +35,16 @@ use self::{
 };
 use crate::{
     buffer::{message::Message, spares::Spares},
-    error::Violation,
     limits::Limits,
     memory_budget::MemoryBudget,
     schema::descriptor::ServiceDescriptor,
     session::{
-        inputs::{CallOutcome, NewCall, Waiter},
+        inputs::{NewCall, Waiter},
         outputs::{Begin, Event, SessionStats},
     },
     time::Time,
-    value::{
-        encoded::Encoded,
-        inlet::Inlet,
-        object::Home,
-        outcome::Outcome,
-        stream::{Ending, Piece},
-    },
-    wire::{
-        Call, CallId, Chunk, Failure, Frame, ObjectId, Offer, Payload, Return, Status, StreamEnd, StreamId,
-        Target, plain::Plain, program::ElementFailure, read::FrameReader,
-    },
+    value::{inlet::Inlet, object::Home, outcome::Outcome, stream::Piece},
+    wire::{CallId, Frame, ObjectId, Offer, StreamId, read::FrameReader},
 };
 
 pub(crate) mod account;
@@ -65,6 +53,7 @@ mod assembly;
 mod calls;
 mod due;
 mod handshake;
+pub(crate) mod incoming;
 pub(crate) mod inputs;
 mod long;
 pub(crate) mod methods;
@@ -77,10 +66,6 @@ pub(crate) mod streams;
 #[cfg(test)]
 pub(crate) mod tests;
 pub(crate) mod work;
-
-/// So many values in kept results are passed to find parts before others get their turn: a few bytes of a call may ask for
-/// the last part of a long list.
-const WALKED_MAX: usize = 64 << 10;
 
 /// A session that has nothing of the shared memory is looked at when so much has come, or when so much waits to be sent.
 const SETTLED_BYTES: usize = 4 << 10;
@@ -258,85 +243,15 @@ impl<W: Waiter> Session<W> {
         self.handshake.hurry(until);
     }
 
-    // ---- from the peer ----
-
-    /// Takes one message. An error ends the session: what the peer says after breaking the protocol means nothing.
-    ///
-    /// While [`is_reading`](Self::is_reading), the message made so much work that its rest waits for
-    /// [`read_on`](Self::read_on), and the next message for that.
-    pub(crate) fn handle_message(&mut self, now: Time, message: Bytes) -> Result<(), Violation> {
-        // A result that comes after its call's deadline is too late, whenever the timer fires.
-        self.calls.expire_deadlines(now, &mut self.sending);
-        self.work.earn(now, message.len());
-        self.unsettled += message.len();
-        if self.unsettled >= SETTLED_BYTES || self.answers.is_watched() || self.sending.bytes() > LONG_BYTES {
-            self.settle(message.len());
-        }
-        self.answers.leave_messages(now);
-        self.reading = Some(FrameReader::new(message));
-        self.read_on(now)
-    }
-
-    /// Goes on with the message of which a part is left.
-    pub(crate) fn read_on(&mut self, now: Time) -> Result<(), Violation> {
-        let Some(mut frames) = self.reading.take() else { return Ok(()) };
-        loop {
-            if self.take_plain(now, &mut frames) {
-                self.sending.streams.saw_call(now);
-                continue;
-            }
-            let Some(frame) = frames.next_frame()? else { break };
-            self.handle_frame(now, frame)?;
-            if self.answers.take_walked(WALKED_MAX) {
-                self.reading = Some(frames);
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes the next frame, if there is nothing special about it.
-    fn take_plain(&mut self, now: Time, frames: &mut FrameReader) -> bool {
-        if !self.handshake.is_open() {
-            return false;
-        }
-        match frames.peek_plain() {
-            Some(Plain::Call(call)) => {
-                let object = match call.object {
-                    Some(id) => match self.sending.objects.exported(id) {
-                        object @ Some(_) => object,
-                        None => return false,
-                    },
-                    None => None,
-                };
-                let payload = frames.part(call.payload.clone());
-                let pending = self.arguments.bytes_announced();
-                let taken = self.answers.take_plain(now, &call, object, payload, pending, &self.sending);
-                if taken {
-                    frames.skip_to(call.payload.end);
-                }
-                taken
-            }
-            Some(Plain::Value(value)) => {
-                let taken = self.calls.take_plain(value.id, || frames.part(value.payload.clone()));
-                if taken {
-                    frames.skip_to(value.payload.end);
-                }
-                taken
-            }
-            None => false,
-        }
-    }
-
     // ---- what it is charged ----
 
     /// Holds what is kept for the peer, and a message that comes, against what may be.
     fn settle(&mut self, message: usize) {
         self.unsettled = 0;
-        let mut short_of = self.answers.settle_memory(self.bytes_beside_answers(), message);
+        let mut short_of = self.answers.books.settle(self.bytes_beside_answers(), message);
         if short_of.is_some() && self.spares.bytes() > 0 {
             self.spares.clear();
-            short_of = self.answers.settle_memory(self.bytes_beside_answers(), message);
+            short_of = self.answers.books.settle(self.bytes_beside_answers(), message);
         }
         self.sending.streams.short_of(short_of);
     }
@@ -354,253 +269,29 @@ impl<W: Waiter> Session<W> {
     pub(crate) fn settle_rest(&mut self, transport_bytes: usize) {
         self.transport_bytes = transport_bytes;
         self.sending.flushed(transport_bytes);
-        if self.answers.is_watched() || transport_bytes >= LONG_BYTES {
+        if self.answers.books.is_watched() || transport_bytes >= LONG_BYTES {
             self.settle(0);
         }
     }
 
     /// What a value may take that is decoded now, and the limit that says so.
     pub(crate) fn memory_left(&self) -> (usize, &'static str) {
-        self.answers.memory_left()
+        self.answers.books.memory_left()
     }
 
     /// A handler that was given so much goes on by itself, and is expected to return so much.
     pub(crate) fn goes_on(&mut self, given: usize, expected: usize) {
-        self.answers.goes_on(given, expected);
+        self.answers.books.goes_on(given, expected);
     }
 
     /// It is over.
     pub(crate) fn came_back(&mut self, given: usize, expected: usize) {
-        self.answers.came_back(given, expected);
+        self.answers.books.came_back(given, expected);
     }
 
     /// What is charged by tasks that keep something for the peer, and what they spend.
     pub(crate) fn for_tasks(&self) -> (Elsewhere, Work) {
-        (self.answers.elsewhere().clone(), self.work.clone())
-    }
-
-    /// Whether a part of the last message is left.
-    pub(crate) fn is_reading(&self) -> bool {
-        self.reading.is_some()
-    }
-
-    fn handle_frame(&mut self, now: Time, frame: Frame) -> Result<(), Violation> {
-        self.handshake.admit(&frame)?;
-        match frame {
-            Frame::Hello(hello) => {
-                self.handshake.hello(&hello, &mut self.sending)?;
-                self.heard_offer();
-                Ok(())
-            }
-            Frame::Welcome(welcome) => {
-                self.handshake.welcome(&welcome)?;
-                self.heard_offer();
-                Ok(())
-            }
-            Frame::Define(define) => self.answers.define(define),
-            Frame::Call(call) => {
-                self.saw_call(now, &call.objects);
-                self.handle_call(now, call)
-            }
-            Frame::Return(answer) => {
-                self.saw_call(now, &answer.objects);
-                self.handle_return(now, answer)
-            }
-            Frame::Cancel(id) => self.answers.cancel(id, &mut self.sending),
-            Frame::Release(ids) => ids.into_iter().try_for_each(|id| self.answers.release(id)),
-            Frame::ReleaseObjects(objects) => objects
-                .into_iter()
-                .try_for_each(|(id, introductions)| self.sending.objects.release(id, introductions)),
-            Frame::Chunk(chunk) => self.handle_chunk(now, chunk),
-            Frame::Items(items) => {
-                let capabilities = self.sending.take_returned(&items.objects)?;
-                self.sending.streams.items(now, items, capabilities)
-            }
-            Frame::LargeItem(item) => {
-                let capabilities = self.sending.take_returned(&item.objects)?;
-                self.sending.streams.large_item(now, item, capabilities)
-            }
-            Frame::ItemChunk { stream, bytes } => {
-                self.sending.streams.item_chunk(now, stream, &bytes, &mut self.spares)
-            }
-            Frame::Missed { stream, count } => self.sending.streams.missed(stream, count),
-            Frame::StreamEnd { stream, end } => self.handle_stream_end(now, stream, end),
-            Frame::Credit { stream, bytes } => self.sending.streams.credit(stream, bytes),
-            Frame::Stop { stream, reason } => self.sending.streams.stop(stream, reason),
-            Frame::Goodbye { code, reason } => {
-                self.handle_goodbye(code, reason);
-                Ok(())
-            }
-            // Acknowledgements belong to resume, which neither side offers in this version.
-            Frame::Ack { .. } => Err(Violation::ForgedAck),
-        }
-    }
-
-    /// Streams make room for calls beside them. One that opens a stream is not beside it.
-    fn saw_call<T>(&mut self, now: Time, objects: &[T]) {
-        if objects.is_empty() {
-            self.sending.streams.saw_call(now);
-        }
-    }
-
-    /// The peer said what it takes.
-    fn heard_offer(&mut self) {
-        let payload_bytes_max = self.handshake.peer_payload_bytes_max();
-        self.calls.refuse_larger_than(payload_bytes_max, &mut self.sending);
-        self.answers.caller_takes(payload_bytes_max);
-        if let Some(offer) = self.handshake.peer() {
-            self.sending.streams.heard(offer);
-        }
-    }
-
-    fn handle_call(&mut self, now: Time, mut call: Call) -> Result<(), Violation> {
-        let method = self.answers.resolve(call.method)?;
-        let payload = std::mem::replace(&mut call.payload, Payload::Chunked { total: 0 });
-        let length = match &payload {
-            Payload::Inline(bytes) => bytes.len(),
-            Payload::Chunked { total } if *total > self.limits.payload_bytes_max => {
-                return Err(Violation::Limit("payload_bytes_max"));
-            }
-            Payload::Chunked { total } => *total,
-        };
-        let id = call.id;
-        let pending = self.arguments.bytes_announced();
-        // Read in any case: also of a call that is refused, the objects were introduced and have to be released.
-        let objects = self.sending.take_objects(std::mem::take(&mut call.objects))?;
-        let addressed = self.address(&call.target, method);
-        // A payload in chunks is longer than the message that announces it.
-        let short_of = match payload {
-            Payload::Chunked { .. } => self.answers.lacks(length),
-            Payload::Inline(_) => None,
-        };
-        self.answers.announce(
-            now,
-            Arriving { call, length, pending_elsewhere: pending, short_of, addressed, objects },
-            &mut self.sending,
-        )?;
-        match payload {
-            Payload::Inline(bytes) => {
-                self.answers.arguments(id, bytes, &mut self.sending);
-                Ok(())
-            }
-            // An honest caller has no more payloads on their way than calls in flight, whatever became of the calls.
-            Payload::Chunked { .. }
-                if self.arguments.payloads() >= self.limits.calls_max.max(INITIAL_CALLS) =>
-            {
-                Err(Violation::Limit("calls_max"))
-            }
-            // A refused call's chunks still arrive; they are counted off and dropped.
-            Payload::Chunked { total } => {
-                self.arguments.expect(now, id, total, self.answers.is_waiting_for_arguments(id))
-            }
-        }
-    }
-
-    /// Finds what a call addresses.
-    fn address(&self, target: &Target, method: Method) -> Result<(AnswerTarget, Method), Failure> {
-        let known = match method {
-            Method::Known(known) => known,
-            Method::Refused(refused) => return Err(refused.failure()),
-            method @ (Method::Get | Method::Map) if *target == Target::Root => {
-                return Ok((AnswerTarget::Root, method));
-            }
-            Method::Get | Method::Map => return Err(Failure::no_such_object("(target)")),
-        };
-        match target {
-            Target::Root if self.answers.is_at_root(&known) => Ok((AnswerTarget::Root, Method::Known(known))),
-            Target::Root => Err(Failure::UnknownService),
-            Target::Object(id) => {
-                let object =
-                    self.sending.objects.exported(*id).ok_or_else(|| Failure::no_such_object("(target)"))?;
-                let known = known.of(object.descriptor())?;
-                Ok((AnswerTarget::Object(Arc::clone(object)), Method::Known(known)))
-            }
-            Target::Result(base, path) => {
-                Ok((AnswerTarget::Awaited(*base, path.clone()), Method::Known(known)))
-            }
-        }
-    }
-
-    fn handle_return(&mut self, now: Time, answer: Return) -> Result<(), Violation> {
-        let Return { id, objects, status } = answer;
-        let payload_max = self.limits.payload_bytes_max;
-        let capabilities = self.sending.take_returned(&objects)?;
-        let outcome = match status {
-            Status::Done => CallOutcome::Done,
-            Status::Value(Payload::Inline(bytes)) => match capabilities {
-                Ok(capabilities) => CallOutcome::Value(Encoded { bytes, capabilities }),
-                Err(failure) => CallOutcome::Failed(failure),
-            },
-            Status::Error(Payload::Inline(bytes)) => match capabilities {
-                Ok(capabilities) => CallOutcome::Error(Encoded { bytes, capabilities }),
-                Err(failure) => CallOutcome::Failed(failure),
-            },
-            Status::Element(Payload::Inline(bytes)) => CallOutcome::Element(ElementFailure::parse(bytes)?),
-            Status::Value(Payload::Chunked { total })
-            | Status::Error(Payload::Chunked { total })
-            | Status::Element(Payload::Chunked { total })
-                if total > payload_max =>
-            {
-                return Err(Violation::Limit("payload_bytes_max"));
-            }
-            Status::Value(Payload::Chunked { total }) => {
-                self.calls.expect_chunks(id, Assembled::Value(capabilities))?;
-                return self.results.expect(now, id, total, true);
-            }
-            Status::Error(Payload::Chunked { total }) => {
-                self.calls.expect_chunks(id, Assembled::Error(capabilities))?;
-                return self.results.expect(now, id, total, true);
-            }
-            Status::Element(Payload::Chunked { total }) => {
-                self.calls.expect_chunks(id, Assembled::Element)?;
-                return self.results.expect(now, id, total, true);
-            }
-            Status::Upstream { origin, missed } => {
-                self.calls.upstream(id, origin, missed, &mut self.sending)?;
-                return Ok(());
-            }
-            Status::Failed(failure) => CallOutcome::Failed(failure),
-        };
-        self.calls.returned(id, outcome, &mut self.sending)?;
-        Ok(())
-    }
-
-    fn handle_chunk(&mut self, now: Time, chunk: Chunk) -> Result<(), Violation> {
-        if !chunk.of_return {
-            if let Some(Some(bytes)) = self.arguments.chunk(now, chunk.id, &chunk.bytes, &mut self.spares)? {
-                self.answers.arguments(chunk.id, bytes, &mut self.sending);
-            }
-            return Ok(());
-        }
-        if let Some(Some(bytes)) = self.results.chunk(now, chunk.id, &chunk.bytes, &mut self.spares)? {
-            self.calls.assembled(chunk.id, bytes, &mut self.sending)?;
-        }
-        Ok(())
-    }
-
-    fn handle_stream_end(&mut self, now: Time, stream: StreamId, end: StreamEnd) -> Result<(), Violation> {
-        let ending = match end {
-            StreamEnd::Complete => Ending::Complete,
-            StreamEnd::Error { objects, bytes } => match self.sending.take_returned(&objects)? {
-                Ok(capabilities) => Ending::Error(Encoded { bytes, capabilities }),
-                Err(failure) => Ending::Failed(failure),
-            },
-            StreamEnd::Abandoned => Ending::Abandoned,
-            StreamEnd::Stopped => Ending::Stopped,
-            StreamEnd::Failed(failure) => Ending::Failed(failure),
-        };
-        self.sending.streams.ended(stream, ending)?;
-        self.sending.streams.share_buffer(now);
-        Ok(())
-    }
-
-    fn handle_goodbye(&mut self, code: u16, reason: String) {
-        match self.closing {
-            Closing::Open => self.closing = Closing::Peer,
-            Closing::Local => self.closing = Closing::Both,
-            Closing::Peer | Closing::Both => return,
-        }
-        self.events.push_back(Event::PeerClosing { code, reason });
+        (self.answers.books.elsewhere().clone(), self.work.clone())
     }
 
     // ---- time ----
@@ -657,7 +348,7 @@ impl<W: Waiter> Session<W> {
     pub(crate) fn close_complete(&self) -> bool {
         let idle = self.calls.is_idle()
             && self.goodbye.is_none()
-            && self.answers.unfinished() == 0
+            && self.answers.books.unfinished() == 0
             && self.sending.streams.may_close(self.cuts_streams)
             && self.sending.has_only_streams();
         self.closing == Closing::Both && idle
@@ -799,17 +490,17 @@ impl<W: Waiter> Session<W> {
         SessionStats {
             calls_in_flight: self.calls.in_flight(),
             calls_remembered: self.calls.remembered(),
-            answers_unfinished: self.answers.unfinished(),
+            answers_unfinished: self.answers.books.unfinished(),
             answers_held: self.answers.held(),
-            held_bytes: self.answers.held_bytes(),
-            pending_bytes: self.answers.pending_bytes() + self.arguments.bytes_announced(),
+            held_bytes: self.answers.books.held(),
+            pending_bytes: self.answers.books.pending() + self.arguments.bytes_announced(),
             outgoing_bytes: self.sending.all_bytes(),
             exports: self.sending.objects.exports(),
             imports: self.sending.objects.imports(),
             streams_sent: self.sending.streams.sent(),
             streams_received: self.sending.streams.received(),
             stream_bytes_unread: self.sending.streams.unread_bytes(),
-            session_bytes: self.bytes_beside_answers() + self.answers.bytes(),
+            session_bytes: self.bytes_beside_answers() + self.answers.books.bytes(),
         }
     }
 
@@ -834,7 +525,7 @@ impl<W: Waiter> Session<W> {
     /// Lets the peer call what it was given: services it may not have known before.
     fn learn_exports(&mut self) {
         for service in self.sending.objects.take_new_services() {
-            self.answers.learn(service);
+            self.answers.methods.learn(service);
         }
     }
 

@@ -3,12 +3,24 @@
 //! Asked before anything of a call is kept, by plain calls and by all others. What it says about a call depends on what the
 //! call says of itself and on how full the session is, not on what its method does.
 
-use super::{Answers, Arriving, slots_bytes};
+use std::{sync::Arc, time::Duration};
+
+use super::{Answers, slots_bytes};
 use crate::{
+    buffer::small_bytes::SmallBytes,
     error::Violation,
     limits::metadata_bytes,
-    session::{due::RELEASES_MAX, handshake::INITIAL_CALLS, methods::Method, sending::Sending},
-    wire::Failure,
+    session::{
+        answers::{Answer, AnswerTarget, Arriving, HandlerStep, NoValue, PlainAnswer, Stage},
+        due::RELEASES_MAX,
+        handshake::INITIAL_CALLS,
+        methods::{KnownMethod, Method, Refused},
+        outputs::{Arguments, Begin, BeginTarget},
+        sending::Sending,
+    },
+    time::Time,
+    value::object::LocalObject,
+    wire::{CallId, Failure, Want, arguments, plain::PlainCall},
 };
 
 /// What is known of a call when it comes.
@@ -109,5 +121,123 @@ impl Answers {
             }
             _ => full,
         })
+    }
+}
+
+impl Answers {
+    // ---- a call arrives ----
+
+    /// Takes a call with these arguments, of a service at the root or of this object, if there is nothing to say against
+    /// it. If there is, it leaves all as it was, and [`announce`](Self::announce) decides what becomes of the call.
+    pub(crate) fn take_plain(
+        &mut self,
+        now: Time,
+        call: &PlainCall,
+        object: Option<&Arc<LocalObject>>,
+        payload: SmallBytes,
+        pending_elsewhere: usize,
+        sending: &Sending,
+    ) -> bool {
+        let Some(Method::Known(known)) = self.methods.find_number(call.method) else { return false };
+        let (known, target) = match object {
+            None if self.methods.is_at_root(known) => (*known, BeginTarget::Root(known.service)),
+            None => return false,
+            Some(object) => match known.of(object.descriptor()) {
+                Ok(known) => (known, BeginTarget::Object(Arc::clone(object))),
+                Err(_) => return false,
+            },
+        };
+        let head =
+            CallHead { length: payload.len(), beside: 0, metadata: 0, keeps: false, pending_elsewhere };
+        let is_plain = call.id > self.last
+            && !known.ordered
+            && known.descriptor.attributes.batch.is_none()
+            && self.obstacle(&head, sending).is_none()
+            && arguments::all_inline(&payload).is_some();
+        if !is_plain {
+            return false;
+        }
+        let deadline = call.deadline_us.map(|us| self.deadline_in(now, us));
+        self.last = call.id;
+        self.books.came(false);
+        self.books.add_pending(payload.len());
+        self.plain.insert(call.id, PlainAnswer { method: call.method, deadline, running: false });
+        if let Some(deadline) = deadline {
+            self.watch_deadline(call.id, deadline);
+        }
+        let begin = Begin {
+            answer: call.id,
+            target,
+            service: known.descriptor_of_service,
+            method: known.method,
+            descriptor: known.descriptor,
+            arguments: Arguments::Inline(payload),
+            want: Want { value: true, keep: false },
+            deadline,
+            metadata: Vec::new(),
+        };
+        self.sweep_steps();
+        self.steps.push_back(HandlerStep::BeginPlain(begin, now));
+        true
+    }
+
+    /// Moves a plain call to where anything may become of it.
+    pub(super) fn promote(&mut self, id: CallId) {
+        let Some(PlainAnswer { method, deadline, running }) = self.plain.remove(&id) else { return };
+        let method =
+            self.methods.resolve(method).unwrap_or(Method::Refused(Refused::As(Failure::UnknownMethod)));
+        let mut answer = Answer::new(method, AnswerTarget::Root, Want { value: true, keep: false });
+        answer.deadline = deadline;
+        answer.running = running;
+        // Before it starts, its arguments are where it waits for that.
+        answer.stage = if running { Stage::Running } else { Stage::Ready(Arguments::none()) };
+        self.table.insert(id, Box::new(answer));
+    }
+
+    fn deadline_in(&self, now: Time, us: u64) -> Time {
+        now + Duration::from_micros(us).min(self.limits.deadline_max)
+    }
+
+    /// Enters a call whose payload of `length` bytes is here or will follow. A call that cannot be taken is answered
+    /// at once; only what a peer that keeps to the protocol never does is a violation.
+    pub(crate) fn announce(
+        &mut self,
+        now: Time,
+        arriving: Arriving,
+        sending: &mut Sending,
+    ) -> Result<(), Violation> {
+        self.now = now;
+        self.sweep_steps();
+        let id = arriving.call.id;
+        if id <= self.last {
+            return Err(Violation::IdReused(id.0));
+        }
+        self.last = id;
+        let refusal = self.refusal(&arriving, sending)?;
+        let Arriving { call, addressed, objects, .. } = arriving;
+        let (target, method) = addressed
+            .unwrap_or_else(|_| (AnswerTarget::Root, Method::Refused(Refused::As(Failure::UnknownMethod))));
+        let deadline = call.deadline_us.map(|us| self.deadline_in(now, us));
+        let objects = objects.unwrap_or_default();
+        self.books.came(call.want.keep);
+        self.books.add_pending(slots_bytes(&objects));
+        if let Method::Known(KnownMethod { ordered: true, service, .. }) = method {
+            self.in_order.entry(service).or_default().push_back(id);
+        }
+        let mut answer = Answer::new(method, target, call.want);
+        answer.objects = objects;
+        answer.oneway = call.oneway;
+        answer.metadata = call.metadata;
+        self.table.insert(id, Box::new(answer));
+        self.tighten_deadline(id, deadline);
+        if let Some(failure) = refusal {
+            self.fail(id, NoValue::Failed(failure), sending);
+        }
+        Ok(())
+    }
+
+    /// Whether the call's payload is wanted.
+    pub(crate) fn is_waiting_for_arguments(&self, id: CallId) -> bool {
+        self.table.get(&id).is_some_and(|answer| matches!(answer.stage, Stage::Arguments))
     }
 }

@@ -3,7 +3,7 @@
 use crate::session::account::{Account, Elsewhere};
 
 /// The counts of everything that is kept for the calls of the peer.
-pub(super) struct Books {
+pub(in crate::session) struct Books {
     /// Calls that wait or run.
     unfinished: usize,
     /// Answers the caller asked to keep and has not released, finished or not.
@@ -26,7 +26,7 @@ pub(super) struct Books {
 }
 
 impl Books {
-    pub(super) fn new(account: Account) -> Self {
+    pub(in crate::session) fn new(account: Account) -> Self {
         Self {
             unfinished: 0,
             keeping: 0,
@@ -44,87 +44,87 @@ impl Books {
     // ---- calls ----
 
     /// A call has come; whether its result is to be kept.
-    pub(super) fn came(&mut self, keeps: bool) {
+    pub(in crate::session) fn came(&mut self, keeps: bool) {
         self.unfinished += 1;
         self.keeping += usize::from(keeps);
     }
 
     /// A call was answered and no handler runs for it.
-    pub(super) fn is_over(&mut self) {
+    pub(in crate::session) fn is_over(&mut self) {
         self.unfinished -= 1;
     }
 
-    pub(super) fn unfinished(&self) -> usize {
+    pub(in crate::session) fn unfinished(&self) -> usize {
         self.unfinished
     }
 
-    pub(super) fn keeping(&self) -> usize {
+    pub(in crate::session) fn keeping(&self) -> usize {
         self.keeping
     }
 
     // ---- arguments ----
 
-    pub(super) fn add_pending(&mut self, bytes: usize) {
+    pub(in crate::session) fn add_pending(&mut self, bytes: usize) {
         self.pending += bytes;
     }
 
-    pub(super) fn remove_pending(&mut self, bytes: usize) {
+    pub(in crate::session) fn remove_pending(&mut self, bytes: usize) {
         self.pending -= bytes;
     }
 
-    pub(super) fn pending(&self) -> usize {
+    pub(in crate::session) fn pending(&self) -> usize {
         self.pending
     }
 
     /// What would be pending with so much more.
-    pub(super) fn pending_with(&self, bytes: usize) -> usize {
+    pub(in crate::session) fn pending_with(&self, bytes: usize) -> usize {
         self.pending.saturating_add(bytes)
     }
 
     /// A handler that was given so much goes on by itself, and is expected to return so much.
-    pub(super) fn goes_on(&mut self, given: usize, expected: usize) {
+    pub(in crate::session) fn goes_on(&mut self, given: usize, expected: usize) {
         self.running += given;
         self.expected += expected;
     }
 
     /// It is over.
-    pub(super) fn came_back(&mut self, given: usize, expected: usize) {
+    pub(in crate::session) fn came_back(&mut self, given: usize, expected: usize) {
         self.running -= given;
         self.expected -= expected;
     }
 
     // ---- results ----
 
-    pub(super) fn hold(&mut self, bytes: usize) {
+    pub(in crate::session) fn hold(&mut self, bytes: usize) {
         self.held += bytes;
     }
 
     /// The caller will not refer to an answer again, of which a result of so many bytes was kept.
-    pub(super) fn let_go(&mut self, held: usize) {
+    pub(in crate::session) fn let_go(&mut self, held: usize) {
         self.keeping -= 1;
         self.held -= held;
     }
 
     /// Results, and the layouts beside them.
-    pub(super) fn held(&self) -> usize {
+    pub(in crate::session) fn held(&self) -> usize {
         self.held + self.elsewhere.kept()
     }
 
     /// What maps charge that run by themselves.
-    pub(super) fn elsewhere(&self) -> &Elsewhere {
+    pub(in crate::session) fn elsewhere(&self) -> &Elsewhere {
         &self.elsewhere
     }
 
     // ---- the account ----
 
     /// All that is kept for the peer's calls.
-    pub(super) fn bytes(&self) -> usize {
+    pub(in crate::session) fn bytes(&self) -> usize {
         self.pending + self.running + self.expected + self.held() + self.elsewhere.on_the_way()
     }
 
     /// Holds what is kept for the peer's calls, `beside` so much, and `more` that comes, against what may be. Gives the limit
     /// that leaves no memory for more.
-    pub(super) fn settle(&mut self, beside: usize, more: usize) -> Option<&'static str> {
+    pub(in crate::session) fn settle(&mut self, beside: usize, more: usize) -> Option<&'static str> {
         self.beside = beside;
         self.elsewhere.beside(beside + self.pending + self.running + self.held);
         let total = beside + self.bytes();
@@ -133,23 +133,23 @@ impl Books {
     }
 
     /// The limit that has no room for so much more, if any.
-    pub(super) fn lacks(&mut self, more: usize) -> Option<&'static str> {
+    pub(in crate::session) fn lacks(&mut self, more: usize) -> Option<&'static str> {
         self.account.cover((self.beside + self.bytes()).saturating_add(more)).err()
     }
 
     /// The limit that had no room at the last look.
-    pub(super) fn short_of(&self) -> Option<&'static str> {
+    pub(in crate::session) fn short_of(&self) -> Option<&'static str> {
         self.short_of
     }
 
     /// What a value may take that is decoded now, and the limit that says so.
-    pub(super) fn memory_left(&self) -> (usize, &'static str) {
+    pub(in crate::session) fn memory_left(&self) -> (usize, &'static str) {
         self.account.left(self.beside + self.bytes())
     }
 
     /// Whether what is kept must be looked at: something of the shared budget may have to be given back, or there was too
     /// little.
-    pub(super) fn is_watched(&self) -> bool {
+    pub(in crate::session) fn is_watched(&self) -> bool {
         self.account.has_taken() || self.short_of.is_some()
     }
 }

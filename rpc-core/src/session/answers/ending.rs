@@ -1,0 +1,327 @@
+//! How calls of the peer end: with a value that is sent and kept, without one, or unwanted.
+
+use std::collections::VecDeque;
+
+use crate::{
+    buffer::small_bytes::SmallBytes,
+    error::Violation,
+    session::{
+        answers::{AnswerTarget, Answers, HandlerStep, NoValue, Stage, is_due, take_objects},
+        methods::Method,
+        sending::Sending,
+    },
+    time::Time,
+    value::{
+        encoded::{Capability, Encoded},
+        held::Held,
+        outcome::Outcome,
+    },
+    wire::{CallId, Failure, INLINE_BYTES_MAX, PassedObject, Return, Status, write},
+};
+
+/// Results that are shorter are held against the session's memory with the next message, longer ones at once.
+const SETTLED_BYTES: usize = 16 << 10;
+
+fn put_return(sending: &mut Sending, id: CallId, objects: Vec<PassedObject>, status: Status) {
+    sending.put_return(&Return { id, objects, status });
+}
+
+impl Answers {
+    // ---- a call ends ----
+
+    /// The handler is over.
+    pub(crate) fn finish(&mut self, id: CallId, outcome: Outcome, sending: &mut Sending) {
+        match outcome {
+            Outcome::Value { payload: Some(payload), objects }
+                if objects.is_empty()
+                    && payload.len() <= INLINE_BYTES_MAX.min(self.caller_payload_bytes_max)
+                    && self.plain.remove(&id).is_some() =>
+            {
+                self.books.is_over();
+                sending.put_value(id, &payload);
+            }
+            outcome => {
+                self.promote(id);
+                self.finish_any(id, outcome, sending);
+            }
+        }
+    }
+
+    fn finish_any(&mut self, id: CallId, outcome: Outcome, sending: &mut Sending) {
+        let Some(answer) = self.table.get_mut(&id) else { return };
+        answer.running = false;
+        if answer.returned {
+            self.settle(id);
+            return;
+        }
+        if let (Outcome::Value { payload: Some(payload), .. }, Method::Known(known)) =
+            (&outcome, &answer.method)
+        {
+            known.descriptor.returned(payload.len());
+        }
+        let oneway = answer.oneway;
+        match self.value_of(outcome, oneway, sending) {
+            Ok((payload, objects)) => self.finish_value(id, payload, objects, sending),
+            Err(no_value) => self.fail(id, no_value, sending),
+        }
+    }
+
+    /// The encoded value of an outcome and the objects that it names, or why it has none.
+    fn value_of(
+        &self,
+        outcome: Outcome,
+        oneway: bool,
+        sending: &mut Sending,
+    ) -> Result<(Option<SmallBytes>, Vec<Capability>), NoValue> {
+        let too_large = |bytes: &SmallBytes| bytes.len() > self.caller_payload_bytes_max;
+        Err(match outcome {
+            Outcome::Value { payload, objects } => return Ok((payload, objects)),
+            Outcome::Error(bytes, _) if too_large(&bytes) => {
+                NoValue::Failed(Failure::exhausted("payload_bytes_max"))
+            }
+            Outcome::Element(failure) => {
+                let mut bytes = Vec::new();
+                failure.put(&mut bytes);
+                let bytes = SmallBytes::from(bytes);
+                match too_large(&bytes) {
+                    true => NoValue::Failed(Failure::exhausted("payload_bytes_max")),
+                    false => NoValue::Element(bytes),
+                }
+            }
+            // The caller of a one-way call hears of no error: objects in it would be introduced to nobody.
+            Outcome::Error(bytes, _) if oneway => NoValue::Error(bytes, Vec::new()),
+            Outcome::Error(bytes, objects) => match sending.pass_result(&objects) {
+                Ok(passed) => NoValue::Error(bytes, passed),
+                Err(failure) => NoValue::Failed(failure),
+            },
+            Outcome::Failed(failure) => NoValue::Failed(failure),
+        })
+    }
+
+    /// Answers a call with its value, gives that to calls which wait for it, and keeps it for later ones.
+    fn finish_value(
+        &mut self,
+        id: CallId,
+        payload: Option<SmallBytes>,
+        objects: Vec<Capability>,
+        sending: &mut Sending,
+    ) {
+        let Some(answer) = self.table.get(&id) else { return };
+        let keeps = (answer.want.keep && !answer.cancelled) || !answer.uses.is_empty();
+        let sent = payload.clone().filter(|_| answer.want.value && !answer.oneway);
+        let held = payload.filter(|_| keeps).map(|bytes| {
+            let capabilities = if objects.is_empty() { None } else { Some(objects.clone().into()) };
+            Box::new(Held::new(Encoded { bytes, capabilities }))
+        });
+        let is_too_long =
+            held.as_ref().is_some_and(|held| held.value().len() > self.limits.payload_bytes_max);
+        let is_too_long =
+            is_too_long || sent.as_ref().is_some_and(|bytes| bytes.len() > self.caller_payload_bytes_max);
+        if is_too_long {
+            return self.fail(id, NoValue::Failed(Failure::exhausted("payload_bytes_max")), sending);
+        }
+        if let Some(held) = &held
+            && let Some(limit) = self.has_no_room_to_hold(held.size())
+        {
+            return self.fail(id, NoValue::Failed(Failure::exhausted(limit)), sending);
+        }
+        let has_streams = objects.iter().any(|object| matches!(object, Capability::Stream(_)));
+        if let (Some(held), true) = (&held, has_streams) {
+            // Calls that were built on it get its streams, not a caller who may never ask for them.
+            let answer = self.table.get_mut(&id);
+            let uses = answer.map(|answer| std::mem::take(&mut answer.uses)).unwrap_or_default();
+            self.resolve_uses(id, held, uses, sending);
+        }
+        let passed = match &sent {
+            Some(_) => sending.pass_result(&objects),
+            None => Ok(Vec::new()),
+        };
+        let passed = match passed {
+            Ok(passed) => passed,
+            Err(failure) => return self.fail(id, NoValue::Failed(failure), sending),
+        };
+        let Some(answer) = self.table.get_mut(&id) else { return };
+        answer.returned = true;
+        let uses = std::mem::take(&mut answer.uses);
+        match sent {
+            Some(payload) => {
+                let payload = sending.payload(id, true, payload, write::objects_bytes(&passed));
+                put_return(sending, id, passed, Status::Value(payload));
+            }
+            None => put_return(sending, id, Vec::new(), Status::Done),
+        }
+        if let Some(held) = held {
+            self.resolve_uses(id, &held, uses, sending);
+            self.hold(id, held);
+        }
+        self.settle(id);
+    }
+
+    /// The limit that has no room for so much more that is kept.
+    fn has_no_room_to_hold(&mut self, bytes: usize) -> Option<&'static str> {
+        if self.books.held().saturating_add(bytes) > self.limits.held_bytes_max {
+            return Some("held_bytes_max");
+        }
+        if bytes < SETTLED_BYTES { None } else { self.books.lacks(bytes) }
+    }
+
+    fn hold(&mut self, id: CallId, held: Box<Held>) {
+        if let Some(answer) = self.table.get_mut(&id)
+            && answer.want.keep
+        {
+            self.books.hold(held.size());
+            answer.stage = Stage::Held(held);
+        }
+    }
+
+    /// Answers a call without a value; then the calls that were built on it.
+    pub(super) fn fail(&mut self, id: CallId, no_value: NoValue, sending: &mut Sending) {
+        let mut failing = VecDeque::from([(id, no_value)]);
+        while let Some((id, no_value)) = failing.pop_front() {
+            let Some(answer) = self.table.get_mut(&id).filter(|answer| !answer.returned) else { continue };
+            answer.returned = true;
+            let origin = match &no_value {
+                NoValue::Upstream { origin, missed: None } => *origin,
+                NoValue::Upstream { .. } | NoValue::Error(..) | NoValue::Element(_) | NoValue::Failed(_) => {
+                    id
+                }
+            };
+            let uses = std::mem::take(&mut answer.uses);
+            let stage = std::mem::replace(&mut answer.stage, Stage::Failed { origin });
+            let oneway = answer.oneway;
+            // They would stay with the marker until that is released.
+            answer.metadata = Vec::new();
+            answer.plan = None;
+            drop(take_objects(answer, &mut self.books));
+            answer.target = AnswerTarget::Root;
+            self.drop_arguments(id, stage, sending);
+            let (objects, status) = match no_value {
+                _ if oneway => (Vec::new(), Status::Done),
+                NoValue::Error(bytes, objects) => {
+                    let payload = sending.payload(id, true, bytes, write::objects_bytes(&objects));
+                    (objects, Status::Error(payload))
+                }
+                NoValue::Element(bytes) => (Vec::new(), Status::Element(sending.payload(id, true, bytes, 0))),
+                NoValue::Failed(failure) => (Vec::new(), Status::Failed(failure)),
+                NoValue::Upstream { origin, missed } => (Vec::new(), Status::Upstream { origin, missed }),
+            };
+            put_return(sending, id, objects, status);
+            failing
+                .extend(uses.into_iter().map(|used| (used.call, NoValue::Upstream { origin, missed: None })));
+            self.leave_order(id);
+            self.settle(id);
+        }
+    }
+
+    /// Lets go of the arguments of a call that will not start, and of its claims on other calls.
+    fn drop_arguments(&mut self, id: CallId, stage: Stage, sending: &mut Sending) {
+        match stage {
+            Stage::Waiting(mut waiting) => {
+                self.books.remove_pending(waiting.bytes());
+                waiting.bases.sort_unstable();
+                waiting.bases.dedup();
+                for base in waiting.bases {
+                    if let Some(source) = self.table.get_mut(&base) {
+                        source.uses.retain(|used| used.call != id);
+                        self.stop_if_unneeded(base, sending);
+                    }
+                }
+            }
+            Stage::Ready(arguments) => self.books.remove_pending(arguments.bytes()),
+            Stage::Arguments | Stage::Running | Stage::Held(_) | Stage::Failed { .. } => {}
+        }
+    }
+
+    /// Frees the permit once the call was answered and no handler runs; forgets the answer unless it is kept.
+    fn settle(&mut self, id: CallId) {
+        let Some(answer) = self.table.get(&id) else { return };
+        if !answer.returned || answer.running {
+            return;
+        }
+        self.books.is_over();
+        if !answer.want.keep {
+            self.table.remove(&id);
+        } else if answer.cancelled {
+            self.let_go(id);
+        }
+    }
+
+    // ---- the caller loses interest ----
+
+    /// The caller neither waits for the value nor will refer to it again.
+    pub(crate) fn cancel(&mut self, id: CallId, sending: &mut Sending) -> Result<(), Violation> {
+        if id > self.last {
+            return Err(Violation::UnknownCall(id.0));
+        }
+        self.promote(id);
+        // Answered and forgotten: the cancel crossed the return on the wire.
+        let Some(answer) = self.table.get_mut(&id).filter(|answer| !answer.cancelled) else { return Ok(()) };
+        answer.cancelled = true;
+        if answer.want.keep && answer.uses.is_empty() {
+            self.let_go(id);
+        }
+        self.stop_if_unneeded(id, sending);
+        Ok(())
+    }
+
+    /// Stops a cancelled call that no other call waits for.
+    fn stop_if_unneeded(&mut self, id: CallId, sending: &mut Sending) {
+        let Some(answer) = self.table.get(&id) else { return };
+        if !answer.cancelled || !answer.uses.is_empty() {
+            return;
+        }
+        if answer.returned {
+            return;
+        }
+        match answer.stage {
+            Stage::Running => self.steps.push_front(HandlerStep::Cancel(id)),
+            Stage::Arguments | Stage::Waiting(_) | Stage::Ready(_) => {
+                self.fail(id, NoValue::Failed(Failure::Cancelled), sending);
+            }
+            Stage::Held(_) | Stage::Failed { .. } => {}
+        }
+    }
+
+    /// The caller will not refer to the result again.
+    pub(crate) fn release(&mut self, id: CallId) -> Result<(), Violation> {
+        if !self.table.get(&id).is_some_and(|answer| answer.want.keep && !answer.cancelled) {
+            return Err(Violation::UnknownRelease(id.0));
+        }
+        self.let_go(id);
+        Ok(())
+    }
+
+    /// Keeps the answer no longer than its call is unfinished.
+    fn let_go(&mut self, id: CallId) {
+        let Some(answer) = self.table.get_mut(&id) else { return };
+        answer.want.keep = false;
+        self.books.let_go(match &answer.stage {
+            Stage::Held(held) => held.size(),
+            _ => 0,
+        });
+        if answer.returned && !answer.running {
+            self.table.remove(&id);
+        }
+    }
+
+    /// Answers the calls whose deadline has passed; a handler that runs is told to stop and keeps its permit until it
+    /// has.
+    pub(crate) fn expire(&mut self, now: Time, sending: &mut Sending) {
+        while let Some((at, id)) = self.deadlines.pop_passed(now) {
+            if !is_due(&self.plain, &self.table, id, at) {
+                continue;
+            }
+            self.promote(id);
+            if self.table.get(&id).is_some_and(|answer| answer.running) {
+                self.steps.push_front(HandlerStep::Cancel(id));
+            }
+            self.give_up(id, sending);
+        }
+    }
+
+    /// Answers a call that cannot be done in its time.
+    pub(super) fn give_up(&mut self, id: CallId, sending: &mut Sending) {
+        self.promote(id);
+        self.fail(id, NoValue::Failed(Failure::DeadlineExceeded), sending);
+    }
+}

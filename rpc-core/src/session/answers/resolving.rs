@@ -1,0 +1,437 @@
+//! References of calls to results: resolved when the call comes, or when the result is there.
+
+use crate::{
+    buffer::small_bytes::SmallBytes,
+    codec::walk::WalkError,
+    path::{Path, Step},
+    schema::layout::Layout,
+    session::{
+        answers::{
+            Answer, AnswerTarget, Answers, Argument, NoValue, Place, Stage, Use, Waiting, take_objects,
+        },
+        methods::Method,
+        outputs::{Arguments, Resolved},
+        sending::Sending,
+        work,
+    },
+    value::{
+        encoded::{self, Capabilities, Capability, Encoded, Passing, STREAM_TAKEN},
+        held::Held,
+    },
+    wire::{
+        CHUNK_BYTES, CallId, Failure,
+        arguments::{self, ArgumentList, Reference, Slot},
+    },
+};
+
+const GET_ARGUMENTS: &str = "the built-in call takes one reference";
+const MAP_ARGUMENTS: &str = "a map takes a reference, a program and references";
+
+fn are_map_arguments(slots: &[Slot]) -> bool {
+    let is_reference = |slot: &Slot| matches!(slot, Slot::Reference(Reference { as_some: false, .. }));
+    matches!(slots, [source, Slot::Inline(_), captures @ ..] if is_reference(source) && captures.iter().all(is_reference))
+}
+
+/// An argument that waits keeps its own bytes, not all of the message they came in. A long one is most of its message.
+pub(super) fn leave_message(argument: &mut SmallBytes) {
+    argument.leave_message(CHUNK_BYTES);
+}
+
+/// The table that came with a call, once all its entries are here.
+fn settled(objects: Vec<Passing>) -> Capabilities {
+    let here = |object| match object {
+        Passing::Settled(capability) => Some(capability),
+        Passing::Result(..) => None,
+    };
+    encoded::capabilities(objects.into_iter().filter_map(here).collect())
+}
+
+/// The object that a selected part is, as its layout says.
+fn only_object(selected: &Encoded) -> Result<Capability, NoValue> {
+    selected.only_object().ok_or_else(no_object)
+}
+
+fn no_object() -> NoValue {
+    NoValue::Failed(Failure::invalid_reference("(target)", "there is no object"))
+}
+
+fn invalid_argument(argument: &str, reason: &str) -> NoValue {
+    NoValue::Failed(Failure::InvalidArgument { argument: argument.into(), reason: reason.into() })
+}
+
+fn misfit(from: &str, path: &Path, found: &Layout, wanted: &Layout) -> String {
+    format!("`{from}` has {found} at {path}, but {wanted} is due")
+}
+
+impl Answers {
+    /// The call's arguments are complete.
+    pub(crate) fn arguments(&mut self, id: CallId, payload: SmallBytes, sending: &mut Sending) {
+        if !self.is_waiting_for_arguments(id) {
+            return;
+        }
+        let Some(answer) = self.table.get_mut(&id) else { return };
+        let awaits = matches!(answer.target, AnswerTarget::Awaited(..))
+            || answer.objects.iter().any(|object| matches!(object, Passing::Result(..)));
+        if !awaits && arguments::all_inline(&payload).is_some() {
+            let beside = settled(take_objects(answer, &mut self.books));
+            let inline = Arguments::Inline(payload);
+            let arguments = match beside {
+                None => inline,
+                beside => Resolved { values: inline.values(), beside, selected: Vec::new() }.into(),
+            };
+            return self.start_with_values(id, arguments, sending);
+        }
+        let list = match ArgumentList::parse(payload) {
+            Ok(list) => list,
+            Err(violation) => {
+                return self.fail(id, invalid_argument("(arguments)", &violation.to_string()), sending);
+            }
+        };
+        if let Err(no_value) = self.enter_arguments(id, list) {
+            self.fail(id, no_value, sending);
+            return;
+        }
+        let ready = matches!(self.answer(id), Some(Answer { stage: Stage::Waiting(waiting), .. }) if waiting.missing == 0);
+        if ready {
+            self.make_ready(id, sending);
+        }
+    }
+
+    fn enter_arguments(&mut self, id: CallId, list: ArgumentList) -> Result<(), NoValue> {
+        let Some(answer) = self.table.get_mut(&id) else { return Ok(()) };
+        let objects = take_objects(answer, &mut self.books);
+        if matches!(answer.method, Method::Get) && !matches!(list.slots[..], [Slot::Reference(_)]) {
+            return Err(invalid_argument("(arguments)", GET_ARGUMENTS));
+        }
+        if matches!(answer.method, Method::Map) && !are_map_arguments(&list.slots) {
+            return Err(invalid_argument("(arguments)", MAP_ARGUMENTS));
+        }
+        let mut references = Vec::new();
+        if let AnswerTarget::Awaited(base, path) = &answer.target {
+            references.push((Place::Target, Reference { base: *base, path: path.clone(), as_some: false }));
+        }
+        for (index, object) in objects.iter().enumerate() {
+            if let Passing::Result(base, path) = object {
+                let reference = Reference { base: *base, path: path.clone(), as_some: false };
+                references.push((Place::Object(index), reference));
+            }
+        }
+        let arguments = Vec::with_capacity(list.slots.len());
+        let mut waiting = Waiting { arguments, objects, missing: 0, bases: Vec::new(), layouts: Vec::new() };
+        for (index, slot) in list.slots.into_iter().enumerate() {
+            waiting.arguments.push(match slot {
+                Slot::Inline(bytes) => Argument::One(Some(bytes.into())),
+                Slot::Reference(reference) => {
+                    references.push((Place::Argument { index, part: None }, reference));
+                    Argument::One(None)
+                }
+                Slot::Tuple(parts) => Argument::Tuple(
+                    parts
+                        .into_iter()
+                        .enumerate()
+                        .map(|(part, slot)| match slot {
+                            Slot::Inline(bytes) => Some(bytes),
+                            Slot::Reference(reference) => {
+                                references.push((Place::Argument { index, part: Some(part) }, reference));
+                                None
+                            }
+                            // `ArgumentList` does not nest tuples.
+                            Slot::Tuple(_) => None,
+                        })
+                        .collect(),
+                ),
+            });
+        }
+        if !references.is_empty() {
+            if self.books.pending_with(waiting.bytes()) > self.limits.pending_bytes_max {
+                return Err(NoValue::Failed(Failure::exhausted("pending_bytes_max")));
+            }
+            waiting.leave_message();
+        }
+        self.books.add_pending(waiting.bytes());
+        for (_, reference) in &references {
+            waiting.bases.push(reference.base);
+        }
+        waiting.missing = references.len();
+        if let Some(answer) = self.table.get_mut(&id) {
+            answer.stage = Stage::Waiting(waiting);
+        }
+        for (place, reference) in references {
+            self.refer(id, place, reference)?;
+        }
+        Ok(())
+    }
+
+    /// Resolves one reference now, or makes the call wait for its base.
+    fn refer(&mut self, id: CallId, place: Place, reference: Reference) -> Result<(), NoValue> {
+        let Reference { base, path, as_some } = reference;
+        let name = self.argument_name(id, place);
+        let refuse = |reason: &str| NoValue::Failed(Failure::invalid_reference(name, reason));
+        let Some(source) = self.table.get(&base).filter(|source| base != id && source.want.keep) else {
+            return Err(refuse(&format!("the result of call {} is not held", base.0)));
+        };
+        // Of a method that was refused, no layout is known; it failed when it came.
+        if let (Stage::Failed { origin }, Method::Refused(_)) = (&source.stage, &source.method) {
+            return Err(NoValue::Upstream { origin: *origin, missed: None });
+        }
+        let layout =
+            self.check_layout(id, place, source, &path, as_some).map_err(|reason| refuse(&reason))?;
+        let deadline = source.deadline.filter(|_| !source.returned);
+        match &source.stage {
+            Stage::Failed { origin } => return Err(NoValue::Upstream { origin: *origin, missed: None }),
+            Stage::Held(held) => {
+                let (selected, walked) = self.select(held, source, base, &path, as_some, name)?;
+                self.spend(walked, &selected);
+                return self.put(id, place, selected, layout);
+            }
+            Stage::Arguments | Stage::Waiting(_) | Stage::Ready(_) | Stage::Running => {}
+        }
+        let depth = source.depth + 1;
+        if depth > self.limits.chain_depth_max {
+            return Err(NoValue::Failed(Failure::exhausted("chain_depth_max")));
+        }
+        self.tighten_deadline(id, deadline);
+        if let Some(answer) = self.table.get_mut(&id) {
+            answer.depth = answer.depth.max(depth);
+        }
+        if let Some(source) = self.table.get_mut(&base) {
+            source.uses.push(Use { call: id, place, path, as_some });
+        }
+        Ok(())
+    }
+
+    fn argument_name(&self, id: CallId, place: Place) -> &'static str {
+        match (place, self.table.get(&id).map(|answer| &answer.method)) {
+            (Place::Target, _) => "(target)",
+            (Place::Object(_), _) => "(objects)",
+            (Place::Argument { index, .. }, Some(Method::Known(known))) => {
+                known.descriptor.arguments.get(index).map_or("(after the last)", |argument| argument.name)
+            }
+            (Place::Argument { index: 0, .. }, Some(Method::Map)) => "(source)",
+            (Place::Argument { .. }, Some(Method::Map)) => "(capture)",
+            (Place::Argument { .. }, Some(Method::Get | Method::Refused(_)) | None) => "(part)",
+        }
+    }
+
+    /// A reference fits when the part it names has the same bytes as the argument it stands for. Gives the part's layout,
+    /// or `None` as long as that of the source is not known: a map's is when it starts.
+    fn check_layout(
+        &self,
+        id: CallId,
+        place: Place,
+        source: &Answer,
+        path: &Path,
+        as_some: bool,
+    ) -> Result<Option<Layout>, String> {
+        let from = match &source.method {
+            Method::Known(from) => from.descriptor.name,
+            Method::Map => "map",
+            Method::Get | Method::Refused(_) => return Err("it refers to no method's result".into()),
+        };
+        let Some(result) = source.result_layout() else { return Ok(None) };
+        let Some(found) = result.at(path.steps()) else {
+            return Err(format!("`{}` returns {result}, which has no part at {path}", from));
+        };
+        let Some(Method::Known(to)) = self.table.get(&id).map(|answer| &answer.method) else {
+            return Ok(Some(found));
+        };
+        let (index, part) = match place {
+            Place::Argument { index, part } => (index, part),
+            Place::Object(_) | Place::Target => {
+                let service = to.descriptor_of_service.name;
+                return match found.object() {
+                    // Which service the payload wants there is seen when it is decoded.
+                    Some(object) if matches!(place, Place::Object(_)) || object.name == service => {
+                        Ok(Some(found))
+                    }
+                    _ => Err(format!("`{from}` has {found} at {path}, not an object of `{service}`")),
+                };
+            }
+        };
+        let wanted = to.descriptor.signature().arguments.get(index).and_then(|layout| {
+            let layout = match part {
+                Some(part) => layout.at(&[Step::Field(u32::try_from(part).ok()?)])?,
+                None => layout.clone(),
+            };
+            if as_some { layout.at(&[Step::Some]) } else { Some(layout) }
+        });
+        match wanted {
+            Some(wanted) if wanted.fingerprint() == found.fingerprint() => Ok(Some(found)),
+            Some(wanted) => Err(misfit(from, path, &found, &wanted)),
+            None => Err("the method takes nothing of the kind there".into()),
+        }
+    }
+
+    /// The encoded part of a held result, within what may be pending; and how many values were passed to find it.
+    fn select(
+        &self,
+        held: &Held,
+        source: &Answer,
+        base: CallId,
+        path: &Path,
+        as_some: bool,
+        argument: &'static str,
+    ) -> Result<(Encoded, usize), NoValue> {
+        let refuse = |reason: &str| NoValue::Failed(Failure::invalid_reference(argument, reason));
+        let layout = source.result_layout().ok_or_else(|| refuse("it refers to no method's result"))?;
+        let selected = held.select(layout, path.steps(), as_some).map_err(|error| match error {
+            WalkError::Missed => NoValue::Upstream { origin: base, missed: Some(path.clone()) },
+            other => refuse(&other.to_string()),
+        })?;
+        let Encoded { bytes, capabilities } = selected.part;
+        // Streams in it belong to the call that got here first.
+        let table = capabilities.as_deref().unwrap_or_default();
+        let claimed: Option<Vec<Capability>> = table.iter().map(Capability::claimed).collect();
+        let claimed = claimed.ok_or_else(|| refuse(STREAM_TAKEN))?;
+        let part = Encoded { bytes, capabilities: encoded::capabilities(claimed) };
+        if self.books.pending_with(part.size()) > self.limits.pending_bytes_max {
+            return Err(NoValue::Failed(Failure::exhausted("pending_bytes_max")));
+        }
+        Ok((part, selected.walked))
+    }
+
+    /// A part was found behind so many values, and will be decoded where it goes.
+    fn spend(&mut self, walked: usize, part: &Encoded) {
+        self.walked += walked;
+        self.work.spend(walked as u64 * work::STEP_NS + part.len() as u64 * work::BYTE_NS);
+    }
+
+    /// Puts what was selected out of a result in its place.
+    fn put(
+        &mut self,
+        id: CallId,
+        place: Place,
+        selected: Encoded,
+        layout: Option<Layout>,
+    ) -> Result<(), NoValue> {
+        let Some(answer) = self.table.get_mut(&id) else { return Ok(()) };
+        let Stage::Waiting(waiting) = &mut answer.stage else { return Ok(()) };
+        if matches!(answer.method, Method::Map)
+            && let Place::Argument { index, .. } = place
+        {
+            waiting.layouts.extend(layout.map(|layout| (index, layout)));
+        }
+        waiting.missing -= 1;
+        let (index, part) = match place {
+            Place::Argument { index, part } => (index, part),
+            Place::Object(index) => {
+                waiting.objects[index] = Passing::Settled(only_object(&selected)?);
+                return Ok(());
+            }
+            Place::Target => {
+                let object = match only_object(&selected)? {
+                    Capability::Local(object) => object,
+                    Capability::Import(import) => import.forward(),
+                    Capability::Stream(_) => return Err(no_object()),
+                };
+                // The result's layout says what it should be; one that was passed on for a peer may be something else.
+                if let Method::Known(known) = answer.method {
+                    answer.method = Method::Known(known.of(object.descriptor()).map_err(NoValue::Failed)?);
+                }
+                answer.target = AnswerTarget::Object(object);
+                return Ok(());
+            }
+        };
+        let length = selected.size();
+        match (&mut waiting.arguments[index], part) {
+            (Argument::One(slot), None) => *slot = Some(selected),
+            (Argument::Tuple(_), Some(_)) if selected.capabilities.is_some() => {
+                return Err(invalid_argument(
+                    "(arguments)",
+                    "a tuple of promises cannot have objects in it; pass them as arguments of their own",
+                ));
+            }
+            (Argument::Tuple(parts), Some(part)) => parts[part] = Some(selected.bytes),
+            (Argument::One(_), Some(_)) | (Argument::Tuple(_), None) => return Ok(()),
+        }
+        self.books.add_pending(length);
+        Ok(())
+    }
+
+    // ---- a call starts ----
+
+    /// A call that refers to nothing, as most do.
+    fn start_with_values(&mut self, id: CallId, arguments: Arguments, sending: &mut Sending) {
+        let takes = match self.table.get(&id).map(|answer| &answer.method) {
+            Some(Method::Get) => Some(GET_ARGUMENTS),
+            Some(Method::Map) => Some(MAP_ARGUMENTS),
+            Some(Method::Known(_) | Method::Refused(_)) | None => None,
+        };
+        if let Some(takes) = takes {
+            return self.fail(id, invalid_argument("(arguments)", takes), sending);
+        }
+        self.books.add_pending(arguments.bytes());
+        self.start(id, arguments, Vec::new(), sending);
+    }
+
+    fn make_ready(&mut self, id: CallId, sending: &mut Sending) {
+        let Some(answer) = self.table.get_mut(&id) else { return };
+        let Stage::Waiting(mut waiting) = std::mem::replace(&mut answer.stage, Stage::Running) else {
+            return;
+        };
+        let layouts = std::mem::take(&mut waiting.layouts);
+        self.books.remove_pending(waiting.bytes());
+        let mut arguments = Resolved { beside: settled(waiting.objects), ..Resolved::default() };
+        for (index, argument) in waiting.arguments.into_iter().enumerate() {
+            let Encoded { bytes, capabilities } = argument.into_encoded();
+            arguments.values.push(bytes);
+            if capabilities.is_some() {
+                arguments.selected.push((index, capabilities));
+            }
+        }
+        let arguments = Arguments::from(arguments);
+        self.books.add_pending(arguments.bytes());
+        self.start(id, arguments, layouts, sending);
+    }
+
+    /// Gives a finished result to the calls that wait for it, in the order in which they were made.
+    pub(super) fn resolve_uses(
+        &mut self,
+        base: CallId,
+        held: &Held,
+        mut uses: Vec<Use>,
+        sending: &mut Sending,
+    ) {
+        // Arguments that came in chunks were read later than those of calls made after.
+        uses.sort_by_key(|used| used.call);
+        for Use { call, place, path, as_some } in uses {
+            let Some(Answer { stage: Stage::Waiting(_), .. }) = self.answer(call) else { continue };
+            let selected = self.resolve_late(base, held, call, place, &path, as_some);
+            if let Err(no_value) =
+                selected.and_then(|(selected, layout)| self.put(call, place, selected, layout))
+            {
+                self.fail(call, no_value, sending);
+                continue;
+            }
+            let ready = matches!(self.answer(call), Some(Answer { stage: Stage::Waiting(waiting), .. }) if waiting.missing == 0);
+            if ready {
+                self.make_ready(call, sending);
+            }
+        }
+    }
+
+    /// The part of a finished result that a call waits for. What could not be checked when the call arrived is now.
+    fn resolve_late(
+        &mut self,
+        base: CallId,
+        held: &Held,
+        call: CallId,
+        place: Place,
+        path: &Path,
+        as_some: bool,
+    ) -> Result<(Encoded, Option<Layout>), NoValue> {
+        let name = self.argument_name(call, place);
+        let is_map = |id| self.table.get(id).is_some_and(|answer| matches!(answer.method, Method::Map));
+        let gone = || NoValue::Failed(Failure::invalid_reference(name, "its result is gone"));
+        let source = self.table.get(&base).ok_or_else(gone)?;
+        let layout = if is_map(&base) || is_map(&call) {
+            self.check_layout(call, place, source, path, as_some)
+                .map_err(|reason| NoValue::Failed(Failure::invalid_reference(name, &reason)))?
+        } else {
+            None
+        };
+        let (part, walked) = self.select(held, source, base, path, as_some, name)?;
+        self.spend(walked, &part);
+        Ok((part, layout))
+    }
+}

@@ -1,0 +1,411 @@
+//! Calls of the peer that may start: in the order in which they became ready, as far as there is room for their results.
+
+use std::{collections::VecDeque, time::Duration};
+
+use crate::{
+    limits::Limits,
+    schema::{descriptor::MethodDescriptor, layout::Layout},
+    session::{
+        answers::{Answer, AnswerTarget, Answers, HandlerStep, KeptLayout, NextStep, NoValue, Stage},
+        methods::{KnownMethod, Method, PeerMethods},
+        outputs::{Arguments, Begin, BeginMap, BeginTarget},
+        plan::Plan,
+        sending::Sending,
+        work,
+    },
+    time::Time,
+    value::{encoded::Encoded, outcome::Outcome},
+    wire::{CallId, Failure, Want},
+};
+
+/// Places of calls that wait to start which are kept for the next ones.
+const STEPS_KEPT: usize = 256;
+
+/// How long calls that wait to start keep the whole message that they came in.
+const LEFT_AFTER: Duration = Duration::from_millis(10);
+
+/// Checks a map whose references are all resolved.
+pub(super) fn plan(
+    arguments: &Arguments,
+    mut layouts: Vec<(usize, Layout)>,
+    methods: &PeerMethods,
+    limits: &Limits,
+) -> Result<Plan, Failure> {
+    layouts.sort_by_key(|(index, _)| *index);
+    let mut layouts = layouts.into_iter().map(|(_, layout)| layout);
+    let values = arguments.values();
+    let (Some(source), [_, program, captures @ ..]) = (layouts.next(), &values[..]) else {
+        return Err(Failure::invalid_reference("(source)", "it is not known what it is"));
+    };
+    let given: Vec<Layout> = layouts.collect();
+    if given.len() != captures.len() {
+        return Err(Failure::invalid_reference("(capture)", "it is not known what it is"));
+    }
+    let passed = arguments.objects().0.as_ref().map_or(0, |table| table.len());
+    Plan::new(program, &source, given, passed, methods, limits)
+}
+
+/// Whether a call that could have started then is not worth starting now.
+fn is_too_late(since: Time, deadline: Option<Time>, now: Time) -> bool {
+    deadline.is_some_and(|deadline| since.too_late(deadline) <= now)
+}
+
+impl Answers {
+    /// Calls that are cancelled before they start leave their places behind. They are swept out when they are the most, so
+    /// that a peer that makes calls and cancels them does not fill the memory while others keep the handlers busy.
+    pub(super) fn sweep_steps(&mut self) {
+        if self.steps.len() < 2 * self.books.unfinished() + STEPS_KEPT {
+            return;
+        }
+        self.left_messages = 0;
+        let Self { steps, plain, table, books, .. } = self;
+        steps.retain(|step| match step {
+            HandlerStep::Cancel(_) => true,
+            HandlerStep::Begin(id, _) => {
+                table.get(id).is_some_and(|answer| matches!(answer.stage, Stage::Ready(_)))
+            }
+            HandlerStep::BeginPlain(begin, _) => {
+                let waits = plain.contains_key(&begin.answer);
+                if !waits {
+                    books.remove_pending(begin.arguments.bytes());
+                }
+                waits
+            }
+        });
+    }
+
+    /// Lets a call start whose arguments are all here, when it is its turn.
+    pub(super) fn start(
+        &mut self,
+        id: CallId,
+        mut arguments: Arguments,
+        layouts: Vec<(usize, Layout)>,
+        sending: &mut Sending,
+    ) {
+        let Some(answer) = self.table.get_mut(&id) else { return };
+        match &answer.method {
+            Method::Get => {
+                self.books.remove_pending(arguments.bytes());
+                let Encoded { bytes, capabilities } = arguments.into_encoded().next().unwrap_or_default();
+                let objects = capabilities.as_deref().unwrap_or_default().to_vec();
+                self.finish(id, Outcome::Value { payload: Some(bytes), objects }, sending);
+            }
+            Method::Map => {
+                let plan = plan(&arguments, layouts, &self.methods, &self.limits);
+                self.work.spend(arguments.bytes() as u64 * work::BYTE_NS);
+                answer.stage = Stage::Ready(arguments);
+                match plan {
+                    Ok(plan) => {
+                        let bytes = plan.layout_bytes();
+                        if self.books.held().saturating_add(bytes) > self.limits.held_bytes_max {
+                            return self.fail(
+                                id,
+                                NoValue::Failed(Failure::exhausted("held_bytes_max")),
+                                sending,
+                            );
+                        }
+                        self.work.spend(bytes as u64 * work::LAYOUT_BYTE_NS);
+                        // The layouts of the whole plan, of which this is the outermost.
+                        let charge = self.books.elsewhere().charge(bytes);
+                        let layout = plan.returns.clone();
+                        answer.returns = Some(KeptLayout { layout, _charge: charge });
+                        answer.plan = Some(Box::new(plan));
+                        self.steps.push_back(HandlerStep::Begin(id, self.now));
+                    }
+                    Err(failure) => self.fail(id, NoValue::Failed(failure), sending),
+                }
+            }
+            Method::Known(known) => {
+                let (service, ordered) = (known.service, known.ordered);
+                if ordered {
+                    arguments.leave_message();
+                }
+                answer.stage = Stage::Ready(arguments);
+                if ordered {
+                    self.start_in_order(service);
+                } else {
+                    self.steps.push_back(HandlerStep::Begin(id, self.now));
+                }
+            }
+            Method::Refused(_) => {}
+        }
+    }
+
+    /// Starts the calls of an ordered service up to the first that still waits.
+    fn start_in_order(&mut self, service: usize) {
+        let Some(queue) = self.in_order.get_mut(&service) else { return };
+        while let Some(id) = queue.front() {
+            match self.table.get(id).map(|answer| &answer.stage) {
+                Some(Stage::Arguments | Stage::Waiting(_)) => break,
+                Some(Stage::Ready(_)) => self.steps.push_back(HandlerStep::Begin(*id, self.now)),
+                Some(Stage::Running | Stage::Held(_) | Stage::Failed { .. }) | None => {}
+            }
+            queue.pop_front();
+        }
+    }
+
+    pub(super) fn leave_order(&mut self, id: CallId) {
+        if let Some(Answer { method: Method::Known(KnownMethod { ordered: true, service, .. }), .. }) =
+            self.answer(id)
+        {
+            let service = *service;
+            // Left in its place behind a call that waits, it would stay for as long as that one does.
+            if let Some(queue) = self.in_order.get_mut(&service)
+                && let Ok(place) = queue.binary_search(&id)
+            {
+                queue.remove(place);
+            }
+            self.start_in_order(service);
+        }
+    }
+
+    /// What is to happen next to a handler, in the order in which calls became ready.
+    pub(crate) fn pop_step(&mut self, now: Time, may_start: bool, sending: &mut Sending) -> Option<NextStep> {
+        self.now = now;
+        loop {
+            let Some(next) = self.steps.front() else {
+                self.held_up = false;
+                // An idle session keeps the queue's room.
+                if self.steps.capacity() > STEPS_KEPT {
+                    self.steps = VecDeque::new();
+                }
+                return None;
+            };
+            self.held_up = sending.bytes() > self.limits.outgoing_bytes_max;
+            if (self.held_up || !may_start) && !matches!(next, HandlerStep::Cancel(_)) {
+                return None;
+            }
+            let step = self.steps.pop_front()?;
+            self.left_messages = self.left_messages.saturating_sub(1);
+            let id = match step {
+                HandlerStep::Cancel(id) => return Some(NextStep::Cancel(id)),
+                HandlerStep::BeginPlain(begin, since) => {
+                    self.books.remove_pending(begin.arguments.bytes());
+                    // Fields by value: one whose address is taken is copied once more.
+                    let (answer, method, deadline) = (begin.answer, begin.descriptor, begin.deadline);
+                    if self.starts_plain(answer, method, is_too_late(since, deadline, now), sending) {
+                        return Some(NextStep::Begin(begin));
+                    }
+                    continue;
+                }
+                HandlerStep::Begin(id, since) => {
+                    let deadline = self.answer(id).and_then(|answer| answer.deadline);
+                    if is_too_late(since, deadline, now) {
+                        self.give_up(id, sending);
+                        continue;
+                    }
+                    id
+                }
+            };
+            if let Some(limit) = self.has_no_memory_for(id) {
+                self.fail(id, NoValue::Failed(Failure::exhausted(limit)), sending);
+                continue;
+            }
+            if let Some(map) = self.begin_map(id) {
+                return Some(NextStep::Map(Box::new(map)));
+            }
+            if let Some(begin) = self.begin(id) {
+                return Some(NextStep::Begin(begin));
+            }
+        }
+    }
+
+    /// Calls that have waited to start for a while let go of the message that they came in, which may be much longer than
+    /// they are.
+    #[inline]
+    pub(crate) fn leave_messages(&mut self, now: Time) {
+        if !self.steps.is_empty() {
+            self.leave_messages_of_steps(now);
+        }
+    }
+
+    fn leave_messages_of_steps(&mut self, now: Time) {
+        let Self { steps, table, left_messages, .. } = self;
+        for step in steps.iter_mut().skip(*left_messages) {
+            let (arguments, since) = match step {
+                HandlerStep::BeginPlain(begin, since) => (Some(&mut begin.arguments), *since),
+                HandlerStep::Begin(id, since) => match table.get_mut(id).map(|answer| &mut answer.stage) {
+                    Some(Stage::Ready(arguments)) => (Some(arguments), *since),
+                    _ => (None, *since),
+                },
+                HandlerStep::Cancel(_) => {
+                    *left_messages += 1;
+                    continue;
+                }
+            };
+            if now < since + LEFT_AFTER {
+                break;
+            }
+            *left_messages += 1;
+            arguments.into_iter().for_each(Arguments::leave_message);
+        }
+    }
+
+    /// Whether a plain call still starts.
+    #[inline]
+    fn starts_plain(
+        &mut self,
+        id: CallId,
+        method: &MethodDescriptor,
+        is_too_late: bool,
+        sending: &mut Sending,
+    ) -> bool {
+        // It may have been cancelled.
+        let Some(plain) = self.plain.get_mut(&id) else { return false };
+        if is_too_late {
+            self.give_up(id, sending);
+            return false;
+        }
+        plain.running = true;
+        method.expected_bytes() == 0 || self.starts_large(id, method, sending)
+    }
+
+    /// The same of one that is expected to return much.
+    #[cold]
+    fn starts_large(&mut self, id: CallId, method: &MethodDescriptor, sending: &mut Sending) -> bool {
+        // What it returns is looked at there.
+        self.promote(id);
+        let Some(limit) = self.books.lacks(self.expected(method)) else { return true };
+        if let Some(answer) = self.table.get_mut(&id) {
+            answer.running = false;
+        }
+        self.fail(id, NoValue::Failed(Failure::exhausted(limit)), sending);
+        false
+    }
+
+    /// What a call of the method is expected to return here.
+    fn expected(&self, method: &MethodDescriptor) -> usize {
+        method.expected_bytes().min(self.limits.payload_bytes_max)
+    }
+
+    /// The limit that has no room for what a call will keep or return, as far as that is known.
+    fn has_no_memory_for(&mut self, id: CallId) -> Option<&'static str> {
+        let answer = self.answer(id)?;
+        let expected = match &answer.method {
+            Method::Known(known) => self.expected(known.descriptor),
+            _ => 0,
+        };
+        if expected == 0 {
+            // What little it keeps is too much only where there is nothing left.
+            return self.books.short_of().filter(|_| answer.want.keep);
+        }
+        // It is sent, and kept.
+        self.books.lacks(if answer.want.keep { 2 * expected } else { expected })
+    }
+
+    /// Whether calls that had to wait for what is to be sent to leave may start.
+    pub(crate) fn may_go_on(&self, sending: &Sending) -> bool {
+        self.held_up && sending.bytes() <= self.limits.outgoing_bytes_max
+    }
+
+    /// Calls that may start.
+    pub(crate) fn waiting(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// At most `many` other calls of the same method that may start, taken out of their places behind `first`. What is
+    /// ordered stays so: there only calls are taken that no call of another method of the service stands before.
+    pub(crate) fn pop_alike(&mut self, first: &Begin, many: usize, sending: &mut Sending) -> Vec<Begin> {
+        self.left_messages = 0;
+        let expected = self.expected(first.descriptor);
+        let room = self.books.memory_left().0.min(self.limits.outgoing_bytes_max);
+        let most = room.checked_div(expected).unwrap_or(usize::MAX);
+        let many = many.min(most.saturating_sub(1));
+        let mut alike = Vec::new();
+        let mut passed = Vec::new();
+        while alike.len() < many
+            && let Some(step) = self.steps.pop_front()
+        {
+            let HandlerStep::Begin(id, since) = step else {
+                passed.push(step);
+                continue;
+            };
+            let Some(answer) = self.table.get(&id) else { continue };
+            if is_too_late(since, answer.deadline, self.now) {
+                self.give_up(id, sending);
+                continue;
+            }
+            match &answer.method {
+                Method::Known(known)
+                    if std::ptr::eq(known.descriptor, first.descriptor)
+                        && answer.target.is_as(&first.target) =>
+                {
+                    alike.extend(self.begin(id));
+                }
+                Method::Known(known)
+                    if known.ordered && std::ptr::eq(known.descriptor_of_service, first.service) =>
+                {
+                    passed.push(step);
+                    break;
+                }
+                _ => passed.push(step),
+            }
+        }
+        for step in passed.into_iter().rev() {
+            self.steps.push_front(step);
+        }
+        alike
+    }
+
+    /// Starts a map, if the call is one and may still start.
+    fn begin_map(&mut self, id: CallId) -> Option<BeginMap> {
+        let answer = self.table.get_mut(&id)?;
+        if !matches!(answer.stage, Stage::Ready(_)) {
+            return None;
+        }
+        let plan = answer.plan.take()?;
+        let want = Want { keep: answer.want.keep || !answer.uses.is_empty(), ..answer.want };
+        let Stage::Ready(arguments) = std::mem::replace(&mut answer.stage, Stage::Running) else {
+            return None;
+        };
+        answer.running = true;
+        self.books.remove_pending(arguments.bytes());
+        let passed = arguments.objects().0.clone();
+        let mut given = arguments.into_encoded();
+        let source = given.next().unwrap_or_default();
+        Some(BeginMap {
+            answer: id,
+            plan: *plan,
+            source,
+            // Behind the program.
+            captures: given.skip(1).collect(),
+            passed,
+            want,
+            deadline: answer.deadline,
+            metadata: std::mem::take(&mut answer.metadata),
+            payload_bytes_max: self.caller_payload_bytes_max,
+        })
+    }
+
+    /// Gives the call to a handler, if it may still start.
+    fn begin(&mut self, id: CallId) -> Option<Begin> {
+        let answer = self.table.get_mut(&id)?;
+        let Method::Known(known) = &answer.method else { return None };
+        if !matches!(answer.stage, Stage::Ready(_)) {
+            return None;
+        }
+        // Released already, it is still needed for the calls that wait for it.
+        let want = Want { keep: answer.want.keep || !answer.uses.is_empty(), ..answer.want };
+        let Stage::Ready(arguments) = std::mem::replace(&mut answer.stage, Stage::Running) else {
+            return None;
+        };
+        answer.running = true;
+        self.books.remove_pending(arguments.bytes());
+        // The handler keeps the object; an answer that is kept for its result does not.
+        let target = match std::mem::replace(&mut answer.target, AnswerTarget::Root) {
+            AnswerTarget::Object(object) => BeginTarget::Object(object),
+            AnswerTarget::Root | AnswerTarget::Awaited(..) => BeginTarget::Root(known.service),
+        };
+        Some(Begin {
+            answer: id,
+            target,
+            service: known.descriptor_of_service,
+            method: known.method,
+            descriptor: known.descriptor,
+            arguments,
+            want,
+            deadline: answer.deadline,
+            metadata: std::mem::take(&mut answer.metadata),
+        })
+    }
+}

@@ -1,0 +1,240 @@
+//! Calls that were sent: returned, or unwanted, and forgotten when nothing refers to them.
+
+use std::collections::{VecDeque, hash_map};
+
+use rustc_hash::FxHashMap;
+
+use crate::{
+    buffer::small_bytes::SmallBytes,
+    error::Violation,
+    path::Path,
+    session::{
+        Calls,
+        calls::{Assembled, Entry, Stage},
+        inputs::{CallOutcome, UpstreamOutcome, Waiter},
+        sending::Sending,
+    },
+    value::encoded::Encoded,
+    wire::{CallId, Frame, program::ElementFailure},
+};
+
+/// The entry of a call that the peer may answer now.
+fn sent_entry<W>(
+    table: &mut FxHashMap<CallId, Entry<W>>,
+    last_sent: CallId,
+    id: CallId,
+) -> Result<&mut Entry<W>, Violation> {
+    match table.get_mut(&id) {
+        Some(entry) if matches!(entry.stage, Stage::Sent) => Ok(entry),
+        Some(entry) if entry.is_unsent() => Err(Violation::UnknownCall(id.0)),
+        None if id > last_sent => Err(Violation::UnknownCall(id.0)),
+        Some(_) | None => Err(Violation::ReturnRepeated(id.0)),
+    }
+}
+
+impl<W: Waiter> Calls<W> {
+    /// Tells the peer that nothing on this side needs a call that runs there. The peer stops it unless a call it has
+    /// received is built on it.
+    pub(super) fn cancel_if_unneeded(&mut self, id: CallId, sending: &mut Sending) {
+        let Some(entry) = self.table.get_mut(&id) else { return };
+        let needed = entry.value || entry.reference || entry.detached || entry.unsent_dependents() > 0;
+        if needed || entry.is_unsent() || entry.has_returned() || entry.cancelled {
+            return;
+        }
+        entry.cancelled = true;
+        // A cancel also releases; a release behind it would be one too many.
+        if !std::mem::take(&mut entry.kept) {
+            self.releases.remove(&id);
+        }
+        sending.put_frame(&Frame::Cancel(id));
+    }
+
+    pub(super) fn release_if_unreferred(&mut self, id: CallId) {
+        if let Some(entry) = self.table.get_mut(&id)
+            && entry.kept
+            && (!entry.reference || entry.failure().is_some())
+            && entry.unsent_dependents() == 0
+        {
+            entry.kept = false;
+            self.releases.push(id);
+        }
+    }
+
+    pub(crate) fn unwanted(&mut self, id: CallId, sending: &mut Sending) {
+        if let Some(entry) = self.table.get_mut(&id) {
+            entry.value = false;
+            self.interest_fell(id, sending);
+        }
+    }
+
+    pub(crate) fn released(&mut self, id: CallId, sending: &mut Sending) {
+        if let Some(entry) = self.table.get_mut(&id) {
+            entry.reference = false;
+            self.interest_fell(id, sending);
+        }
+    }
+
+    pub(super) fn interest_fell(&mut self, id: CallId, sending: &mut Sending) {
+        let Some(entry) = self.table.get(&id) else { return };
+        if entry.is_unsent() {
+            self.withdraw_if_pointless(id, sending);
+            return;
+        }
+        self.cancel_if_unneeded(id, sending);
+        self.release_if_unreferred(id);
+        self.forget_if_done(id);
+    }
+
+    // ---- from the peer ----
+
+    /// A call is over. Every call that was sent is remembered until this, also a cancelled one.
+    pub(crate) fn returned(
+        &mut self,
+        id: CallId,
+        outcome: CallOutcome<W>,
+        sending: &mut Sending,
+    ) -> Result<(), Violation> {
+        let mut over = VecDeque::new();
+        let mut next = Some((id, outcome));
+        while let Some((id, outcome)) = next.take().or_else(|| over.pop_front()) {
+            sent_entry(&mut self.table, self.last_sent, id)?;
+            let (cause, parked) = self.end(id, outcome, sending);
+            for dependent in parked {
+                let cause = cause.clone().ok_or(Violation::UnknownCall(id.0))?;
+                over.push_back((dependent, cause));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the value of a call, if it was sent, is wanted, and nothing refers to it or ever will: the end of most. Whether it
+    /// was taken; if not, nothing has changed.
+    pub(crate) fn take_plain(&mut self, id: CallId, payload: impl FnOnce() -> SmallBytes) -> bool {
+        let hash_map::Entry::Occupied(place) = self.table.entry(id) else { return false };
+        let entry = place.get();
+        let is_plain = matches!(entry.stage, Stage::Sent)
+            && entry.value
+            && !entry.kept
+            && !entry.reference
+            && !entry.arguments_unsent
+            && entry.ties.is_none();
+        if !is_plain {
+            return false;
+        }
+        let Entry { waiter, .. } = place.remove();
+        self.in_flight -= 1;
+        let value = Encoded { bytes: payload(), capabilities: None };
+        self.finished.push_back((waiter, CallOutcome::Value(value)));
+        true
+    }
+
+    /// Ends one call. Gives how calls built on it fail, if it failed, and those whose answers waited for that.
+    fn end(
+        &mut self,
+        id: CallId,
+        outcome: CallOutcome<W>,
+        sending: &mut Sending,
+    ) -> (Option<CallOutcome<W>>, Vec<CallId>) {
+        let Some(entry) = self.table.get_mut(&id) else { return (None, Vec::new()) };
+        entry.stage = Stage::Returned;
+        self.in_flight -= 1;
+        let failed = !matches!(outcome, CallOutcome::Done | CallOutcome::Value(_));
+        if failed && (entry.reference || entry.dependents() > 0) {
+            entry.ties().failure = Some(outcome.clone());
+        }
+        let cause = entry.as_cause();
+        let parked = entry.ties.as_mut().map_or_else(Vec::new, |ties| std::mem::take(&mut ties.parked));
+        if std::mem::take(&mut entry.value) {
+            self.finished.push_back((entry.waiter.clone(), outcome));
+        }
+        if let Some(cause) = &cause {
+            let queued = entry.take_queued_dependents();
+            queued.into_iter().for_each(|dependent| self.refuse(dependent, cause.clone(), sending));
+        }
+        self.arguments_sent(id, sending);
+        self.release_if_unreferred(id);
+        self.forget_if_done(id);
+        (cause, parked)
+    }
+
+    /// A call did not run because `origin` failed, or had nothing at `missed`.
+    pub(crate) fn upstream(
+        &mut self,
+        id: CallId,
+        origin: CallId,
+        missed: Option<Path>,
+        sending: &mut Sending,
+    ) -> Result<(), Violation> {
+        sent_entry(&mut self.table, self.last_sent, id)?;
+        let source = self.table.get_mut(&origin).ok_or(Violation::UnknownCall(origin.0))?;
+        let outcome = match (missed, source.as_cause()) {
+            (Some(path), _) => {
+                CallOutcome::Upstream { origin: source.waiter.clone(), cause: UpstreamOutcome::Missed(path) }
+            }
+            (None, Some(cause)) => cause,
+            (None, None) if source.has_returned() || origin == id => {
+                return Err(Violation::UnknownCall(origin.0));
+            }
+            (None, None) => {
+                source.ties().parked.push(id);
+                return Ok(());
+            }
+        };
+        self.returned(id, outcome, sending)
+    }
+
+    pub(crate) fn expect_chunks(&mut self, id: CallId, what: Assembled) -> Result<(), Violation> {
+        sent_entry(&mut self.table, self.last_sent, id)?.stage = Stage::Assembling(Box::new(what));
+        Ok(())
+    }
+
+    pub(crate) fn assembled(
+        &mut self,
+        id: CallId,
+        bytes: SmallBytes,
+        sending: &mut Sending,
+    ) -> Result<(), Violation> {
+        let Some(entry) = self.table.get_mut(&id) else { return Err(Violation::UnknownCall(id.0)) };
+        let Stage::Assembling(what) = std::mem::replace(&mut entry.stage, Stage::Sent) else {
+            return Err(Violation::UnknownCall(id.0));
+        };
+        let outcome = match *what {
+            Assembled::Value(Ok(capabilities)) => CallOutcome::Value(Encoded { bytes, capabilities }),
+            Assembled::Error(Ok(capabilities)) => CallOutcome::Error(Encoded { bytes, capabilities }),
+            Assembled::Value(Err(failure)) | Assembled::Error(Err(failure)) => CallOutcome::Failed(failure),
+            Assembled::Element => CallOutcome::Element(ElementFailure::parse(bytes)?),
+        };
+        self.returned(id, outcome, sending)
+    }
+
+    // ---- forgetting ----
+
+    pub(super) fn dependent_gone(&mut self, base: CallId) {
+        if let Some(entry) = self.table.get_mut(&base) {
+            entry.ties().dependents -= 1;
+            self.forget_if_done(base);
+        }
+    }
+
+    /// Drops a call that has returned and that nothing refers to; then what it was built on, for the same reason.
+    pub(super) fn forget_if_done(&mut self, id: CallId) {
+        let mut candidates = Vec::new();
+        let mut next = Some(id);
+        while let Some(id) = next.take().or_else(|| candidates.pop()) {
+            let done = self
+                .table
+                .get(&id)
+                .is_some_and(|entry| entry.has_returned() && !entry.reference && entry.dependents() == 0);
+            if !done {
+                continue;
+            }
+            let Some(entry) = self.table.remove(&id) else { continue };
+            for base in entry.ties.map_or_else(Vec::new, |ties| ties.bases) {
+                if let Some(base_entry) = self.table.get_mut(&base) {
+                    base_entry.ties().dependents -= 1;
+                    candidates.push(base);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Calls that are made: withdrawn while nobody wants them, sent while the peer takes more.
+
+use crate::{
+    buffer::{message::Out, small_bytes::SmallBytes},
+    session::{
+        Calls,
+        calls::{Entry, Queued, Stage},
+        handshake::Allowance,
+        inputs::{CallExtras, CallOutcome, CallTarget, MethodName, Waiter},
+        methods::{OwnMethods, not_callable},
+        passing::objects_bytes_max,
+        sending::Sending,
+    },
+    time::Time,
+    wire::{Call, CallId, Failure, Frame, INLINE_BYTES_MAX, Payload, Target, Want, plain, write},
+};
+
+impl CallTarget {
+    fn to_wire(&self) -> Target {
+        match self {
+            Self::Root => Target::Root,
+            Self::Import(import) => Target::Object(import.id),
+            Self::Result(base, path) => Target::Result(*base, path.clone()),
+        }
+    }
+}
+
+fn micros_until(now: Time, deadline: Time) -> u64 {
+    now.until(deadline).as_micros().try_into().unwrap_or(u64::MAX)
+}
+
+impl<W: Waiter> Calls<W> {
+    /// Seals what is queued: reads what is wanted of each call, withdraws what is not needed, encodes the rest while
+    /// the allowance lasts.
+    pub(crate) fn seal(
+        &mut self,
+        now: Time,
+        allowance: Allowance,
+        methods: &mut OwnMethods,
+        sending: &mut Sending,
+    ) {
+        self.expire_deadlines(now, sending);
+        self.read_interest(sending);
+        let sent_before = sending.sent_bytes();
+        while let Some(queued) = self.queue.front() {
+            let unsent = self.table.get(&queued.id).is_some_and(Entry::is_unsent);
+            if unsent && queued.late.is_some_and(|late| late <= now) {
+                let id = queued.id;
+                self.queue.pop_front();
+                self.sealed -= 1;
+                self.refuse(id, CallOutcome::Failed(Failure::DeadlineExceeded), sending);
+                continue;
+            }
+            let left = allowance.bytes.saturating_sub(sending.sent_bytes() - sent_before);
+            let full = self.in_flight.max(sending.arguments_in_chunks()) >= allowance.calls
+                || left
+                    <= queued.payload.len()
+                        + queued.extras.as_ref().map_or(0, |extras| objects_bytes_max(&extras.objects));
+            if unsent && full {
+                break;
+            }
+            let Some(queued) = self.queue.pop_front() else { break };
+            self.sealed -= 1;
+            if unsent {
+                self.send(queued, now, methods, sending);
+            }
+        }
+    }
+
+    /// Tells the peer which results it may let go, if a message leaves anyway or they have waited for long enough.
+    pub(crate) fn send_releases(&mut self, now: Time, sending: &mut Sending) {
+        let releases = self.releases.take(now, !sending.is_empty());
+        if !releases.is_empty() {
+            sending.put_frame(&Frame::Release(releases));
+        }
+    }
+
+    fn read_interest(&mut self, sending: &mut Sending) {
+        let mut any_pointless = false;
+        for queued in self.queue.range(self.sealed..) {
+            if let Some(entry) = self.table.get_mut(&queued.id) {
+                entry.seal();
+                any_pointless |= entry.is_pointless();
+            }
+        }
+        if any_pointless {
+            // Backwards, because a call may be needed only by a later one that is not needed itself.
+            for index in (self.sealed..self.queue.len()).rev() {
+                let id = self.queue[index].id;
+                self.withdraw_if_pointless(id, sending);
+            }
+        }
+        self.sealed = self.queue.len();
+    }
+
+    /// Takes an unsent call back when nobody would notice; then what it was built on, for the same reason.
+    pub(super) fn withdraw_if_pointless(&mut self, id: CallId, sending: &mut Sending) {
+        let mut candidates = Vec::new();
+        let mut next = Some(id);
+        while let Some(id) = next.take().or_else(|| candidates.pop()) {
+            if !self.table.get(&id).is_some_and(|entry| entry.is_unsent() && entry.is_pointless()) {
+                continue;
+            }
+            let Some(entry) = self.table.remove(&id) else { continue };
+            self.clear_place(id);
+            for base in entry.ties.map_or_else(Vec::new, |ties| ties.bases) {
+                self.dependent_sent(base, sending);
+                self.dependent_gone(base);
+                candidates.push(base);
+            }
+        }
+    }
+
+    /// Lets go of what would have been sent of a call. Its place stays, maybe for long behind calls that wait for room; producers
+    /// of its streams and holders of its objects need not wait as long.
+    pub(super) fn clear_place(&mut self, id: CallId) {
+        if let Ok(place) = self.queue.binary_search_by_key(&id, |queued| queued.id) {
+            let queued = &mut self.queue[place];
+            queued.payload = SmallBytes::default();
+            queued.extras = None;
+        }
+    }
+
+    fn send(&mut self, queued: Queued, now: Time, methods: &mut OwnMethods, sending: &mut Sending) {
+        let Some(queued) = self.send_plain(queued, now, methods, sending) else { return };
+        let Queued { id, number, service, method, payload, extras, .. } = queued;
+        let CallExtras { target, objects, methods: named, metadata } =
+            extras.map_or_else(CallExtras::default, |extras| *extras);
+        let names = || named.iter().copied().chain([MethodName { number, service, method }]);
+        // Those of its own are looked at again for each call: they never count as named.
+        let failure =
+            names().filter(|name| methods.is_new(name.number)).find_map(|name| not_callable(name.method));
+        if let Some(failure) = failure {
+            return self.refuse(id, CallOutcome::Failed(failure), sending);
+        }
+        // Before the payload and the streams, whose chunks and items count batches from here.
+        for MethodName { number, service, method } in names() {
+            if methods.define(number) {
+                // The peer may come to call objects of these services, also such as are passed on for others.
+                sending.objects.learn(method.objects());
+                let fingerprint = method.signature().fingerprint;
+                sending.put(|out| write::put_define(out.bytes(), number, service, method.name, fingerprint));
+            }
+        }
+        let passed = match sending.pass(&objects) {
+            Ok(passed) => passed,
+            Err(failure) => return self.refuse(id, CallOutcome::Failed(failure), sending),
+        };
+        let Some(entry) = self.table.get_mut(&id) else { return };
+        entry.stage = Stage::Sent;
+        entry.kept = entry.reference || entry.unsent_dependents() > 0;
+        let payload = sending.payload(id, false, payload, write::objects_bytes(&passed));
+        let in_chunks = matches!(payload, Payload::Chunked { .. });
+        let call = Call {
+            id,
+            want: Want { value: entry.value, keep: entry.kept },
+            oneway: method.attributes.oneway && entry.detached,
+            target: target.to_wire(),
+            method: number,
+            deadline_us: entry.deadline.map(|deadline| micros_until(now, deadline)),
+            metadata,
+            objects: passed,
+            payload,
+        };
+        sending.put_frame(&Frame::Call(call));
+        self.last_sent = id;
+        self.in_flight += 1;
+        // References in chunked arguments are read when the last chunk is there.
+        if !in_chunks {
+            self.arguments_sent(id, sending);
+        }
+    }
+
+    /// Sends the call if there is nothing special about it, as most are; gives it back if there is.
+    fn send_plain(
+        &mut self,
+        queued: Queued,
+        now: Time,
+        methods: &OwnMethods,
+        sending: &mut Sending,
+    ) -> Option<Queued> {
+        let Queued { id, number, ref payload, ref extras, .. } = queued;
+        let entry = self.table.get_mut(&id)?;
+        let is_plain = extras.is_none()
+            && entry.value
+            && !entry.reference
+            && !entry.detached
+            && entry.ties.is_none()
+            && payload.len() <= INLINE_BYTES_MAX
+            && methods.is_defined(number);
+        if !is_plain {
+            return Some(queued);
+        }
+        entry.stage = Stage::Sent;
+        entry.arguments_unsent = false;
+        let deadline = entry.deadline.map(|deadline| micros_until(now, deadline));
+        sending.put(|out| plain::put_plain_call(out, id, number, deadline, payload));
+        self.last_sent = id;
+        self.in_flight += 1;
+        None
+    }
+
+    /// The peer has all it needs of the call's arguments, or the call has failed without them.
+    pub(crate) fn arguments_sent(&mut self, id: CallId, sending: &mut Sending) {
+        let Some(entry) = self.table.get_mut(&id) else { return };
+        if !std::mem::take(&mut entry.arguments_unsent) {
+            return;
+        }
+        for base in entry.bases().to_vec() {
+            self.dependent_sent(base, sending);
+            self.withdraw_if_pointless(base, sending);
+        }
+    }
+
+    /// A call built on `base` needs it no longer to be kept on its account: it was sent, or never will be.
+    fn dependent_sent(&mut self, base: CallId, sending: &mut Sending) {
+        let Some(ties) = self.table.get_mut(&base).map(Entry::ties) else { return };
+        ties.unsent_dependents -= 1;
+        if ties.unsent_dependents == 0 {
+            ties.queued_dependents = Vec::new();
+            self.cancel_if_unneeded(base, sending);
+        }
+        self.release_if_unreferred(base);
+    }
+}
