@@ -3,10 +3,11 @@
 //! They are few, so that sessions which ask for much of it leave processors to others, and belong to no runtime: what waits for
 //! them is done whichever runtime ends.
 
+use crate::sync::lock;
 use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{LazyLock, Mutex},
     thread,
 };
 
@@ -33,7 +34,7 @@ pub(crate) fn run(job: impl FnOnce() + Send + 'static) {
         let _inside = runtime.as_ref().map(Handle::enter);
         job();
     };
-    let mut jobs = lock();
+    let mut jobs = lock(&JOBS);
     jobs.waiting.push_back(Box::new(job));
     if jobs.threads >= *THREADS_MAX {
         return;
@@ -48,7 +49,7 @@ pub(crate) fn run(job: impl FnOnce() + Send + 'static) {
 
 fn work() {
     loop {
-        let mut jobs = lock();
+        let mut jobs = lock(&JOBS);
         let Some(job) = jobs.waiting.pop_front() else {
             // Under the lock: who comes next either finds this thread at work or starts one.
             jobs.threads -= 1;
@@ -58,9 +59,4 @@ fn work() {
         // Jobs catch what their users' code does; one that does not is no reason for the others to wait.
         let _ = catch_unwind(AssertUnwindSafe(job));
     }
-}
-
-fn lock() -> MutexGuard<'static, Jobs> {
-    // Nothing that can panic runs under the lock.
-    JOBS.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -19,7 +19,7 @@ use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     task::{self, Poll, Wake, Waker},
 };
 
@@ -32,6 +32,7 @@ use crate::{
     dispatch::{self, Decode, Incoming, Reply, ReplyInner, Service},
     link::Link,
     schema::descriptor::MethodDescriptor,
+    sync::lock,
     time::Time,
     value::outcome::Outcome,
     wire::{Failure, Want},
@@ -359,8 +360,7 @@ impl MethodBatch {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // No code that can panic runs under this lock, so a poisoned one is still consistent.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     fn poll(self: &Arc<Self>, seat: usize, waker: &Waker) -> Poll<Outcome> {

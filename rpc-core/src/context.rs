@@ -6,7 +6,7 @@ use std::{
     future::{Future, poll_fn},
     net::SocketAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Poll, Waker},
@@ -20,6 +20,7 @@ use crate::{
     link::{Handle, Link},
     session_handle::SessionHandle,
     stub::ServiceClient,
+    sync::{Waiters, lock},
     time::{self, Time},
 };
 
@@ -173,7 +174,7 @@ impl SessionScope {
 /// Set once by each caller of a handler, and with the last of them for good; waited for by any number of tasks.
 pub(crate) struct CancelSignal {
     callers: AtomicUsize,
-    wakers: Mutex<Vec<Waker>>,
+    waiting: Mutex<Waiters>,
 }
 
 impl Default for CancelSignal {
@@ -185,7 +186,7 @@ impl Default for CancelSignal {
 impl CancelSignal {
     /// One that so many callers share.
     pub(crate) fn of(callers: usize) -> Self {
-        Self { callers: AtomicUsize::new(callers), wakers: Mutex::default() }
+        Self { callers: AtomicUsize::new(callers), waiting: Mutex::default() }
     }
 
     /// One of the callers has stopped waiting. Each says so once.
@@ -194,8 +195,7 @@ impl CancelSignal {
         if self.callers.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less) != Ok(1) {
             return;
         }
-        let wakers = std::mem::take(&mut *self.wakers.lock().unwrap_or_else(PoisonError::into_inner));
-        wakers.into_iter().for_each(Waker::wake);
+        lock(&self.waiting).take().into_iter().for_each(Waker::wake);
     }
 
     fn is_set(&self) -> bool {
@@ -204,14 +204,12 @@ impl CancelSignal {
 
     pub(crate) fn wait(&self) -> impl Future<Output = ()> {
         poll_fn(|cx| {
-            let mut wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut waiting = lock(&self.waiting);
             // Checked under the lock: `set` stores first and takes the wakers after.
             if self.is_set() {
                 return Poll::Ready(());
             }
-            if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
-                wakers.push(cx.waker().clone());
-            }
+            waiting.add(cx);
             Poll::Pending
         })
     }

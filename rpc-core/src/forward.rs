@@ -87,7 +87,7 @@ fn onto_one(object: &Capability, home: Option<&Arc<Handle>>, link: &Arc<Link>) -
         },
         Capability::Stream(slot) => {
             if let Some(home) = home {
-                crate::stream::Reading::belongs_to(slot, home);
+                slot.belongs_to(home);
             }
             Capability::Stream(Arc::clone(slot))
         }

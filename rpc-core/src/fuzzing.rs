@@ -5,7 +5,7 @@
 use std::{
     collections::BTreeMap,
     fmt::Debug,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use bytes::Bytes;
@@ -34,6 +34,7 @@ use crate::{
         streams::StreamEvent,
     },
     stub::{Remote, RemoteTarget, Stub},
+    sync::lock,
     time::Time,
     value::{
         encoded::Capability,
@@ -248,10 +249,6 @@ struct Dropped {
 enum Read {
     Consumed(StreamId, u64, bool),
     Dropped(StreamId),
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Home for Dropped {

@@ -56,6 +56,7 @@ mod session;
 mod session_handle;
 mod stream;
 mod stub;
+mod sync;
 mod time;
 mod value;
 mod wire;

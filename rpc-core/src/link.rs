@@ -9,7 +9,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     task::{Context, Poll, Waker},
@@ -30,6 +30,7 @@ use crate::{
         outputs::SessionStats,
     },
     stub::{BORN_FAILED, Remote, RemoteTarget},
+    sync::{Waiters, lock},
     time::Time,
     value::{
         encoded::Encoded,
@@ -125,12 +126,7 @@ enum OutboxState {
 #[derive(Default)]
 struct Closed {
     reason: Option<CloseReason>,
-    wakers: Vec<Waker>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // No code that can panic runs under these locks, so a poisoned one is still consistent.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    waiting: Waiters,
 }
 
 impl Link {
@@ -277,7 +273,7 @@ impl Link {
     pub(crate) fn announce_end(&self, reason: &CloseReason) -> Vec<Waker> {
         let mut closed = lock(&self.closed);
         closed.reason.get_or_insert_with(|| reason.clone());
-        std::mem::take(&mut closed.wakers)
+        closed.waiting.take()
     }
 
     /// Why no new calls are taken, while those in flight go on.
@@ -297,9 +293,7 @@ impl Link {
         if let Some(reason) = &closed.reason {
             return Poll::Ready(reason.clone());
         }
-        if !closed.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
-            closed.wakers.push(cx.waker().clone());
-        }
+        closed.waiting.add(cx);
         Poll::Pending
     }
 }

@@ -4,8 +4,9 @@
 //! log_rarely!(warn, "the peer broke the protocol: {violation}");
 //! ```
 
+use crate::sync::lock;
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -39,7 +40,7 @@ impl LogRate {
     }
 
     fn admit_at(&self, now: Instant) -> Option<u64> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.0);
         let since = now.saturating_duration_since(*state.raised.get_or_insert(now));
         let earned = u32::try_from(since.as_secs() / EVERY.as_secs()).unwrap_or(u32::MAX);
         if earned > 0 {

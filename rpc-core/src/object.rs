@@ -291,7 +291,7 @@ pub(crate) fn deserialize_stream<'de, D: Deserializer<'de>>(
 ) -> Result<Arc<StreamSlot>, D::Error> {
     match take_from_table(deserializer)? {
         (Capability::Stream(slot), handle) => {
-            crate::stream::Reading::belongs_to(&slot, &handle);
+            slot.belongs_to(&handle);
             Ok(slot)
         }
         (Capability::Import(_) | Capability::Local(_), _) => {

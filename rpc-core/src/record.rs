@@ -11,7 +11,7 @@
 //! Recorded cells were born failed with a `Misuse`, which is what awaiting one gives.
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
+    Arc, Mutex, MutexGuard,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -25,6 +25,7 @@ use crate::{
     schema::descriptor::{MAP, MethodDescriptor},
     session::inputs::{CallExtras, CallTarget, MethodName},
     stub::{BORN_FAILED, Ready, born_failed},
+    sync::lock,
     time::Time,
     value::encoded::{Capability, Passing},
     wire::{
@@ -92,8 +93,7 @@ impl Recorder {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing that can panic runs under the lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     fn with<R>(&self, change: impl FnOnce(&mut Recording) -> R) -> Result<R, &'static str> {

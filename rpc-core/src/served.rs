@@ -1,16 +1,18 @@
 //! Objects that a service of this process answers for.
 
 use std::sync::Arc;
-#[cfg(feature = "driver")]
-use std::sync::{Mutex, PoisonError};
 
 use crate::{
     dispatch::Service,
     schema::descriptor::ServiceDescriptor,
+    sync::lock,
     value::object::{Behaviour, LocalObject},
 };
+
 #[cfg(feature = "driver")]
 use crate::{dispatch::Services, link::Handle, memory, session_handle::SessionHandle};
+#[cfg(feature = "driver")]
+use std::sync::Mutex;
 
 /// The behaviour of an object whose calls a service answers.
 pub(crate) struct Served {
@@ -55,7 +57,7 @@ impl LocalObject {
     /// it, and it ends with that runtime.
     pub(crate) fn in_process(&self) -> Option<Arc<Handle>> {
         let served = self.behaviour::<Served>()?;
-        let mut sessions = served.in_process.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sessions = lock(&served.in_process);
         let Ok(runtime) = tokio::runtime::Handle::try_current().map(|runtime| runtime.id()) else {
             let open = sessions.iter().find(|known| !known.session.is_closed())?;
             return Some(Arc::clone(&open.session.handle));

@@ -29,12 +29,6 @@ use serde::{
 };
 
 use self::source::FromStream;
-#[cfg(feature = "driver")]
-pub(crate) use self::source::Stop;
-pub use self::{
-    broadcast::{Broadcast, Slow},
-    channel::StreamSender,
-};
 use crate::{
     buffer::{message::LONG_BYTES, small_bytes::SmallBytes},
     error::{DecodeError, StopReason, StreamError},
@@ -42,12 +36,20 @@ use crate::{
     never::Never,
     object,
     schema::{layout, markers::STREAM},
+    sync::lock,
     value::{
         encoded::{Capabilities, Encoded},
         inlet::InletReader,
-        stream::{Ending, Piece, StreamContent, StreamSlot},
+        stream::{Ending, Piece, StreamContent, StreamSlot, TakenStream},
     },
     wire::{Failure, Flow, arguments::ItemReader},
+};
+
+#[cfg(feature = "driver")]
+pub(crate) use self::source::Stop;
+pub use self::{
+    broadcast::{Broadcast, Slow},
+    channel::StreamSender,
 };
 
 pub(crate) use self::source::{Fill, Source, poll_fill};
@@ -281,11 +283,14 @@ impl Reading {
         Box::new(Self { content, open: None, pieces: VecDeque::new(), flow, handle: None })
     }
 
-    fn of(content: StreamContent, flow: Flow) -> Option<Box<Self>> {
-        match content {
-            StreamContent::Arrived(reader) => Some(Self::new(Content::Inlet(reader), flow)),
-            StreamContent::Opened(reading) => reading.downcast().ok(),
-        }
+    fn of(stream: TakenStream, flow: Flow) -> Option<Box<Self>> {
+        let mut reading = match stream.content {
+            StreamContent::Arrived(reader) => Self::new(Content::Inlet(reader), flow),
+            StreamContent::Opened(reading) => reading.downcast().ok()?,
+        };
+        let session = || stream.session?.downcast::<Handle>().ok();
+        reading.handle = reading.handle.or_else(session);
+        Some(reading)
     }
 
     /// A slot that a stream of this process waits in.
@@ -297,17 +302,6 @@ impl Reading {
     /// Takes the stream out of its slot, if nobody has.
     pub(crate) fn take(slot: &StreamSlot) -> Option<Box<Self>> {
         Self::of(slot.take()?, slot.flow())
-    }
-
-    /// The items of the stream call through this session, unless it is known already through which.
-    pub(crate) fn belongs_to(slot: &StreamSlot, handle: &Arc<Handle>) {
-        slot.change(|content| match Self::of(content, slot.flow()) {
-            Some(mut reading) => {
-                reading.handle.get_or_insert_with(|| Arc::clone(handle));
-                StreamContent::Opened(reading)
-            }
-            None => StreamContent::Opened(Box::new(())),
-        });
     }
 
     /// The next item, as the reader gets it: each move of it on the way there costs as much as decoding a short one. All
@@ -445,7 +439,7 @@ fn decode_large<T: DeserializeOwned + 'static>(
 impl<T, E> Serialize for Streaming<T, E> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // What was read in part goes on from there.
-        if let Some(reading) = self.reading.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(reading) = lock(&self.reading).take() {
             self.slot.put(StreamContent::Opened(reading));
         }
         object::serialize_stream(&self.slot, serializer)

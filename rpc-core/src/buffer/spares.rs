@@ -6,13 +6,13 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, Weak},
     time::Duration,
 };
 
 use bytes::Bytes;
 
-use crate::{buffer::small_bytes::SmallBytes, time::Time};
+use crate::{buffer::small_bytes::SmallBytes, sync::lock, time::Time};
 
 /// Shorter ones are what allocators are good at. It is where glibc's begins to ask the operating system.
 const LONG_BYTES: usize = 128 << 10;
@@ -159,11 +159,6 @@ impl Drop for Lent {
             lock(&home).give(std::mem::take(&mut self.bytes));
         }
     }
-}
-
-fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
-    // Nothing that can panic runs under the lock.
-    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     fmt,
     future::poll_fn,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, Weak},
     task::{Context, Poll, Waker},
 };
 
@@ -19,6 +19,7 @@ use crate::{
     codec,
     error::EncodeError,
     object::{self, Passed},
+    sync::{Waiters, lock},
     value::stream::Ending,
     wire::Failure,
 };
@@ -100,7 +101,7 @@ struct Queue {
     /// The stream's.
     reader: Option<Waker>,
     /// Those of who wait for room.
-    writers: Vec<Waker>,
+    writers: Waiters,
 }
 
 #[derive(Clone, Copy)]
@@ -114,11 +115,6 @@ enum End {
 struct Item {
     bytes: SmallBytes,
     passed: Vec<Passed>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // No code that can panic runs under these locks, so a poisoned one is still consistent.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<T: Serialize + 'static> Broadcast<T> {
@@ -294,9 +290,7 @@ impl<T> Subscriber<T> {
             return true;
         }
         if queue.items.len() >= self.room {
-            if !queue.writers.iter().any(|waker| waker.will_wake(cx.waker())) {
-                queue.writers.push(cx.waker().clone());
-            }
+            queue.writers.add(cx);
             return false;
         }
         queue.items.push_back(Arc::clone(item));
@@ -312,8 +306,7 @@ impl<T> Subscriber<T> {
         if queue.end.is_none() || matches!(end, End::Dropped) {
             queue.end = Some(end);
         }
-        let wakers: Vec<Waker> =
-            std::mem::take(&mut queue.writers).into_iter().chain(queue.reader.take()).collect();
+        let wakers: Vec<Waker> = queue.writers.take().into_iter().chain(queue.reader.take()).collect();
         drop(queue);
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -331,7 +324,7 @@ impl<T> Source for Subscription<T> {
             let mut queue = lock(&self.subscriber.queue);
             let missed = std::mem::take(&mut queue.missed);
             let item = queue.items.pop_front();
-            let writers = std::mem::take(&mut queue.writers);
+            let writers = queue.writers.take();
             let end = queue.end;
             if item.is_none() && missed == 0 && end.is_none() {
                 match &queue.reader {

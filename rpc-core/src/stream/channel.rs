@@ -5,7 +5,7 @@ use std::{
     future::poll_fn,
     pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Waker, ready},
@@ -20,6 +20,7 @@ use serde::Serialize;
 use super::source::{Fill, Source, Stop, put_item};
 use crate::{
     error::{StopReason, StreamStopped},
+    sync::{Waiters, lock},
     value::stream::Ending,
 };
 
@@ -67,13 +68,12 @@ struct State<E> {
     /// How it ends when the last sender is gone; not at all, if nobody has said.
     ending: Option<Result<(), E>>,
     stopped: Option<StopReason>,
-    waiting: Vec<Waker>,
+    waiting: Waiters,
 }
 
 impl<E> Shared<E> {
     fn lock(&self) -> MutexGuard<'_, State<E>> {
-        // No code that can panic runs under the lock, so a poisoned one is still consistent.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     fn reason(&self) -> StreamStopped {
@@ -86,13 +86,13 @@ impl<E: Send> Stop for Shared<E> {
         let mut state = self.lock();
         state.stopped.get_or_insert_with(|| reason.clone());
         self.is_stopped.store(true, Ordering::Release);
-        std::mem::take(&mut state.waiting)
+        state.waiting.take()
     }
 }
 
 pub(super) fn channel<T, E: Send>(capacity: usize) -> (StreamSender<T, E>, ChannelSource<T, E>) {
     let (sender, items) = mpsc::channel(capacity.min(CAPACITY_MAX));
-    let state = Mutex::new(State { ending: None, stopped: None, waiting: Vec::new() });
+    let state = Mutex::new(State { ending: None, stopped: None, waiting: Waiters::default() });
     let shared = Arc::new(Shared { state, is_stopped: AtomicBool::new(false) });
     (StreamSender { items: sender, shared: Arc::clone(&shared) }, ChannelSource { items, shared })
 }
@@ -127,9 +127,7 @@ impl<T, E> StreamSender<T, E> {
             if let Some(reason) = &state.stopped {
                 return Poll::Ready(reason.clone());
             }
-            if !state.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-                state.waiting.push(cx.waker().clone());
-            }
+            state.waiting.add(cx);
             Poll::Pending
         })
         .await

@@ -3,7 +3,7 @@
 //! It is kept encoded, not typed: its bytes are what it takes, parts of it are found without the user's code, and looking
 //! for them again and again costs little, because a long value remembers where its parts lie.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use crate::{
     buffer::small_bytes::SmallBytes,
@@ -13,6 +13,7 @@ use crate::{
     },
     path::Step,
     schema::layout::Layout,
+    sync::lock,
     value::encoded::{self, Encoded},
 };
 
@@ -66,7 +67,7 @@ impl Held {
 
     fn locate(&self, layout: &Layout, path: &[Step]) -> Result<(Encoded, usize), WalkError> {
         let Encoded { bytes, capabilities } = &self.value;
-        let mut marks = self.marks.as_ref().map(|marks| marks.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut marks = self.marks.as_ref().map(|marks| lock(marks));
         let located = walk::locate(layout, bytes, path, marks.as_deref_mut())?;
         let range = located.range.clone();
         let Some(table) = capabilities else {

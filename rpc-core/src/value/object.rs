@@ -5,7 +5,7 @@ use std::{
     fmt,
     future::poll_fn,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Poll, Waker},
@@ -14,6 +14,7 @@ use std::{
 use crate::{
     panics::drop_quietly,
     schema::descriptor::ServiceDescriptor,
+    sync::{Waiters, lock},
     wire::{ObjectId, StreamId},
 };
 
@@ -82,7 +83,7 @@ pub(crate) struct LocalObject {
     /// How many sessions have it among their exports.
     exported: AtomicUsize,
     /// Tasks that wait until no session has it.
-    waiting: Mutex<Vec<Waker>>,
+    waiting: Mutex<Waiters>,
 }
 
 /// What an object of this side does. The session passes objects on without knowing.
@@ -119,7 +120,7 @@ impl LocalObject {
     /// The peer of a session has let go of it, or the session is over.
     pub(crate) fn was_released(&self) {
         if self.exported.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+            let waiting = lock(&self.waiting).take();
             waiting.into_iter().for_each(Waker::wake);
         }
     }
@@ -127,14 +128,12 @@ impl LocalObject {
     /// Waits until no peer holds it.
     pub(crate) async fn released(&self) {
         poll_fn(|cx| {
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut waiting = lock(&self.waiting);
             // Checked under the lock: the count falls before the wakers are taken.
             if self.exported.load(Ordering::Acquire) == 0 {
                 return Poll::Ready(());
             }
-            if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-                waiting.push(cx.waker().clone());
-            }
+            waiting.add(cx);
             Poll::Pending
         })
         .await;

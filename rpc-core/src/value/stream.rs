@@ -3,13 +3,14 @@
 use std::{
     any::Any,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use crate::{
     buffer::small_bytes::SmallBytes,
     error::CloseReason,
     panics::drop_quietly,
+    sync::lock,
     value::{encoded::Encoded, inlet::InletReader},
     wire::{Failure, Flow, items_charge},
 };
@@ -17,7 +18,20 @@ use crate::{
 /// What a stream stands for, until somebody takes it.
 pub(crate) struct StreamSlot {
     flow: Flow,
-    content: Mutex<Option<StreamContent>>,
+    content: Mutex<Option<TakenStream>>,
+}
+
+/// A stream that somebody has taken.
+pub(crate) struct TakenStream {
+    pub(crate) content: StreamContent,
+    /// The session that its items call through, if that is known.
+    pub(crate) session: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl From<StreamContent> for TakenStream {
+    fn from(content: StreamContent) -> Self {
+        Self { content, session: None }
+    }
 }
 
 pub(crate) enum StreamContent {
@@ -67,8 +81,8 @@ impl Piece {
 // ---- travelling ----
 
 impl StreamSlot {
-    pub(crate) fn new(content: StreamContent, flow: Flow) -> Arc<Self> {
-        Arc::new(Self { flow, content: Mutex::new(Some(content)) })
+    pub(crate) fn new(content: impl Into<TakenStream>, flow: Flow) -> Arc<Self> {
+        Arc::new(Self { flow, content: Mutex::new(Some(content.into())) })
     }
 
     /// The slot of a stream that was taken before.
@@ -81,13 +95,12 @@ impl StreamSlot {
         self.flow
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<StreamContent>> {
-        // Only moves happen under this lock, so a poisoned one is still consistent.
-        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Option<TakenStream>> {
+        lock(&self.content)
     }
 
     /// Takes the stream, if nobody has.
-    pub(crate) fn take(&self) -> Option<StreamContent> {
+    pub(crate) fn take(&self) -> Option<TakenStream> {
         self.lock().take()
     }
 
@@ -99,13 +112,16 @@ impl StreamSlot {
 
     /// Puts a stream back that was taken.
     pub(crate) fn put(&self, content: StreamContent) {
-        *self.lock() = Some(content);
+        *self.lock() = Some(content.into());
     }
 
-    /// Changes the stream, if nobody has taken it.
-    pub(crate) fn change(&self, change: impl FnOnce(StreamContent) -> StreamContent) {
-        let mut content = self.lock();
-        *content = content.take().map(change);
+    /// The items of the stream call through this session, unless it is known already through which.
+    pub(crate) fn belongs_to(&self, session: &Arc<impl Any + Send + Sync>) {
+        if let Some(stream) = &mut *self.lock()
+            && stream.session.is_none()
+        {
+            stream.session = Some(Arc::<_>::clone(session) as Arc<dyn Any + Send + Sync>);
+        }
     }
 }
 

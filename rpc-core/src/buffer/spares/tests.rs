@@ -1,4 +1,5 @@
 use super::*;
+use crate::sync::lock;
 
 const MIB: usize = 1 << 20;
 

@@ -1,9 +1,11 @@
 //! Permits for handlers of maps over streams, which no call waits for: a session has as many as it may have calls.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll, Waker},
 };
+
+use crate::sync::{Waiters, lock};
 
 #[derive(Debug, Clone)]
 pub(in crate::driver) struct Permits(Arc<Mutex<Free>>);
@@ -11,7 +13,7 @@ pub(in crate::driver) struct Permits(Arc<Mutex<Free>>);
 #[derive(Debug)]
 struct Free {
     count: usize,
-    waiting: Vec<Waker>,
+    waiting: Waiters,
 }
 
 /// Permits that are taken; free again when this is dropped.
@@ -23,7 +25,7 @@ pub(super) struct Permit {
 
 impl Permits {
     pub(in crate::driver) fn new(count: usize) -> Self {
-        Self(Arc::new(Mutex::new(Free { count, waiting: Vec::new() })))
+        Self(Arc::new(Mutex::new(Free { count, waiting: Waiters::default() })))
     }
 
     /// Takes as many as are free, at most `most` and at least one.
@@ -31,9 +33,7 @@ impl Permits {
         let mut free = self.lock();
         let count = free.count.min(most.max(1));
         if count == 0 {
-            if !free.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-                free.waiting.push(cx.waker().clone());
-            }
+            free.waiting.add(cx);
             return Poll::Pending;
         }
         free.count -= count;
@@ -41,8 +41,7 @@ impl Permits {
     }
 
     fn lock(&self) -> MutexGuard<'_, Free> {
-        // Nothing that can panic runs under the lock.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 
@@ -60,7 +59,7 @@ impl Permits {
         let waiting = {
             let mut free = self.lock();
             free.count += count;
-            std::mem::take(&mut free.waiting)
+            free.waiting.take()
         };
         waiting.into_iter().for_each(Waker::wake);
     }

@@ -24,7 +24,7 @@ use std::{
     any::type_name,
     collections::BTreeSet,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
 };
 
 use rustc_hash::FxHashMap;
@@ -36,6 +36,7 @@ use crate::{
     schema::layout::trace::grammar::{
         Content, Goal, Grammar, Group, GroupState, Hop, Kind, Shape, ShapeId, SlotId,
     },
+    sync::lock,
 };
 
 mod grammar;
@@ -574,7 +575,7 @@ fn joined(names: &[&'static str]) -> &'static str {
 /// Names of layouts live as long as the program, which has a handful of types with aliases.
 fn interned(name: String) -> &'static str {
     static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
-    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut names = lock(&NAMES);
     if let Some(known) = names.get(name.as_str()) {
         return known;
     }
