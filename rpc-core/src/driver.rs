@@ -19,13 +19,20 @@ use tokio::{runtime::RuntimeFlavor, time::Sleep};
 
 use self::handlers::{RunningTask, Starting};
 use crate::{
+    caller::{passing::LinkHome, session_handle::SessionHandle},
     close_codes,
-    context::{Peer, inside},
-    dispatch::{Services, SessionScope},
     error::{CloseReason, Delivery, Refusal, SocketError, Violation},
+    handler::{
+        context::{Peer, SessionScope},
+        dispatch::Services,
+    },
     id_map::IdMap,
     limits::{Limits, LimitsError},
-    link::{CallCell, Handle, Link, LinkHome, OriginCause, Returned, Submission},
+    link::{
+        Handle, Link, Submission,
+        ambient::inside,
+        cell::{CallCell, OriginCause, Returned},
+    },
     memory_budget::MemoryBudget,
     session::{
         Identity, Session,
@@ -35,13 +42,11 @@ use crate::{
         streams::StreamEvent,
         work::Work,
     },
-    session_handle::SessionHandle,
     time::{self, Time},
     transport::Transport,
     wire::{CallId, Failure, StreamId},
 };
 
-pub(crate) use self::handlers::Started;
 pub use crate::session::Side;
 
 mod busy_poll;
@@ -397,7 +402,11 @@ impl<T: Transport> Driver<T> {
             Submission::Unwanted(id) => self.session.unwanted(id),
             Submission::Released(id) => self.session.released(id),
             Submission::Finish { answer, outcome } => self.finish(answer, outcome),
-            Submission::Started(started) => self.started(*started),
+            Submission::CameBack(started) => {
+                if let Ok(started) = started.downcast() {
+                    self.started(*started);
+                }
+            }
             Submission::ImportDropped(id) => self.session.import_dropped(id),
             Submission::Stream(stream, pieces) => self.send_stream(stream, pieces),
             Submission::StreamConsumed { stream, bytes, awaited } => {

@@ -13,13 +13,16 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     buffer::small_bytes::SmallBytes,
+    caller::{
+        passing,
+        stub::{Remote, RemoteTarget, Stub},
+    },
     codec::{self, DecodeBudget, walk},
-    dispatch::{Incoming, Reply, Service},
     error::Violation,
+    handler::dispatch::{Incoming, Reply, Service},
     limits::Limits,
     link::Handle,
     memory_budget::MemoryBudget,
-    object,
     schema::{
         descriptor::{
             ArgumentDescriptor, MethodAttributes, MethodDescriptor, ObjectsCache, ServiceDescriptor,
@@ -33,7 +36,6 @@ use crate::{
         outputs::{Begin, Event, SessionStats},
         streams::StreamEvent,
     },
-    stub::{Remote, RemoteTarget, Stub},
     sync::lock,
     time::Time,
     value::{
@@ -206,7 +208,7 @@ struct Item;
 
 impl<'de> serde::Deserialize<'de> for Item {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        object::deserialize(&THING, deserializer).map(|_: Stub| Self)
+        passing::deserialize(&THING, deserializer).map(|_: Stub| Self)
     }
 }
 
@@ -475,7 +477,7 @@ fn one(begin: &Begin) -> Outcome {
     let came = begin.arguments.clone().into_encoded().next().and_then(|first| first.only_object());
     let object = match came {
         Some(object) if begin.answer.0 % 2 == 0 => object,
-        _ => Capability::Local(LocalObject::of_service(Arc::new(Thing))),
+        _ => Capability::Local(LocalObject::of_service(Arc::new(Thing), None)),
     };
     Outcome::Value { payload: Some(SmallBytes::copy_from_slice(&[0])), objects: vec![object] }
 }

@@ -23,52 +23,51 @@ pub mod websocket;
 #[doc(hidden)]
 pub mod fuzzing;
 
-mod args;
 #[cfg(feature = "driver")]
 mod aside;
-mod batch;
 mod buffer;
+mod caller;
 pub mod close_codes;
 mod codec;
-mod context;
 mod deadline;
-mod dispatch;
 mod element_error;
 mod error;
-mod forward;
+mod handler;
 mod id_map;
 mod limits;
 mod link;
 mod log_rate;
 mod memory_budget;
 mod never;
-mod object;
 mod panics;
 mod path;
-mod pipeline;
-mod promise;
-mod record;
 mod schema;
 #[cfg(test)]
 mod seeded;
-mod served;
 mod session;
-mod session_handle;
 mod stream;
-mod stub;
 mod sync;
 mod time;
 mod value;
 mod wire;
 
-pub use args::IntoArg;
-pub use context::{Context, Peer, Principal};
-#[doc(hidden)]
-pub use dispatch::log_problems;
-pub use dispatch::{Service, Services};
+pub use caller::{
+    args::IntoArg,
+    call::{NotSent, join_all},
+    pipeline::{OptionPipe, Pipelined, SequencePipe},
+    promise::{CallFuture, Promise},
+    session_handle::SessionHandle,
+    stub::ServiceClient,
+};
 pub use error::{
     CallError, CloseReason, DecodeError, Delivery, ElementError, EncodeError, EncodedError, Refusal,
     SocketError, StopReason, StreamError, StreamStopped, Upstream, Violation,
+};
+#[doc(hidden)]
+pub use handler::dispatch::log_problems;
+pub use handler::{
+    context::{Context, Peer, Principal},
+    dispatch::{Service, Services},
 };
 pub use limits::{Limits, LimitsError};
 #[doc(hidden)]
@@ -76,8 +75,6 @@ pub use log_rate::LogRate;
 pub use memory_budget::MemoryBudget;
 pub use never::Never;
 pub use path::{PATH_STEPS_MAX, Path, Step};
-pub use pipeline::{OptionPipe, Pipelined, SequencePipe, StreamPipe};
-pub use promise::{CallFuture, Promise};
 pub use rpc_macros::{Pipeline, data, rpc};
 pub use schema::{
     compatibility,
@@ -87,9 +84,7 @@ pub use schema::{
     layout::{Field, Layout, Leaf, Node, ObjectService, RustType, Unreached, Variant},
 };
 pub use session::outputs::SessionStats;
-pub use session_handle::SessionHandle;
-pub use stream::{Broadcast, Slow, StreamSender, Streaming};
-pub use stub::{NotSent, ServiceClient, join_all};
+pub use stream::{Broadcast, Slow, StreamSender, Streaming, pipe::StreamPipe};
 
 /// What types under [`data`] are declared to be, doc comments included: for tools that document an API.
 pub mod declared {
@@ -141,16 +136,24 @@ pub mod __private {
     pub use serde;
 
     pub use crate::{
-        batch::{nothing, succeeded},
-        dispatch::{ArgumentError, ArgumentReader, Decode, Incoming, Reply},
-        object::{deserialize as deserialize_object, serialize as serialize_object},
-        pipeline::PipeAt,
-        schema::descriptor::{ObjectsCache, SignatureCache},
-        schema::layout::declared::{
-            ByDeclaration, ByLayout, ByNoLayout, ByNothing, Declaration, Declarations, Declared,
-            DeclaredField, DeclaredParts, DeclaredVariant, Element, Remark, Witness,
+        caller::{
+            arguments::Arguments,
+            call::CallBuilder,
+            passing::{deserialize as deserialize_object, serialize as serialize_object},
+            pipeline::PipeAt,
+            stub::Stub,
         },
-        stub::{Arguments, CallBuilder, Stub},
+        handler::{
+            batch::{nothing, succeeded},
+            dispatch::{ArgumentError, ArgumentReader, Decode, Incoming, Reply},
+        },
+        schema::{
+            descriptor::{ObjectsCache, SignatureCache},
+            layout::declared::{
+                ByDeclaration, ByLayout, ByNoLayout, ByNothing, Declaration, Declarations, Declared,
+                DeclaredField, DeclaredParts, DeclaredVariant, Element, Remark, Witness,
+            },
+        },
     };
 
     /// `IntoFuture::into_future` for promises and futures alike.

@@ -7,10 +7,15 @@
 //! detached, one-way, or a grace of a millisecond passes), so that a graph of calls made without awaiting leaves in
 //! one message whichever threads the caller and the driver run on.
 
+pub(crate) mod ambient;
+pub(crate) mod cell;
+pub(crate) mod recorder;
+
 use std::{
+    any::Any,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Waker},
 };
@@ -20,24 +25,14 @@ use futures::{channel::oneshot, task::AtomicWaker};
 use crate::{
     buffer::small_bytes::SmallBytes,
     codec::DecodeBudget,
-    error::{CloseReason, Delivery, Refusal},
+    error::{CloseReason, Delivery},
     limits::Limits,
-    path::Path,
-    record::{MapSteps, Recorded},
-    schema::descriptor::{MAP, MethodDescriptor, ServiceDescriptor},
-    session::{
-        inputs::{CallExtras, Interest},
-        outputs::SessionStats,
-    },
-    stub::{BORN_FAILED, Remote, RemoteTarget},
+    link::cell::{CallCell, Referable, Returned},
+    schema::descriptor::ServiceDescriptor,
+    session::{inputs::CallExtras, outputs::SessionStats},
     sync::{Waiters, lock},
     time::Time,
-    value::{
-        encoded::Encoded,
-        object::{Home, Import, LocalObject},
-        outcome::Outcome,
-        stream::Piece,
-    },
+    value::{outcome::Outcome, stream::Piece},
     wire::{CallId, METHOD_FIRST, MethodNumber, ObjectId, StreamId},
 };
 
@@ -56,9 +51,8 @@ pub(crate) enum Submission {
         answer: CallId,
         outcome: Outcome,
     },
-    /// The arguments of a call were decoded.
-    #[cfg(feature = "driver")]
-    Started(Box<crate::driver::Started>),
+    /// What the driver gave to another thread has come back.
+    CameBack(Box<dyn Any + Send>),
     /// A handle to an object of the peer is gone.
     ImportDropped(ObjectId),
     /// Items of a stream of this side, or its end.
@@ -298,37 +292,6 @@ impl Link {
     }
 }
 
-/// What a session's imports know of it.
-pub(crate) struct LinkHome(pub(crate) Arc<Link>);
-
-impl Home for LinkHome {
-    fn import_dropped(&self, id: ObjectId) {
-        self.0.submit(Submission::ImportDropped(id));
-    }
-
-    fn forward(&self, import: Arc<Import>) -> Arc<LocalObject> {
-        let handle = Arc::new(Handle { link: Arc::clone(&self.0), closes_on_drop: false });
-        let target = RemoteTarget::Import(import);
-        LocalObject::new(Remote { handle, target })
-    }
-
-    fn is_at(&self, session: *const ()) -> bool {
-        std::ptr::eq(Arc::as_ptr(&self.0).cast(), session)
-    }
-
-    fn stream_consumed(&self, stream: StreamId, bytes: u64) {
-        self.0.submit(Submission::StreamConsumed { stream, bytes, awaited: false });
-    }
-
-    fn stream_awaited(&self, stream: StreamId, bytes: u64) {
-        self.0.submit(Submission::StreamConsumed { stream, bytes, awaited: true });
-    }
-
-    fn stream_dropped(&self, stream: StreamId, reason: Option<String>) {
-        self.0.submit(Submission::StreamDropped(stream, reason));
-    }
-}
-
 /// The session takes no calls; this is why.
 pub(crate) struct CallRejected(pub(crate) CloseReason);
 
@@ -359,276 +322,5 @@ impl Drop for Handle {
         if self.closes_on_drop {
             self.link.submit(Submission::Left);
         }
-    }
-}
-
-// ---- one call, shared by its promise, what was derived from it, and the driver ----
-
-/// How a call came back, still encoded.
-#[derive(Clone)]
-pub(crate) enum Returned {
-    Value(Encoded),
-    Error(Encoded),
-    /// A call this one was built on failed, or has nothing at the path.
-    Upstream {
-        origin: Arc<CallCell>,
-        cause: OriginCause,
-    },
-    /// An element of a map failed.
-    Element {
-        index: u64,
-        error: Box<Returned>,
-    },
-    /// The peer answered with what cannot be.
-    BadAnswer(&'static str),
-    Refused(Refusal),
-    DeadlineExceeded,
-    Cancelled,
-    Panicked,
-    Disconnected {
-        delivery: Delivery,
-        reason: CloseReason,
-    },
-}
-
-#[derive(Clone)]
-pub(crate) enum OriginCause {
-    Failed(Box<Returned>),
-    Missed(Path),
-}
-
-/// Turns a failed return of a call into its `CallError<E>` and that error's text, without knowing `E`.
-pub(crate) type ErrorDecoder = fn(&Returned, &CallCell) -> (Arc<dyn std::any::Any + Send + Sync>, String);
-
-/// The state of one call that its handles share with the driver.
-pub(crate) struct CallCell {
-    pub(crate) id: CallId,
-    pub(crate) handle: Arc<Handle>,
-    pub(crate) service: &'static str,
-    pub(crate) method: &'static MethodDescriptor,
-    pub(crate) decode_error: ErrorDecoder,
-    /// The call whose result this is a part of, when this is the built-in call for a part.
-    pub(crate) part_of: Option<Arc<CallCell>>,
-    /// It is not a call but stands for one in the program of a map.
-    pub(crate) recorded: Option<Recorded>,
-    /// It is a map, or stands for one; these are its steps.
-    pub(crate) steps: Option<Arc<MapSteps>>,
-    interest: AtomicU32,
-    state: Mutex<CellState>,
-}
-
-enum CellState {
-    Pending(Option<Waker>),
-    Done(Returned),
-    Taken,
-}
-
-const SEALED: u32 = 1;
-const WANTED: u32 = 2;
-const DETACHED: u32 = 4;
-const REFERENCE: u32 = 8;
-
-impl CallCell {
-    /// A call with one promise: wanted, and referable through it.
-    pub(crate) fn new(
-        id: CallId,
-        handle: Arc<Handle>,
-        service: &'static str,
-        method: &'static MethodDescriptor,
-        decode_error: ErrorDecoder,
-    ) -> Arc<Self> {
-        Self::with(id, handle, service, method, decode_error, None, WANTED | REFERENCE)
-    }
-
-    /// A call that nobody waits for and that runs all the same.
-    pub(crate) fn oneway(
-        id: CallId,
-        handle: Arc<Handle>,
-        service: &'static str,
-        method: &'static MethodDescriptor,
-    ) -> Arc<Self> {
-        let no_promise: ErrorDecoder = |_, _| (Arc::new(()), String::new());
-        Self::with(id, handle, service, method, no_promise, None, DETACHED)
-    }
-
-    /// What stands for a call in the program of a map. Nobody waits for it, and it is never queued.
-    pub(crate) fn recorded(
-        handle: Arc<Handle>,
-        service: &'static str,
-        method: &'static MethodDescriptor,
-        decode_error: ErrorDecoder,
-        recorded: Recorded,
-        steps: Option<Arc<MapSteps>>,
-    ) -> Arc<Self> {
-        let interest = WANTED | REFERENCE;
-        let cell = Self::build(BORN_FAILED, handle, service, method, decode_error, None, interest);
-        Arc::new(Self { recorded: Some(recorded), steps, ..cell })
-    }
-
-    /// The built-in call that runs a program for each element of a result.
-    pub(crate) fn map(
-        id: CallId,
-        handle: Arc<Handle>,
-        service: &'static str,
-        decode_error: ErrorDecoder,
-        steps: Arc<MapSteps>,
-    ) -> Arc<Self> {
-        let cell = Self::build(id, handle, service, &MAP, decode_error, None, WANTED | REFERENCE);
-        Arc::new(Self { steps: Some(steps), ..cell })
-    }
-
-    /// The built-in call for a part of what `whole` returns. Later calls refer to the whole, never to it.
-    pub(crate) fn part(id: CallId, whole: &Arc<CallCell>) -> Arc<Self> {
-        let handle = Arc::clone(&whole.handle);
-        Self::with(
-            id,
-            handle,
-            whole.service,
-            whole.method,
-            whole.decode_error,
-            Some(Arc::clone(whole)),
-            WANTED,
-        )
-    }
-
-    fn with(
-        id: CallId,
-        handle: Arc<Handle>,
-        service: &'static str,
-        method: &'static MethodDescriptor,
-        decode_error: ErrorDecoder,
-        part_of: Option<Arc<CallCell>>,
-        interest: u32,
-    ) -> Arc<Self> {
-        Arc::new(Self::build(id, handle, service, method, decode_error, part_of, interest))
-    }
-
-    fn build(
-        id: CallId,
-        handle: Arc<Handle>,
-        service: &'static str,
-        method: &'static MethodDescriptor,
-        decode_error: ErrorDecoder,
-        part_of: Option<Arc<CallCell>>,
-        interest: u32,
-    ) -> Self {
-        let state = Mutex::new(CellState::Pending(None));
-        Self {
-            id,
-            handle,
-            service,
-            method,
-            decode_error,
-            part_of,
-            recorded: None,
-            steps: None,
-            interest: AtomicU32::new(interest),
-            state,
-        }
-    }
-
-    /// Why a call that was born failed did; for calls built on it.
-    pub(crate) fn failure(&self) -> Returned {
-        match &*lock(&self.state) {
-            CellState::Done(returned) => returned.clone(),
-            CellState::Pending(_) | CellState::Taken => Returned::Cancelled,
-        }
-    }
-
-    /// Freezes the interest; from here on changes are submitted.
-    pub(crate) fn seal(&self) -> Interest {
-        let bits = self.interest.fetch_or(SEALED, Ordering::AcqRel);
-        Interest { value: bits & WANTED != 0, reference: bits >= REFERENCE, detached: bits & DETACHED != 0 }
-    }
-
-    /// How calls fail that are built on this one, which was born failed. A deadline is theirs as well.
-    pub(crate) fn failure_of_dependents(self: &Arc<Self>) -> Returned {
-        match self.failure() {
-            Returned::DeadlineExceeded => Returned::DeadlineExceeded,
-            failed => {
-                let cause = OriginCause::Failed(Box::new(failed));
-                Returned::Upstream { origin: Arc::clone(self), cause }
-            }
-        }
-    }
-
-    pub(crate) fn add_reference(&self) {
-        self.interest.fetch_add(REFERENCE, Ordering::AcqRel);
-    }
-
-    pub(crate) fn drop_reference(&self) {
-        let before = self.interest.fetch_sub(REFERENCE, Ordering::AcqRel);
-        if before & SEALED != 0 && before < 2 * REFERENCE {
-            self.handle.link.submit(Submission::Released(self.id));
-        }
-    }
-
-    /// Nobody will take the value.
-    pub(crate) fn drop_value(&self) {
-        let before = self.interest.fetch_and(!WANTED, Ordering::AcqRel);
-        let pending = matches!(&*lock(&self.state), CellState::Pending(_));
-        if pending && before & (SEALED | DETACHED) == SEALED {
-            self.handle.link.submit(Submission::Unwanted(self.id));
-        }
-    }
-
-    /// Lets the call run whoever drops what.
-    pub(crate) fn detach(&self) {
-        self.interest.fetch_or(DETACHED, Ordering::AcqRel);
-        self.handle.link.flush();
-    }
-
-    /// Puts the result where its promise finds it; gives the waker of who waits for it.
-    pub(crate) fn complete(&self, returned: Returned) -> Option<Waker> {
-        match std::mem::replace(&mut *lock(&self.state), CellState::Done(returned)) {
-            CellState::Pending(waker) => waker,
-            CellState::Done(_) | CellState::Taken => None,
-        }
-    }
-
-    /// Takes the result, or registers the waker. The first poll flushes what is queued.
-    pub(crate) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Returned> {
-        let mut state = lock(&self.state);
-        match &mut *state {
-            CellState::Pending(waker) => {
-                match waker {
-                    Some(known) if known.will_wake(cx.waker()) => {}
-                    _ => *waker = Some(cx.waker().clone()),
-                }
-                Poll::Pending
-            }
-            CellState::Done(_) => match std::mem::replace(&mut *state, CellState::Taken) {
-                CellState::Done(returned) => Poll::Ready(returned),
-                CellState::Pending(_) | CellState::Taken => Poll::Pending,
-            },
-            CellState::Taken => Poll::Pending,
-        }
-    }
-}
-
-/// A handle's right to pass a call's result into later calls. Cloning and dropping keep the count that the seal reads.
-pub(crate) struct Referable(Arc<CallCell>);
-
-impl Referable {
-    /// Takes over the reference that `CallCell::new` counted.
-    pub(crate) fn first(cell: Arc<CallCell>) -> Self {
-        Self(cell)
-    }
-
-    pub(crate) fn cell(&self) -> &Arc<CallCell> {
-        &self.0
-    }
-}
-
-impl Clone for Referable {
-    fn clone(&self) -> Self {
-        self.0.add_reference();
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl Drop for Referable {
-    fn drop(&mut self) {
-        self.0.drop_reference();
     }
 }

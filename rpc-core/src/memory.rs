@@ -2,6 +2,7 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -12,10 +13,10 @@ use futures::{
 };
 
 use crate::{
-    dispatch::Services,
+    caller::{session_handle::SessionHandle, stub::Stub},
     driver::{self, SessionConfig, Side},
     error::SocketError,
-    session_handle::SessionHandle,
+    handler::dispatch::{Service, Services},
     transport::{Message, Transport},
 };
 
@@ -49,6 +50,14 @@ const MESSAGES: usize = 16;
 pub fn connect(services: Services) -> SessionHandle {
     let server = SessionConfig { services, ..SessionConfig::default() };
     connect_with(SessionConfig::default(), server).0
+}
+
+impl Stub {
+    /// What answers calls in this process.
+    #[doc(hidden)]
+    pub fn of_service(service: Arc<dyn Service>) -> Self {
+        Self::served(service, Some(connect))
+    }
 }
 
 /// Like [`connect`], with everything that can be said about either side. Gives the client's and the server's handle.

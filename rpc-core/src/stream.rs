@@ -31,10 +31,10 @@ use serde::{
 use self::source::FromStream;
 use crate::{
     buffer::{message::LONG_BYTES, small_bytes::SmallBytes},
+    caller::passing,
     error::{DecodeError, StopReason, StreamError},
     link::{Handle, Link},
     never::Never,
-    object,
     schema::{layout, markers::STREAM},
     sync::lock,
     value::{
@@ -56,6 +56,7 @@ pub(crate) use self::source::{Fill, Source, poll_fill};
 
 mod broadcast;
 mod channel;
+pub(crate) mod pipe;
 mod source;
 
 /// Local streams are read in portions of this.
@@ -344,7 +345,7 @@ impl Reading {
 
     /// The objects of an item, as they are passed to the peer of `link`.
     pub(crate) fn onto(&self, item: &mut Encoded, link: &Arc<Link>) {
-        object::onto(item, self.handle.as_ref(), link);
+        passing::onto_item(item, self.handle.as_ref(), link);
     }
 
     /// The next part that has not been taken apart.
@@ -375,7 +376,7 @@ impl Reading {
         Some(match ending {
             Ending::Complete => return None,
             Ending::Error(Encoded { bytes, capabilities }) => {
-                object::decode(&bytes, &capabilities, handle, handle.link.budget)
+                passing::decode(&bytes, &capabilities, handle, handle.link.budget)
                     .map_or_else(StreamError::BadItem, StreamError::Failed)
             }
             Ending::Abandoned | Ending::Stopped => StreamError::Abandoned,
@@ -420,7 +421,7 @@ fn decode<T: DeserializeOwned + 'static>(
 ) -> Result<T, DecodeError> {
     let handle = handle.unwrap_or(Handle::never_open());
     // Items that are little of the message they came in were copied out of it when it was read.
-    object::decode_part(bytes, range, capabilities, handle, handle.link.budget, LONG_BYTES)
+    passing::decode_part(bytes, range, capabilities, handle, handle.link.budget, LONG_BYTES)
 }
 
 #[inline(never)]
@@ -442,7 +443,7 @@ impl<T, E> Serialize for Streaming<T, E> {
         if let Some(reading) = lock(&self.reading).take() {
             self.slot.put(StreamContent::Opened(reading));
         }
-        object::serialize_stream(&self.slot, serializer)
+        passing::serialize_stream(&self.slot, serializer)
     }
 }
 
@@ -470,7 +471,7 @@ where
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        object::deserialize_stream(deserializer).map(Streaming::at)
+        passing::deserialize_stream(deserializer).map(Streaming::at)
     }
 
     /// How tracing learns what items and errors are made of: it hands out one of each.

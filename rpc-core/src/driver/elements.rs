@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use super::failed;
 use crate::{
-    link::{CallCell, OriginCause, Returned},
-    record::MapSteps,
+    link::{
+        cell::{CallCell, OriginCause, Returned},
+        recorder::MapSteps,
+    },
     wire::program::{Base, ElementCause, ElementFailure},
 };
 

@@ -20,10 +20,12 @@ use super::Driver;
 use crate::{
     aside,
     codec::{self, DecodeBudget},
-    context::{CancelSignal, inside},
     deadline::with_deadline,
-    dispatch::{self, Incoming, ReplyInner, RunningHandler},
-    link::{Link, Submission},
+    handler::{
+        context::CancelSignal,
+        dispatch::{self, Incoming, ReplyInner, RunningHandler},
+    },
+    link::{Link, Submission, ambient::inside},
     panics::drop_quietly,
     schema::descriptor::MethodDescriptor,
     session::{
@@ -64,7 +66,7 @@ pub(super) struct Starting {
 }
 
 /// What came of that.
-pub(crate) struct Started {
+pub(super) struct Started {
     reply: Option<ReplyInner>,
     given: usize,
 }
@@ -416,7 +418,7 @@ struct StartReport {
 impl StartReport {
     fn tell(mut self, started: Started) {
         self.is_told = true;
-        self.link.submit(Submission::Started(Box::new(started)));
+        self.link.submit(Submission::CameBack(Box::new(started)));
     }
 }
 
@@ -424,7 +426,7 @@ impl Drop for StartReport {
     fn drop(&mut self) {
         if !self.is_told {
             let reply = Some(ReplyInner::Done(Outcome::Failed(Failure::Cancelled)));
-            self.link.submit(Submission::Started(Box::new(Started { reply, given: 0 })));
+            self.link.submit(Submission::CameBack(Box::new(Started { reply, given: 0 })));
         }
     }
 }

@@ -32,7 +32,10 @@ use crate::{
         DecodeBudget,
         walk::{Elements, WalkError},
     },
-    dispatch::{RunningHandler, Services, SessionScope},
+    handler::{
+        context::SessionScope,
+        dispatch::{RunningHandler, Services},
+    },
     schema::{descriptor::MAP, layout::Over},
     session::{
         account::{Charge, Elsewhere},

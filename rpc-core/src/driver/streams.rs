@@ -14,9 +14,8 @@ use futures::task::AtomicWaker;
 
 use super::Driver;
 use crate::{
-    context::inside,
     error::{CloseReason, StopReason},
-    link::{Link, Submission},
+    link::{Link, Submission, ambient::inside},
     panics::drop_quietly,
     session::streams::StreamEvent,
     stream::{Fill, Reading, Source, Stop, poll_fill},

@@ -9,10 +9,12 @@ use futures::{
 
 use super::*;
 use crate::{
+    caller::{promise::Promise, stub::Stub},
     error::CallError,
-    promise::Promise,
-    session::tests::things::{THING, Trouble},
-    stub::Stub,
+    session::{
+        inputs::Interest,
+        tests::things::{THING, Trouble},
+    },
 };
 
 /// The place of `count` among the methods of `Thing`.

@@ -16,9 +16,9 @@ use super::{
 };
 use crate::{
     buffer::small_bytes::SmallBytes,
+    caller::passing::{self, Passed},
     codec,
     error::EncodeError,
-    object::{self, Passed},
     sync::{Waiters, lock},
     value::stream::Ending,
     wire::Failure,
@@ -252,7 +252,7 @@ impl<T> Drop for Shared<T> {
 
 fn encode<T: Serialize>(item: &T) -> Result<Arc<Item>, EncodeError> {
     let mut passed = Vec::new();
-    let bytes = object::writing(&mut passed, || SmallBytes::encode(|out| codec::encode(item, out)))?;
+    let bytes = passing::writing(&mut passed, || SmallBytes::encode(|out| codec::encode(item, out)))?;
     Ok(Arc::new(Item { bytes, passed }))
 }
 

@@ -20,6 +20,7 @@ use serde::Serialize;
 use super::source::{Fill, Source, Stop, put_item};
 use crate::{
     error::{StopReason, StreamStopped},
+    never::Never,
     sync::{Waiters, lock},
     value::stream::Ending,
 };
@@ -53,7 +54,7 @@ const CAPACITY_MAX: usize = 1 << 28;
 /// assert_eq!(lines, ["one", "two"]);
 /// # }
 /// ```
-pub struct StreamSender<T, E = crate::Never> {
+pub struct StreamSender<T, E = Never> {
     items: Sender<T>,
     shared: Arc<Shared<E>>,
 }

@@ -14,10 +14,11 @@ use serde::Serialize;
 use super::{Content, Open, Reading};
 use crate::{
     buffer::small_bytes::SmallBytes,
-    codec, dispatch,
+    caller::passing::{self, Passed},
+    codec,
     error::{EncodeError, StopReason},
+    handler::dispatch,
     link::Link,
-    object::{self, Passed},
     panics,
     value::{
         encoded::{self, Capability, Encoded},
@@ -116,7 +117,7 @@ impl<'a> Fill<'a> {
         let depth_max = link.limits.decode_depth_max;
         passed.clear();
         let put = |out: &mut Vec<u8>| codec::encode_within(value, depth_max, out);
-        let length = object::writing(passed, || put_sized(packed, put))?;
+        let length = passing::writing(passed, || put_sized(packed, put))?;
         if passed.is_empty() && length <= ITEMS_BYTES {
             self.packed_item(start);
             return Ok(());

@@ -90,6 +90,11 @@ pub(crate) struct LocalObject {
 pub(crate) trait Behaviour: Any + Send + Sync {
     /// What the object is; not known of one that passes calls on.
     fn descriptor(&self) -> Option<&'static ServiceDescriptor>;
+
+    /// The session in which this process calls it, as who made the object knows sessions.
+    fn session_here(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        None
+    }
 }
 
 impl LocalObject {
@@ -110,6 +115,11 @@ impl LocalObject {
     /// What it is; not known of one that passes calls on.
     pub(crate) fn descriptor(&self) -> Option<&'static ServiceDescriptor> {
         self.behaviour.as_deref()?.descriptor()
+    }
+
+    /// The session in which this process calls it.
+    pub(crate) fn session_here(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.behaviour.as_deref()?.session_here()
     }
 
     /// A session passes it on, for the first time or again.

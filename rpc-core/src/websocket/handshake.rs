@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::http::StatusCode;
 
 use super::Socket;
-use crate::Limits;
+use crate::limits::Limits;
 
 /// The WebSocket subprotocol of this project: offered by clients, echoed by servers.
 pub const SUBPROTOCOL: &str = "rpc.v1";

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::{Limits, error::SocketError};
+use crate::{error::SocketError, limits::Limits};
 
 /// Two bytes, an extended length of at most eight, a mask of four.
 const HEADER_BYTES_MAX: usize = 14;

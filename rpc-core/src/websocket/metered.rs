@@ -16,7 +16,7 @@ use tokio::{
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::{buffers::BufferSizing, meter::Meter, outbox::Outbox};
-use crate::{Limits, buffer::message::Message, error::SocketError};
+use crate::{buffer::message::Message, error::SocketError, limits::Limits};
 
 /// Bytes that collect before they are written without a flush. Larger values make the two sides take turns. While more
 /// wait, neither messages nor what the codec has to say are added.

@@ -38,8 +38,9 @@ use tokio_tungstenite::{
 
 use super::metered::Metered;
 use crate::{
-    Limits, close_codes,
+    close_codes,
     error::SocketError,
+    limits::Limits,
     transport::{Message, Transport},
 };
 

@@ -2,17 +2,15 @@
 
 #![expect(clippy::cast_possible_truncation, reason = "the numbers of a test are small or meant to be cut")]
 
-use crate::PATH_STEPS_MAX;
-use crate::wire::varint::ID_MAX;
-use crate::wire::varint::put_varint;
 use bytes::Bytes;
 
 use super::{arguments::*, plain::*, read::*, write::*, *};
 use crate::{
     buffer::small_bytes::SmallBytes,
     error::Violation,
-    path::{Path, Step},
+    path::{PATH_STEPS_MAX, Path, Step},
     seeded::Seeded,
+    wire::varint::{ID_MAX, put_varint},
 };
 
 fn encoded(frame: &Frame) -> Vec<u8> {

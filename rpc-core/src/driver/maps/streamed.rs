@@ -18,9 +18,9 @@ use tokio::time::Sleep;
 
 use super::{ElementRun, MapRun, Window, captured_bytes, permits::Permit, unselectable};
 use crate::{
+    caller::passing,
     codec,
     error::StopReason,
-    object,
     session::plan::Plan,
     stream::{Fill, Reading, Source},
     value::{
@@ -120,12 +120,12 @@ impl Source for Mapped {
         while fill.has_room() {
             match self.made.pop_front() {
                 Some(Ok(mut item)) => {
-                    object::onto(&mut item, None, fill.link());
+                    passing::onto_item(&mut item, None, fill.link());
                     fill.encoded(item);
                     continue;
                 }
                 Some(Err(mut error)) => {
-                    object::onto(&mut error, None, fill.link());
+                    passing::onto_item(&mut error, None, fill.link());
                     fill.end(Ending::Error(error));
                     continue;
                 }

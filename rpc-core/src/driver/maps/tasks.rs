@@ -11,8 +11,10 @@ use tokio::task::JoinHandle;
 
 use super::{Charge, Elsewhere, HandlerTask, MapRun, StepFailure, charged, handlers};
 use crate::{
-    context::CancelSignal,
-    dispatch::{self, Incoming, ReplyInner, RunningHandler},
+    handler::{
+        context::CancelSignal,
+        dispatch::{self, Incoming, ReplyInner, RunningHandler},
+    },
     schema::descriptor::MethodDescriptor,
     session::{methods::KnownMethod, outputs::Arguments, plan::PlannedStep},
     value::{

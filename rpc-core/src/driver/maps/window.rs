@@ -14,8 +14,8 @@ use super::{
 use crate::{
     buffer::small_bytes::SmallBytes,
     codec::{self, walk::WalkError},
-    dispatch::{self, Incoming, ReplyInner},
     error::{ElementError, EncodedError},
+    handler::dispatch::{self, Incoming, ReplyInner},
     schema::layout::{Layout, Over},
     session::{
         methods::KnownMethod,

@@ -13,15 +13,15 @@ use super::{
 };
 use crate::{
     buffer::small_bytes::SmallBytes,
-    dispatch,
+    caller::stub::{Kind, Stub},
     error::{DecodeError, Violation},
+    handler::dispatch,
     limits::Limits,
     path::{Path, Step},
     session::{
         inputs::{CallOutcome, CallTarget},
         outputs::{Begin, BeginTarget},
     },
-    stub::{Kind, Stub},
     value::{
         encoded::{Capability, Passing},
         outcome::Outcome,
@@ -1032,9 +1032,10 @@ fn a_callback_that_never_answers_holds_back_nobody_and_stops_with_its_caller() {
 
 fn import_target(stub: &Stub) -> CallTarget {
     match stub.kind() {
-        Kind::Remote(crate::stub::Remote { target: crate::stub::RemoteTarget::Import(import), .. }) => {
-            CallTarget::Import(std::sync::Arc::clone(import))
-        }
+        Kind::Remote(crate::caller::stub::Remote {
+            target: crate::caller::stub::RemoteTarget::Import(import),
+            ..
+        }) => CallTarget::Import(std::sync::Arc::clone(import)),
         Kind::Remote(_) | Kind::Local(_) => panic!("it is no object of the peer"),
     }
 }

@@ -18,8 +18,9 @@ use super::{
     things::{Gift, Item, THING, Things, Trouble, argument, places},
 };
 use crate::{
+    caller::stub::{Kind, Remote, RemoteTarget, Stub},
     codec::DecodeBudget,
-    dispatch,
+    handler::dispatch,
     limits::Limits,
     path::{Path, Step},
     seeded::Seeded,
@@ -27,7 +28,6 @@ use crate::{
         inputs::{CallOutcome, CallTarget, UpstreamOutcome},
         outputs::{Begin, SessionStats},
     },
-    stub::{Kind, Remote, RemoteTarget, Stub},
     time::Time,
     value::{
         encoded::{Encoded, Passing},

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use super::things::{OTHER, THING};
 use crate::{
     buffer::{message::Message, small_bytes::SmallBytes},
+    caller::stub::{Remote, RemoteTarget},
     codec::{self, DecodeBudget},
     error::{StopReason, Violation},
     limits::Limits,
@@ -34,7 +35,6 @@ use crate::{
         outputs::{Begin, BeginMap, Event},
         streams::StreamEvent,
     },
-    stub::{Remote, RemoteTarget},
     time::Time,
     value::{
         encoded::Passing,

@@ -17,12 +17,12 @@ use super::{
 };
 use crate::{
     buffer::small_bytes::SmallBytes,
+    caller::stub::{Remote, RemoteTarget},
     error::StopReason,
     limits::Limits,
     seeded::Seeded,
     session::{inputs::CallOutcome, outputs::SessionStats},
     stream::{Reading, Source},
-    stub::{Remote, RemoteTarget},
     value::{
         encoded::{self, Capabilities, Capability, Encoded},
         object::LocalObject,

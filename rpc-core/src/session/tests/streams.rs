@@ -10,10 +10,10 @@ use std::{
 use super::pair::{ADD, Arg, COUNT, Pair, STRUCTURED, TEXT, TestCall, TestPeer, encoded, value_of};
 use crate::{
     buffer::small_bytes::SmallBytes,
+    caller::passing::{self, Passed},
     codec,
     error::StopReason,
     limits::Limits,
-    object::{self, Passed},
     path::Path,
     session::{
         inputs::{CallOutcome, CallTarget},
@@ -41,7 +41,7 @@ pub(crate) fn slot() -> Arc<StreamSlot> {
 pub(crate) fn marked(number: u64) -> Arc<StreamSlot> {
     let mut passed = Vec::new();
     let stream = Streaming::<u64>::from_iter([number]);
-    object::writing(&mut passed, || codec::encode(&stream, &mut Vec::new())).expect("a stream encodes");
+    passing::writing(&mut passed, || codec::encode(&stream, &mut Vec::new())).expect("a stream encodes");
     match passed.pop() {
         Some(Passed::Stream(slot)) => slot,
         Some(Passed::Stub(_)) | None => panic!("a stream was encoded"),
@@ -397,9 +397,9 @@ fn no_message_is_longer_than_what_receivers_take() {
     let (third, third_reading) = pair.upload();
     pair.server.sent.clear();
     pair.client.sent.clear();
-    let object = crate::value::object::LocalObject::new(crate::stub::Remote {
+    let object = crate::value::object::LocalObject::new(crate::caller::stub::Remote {
         handle: Arc::clone(&pair.client.home.handle),
-        target: crate::stub::RemoteTarget::Root,
+        target: crate::caller::stub::RemoteTarget::Root,
     });
     let table = vec![Capability::Local(object); 4_000];
     for stream in [stream, more] {

@@ -7,17 +7,19 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwn
 
 use super::pair::TestPeer;
 use crate::{
+    caller::{
+        passing,
+        stub::{Kind, Remote, RemoteTarget, Stub},
+    },
     codec::DecodeBudget,
-    dispatch::{Incoming, Reply, Service},
     error::DecodeError,
+    handler::dispatch::{Incoming, Reply, Service},
     limits::Limits,
-    object,
     schema::descriptor::{
         ArgumentDescriptor, MethodAttributes, MethodDescriptor, ObjectsCache, ServiceDescriptor,
         SignatureCache, ValueDescriptor,
     },
     session::outputs::{Begin, BeginTarget},
-    stub::{Kind, Remote, RemoteTarget, Stub},
     value::{
         encoded::{Capability, Passing},
         object::LocalObject,
@@ -81,13 +83,13 @@ pub(crate) struct Item(pub(crate) Stub);
 
 impl Serialize for Item {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        object::serialize(&self.0, serializer)
+        passing::serialize(&self.0, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Item {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        object::deserialize(&THING, deserializer).map(Self)
+        passing::deserialize(&THING, deserializer).map(Self)
     }
 }
 
@@ -97,13 +99,13 @@ pub(crate) struct OtherItem(pub(crate) Stub);
 
 impl Serialize for OtherItem {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        object::serialize(&self.0, serializer)
+        passing::serialize(&self.0, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for OtherItem {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        object::deserialize(&OTHER, deserializer).map(Self)
+        passing::deserialize(&OTHER, deserializer).map(Self)
     }
 }
 
@@ -161,7 +163,7 @@ impl Things {
         let serial = self.known.len();
         self.ledger.lock().expect("nothing panics while it is locked").push(0);
         let thing = Arc::new(Thing { serial, ledger: Arc::clone(&self.ledger), service });
-        let object = LocalObject::of_service(thing);
+        let object = LocalObject::of_service(thing, None);
         self.known.push(Arc::downgrade(&object));
         (serial, Stub::local(object, service))
     }
@@ -246,7 +248,7 @@ pub(crate) fn argument<T: DeserializeOwned>(
 ) -> Result<T, DecodeError> {
     let budget = DecodeBudget::from(&Limits::default());
     let objects = begin.arguments.capabilities(index);
-    object::decode(&begin.arguments.values()[index], objects, &peer.home.handle, budget)
+    passing::decode(&begin.arguments.values()[index], objects, &peer.home.handle, budget)
 }
 
 impl TestPeer {

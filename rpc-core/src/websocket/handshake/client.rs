@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::{
 };
 
 use super::{ClientHandshake, HandshakeError, SUBPROTOCOL, head, tls};
-use crate::{Limits, websocket::Socket};
+use crate::{limits::Limits, websocket::Socket};
 
 /// How much of a refusal's text is kept.
 const REFUSAL_CHARS_MAX: usize = 200;

@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::{
 };
 
 use super::{HandshakeError, HandshakeRequest, Rejection, SUBPROTOCOL, Unprinted, head, origin, tls};
-use crate::{Limits, websocket::Socket};
+use crate::{limits::Limits, websocket::Socket};
 
 /// How long a refused client has to read its answer before the link is dropped.
 const LINGER: Duration = Duration::from_secs(1);

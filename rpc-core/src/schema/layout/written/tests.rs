@@ -6,7 +6,7 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 
-use crate::Layout;
+use crate::schema::layout::Layout;
 
 #[track_caller]
 fn check_alike<T: Serialize + DeserializeOwned>() {

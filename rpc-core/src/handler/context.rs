@@ -1,7 +1,6 @@
 //! What a handler can know about its call: who makes it, until when, and whether anybody still waits.
 
 use std::{
-    cell::Cell,
     fmt,
     future::{Future, poll_fn},
     net::SocketAddr,
@@ -14,12 +13,10 @@ use std::{
 };
 
 use crate::{
-    dispatch::SessionScope,
+    caller::{session_handle::SessionHandle, stub::ServiceClient},
     error::CloseReason,
     limits::Limits,
     link::{Handle, Link},
-    session_handle::SessionHandle,
-    stub::ServiceClient,
     sync::{Waiters, lock},
     time::{self, Time},
 };
@@ -215,29 +212,8 @@ impl CancelSignal {
     }
 }
 
-thread_local! {
-    /// The session whose user code this thread is polling, only to be compared; null outside of all.
-    static AMBIENT_SESSION: Cell<*const Link> = const { Cell::new(std::ptr::null()) };
-}
-
-/// Whether this thread is polling a handler of the session, or the producer of a stream of it: who waits for the session's end
-/// there waits for itself.
-pub(crate) fn is_inside(session: &Arc<Link>) -> bool {
-    std::ptr::eq(AMBIENT_SESSION.get(), Arc::as_ptr(session))
-}
-
-/// Runs `poll`, which polls handlers or producers of this session. It is named by its address and never looked at.
-#[inline]
-pub(crate) fn inside<R>(session: *const Link, poll: impl FnOnce() -> R) -> R {
-    let _scope = InsideScope(AMBIENT_SESSION.replace(session));
-    poll()
-}
-
-/// Restores the outer session when dropped, also by a panic.
-struct InsideScope(*const Link);
-
-impl Drop for InsideScope {
-    fn drop(&mut self) {
-        AMBIENT_SESSION.set(self.0);
-    }
+/// What all calls of one session share.
+pub(crate) struct SessionScope {
+    pub(crate) peer: Peer,
+    pub(crate) session: SessionHandle,
 }

@@ -5,11 +5,10 @@ use std::{future::poll_fn, sync::Arc, task::Poll};
 use futures::channel::oneshot;
 
 use crate::{
-    context,
+    caller::stub::{ServiceClient, Stub},
     error::CloseReason,
-    link::{Handle, Submission},
+    link::{Handle, Submission, ambient},
     session::outputs::SessionStats,
-    stub::{ServiceClient, Stub},
 };
 
 /// One side of a running session: makes clients of the peer's services and ends it.
@@ -44,7 +43,7 @@ impl SessionHandle {
         link.begin_draining(CloseReason::Local);
         link.submit(Submission::Close);
         poll_fn(|cx| match link.draining_reason() {
-            Some(reason) if context::is_inside(link) => Poll::Ready(reason),
+            Some(reason) if ambient::is_inside(link) => Poll::Ready(reason),
             _ => link.poll_closed(cx),
         })
         .await

@@ -24,20 +24,20 @@ use serde::{
 
 use crate::{
     buffer::small_bytes::SmallBytes,
+    caller::stub::{Kind, Remote, RemoteTarget, Stub},
     codec::{self, DecodeBudget},
     error::DecodeError,
-    forward,
-    link::{Handle, Link},
+    link::{Handle, Link, Submission},
     schema::{
         descriptor::ServiceDescriptor,
         markers::{self, OBJECT, STREAM, trace_service},
     },
-    stub::{Kind, Remote, RemoteTarget, Stub},
     value::{
         encoded::{Capabilities, Capability, Encoded, capabilities},
-        object::LocalObject,
+        object::{Home, Import, LocalObject},
         stream::StreamSlot,
     },
+    wire::{ObjectId, StreamId},
 };
 
 /// What a value that is encoded names beside its bytes.
@@ -317,9 +317,74 @@ fn take_from_table<'de, D: Deserializer<'de>>(
 }
 
 /// Turns the objects of an item into those that are passed to the peer of `link`; they are known in the session of `home`.
-pub(crate) fn onto(item: &mut Encoded, home: Option<&Arc<Handle>>, link: &Arc<Link>) {
+pub(crate) fn onto_item(item: &mut Encoded, home: Option<&Arc<Handle>>, link: &Arc<Link>) {
     if let Some(table) = &item.capabilities {
-        item.capabilities = capabilities(forward::onto(table, home, link));
+        item.capabilities = capabilities(onto(table, home, link));
+    }
+}
+
+/// Objects that are known in the session of `home`, if that is known, as they are passed to the peer of `link`.
+pub(crate) fn onto(table: &[Capability], home: Option<&Arc<Handle>>, link: &Arc<Link>) -> Vec<Capability> {
+    table.iter().map(|object| onto_one(object, home, link)).collect()
+}
+
+fn onto_one(object: &Capability, home: Option<&Arc<Handle>>, link: &Arc<Link>) -> Capability {
+    match object {
+        Capability::Import(import) if import.is_at(Arc::as_ptr(link).cast()) => {
+            Capability::Import(Arc::clone(import))
+        }
+        Capability::Import(import) => Capability::Local(match home {
+            Some(home) => {
+                let target = RemoteTarget::Import(Arc::clone(import));
+                LocalObject::new(Remote { handle: Arc::clone(home), target })
+            }
+            None => Arc::clone(import).forward(),
+        }),
+        Capability::Local(object) => match object.behaviour::<Remote>() {
+            Some(Remote { handle, target: RemoteTarget::Import(import) })
+                if Arc::ptr_eq(&handle.link, link) =>
+            {
+                Capability::Import(Arc::clone(import))
+            }
+            _ => Capability::Local(Arc::clone(object)),
+        },
+        Capability::Stream(slot) => {
+            if let Some(home) = home {
+                slot.belongs_to(home);
+            }
+            Capability::Stream(Arc::clone(slot))
+        }
+    }
+}
+
+/// What a session's imports know of it.
+pub(crate) struct LinkHome(pub(crate) Arc<Link>);
+
+impl Home for LinkHome {
+    fn import_dropped(&self, id: ObjectId) {
+        self.0.submit(Submission::ImportDropped(id));
+    }
+
+    fn forward(&self, import: Arc<Import>) -> Arc<LocalObject> {
+        let handle = Arc::new(Handle { link: Arc::clone(&self.0), closes_on_drop: false });
+        let target = RemoteTarget::Import(import);
+        LocalObject::new(Remote { handle, target })
+    }
+
+    fn is_at(&self, session: *const ()) -> bool {
+        std::ptr::eq(Arc::as_ptr(&self.0).cast(), session)
+    }
+
+    fn stream_consumed(&self, stream: StreamId, bytes: u64) {
+        self.0.submit(Submission::StreamConsumed { stream, bytes, awaited: false });
+    }
+
+    fn stream_awaited(&self, stream: StreamId, bytes: u64) {
+        self.0.submit(Submission::StreamConsumed { stream, bytes, awaited: true });
+    }
+
+    fn stream_dropped(&self, stream: StreamId, reason: Option<String>) {
+        self.0.submit(Submission::StreamDropped(stream, reason));
     }
 }
 

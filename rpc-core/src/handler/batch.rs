@@ -27,9 +27,11 @@ use futures::future::{Either, select};
 use serde::Serialize;
 
 use crate::{
-    context::{CancelSignal, Context, ContextInner},
     deadline::with_deadline,
-    dispatch::{self, Decode, Incoming, Reply, ReplyInner, Service},
+    handler::{
+        context::{CancelSignal, Context, ContextInner},
+        dispatch::{self, Decode, Incoming, Reply, ReplyInner, Service},
+    },
     link::Link,
     schema::descriptor::MethodDescriptor,
     sync::lock,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{promise::Promise, stub::Arguments};
+use crate::caller::{arguments::Arguments, promise::Promise};
 
 /// Something that can be passed where a remote method takes a `T`: a `T`, a promise of one (by value or by
 /// reference), a `&str` or `&String` for a `String`, a promise of a `T` for an `Option<T>`, a tuple of promises for

@@ -10,8 +10,7 @@ use futures::{channel::oneshot, future::poll_fn, task::ArcWake};
 use super::*;
 use crate::{
     codec::DecodeBudget,
-    context::Peer,
-    dispatch::SessionScope,
+    handler::context::{Peer, SessionScope},
     limits::Limits,
     schema::descriptor::{
         MethodAttributes, MethodDescriptor, ObjectsCache, ServiceDescriptor, SignatureCache, ValueDescriptor,

@@ -14,26 +14,27 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     buffer::small_bytes::SmallBytes,
+    caller::passing::{self, SHARED_BYTES},
     codec::{self, DecodeBudget},
-    context::{CancelSignal, Context, ContextInner, Peer},
     error::{DecodeError, EncodeError},
-    forward,
+    handler::{
+        context::{CancelSignal, Context, ContextInner, SessionScope},
+        forward,
+    },
     link::Link,
-    object::{self, SHARED_BYTES},
     panics::panic_text,
     schema::descriptor::{MethodDescriptor, ServiceDescriptor},
     session::{
         account::{MEMORY_BUDGET, SESSION_BYTES_MAX},
         outputs::Arguments,
     },
-    session_handle::SessionHandle,
     time::Time,
     value::{encoded::Capability, object::LocalObject, outcome::Outcome},
     wire::{Failure, Want, arguments},
 };
 
 #[cfg(feature = "driver")]
-pub(crate) use crate::batch::start_many;
+pub(crate) use crate::handler::batch::start_many;
 
 /// Something that answers calls: what `#[rpc]` generates as `…Server` around an implementation of the trait.
 #[diagnostic::on_unimplemented(
@@ -144,12 +145,6 @@ pub struct Incoming {
     pub(crate) deadline: Option<Time>,
     pub(crate) metadata: Vec<(String, String)>,
     pub(crate) scope: Arc<SessionScope>,
-}
-
-/// What all calls of one session share.
-pub(crate) struct SessionScope {
-    pub(crate) peer: Peer,
-    pub(crate) session: SessionHandle,
 }
 
 /// A handler at work, or the reason why there is none.
@@ -309,7 +304,7 @@ impl<'a> ArgumentReader<'a> {
         self.index += 1;
         let (bytes, range) = self.next(index).ok_or_else(|| ArgumentError::missing(index))?;
         let objects = self.arguments.capabilities(index);
-        object::decode_part(bytes, range, objects, &self.scope.session.handle, self.budget, SHARED_BYTES)
+        passing::decode_part(bytes, range, objects, &self.scope.session.handle, self.budget, SHARED_BYTES)
             .map_err(|error| ArgumentError::of(self, index, &error))
     }
 }
@@ -383,7 +378,7 @@ async fn encoded_aside<T: Serialize + Send + 'static>(
     let deadline = crate::deadline::ambient_deadline();
     crate::aside::run(move || {
         let encode = || {
-            crate::context::inside(Arc::as_ptr(&link), || {
+            crate::link::ambient::inside(Arc::as_ptr(&link), || {
                 crate::deadline::with_deadline(deadline, || value_outcome(value, want, &link))
             })
         };
@@ -438,7 +433,7 @@ pub(crate) fn encode<T: Serialize>(
     let mut passed = Vec::new();
     let depth_max = link.limits.decode_depth_max;
     let encode = |out: &mut Vec<u8>| codec::encode_within(value, depth_max, out);
-    let bytes = object::writing(&mut passed, || SmallBytes::encode(encode))?;
+    let bytes = passing::writing(&mut passed, || SmallBytes::encode(encode))?;
     Ok((bytes, Capability::of_all(&passed, link)))
 }
 

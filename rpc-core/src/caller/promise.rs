@@ -14,12 +14,14 @@ use std::{
 use serde::de::DeserializeOwned;
 
 use crate::{
+    caller::{
+        call,
+        pipeline::{PipeAt, Pipelined},
+    },
     error::{CallError, Upstream, UpstreamCause},
-    link::{CallCell, OriginCause, Referable, Returned},
+    link::cell::{CallCell, OriginCause, Place, Referable, Returned},
     never::Never,
-    path::{Path, Step},
-    pipeline::{PipeAt, Pipelined},
-    stub,
+    path::Path,
 };
 
 /// The result of a call that is on its way.
@@ -63,19 +65,6 @@ pub struct Promise<T, E> {
     _types: PhantomData<fn() -> (T, E)>,
 }
 
-/// A call's result, or a part of it, as an argument names it. Keeps the result referable.
-#[derive(Clone)]
-pub(crate) struct Place {
-    pub(crate) base: Referable,
-    pub(crate) path: Path,
-}
-
-impl Place {
-    pub(crate) fn then(&self, step: Step) -> Self {
-        Self { base: self.base.clone(), path: self.path.then(step) }
-    }
-}
-
 /// The right to a call's value; dropped, nobody wants it any more.
 struct Value {
     cell: Arc<CallCell>,
@@ -105,7 +94,7 @@ impl<T, E> Promise<T, E> {
 
     /// The promise of a part of a result.
     pub(crate) fn part(place: Place) -> Self {
-        Self::new(stub::call_for_part(&place), place)
+        Self::new(call::call_for_part(&place), place)
     }
 
     fn new(value: Arc<CallCell>, place: Place) -> Self {

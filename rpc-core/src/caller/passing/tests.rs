@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Limits, codec};
+use crate::{codec, limits::Limits};
 
 /// Whether a byte string of this length is a part of the message it came in.
 fn is_shared(length: usize) -> bool {

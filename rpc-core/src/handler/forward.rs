@@ -6,12 +6,17 @@
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use crate::{
-    dispatch::{Incoming, ReplyInner},
-    link::{CallCell, Handle, Link, OriginCause, Returned},
-    stub::{Remote, RemoteTarget, Stub},
+    caller::{
+        passing::onto,
+        stub::{Remote, Stub},
+    },
+    handler::dispatch::{Incoming, ReplyInner},
+    link::{
+        Handle, Link,
+        cell::{CallCell, OriginCause, Returned},
+    },
     value::{
         encoded::{Capabilities, Capability, Passing},
-        object::LocalObject,
         outcome::Outcome,
     },
     wire::Failure,
@@ -58,40 +63,6 @@ fn onto_table(table: &Capabilities, home: &Arc<Handle>, link: &Arc<Link>) -> Vec
 
 fn refuse(failure: Failure) -> ReplyInner {
     ReplyInner::Done(Outcome::Failed(failure))
-}
-
-/// Objects that are known in the session of `home`, if that is known, as they are passed to the peer of `link`.
-pub(crate) fn onto(table: &[Capability], home: Option<&Arc<Handle>>, link: &Arc<Link>) -> Vec<Capability> {
-    table.iter().map(|object| onto_one(object, home, link)).collect()
-}
-
-fn onto_one(object: &Capability, home: Option<&Arc<Handle>>, link: &Arc<Link>) -> Capability {
-    match object {
-        Capability::Import(import) if import.is_at(Arc::as_ptr(link).cast()) => {
-            Capability::Import(Arc::clone(import))
-        }
-        Capability::Import(import) => Capability::Local(match home {
-            Some(home) => {
-                let target = RemoteTarget::Import(Arc::clone(import));
-                LocalObject::new(Remote { handle: Arc::clone(home), target })
-            }
-            None => Arc::clone(import).forward(),
-        }),
-        Capability::Local(object) => match object.behaviour::<Remote>() {
-            Some(Remote { handle, target: RemoteTarget::Import(import) })
-                if Arc::ptr_eq(&handle.link, link) =>
-            {
-                Capability::Import(Arc::clone(import))
-            }
-            _ => Capability::Local(Arc::clone(object)),
-        },
-        Capability::Stream(slot) => {
-            if let Some(home) = home {
-                slot.belongs_to(home);
-            }
-            Capability::Stream(Arc::clone(slot))
-        }
-    }
 }
 
 /// How a call that was passed on failed, told to who made it.

@@ -1,0 +1,11 @@
+//! What callers hold: clients, promises and pipes, and how their calls are made.
+
+pub(crate) mod args;
+pub(crate) mod arguments;
+pub(crate) mod call;
+pub(crate) mod passing;
+pub(crate) mod pipeline;
+pub(crate) mod promise;
+pub(crate) mod record;
+pub(crate) mod session_handle;
+pub(crate) mod stub;

@@ -1,0 +1,264 @@
+//! The arguments of a call that is made: encoded, or as references to results that are not here.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::{
+    buffer::small_bytes::SmallBytes,
+    caller::{
+        passing,
+        passing::Passed,
+        record,
+        stub::{Kind, Remote, RemoteTarget, Stub},
+    },
+    codec,
+    deadline::{self, NoTimeLeft},
+    error::Refusal,
+    limits::metadata_bytes,
+    link::{
+        Link,
+        cell::{BORN_FAILED, Place, Referable, Returned},
+        recorder::Recorder,
+    },
+    schema::descriptor::MethodDescriptor,
+    time::Time,
+    value::encoded::{Capability, Passing},
+    wire::arguments,
+};
+
+/// The arguments of one call, as slots.
+#[doc(hidden)]
+pub struct Arguments<'a> {
+    /// The session they are for.
+    link: &'a Arc<Link>,
+    /// The count, then the slots.
+    payload: Vec<u8>,
+    /// Clients and streams in the values, in the order of their places.
+    passed: Vec<Passed>,
+    /// A long byte string that ends them and is not copied, unless another slot follows.
+    tail: Option<Bytes>,
+    /// Most calls have nothing of it.
+    beside: Option<Box<Beside>>,
+}
+
+/// What a call's arguments are beside values.
+#[derive(Default)]
+pub(super) struct Beside {
+    bases: Vec<Referable>,
+    /// The result that has the object which the call addresses.
+    pub(super) target: Option<Referable>,
+    /// Clients and streams of values that came encoded.
+    pub(super) objects: Vec<Passing>,
+    /// The maps whose closures the call is made in, as far as its arguments say.
+    pub(super) recorders: Vec<Arc<Recorder>>,
+    failed: Option<ArgumentFault>,
+}
+
+pub(super) enum ArgumentFault {
+    Encode { index: u8, reason: String },
+    Upstream(Returned),
+    Misuse(&'static str),
+}
+
+/// What is sent of a call's arguments.
+pub(crate) struct Ready {
+    pub(crate) payload: SmallBytes,
+    pub(crate) objects: Vec<Passing>,
+    pub(crate) bases: Vec<Referable>,
+    pub(crate) deadline: Option<Time>,
+    pub(crate) metadata: Vec<(String, String)>,
+}
+
+impl<'a> Arguments<'a> {
+    pub(super) fn new(link: &'a Arc<Link>) -> Self {
+        let mut payload = SmallBytes::scratch();
+        payload.push(0);
+        Self { link, payload, passed: Vec::new(), tail: None, beside: None }
+    }
+
+    pub(super) fn beside(&mut self) -> &mut Beside {
+        self.beside.get_or_insert_default()
+    }
+
+    /// Whether the call is made in the closure of a map.
+    pub(super) fn is_recorded(&self) -> bool {
+        self.beside.as_ref().is_some_and(|beside| !beside.recorders.is_empty())
+    }
+
+    pub(crate) fn push_owned<T: Serialize + 'static>(&mut self, value: &T) {
+        let Some((head, bytes)) = codec::long_byte_string(value) else { return self.push_value(value) };
+        arguments::put_inline_head(self.slots(), &head, bytes.len());
+        self.tail = Some(bytes);
+        self.payload[0] += 1;
+    }
+
+    /// Where the next slot goes.
+    fn slots(&mut self) -> &mut Vec<u8> {
+        if let Some(tail) = self.tail.take() {
+            self.payload.extend_from_slice(&tail);
+        }
+        &mut self.payload
+    }
+
+    pub(crate) fn push_value<T: Serialize + ?Sized>(&mut self, value: &T) {
+        self.slots();
+        let Self { payload, passed, link, .. } = self;
+        let depth_max = link.limits.decode_depth_max;
+        let put = |out: &mut Vec<u8>| codec::encode_within(value, depth_max, out);
+        let encoded = passing::writing(passed, || arguments::put_inline(payload, put));
+        if let Err(error) = encoded {
+            self.fail(ArgumentFault::Encode { index: self.payload[0], reason: error.to_string() });
+        }
+        self.payload[0] += 1;
+    }
+
+    pub(super) fn push_encoded(&mut self, value: &[u8]) {
+        let put = arguments::put_inline(self.slots(), |out| {
+            out.extend_from_slice(value);
+            Ok::<(), std::convert::Infallible>(())
+        });
+        match put {
+            Ok(()) => self.payload[0] += 1,
+            Err(never) => match never {},
+        }
+    }
+
+    pub(crate) fn push_promise(&mut self, place: &Place) {
+        self.push_reference(place, false);
+        self.payload[0] += 1;
+    }
+
+    pub(crate) fn push_promise_as_some(&mut self, place: &Place) {
+        self.push_reference(place, true);
+        self.payload[0] += 1;
+    }
+
+    /// One argument whose parts are all promises.
+    pub(crate) fn push_tuple(&mut self, places: &[&Place]) {
+        arguments::put_tuple(self.slots(), places.len());
+        for place in places {
+            self.push_reference(place, false);
+        }
+        self.payload[0] += 1;
+    }
+
+    fn push_reference(&mut self, place: &Place, as_some: bool) {
+        if self.can_use(place) {
+            let base = place.base.cell();
+            let id = if base.recorded.is_some() { record::RECORDED } else { base.id };
+            arguments::put_reference(self.slots(), id, &place.path, as_some);
+            self.beside().bases.push(place.base.clone());
+        }
+    }
+
+    /// Addresses the object in this result.
+    pub(super) fn address(&mut self, place: &Place) {
+        if self.can_use(place) {
+            self.beside().target = Some(place.base.clone());
+        }
+    }
+
+    /// Whether the call can be built on this result; it fails if not. What is recorded makes the call recorded too.
+    fn can_use(&mut self, place: &Place) -> bool {
+        let base = place.base.cell();
+        if !Arc::ptr_eq(&base.handle.link, self.link) {
+            self.fail(ArgumentFault::Misuse("it belongs to another session; await it first"));
+        } else if let Some(recorded) = &base.recorded {
+            self.beside().recorders.push(Arc::clone(&recorded.recorder));
+            return true;
+        } else if base.id == BORN_FAILED {
+            self.fail(ArgumentFault::Upstream(base.failure_of_dependents()));
+        } else if place.path.steps().len() > crate::path::PATH_STEPS_MAX {
+            self.fail(ArgumentFault::Misuse("it lies deeper inside a result than paths may reach"));
+        } else {
+            return true;
+        }
+        false
+    }
+
+    /// How the clients in the arguments are passed. One that this peer promises is named by the call that promises it.
+    fn pass(&mut self) -> Vec<Passing> {
+        let mut objects =
+            self.beside.as_mut().map_or_else(Vec::new, |beside| std::mem::take(&mut beside.objects));
+        for passed in std::mem::take(&mut self.passed) {
+            let stub = match passed {
+                Passed::Stub(stub) => stub,
+                Passed::Stream(slot) => {
+                    objects.push(Passing::Settled(Capability::Stream(slot)));
+                    continue;
+                }
+            };
+            match &stub.kind {
+                Kind::Remote(Remote { handle, target: RemoteTarget::Promised(place) })
+                    if Arc::ptr_eq(&handle.link, self.link) =>
+                {
+                    if place.base.cell().recorded.is_some() {
+                        self.fail(ArgumentFault::Misuse(record::PROMISED_INSIDE));
+                    } else if self.can_use(place) {
+                        objects.push(Passing::Result(place.base.cell().id, place.path.clone()));
+                        self.beside().bases.push(place.base.clone());
+                    }
+                }
+                _ => objects.push(Passing::Settled(Capability::of(&stub, self.link))),
+            }
+        }
+        objects
+    }
+
+    pub(super) fn fail(&mut self, fault: ArgumentFault) {
+        self.beside().failed.get_or_insert(fault);
+    }
+
+    pub(super) fn finish(
+        mut self,
+        stub: &Stub,
+        method: &'static MethodDescriptor,
+    ) -> Result<Ready, Returned> {
+        let (mut bases, mut objects) = (Vec::new(), Vec::new());
+        if self.beside.is_some() || !self.passed.is_empty() {
+            objects = self.pass();
+            let Beside { bases: named, target, failed, .. } =
+                self.beside.take().map_or_else(Beside::default, |beside| *beside);
+            if let Some(fault) = failed {
+                return Err(fault.into_returned(method));
+            }
+            bases = named;
+            bases.extend(target);
+        }
+        let mut metadata = Vec::new();
+        let mut limit = None;
+        if let Some(options) = &stub.options {
+            limit = options.deadline;
+            metadata = options.metadata.clone();
+            if metadata_bytes(&metadata) > self.link.limits.metadata_bytes_max {
+                return Err(Returned::Refused(Refusal::ResourceExhausted {
+                    limit: "metadata_bytes_max".into(),
+                    retry_after: None,
+                }));
+            }
+        }
+        let deadline = deadline::deadline_within(limit).map_err(|NoTimeLeft| Returned::DeadlineExceeded)?;
+        let payload = match self.tail {
+            None => SmallBytes::from_scratch(self.payload),
+            Some(tail) => SmallBytes::joined(&self.payload, tail),
+        };
+        Ok(Ready { payload, objects, bases, deadline, metadata })
+    }
+}
+
+impl ArgumentFault {
+    #[cold]
+    fn into_returned(self, method: &'static MethodDescriptor) -> Returned {
+        match self {
+            Self::Upstream(returned) => returned,
+            Self::Misuse(reason) => Returned::Refused(Refusal::Misuse { reason: reason.into() }),
+            Self::Encode { index, reason } => {
+                let argument =
+                    method.arguments.get(usize::from(index)).map_or("?", |argument| argument.name).into();
+                Returned::Refused(Refusal::InvalidArgument { argument, reason })
+            }
+        }
+    }
+}

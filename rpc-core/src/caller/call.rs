@@ -1,0 +1,256 @@
+//! A call that is made: its arguments are collected, then it is queued, or recorded in a map.
+
+use std::{future::IntoFuture, sync::Arc};
+
+use futures::future::JoinAll;
+use serde::de::DeserializeOwned;
+
+use crate::{
+    buffer::small_bytes::SmallBytes,
+    caller::{
+        args::IntoArg,
+        arguments::{ArgumentFault, Arguments, Ready},
+        promise::{Promise, RawCall, decode_error},
+        record::{self, RecordedCall, RecordedTarget},
+        stub::{CallSession, Kind, Remote, RemoteTarget, Stub},
+    },
+    error::{CloseReason, Delivery, Refusal},
+    link::{
+        CallRejected, Handle, OutgoingCall,
+        cell::{BORN_FAILED, CallCell, ErrorDecoder, Place, Returned, born_failed},
+    },
+    schema::descriptor::MethodDescriptor,
+    session::inputs::{CallExtras, CallTarget, MethodName},
+    value::encoded::{Capability, Passing},
+    wire::{METHOD_GET, MethodNumber, arguments},
+};
+
+/// A call whose arguments are being collected.
+#[doc(hidden)]
+pub struct CallBuilder<'a> {
+    stub: &'a Stub,
+    handle: &'a Arc<Handle>,
+    method: &'static MethodDescriptor,
+    number: MethodNumber,
+    arguments: Arguments<'a>,
+}
+
+impl CallBuilder<'_> {
+    /// Appends the next argument.
+    #[inline]
+    pub fn argument<T>(&mut self, value: impl IntoArg<T>) {
+        value.put_into(&mut self.arguments);
+    }
+
+    /// Queues the call.
+    #[inline]
+    pub fn send<T, E: DeserializeOwned + Send + Sync + 'static>(self) -> Promise<T, E> {
+        Promise::of_call(self.queue(decode_error::<E>))
+    }
+
+    /// Queues a call nobody waits for.
+    pub fn send_oneway(self) -> Result<(), NotSent> {
+        if self.arguments.is_recorded() {
+            return self.record(|_, _| (Arc::new(()), String::new())).map(drop).map_err(NotSent::from);
+        }
+        let Self { stub, handle, method, number, arguments } = self;
+        let Ready { payload, objects, bases, deadline, metadata } =
+            arguments.finish(stub, method).map_err(NotSent::from)?;
+        let queued = handle.link.call(true, |id| OutgoingCall {
+            id,
+            number,
+            payload,
+            bases,
+            deadline,
+            extras: stub.extras(objects, metadata),
+            cell: CallCell::oneway(id, Arc::clone(handle), stub.service.name, method),
+        });
+        queued.map(drop).map_err(|CallRejected(reason)| NotSent::Disconnected(reason))
+    }
+
+    /// Queues a call whose arguments are encoded already.
+    pub(crate) fn pass_on(
+        mut self,
+        values: &[SmallBytes],
+        objects: impl Iterator<Item = Passing>,
+    ) -> RawCall {
+        let mut objects = objects.peekable();
+        if objects.peek().is_some() {
+            self.arguments.beside().objects.extend(objects);
+        }
+        for value in values {
+            self.arguments.push_encoded(value);
+        }
+        let untyped: crate::link::cell::ErrorDecoder = |returned, _| {
+            let text = match returned {
+                Returned::Refused(refusal) => refusal.to_string(),
+                _ => "the method failed".into(),
+            };
+            (Arc::new(()), text)
+        };
+        RawCall::of_call(self.queue(untyped))
+    }
+
+    /// The part of `send` that does not depend on the method's types.
+    fn queue(self, decode_error: ErrorDecoder) -> Arc<CallCell> {
+        let (stub, handle, method) = (self.stub, self.handle, self.method);
+        let new_cell = |id| CallCell::new(id, Arc::clone(handle), stub.service.name, method, decode_error);
+        if self.arguments.is_recorded() {
+            return self
+                .record(decode_error)
+                .unwrap_or_else(|failed| born_failed(new_cell(BORN_FAILED), failed));
+        }
+        let Self { number, arguments, .. } = self;
+        let ready = match arguments.finish(stub, method) {
+            Ok(ready) => ready,
+            Err(failed) => return born_failed(new_cell(BORN_FAILED), failed),
+        };
+        let Ready { payload, objects, bases, deadline, metadata } = ready;
+        let queued = handle.link.call(false, |id| OutgoingCall {
+            id,
+            number,
+            payload,
+            bases,
+            deadline,
+            extras: stub.extras(objects, metadata),
+            cell: new_cell(id),
+        });
+        queued.unwrap_or_else(|CallRejected(reason)| {
+            born_failed(new_cell(BORN_FAILED), Returned::Disconnected { delivery: Delivery::NotSent, reason })
+        })
+    }
+}
+
+impl CallBuilder<'_> {
+    /// Makes the call a step of the `map` that its arguments belong to.
+    fn record(self, decode_error: ErrorDecoder) -> Result<Arc<CallCell>, Returned> {
+        let Self { stub, handle, method, number, mut arguments } = self;
+        let beside = arguments.beside();
+        let recorders = std::mem::take(&mut beside.recorders);
+        // A recorded call pairs its bases with the references among its arguments; its target is told beside them.
+        beside.target = None;
+        let is_stream = |object: &Passing| matches!(object, Passing::Settled(Capability::Stream(_)));
+        let ready = arguments
+            .finish(stub, method)
+            .and_then(|ready| match ready.objects.iter().any(is_stream) {
+                // Every element would want it, and it can be read once.
+                true => Err(Returned::Refused(Refusal::Misuse { reason: record::STREAM_INSIDE.into() })),
+                false => Ok(ready),
+            })
+            .inspect_err(|failed| record::fail(&recorders, failed))?;
+        let name = MethodName { number, service: stub.service.name, method };
+        let target = match &stub.kind {
+            Kind::Local(_) | Kind::Remote(Remote { target: RemoteTarget::Root, .. }) => RecordedTarget::Root,
+            Kind::Remote(Remote { target: RemoteTarget::Import(import), .. }) => {
+                RecordedTarget::Settled(Capability::Import(Arc::clone(import)))
+            }
+            Kind::Remote(Remote { target: RemoteTarget::Promised(place), .. }) => {
+                RecordedTarget::Promised(place.clone())
+            }
+        };
+        RecordedCall { handle, name, decode_error, target }.record(&recorders, ready)
+    }
+}
+
+/// Queues the built-in call for the part of a result at `place`. Withdrawn before it is sent if nobody wants its value.
+pub(crate) fn call_for_part(place: &Place) -> Arc<CallCell> {
+    let whole = place.base.cell();
+    let new_cell = |id| CallCell::part(id, whole);
+    if whole.id == BORN_FAILED {
+        return born_failed(new_cell(BORN_FAILED), whole.failure());
+    }
+    let mut payload = vec![1];
+    arguments::put_reference(&mut payload, whole.id, &place.path, false);
+    let queued = whole.handle.link.call(false, |id| OutgoingCall {
+        id,
+        number: METHOD_GET,
+        payload: payload.into(),
+        bases: vec![place.base.clone()],
+        deadline: None,
+        extras: None,
+        cell: new_cell(id),
+    });
+    queued.unwrap_or_else(|CallRejected(reason)| {
+        born_failed(new_cell(BORN_FAILED), Returned::Disconnected { delivery: Delivery::NotSent, reason })
+    })
+}
+
+/// Why a one-way call did not leave this process.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotSent {
+    /// The call cannot be made like this.
+    #[error("the call was refused before it was sent")]
+    Refused(#[source] Refusal),
+    /// A promise it was built on had failed already.
+    #[error("a promise the call was built on had failed")]
+    Upstream,
+    /// Its deadline had passed already.
+    #[error("the deadline passed before the call was sent")]
+    DeadlineExceeded,
+    /// The session is over or takes no new calls.
+    #[error("the session takes no calls")]
+    Disconnected(#[source] CloseReason),
+}
+
+impl From<Returned> for NotSent {
+    fn from(returned: Returned) -> Self {
+        match returned {
+            Returned::Refused(refusal) => Self::Refused(refusal),
+            Returned::Disconnected { reason, .. } => Self::Disconnected(reason),
+            Returned::DeadlineExceeded => Self::DeadlineExceeded,
+            _ => Self::Upstream,
+        }
+    }
+}
+
+/// Waits for all of several promises; their results keep the order. Like `futures`' `join_all`, for promises.
+pub fn join_all<P: IntoFuture>(promises: impl IntoIterator<Item = P>) -> JoinAll<P::IntoFuture> {
+    futures::future::join_all(promises.into_iter().map(IntoFuture::into_future))
+}
+
+impl Stub {
+    fn target(&self) -> CallTarget {
+        match &self.kind {
+            Kind::Local(_) | Kind::Remote(Remote { target: RemoteTarget::Root, .. }) => CallTarget::Root,
+            Kind::Remote(Remote { target: RemoteTarget::Import(import), .. }) => {
+                CallTarget::Import(Arc::clone(import))
+            }
+            Kind::Remote(Remote { target: RemoteTarget::Promised(place), .. }) => {
+                CallTarget::Result(place.base.cell().id, place.path.clone())
+            }
+        }
+    }
+
+    /// What a call has that most have not.
+    pub(super) fn extras(
+        &self,
+        objects: Vec<Passing>,
+        metadata: Vec<(String, String)>,
+    ) -> Option<Box<CallExtras>> {
+        CallExtras::boxed(self.target(), objects, Vec::new(), metadata)
+    }
+
+    /// Starts a call of the method with this index in the descriptor, through [`session`](Self::session).
+    pub fn begin<'a>(&'a self, session: &'a CallSession, method: u32) -> CallBuilder<'a> {
+        let (handle, first_method) = match (&self.kind, &session.0) {
+            (Kind::Remote(remote), _) => (&remote.handle, self.first_method),
+            (Kind::Local(_), Some(Ok(handle))) => (handle, handle.link.register(self.service)),
+            (Kind::Local(_), Some(Err(_)) | None) => (Handle::never_open(), 0),
+        };
+        let mut arguments = Arguments::new(&handle.link);
+        if let Some(Err(reason)) = session.0 {
+            arguments.fail(ArgumentFault::Misuse(reason));
+        }
+        if let Kind::Remote(Remote { target: RemoteTarget::Promised(place), .. }) = &self.kind {
+            arguments.address(place);
+        }
+        CallBuilder {
+            stub: self,
+            handle,
+            method: &self.service.methods[method as usize],
+            number: MethodNumber(first_method + method),
+            arguments,
+        }
+    }
+}
