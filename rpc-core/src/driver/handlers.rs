@@ -16,11 +16,11 @@ use std::{
 
 use tokio::task::{AbortHandle, JoinHandle};
 
-use super::Driver;
 use crate::{
     aside,
     codec::{self, DecodeBudget},
     deadline::with_deadline,
+    driver::Conversation,
     handler::{
         context::CancelSignal,
         dispatch::{self, Incoming, ReplyInner, RunningHandler},
@@ -71,7 +71,7 @@ pub(super) struct Started {
     given: usize,
 }
 
-impl<T> Driver<T> {
+impl Conversation {
     /// Starts a handler and polls it once, in start order: one that finishes at once needs no task and no wake.
     pub(super) fn begin(&mut self, begin: Begin) {
         self.has_begun = true;

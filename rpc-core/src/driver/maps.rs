@@ -22,16 +22,14 @@ use std::{
 use tokio::task::yield_now;
 
 use self::window::{Collected, ElementRun, Window};
-use super::{
-    Driver,
-    handlers::{self, EndReport, HandlerTask},
-};
+use super::handlers::{self, EndReport, HandlerTask};
 use crate::{
     buffer::small_bytes::SmallBytes,
     codec::{
         DecodeBudget,
         walk::{Elements, WalkError},
     },
+    driver::Conversation,
     handler::{
         context::SessionScope,
         dispatch::{RunningHandler, Services},
@@ -62,7 +60,7 @@ mod streamed;
 mod tasks;
 mod window;
 
-impl<T> Driver<T> {
+impl Conversation {
     /// Starts a map and polls it once, as a handler: one whose handlers finish at once answers with the results it was
     /// built on. It stops for others after [`TURN_NS`]. Gives the calls it may have made, for the driver's turn to count.
     pub(super) fn begin_map(&mut self, begin: BeginMap) -> usize {

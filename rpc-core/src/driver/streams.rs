@@ -12,8 +12,8 @@ use std::{
 
 use futures::task::AtomicWaker;
 
-use super::Driver;
 use crate::{
+    driver::Conversation,
     error::{CloseReason, StopReason},
     link::{Link, Submission, ambient::inside},
     panics::drop_quietly,
@@ -82,7 +82,7 @@ impl Producer {
     }
 }
 
-impl<T> Driver<T> {
+impl Conversation {
     pub(super) fn stream_event(&mut self, event: StreamEvent, now: Time) {
         match event {
             StreamEvent::Opened { stream, slot } => {

@@ -1,0 +1,175 @@
+//! The socket that a session is attached to, and how a session ends there.
+
+use std::{
+    pin::pin,
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+
+use super::busy_poll::BusyPoll;
+use crate::{
+    buffer::message::Message,
+    close_codes,
+    error::{CloseReason, SocketError, Violation},
+    limits::Limits,
+    time::Time,
+    transport::Transport,
+};
+
+/// What ends a running session, and what the peer is told.
+pub(super) struct End {
+    pub(super) code: u16,
+    pub(super) text: String,
+    pub(super) reason: CloseReason,
+}
+
+impl End {
+    pub(super) fn new(code: u16, reason: CloseReason) -> Self {
+        Self { code, text: reason.to_string(), reason }
+    }
+}
+
+impl From<Violation> for End {
+    fn from(violation: Violation) -> Self {
+        crate::log_rate::log_rarely!(warn, "the peer broke the protocol: {violation}");
+        Self {
+            text: violation.to_string(),
+            ..Self::new(close_codes::PROTOCOL, CloseReason::Violation(violation))
+        }
+    }
+}
+
+/// The socket knows by itself what to say about its errors.
+impl From<SocketError> for End {
+    fn from(error: SocketError) -> Self {
+        Self::new(close_codes::INTERNAL, CloseReason::Socket(error))
+    }
+}
+
+/// A session's socket: what is known of it alone, and ends with it.
+pub(super) struct Attached<T> {
+    transport: T,
+    /// The end of what the peer says, which was read ahead.
+    received_end: Option<End>,
+    busy_poll: BusyPoll,
+    /// A message was given to the transport since this task last had nothing to do.
+    has_sent: bool,
+    /// Messages were given to the transport since it was last flushed.
+    unflushed: bool,
+    /// Since when the peer has taken nothing though something waits for it.
+    blocked_since: Option<Time>,
+    write_stall: Duration,
+}
+
+impl<T: Transport> Attached<T> {
+    pub(super) fn new(transport: T, limits: &Limits) -> Self {
+        Self {
+            transport,
+            received_end: None,
+            busy_poll: BusyPoll::new(limits.busy_poll),
+            has_sent: false,
+            unflushed: false,
+            blocked_since: None,
+            write_stall: limits.write_stall,
+        }
+    }
+
+    /// What its buffers take.
+    pub(super) fn buffer_bytes(&mut self) -> usize {
+        self.transport.buffer_bytes()
+    }
+
+    /// The next message; an error when the peer says nothing more. A close that this side has begun may be completed by the
+    /// peer; `is_closing` tells whether it has.
+    pub(super) fn poll_message(
+        &mut self,
+        cx: &mut Context<'_>,
+        is_closing: impl FnOnce() -> bool,
+    ) -> Poll<Result<Bytes, End>> {
+        if let Some(end) = self.received_end.take() {
+            return Poll::Ready(Err(end));
+        }
+        let received = ready!(self.transport.poll_receive(cx));
+        self.busy_poll.received(Instant::now);
+        Poll::Ready(match received {
+            Some(message) => Ok(message?),
+            None => {
+                let (code, text) = self.transport.peer_close().unwrap_or((close_codes::NORMAL, ""));
+                let reason = match is_closing() {
+                    true => CloseReason::Local,
+                    false => CloseReason::Peer { code, text: text.into() },
+                };
+                Err(End::new(close_codes::NORMAL, reason))
+            }
+        })
+    }
+
+    /// Tells the end again when the next message is asked for: what came before it is looked at before it.
+    pub(super) fn put_back(&mut self, end: End) {
+        self.received_end = Some(end);
+    }
+
+    /// Whether the end has been read.
+    pub(super) fn is_over(&self) -> bool {
+        self.received_end.is_some()
+    }
+
+    /// Whether there is room for a message.
+    pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
+        Ok(self.transport.poll_ready(cx)?.is_ready())
+    }
+
+    pub(super) fn send(&mut self, message: Message) -> Result<(), End> {
+        self.transport.send(message)?;
+        self.has_sent = true;
+        self.unflushed = true;
+        self.blocked_since = None;
+        Ok(())
+    }
+
+    /// Writes what was given to the socket. `blocked` says that more waits for room.
+    pub(super) fn flush(&mut self, cx: &mut Context<'_>, now: Time, mut blocked: bool) -> Result<(), End> {
+        if self.unflushed {
+            match self.transport.poll_flush(cx)? {
+                Poll::Ready(()) => self.unflushed = false,
+                Poll::Pending => blocked = true,
+            }
+        }
+        if blocked {
+            self.blocked_since.get_or_insert(now);
+        } else {
+            self.blocked_since = None;
+        }
+        Ok(())
+    }
+
+    /// Whether something was sent that the socket has not written.
+    pub(super) fn is_unflushed(&self) -> bool {
+        self.unflushed
+    }
+
+    /// When a peer that takes nothing has had enough time.
+    pub(super) fn stall_due(&self) -> Option<Time> {
+        self.blocked_since.map(|since| since + self.write_stall)
+    }
+
+    /// Has this task polled again as soon as nothing else is to be done, if what the peer says next is near. `has_calls` says
+    /// whether there are calls that it answers, or has made since something was sent.
+    pub(super) fn await_peer(&mut self, cx: &mut Context<'_>, has_calls: bool) -> bool {
+        let waits = std::mem::take(&mut self.has_sent) && has_calls;
+        if waits {
+            self.busy_poll.wait(Instant::now);
+        }
+        if self.busy_poll.is_awake(Instant::now) {
+            // Polled once, it has the runtime wake this task when it has looked at its sockets.
+            let _ = pin!(tokio::task::yield_now()).poll(cx);
+        }
+        waits
+    }
+
+    pub(super) fn poll_close(&mut self, cx: &mut Context<'_>, end: &End) -> Poll<Result<(), SocketError>> {
+        self.transport.poll_close(cx, end.code, &end.text)
+    }
+}

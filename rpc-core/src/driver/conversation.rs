@@ -1,0 +1,226 @@
+//! One session and all that this process does for it: handlers, maps, producers of streams, callers that wait.
+//!
+//! It knows no socket. The driver gives it what callers submit and the peer says, and sends what comes of that.
+
+use std::{sync::Arc, task::Waker, time::Duration};
+
+use futures::channel::oneshot;
+use rustc_hash::FxHashMap;
+
+use super::{
+    handlers::{RunningTask, Starting},
+    maps::Permits,
+    outcomes::returned,
+    stopwatch::Stopwatch,
+    streams::{Backlog, Producer},
+};
+use crate::{
+    close_codes,
+    error::{CloseReason, Delivery},
+    handler::{context::SessionScope, dispatch::Services},
+    id_map::IdMap,
+    limits::Limits,
+    link::{
+        Link, Submission,
+        cell::{CallCell, Returned},
+    },
+    session::{
+        Session, Side,
+        account::Elsewhere,
+        inputs::{Interest, NewCall, Waiter},
+        outputs::Event,
+        streams::StreamEvent,
+        work::Work,
+    },
+    time::{self, Time},
+    wire::{CallId, StreamId},
+};
+
+/// Messages read, handlers started and results handed out before other tasks get their turn.
+pub(super) const TURN_STEPS: usize = 256;
+/// How long a server that closes waits for a hello, which may be on its way.
+const HELLO_GRACE: Duration = Duration::from_secs(1);
+
+/// What belongs to a session, whatever carries its messages.
+pub(super) struct Conversation {
+    pub(super) link: Arc<Link>,
+    pub(super) session: Session<Arc<CallCell>>,
+    pub(super) side: Side,
+    pub(super) scope: Arc<SessionScope>,
+    pub(super) services: Services,
+    pub(super) limits: Arc<Limits>,
+    pub(super) running: IdMap<CallId, RunningTask>,
+    /// Of the streams that this side sends.
+    pub(super) producers: FxHashMap<StreamId, Arc<Producer>>,
+    pub(super) backlog: Arc<Backlog>,
+    /// What its maps hold, and what they spend.
+    pub(super) elsewhere: Elsewhere,
+    pub(super) work: Work,
+    pub(super) map_permits: Permits,
+    /// A call whose arguments are being decoded on another thread; those behind it wait.
+    pub(super) starting: Option<Starting>,
+    /// Callers whose results are here; woken together at the end of the turn.
+    pub(super) wakers: Vec<Waker>,
+    pub(super) stopwatch: Stopwatch,
+    /// A call of the peer was begun since this side last waited for its next message.
+    pub(super) has_begun: bool,
+    /// Nobody holds the session any more: it closes when the streams that it sends are over.
+    pub(super) is_left: bool,
+    /// Waits to be told that both sides know each other.
+    opened: Option<oneshot::Sender<()>>,
+}
+
+impl Waiter for Arc<CallCell> {
+    fn seal(&self) -> Interest {
+        CallCell::seal(self)
+    }
+}
+
+impl Conversation {
+    pub(super) fn new(
+        link: Arc<Link>,
+        session: Session<Arc<CallCell>>,
+        side: Side,
+        scope: Arc<SessionScope>,
+        services: Services,
+        limits: Arc<Limits>,
+        opened: Option<oneshot::Sender<()>>,
+    ) -> Self {
+        let (elsewhere, work) = session.for_tasks();
+        Self {
+            link,
+            session,
+            side,
+            scope,
+            services,
+            running: IdMap::default(),
+            producers: FxHashMap::default(),
+            backlog: Backlog::new(limits.outgoing_bytes_max),
+            elsewhere,
+            work,
+            map_permits: Permits::new(limits.calls_max),
+            starting: None,
+            wakers: Vec::new(),
+            stopwatch: Stopwatch::new(),
+            has_begun: false,
+            is_left: false,
+            opened,
+            limits,
+        }
+    }
+
+    /// Does what a caller, a handler or a handle asks.
+    pub(super) fn take(&mut self, submission: Submission, now: Time) {
+        match submission {
+            Submission::Call(call) => self.session.call(
+                now,
+                NewCall {
+                    id: call.id,
+                    number: call.number,
+                    service: call.cell.service,
+                    method: call.cell.method,
+                    payload: call.payload,
+                    bases: call.bases.iter().map(|base| base.cell().id).collect(),
+                    deadline: call.deadline,
+                    extras: call.extras,
+                    waiter: call.cell,
+                },
+            ),
+            Submission::Unwanted(id) => self.session.unwanted(id),
+            Submission::Released(id) => self.session.released(id),
+            Submission::Finish { answer, outcome } => self.finish(answer, outcome),
+            Submission::CameBack(started) => {
+                if let Ok(started) = started.downcast() {
+                    self.started(*started);
+                }
+            }
+            Submission::ImportDropped(id) => self.session.import_dropped(id),
+            Submission::Stream(stream, pieces) => self.send_stream(stream, pieces),
+            Submission::StreamConsumed { stream, bytes, awaited } => {
+                self.session.stream_consumed(now, stream, bytes, awaited);
+            }
+            Submission::StreamDropped(stream, reason) => self.session.stream_dropped(now, stream, reason),
+            Submission::Stats(reply) => {
+                let _ = reply.send(self.session.stats());
+            }
+            Submission::Close => self.close(now),
+            Submission::Left => self.is_left = true,
+        }
+    }
+
+    /// Begins to close in good order.
+    pub(super) fn close(&mut self, now: Time) {
+        self.link.begin_draining(CloseReason::Local);
+        let (code, text) = match self.side {
+            Side::Client => (close_codes::NORMAL, ""),
+            Side::Server => (close_codes::GOING_AWAY, "the server is shutting down"),
+        };
+        if self.side == Side::Server {
+            self.session.hurry_hello(now + HELLO_GRACE);
+        }
+        // A server lets its clients read on for a while; a client that closes has read enough.
+        let cuts_streams = self.side == Side::Client;
+        self.session.close(now + self.limits.close_timeout, code, text, cuts_streams);
+    }
+
+    /// Says once that both sides know each other.
+    pub(super) fn tell_opened(&mut self) {
+        if self.opened.is_some()
+            && self.session.is_open()
+            && let Some(opened) = self.opened.take()
+        {
+            // Who does not listen does not want to know.
+            let _ = opened.send(());
+        }
+    }
+
+    /// Callers that get their turn together: what they ask next leaves, and the peer works on it, while the rest of the
+    /// results are handed out. With all of them at once the two sides would take turns.
+    pub(super) fn callers_woken_together(&self) -> usize {
+        // Where calls wait for others to return, the peer has something to work on whatever callers ask next.
+        if self.session.has_calls_waiting_for_room() {
+            return TURN_STEPS;
+        }
+        (self.session.live_calls() / 6).clamp(24, 48)
+    }
+
+    /// The session is over: whoever waits learns why, handlers stop. Nobody is woken, and the session says of itself that it is
+    /// over, before nothing is taken for it any more: neither calls nor items.
+    pub(super) fn end(&mut self, reason: &CloseReason) {
+        self.wakers.extend(self.link.shut(reason));
+        self.last_events(reason);
+        for (cell, sent) in self.session.abandon_calls() {
+            let delivery = if sent { Delivery::Unacknowledged } else { Delivery::NotSent };
+            self.wakers.extend(cell.complete(Returned::Disconnected { delivery, reason: reason.clone() }));
+        }
+        self.end_streams(reason);
+        self.wakers.extend(self.link.announce_end(reason));
+        self.wakers.drain(..).for_each(Waker::wake);
+        for (_, mut task) in self.running.drain() {
+            task.cancel();
+        }
+        self.session.abandon_objects();
+    }
+
+    /// Hands out what came before the end and waited for its turn: results, and the last of streams.
+    fn last_events(&mut self, reason: &CloseReason) {
+        while let Some(event) = self.session.poll_last_event() {
+            match event {
+                Event::Returned { waiter, outcome } => {
+                    let returned = returned(&waiter, outcome);
+                    self.wakers.extend(waiter.complete(returned));
+                }
+                Event::Stream(StreamEvent::Opened { slot, .. }) => self.never_opened(&slot, reason),
+                Event::Stream(event) => self.stream_event(event, time::now()),
+                Event::Begin(_) | Event::Map(_) | Event::Cancel(_) | Event::PeerClosing { .. } => {}
+            }
+        }
+    }
+}
+
+/// A session dropped half-way, for example by a runtime that shuts down, leaves nobody waiting.
+impl Drop for Conversation {
+    fn drop(&mut self) {
+        self.end(&CloseReason::Aborted);
+    }
+}
