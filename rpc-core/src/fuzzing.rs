@@ -19,7 +19,10 @@ use crate::{
     },
     codec::{self, DecodeBudget, walk},
     error::Violation,
-    handler::dispatch::{Incoming, Reply, Service},
+    handler::{
+        dispatch::Service,
+        incoming::{Incoming, Reply},
+    },
     limits::Limits,
     link::Handle,
     memory_budget::MemoryBudget,

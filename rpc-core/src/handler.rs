@@ -4,4 +4,5 @@ pub(crate) mod batch;
 pub(crate) mod context;
 pub(crate) mod dispatch;
 pub(crate) mod forward;
+pub(crate) mod incoming;
 pub(crate) mod served;

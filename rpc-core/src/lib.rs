@@ -145,7 +145,7 @@ pub mod __private {
         },
         handler::{
             batch::{nothing, succeeded},
-            dispatch::{ArgumentError, ArgumentReader, Decode, Incoming, Reply},
+            incoming::{ArgumentError, ArgumentReader, Decode, Incoming, Reply},
         },
         schema::{
             descriptor::{ObjectsCache, SignatureCache},

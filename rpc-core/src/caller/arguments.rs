@@ -8,9 +8,7 @@ use serde::Serialize;
 use crate::{
     buffer::small_bytes::SmallBytes,
     caller::{
-        passing,
-        passing::Passed,
-        record,
+        passing::{self, Passed},
         stub::{Kind, Remote, RemoteTarget, Stub},
     },
     codec,
@@ -20,7 +18,7 @@ use crate::{
     link::{
         Link,
         cell::{BORN_FAILED, Place, Referable, Returned},
-        recorder::Recorder,
+        recorder::{PROMISED_INSIDE, RECORDED, Recorder},
     },
     schema::descriptor::MethodDescriptor,
     time::Time,
@@ -147,7 +145,7 @@ impl<'a> Arguments<'a> {
     fn push_reference(&mut self, place: &Place, as_some: bool) {
         if self.can_use(place) {
             let base = place.base.cell();
-            let id = if base.recorded.is_some() { record::RECORDED } else { base.id };
+            let id = if base.recorded.is_some() { RECORDED } else { base.id };
             arguments::put_reference(self.slots(), id, &place.path, as_some);
             self.beside().bases.push(place.base.clone());
         }
@@ -195,7 +193,7 @@ impl<'a> Arguments<'a> {
                     if Arc::ptr_eq(&handle.link, self.link) =>
                 {
                     if place.base.cell().recorded.is_some() {
-                        self.fail(ArgumentFault::Misuse(record::PROMISED_INSIDE));
+                        self.fail(ArgumentFault::Misuse(PROMISED_INSIDE));
                     } else if self.can_use(place) {
                         objects.push(Passing::Result(place.base.cell().id, place.path.clone()));
                         self.beside().bases.push(place.base.clone());

@@ -17,12 +17,12 @@ use crate::{
     error::{CloseReason, Delivery, Refusal},
     link::{
         CallRejected, Handle, OutgoingCall,
-        cell::{BORN_FAILED, CallCell, ErrorDecoder, Place, Returned, born_failed},
+        cell::{BORN_FAILED, CallCell, ErrorDecoder, Returned, born_failed},
     },
     schema::descriptor::MethodDescriptor,
     session::inputs::{CallExtras, CallTarget, MethodName},
     value::encoded::{Capability, Passing},
-    wire::{METHOD_GET, MethodNumber, arguments},
+    wire::MethodNumber,
 };
 
 /// A call whose arguments are being collected.
@@ -150,29 +150,6 @@ impl CallBuilder<'_> {
         };
         RecordedCall { handle, name, decode_error, target }.record(&recorders, ready)
     }
-}
-
-/// Queues the built-in call for the part of a result at `place`. Withdrawn before it is sent if nobody wants its value.
-pub(crate) fn call_for_part(place: &Place) -> Arc<CallCell> {
-    let whole = place.base.cell();
-    let new_cell = |id| CallCell::part(id, whole);
-    if whole.id == BORN_FAILED {
-        return born_failed(new_cell(BORN_FAILED), whole.failure());
-    }
-    let mut payload = vec![1];
-    arguments::put_reference(&mut payload, whole.id, &place.path, false);
-    let queued = whole.handle.link.call(false, |id| OutgoingCall {
-        id,
-        number: METHOD_GET,
-        payload: payload.into(),
-        bases: vec![place.base.clone()],
-        deadline: None,
-        extras: None,
-        cell: new_cell(id),
-    });
-    queued.unwrap_or_else(|CallRejected(reason)| {
-        born_failed(new_cell(BORN_FAILED), Returned::Disconnected { delivery: Delivery::NotSent, reason })
-    })
 }
 
 /// Why a one-way call did not leave this process.

@@ -14,14 +14,15 @@ use std::{
 use serde::de::DeserializeOwned;
 
 use crate::{
-    caller::{
-        call,
-        pipeline::{PipeAt, Pipelined},
+    caller::pipeline::{PipeAt, Pipelined},
+    error::{CallError, Delivery, Upstream, UpstreamCause},
+    link::{
+        CallRejected, OutgoingCall,
+        cell::{BORN_FAILED, CallCell, OriginCause, Place, Referable, Returned, born_failed},
     },
-    error::{CallError, Upstream, UpstreamCause},
-    link::cell::{CallCell, OriginCause, Place, Referable, Returned},
     never::Never,
     path::Path,
+    wire::{METHOD_GET, arguments},
 };
 
 /// The result of a call that is on its way.
@@ -94,7 +95,7 @@ impl<T, E> Promise<T, E> {
 
     /// The promise of a part of a result.
     pub(crate) fn part(place: Place) -> Self {
-        Self::new(call::call_for_part(&place), place)
+        Self::new(call_for_part(&place), place)
     }
 
     fn new(value: Arc<CallCell>, place: Place) -> Self {
@@ -262,4 +263,27 @@ impl<T, E> fmt::Debug for CallFuture<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CallFuture").finish_non_exhaustive()
     }
+}
+
+/// Queues the built-in call for the part of a result at `place`. Withdrawn before it is sent if nobody wants its value.
+pub(crate) fn call_for_part(place: &Place) -> Arc<CallCell> {
+    let whole = place.base.cell();
+    let new_cell = |id| CallCell::part(id, whole);
+    if whole.id == BORN_FAILED {
+        return born_failed(new_cell(BORN_FAILED), whole.failure());
+    }
+    let mut payload = vec![1];
+    arguments::put_reference(&mut payload, whole.id, &place.path, false);
+    let queued = whole.handle.link.call(false, |id| OutgoingCall {
+        id,
+        number: METHOD_GET,
+        payload: payload.into(),
+        bases: vec![place.base.clone()],
+        deadline: None,
+        extras: None,
+        cell: new_cell(id),
+    });
+    queued.unwrap_or_else(|CallRejected(reason)| {
+        born_failed(new_cell(BORN_FAILED), Returned::Disconnected { delivery: Delivery::NotSent, reason })
+    })
 }

@@ -20,14 +20,14 @@ use crate::{
     link::{
         CallRejected, Handle, OutgoingCall,
         cell::{BORN_FAILED, CallCell, ErrorDecoder, Place, Referable, Returned, born_failed},
-        recorder::{ESCAPED, MapSteps, Recorded, Recorder, Recording, TOO_DEEP},
+        recorder::{ESCAPED, MapSteps, PROMISED_INSIDE, Recorded, Recorder, Recording, TOO_DEEP},
     },
     path::PATH_STEPS_MAX,
     schema::descriptor::{MAP, MethodDescriptor},
     session::inputs::{CallExtras, CallTarget, MethodName},
     value::encoded::{Capability, Passing},
     wire::{
-        CallId, METHOD_MAP,
+        METHOD_MAP,
         arguments::{self, ArgumentList, SLOTS_MAX},
         program::{Base, Operand, Policy, Program, Slot, Step, Target},
     },
@@ -36,7 +36,6 @@ use crate::{
 /// Captures of a map whose source and program are arguments too.
 const CAPTURES_MAX: usize = SLOTS_MAX - 2;
 pub(crate) const STREAM_INSIDE: &str = "a stream can be read once, so the calls of a closure cannot take one";
-pub(crate) const PROMISED_INSIDE: &str = "a client that is only promised cannot lie inside a value in a `map`; pass its promise as an argument of its own";
 const FOREIGN: &str = "it belongs to another session; await it first";
 
 /// Closes the recorder also when the closure panics; what it holds refers back to it.
@@ -338,6 +337,3 @@ fn payload(source: &Place, program: &Program, captures: &[Place]) -> SmallBytes 
     captures.iter().for_each(|capture| reference(&mut payload, capture));
     SmallBytes::from_scratch(payload)
 }
-
-/// What a reference to something recorded has in the place of a call until it becomes an operand.
-pub(crate) const RECORDED: CallId = CallId(1);

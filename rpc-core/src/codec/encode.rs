@@ -161,14 +161,14 @@ impl<'a, 's> Serializer for Encoding<'a, 's> {
 
     #[inline(always)]
     fn serialize_none(self) -> Result<(), Unencodable> {
-        self.enter()?.target.out.push(super::NONE);
+        self.enter()?.target.out.push(crate::codec::encode::NONE);
         Ok(())
     }
 
     #[inline(always)]
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Unencodable> {
         let inside = self.enter()?;
-        inside.target.out.push(super::SOME);
+        inside.target.out.push(crate::codec::encode::SOME);
         value.serialize(inside)
     }
 
@@ -417,3 +417,8 @@ impl serde::ser::Error for Unencodable {
         EncodeError::Invalid(message.to_string()).into()
     }
 }
+
+/// The only byte of an encoded `None`.
+const NONE: u8 = 0;
+/// The byte before the value inside an encoded `Some`.
+pub(crate) const SOME: u8 = 1;

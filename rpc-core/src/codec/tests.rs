@@ -1,13 +1,17 @@
 use std::{
     cell::Cell,
     collections::{BTreeMap, HashMap, HashSet},
-    fmt::Debug,
+    fmt::{self, Debug},
     net::IpAddr,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use serde::{Deserialize, Deserializer, Serialize, ser::SerializeSeq};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{SeqAccess, Visitor},
+    ser::SerializeSeq,
+};
 
 use super::*;
 

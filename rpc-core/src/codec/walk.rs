@@ -126,7 +126,7 @@ pub(crate) fn detach(
 pub(crate) struct Elements<'a> {
     walk: Walk<'a>,
     element: usize,
-    left: u64,
+    pub(crate) left: u64,
 }
 
 impl<'a> Elements<'a> {

@@ -22,8 +22,10 @@ use crate::{
     deadline::with_deadline,
     driver::Conversation,
     handler::{
+        batch,
         context::CancelSignal,
-        dispatch::{self, Incoming, ReplyInner, RunningHandler},
+        dispatch,
+        incoming::{Incoming, ReplyInner, RunningHandler},
     },
     link::{Link, Submission, ambient::inside},
     panics::drop_quietly,
@@ -181,7 +183,7 @@ impl Conversation {
         }
         self.stopwatch.start();
         codec::forget_decoded();
-        let replies = dispatch::start_many(service.as_ref(), number, incoming);
+        let replies = batch::start_many(service.as_ref(), number, incoming);
         // One handler has them all, for as long as any of the calls goes on.
         let share = given(length, self.link.budget) / calls;
         for ((answer, deadline), reply) in answers.into_iter().zip(replies) {

@@ -30,10 +30,7 @@ use crate::{
         walk::{Elements, WalkError},
     },
     driver::Conversation,
-    handler::{
-        context::SessionScope,
-        dispatch::{RunningHandler, Services},
-    },
+    handler::{context::SessionScope, dispatch::Services, incoming::RunningHandler},
     schema::{descriptor::MAP, layout::Over},
     session::{
         account::{Charge, Elsewhere},

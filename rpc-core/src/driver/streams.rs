@@ -18,7 +18,10 @@ use crate::{
     link::{Link, Submission, ambient::inside},
     panics::drop_quietly,
     session::streams::StreamEvent,
-    stream::{Fill, Reading, Source, Stop, poll_fill},
+    stream::{
+        reading::Reading,
+        source::{Fill, Source, Stop, poll_fill},
+    },
     time::Time,
     value::stream::{Ending, Piece, StreamSlot},
     wire::StreamId,

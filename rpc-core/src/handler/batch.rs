@@ -30,7 +30,8 @@ use crate::{
     deadline::with_deadline,
     handler::{
         context::{CancelSignal, Context, ContextInner},
-        dispatch::{self, Decode, Incoming, Reply, ReplyInner, Service},
+        dispatch::{self, Service},
+        incoming::{self, Decode, Incoming, Reply, ReplyInner},
     },
     link::Link,
     schema::descriptor::MethodDescriptor,
@@ -137,7 +138,7 @@ pub(crate) fn start_many(service: &dyn Service, method: u32, mut calls: Vec<Inco
         let started = catch_unwind(AssertUnwindSafe(|| service.dispatch_many(method, calls)));
         match started {
             Ok(started) => replies.extend(started.into_iter().map(|reply| reply.0)),
-            Err(panic) => dispatch::log_panic(&*panic, descriptor),
+            Err(panic) => incoming::log_panic(&*panic, descriptor),
         }
         // Generated code answers every call.
         replies.resize_with(many, || ReplyInner::Done(Outcome::Failed(Failure::Panicked)));
@@ -181,9 +182,9 @@ fn decode_each<A>(
     for (place, incoming) in calls {
         // A user's `Deserialize` that panics fails its own call only.
         let arguments = catch_unwind(AssertUnwindSafe(|| {
-            dispatch::decode_arguments(decode, &incoming).map_err(Outcome::Failed)
+            incoming::decode_arguments(decode, &incoming).map_err(Outcome::Failed)
         }))
-        .unwrap_or_else(|panic| Err(dispatch::panicked(&*panic, incoming.method)));
+        .unwrap_or_else(|panic| Err(incoming::panicked(&*panic, incoming.method)));
         match arguments {
             Ok(arguments) => {
                 decoded.0.push(arguments);
@@ -250,17 +251,17 @@ fn outcomes<T: Serialize + Send + 'static, E: Serialize>(
     };
     let encode = |(result, want): (Result<T, E>, &Want)| {
         // A user's `Serialize` that panics fails its own call only.
-        catch_unwind(AssertUnwindSafe(|| dispatch::outcome(result, *want, link)))
-            .unwrap_or_else(|panic| dispatch::panicked(&*panic, method))
+        catch_unwind(AssertUnwindSafe(|| incoming::outcome(result, *want, link)))
+            .unwrap_or_else(|panic| incoming::panicked(&*panic, method))
     };
     results.into_iter().zip(wants).map(encode).collect()
 }
 
 /// What all calls are answered with: an error, encoded once, or the failure to encode it.
 fn one_error<E: Serialize>(error: &E, link: &Arc<Link>) -> Outcome {
-    match dispatch::encode(error, link) {
+    match incoming::encode(error, link) {
         Ok((bytes, objects)) => Outcome::Error(bytes, objects),
-        Err(error) => Outcome::Failed(dispatch::unusable(error.to_string())),
+        Err(error) => Outcome::Failed(incoming::unusable(error.to_string())),
     }
 }
 
@@ -278,7 +279,7 @@ fn wrong_number(results: usize, calls: usize, method: &MethodDescriptor) -> Vec<
     let name = method.attributes.batch.unwrap_or_default();
     let reason = format!("the batch method `{name}` returned {results} results for {calls} calls");
     crate::log_rate::log_rarely!(error, "calls of `{}` failed: {reason}", method.name);
-    same_for_all(calls, &Outcome::Failed(dispatch::unusable(reason)))
+    same_for_all(calls, &Outcome::Failed(incoming::unusable(reason)))
 }
 
 type BatchHandler = Pin<Box<dyn Future<Output = Vec<Outcome>> + Send>>;
@@ -385,7 +386,7 @@ impl MethodBatch {
             }
             Ok(Poll::Ready(outcomes)) => outcomes,
             Err(panic) => {
-                dispatch::log_panic(&*panic, self.method);
+                incoming::log_panic(&*panic, self.method);
                 Vec::new()
             }
         };

@@ -10,7 +10,7 @@ use crate::{
         passing::onto,
         stub::{Remote, Stub},
     },
-    handler::dispatch::{Incoming, ReplyInner},
+    handler::incoming::{Incoming, ReplyInner},
     link::{
         Handle, Link,
         cell::{CallCell, OriginCause, Returned},

@@ -12,7 +12,10 @@ use crate::{
     sync::lock,
     time::Time,
     value::encoded::Capability,
-    wire::program::{Base, Operand, Step},
+    wire::{
+        CallId,
+        program::{Base, Operand, Step},
+    },
 };
 
 pub(crate) const ESCAPED: &str = "it stands for something inside the closure of a `map`, and can be used by calls made in that closure alone";
@@ -154,3 +157,8 @@ impl Recording {
         cell
     }
 }
+
+pub(crate) const PROMISED_INSIDE: &str = "a client that is only promised cannot lie inside a value in a `map`; pass its promise as an argument of its own";
+
+/// What a reference to something recorded has in the place of a call until it becomes an operand.
+pub(crate) const RECORDED: CallId = CallId(1);

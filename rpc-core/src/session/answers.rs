@@ -29,14 +29,13 @@ use crate::{
     limits::Limits,
     path::Path,
     schema::layout::Layout,
-    session::answers::resolving::leave_message,
     time::Time,
     value::{
         encoded::{Encoded, Passing},
         held::Held,
         object::LocalObject,
     },
-    wire::{Call, CallId, Failure, MethodNumber, PassedObject, Want},
+    wire::{CHUNK_BYTES, Call, CallId, Failure, MethodNumber, PassedObject, Want},
 };
 
 pub(super) mod admission;
@@ -412,4 +411,9 @@ pub(crate) struct Arriving {
     /// What it addresses, and the method as that has it.
     pub(crate) addressed: Result<(AnswerTarget, Method), Failure>,
     pub(crate) objects: Result<Vec<Passing>, Failure>,
+}
+
+/// An argument that waits keeps its own bytes, not all of the message they came in. A long one is most of its message.
+pub(super) fn leave_message(argument: &mut SmallBytes) {
+    argument.leave_message(CHUNK_BYTES);
 }

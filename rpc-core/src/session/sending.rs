@@ -29,6 +29,7 @@ use crate::{
 };
 
 pub(super) mod batch;
+pub(crate) mod items;
 
 /// Streams fill a message up to this. A chunk, which may be the last that is added, is at most twice as long.
 const STREAM_BYTES: usize = 32 << 10;

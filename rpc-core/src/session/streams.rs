@@ -40,24 +40,24 @@ use crate::{
 
 mod pace;
 mod received;
-mod sent;
+pub(super) mod sent;
 
 /// Streams that may be open before the peer has said how many it takes.
 pub(crate) const INITIAL_STREAMS: usize = 64;
 
 pub(crate) struct Streams {
-    limits: Arc<Limits>,
+    pub(super) limits: Arc<Limits>,
     home: Arc<dyn Home>,
     /// What the peer takes, once it has said so.
     peer: Option<Offer>,
-    outlets: FxHashMap<StreamId, Outlet>,
+    pub(super) outlets: FxHashMap<StreamId, Outlet>,
     next: StreamId,
     /// Those that can send, in the order of their turns.
-    turns: VecDeque<StreamId>,
+    pub(super) turns: VecDeque<StreamId>,
     /// What waits to be sent of all streams.
-    queued: u64,
+    pub(super) queued: u64,
     /// Producers that may go on when less waits.
-    held_back: Vec<StreamId>,
+    pub(super) held_back: Vec<StreamId>,
     inlets: IdMap<StreamId, Entry>,
     last_received: StreamId,
     /// Over for the peer, and not read to the end.
@@ -77,10 +77,10 @@ pub(crate) struct Streams {
     /// When a call or a result came that brought no streams or objects.
     last_call: Option<Time>,
     /// Memory of long items that are on their way.
-    pinned: Pinned,
+    pub(super) pinned: Pinned,
     /// Goes out with the next message.
     control: Vec<Frame>,
-    events: VecDeque<StreamEvent>,
+    pub(super) events: VecDeque<StreamEvent>,
 }
 
 /// What the driver has to act on.

@@ -11,13 +11,13 @@ use bytes::Bytes;
 use futures::Stream;
 use serde::Serialize;
 
-use super::{Content, Open, Reading};
+use super::reading::{Content, Open, Reading};
 use crate::{
     buffer::small_bytes::SmallBytes,
     caller::passing::{self, Passed},
     codec,
     error::{EncodeError, StopReason},
-    handler::dispatch,
+    handler::incoming,
     link::Link,
     panics,
     value::{
@@ -241,7 +241,7 @@ pub(super) fn put_item<T: Serialize + 'static, E: Serialize>(fill: &mut Fill<'_>
             }
         }
         Err(error) => {
-            let encoded = dispatch::encode(&error, fill.link());
+            let encoded = incoming::encode(&error, fill.link());
             fill.end(match encoded {
                 Ok((bytes, objects)) => {
                     Ending::Error(Encoded { bytes, capabilities: encoded::capabilities(objects) })

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use crate::{
     buffer::small_bytes::SmallBytes,
     codec::{
-        self,
+        encode::SOME,
         walk::{self, MARK_BYTES, Marks, WalkError},
     },
     path::Step,
@@ -84,5 +84,5 @@ impl Held {
 
 /// What a `Some` of the value encodes as.
 pub(crate) fn some(value: Encoded) -> Encoded {
-    Encoded { bytes: [&[codec::SOME], &value.bytes[..]].concat().into(), ..value }
+    Encoded { bytes: [&[SOME], &value.bytes[..]].concat().into(), ..value }
 }

@@ -133,3 +133,22 @@ impl ArgumentList {
         Ok(Self { slots })
     }
 }
+
+impl FrameReader {
+    pub(super) fn slot(&mut self, tuple_allowed: bool) -> Result<Slot, Violation> {
+        Ok(match self.byte()? {
+            0 => Slot::Inline(self.bytes()?),
+            tag @ (1 | 2) => {
+                Slot::Reference(Reference { base: self.id()?, path: self.path()?, as_some: tag == 2 })
+            }
+            3 if tuple_allowed => {
+                let count = self.length()?;
+                if count > SLOTS_MAX {
+                    return Err(self.malformed("too many slots in a tuple"));
+                }
+                Slot::Tuple((0..count).map(|_| self.slot(false)).collect::<Result<_, _>>()?)
+            }
+            _ => return Err(self.malformed("an unknown argument slot")),
+        })
+    }
+}

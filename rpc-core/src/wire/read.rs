@@ -11,7 +11,6 @@ use crate::{
         ITEMS_HEAD_BYTES, ITEMS_SHARE, Items, KEEP, LargeItem, MAGIC, METADATA, MethodNumber, OBJECTS,
         OBJECTS_BYTES_MAX, ONEWAY, ObjectId, Offer, PassedObject, Payload, RETURN_CHUNKED, RETURN_OBJECTS,
         Return, Status, StreamEnd, StreamId, TEXT_BYTES_MAX, Target, WANTED, WIRE_VERSION, Want, Welcome,
-        arguments::{Reference, SLOTS_MAX, Slot},
         plain::{Plain, plain_call, plain_value},
         varint::{VARINT_BYTES_MAX, id_in_range, varint_at},
     },
@@ -266,7 +265,7 @@ impl FrameReader {
             .collect()
     }
 
-    fn id(&mut self) -> Result<CallId, Violation> {
+    pub(super) fn id(&mut self) -> Result<CallId, Violation> {
         let raw = i64::try_from(self.varint()?).unwrap_or(i64::MAX);
         self.call_id(raw)
     }
@@ -482,24 +481,5 @@ impl FrameReader {
             })
         });
         steps.collect::<Result<Vec<_>, _>>().map(Path)
-    }
-}
-
-impl FrameReader {
-    pub(super) fn slot(&mut self, tuple_allowed: bool) -> Result<Slot, Violation> {
-        Ok(match self.byte()? {
-            0 => Slot::Inline(self.bytes()?),
-            tag @ (1 | 2) => {
-                Slot::Reference(Reference { base: self.id()?, path: self.path()?, as_some: tag == 2 })
-            }
-            3 if tuple_allowed => {
-                let count = self.length()?;
-                if count > SLOTS_MAX {
-                    return Err(self.malformed("too many slots in a tuple"));
-                }
-                Slot::Tuple((0..count).map(|_| self.slot(false)).collect::<Result<_, _>>()?)
-            }
-            _ => return Err(self.malformed("an unknown argument slot")),
-        })
     }
 }

@@ -22,7 +22,10 @@ use crate::{
     codec,
     error::StopReason,
     session::plan::Plan,
-    stream::{Fill, Reading, Source},
+    stream::{
+        reading::Reading,
+        source::{Fill, Source},
+    },
     value::{
         encoded::{Capabilities, Capability, Encoded, STREAM_TAKEN},
         held::Held,

@@ -13,7 +13,8 @@ use super::{Charge, Elsewhere, HandlerTask, MapRun, StepFailure, charged, handle
 use crate::{
     handler::{
         context::CancelSignal,
-        dispatch::{self, Incoming, ReplyInner, RunningHandler},
+        dispatch,
+        incoming::{Incoming, ReplyInner, RunningHandler},
     },
     schema::descriptor::MethodDescriptor,
     session::{methods::KnownMethod, outputs::Arguments, plan::PlannedStep},

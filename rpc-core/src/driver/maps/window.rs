@@ -15,7 +15,10 @@ use crate::{
     buffer::small_bytes::SmallBytes,
     codec::{self, walk::WalkError},
     error::{ElementError, EncodedError},
-    handler::dispatch::{self, Incoming, ReplyInner},
+    handler::{
+        batch, dispatch,
+        incoming::{Incoming, ReplyInner},
+    },
     schema::layout::{Layout, Over},
     session::{
         methods::KnownMethod,
@@ -227,7 +230,7 @@ impl<'a> Window<'a> {
 
     fn start_at_root(&self, method: KnownMethod, incoming: Vec<Incoming>) -> Vec<StepTask<'a>> {
         let Some(service) = self.run.services.get(method.service) else { return Vec::new() };
-        self.tasks(method, dispatch::start_many(service.as_ref(), number_of(method), incoming))
+        self.tasks(method, batch::start_many(service.as_ref(), number_of(method), incoming))
     }
 
     fn start_on(
@@ -241,7 +244,7 @@ impl<'a> Window<'a> {
             (incoming.service, incoming.method) = (method.descriptor_of_service, method.descriptor);
         }
         let replies = match object.service() {
-            Some(service) => dispatch::start_many(service.as_ref(), number_of(method), incoming),
+            Some(service) => batch::start_many(service.as_ref(), number_of(method), incoming),
             // One that passes calls on; its peer gathers them again.
             None => incoming
                 .into_iter()

@@ -40,6 +40,7 @@ use crate::{
 };
 
 mod grammar;
+pub(crate) mod parts;
 mod probes;
 mod reading;
 

@@ -19,7 +19,7 @@ use crate::{
         held::Held,
     },
     wire::{
-        CHUNK_BYTES, CallId, Failure,
+        CallId, Failure,
         arguments::{self, ArgumentList, Reference, Slot},
     },
 };
@@ -30,11 +30,6 @@ const MAP_ARGUMENTS: &str = "a map takes a reference, a program and references";
 fn are_map_arguments(slots: &[Slot]) -> bool {
     let is_reference = |slot: &Slot| matches!(slot, Slot::Reference(Reference { as_some: false, .. }));
     matches!(slots, [source, Slot::Inline(_), captures @ ..] if is_reference(source) && captures.iter().all(is_reference))
-}
-
-/// An argument that waits keeps its own bytes, not all of the message they came in. A long one is most of its message.
-pub(super) fn leave_message(argument: &mut SmallBytes) {
-    argument.leave_message(CHUNK_BYTES);
 }
 
 /// The table that came with a call, once all its entries are here.

@@ -15,7 +15,7 @@ use crate::{
     buffer::small_bytes::SmallBytes,
     caller::stub::{Kind, Stub},
     error::{DecodeError, Violation},
-    handler::dispatch,
+    handler::incoming,
     limits::Limits,
     path::{Path, Step},
     session::{
@@ -256,7 +256,7 @@ fn finish<T: serde::Serialize + Send + 'static>(
     begin: Begin,
     result: Result<T, Trouble>,
 ) {
-    let outcome = dispatch::outcome(result, begin.want, &peer.home.handle.link);
+    let outcome = incoming::outcome(result, begin.want, &peer.home.handle.link);
     let answer = begin.answer;
     drop(begin);
     peer.finish_with(answer, outcome);

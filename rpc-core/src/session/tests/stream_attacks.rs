@@ -9,7 +9,7 @@ use crate::{
     codec,
     error::Violation,
     limits::Limits,
-    stream::Reading,
+    stream::reading::Reading,
     value::stream::{Ending, Piece},
     wire::{
         Call, CallId, Define, Flow, Frame, Items, LargeItem, MethodNumber, ObjectId, PassedObject, Payload,

@@ -22,7 +22,7 @@ use crate::{
     limits::Limits,
     seeded::Seeded,
     session::{inputs::CallOutcome, outputs::SessionStats},
-    stream::{Reading, Source},
+    stream::{reading::Reading, source::Source},
     value::{
         encoded::{self, Capabilities, Capability, Encoded},
         object::LocalObject,

@@ -19,7 +19,7 @@ use crate::{
         inputs::{CallOutcome, CallTarget},
         outputs::SessionStats,
     },
-    stream::{Reading, Source, Streaming},
+    stream::{Streaming, reading::Reading, source::Source},
     time::Time,
     value::{
         encoded::{self, Capabilities, Capability, Encoded, Passing},

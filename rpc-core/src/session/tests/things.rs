@@ -13,7 +13,10 @@ use crate::{
     },
     codec::DecodeBudget,
     error::DecodeError,
-    handler::dispatch::{Incoming, Reply, Service},
+    handler::{
+        dispatch::Service,
+        incoming::{Incoming, Reply},
+    },
     limits::Limits,
     schema::descriptor::{
         ArgumentDescriptor, MethodAttributes, MethodDescriptor, ObjectsCache, ServiceDescriptor,

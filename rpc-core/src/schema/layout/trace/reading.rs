@@ -1,12 +1,8 @@
 //! One pass: the deserializer that hands made-up values to a type and writes down what it asks for.
 
-use std::{any::type_name, fmt, hash::BuildHasher, mem, rc::Rc};
+use std::{any::type_name, fmt, mem, rc::Rc};
 
-use rustc_hash::FxBuildHasher;
-use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, Expected, IntoDeserializer, MapAccess, SeqAccess,
-    VariantAccess, Visitor,
-};
+use serde::de::{DeserializeSeed, Deserializer, Expected, Visitor};
 
 use super::{
     Asking, DEPTH_MAX, Tracer,
@@ -16,12 +12,18 @@ use super::{
     short,
 };
 use crate::schema::{
-    layout::{Leaf, ObjectService, RustType, written},
+    layout::{
+        Leaf, ObjectService, RustType,
+        trace::parts::{
+            Elements, Entries, FieldsInOrder, NoFields, OneField, OneName, OneVariant, StreamParts, Twice,
+        },
+        written,
+    },
     markers::{self, OBJECT, STREAM},
 };
 
 /// The longest tuple whose elements are told apart. Serde's own are shorter; what is longer is an array.
-const TUPLE_MAX: usize = 16;
+pub(super) const TUPLE_MAX: usize = 16;
 /// So often may a type ask for more where there is nothing left.
 const VAIN_READS_MAX: usize = 1_000;
 
@@ -67,8 +69,8 @@ impl serde::de::Error for Ended {
 
 /// Deserializes the value of one slot.
 pub(super) struct At<'t> {
-    tracer: &'t mut Tracer,
-    slot: SlotId,
+    pub(super) tracer: &'t mut Tracer,
+    pub(super) slot: SlotId,
     /// How far leaves are varied from here on: what was rejected from the root to here.
     variation: usize,
     depth: usize,
@@ -80,10 +82,10 @@ pub(super) struct At<'t> {
 
 /// The group of a shape that is read, and the slot in it that the way to the goal goes on in.
 #[derive(Clone, Copy)]
-struct Choice {
-    group: usize,
-    toward: Option<usize>,
-    hop: Option<usize>,
+pub(super) struct Choice {
+    pub(super) group: usize,
+    pub(super) toward: Option<usize>,
+    pub(super) hop: Option<usize>,
 }
 
 impl<'t> At<'t> {
@@ -203,7 +205,7 @@ impl<'t> At<'t> {
     }
 
     /// Reads fields in their order or, past one that cannot be supplied, the one on the way to the goal by its name.
-    fn read_fields<'de, V: Visitor<'de>>(
+    pub(super) fn read_fields<'de, V: Visitor<'de>>(
         &mut self,
         id: ShapeId,
         choice: Choice,
@@ -543,7 +545,7 @@ impl<'de> Deserializer<'de> for At<'_> {
 }
 
 /// Reads the value of a slot that says its type.
-fn read_part<'de, S: DeserializeSeed<'de>>(
+pub(super) fn read_part<'de, S: DeserializeSeed<'de>>(
     at: &mut At<'_>,
     slot: SlotId,
     index: usize,
@@ -565,7 +567,7 @@ fn read_part<'de, S: DeserializeSeed<'de>>(
 }
 
 /// What is read where nothing is left. A type that does not stop asking accepts nothing.
-fn nothing_left<T>(at: &mut At<'_>, vain: &mut usize) -> Result<Option<T>, Ended> {
+pub(super) fn nothing_left<T>(at: &mut At<'_>, vain: &mut usize) -> Result<Option<T>, Ended> {
     at.tracer.step(at.slot)?;
     *vain += 1;
     if *vain > VAIN_READS_MAX {
@@ -573,277 +575,4 @@ fn nothing_left<T>(at: &mut At<'_>, vain: &mut usize) -> Result<Option<T>, Ended
         return at.tracer.stop();
     }
     Ok(None)
-}
-
-struct FieldsInOrder<'a, 't> {
-    at: &'a mut At<'t>,
-    slots: &'a [SlotId],
-    choice: Choice,
-    read: &'a mut usize,
-    vain: usize,
-}
-
-impl<'de> SeqAccess<'de> for FieldsInOrder<'_, '_> {
-    type Error = Ended;
-
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Ended> {
-        let Some(slot) = self.slots.get(*self.read).copied() else {
-            return nothing_left(self.at, &mut self.vain);
-        };
-        let index = *self.read;
-        *self.read += 1;
-        read_part(self.at, slot, index, self.choice, seed).map(Some)
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.slots.len() - *self.read)
-    }
-}
-
-/// A struct without fields, to hear how many it should have.
-struct NoFields;
-
-impl<'de> SeqAccess<'de> for NoFields {
-    type Error = Ended;
-
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, _: S) -> Result<Option<S::Value>, Ended> {
-        Ok(None)
-    }
-}
-
-/// The elements of a sequence or array: one slot, read `left` times.
-struct Elements<'a, 't> {
-    at: &'a mut At<'t>,
-    slot: SlotId,
-    choice: Choice,
-    left: usize,
-    vain: usize,
-}
-
-impl<'de> SeqAccess<'de> for Elements<'_, '_> {
-    type Error = Ended;
-
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Ended> {
-        let Some(left) = self.left.checked_sub(1) else { return nothing_left(self.at, &mut self.vain) };
-        self.left = left;
-        read_part(self.at, self.slot, 0, self.choice, seed).map(Some)
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.left.min(TUPLE_MAX))
-    }
-}
-
-/// An item and an error of a stream: only the one on the way to the goal is there, and an empty stream is as good.
-struct StreamParts<'a, 't> {
-    at: &'a mut At<'t>,
-    slots: &'a [SlotId],
-    next: usize,
-    choice: Choice,
-}
-
-impl<'de> SeqAccess<'de> for StreamParts<'_, '_> {
-    type Error = Ended;
-
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Ended> {
-        let index = self.next;
-        self.next += 1;
-        match self.slots.get(index) {
-            Some(slot) if self.choice.toward == Some(index) => {
-                read_part(self.at, *slot, index, self.choice, seed).map(Some)
-            }
-            Some(_) | None => Ok(None),
-        }
-    }
-}
-
-/// The entries of a map.
-struct Entries<'a, 't> {
-    at: &'a mut At<'t>,
-    /// That of keys and that of values.
-    slots: &'a [SlotId],
-    choice: Choice,
-    left: usize,
-    vain: usize,
-}
-
-impl<'de> MapAccess<'de> for Entries<'_, '_> {
-    type Error = Ended;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Ended> {
-        let Some(left) = self.left.checked_sub(1) else { return nothing_left(self.at, &mut self.vain) };
-        self.left = left;
-        read_part(self.at, self.slots[0], 0, self.choice, seed).map(Some)
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Ended> {
-        read_part(self.at, self.slots[1], 1, self.choice, seed)
-    }
-
-    fn next_entry_seed<K: DeserializeSeed<'de>, V: DeserializeSeed<'de>>(
-        &mut self,
-        key: K,
-        value: V,
-    ) -> Result<Option<(K::Value, V::Value)>, Ended> {
-        let Some(left) = self.left.checked_sub(1) else { return nothing_left(self.at, &mut self.vain) };
-        self.left = left;
-        // Both seeds are here, so the value can be seen although no key is accepted.
-        let key = read_part(self.at, self.slots[0], 0, self.choice, key);
-        self.at.tracer.explained = false;
-        let value = read_part(self.at, self.slots[1], 1, self.choice, value);
-        self.at.tracer.explained = key.is_err() || value.is_err();
-        Ok(Some((key?, value?)))
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.left)
-    }
-}
-
-/// A struct of which only one field is there.
-struct OneField<'a, 't> {
-    at: &'a mut At<'t>,
-    name: &'static str,
-    slot: SlotId,
-    index: usize,
-    choice: Choice,
-    is_read: bool,
-}
-
-impl<'de> MapAccess<'de> for OneField<'_, '_> {
-    type Error = Ended;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Ended> {
-        if mem::replace(&mut self.is_read, true) {
-            self.at.tracer.step(self.at.slot)?;
-            return Ok(None);
-        }
-        seed.deserialize(IntoDeserializer::<Ended>::into_deserializer(self.name)).map(Some)
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Ended> {
-        read_part(self.at, self.slot, self.index, self.choice, seed)
-    }
-}
-
-/// A struct of which the name of one field is there, to see what the type makes of it.
-struct OneName<'a> {
-    name: &'static str,
-    identity: &'a mut Option<u64>,
-}
-
-impl<'de> MapAccess<'de> for OneName<'_> {
-    type Error = Ended;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Ended> {
-        let field = seed.deserialize(IntoDeserializer::<Ended>::into_deserializer(self.name))?;
-        *self.identity = identity(&field);
-        Err(Ended::default())
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, _: V) -> Result<V::Value, Ended> {
-        Err(Ended::default())
-    }
-}
-
-/// A struct of which one field is there twice.
-struct Twice<'a, 't> {
-    at: &'a mut At<'t>,
-    name: &'static str,
-    value: SlotId,
-    choice: Choice,
-    given: usize,
-}
-
-impl<'de> MapAccess<'de> for Twice<'_, '_> {
-    type Error = Ended;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Ended> {
-        self.at.tracer.step(self.at.slot)?;
-        self.given += 1;
-        if self.given > 2 {
-            return Ok(None);
-        }
-        seed.deserialize(IntoDeserializer::<Ended>::into_deserializer(self.name)).map(Some)
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Ended> {
-        read_part(self.at, self.value, 0, Choice { toward: None, ..self.choice }, seed)
-    }
-}
-
-/// Tells what derived code makes of a variant's index, or of a name, from what it makes of others.
-fn identity<T>(variant: &T) -> Option<u64> {
-    let is_derived = type_name::<T>().rsplit("::").next().is_some_and(|name| name.starts_with("__Field"));
-    is_derived.then(|| FxBuildHasher.hash_one(mem::discriminant(variant)))
-}
-
-struct OneVariant<'a, 't> {
-    at: &'a mut At<'t>,
-    id: ShapeId,
-    choice: Choice,
-}
-
-impl OneVariant<'_, '_> {
-    fn enter(&mut self, count: usize, names: &'static [&'static str]) -> Result<(), Ended> {
-        let Tracer { grammar, .. } = &mut *self.at.tracer;
-        if grammar.enter(self.id, self.choice.group, count, names).is_none() {
-            grammar.set_content(self.at.slot, Content::Mixed);
-            return self.at.tracer.stop();
-        }
-        Ok(())
-    }
-}
-
-impl<'de> EnumAccess<'de> for OneVariant<'_, '_> {
-    type Error = Ended;
-    type Variant = Self;
-
-    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), Ended> {
-        let tracer = &mut *self.at.tracer;
-        if let Some(Asking::Variant(shape, name)) = tracer.asking
-            && shape == self.id
-            && self.choice.hop == Some(tracer.way.len())
-        {
-            let variant = seed.deserialize(IntoDeserializer::<Ended>::into_deserializer(name))?;
-            tracer.answered_variant = identity(&variant);
-            return tracer.stop();
-        }
-        let index = u32::try_from(self.choice.group).map_err(|_| Ended::default())?;
-        let variant = seed.deserialize(IntoDeserializer::<Ended>::into_deserializer(index))?;
-        match identity(&variant) {
-            Some(identity) if !tracer.grammar.identify(self.id, self.choice.group, identity) => {
-                Err(Ended::default())
-            }
-            _ => Ok((variant, self)),
-        }
-    }
-}
-
-impl<'de> VariantAccess<'de> for OneVariant<'_, '_> {
-    type Error = Ended;
-
-    fn unit_variant(mut self) -> Result<(), Ended> {
-        self.enter(0, &[])
-    }
-
-    fn newtype_variant_seed<S: DeserializeSeed<'de>>(mut self, seed: S) -> Result<S::Value, Ended> {
-        self.enter(1, &[])?;
-        let slot = self.at.tracer.grammar.shapes[self.id].groups[self.choice.group].slots[0];
-        read_part(self.at, slot, 0, self.choice, seed)
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(mut self, len: usize, visitor: V) -> Result<V::Value, Ended> {
-        self.enter(len, &[])?;
-        self.at.read_fields(self.id, self.choice, visitor)
-    }
-
-    fn struct_variant<V: Visitor<'de>>(
-        mut self,
-        names: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Ended> {
-        self.enter(names.len(), names)?;
-        self.at.read_fields(self.id, self.choice, visitor)
-    }
 }

@@ -1,0 +1,343 @@
+//! A call of the peer as its handler gets it, and how it is replied to.
+
+#[cfg(feature = "driver")]
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    any::Any,
+    future::Future,
+    ops::Range,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering},
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    buffer::small_bytes::SmallBytes,
+    caller::passing::{self, SHARED_BYTES},
+    codec::{self, DecodeBudget},
+    error::{DecodeError, EncodeError},
+    handler::context::{CancelSignal, Context, ContextInner, SessionScope},
+    link::Link,
+    panics::panic_text,
+    schema::descriptor::{MethodDescriptor, ServiceDescriptor},
+    session::{
+        account::{MEMORY_BUDGET, SESSION_BYTES_MAX},
+        outputs::Arguments,
+    },
+    time::Time,
+    value::{encoded::Capability, outcome::Outcome},
+    wire::{Failure, Want, arguments},
+};
+
+/// A call that may start: its arguments and what is wanted of it.
+#[doc(hidden)]
+pub struct Incoming {
+    pub(crate) service: &'static ServiceDescriptor,
+    pub(crate) method: &'static MethodDescriptor,
+    pub(crate) arguments: Arguments,
+    pub(crate) want: Want,
+    pub(crate) budget: DecodeBudget,
+    pub(crate) deadline: Option<Time>,
+    pub(crate) metadata: Vec<(String, String)>,
+    pub(crate) scope: Arc<SessionScope>,
+}
+
+/// A handler at work, or the reason why there is none.
+#[doc(hidden)]
+pub struct Reply(pub(crate) ReplyInner);
+
+pub(crate) enum ReplyInner {
+    Done(Outcome),
+    Running {
+        handler: RunningHandler,
+        /// Tells the handler that it is cancelled, if it can know.
+        cancelled: Option<Arc<CancelSignal>>,
+    },
+}
+
+pub(crate) type RunningHandler = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+impl Incoming {
+    /// Decodes the arguments and starts a handler that needs no context.
+    pub fn run<A, T, E, F>(self, decode: Decode<A>, handler: impl FnOnce(A) -> F) -> Reply
+    where
+        F: Future<Output = Result<T, E>> + Send + 'static,
+        T: Serialize + Send + 'static,
+        E: Serialize,
+    {
+        match decode_arguments(decode, &self) {
+            Ok(arguments) => reply(handler(arguments), self.method, self.want, self.scope, None),
+            Err(failure) => Reply::failed(failure),
+        }
+    }
+
+    /// Decodes the arguments and starts a handler that takes its context.
+    pub fn run_with_context<A, T, E, F>(
+        self,
+        decode: Decode<A>,
+        handler: impl FnOnce(A, Context) -> F,
+    ) -> Reply
+    where
+        F: Future<Output = Result<T, E>> + Send + 'static,
+        T: Serialize + Send + 'static,
+        E: Serialize,
+    {
+        let arguments = match decode_arguments(decode, &self) {
+            Ok(arguments) => arguments,
+            Err(failure) => return Reply::failed(failure),
+        };
+        let Self { method, want, deadline, metadata, scope, .. } = self;
+        let cancelled = Arc::<CancelSignal>::default();
+        let context =
+            ContextInner { scope: Arc::clone(&scope), deadline, metadata, cancelled: Arc::clone(&cancelled) };
+        let context = Context { inner: Arc::new(context) };
+        reply(handler(arguments, context), method, want, scope, Some(cancelled))
+    }
+
+    /// The answer to a method number this service does not have.
+    pub fn unknown_method(self) -> Reply {
+        Reply::failed(Failure::UnknownMethod)
+    }
+}
+
+impl Reply {
+    pub(crate) fn failed(failure: Failure) -> Self {
+        Self(ReplyInner::Done(Outcome::Failed(failure)))
+    }
+}
+
+/// How generated code takes its arguments, in order.
+#[doc(hidden)]
+pub type Decode<A> = fn(&mut ArgumentReader<'_>) -> Result<A, ArgumentError>;
+
+/// Hands out the decoded arguments in order.
+#[doc(hidden)]
+pub struct ArgumentReader<'a> {
+    arguments: &'a Arguments,
+    scope: &'a SessionScope,
+    budget: DecodeBudget,
+    index: usize,
+    /// Where the next one lies, if they are inline.
+    at: usize,
+}
+
+/// An argument that could not be decoded.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct ArgumentError {
+    index: usize,
+    reason: String,
+    /// The limit that has no memory left for it.
+    short_of: Option<&'static str>,
+}
+
+impl ArgumentError {
+    #[cold]
+    fn missing(index: usize) -> Self {
+        Self { index, reason: "it is missing".into(), short_of: None }
+    }
+
+    #[cold]
+    fn of(reader: &ArgumentReader<'_>, index: usize, error: &DecodeError) -> Self {
+        // With more memory left, the budget would be the session's usual one.
+        let link = &reader.scope.session.handle.link;
+        let is_short = *error == DecodeError::OverBudget && reader.budget.factor < link.budget.factor;
+        let limit = match link.short_of.load(Ordering::Relaxed) {
+            true => MEMORY_BUDGET,
+            false => SESSION_BYTES_MAX,
+        };
+        Self { index, reason: error.to_string(), short_of: is_short.then_some(limit) }
+    }
+}
+
+impl ArgumentError {
+    #[cold]
+    fn into_failure(self, method: &MethodDescriptor) -> Failure {
+        let Self { index, reason, short_of } = self;
+        if let Some(limit) = short_of {
+            return Failure::exhausted(limit);
+        }
+        let argument = method.arguments.get(index);
+        let argument = argument.map_or("(after the last)", |argument| argument.name).into();
+        Failure::InvalidArgument { argument, reason }
+    }
+}
+
+impl<'a> ArgumentReader<'a> {
+    #[inline(always)]
+    fn new(incoming: &'a Incoming) -> Self {
+        let Incoming { arguments, scope, budget, .. } = incoming;
+        Self { arguments, scope, budget: *budget, index: 0, at: arguments.first() }
+    }
+
+    /// Where the argument lies.
+    fn next(&mut self, index: usize) -> Option<(&'a SmallBytes, Range<usize>)> {
+        match self.arguments {
+            Arguments::Inline(payload) => {
+                let range = arguments::inline_value(payload, self.at)?;
+                self.at = range.end;
+                Some((payload, range))
+            }
+            Arguments::Resolved(resolved) => {
+                let value = resolved.values.get(index)?;
+                Some((value, 0..value.len()))
+            }
+        }
+    }
+
+    fn left(&self) -> usize {
+        match self.arguments {
+            Arguments::Inline(payload) if self.at == payload.len() => 0,
+            arguments => arguments.count().saturating_sub(self.index),
+        }
+    }
+
+    /// The next argument.
+    #[inline]
+    pub fn take<T: DeserializeOwned + 'static>(&mut self) -> Result<T, ArgumentError> {
+        let index = self.index;
+        self.index += 1;
+        let (bytes, range) = self.next(index).ok_or_else(|| ArgumentError::missing(index))?;
+        let objects = self.arguments.capabilities(index);
+        passing::decode_part(bytes, range, objects, &self.scope.session.handle, self.budget, SHARED_BYTES)
+            .map_err(|error| ArgumentError::of(self, index, &error))
+    }
+}
+
+#[inline]
+pub(crate) fn decode_arguments<A>(decode: Decode<A>, incoming: &Incoming) -> Result<A, Failure> {
+    let mut reader = ArgumentReader::new(incoming);
+    let decoded = decode(&mut reader).and_then(|arguments| match reader.left() {
+        0 => Ok(arguments),
+        left => {
+            let reason = format!("{left} more than the method takes");
+            Err(ArgumentError { index: reader.index, reason, short_of: None })
+        }
+    });
+    decoded.map_err(|error| error.into_failure(incoming.method))
+}
+
+pub(super) fn reply<T, E>(
+    handler: impl Future<Output = Result<T, E>> + Send + 'static,
+    method: &'static MethodDescriptor,
+    want: Want,
+    scope: Arc<SessionScope>,
+    cancelled: Option<Arc<CancelSignal>>,
+) -> Reply
+where
+    T: Serialize + Send + 'static,
+    E: Serialize,
+{
+    #[cfg(feature = "driver")]
+    if method.encodes_slowly() {
+        return reply_encoded_aside(handler, method, want, scope, cancelled);
+    }
+    #[cfg(not(feature = "driver"))]
+    let _ = method;
+    let handler = Box::pin(async move { outcome(handler.await, want, &scope.session.handle.link) });
+    Reply(ReplyInner::Running { handler, cancelled })
+}
+
+/// The same of a method whose results take long to encode: that keeps nobody else waiting.
+#[cfg(feature = "driver")]
+#[cold]
+fn reply_encoded_aside<T, E>(
+    handler: impl Future<Output = Result<T, E>> + Send + 'static,
+    method: &'static MethodDescriptor,
+    want: Want,
+    scope: Arc<SessionScope>,
+    cancelled: Option<Arc<CancelSignal>>,
+) -> Reply
+where
+    T: Serialize + Send + 'static,
+    E: Serialize,
+{
+    let handler = Box::pin(async move {
+        let value = match handler.await {
+            Ok(value) => value,
+            Err(error) => return outcome(Err::<T, E>(error), want, &scope.session.handle.link),
+        };
+        encoded_aside(value, method, want, Arc::clone(&scope.session.handle.link)).await
+    });
+    Reply(ReplyInner::Running { handler, cancelled })
+}
+
+/// Encodes what a handler returned, on the handler's own task.
+pub(crate) fn outcome<T: Serialize + Send + 'static, E: Serialize>(
+    result: Result<T, E>,
+    want: Want,
+    link: &Arc<Link>,
+) -> Outcome {
+    let encoded = match result {
+        Ok(value) => value_outcome(value, want, link),
+        Err(error) => encode(&error, link).map(|(bytes, objects)| Outcome::Error(bytes, objects)),
+    };
+    encoded.unwrap_or_else(|error| Outcome::Failed(unusable(error.to_string())))
+}
+
+/// The failure of a call whose handler returned what cannot be handed out.
+pub(crate) fn unusable(reason: String) -> Failure {
+    Failure::InvalidArgument { argument: "(result)".into(), reason }
+}
+
+pub(super) fn value_outcome<T: Serialize + Send + 'static>(
+    value: T,
+    want: Want,
+    link: &Arc<Link>,
+) -> Result<Outcome, EncodeError> {
+    if !want.value && !want.keep {
+        return Ok(Outcome::Value { payload: None, objects: Vec::new() });
+    }
+    if let Some((head, bytes)) = codec::long_byte_string(&value) {
+        return Ok(Outcome::Value { payload: Some(SmallBytes::joined(&head, bytes)), objects: Vec::new() });
+    }
+    let (bytes, objects) = encode(&value, link)?;
+    Ok(Outcome::Value { payload: Some(bytes), objects })
+}
+
+/// A value's bytes, and the objects it names.
+pub(crate) fn encode<T: Serialize>(
+    value: &T,
+    link: &Arc<Link>,
+) -> Result<(SmallBytes, Vec<Capability>), EncodeError> {
+    let mut passed = Vec::new();
+    let depth_max = link.limits.decode_depth_max;
+    let encode = |out: &mut Vec<u8>| codec::encode_within(value, depth_max, out);
+    let bytes = passing::writing(&mut passed, || SmallBytes::encode(encode))?;
+    Ok((bytes, Capability::of_all(&passed, link)))
+}
+
+pub(crate) fn panicked(panic: &(dyn Any + Send), method: &MethodDescriptor) -> Outcome {
+    log_panic(panic, method);
+    Outcome::Failed(Failure::Panicked)
+}
+
+pub(crate) fn log_panic(panic: &(dyn Any + Send), method: &MethodDescriptor) {
+    crate::log_rate::log_rarely!(error, "the handler of `{}` panicked: {}", method.name, panic_text(panic));
+}
+
+#[cfg(feature = "driver")]
+pub(super) async fn encoded_aside<T: Serialize + Send + 'static>(
+    value: T,
+    method: &'static MethodDescriptor,
+    want: Want,
+    link: Arc<Link>,
+) -> Outcome {
+    let (done, encoded) = futures::channel::oneshot::channel();
+    let deadline = crate::deadline::ambient_deadline();
+    crate::aside::run(move || {
+        let encode = || {
+            crate::link::ambient::inside(Arc::as_ptr(&link), || {
+                crate::deadline::with_deadline(deadline, || value_outcome(value, want, &link))
+            })
+        };
+        let encoded = match catch_unwind(AssertUnwindSafe(encode)) {
+            Ok(encoded) => encoded.unwrap_or_else(|error| Outcome::Failed(unusable(error.to_string()))),
+            Err(panic) => panicked(&*panic, method),
+        };
+        // Nobody waits for it if the call was cancelled.
+        let _ = done.send(encoded);
+    });
+    encoded.await.unwrap_or(Outcome::Failed(Failure::Cancelled))
+}
