@@ -160,8 +160,26 @@ fn no_floor_names_one_above_it() {
 }
 
 #[test]
-fn the_codec_is_named_in_one_module() {
-    check_only_in("rpc-core/src", "bincode::", &["codec.rs"]);
+fn the_codec_is_named_in_one_folder() {
+    check_only_in("rpc-core/src", "bincode::", &["codec.rs", "codec/decode.rs"]);
+}
+
+/// What gives away that code reads or writes bytes of the wire or of the codec by itself: lengths, tags and counts.
+const BYTES_BY_HAND: [&str; 8] =
+    ["put_varint(", "varint_at(", "payload[0]", ".push(0)", ".push(1)", "vec![0]", "vec![1]", "251"];
+
+#[test]
+fn only_the_wire_and_the_codec_know_bytes() {
+    for (path, text) in product_sources("rpc-core/src") {
+        let inside = path.strip_prefix(root().join("rpc-core/src")).unwrap();
+        if ["wire", "codec", "seeded"].iter().any(|room| inside.to_string_lossy().starts_with(room)) {
+            continue;
+        }
+        for word in BYTES_BY_HAND {
+            let lines = lines_with(&text, word);
+            assert!(lines.is_empty(), "{} knows bytes: {word}: {lines:?}", path.display());
+        }
+    }
 }
 
 #[test]

@@ -72,7 +72,7 @@ pub(crate) struct Ready {
 impl<'a> Arguments<'a> {
     pub(super) fn new(link: &'a Arc<Link>) -> Self {
         let mut payload = SmallBytes::scratch();
-        payload.push(0);
+        arguments::begin(&mut payload);
         Self { link, payload, passed: Vec::new(), tail: None, beside: None }
     }
 
@@ -89,7 +89,7 @@ impl<'a> Arguments<'a> {
         let Some((head, bytes)) = codec::long_byte_string(value) else { return self.push_value(value) };
         arguments::put_inline_head(self.slots(), &head, bytes.len());
         self.tail = Some(bytes);
-        self.payload[0] += 1;
+        arguments::count_one(&mut self.payload);
     }
 
     /// Where the next slot goes.
@@ -107,9 +107,12 @@ impl<'a> Arguments<'a> {
         let put = |out: &mut Vec<u8>| codec::encode_within(value, depth_max, out);
         let encoded = passing::writing(passed, || arguments::put_inline(payload, put));
         if let Err(error) = encoded {
-            self.fail(ArgumentFault::Encode { index: self.payload[0], reason: error.to_string() });
+            self.fail(ArgumentFault::Encode {
+                index: arguments::counted(&self.payload),
+                reason: error.to_string(),
+            });
         }
-        self.payload[0] += 1;
+        arguments::count_one(&mut self.payload);
     }
 
     pub(super) fn push_encoded(&mut self, value: &[u8]) {
@@ -118,19 +121,19 @@ impl<'a> Arguments<'a> {
             Ok::<(), std::convert::Infallible>(())
         });
         match put {
-            Ok(()) => self.payload[0] += 1,
+            Ok(()) => arguments::count_one(&mut self.payload),
             Err(never) => match never {},
         }
     }
 
     pub(crate) fn push_promise(&mut self, place: &Place) {
         self.push_reference(place, false);
-        self.payload[0] += 1;
+        arguments::count_one(&mut self.payload);
     }
 
     pub(crate) fn push_promise_as_some(&mut self, place: &Place) {
         self.push_reference(place, true);
-        self.payload[0] += 1;
+        arguments::count_one(&mut self.payload);
     }
 
     /// One argument whose parts are all promises.
@@ -139,7 +142,7 @@ impl<'a> Arguments<'a> {
         for place in places {
             self.push_reference(place, false);
         }
-        self.payload[0] += 1;
+        arguments::count_one(&mut self.payload);
     }
 
     fn push_reference(&mut self, place: &Place, as_some: bool) {

@@ -272,7 +272,9 @@ pub(crate) fn call_for_part(place: &Place) -> Arc<CallCell> {
     if whole.id == BORN_FAILED {
         return born_failed(new_cell(BORN_FAILED), whole.failure());
     }
-    let mut payload = vec![1];
+    let mut payload = Vec::new();
+    arguments::begin(&mut payload);
+    arguments::count_one(&mut payload);
     arguments::put_reference(&mut payload, whole.id, &place.path, false);
     let queued = whole.handle.link.call(false, |id| OutgoingCall {
         id,

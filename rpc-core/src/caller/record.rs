@@ -325,15 +325,17 @@ impl Map<'_> {
 /// The arguments of a map: what it runs over, what it runs, and what that captures.
 fn payload(source: &Place, program: &Program, captures: &[Place]) -> SmallBytes {
     let reference = |out: &mut Vec<u8>, place: &Place| {
-        arguments::put_reference(out, place.base.cell().id, &place.path, false)
+        arguments::put_reference(out, place.base.cell().id, &place.path, false);
+        arguments::count_one(out);
     };
     let mut payload = SmallBytes::scratch();
-    payload.push(u8::try_from(captures.len() + 2).unwrap_or(u8::MAX));
+    arguments::begin(&mut payload);
     reference(&mut payload, source);
     let Ok(()) = arguments::put_inline(&mut payload, |out| {
         program.put(out);
         Ok::<(), std::convert::Infallible>(())
     });
+    arguments::count_one(&mut payload);
     captures.iter().for_each(|capture| reference(&mut payload, capture));
     SmallBytes::from_scratch(payload)
 }

@@ -24,7 +24,10 @@ use crate::{
         encoded::{self, Capability, Encoded},
         stream::{Ending, Piece},
     },
-    wire::{Failure, ITEMS_BYTES, items_charge, varint::put_varint, write::put_sized},
+    wire::{
+        Failure, ITEMS_BYTES, items_charge,
+        write::{self, put_sized},
+    },
 };
 
 /// A producer of encoded items.
@@ -136,7 +139,7 @@ impl<'a> Fill<'a> {
             return self.alone(Piece::Large { head: SmallBytes::default(), item });
         }
         let start = self.packed.len();
-        put_varint(&mut self.packed, item.len() as u64);
+        write::put_item_length(&mut self.packed, item.len());
         self.packed.extend_from_slice(&item.bytes);
         if objects == 0 {
             return self.packed_item(start);
@@ -153,7 +156,7 @@ impl<'a> Fill<'a> {
             return self.alone(Piece::Large { head: SmallBytes::copy_from_slice(head), item });
         }
         let start = self.packed.len();
-        put_varint(&mut self.packed, (head.len() + bytes.len()) as u64);
+        write::put_item_length(&mut self.packed, head.len() + bytes.len());
         self.packed.extend_from_slice(head);
         self.packed.extend_from_slice(&bytes);
         self.packed_item(start);

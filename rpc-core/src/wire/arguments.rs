@@ -9,6 +9,23 @@ use super::{
 };
 use crate::{buffer::small_bytes::SmallBytes, error::Violation, path::Path, wire::read::FrameReader};
 
+/// Begins a list of arguments that has none yet.
+#[inline]
+pub(crate) fn begin(payload: &mut Vec<u8>) {
+    payload.push(0);
+}
+
+/// Counts an argument that was written. There are at most [`SLOTS_MAX`], which a byte has room for.
+#[inline]
+pub(crate) fn count_one(payload: &mut [u8]) {
+    payload[0] += 1;
+}
+
+/// The number of arguments counted so far.
+pub(crate) fn counted(payload: &[u8]) -> u8 {
+    payload[0]
+}
+
 /// Where the first argument begins.
 pub(crate) fn first(payload: &[u8]) -> usize {
     varint_at(payload, 0).map_or(payload.len(), |(_, first)| first)

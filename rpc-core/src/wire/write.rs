@@ -389,6 +389,11 @@ fn put_stream_end(out: &mut Vec<u8>, stream: StreamId, end: &StreamEnd) {
     }
 }
 
+/// The item of this length follows.
+pub(crate) fn put_item_length(out: &mut Vec<u8>, length: usize) {
+    put_varint(out, length as u64);
+}
+
 /// Appends what `encode` writes after its length. Gives that length.
 pub(crate) fn put_sized<E>(
     out: &mut Vec<u8>,
