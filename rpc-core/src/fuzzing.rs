@@ -143,15 +143,6 @@ fn decode<T: Serialize + DeserializeOwned + Debug>(bytes: &[u8]) {
 
 // ---- sessions ----
 
-const PLAIN: MethodAttributes = MethodAttributes {
-    idempotent: false,
-    oneway: false,
-    blocking: false,
-    no_cancel: false,
-    batch: None,
-    deprecated: None,
-};
-
 macro_rules! method {
     ($name:literal, [$($argument:literal: $type:ty),*] -> $result:ty) => {
         MethodDescriptor {
@@ -160,7 +151,7 @@ macro_rules! method {
             arguments: &[$(ArgumentDescriptor::new::<$type>($argument, stringify!($type))),*],
             result: ValueDescriptor::new::<$result>(stringify!($result)),
             error: Some(ValueDescriptor::new::<String>("String")),
-            attributes: PLAIN,
+            attributes: MethodAttributes::NONE,
             cache: SignatureCache::new(),
         }
     };

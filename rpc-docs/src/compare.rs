@@ -23,6 +23,7 @@ mod text;
 ///
 /// Its `Display` says it in words, with the verdict first.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Comparison {
     /// All differences, in the order of the descriptions.
     pub changes: Vec<Change>,
@@ -45,6 +46,7 @@ pub enum Verdict {
 
 /// One difference.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Change {
     /// Where it is.
     pub place: Place,
@@ -69,6 +71,7 @@ pub enum Place {
 
 /// A method by its names on the wire.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct MethodName {
     /// The service's.
     pub service: String,
@@ -87,6 +90,7 @@ pub enum Version {
 
 /// Calls that are refused between two versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Refused {
     /// The method that is called.
     pub method: MethodName,

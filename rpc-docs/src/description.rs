@@ -15,6 +15,7 @@ pub const FORMAT: u32 = 1;
 
 /// One API: its services and the types that travel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Description {
     /// The version of this format: [`FORMAT`].
     pub format: u32,
@@ -51,6 +52,7 @@ pub enum Side {
 
 /// A trait under `#[rpc]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Service {
     /// The name on the wire; it is unique.
     pub name: String,
@@ -76,6 +78,7 @@ pub struct Service {
 
 /// A method of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Method {
     /// The name on the wire; it is unique in its service.
     pub name: String,
@@ -117,6 +120,7 @@ pub struct Method {
 
 /// An argument of a method.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Argument {
     /// The name in the trait.
     pub name: String,
@@ -127,6 +131,7 @@ pub struct Argument {
 
 /// A type in a signature.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Value {
     /// What it is.
     #[serde(rename = "type")]
@@ -204,6 +209,7 @@ pub enum Type {
 
 /// A type with a name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct TypeDefinition {
     /// The name that [`Type::Ref`]s use: the Rust name, with as much of its path as makes it unique.
     pub name: String,
@@ -257,6 +263,7 @@ pub enum Shape {
 
 /// A named field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Field {
     /// The name that serde uses.
     pub name: String,
@@ -285,6 +292,7 @@ pub struct Field {
 
 /// A variant of an enum.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Variant {
     /// The name that serde uses.
     pub name: String,
@@ -330,6 +338,7 @@ pub enum Content {
 
 /// Results, and parts of results, that fit arguments: all of one type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Flow {
     /// The type.
     #[serde(rename = "type")]
@@ -342,6 +351,7 @@ pub struct Flow {
 
 /// A result, or a part of one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Source {
     /// The service, by its name on the wire.
     pub service: String,
@@ -388,6 +398,7 @@ pub enum Sink {
 
 /// A limit that callers can meet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct CallerLimit {
     /// The name of the field of `Limits`, which refusals name too.
     pub name: String,

@@ -22,6 +22,7 @@ pub(crate) use parts::{rust_word, snake};
 
 /// Statements that use a method. The reader has the clients of the root services, called like them.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Examples {
     /// Rust, one call after the other.
     pub rust_awaited: String,

@@ -1,6 +1,6 @@
 //! Writes the description of a service, as data.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 use syn::{Type, ext::IdentExt};
 
@@ -55,7 +55,7 @@ pub(crate) fn render(service: &Service) -> TokenStream {
 ///     arguments: &[ArgumentDescriptor::new::<String>("name", "String")],
 ///     result: ValueDescriptor::new::<User>("User"),
 ///     error: Some(ValueDescriptor::new::<ChatError>("ChatError")),
-///     attributes: MethodAttributes { … },
+///     attributes: MethodAttributes::NONE,
 ///     cache: SignatureCache::new(),
 /// }
 /// ```
@@ -80,14 +80,19 @@ fn render_method(service: &Service, method: &Method) -> TokenStream {
     let result = value(&output.value);
     let error = option(service, output.error.as_ref().map(value));
     let batch = method.batch.as_ref().and_then(|batch| batch.method(service));
-    let batch = option(
-        service,
-        batch.map(|batch| {
-            let name = &batch.wire_name;
-            quote!(#name)
-        }),
-    );
-    let deprecated = option(service, attributes::deprecation(&method.attributes).map(|note| quote!(#note)));
+    let text = |text: String| quote!(#private::Option::Some(#text));
+    let batch = batch.map(|batch| text(batch.wire_name.clone()));
+    let deprecated = attributes::deprecation(&method.attributes).map(text);
+    let yes = |is_so: &bool| is_so.then(|| quote!(true));
+    let attributes = [
+        ("idempotent", yes(idempotent)),
+        ("oneway", yes(oneway)),
+        ("blocking", yes(blocking)),
+        ("no_cancel", yes(no_cancel)),
+        ("batch", batch),
+        ("deprecated", deprecated),
+    ];
+    let attributes = render_attributes(service, attributes);
     quote! {
         #(#conditions)*
         #runtime::MethodDescriptor {
@@ -97,17 +102,27 @@ fn render_method(service: &Service, method: &Method) -> TokenStream {
             arguments: &[#(#arguments),*],
             result: #result,
             error: #error,
-            attributes: #runtime::MethodAttributes {
-                idempotent: #idempotent,
-                oneway: #oneway,
-                blocking: #blocking,
-                no_cancel: #no_cancel,
-                batch: #batch,
-                deprecated: #deprecated,
-            },
+            attributes: #attributes,
             cache: #private::SignatureCache::new(),
         }
     }
+}
+
+/// Input: `#[rpc(oneway)]`
+/// Output: `{ let mut attributes = MethodAttributes::NONE; attributes.oneway = true; attributes }`
+fn render_attributes(service: &Service, attributes: [(&str, Option<TokenStream>); 6]) -> TokenStream {
+    let (runtime, own) = (&service.runtime, local("attributes"));
+    let mut said = attributes.into_iter().filter_map(|(name, value)| {
+        let name = Ident::new(name, Span::call_site());
+        value.map(|value| quote!(#own.#name = #value;))
+    });
+    let Some(first) = said.next() else { return quote!(#runtime::MethodAttributes::NONE) };
+    quote! {{
+        let mut #own = #runtime::MethodAttributes::NONE;
+        #first
+        #(#said)*
+        #own
+    }}
 }
 
 /// Input: `Vec<User>`

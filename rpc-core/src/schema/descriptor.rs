@@ -85,6 +85,7 @@ pub struct ValueDescriptor {
 
 /// What attributes say about a method.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MethodAttributes {
     /// Running it twice does what running it once does; it may be retried.
     pub idempotent: bool,
@@ -98,6 +99,18 @@ pub struct MethodAttributes {
     pub batch: Option<&'static str>,
     /// The note of `#[deprecated]`; empty when it has none.
     pub deprecated: Option<&'static str>,
+}
+
+impl MethodAttributes {
+    /// Of a method about which attributes say nothing.
+    pub const NONE: Self = Self {
+        idempotent: false,
+        oneway: false,
+        blocking: false,
+        no_cancel: false,
+        batch: None,
+        deprecated: None,
+    };
 }
 
 impl ArgumentDescriptor {
@@ -185,6 +198,7 @@ const EXPECTED_BYTES_MIN: usize = 64 << 10;
 
 /// The layouts of a method's arguments and results, and the fingerprint both sides compare.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Signature {
     /// One layout an argument.
     pub arguments: Vec<Layout>,
@@ -313,14 +327,7 @@ pub(crate) static MAP: MethodDescriptor = MethodDescriptor {
     arguments: &[],
     result: ValueDescriptor::new::<()>("()"),
     error: None,
-    attributes: MethodAttributes {
-        idempotent: false,
-        oneway: false,
-        blocking: false,
-        no_cancel: false,
-        deprecated: None,
-        batch: None,
-    },
+    attributes: MethodAttributes::NONE,
     cache: SignatureCache::new(),
 };
 

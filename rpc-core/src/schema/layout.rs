@@ -74,6 +74,7 @@ struct Graph {
 
 /// A Rust type, as far as a program can know it of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RustType {
     /// Its identity in this program.
     pub id: TypeId,
@@ -144,6 +145,7 @@ pub enum Node<L = Layout> {
 
 /// A field of a tuple, struct or variant.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Field<L = Layout> {
     /// The field's name; empty where fields have none.
     pub name: &'static str,
@@ -153,6 +155,7 @@ pub struct Field<L = Layout> {
 
 /// A variant of an enum.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Variant<L = Layout> {
     /// The variant's name.
     pub name: &'static str,
@@ -162,6 +165,7 @@ pub struct Variant<L = Layout> {
 
 /// A part of a type that tracing did not get to. Equals only its own clones.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Unreached {
     /// The type's name, or where it is in the one around it.
     pub place: String,

@@ -99,6 +99,7 @@ enum Phase {
 
 /// The close frame a peer sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PeerClose {
     /// The close code; 1005 where the peer gave none.
     pub code: u16,

@@ -326,13 +326,10 @@ impl ::rpc_core::ServiceClient for ChatClient {
                             );
                         }),
                 ),
-                attributes: ::rpc_core::MethodAttributes {
-                    idempotent: false,
-                    oneway: false,
-                    blocking: false,
-                    no_cancel: false,
-                    batch: ::rpc_core::__private::Option::Some("many"),
-                    deprecated: ::rpc_core::__private::Option::None,
+                attributes: {
+                    let mut __rpc_attributes = ::rpc_core::MethodAttributes::NONE;
+                    __rpc_attributes.batch = ::rpc_core::__private::Option::Some("many");
+                    __rpc_attributes
                 },
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
@@ -382,14 +379,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
                         );
                     }),
                 error: ::rpc_core::__private::Option::None,
-                attributes: ::rpc_core::MethodAttributes {
-                    idempotent: false,
-                    oneway: false,
-                    blocking: false,
-                    no_cancel: false,
-                    batch: ::rpc_core::__private::Option::None,
-                    deprecated: ::rpc_core::__private::Option::None,
-                },
+                attributes: ::rpc_core::MethodAttributes::NONE,
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
             ::rpc_core::MethodDescriptor {
@@ -402,13 +392,10 @@ impl ::rpc_core::ServiceClient for ChatClient {
                 ],
                 result: ::rpc_core::ValueDescriptor::new::<u64>("u64"),
                 error: ::rpc_core::__private::Option::None,
-                attributes: ::rpc_core::MethodAttributes {
-                    idempotent: false,
-                    oneway: false,
-                    blocking: false,
-                    no_cancel: false,
-                    batch: ::rpc_core::__private::Option::Some("sums"),
-                    deprecated: ::rpc_core::__private::Option::None,
+                attributes: {
+                    let mut __rpc_attributes = ::rpc_core::MethodAttributes::NONE;
+                    __rpc_attributes.batch = ::rpc_core::__private::Option::Some("sums");
+                    __rpc_attributes
                 },
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
@@ -440,14 +427,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
                 ],
                 result: ::rpc_core::ValueDescriptor::new::<Vec<u64>>("Vec<u64>"),
                 error: ::rpc_core::__private::Option::None,
-                attributes: ::rpc_core::MethodAttributes {
-                    idempotent: false,
-                    oneway: false,
-                    blocking: false,
-                    no_cancel: false,
-                    batch: ::rpc_core::__private::Option::None,
-                    deprecated: ::rpc_core::__private::Option::None,
-                },
+                attributes: ::rpc_core::MethodAttributes::NONE,
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
             ::rpc_core::MethodDescriptor {
@@ -459,13 +439,11 @@ impl ::rpc_core::ServiceClient for ChatClient {
                 ],
                 result: ::rpc_core::ValueDescriptor::new::<()>("()"),
                 error: ::rpc_core::__private::Option::None,
-                attributes: ::rpc_core::MethodAttributes {
-                    idempotent: false,
-                    oneway: true,
-                    blocking: false,
-                    no_cancel: false,
-                    batch: ::rpc_core::__private::Option::Some("logs"),
-                    deprecated: ::rpc_core::__private::Option::None,
+                attributes: {
+                    let mut __rpc_attributes = ::rpc_core::MethodAttributes::NONE;
+                    __rpc_attributes.oneway = true;
+                    __rpc_attributes.batch = ::rpc_core::__private::Option::Some("logs");
+                    __rpc_attributes
                 },
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
@@ -480,14 +458,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
                 ],
                 result: ::rpc_core::ValueDescriptor::new::<()>("()"),
                 error: ::rpc_core::__private::Option::None,
-                attributes: ::rpc_core::MethodAttributes {
-                    idempotent: false,
-                    oneway: false,
-                    blocking: false,
-                    no_cancel: false,
-                    batch: ::rpc_core::__private::Option::None,
-                    deprecated: ::rpc_core::__private::Option::None,
-                },
+                attributes: ::rpc_core::MethodAttributes::NONE,
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
             #[cfg(unix)]
@@ -515,13 +486,12 @@ impl ::rpc_core::ServiceClient for ChatClient {
                             );
                         }),
                 ),
-                attributes: ::rpc_core::MethodAttributes {
-                    idempotent: false,
-                    oneway: false,
-                    blocking: false,
-                    no_cancel: false,
-                    batch: ::rpc_core::__private::Option::Some("stats"),
-                    deprecated: ::rpc_core::__private::Option::None,
+                attributes: {
+                    let mut __rpc_attributes = ::rpc_core::MethodAttributes::NONE;
+                    __rpc_attributes.batch = ::rpc_core::__private::Option::Some(
+                        "stats",
+                    );
+                    __rpc_attributes
                 },
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
@@ -567,14 +537,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
                             );
                         }),
                 ),
-                attributes: ::rpc_core::MethodAttributes {
-                    idempotent: false,
-                    oneway: false,
-                    blocking: false,
-                    no_cancel: false,
-                    batch: ::rpc_core::__private::Option::None,
-                    deprecated: ::rpc_core::__private::Option::None,
-                },
+                attributes: ::rpc_core::MethodAttributes::NONE,
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
         ];

@@ -169,14 +169,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
                 arguments: &[],
                 result: ::rpc_core::ValueDescriptor::new::<()>("()"),
                 error: ::rpc_core::__private::Option::None,
-                attributes: ::rpc_core::MethodAttributes {
-                    idempotent: false,
-                    oneway: false,
-                    blocking: false,
-                    no_cancel: false,
-                    batch: ::rpc_core::__private::Option::None,
-                    deprecated: ::rpc_core::__private::Option::None,
-                },
+                attributes: ::rpc_core::MethodAttributes::NONE,
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
             #[cfg(unix)]
@@ -187,14 +180,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
                 arguments: &[],
                 result: ::rpc_core::ValueDescriptor::new::<()>("()"),
                 error: ::rpc_core::__private::Option::None,
-                attributes: ::rpc_core::MethodAttributes {
-                    idempotent: false,
-                    oneway: false,
-                    blocking: false,
-                    no_cancel: false,
-                    batch: ::rpc_core::__private::Option::None,
-                    deprecated: ::rpc_core::__private::Option::None,
-                },
+                attributes: ::rpc_core::MethodAttributes::NONE,
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
             #[cfg_attr(feature = "old", cfg(windows))]
@@ -205,14 +191,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
                 arguments: &[],
                 result: ::rpc_core::ValueDescriptor::new::<()>("()"),
                 error: ::rpc_core::__private::Option::None,
-                attributes: ::rpc_core::MethodAttributes {
-                    idempotent: false,
-                    oneway: false,
-                    blocking: false,
-                    no_cancel: false,
-                    batch: ::rpc_core::__private::Option::None,
-                    deprecated: ::rpc_core::__private::Option::None,
-                },
+                attributes: ::rpc_core::MethodAttributes::NONE,
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
             ::rpc_core::MethodDescriptor {
@@ -222,14 +201,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
                 arguments: &[],
                 result: ::rpc_core::ValueDescriptor::new::<u8>("u8"),
                 error: ::rpc_core::__private::Option::None,
-                attributes: ::rpc_core::MethodAttributes {
-                    idempotent: false,
-                    oneway: false,
-                    blocking: false,
-                    no_cancel: false,
-                    batch: ::rpc_core::__private::Option::None,
-                    deprecated: ::rpc_core::__private::Option::None,
-                },
+                attributes: ::rpc_core::MethodAttributes::NONE,
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
         ];

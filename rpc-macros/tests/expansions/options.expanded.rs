@@ -153,13 +153,13 @@ impl facade::rpc::ServiceClient for ChatClient {
                 ],
                 result: facade::rpc::ValueDescriptor::new::<()>("()"),
                 error: facade::rpc::__private::Option::None,
-                attributes: facade::rpc::MethodAttributes {
-                    idempotent: false,
-                    oneway: true,
-                    blocking: false,
-                    no_cancel: false,
-                    batch: facade::rpc::__private::Option::None,
-                    deprecated: facade::rpc::__private::Option::Some("use find"),
+                attributes: {
+                    let mut __rpc_attributes = facade::rpc::MethodAttributes::NONE;
+                    __rpc_attributes.oneway = true;
+                    __rpc_attributes.deprecated = facade::rpc::__private::Option::Some(
+                        "use find",
+                    );
+                    __rpc_attributes
                 },
                 cache: facade::rpc::__private::SignatureCache::new(),
             },
@@ -170,13 +170,12 @@ impl facade::rpc::ServiceClient for ChatClient {
                 arguments: &[],
                 result: facade::rpc::ValueDescriptor::new::<()>("()"),
                 error: facade::rpc::__private::Option::None,
-                attributes: facade::rpc::MethodAttributes {
-                    idempotent: true,
-                    oneway: false,
-                    blocking: true,
-                    no_cancel: true,
-                    batch: facade::rpc::__private::Option::None,
-                    deprecated: facade::rpc::__private::Option::None,
+                attributes: {
+                    let mut __rpc_attributes = facade::rpc::MethodAttributes::NONE;
+                    __rpc_attributes.idempotent = true;
+                    __rpc_attributes.blocking = true;
+                    __rpc_attributes.no_cancel = true;
+                    __rpc_attributes
                 },
                 cache: facade::rpc::__private::SignatureCache::new(),
             },
@@ -189,14 +188,7 @@ impl facade::rpc::ServiceClient for ChatClient {
                 error: facade::rpc::__private::Option::Some(
                     facade::rpc::ValueDescriptor::new::<Vec<u8>>("Vec<u8>"),
                 ),
-                attributes: facade::rpc::MethodAttributes {
-                    idempotent: false,
-                    oneway: false,
-                    blocking: false,
-                    no_cancel: false,
-                    batch: facade::rpc::__private::Option::None,
-                    deprecated: facade::rpc::__private::Option::None,
-                },
+                attributes: facade::rpc::MethodAttributes::NONE,
                 cache: facade::rpc::__private::SignatureCache::new(),
             },
         ];

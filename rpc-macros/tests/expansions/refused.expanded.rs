@@ -107,14 +107,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
                 arguments: &[],
                 result: ::rpc_core::ValueDescriptor::new::<u8>("u8"),
                 error: ::rpc_core::__private::Option::None,
-                attributes: ::rpc_core::MethodAttributes {
-                    idempotent: false,
-                    oneway: false,
-                    blocking: false,
-                    no_cancel: false,
-                    batch: ::rpc_core::__private::Option::None,
-                    deprecated: ::rpc_core::__private::Option::None,
-                },
+                attributes: ::rpc_core::MethodAttributes::NONE,
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
         ];

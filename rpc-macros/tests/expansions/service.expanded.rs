@@ -172,14 +172,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
                             );
                         }),
                 ),
-                attributes: ::rpc_core::MethodAttributes {
-                    idempotent: false,
-                    oneway: false,
-                    blocking: false,
-                    no_cancel: false,
-                    batch: ::rpc_core::__private::Option::None,
-                    deprecated: ::rpc_core::__private::Option::None,
-                },
+                attributes: ::rpc_core::MethodAttributes::NONE,
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
             ::rpc_core::MethodDescriptor {
@@ -191,14 +184,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
                 ],
                 result: ::rpc_core::ValueDescriptor::new::<u64>("u64"),
                 error: ::rpc_core::__private::Option::None,
-                attributes: ::rpc_core::MethodAttributes {
-                    idempotent: false,
-                    oneway: false,
-                    blocking: false,
-                    no_cancel: false,
-                    batch: ::rpc_core::__private::Option::None,
-                    deprecated: ::rpc_core::__private::Option::None,
-                },
+                attributes: ::rpc_core::MethodAttributes::NONE,
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
         ];

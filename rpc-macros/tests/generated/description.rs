@@ -85,12 +85,22 @@ fn results_are_told_from_errors() {
 
 #[test]
 fn attributes_are_carried() {
-    let none = MethodAttributes::default();
-    assert_eq!(method("find_user").attributes, MethodAttributes { idempotent: true, ..none });
-    assert_eq!(
-        method("shapes").attributes,
-        MethodAttributes { blocking: true, no_cancel: true, deprecated: Some("use find"), ..none }
-    );
-    assert_eq!(method("log").attributes, MethodAttributes { oneway: true, deprecated: Some(""), ..none });
-    assert_eq!(method("unit").attributes, MethodAttributes { deprecated: Some("gone"), ..none });
+    let with = |change: fn(&mut MethodAttributes)| {
+        let mut attributes = MethodAttributes::NONE;
+        change(&mut attributes);
+        attributes
+    };
+    assert_eq!(method("find_user").attributes, with(|attributes| attributes.idempotent = true));
+    let shapes = with(|attributes| {
+        attributes.blocking = true;
+        attributes.no_cancel = true;
+        attributes.deprecated = Some("use find");
+    });
+    assert_eq!(method("shapes").attributes, shapes);
+    let log = with(|attributes| {
+        attributes.oneway = true;
+        attributes.deprecated = Some("");
+    });
+    assert_eq!(method("log").attributes, log);
+    assert_eq!(method("unit").attributes, with(|attributes| attributes.deprecated = Some("gone")));
 }

@@ -210,14 +210,7 @@ const fn method(batch: Option<&'static str>) -> MethodDescriptor {
         arguments: &[],
         result: ValueDescriptor::new::<()>("()"),
         error: None,
-        attributes: MethodAttributes {
-            idempotent: false,
-            oneway: false,
-            blocking: false,
-            no_cancel: false,
-            batch,
-            deprecated: None,
-        },
+        attributes: MethodAttributes { batch, ..MethodAttributes::NONE },
         cache: SignatureCache::new(),
     }
 }

@@ -65,15 +65,6 @@ macro_rules! method {
     };
 }
 
-const PLAIN: MethodAttributes = MethodAttributes {
-    idempotent: false,
-    oneway: false,
-    blocking: false,
-    no_cancel: false,
-    batch: None,
-    deprecated: None,
-};
-
 pub(crate) static TEST: ServiceDescriptor = ServiceDescriptor {
     name: "Test",
     rust_name: "Test",
@@ -83,13 +74,13 @@ pub(crate) static TEST: ServiceDescriptor = ServiceDescriptor {
     objects: ObjectsCache::new(),
 };
 static TEST_METHODS: [MethodDescriptor; 7] = [
-    method!("add", ["a": u64, "b": u64] -> u64, PLAIN),
-    method!("structured", ["seed": u64] -> Structured, PLAIN),
-    method!("maybe", ["value": Option<u64>] -> u64, PLAIN),
-    method!("both", ["pair": (u64, u64)] -> u64, PLAIN),
-    method!("text", ["text": String] -> String, PLAIN),
-    method!("note", ["value": u64] -> (), MethodAttributes { oneway: true, ..PLAIN }),
-    method!("label", ["text": String, "value": u64] -> u64, PLAIN),
+    method!("add", ["a": u64, "b": u64] -> u64, MethodAttributes::NONE),
+    method!("structured", ["seed": u64] -> Structured, MethodAttributes::NONE),
+    method!("maybe", ["value": Option<u64>] -> u64, MethodAttributes::NONE),
+    method!("both", ["pair": (u64, u64)] -> u64, MethodAttributes::NONE),
+    method!("text", ["text": String] -> String, MethodAttributes::NONE),
+    method!("note", ["value": u64] -> (), MethodAttributes { oneway: true, ..MethodAttributes::NONE }),
+    method!("label", ["text": String, "value": u64] -> u64, MethodAttributes::NONE),
 ];
 pub(crate) static ORDERED: ServiceDescriptor = ServiceDescriptor {
     name: "Ordered",
@@ -99,7 +90,8 @@ pub(crate) static ORDERED: ServiceDescriptor = ServiceDescriptor {
     methods: &ORDERED_METHODS,
     objects: ObjectsCache::new(),
 };
-static ORDERED_METHODS: [MethodDescriptor; 1] = [method!("add", ["a": u64, "b": u64] -> u64, PLAIN)];
+static ORDERED_METHODS: [MethodDescriptor; 1] =
+    [method!("add", ["a": u64, "b": u64] -> u64, MethodAttributes::NONE)];
 
 pub(crate) const ADD: u32 = 2;
 pub(crate) const STRUCTURED: u32 = 3;

@@ -44,15 +44,6 @@ macro_rules! method {
     };
 }
 
-const PLAIN: MethodAttributes = MethodAttributes {
-    idempotent: false,
-    oneway: false,
-    blocking: false,
-    no_cancel: false,
-    batch: None,
-    deprecated: None,
-};
-
 /// Offered at the root, and what most objects are.
 pub(crate) static THING: ServiceDescriptor = ServiceDescriptor {
     name: "Thing",
@@ -63,11 +54,11 @@ pub(crate) static THING: ServiceDescriptor = ServiceDescriptor {
     objects: ObjectsCache::new(),
 };
 static THING_METHODS: [MethodDescriptor; 5] = [
-    method!("work", ["pad": String, "items": Vec<Item>] -> Gift, PLAIN),
-    method!("one", ["item": Item] -> Item, PLAIN),
-    method!("count", ["upto": u64] -> u64, PLAIN),
-    method!("note", ["items": Vec<Item>] -> (), MethodAttributes { oneway: true, ..PLAIN }),
-    method!("other", [] -> OtherItem, PLAIN),
+    method!("work", ["pad": String, "items": Vec<Item>] -> Gift, MethodAttributes::NONE),
+    method!("one", ["item": Item] -> Item, MethodAttributes::NONE),
+    method!("count", ["upto": u64] -> u64, MethodAttributes::NONE),
+    method!("note", ["items": Vec<Item>] -> (), MethodAttributes { oneway: true, ..MethodAttributes::NONE }),
+    method!("other", [] -> OtherItem, MethodAttributes::NONE),
 ];
 /// What some objects are.
 pub(crate) static OTHER: ServiceDescriptor = ServiceDescriptor {
@@ -78,7 +69,8 @@ pub(crate) static OTHER: ServiceDescriptor = ServiceDescriptor {
     methods: &OTHER_METHODS,
     objects: ObjectsCache::new(),
 };
-static OTHER_METHODS: [MethodDescriptor; 1] = [method!("ping", ["number": u64] -> u64, PLAIN)];
+static OTHER_METHODS: [MethodDescriptor; 1] =
+    [method!("ping", ["number": u64] -> u64, MethodAttributes::NONE)];
 
 /// A client of a `Thing`.
 #[derive(Clone, Debug)]

@@ -34,6 +34,7 @@ take! {
     MetersPipe
     MethodAttributes
     MethodDescriptor
+    NONE
     Never
     None
     NotSent
@@ -85,10 +86,8 @@ take! {
     at
     attributes
     automatically_derived
-    batch
     batch_of_one
     begin
-    blocking
     cache
     call
     calls
@@ -128,7 +127,6 @@ take! {
     from_stub
     has_default
     http_box
-    idempotent
     implementation
     incoming
     index
@@ -144,14 +142,12 @@ take! {
     missing_docs
     name
     new
-    no_cancel
     non_camel_case_types
     nothing
     number
     objects
     of_service
     one_by_one
-    oneway
     ordered
     parts
     pipe
