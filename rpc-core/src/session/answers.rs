@@ -68,6 +68,9 @@ pub(crate) struct Answers {
     /// Steps, from the first on, whose calls have left their messages.
     left_messages: usize,
     refusing: bool,
+    /// A rule that a test adds to those of [`admission`].
+    #[cfg(test)]
+    pub(super) added_rule: Option<&'static str>,
     /// The longest result the caller takes.
     caller_payload_bytes_max: usize,
 }
@@ -189,6 +192,8 @@ impl Answers {
             steps: VecDeque::new(),
             left_messages: 0,
             refusing: false,
+            #[cfg(test)]
+            added_rule: None,
             caller_payload_bytes_max: usize::MAX,
         }
     }

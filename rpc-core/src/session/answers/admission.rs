@@ -52,6 +52,10 @@ impl Answers {
     /// What speaks against a call.
     #[inline]
     pub(super) fn obstacle(&self, head: &CallHead, sending: &Sending) -> Option<Obstacle> {
+        #[cfg(test)]
+        if let Some(rule) = self.added_rule {
+            return Some(Obstacle::Full(rule));
+        }
         let limits = &self.limits;
         let pending = self.books.pending_with(head.length).saturating_add(head.beside);
         // Failed calls leave markers until they are released, which the caller does when it hears of the failure. Those

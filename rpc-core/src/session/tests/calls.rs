@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::pair::{
-    ADD, Arg, BOTH, LABEL, MAYBE, NOTE, ORDERED_ADD, Pair, STRUCTURED, TEXT, TestCall, encoded, method,
+    ADD, Arg, BOTH, LABEL, MAYBE, NOTE, ORDERED_ADD, Pair, STRUCTURED, TEXT, TestCall, WORK, encoded, method,
     number, value_of,
 };
 use crate::{
@@ -14,11 +14,14 @@ use crate::{
     error::Violation,
     limits::Limits,
     path::{Path, Step},
-    session::inputs::{CallOutcome, UpstreamOutcome},
+    session::inputs::{CallOutcome, CallTarget, UpstreamOutcome},
     value::outcome::Outcome,
     wire::{
-        self, Call, CallId, Chunk, Failure, Frame, Hello, MethodNumber, Offer, Payload, Return, Status,
-        Target, Want, Welcome, arguments, read::FrameReader, write,
+        self, Call, CallId, Chunk, Failure, Frame, Hello, INLINE_BYTES_MAX, MethodNumber, Offer, Payload,
+        Return, Status, Target, Want, Welcome, arguments,
+        program::{Base, Operand, Policy, Program},
+        read::FrameReader,
+        write,
     },
 };
 
@@ -836,6 +839,54 @@ fn the_limits_hold_for_calls_about_which_nothing_is_special() {
     check(Limits { pending_bytes_max: length - 1, ..limits() }, [Some("pending_bytes_max"); 2]);
     // The first answer waits to be sent.
     check(Limits { outgoing_bytes_max: 0, ..limits() }, [None, Some("outgoing_bytes_max")]);
+}
+
+/// Every kind of call there is, in the order of its name.
+fn one_call_of_each_kind(pair: &mut Pair, sum: &TestCall, list: &TestCall) -> Vec<(&'static str, TestCall)> {
+    let whole = Operand { base: Base::Element, path: Path::whole() };
+    let mut program = Vec::new();
+    Program { policy: Policy::Fail, steps: Vec::new(), result: whole }.put(&mut program);
+    let client = &mut pair.client;
+    let of_result = CallTarget::Result(sum.id, Path::whole());
+    let text = Arg::Bytes(encoded(&"x".repeat(INLINE_BYTES_MAX)).to_vec());
+    let plain = client.call(ADD, &[1.into(), 2.into()]);
+    client.release(&plain);
+    vec![
+        ("plain", plain),
+        ("kept", client.call(ADD, &[1.into(), 2.into()])),
+        (
+            "with a deadline",
+            client.call_until(ADD, &[1.into(), 2.into()], Some(pair.now + Duration::from_secs(9))),
+        ),
+        ("built on a result", client.call(ADD, &[sum.into(), 2.into()])),
+        (
+            "on a promised object",
+            client.call_with(MethodNumber(WORK), of_result, Vec::new(), vec![0], vec![sum.id], None),
+        ),
+        ("ordered", client.call(ORDERED_ADD, &[1.into(), 2.into()])),
+        ("in chunks", client.call(TEXT, &[text])),
+        ("a part", client.get(list, &[Step::Field(0)])),
+        ("a map", client.map(list, &[Step::Field(2)], &program, &[])),
+    ]
+}
+
+#[test]
+fn no_call_goes_around_a_rule_of_admission() {
+    let mut pair = Pair::new();
+    let (sum, list) = (add(&mut pair, 1, 2), pair.client.call(STRUCTURED, &[1.into()]));
+    pair.run();
+    let begun = pair.server.log.len();
+    pair.server.session.answers.added_rule = Some("a_rule");
+    let calls = one_call_of_each_kind(&mut pair, &sum, &list);
+    let oneway = pair.client.call(NOTE, &[1.into()]);
+    pair.run();
+    let refused = Failure::ResourceExhausted { limit: "a_rule".into(), retry_after_ms: 0 };
+    for (kind, call) in calls {
+        assert_eq!(call.failure(), refused, "{kind}");
+    }
+    assert!(oneway.outcome().is_none());
+    assert_eq!(pair.server.log.len(), begun, "{:?}", pair.server.log);
+    assert!(pair.server.maps.is_empty());
 }
 
 #[test]
