@@ -99,7 +99,7 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8], budget: DecodeBudget) ->
     decode_beside(0, bytes, budget)
 }
 
-/// The same of a value beside a table of so many clients and streams: each is a byte or two in the payload, and much more
+/// The same of a value beside a table of `objects` clients and streams: each is a byte or two in the payload, and much more
 /// as a value.
 #[inline(always)]
 pub(crate) fn decode_beside<T: DeserializeOwned>(

@@ -50,15 +50,15 @@ mod streams;
 
 /// How long calls that nobody awaits are held back for others to join their message.
 const SEAL_GRACE: Duration = Duration::from_millis(1);
-/// So many bytes count as one of them: long messages must not make turns long, at whose ends other sessions, and calls made
+/// Bytes that count as one of those steps: long messages must not make turns long, at whose ends other sessions, and calls made
 /// meanwhile, get theirs.
 const STEP_READ_BYTES: usize = 1 << 10;
 const STEP_SENT_BYTES: usize = 2 << 10;
-/// So few calls are not worth another turn: a small conversation is answered in one message, however long it takes.
+/// Calls that are not worth another turn: a small conversation is answered in one message, however long it takes.
 const CALLS_TOGETHER: usize = 16;
-/// So many bytes are read at once while calls wait.
+/// Bytes that are read at once while calls wait.
 const READ_AHEAD_BYTES: usize = 256 << 10;
-/// So many bytes of results are sent while others are still being made.
+/// Bytes of results that are sent while others are still being made.
 const SLICE_BYTES: usize = 1 << 10;
 /// The timer is not set for longer: the longest deadline is beyond what some clocks can add. It is set again then.
 const TIMER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -235,7 +235,7 @@ impl<T: Transport> Driver<T> {
     }
 
     fn await_peer(&mut self, cx: &mut Context<'_>) {
-        // Items of streams flow on whenever this side wakes; who sends so much needs the cores for other things.
+        // Items of streams flow on whenever this side wakes; a side that sends that much needs the cores for other things.
         let has_calls = self.conversation.session.live_calls() > 0 || self.conversation.has_begun;
         if self.socket.await_peer(cx, has_calls) {
             self.conversation.has_begun = false;

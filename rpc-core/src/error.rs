@@ -330,7 +330,7 @@ pub enum CloseReason {
     /// The peer closed it in good order.
     #[error("closed by the peer (code {code}){}{text}", if text.is_empty() { "" } else { ": " })]
     Peer {
-        /// The close code; see the table in `ARCHITECTURE.md`.
+        /// The close code; see [`close_codes`](crate::close_codes).
         code: u16,
         /// What the peer said.
         text: String,

@@ -64,7 +64,7 @@ pub struct Limits {
     pub imports_max: usize,
     /// Streams of the peer that may be open at once, and of this side to the peer; at least 64 each. Default 1,024; public 128. A
     /// call that would open one more fails with `ResourceExhausted`, and so does one whose result would. More of the peer
-    /// break the protocol. Those that are over count until they are read, by what they take: where that is as much as so many
+    /// break the protocol. Ended but unread streams count by their bytes: where those are as many as `streams_max`
     /// windows, with an item of 16 KiB each, what would open one more fails as well.
     pub streams_max: usize,
     /// What may be on its way or wait to be read of one stream, to begin with: its items' bytes and 64 more for each.
@@ -138,7 +138,7 @@ pub struct Limits {
     pub close_timeout: Duration,
     /// How long a session with calls under way polls its socket before its thread may sleep, where that makes what it waits
     /// for come sooner. It measures by itself whether it does: between processes of one machine often, across a
-    /// network hardly ever. It costs so much processor time at most for each message that is waited for, behind
+    /// network hardly ever. It costs this processor time at most for each message that is waited for, behind
     /// all other tasks of the runtime. Default 50 µs; public zero, which is never. More than a second counts as one.
     pub busy_poll: Duration,
 }

@@ -57,7 +57,7 @@ pub(crate) enum Submission {
     ImportDropped(ObjectId),
     /// Items of a stream of this side, or its end.
     Stream(StreamId, Vec<Piece>),
-    /// So much was read of a stream of the peer; whether the reader waits for more.
+    /// Bytes were read of a stream of the peer; `awaited` says that its reader waits for more.
     StreamConsumed {
         stream: StreamId,
         bytes: u64,

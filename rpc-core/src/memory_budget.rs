@@ -28,7 +28,7 @@ struct Shared {
 }
 
 impl MemoryBudget {
-    /// One of so many bytes.
+    /// A budget of this number of bytes.
     pub fn new(bytes_max: usize) -> Self {
         Self(Arc::new(Shared { bytes_max, used: AtomicUsize::new(0) }))
     }

@@ -67,7 +67,7 @@ pub(crate) mod streams;
 pub(crate) mod tests;
 pub(crate) mod work;
 
-/// A session that has nothing of the shared memory is looked at when so much has come, or when so much waits to be sent.
+/// A session that has nothing of the shared memory is looked at when this has come, or when [`LONG_BYTES`] wait to be sent.
 const SETTLED_BYTES: usize = 4 << 10;
 const LONG_BYTES: usize = 64 << 10;
 
@@ -208,7 +208,7 @@ impl<W: Waiter> Session<W> {
         self.sending.streams.send(stream, piece);
     }
 
-    /// So much was read of a stream of the peer; whether its reader waits for more.
+    /// `bytes` were read of a stream of the peer; `awaited` says that its reader waits for more.
     pub(crate) fn stream_consumed(&mut self, now: Time, stream: StreamId, bytes: u64, awaited: bool) {
         let streams = &mut self.sending.streams;
         match awaited {
@@ -279,7 +279,7 @@ impl<W: Waiter> Session<W> {
         self.answers.books.memory_left()
     }
 
-    /// A handler that was given so much goes on by itself, and is expected to return so much.
+    /// A handler that was given `given` bytes goes on by itself, and is expected to return `expected`.
     pub(crate) fn goes_on(&mut self, given: usize, expected: usize) {
         self.answers.books.goes_on(given, expected);
     }

@@ -103,7 +103,7 @@ impl Message {
 #[derive(Debug, Default)]
 pub(crate) struct Unwritten {
     message: Message,
-    /// So many bytes of the message are written.
+    /// Bytes of the message that are written.
     written: usize,
 }
 
@@ -141,7 +141,7 @@ impl Unwritten {
         filled
     }
 
-    /// So many more bytes were written.
+    /// `bytes` more bytes were written.
     pub(crate) fn advance(&mut self, bytes: usize) {
         self.written += bytes;
         if self.written == self.message.len() {

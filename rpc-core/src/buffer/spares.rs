@@ -16,7 +16,7 @@ use crate::{buffer::small_bytes::SmallBytes, sync::lock, time::Time};
 
 /// Shorter ones are what allocators are good at. It is where glibc's begins to ask the operating system.
 const LONG_BYTES: usize = 128 << 10;
-/// A session keeps so many bytes that nobody uses: eight payloads of a MiB under way at once.
+/// Bytes that nobody uses and a session keeps: eight payloads of a MiB under way at once.
 const KEPT_BYTES_MAX: usize = 8 << 20;
 /// How often a session lets go of those that nobody has used since the last time. So whatever a peer sends, what is kept of it
 /// was in use within twice that time.
@@ -37,7 +37,7 @@ struct Kept {
     /// The last is the one that was used last.
     buffers: VecDeque<Vec<u8>>,
     bytes: usize,
-    /// So many, from the first on, were there at the last look already.
+    /// The number of them, from the first on, that were there at the last look already.
     old: usize,
     /// Nobody needs what comes back.
     is_closed: bool,
@@ -136,7 +136,7 @@ impl Kept {
         self.buffers.push_back(buffer);
     }
 
-    /// Whether any are left. Where none are and none will be needed, none are taken back either.
+    /// Whether any are left. When empty and unused, stops taking buffers back.
     fn let_go(&mut self, is_used: bool) -> bool {
         for buffer in self.buffers.drain(..self.old) {
             self.bytes -= buffer.capacity();

@@ -113,7 +113,7 @@ impl Encoded {
 
 // ---- the scopes of encoding and decoding ----
 
-// What is looked at for every value needs no destructor, because that would be looked at too.
+// Read on every encode: a `Cell` without a destructor skips the thread-local's registration check.
 thread_local! {
     /// The table of the payload that is being encoded; none outside of that.
     static WRITING: Cell<Option<Table>> = const { Cell::new(None) };

@@ -35,9 +35,7 @@ pub trait ServiceClient: Sized + Clone + Send + Sync + 'static {
     /// started, and a result that comes is dropped: the call fails with
     /// [`CallError::DeadlineExceeded`](crate::CallError::DeadlineExceeded). Of no time at all, always.
     ///
-    /// A call that has waited for three quarters of that to be sent, or as long at the peer to be started, because there
-    /// is more to do than can be done, is answered as if its deadline had passed: of calls that are started just in time
-    /// to be too late, none would be answered.
+    /// Under overload, a call that has not started after three quarters of its time fails as if its deadline had passed.
     fn deadline(&self, limit: Duration) -> Self {
         Self::from_stub(self.stub().with_options(|options| options.deadline = Some(limit)))
     }

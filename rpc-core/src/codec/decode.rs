@@ -79,7 +79,7 @@ impl<'de> Source<'de> {
         T::decode(&mut self.decoder).map_err(Rejected::from)
     }
 
-    /// A length, and so many bytes. Called by all types that have strings, which then stay small enough to be inlined.
+    /// A length, and that number of bytes. Called by all types that have strings, which then stay small enough to be inlined.
     #[inline(never)]
     fn slice(&mut self) -> Result<&'de [u8], Rejected> {
         BorrowDecode::borrow_decode(&mut self.decoder).map_err(Rejected::from)

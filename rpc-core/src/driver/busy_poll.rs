@@ -20,7 +20,7 @@ const MEASURED: u32 = 16;
 /// Waits before that. Each time that nothing changes they are twice as many.
 const UNMEASURED_MIN: u32 = 16;
 const UNMEASURED_MAX: u32 = 4_096;
-/// A wait that takes longer than so many times what one may take awake counts as one that took as long: it says nothing.
+/// A wait that takes longer than this many times what one may take awake counts as one that took as long: it says nothing.
 const LONG: u32 = 4;
 /// More makes no sense.
 const LONGEST: Duration = Duration::from_secs(1);

@@ -255,7 +255,7 @@ impl MapRun {
         Ok(collected.finish())
     }
 
-    /// How many elements go through the program together. Where all calls have batch methods, so many as one call of
+    /// How many elements go through the program together. Where all calls have batch methods, as many as one call of
     /// those answers: what that costs is theirs to bound. Fewer where long arguments are decoded for each.
     fn window(&self, plan: &Plan, captured: u64, concurrency: usize) -> usize {
         let window = match !plan.steps.is_empty() && plan.steps.iter().all(PlannedStep::is_batched) {
@@ -284,7 +284,7 @@ impl MapRun {
         }
     }
 
-    /// Where the elements lie, if the program may run for so many.
+    /// Where the elements lie, if the program may run for that number of them.
     fn elements(
         &self,
         plan: &Plan,
@@ -338,7 +338,7 @@ fn captured_bytes(plan: &Plan, captures: &[Held]) -> u64 {
     plan.steps.iter().map(of_step).sum::<usize>() as u64
 }
 
-/// Charges so much, if that is no more than maps may hold.
+/// Charges `bytes`, if that is no more than maps may hold.
 fn charged(elsewhere: &Elsewhere, bytes: usize, bytes_max: usize) -> Result<Charge, Failure> {
     let mut charge = elsewhere.charge(0);
     match charge.add(bytes, bytes_max) {

@@ -12,12 +12,12 @@ use crate::schema::descriptor::MethodDescriptor;
 
 /// A handler that holds its thread for longer before its first await is named in a warning.
 const BLOCKING_WARNING: Duration = Duration::from_millis(10);
-/// Handlers get so much time before other tasks get their turn: sessions with much to do wait for each other's turns, and
+/// The time that handlers get before other tasks get their turn: sessions with much to do wait for each other's turns, and
 /// what they have to read waits meanwhile.
 const TURN: Duration = Duration::from_micros(250);
 /// After a turn of this length other tasks get theirs even if only few calls wait, whose results would leave together.
 const LONG_TURN: Duration = Duration::from_millis(2);
-/// So many handlers are timed together at most.
+/// The most handlers that are timed together.
 const TOGETHER_MAX: u32 = 16;
 /// They should take about as long together: a part of a turn.
 const LOOK_EVERY: Duration = Duration::from_micros(100);

@@ -112,7 +112,7 @@ pub fn succeeded<T, E>(values: Vec<T>) -> Vec<Result<T, E>> {
     values.into_iter().map(Ok).collect()
 }
 
-/// What a batch method that returns nothing returned, for so many calls.
+/// What a batch method that returns nothing returned, for `calls` calls.
 #[doc(hidden)]
 pub fn nothing<E>(calls: usize) -> Vec<Result<(), E>> {
     succeeded(vec![(); calls])

@@ -181,7 +181,7 @@ impl Default for CancelSignal {
 }
 
 impl CancelSignal {
-    /// One that so many callers share.
+    /// A signal that this number of callers share.
     pub(crate) fn of(callers: usize) -> Self {
         Self { callers: AtomicUsize::new(callers), waiting: Mutex::default() }
     }

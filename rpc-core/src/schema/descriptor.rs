@@ -252,7 +252,7 @@ impl MethodDescriptor {
         self.cache.result_bytes.load(Ordering::Relaxed)
     }
 
-    /// It has returned so much. What is expected rises at once and falls slowly.
+    /// The length of a result that it returned. What is expected rises at once and falls slowly.
     pub(crate) fn returned(&self, bytes: usize) {
         let before = self.expected_bytes();
         let expected = bytes.max(before - before / 4);

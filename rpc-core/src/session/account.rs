@@ -32,7 +32,7 @@ impl Account {
         Self { bytes_max, budget, taken: 0 }
     }
 
-    /// Whether the session may have so much in all; takes of the budget what that needs.
+    /// Whether the session may have `total` bytes; takes of the budget what that needs.
     ///
     /// # Errors
     /// The name of the limit.
@@ -52,7 +52,7 @@ impl Account {
         Err(MEMORY_BUDGET)
     }
 
-    /// The session has so much, whether it may or not: others are to see it. Gives back what is not needed for that.
+    /// The session has `total` bytes, whether it may or not: others are to see it. Gives back what is not needed for that.
     ///
     /// # Errors
     /// The name of the limit that it has exceeded.
@@ -73,7 +73,7 @@ impl Account {
         covered
     }
 
-    /// What the session may have beside so much, and the limit that says so.
+    /// What the session may have beside `total` bytes, and the limit that says so.
     pub(crate) fn left(&self, total: usize) -> (usize, &'static str) {
         let covered = self.taken + FREE_BYTES;
         let of_budget = self.budget.left().saturating_add(covered.saturating_sub(total));
@@ -119,18 +119,18 @@ impl Elsewhere {
         self.0.on_the_way.load(Ordering::Relaxed)
     }
 
-    /// Charges so much, until the charge is dropped.
+    /// Charges `bytes`, until the charge is dropped.
     pub(crate) fn charge(&self, bytes: usize) -> Charge {
         self.0.kept.fetch_add(bytes, Ordering::Relaxed);
         Charge { elsewhere: self.clone(), bytes }
     }
 
-    /// The session is charged so much beside.
+    /// The session is charged `rest` bytes beside.
     pub(crate) fn beside(&self, rest: usize) {
         self.0.rest.store(rest, Ordering::Relaxed);
     }
 
-    /// A result of so many bytes goes to the session, if that may have so much in all.
+    /// A result of `bytes` bytes goes to the session, if that may have `bytes_max` in all.
     pub(crate) fn sends(&self, bytes: usize, bytes_max: usize) -> bool {
         if bytes < COUNTED_BYTES_MIN {
             return true;
@@ -160,7 +160,7 @@ pub(crate) struct Charge {
 }
 
 impl Charge {
-    /// Charges so much more. The sum of all charges there may be at most `bytes_max`; it is charged in any case.
+    /// Charges `bytes` more. The sum of all charges there may be at most `bytes_max`; it is charged in any case.
     pub(crate) fn add(&mut self, bytes: usize, bytes_max: usize) -> bool {
         let before = self.elsewhere.0.kept.fetch_add(bytes, Ordering::Relaxed);
         self.bytes += bytes;

@@ -47,8 +47,8 @@ pub(crate) mod starting;
 pub(crate) struct Answers {
     limits: Arc<Limits>,
     pub(super) methods: PeerMethods,
-    /// Calls about which there is nothing special, until there is: what becomes of them otherwise than that they are
-    /// run and answered happens in the other table.
+    /// Plain calls. `promote` moves one to `table` before anything happens to it but that it is
+    /// run and answered.
     plain: IdMap<CallId, PlainAnswer>,
     /// All other calls. Boxed, because an idle session keeps the table's room.
     table: IdMap<CallId, Box<Answer>>,
@@ -94,7 +94,7 @@ impl AnswerTarget {
     }
 }
 
-/// A call that refers to nothing, and whose result nothing can refer to: as most are. Where its arguments are, all is known.
+/// A plain call: no references, objects or metadata, and its result is not kept. Its arguments lie with its step.
 struct PlainAnswer {
     method: MethodNumber,
     deadline: Option<Time>,
@@ -235,7 +235,7 @@ impl Answers {
 
     // ---- figures ----
 
-    /// Whether so many values were passed to find parts; then counts anew.
+    /// Whether `many` values were passed to find parts; then counts anew.
     pub(crate) fn take_walked(&mut self, many: usize) -> bool {
         let is_many = self.walked >= many;
         if is_many {

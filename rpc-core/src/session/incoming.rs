@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// So many values in kept results are passed to find parts before others get their turn: a few bytes of a call may ask for
+/// Values in kept results that are passed to find parts before others get their turn: a few bytes of a call may ask for
 /// the last part of a long list.
 const WALKED_MAX: usize = 64 << 10;
 
@@ -32,7 +32,7 @@ impl<W: Waiter> Session<W> {
 
     /// Takes one message. An error ends the session: what the peer says after breaking the protocol means nothing.
     ///
-    /// While [`is_reading`](Self::is_reading), the message made so much work that its rest waits for
+    /// While [`is_reading`](Self::is_reading), the message made much work, and its rest waits for
     /// [`read_on`](Self::read_on), and the next message for that.
     pub(crate) fn handle_message(&mut self, now: Time, message: Bytes) -> Result<(), Violation> {
         // A result that comes after its call's deadline is too late, whenever the timer fires.
@@ -68,7 +68,7 @@ impl<W: Waiter> Session<W> {
         Ok(())
     }
 
-    /// Takes the next frame, if there is nothing special about it.
+    /// Takes the next frame, if it is a plain call or a plain value.
     fn take_plain(&mut self, now: Time, frames: &mut FrameReader) -> bool {
         if !self.handshake.is_open() {
             return false;

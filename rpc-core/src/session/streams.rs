@@ -87,7 +87,7 @@ pub(crate) struct Streams {
 pub(crate) enum StreamEvent {
     /// A stream of this side was opened: its producer is to start.
     Opened { stream: StreamId, slot: Arc<StreamSlot> },
-    /// Its producer may add items that take so much.
+    /// Its producer may add items that take this number of bytes.
     Room { stream: StreamId, bytes: i64 },
     /// Its items are not wanted any more.
     Stopped { stream: StreamId, reason: StopReason },

@@ -50,7 +50,7 @@ impl Work {
         Self { credit: Arc::new(AtomicI64::new(BURST_NS)), per_second, since: now }
     }
 
-    /// So much time has passed, and the peer has sent so many bytes.
+    /// Time has passed until `now`, and the peer has sent `bytes` bytes.
     pub(crate) fn earn(&mut self, now: Time, bytes: usize) {
         let Some(per_second) = self.per_second else { return };
         let credit = self.credit.load(Ordering::Relaxed);
@@ -64,7 +64,7 @@ impl Work {
         self.credit.fetch_add(sent.saturating_add(flowed).min(room), Ordering::Relaxed);
     }
 
-    /// The peer took so many bytes.
+    /// The peer took `bytes` bytes.
     pub(crate) fn took(&self, bytes: usize) {
         if self.per_second.is_some() {
             let taken = i64::try_from(bytes).unwrap_or(i64::MAX).saturating_mul(PER_BYTE_TAKEN_NS);
@@ -85,13 +85,13 @@ impl Work {
         self.credit.load(Ordering::Relaxed) < 0
     }
 
-    /// Whether something that costs so much may begin.
+    /// Whether something of this cost may begin.
     pub(crate) fn affords(&self, ns: u64) -> bool {
         let ns = i64::try_from(ns).unwrap_or(i64::MAX);
         self.per_second.is_none() || self.credit.load(Ordering::Relaxed) >= ns
     }
 
-    /// Why something that costs so much may not begin, and when it may; without a time where the peer would have to send more.
+    /// Why something of this cost may not begin, and when it may; without a time where the peer would have to send more.
     pub(crate) fn refusal(&self, ns: u64) -> Failure {
         let needed = i64::try_from(ns).unwrap_or(i64::MAX);
         let missing = needed.saturating_sub(self.credit.load(Ordering::Relaxed)).max(0);

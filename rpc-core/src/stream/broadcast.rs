@@ -78,7 +78,7 @@ struct Shared<T> {
 
 struct Subscribers<T> {
     list: Vec<Arc<Subscriber<T>>>,
-    /// So many went since the list was last tidied.
+    /// Subscribers that went since the list was last tidied.
     gone: usize,
     closed: bool,
 }

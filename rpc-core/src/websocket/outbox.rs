@@ -23,7 +23,7 @@ use crate::buffer::message::{Message, Out, Unwritten};
 
 /// Pieces that are written at once.
 const SLICES: usize = 32;
-/// The mask is applied to so many bytes at once, which fill a vector register or more.
+/// The bytes that the mask is applied to at once: they fill a vector register or more.
 const MASKED_TOGETHER: usize = 64;
 
 pub(super) struct Outbox {

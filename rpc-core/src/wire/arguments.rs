@@ -60,7 +60,7 @@ pub(crate) fn put_inline<E>(
     put_sized(out, encode).map(drop).inspect_err(|_| out.truncate(out.len() - 1))
 }
 
-/// Appends an inline slot whose value is `head` and so many bytes that are still to follow.
+/// Appends an inline slot whose value is `head` and `following` bytes behind it.
 pub(crate) fn put_inline_head(out: &mut Vec<u8>, head: &[u8], following: usize) {
     out.push(0);
     put_varint(out, (head.len() + following) as u64);

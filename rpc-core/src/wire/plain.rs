@@ -1,4 +1,4 @@
-//! The frames of plain calls and their values, which most frames are: read without building a `Frame`.
+//! The frames of plain calls and plain values: read without building a `Frame`.
 
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ use crate::{
 /// Room for what a plain frame has before its payload, and a short payload.
 pub(super) const PLAIN_HEAD_BYTES: usize = 64;
 
-/// A frame of the kinds that most are, with what most have. Where its payload lies, nothing else is behind.
+/// A plain frame. Its payload lies at its end.
 #[derive(Debug, Clone)]
 pub(crate) enum Plain {
     Call(PlainCall),

@@ -28,8 +28,8 @@ impl FrameReader {
         Self { message: message.into(), at: 0 }
     }
 
-    /// The next frame, if it is one of those that are most, and which have nothing special about them. What is not for
-    /// whatever reason, malformed frames included, is left to [`next_frame`](Self::next_frame).
+    /// The next frame, if it is a plain call or a plain value. All others, for
+    /// whatever reason, malformed frames included, are left to [`next_frame`](Self::next_frame).
     #[inline]
     pub(crate) fn peek_plain(&self) -> Option<Plain> {
         let bytes = &self.message[..];

@@ -129,7 +129,7 @@ struct Tracer {
     is_human_readable: bool,
     /// The way to this pass's goal.
     way: Vec<Hop>,
-    /// All leaves of this pass are varied by so much.
+    /// The variation of all leaves of this pass.
     base_variation: usize,
     /// Rejected values of this pass say nothing about the type.
     is_trial: bool,

@@ -40,7 +40,7 @@ pub(super) struct CallHead {
 /// Why a call is not taken.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Obstacle {
-    /// Only a peer gets there that keeps to no limit.
+    /// A limit that an honest peer cannot reach; reaching it ends the session.
     Breaks(&'static str),
     /// The session is closing.
     Closing,
@@ -131,8 +131,8 @@ impl Answers {
 impl Answers {
     // ---- a call arrives ----
 
-    /// Takes a call with these arguments, of a service at the root or of this object, if there is nothing to say against
-    /// it. If there is, it leaves all as it was, and [`announce`](Self::announce) decides what becomes of the call.
+    /// Accepts a plain call, of a service at the root or of this object, and gives true,
+    /// or changes nothing and gives false; then [`announce`](Self::announce) decides what becomes of the call.
     pub(crate) fn take_plain(
         &mut self,
         now: Time,

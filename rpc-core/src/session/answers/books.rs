@@ -76,12 +76,12 @@ impl Books {
         self.pending
     }
 
-    /// What would be pending with so much more.
+    /// What would be pending with `bytes` more.
     pub(in crate::session) fn pending_with(&self, bytes: usize) -> usize {
         self.pending.saturating_add(bytes)
     }
 
-    /// A handler that was given so much goes on by itself, and is expected to return so much.
+    /// A handler that was given `given` bytes goes on by itself, and is expected to return `expected`.
     pub(in crate::session) fn goes_on(&mut self, given: usize, expected: usize) {
         self.running += given;
         self.expected += expected;
@@ -99,7 +99,7 @@ impl Books {
         self.held += bytes;
     }
 
-    /// The caller will not refer to an answer again, of which a result of so many bytes was kept.
+    /// The caller will not refer to an answer again, of which a result of `held` bytes was kept.
     pub(in crate::session) fn let_go(&mut self, held: usize) {
         self.keeping -= 1;
         self.held -= held;
@@ -122,7 +122,7 @@ impl Books {
         self.pending + self.running + self.expected + self.held() + self.elsewhere.on_the_way()
     }
 
-    /// Holds what is kept for the peer's calls, `beside` so much, and `more` that comes, against what may be. Gives the limit
+    /// Holds what is kept for the peer's calls, with `beside` bytes kept elsewhere and `more` that come, against the limits. Gives the limit
     /// that leaves no memory for more.
     pub(in crate::session) fn settle(&mut self, beside: usize, more: usize) -> Option<&'static str> {
         self.beside = beside;
@@ -132,7 +132,7 @@ impl Books {
         self.short_of
     }
 
-    /// The limit that has no room for so much more, if any.
+    /// The limit that has no room for `more` bytes, if any.
     pub(in crate::session) fn lacks(&mut self, more: usize) -> Option<&'static str> {
         self.account.cover((self.beside + self.bytes()).saturating_add(more)).err()
     }

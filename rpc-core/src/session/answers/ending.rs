@@ -157,7 +157,7 @@ impl Answers {
         self.settle(id);
     }
 
-    /// The limit that has no room for so much more that is kept.
+    /// The limit that has no room to keep `bytes` more, if any.
     fn has_no_room_to_hold(&mut self, bytes: usize) -> Option<&'static str> {
         if self.books.held().saturating_add(bytes) > self.limits.held_bytes_max {
             return Some("held_bytes_max");

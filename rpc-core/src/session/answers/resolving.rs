@@ -285,7 +285,7 @@ impl Answers {
         Ok((part, selected.walked))
     }
 
-    /// A part was found behind so many values, and will be decoded where it goes.
+    /// A part was found behind `walked` values, and will be decoded where it goes.
     fn spend(&mut self, walked: usize, part: &Encoded) {
         self.walked += walked;
         self.work.spend(walked as u64 * work::STEP_NS + part.len() as u64 * work::BYTE_NS);
@@ -345,7 +345,7 @@ impl Answers {
 
     // ---- a call starts ----
 
-    /// A call that refers to nothing, as most do.
+    /// Starts a call that refers to nothing.
     fn start_with_values(&mut self, id: CallId, arguments: Arguments, sending: &mut Sending) {
         let takes = match self.table.get(&id).map(|answer| &answer.method) {
             Some(Method::Get) => Some(GET_ARGUMENTS),

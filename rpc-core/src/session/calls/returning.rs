@@ -107,7 +107,7 @@ impl<W: Waiter> Calls<W> {
         Ok(())
     }
 
-    /// Takes the value of a call, if it was sent, is wanted, and nothing refers to it or ever will: the end of most. Whether it
+    /// Takes the value of a plain call: sent, wanted, and nothing refers to it or ever will. Whether it
     /// was taken; if not, nothing has changed.
     pub(crate) fn take_plain(&mut self, id: CallId, payload: impl FnOnce() -> SmallBytes) -> bool {
         let hash_map::Entry::Occupied(place) = self.table.entry(id) else { return false };

@@ -171,7 +171,7 @@ impl<W: Waiter> Calls<W> {
         }
     }
 
-    /// Sends the call if there is nothing special about it, as most are; gives it back if there is.
+    /// Sends a plain call; gives any other back.
     fn send_plain(
         &mut self,
         queued: Queued,

@@ -16,7 +16,7 @@ use crate::{
 };
 
 impl Sending {
-    /// Adds what streams have to send, in turns, until the message has so many bytes.
+    /// Adds what streams have to send, in turns, until the message has `bytes` bytes.
     pub(in crate::session) fn append_streams(&mut self, batch: &mut Batch, bytes: usize) {
         let mut not_open = 0;
         while batch.len() < bytes

@@ -39,7 +39,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// Of a stream that opens with so much credit.
+    /// The pace of a stream that opens with this credit.
     pub(super) fn new(granted: u64) -> Self {
         Self {
             received: 0,
@@ -76,7 +76,7 @@ impl Pace {
         self.granted += bytes;
     }
 
-    /// So much more was read; gives the window that the stream should have now, if that can be told.
+    /// `bytes` more were read; gives the window that the stream should have now, if that can be told.
     pub(super) fn window(&mut self, now: Time, bytes: u64, window: u64, beside_calls: bool) -> Option<u64> {
         self.read += bytes;
         let round_trip = self.round_trip?;

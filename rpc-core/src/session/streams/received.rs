@@ -285,7 +285,7 @@ impl Streams {
         Ok(())
     }
 
-    /// The end is for the reader to read, with so much before it.
+    /// The end is for the reader to read, behind `bytes` bytes.
     fn ends(&mut self, inlet: Arc<Inlet>, bytes: u64, reserved: u64, ending: Ending) {
         let error = if let Ending::Error(error) = &ending { error.size() as u64 } else { 0 };
         let bytes = bytes + error + END_BYTES;
@@ -294,7 +294,7 @@ impl Streams {
         self.events.push_back(StreamEvent::Arrived { inlet, piece: Piece::End(ending) });
     }
 
-    /// The reader has taken so much.
+    /// The reader has taken `bytes` bytes.
     pub(crate) fn consumed(&mut self, now: Time, stream: StreamId, bytes: u64) {
         if let Some(unread) = self.unread_ends.get_mut(&stream) {
             let read = bytes.min(unread.bytes);
@@ -332,7 +332,7 @@ impl Streams {
         self.reserve(now, stream);
     }
 
-    /// The reader has taken so much and waits for more.
+    /// The reader has taken `bytes` bytes and waits for more.
     pub(crate) fn awaited(&mut self, now: Time, stream: StreamId, bytes: u64) {
         if let Some(entry) = self.inlets.get_mut(&stream) {
             entry.awaited = true;
@@ -458,7 +458,7 @@ impl Entry {
         self.unread + reserved
     }
 
-    /// So much was read. Gives back what was reserved for it.
+    /// Bytes were read. Gives back what was reserved for them.
     fn read(&mut self, bytes: u64) -> u64 {
         let Some(reserved) = &mut self.reserved else {
             self.unread = self.unread.saturating_sub(bytes);

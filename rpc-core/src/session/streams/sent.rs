@@ -44,13 +44,13 @@ pub(in crate::session) enum Queued {
 }
 
 impl Streams {
-    /// Whether so many more can be opened: as many as the peer takes, and this side would take of it.
+    /// Whether `count` more can be opened: the peer takes that many, and this side would take as many of it.
     pub(crate) fn has_room_for(&self, count: usize) -> bool {
         let peer_takes = self.peer.map_or(INITIAL_STREAMS, |peer| {
             usize::try_from(peer.streams_max).unwrap_or(usize::MAX).max(INITIAL_STREAMS)
         });
         let takes = peer_takes.min(self.streams_max());
-        // Stopped ones are open for the peer until it reads that they ended, which a call may be written before.
+        // A stopped stream still counts while its StreamEnd waits in `control`: a call written before it reaches the peer first.
         let ending = self.control.iter().filter(|frame| matches!(frame, Frame::StreamEnd { .. })).count();
         self.outlets.len().saturating_add(ending).saturating_add(count) <= takes
     }

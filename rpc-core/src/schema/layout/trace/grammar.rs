@@ -210,7 +210,7 @@ impl Grammar {
         }
     }
 
-    /// The shape of this key; made, with so many slots in its only group, when it is met first.
+    /// The shape of this key; made, with `slots` slots in its only group, when it is met first.
     pub(super) fn shape(&mut self, key: ShapeKey, value: RustType, slots: usize) -> ShapeId {
         if let Some(id) = self.keys.get(&key) {
             return *id;
@@ -359,7 +359,7 @@ impl Grammar {
         true
     }
 
-    /// The type was satisfied when it had read so many slots of a group.
+    /// The type was satisfied when it had read this number of slots of a group.
     pub(super) fn set_count(&mut self, shape: ShapeId, group: usize, count: usize) {
         let group = &mut self.shapes[shape].groups[group];
         if group.count.is_none() {

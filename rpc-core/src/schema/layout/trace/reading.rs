@@ -35,7 +35,7 @@ pub(super) struct Ended(Option<Told>);
 enum Told {
     /// This field was there twice.
     Duplicate(&'static str),
-    /// A struct has so many elements.
+    /// A struct has this number of elements.
     Stated(usize),
 }
 
@@ -139,7 +139,7 @@ impl<'t> At<'t> {
         self.tracer.stop()
     }
 
-    /// Enters a compound type of so many parts, if that leads to anything, and lets `read` have them.
+    /// Enters a compound type of `parts` parts, if that leads to anything, and lets `read` have them.
     fn compound<'de, V: Visitor<'de>>(
         mut self,
         (kind, name): (Kind, &'static str),
