@@ -17,13 +17,15 @@ use futures::channel::oneshot;
 use tokio::{runtime::RuntimeFlavor, time::Sleep};
 
 use self::{
-    attached::{Attached, End},
+    attached::Attached,
     conversation::{Conversation, TURN_STEPS},
+    end::End,
     outcomes::returned,
 };
 use crate::{
     caller::{passing::LinkHome, session_handle::SessionHandle},
     close_codes,
+    driver::end::{CLOSE_GRACE, CLOSE_GRACE_MIN, CLOSE_GRACE_UNGREETED},
     error::CloseReason,
     handler::{
         context::{Peer, SessionScope},
@@ -32,7 +34,7 @@ use crate::{
     limits::{Limits, LimitsError},
     link::{Handle, Link, Submission, ambient::inside},
     memory_budget::MemoryBudget,
-    session::{Identity, Session, outputs::Event},
+    session::{Identity, Session, events::Event},
     time::{self, Time},
     transport::Transport,
 };
@@ -42,6 +44,7 @@ pub use crate::session::Side;
 mod attached;
 mod busy_poll;
 mod conversation;
+pub(crate) mod end;
 mod handlers;
 mod maps;
 mod outcomes;
@@ -62,11 +65,6 @@ const READ_AHEAD_BYTES: usize = 256 << 10;
 const SLICE_BYTES: usize = 1 << 10;
 /// The timer is not set for longer: the longest deadline is beyond what some clocks can add. It is set again then.
 const TIMER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long the peer may take to answer a close, and how long at least when the time for closing is over.
-const CLOSE_GRACE: Duration = Duration::from_secs(2);
-const CLOSE_GRACE_MIN: Duration = Duration::from_millis(200);
-/// How long a peer may take to answer a close that has not said hello in time; until then it takes a place.
-const CLOSE_GRACE_UNGREETED: Duration = Duration::from_millis(500);
 
 /// What a session is started with.
 #[derive(Debug, Default)]
@@ -412,31 +410,6 @@ impl<T: Transport> Driver<T> {
         self.socket.flush(cx, now, blocked)
     }
 
-    // ---- time and the end ----
-
-    fn check_end(&mut self, now: Time) -> Result<(), End> {
-        if self.conversation.session.hello_overdue(now) && !self.conversation.session.close_overdue(now) {
-            return Err(End::new(close_codes::HELLO_TIMEOUT, CloseReason::HelloTimeout));
-        }
-        if self.conversation.session.payload_stalled() {
-            return Err(End::new(close_codes::POLICY, CloseReason::PayloadStalled));
-        }
-        if self.socket.stall_due().is_some_and(|due| due <= now) {
-            return Err(End::new(close_codes::POLICY, CloseReason::Stalled));
-        }
-        let complete = !self.socket.is_unflushed() && self.conversation.session.close_complete();
-        // A peer that reads slowly always leaves something unflushed.
-        if complete || self.conversation.session.close_overdue(now) {
-            let reason = self.conversation.link.draining_reason().unwrap_or(CloseReason::Local);
-            let code = match (&reason, self.conversation.side) {
-                (CloseReason::Local, Side::Server) => close_codes::GOING_AWAY,
-                _ => close_codes::NORMAL,
-            };
-            return Err(End { code, text: String::new(), reason });
-        }
-        Ok(())
-    }
-
     /// `Ready` when something of the session or the driver is due.
     fn poll_timer(&mut self, cx: &mut Context<'_>, now: Time) -> Poll<()> {
         let held = match self.sealing {
@@ -464,14 +437,6 @@ impl<T: Transport> Driver<T> {
         ready!(sleep.as_mut().poll(cx));
         self.timer = None;
         Poll::Ready(())
-    }
-
-    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        let Phase::Closing { end, grace } = &mut self.phase else { return Poll::Pending };
-        if self.socket.poll_close(cx, end).is_pending() {
-            ready!(grace.as_mut().poll(cx));
-        }
-        Poll::Ready(end.reason.clone())
     }
 }
 

@@ -35,8 +35,8 @@ use crate::{
     },
     session::{
         Identity, Session, Side,
+        events::{Begin, Event, SessionStats},
         inputs::{Interest, Waiter},
-        outputs::{Begin, Event, SessionStats},
         streams::StreamEvent,
     },
     sync::lock,
@@ -50,7 +50,7 @@ use crate::{
     wire::{
         CallId, Failure, Frame, ObjectId, Payload, StreamId,
         arguments::ArgumentList,
-        program::{ElementFailure, Program},
+        map_program::{ElementFailure, Program},
         read::FrameReader,
         write,
     },

@@ -1,7 +1,65 @@
 //! Typed RPC over WebSocket: the protocol engine, promises and pipelining.
 //!
-//! A crate that only declares an API, with [`rpc`] and [`data`], needs nothing else and no runtime: it depends on
-//! `rpc-core` with `default-features = false`. `rpc-server` and `rpc-client` add what runs sessions.
+//! A trait under [`rpc`] becomes a client and a server. A method of the client returns a [`Promise`], which is awaited or
+//! passed into later calls before its value is here: a conversation whose calls depend on each other takes one round trip.
+//!
+//! ```
+//! use rpc_core::{Services, memory, rpc};
+//!
+//! #[rpc_core::data]
+//! struct User {
+//!     name: String,
+//!     boss: Option<u64>,
+//! }
+//!
+//! #[rpc]
+//! trait Staff {
+//!     async fn find(&self, id: u64) -> Result<User, String>;
+//!     async fn greet(&self, name: String) -> String;
+//! }
+//!
+//! struct Office;
+//!
+//! impl Staff for Office {
+//!     async fn find(&self, id: u64) -> Result<User, String> {
+//!         match id {
+//!             7 => Ok(User { name: "Ann".into(), boss: None }),
+//!             _ => Err(format!("nobody has number {id}")),
+//!         }
+//!     }
+//!     async fn greet(&self, name: String) -> String {
+//!         format!("Good morning, {name}")
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // In memory; `rpc_server::Server` and `rpc_client::Client` do the same over a socket.
+//! let staff: StaffClient = memory::connect(Services::new().with(StaffServer::new(Office))).service();
+//! let ann = staff.find(7);
+//! // Both calls leave in one message.
+//! assert_eq!(staff.greet(ann.name()).await?, "Good morning, Ann");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | to | use |
+//! |---|---|
+//! | declare an API | [`rpc`], [`data`], [`Pipeline`] |
+//! | make calls | the generated client, [`ServiceClient`], [`Promise`], [`join!`], [`try_join!`] |
+//! | offer services | [`Services`], [`Context`] |
+//! | send many things | [`Streaming`], [`Broadcast`] |
+//! | bound what a peer may cost | [`Limits`], [`MemoryBudget`] |
+//! | learn what went wrong | [`CallError`], [`Refusal`], [`CloseReason`] |
+//! | describe an API | [`ServiceDescriptor`], [`Layout`], and the crate `rpc-docs` |
+//!
+//! # What it needs
+//! A crate that only declares an API needs nothing else and no runtime: it depends on `rpc-core` with
+//! `default-features = false`. `rpc-server` and `rpc-client` add what runs sessions, on tokio.
+//!
+//! # What it does not do
+//! Sessions end with their socket: there is no reconnecting yet. Peers are not authenticated beyond what a server looks at in
+//! their handshake. The other side speaks Rust: there is no client in another language.
 
 // An API crate builds without a driver: then nothing here runs sessions, and what only they use is unused.
 #![cfg_attr(not(feature = "driver"), allow(dead_code, unreachable_pub))]
@@ -83,7 +141,7 @@ pub use schema::{
     },
     layout::{Field, Layout, Leaf, Node, ObjectService, RustType, Unreached, Variant},
 };
-pub use session::outputs::SessionStats;
+pub use session::events::SessionStats;
 pub use stream::{Broadcast, Slow, StreamSender, Streaming, pipe::StreamPipe};
 
 /// What types under [`data`] are declared to be, doc comments included: for tools that document an API.

@@ -7,10 +7,6 @@
 //! detached, one-way, or a grace of a millisecond passes), so that a graph of calls made without awaiting leaves in
 //! one message whichever threads the caller and the driver run on.
 
-pub(crate) mod ambient;
-pub(crate) mod cell;
-pub(crate) mod recorder;
-
 use std::{
     any::Any,
     sync::{
@@ -29,12 +25,16 @@ use crate::{
     limits::Limits,
     link::cell::{CallCell, Referable, Returned},
     schema::descriptor::ServiceDescriptor,
-    session::{inputs::CallExtras, outputs::SessionStats},
+    session::{events::SessionStats, inputs::CallExtras},
     sync::{Waiters, lock},
     time::Time,
     value::{outcome::Outcome, stream::Piece},
     wire::{CallId, METHOD_FIRST, MethodNumber, ObjectId, StreamId},
 };
+
+pub(crate) mod ambient;
+pub(crate) mod cell;
+pub(crate) mod recorder;
 
 #[cfg(test)]
 mod tests;

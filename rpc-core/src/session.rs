@@ -29,7 +29,7 @@ use self::{
     handshake::Handshake,
     methods::{OwnMethods, PeerMethods},
     objects::Objects,
-    sending::Sending,
+    outgoing::Outgoing,
     streams::Streams,
     work::Work,
 };
@@ -39,8 +39,8 @@ use crate::{
     memory_budget::MemoryBudget,
     schema::descriptor::ServiceDescriptor,
     session::{
+        events::{Begin, Event, SessionStats},
         inputs::{NewCall, Waiter},
-        outputs::{Begin, Event, SessionStats},
     },
     time::Time,
     value::{inlet::Inlet, object::Home, outcome::Outcome, stream::Piece},
@@ -52,16 +52,16 @@ mod answers;
 mod assembly;
 mod calls;
 mod due;
+pub(crate) mod events;
 mod handshake;
 pub(crate) mod incoming;
 pub(crate) mod inputs;
 mod long;
 pub(crate) mod methods;
 mod objects;
-pub(crate) mod outputs;
+pub(crate) mod outgoing;
 mod passing;
 pub(crate) mod plan;
-mod sending;
 pub(crate) mod streams;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -94,7 +94,7 @@ pub(crate) struct Session<W> {
     unsettled: usize,
     /// What the socket's buffers take.
     transport_bytes: usize,
-    sending: Sending,
+    outgoing: Outgoing,
     events: VecDeque<Event<W>>,
     /// What is left of a message that made much work.
     reading: Option<FrameReader>,
@@ -134,7 +134,7 @@ impl<W: Waiter> Session<W> {
         budget: MemoryBudget,
     ) -> Self {
         let work = Work::new(now, &limits);
-        let mut sending = Sending::new(
+        let mut outgoing = Outgoing::new(
             Objects::new(Arc::clone(&limits), Arc::clone(&home)),
             Streams::new(Arc::clone(&limits), home),
         );
@@ -145,7 +145,7 @@ impl<W: Waiter> Session<W> {
             streams_max: limits.streams_max as u64,
             stream_window_bytes: limits.stream_window_bytes.max(1) as u64,
         };
-        let handshake = Handshake::new(now, side, &limits, offer, identity, &mut sending);
+        let handshake = Handshake::new(now, side, &limits, offer, identity, &mut outgoing);
         Self {
             handshake,
             own_methods: OwnMethods::default(),
@@ -162,7 +162,7 @@ impl<W: Waiter> Session<W> {
             spares: Spares::default(),
             unsettled: 0,
             transport_bytes: 0,
-            sending,
+            outgoing,
             events: VecDeque::new(),
             reading: None,
             closing: Closing::Open,
@@ -179,38 +179,38 @@ impl<W: Waiter> Session<W> {
     /// Queues a call. It is sealed, with what is wanted of it then, by the next `poll_message` that has room.
     pub(crate) fn call(&mut self, now: Time, call: NewCall<W>) {
         let payload_bytes_max = self.handshake.peer_payload_bytes_max();
-        self.calls.queue(now, call, payload_bytes_max, &mut self.sending);
+        self.calls.queue(now, call, payload_bytes_max, &mut self.outgoing);
     }
 
     /// Nobody waits for the value of this sealed call any more.
     pub(crate) fn unwanted(&mut self, id: CallId) {
-        self.calls.unwanted(id, &mut self.sending);
+        self.calls.unwanted(id, &mut self.outgoing);
     }
 
     /// Nobody can refer to the result of this sealed call any more.
     pub(crate) fn released(&mut self, id: CallId) {
-        self.calls.released(id, &mut self.sending);
+        self.calls.released(id, &mut self.outgoing);
     }
 
     /// A handler is over; its permit is free.
     pub(crate) fn finish(&mut self, answer: CallId, outcome: Outcome) {
-        self.answers.finish(answer, outcome, &mut self.sending);
+        self.answers.finish(answer, outcome, &mut self.outgoing);
         self.learn_exports();
     }
 
     /// This side holds one handle to an object of the peer less.
     pub(crate) fn import_dropped(&mut self, id: ObjectId) {
-        self.sending.objects.import_dropped(id);
+        self.outgoing.objects.import_dropped(id);
     }
 
     /// The producer of a stream of this side has more, or its end.
     pub(crate) fn send_stream(&mut self, stream: StreamId, piece: Piece) {
-        self.sending.streams.send(stream, piece);
+        self.outgoing.streams.send(stream, piece);
     }
 
     /// `bytes` were read of a stream of the peer; `awaited` says that its reader waits for more.
     pub(crate) fn stream_consumed(&mut self, now: Time, stream: StreamId, bytes: u64, awaited: bool) {
-        let streams = &mut self.sending.streams;
+        let streams = &mut self.outgoing.streams;
         match awaited {
             true => streams.awaited(now, stream, bytes),
             false => streams.consumed(now, stream, bytes),
@@ -220,8 +220,8 @@ impl<W: Waiter> Session<W> {
 
     /// Nobody reads a stream of the peer any more, or it was read to its end.
     pub(crate) fn stream_dropped(&mut self, now: Time, stream: StreamId, reason: Option<String>) {
-        self.sending.streams.dropped(stream, reason);
-        self.sending.streams.share_buffer(now);
+        self.outgoing.streams.dropped(stream, reason);
+        self.outgoing.streams.share_buffer(now);
     }
 
     /// Says goodbye: no new calls either way. What is in flight goes on until `until`, open streams only without
@@ -253,14 +253,14 @@ impl<W: Waiter> Session<W> {
             self.spares.clear();
             short_of = self.answers.books.settle(self.bytes_beside_answers(), message);
         }
-        self.sending.streams.short_of(short_of);
+        self.outgoing.streams.short_of(short_of);
     }
 
     fn bytes_beside_answers(&self) -> usize {
         self.arguments.bytes_announced()
             + self.results.bytes_announced()
-            + self.sending.memory()
-            + self.sending.streams.arrived_bytes()
+            + self.outgoing.memory()
+            + self.outgoing.streams.arrived_bytes()
             + self.spares.bytes()
             + self.transport_bytes
     }
@@ -268,7 +268,7 @@ impl<W: Waiter> Session<W> {
     /// The same at the end of a turn, if anything has to be given back.
     pub(crate) fn settle_rest(&mut self, transport_bytes: usize) {
         self.transport_bytes = transport_bytes;
-        self.sending.flushed(transport_bytes);
+        self.outgoing.flushed(transport_bytes);
         if self.answers.books.is_watched() || transport_bytes >= LONG_BYTES {
             self.settle(0);
         }
@@ -303,11 +303,11 @@ impl<W: Waiter> Session<W> {
             self.handshake.timeout(),
             self.calls.timeout(),
             self.answers.timeout(),
-            self.sending.objects.timeout(),
+            self.outgoing.objects.timeout(),
             self.spares.timeout(),
             self.arguments.timeout(self.limits.message_timeout),
             self.results.timeout(self.limits.message_timeout),
-            self.sending.streams.timeout(),
+            self.outgoing.streams.timeout(),
             closing,
         ]
         .into_iter()
@@ -317,15 +317,15 @@ impl<W: Waiter> Session<W> {
 
     /// Expires what is due.
     pub(crate) fn handle_timeout(&mut self, now: Time) {
-        self.calls.expire(now, &mut self.sending);
-        self.answers.expire(now, &mut self.sending);
+        self.calls.expire(now, &mut self.outgoing);
+        self.answers.expire(now, &mut self.outgoing);
         self.spares.expire(now);
-        self.sending.streams.expire(now);
+        self.outgoing.streams.expire(now);
         let patience = self.limits.message_timeout;
         self.payload_stalled |=
             self.arguments.is_stalled(now, patience) || self.results.is_stalled(now, patience);
-        if self.sending.objects.releases_are_overdue(now) {
-            self.sending.push_object_releases(now);
+        if self.outgoing.objects.releases_are_overdue(now) {
+            self.outgoing.push_object_releases(now);
         }
     }
 
@@ -349,8 +349,8 @@ impl<W: Waiter> Session<W> {
         let idle = self.calls.is_idle()
             && self.goodbye.is_none()
             && self.answers.books.unfinished() == 0
-            && self.sending.streams.may_close(self.cuts_streams)
-            && self.sending.has_only_streams();
+            && self.outgoing.streams.may_close(self.cuts_streams)
+            && self.outgoing.has_only_streams();
         self.closing == Closing::Both && idle
     }
 
@@ -372,30 +372,30 @@ impl<W: Waiter> Session<W> {
         if !self.handshake.may_send() {
             return None;
         }
-        let allowance = self.handshake.allowance(self.sending.sent_bytes());
+        let allowance = self.handshake.allowance(self.outgoing.sent_bytes());
         if (seal || self.goodbye.is_some()) && self.calls.has_queued() {
-            self.calls.seal(now, allowance, &mut self.own_methods, &mut self.sending);
+            self.calls.seal(now, allowance, &mut self.own_methods, &mut self.outgoing);
             self.learn_exports();
         }
         // Calls made before the close go before the goodbye: after it the peer takes none.
         if !self.calls.has_queued()
             && let Some((code, reason)) = self.goodbye.take()
         {
-            self.sending.put_frame(&Frame::Goodbye { code, reason });
+            self.outgoing.put_frame(&Frame::Goodbye { code, reason });
         }
-        self.calls.send_releases(now, &mut self.sending);
-        self.sending.push_object_releases(now);
+        self.calls.send_releases(now, &mut self.outgoing);
+        self.outgoing.push_object_releases(now);
         if self.closing == Closing::Peer && self.calls.is_idle() {
             self.closing = Closing::Both;
             self.answers.refuse_new_calls();
-            self.sending
+            self.outgoing
                 .put_frame(&Frame::Goodbye { code: crate::close_codes::NORMAL, reason: String::new() });
         }
-        let message = self.sending.pop_message(allowance.large);
-        self.sending.streams.watch_stalls(now);
+        let message = self.outgoing.pop_message(allowance.large);
+        self.outgoing.streams.watch_stalls(now);
         self.work.took(message.as_ref().map_or(0, Message::len));
-        for call in self.sending.take_arguments_sent() {
-            self.calls.arguments_sent(call, &mut self.sending);
+        for call in self.outgoing.take_arguments_sent() {
+            self.calls.arguments_sent(call, &mut self.outgoing);
         }
         message
     }
@@ -408,10 +408,10 @@ impl<W: Waiter> Session<W> {
         if let Some((waiter, outcome)) = self.calls.pop_finished() {
             return Some(Event::Returned { waiter, outcome });
         }
-        if let Some(event) = self.sending.streams.pop_event() {
+        if let Some(event) = self.outgoing.streams.pop_event() {
             return Some(Event::Stream(event));
         }
-        Some(match self.answers.pop_step(now, may_start, &mut self.sending)? {
+        Some(match self.answers.pop_step(now, may_start, &mut self.outgoing)? {
             NextStep::Begin(begin) => Event::Begin(begin),
             NextStep::Map(begin) => Event::Map(begin),
             NextStep::Cancel(answer) => Event::Cancel(answer),
@@ -424,7 +424,7 @@ impl<W: Waiter> Session<W> {
         if let Some((waiter, outcome)) = self.calls.pop_finished() {
             return Some(Event::Returned { waiter, outcome });
         }
-        self.sending.streams.pop_event().map(Event::Stream)
+        self.outgoing.streams.pop_event().map(Event::Stream)
     }
 
     /// Calls of the peer that may start.
@@ -434,15 +434,15 @@ impl<W: Waiter> Session<W> {
 
     /// Whether sending has left something for [`poll_event`](Self::poll_event).
     pub(crate) fn has_events_of_sending(&self) -> bool {
-        self.sending.streams.has_events()
+        self.outgoing.streams.has_events()
             || self.calls.has_finished()
-            || self.answers.may_go_on(&self.sending)
+            || self.answers.may_go_on(&self.outgoing)
     }
 
     /// At most `many` more calls of the peer that may start and are of the same method as `first`, which has just been
     /// polled; in the order in which they became ready.
     pub(crate) fn poll_alike(&mut self, first: &Begin, many: usize) -> Vec<Begin> {
-        self.answers.pop_alike(first, many, &mut self.sending)
+        self.answers.pop_alike(first, many, &mut self.outgoing)
     }
 
     /// Whether calls wait to be sealed.
@@ -457,17 +457,17 @@ impl<W: Waiter> Session<W> {
 
     /// Streams that this side sends.
     pub(crate) fn streams_sent(&self) -> usize {
-        self.sending.streams.sent()
+        self.outgoing.streams.sent()
     }
 
     /// What waits to be sent of all streams.
     pub(crate) fn stream_bytes_queued(&self) -> usize {
-        self.sending.streams.queued_bytes()
+        self.outgoing.streams.queued_bytes()
     }
 
     /// Bytes that wait to be sent.
     pub(crate) fn outgoing_bytes(&self) -> usize {
-        self.sending.bytes()
+        self.outgoing.bytes()
     }
 
     /// Calls of this side that are queued or in flight.
@@ -477,7 +477,7 @@ impl<W: Waiter> Session<W> {
 
     /// Whether something waits for room on the socket.
     pub(crate) fn wants_to_send(&self) -> bool {
-        !self.sending.is_empty() || self.calls.has_queued() || self.goodbye.is_some()
+        !self.outgoing.is_empty() || self.calls.has_queued() || self.goodbye.is_some()
     }
 
     /// Bytes of the peer's payloads that nobody has any more, kept for the next.
@@ -494,12 +494,12 @@ impl<W: Waiter> Session<W> {
             answers_held: self.answers.held(),
             held_bytes: self.answers.books.held(),
             pending_bytes: self.answers.books.pending() + self.arguments.bytes_announced(),
-            outgoing_bytes: self.sending.all_bytes(),
-            exports: self.sending.objects.exports(),
-            imports: self.sending.objects.imports(),
-            streams_sent: self.sending.streams.sent(),
-            streams_received: self.sending.streams.received(),
-            stream_bytes_unread: self.sending.streams.unread_bytes(),
+            outgoing_bytes: self.outgoing.all_bytes(),
+            exports: self.outgoing.objects.exports(),
+            imports: self.outgoing.objects.imports(),
+            streams_sent: self.outgoing.streams.sent(),
+            streams_received: self.outgoing.streams.received(),
+            stream_bytes_unread: self.outgoing.streams.unread_bytes(),
             session_bytes: self.bytes_beside_answers() + self.answers.books.bytes(),
         }
     }
@@ -517,26 +517,26 @@ impl<W: Waiter> Session<W> {
         assert!(self.arguments.is_empty() && self.results.is_empty(), "payloads are being assembled");
         assert!(self.answers.is_empty(), "answers are left");
         assert!(self.calls.is_empty(), "calls are left");
-        assert!(self.sending.objects.is_empty(), "objects are left");
-        assert!(self.sending.streams.is_empty(), "streams are left");
-        assert!(self.sending.is_empty() && self.events.is_empty(), "something waits to be told");
+        assert!(self.outgoing.objects.is_empty(), "objects are left");
+        assert!(self.outgoing.streams.is_empty(), "streams are left");
+        assert!(self.outgoing.is_empty() && self.events.is_empty(), "something waits to be told");
     }
 
     /// Lets the peer call what it was given: services it may not have known before.
     fn learn_exports(&mut self) {
-        for service in self.sending.objects.take_new_services() {
+        for service in self.outgoing.objects.take_new_services() {
             self.answers.methods.learn(service);
         }
     }
 
     /// Drops the objects of this side: nobody can call them any more.
     pub(crate) fn abandon_objects(&mut self) {
-        self.sending.objects.abandon();
+        self.outgoing.objects.abandon();
     }
 
     /// Readers and producers of streams, who are to learn that the session is over.
     pub(crate) fn abandon_streams(&mut self) -> (Vec<Arc<Inlet>>, Vec<StreamId>) {
-        self.sending.streams.abandon()
+        self.outgoing.streams.abandon()
     }
 
     /// The calls that can no longer return, and whether each was sent.

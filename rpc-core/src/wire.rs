@@ -147,8 +147,8 @@
 use crate::{buffer::small_bytes::SmallBytes, path::Path};
 
 pub(crate) mod arguments;
+pub(crate) mod map_program;
 pub(crate) mod plain;
-pub(crate) mod program;
 pub(crate) mod read;
 pub(crate) mod varint;
 pub(crate) mod write;

@@ -13,7 +13,7 @@ use crate::{
     link::cell::Place,
     never::Never,
     path::Step,
-    wire::program::Policy,
+    wire::map_program::Policy,
 };
 
 /// A type whose parts can be named before a value of it exists.

@@ -29,7 +29,7 @@ use crate::{
     wire::{
         METHOD_MAP,
         arguments::{self, ArgumentList, SLOTS_MAX},
-        program::{Base, Operand, Policy, Program, Slot, Step, Target},
+        map_program::{Base, Operand, Policy, Program, Slot, Step, Target},
     },
 };
 

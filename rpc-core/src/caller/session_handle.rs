@@ -8,7 +8,7 @@ use crate::{
     caller::stub::{ServiceClient, Stub},
     error::CloseReason,
     link::{Handle, Submission, ambient},
-    session::outputs::SessionStats,
+    session::events::SessionStats,
 };
 
 /// One side of a running session: makes clients of the peer's services and ends it.

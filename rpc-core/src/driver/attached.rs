@@ -12,41 +12,12 @@ use super::busy_poll::BusyPoll;
 use crate::{
     buffer::message::Message,
     close_codes,
-    error::{CloseReason, SocketError, Violation},
+    driver::end::End,
+    error::{CloseReason, SocketError},
     limits::Limits,
     time::Time,
     transport::Transport,
 };
-
-/// What ends a running session, and what the peer is told.
-pub(super) struct End {
-    pub(super) code: u16,
-    pub(super) text: String,
-    pub(super) reason: CloseReason,
-}
-
-impl End {
-    pub(super) fn new(code: u16, reason: CloseReason) -> Self {
-        Self { code, text: reason.to_string(), reason }
-    }
-}
-
-impl From<Violation> for End {
-    fn from(violation: Violation) -> Self {
-        crate::log_rate::log_rarely!(warn, "the peer broke the protocol: {violation}");
-        Self {
-            text: violation.to_string(),
-            ..Self::new(close_codes::PROTOCOL, CloseReason::Violation(violation))
-        }
-    }
-}
-
-/// The socket knows by itself what to say about its errors.
-impl From<SocketError> for End {
-    fn from(error: SocketError) -> Self {
-        Self::new(close_codes::INTERNAL, CloseReason::Socket(error))
-    }
-}
 
 /// A session's socket: what is known of it alone, and ends with it.
 pub(super) struct Attached<T> {

@@ -27,8 +27,8 @@ use crate::{
     session::{
         Session, Side,
         account::Elsewhere,
+        events::Event,
         inputs::{Interest, NewCall, Waiter},
-        outputs::Event,
         streams::StreamEvent,
         work::Work,
     },

@@ -32,7 +32,7 @@ use crate::{
     schema::descriptor::MethodDescriptor,
     session::{
         account::{Elsewhere, MEMORY_BUDGET},
-        outputs::{Begin, BeginTarget},
+        events::{Begin, BeginTarget},
     },
     time::Time,
     value::outcome::Outcome,

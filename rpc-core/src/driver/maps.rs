@@ -34,7 +34,7 @@ use crate::{
     schema::{descriptor::MAP, layout::Over},
     session::{
         account::{Charge, Elsewhere},
-        outputs::BeginMap,
+        events::BeginMap,
         plan::{Plan, PlannedStep, Work as StepWork},
         work::{self, Work},
     },
@@ -46,7 +46,7 @@ use crate::{
     },
     wire::{
         Failure, Want,
-        program::{Base, ElementCause, ElementFailure, Slot},
+        map_program::{Base, ElementCause, ElementFailure, Slot},
     },
 };
 

@@ -11,7 +11,7 @@ use crate::{
     session::inputs::{CallOutcome, UpstreamOutcome},
     wire::{
         Failure,
-        program::{Base, ElementCause, ElementFailure},
+        map_program::{Base, ElementCause, ElementFailure},
     },
 };
 

@@ -1,7 +1,5 @@
 //! A call of the peer as its handler gets it, and how it is replied to.
 
-#[cfg(feature = "driver")]
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::{
     any::Any,
     future::Future,
@@ -23,12 +21,15 @@ use crate::{
     schema::descriptor::{MethodDescriptor, ServiceDescriptor},
     session::{
         account::{MEMORY_BUDGET, SESSION_BYTES_MAX},
-        outputs::Arguments,
+        events::Arguments,
     },
     time::Time,
     value::{encoded::Capability, outcome::Outcome},
     wire::{Failure, Want, arguments},
 };
+
+#[cfg(feature = "driver")]
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A call that may start: its arguments and what is wanted of it.
 #[doc(hidden)]

@@ -14,7 +14,7 @@ use crate::{
     value::encoded::Capability,
     wire::{
         CallId,
-        program::{Base, Operand, Step},
+        map_program::{Base, Operand, Step},
     },
 };
 

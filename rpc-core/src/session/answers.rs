@@ -18,8 +18,8 @@ use self::books::Books;
 use super::{
     account::{Account, Charge},
     due::Deadlines,
+    events::{Arguments, Begin, BeginMap, BeginTarget},
     methods::{Method, PeerMethods},
-    outputs::{Arguments, Begin, BeginMap, BeginTarget},
     plan::Plan,
     work::Work,
 };

@@ -10,9 +10,6 @@
 //! peer keeps no markers for a caller that collects failed promises.
 //! Sent calls are bounded by what the peer offered; queued ones by the memory of the caller who makes them.
 
-pub(crate) mod returning;
-pub(crate) mod sealing;
-
 use std::collections::VecDeque;
 
 use rustc_hash::FxHashMap;
@@ -20,7 +17,7 @@ use rustc_hash::FxHashMap;
 use super::{
     due::{Deadlines, Releases},
     inputs::{CallExtras, CallOutcome, NewCall, UpstreamOutcome, Waiter},
-    sending::Sending,
+    outgoing::Outgoing,
 };
 use crate::{
     buffer::small_bytes::SmallBytes,
@@ -28,6 +25,9 @@ use crate::{
     value::encoded::Capabilities,
     wire::{CallId, Failure, MethodNumber},
 };
+
+pub(crate) mod returning;
+pub(crate) mod sealing;
 
 pub(crate) struct Calls<W> {
     table: FxHashMap<CallId, Entry<W>>,
@@ -213,7 +213,7 @@ impl<W: Waiter> Calls<W> {
         now: Time,
         call: NewCall<W>,
         payload_bytes_max: usize,
-        sending: &mut Sending,
+        outgoing: &mut Outgoing,
     ) {
         let NewCall { id, number, service, method, payload, bases, deadline, extras, waiter } = call;
         let mut deadline = deadline;
@@ -255,21 +255,21 @@ impl<W: Waiter> Calls<W> {
         let late = deadline.map(|deadline| now.too_late(deadline));
         self.queue.push_back(Queued { id, number, service, method, payload, extras, late });
         if let Some(failure) = failure {
-            self.refuse(id, failure, sending);
+            self.refuse(id, failure, outgoing);
         }
     }
 
     /// Fails the queued calls whose payloads are larger than the peer turned out to take.
-    pub(crate) fn refuse_larger_than(&mut self, payload_bytes_max: usize, sending: &mut Sending) {
+    pub(crate) fn refuse_larger_than(&mut self, payload_bytes_max: usize, outgoing: &mut Outgoing) {
         let too_large = |queued: &&Queued| queued.payload.len() > payload_bytes_max;
         let ids: Vec<CallId> = self.queue.iter().filter(too_large).map(|queued| queued.id).collect();
         for id in ids {
-            self.refuse(id, CallOutcome::Failed(Failure::exhausted("payload_bytes_max")), sending);
+            self.refuse(id, CallOutcome::Failed(Failure::exhausted("payload_bytes_max")), outgoing);
         }
     }
 
     /// Fails a call that has not been sent; then the unsent ones built on it.
-    fn refuse(&mut self, id: CallId, outcome: CallOutcome<W>, sending: &mut Sending) {
+    fn refuse(&mut self, id: CallId, outcome: CallOutcome<W>, outgoing: &mut Outgoing) {
         let mut failing = vec![(id, outcome)];
         while let Some((id, outcome)) = failing.pop() {
             let Some(entry) = self.table.get_mut(&id).filter(|entry| entry.is_unsent()) else { continue };
@@ -284,7 +284,7 @@ impl<W: Waiter> Calls<W> {
                 failing.extend(dependents.into_iter().map(|dependent| (dependent, cause.clone())));
             }
             self.clear_place(id);
-            self.arguments_sent(id, sending);
+            self.arguments_sent(id, outgoing);
             self.forget_if_done(id);
         }
     }
@@ -305,15 +305,15 @@ impl<W: Waiter> Calls<W> {
     }
 
     /// Does what is due.
-    pub(crate) fn expire(&mut self, now: Time, sending: &mut Sending) {
+    pub(crate) fn expire(&mut self, now: Time, outgoing: &mut Outgoing) {
         if self.releases.is_overdue(now) {
-            self.send_releases(now, sending);
+            self.send_releases(now, outgoing);
         }
-        self.expire_deadlines(now, sending);
+        self.expire_deadlines(now, outgoing);
     }
 
     /// Ends the wait for calls whose deadline has passed. The peer is told; its late answer is dropped.
-    pub(crate) fn expire_deadlines(&mut self, now: Time, sending: &mut Sending) {
+    pub(crate) fn expire_deadlines(&mut self, now: Time, outgoing: &mut Outgoing) {
         while let Some((_, id)) = self.deadlines.pop_passed(now) {
             let Some(entry) = self.table.get_mut(&id) else { continue };
             entry.seal();
@@ -321,7 +321,7 @@ impl<W: Waiter> Calls<W> {
                 entry.value = false;
                 self.finished
                     .push_back((entry.waiter.clone(), CallOutcome::Failed(Failure::DeadlineExceeded)));
-                self.interest_fell(id, sending);
+                self.interest_fell(id, outgoing);
             }
         }
     }

@@ -7,7 +7,7 @@
 //! client  Greeted ──welcome──▶ Open          server  Awaiting ──hello──▶ Open
 //! ```
 
-use super::{Identity, Side, sending::Sending};
+use super::{Identity, Side, outgoing::Outgoing};
 use crate::{
     error::Violation,
     limits::Limits,
@@ -57,13 +57,13 @@ impl Handshake {
         limits: &Limits,
         offer: Offer,
         identity: Identity,
-        sending: &mut Sending,
+        outgoing: &mut Outgoing,
     ) -> Self {
         let until = now + limits.hello_timeout;
         let state = match side {
             Side::Server => State::Awaiting { until },
             Side::Client => {
-                sending.put_frame(&Frame::Hello(Box::new(Hello {
+                outgoing.put_frame(&Frame::Hello(Box::new(Hello {
                     version: WIRE_VERSION,
                     features: 0,
                     codec: CODEC_BINCODE,
@@ -93,12 +93,12 @@ impl Handshake {
         self.state == State::Open
     }
 
-    pub(crate) fn hello(&mut self, hello: &Hello, sending: &mut Sending) -> Result<(), Violation> {
+    pub(crate) fn hello(&mut self, hello: &Hello, outgoing: &mut Outgoing) -> Result<(), Violation> {
         check_codec(hello.codec)?;
         self.peer = Some(hello.offer);
         self.state = State::Open;
         // A close may have been asked for before the peer was heard.
-        sending.put_first(&Frame::Welcome(Welcome {
+        outgoing.put_first(&Frame::Welcome(Welcome {
             version: WIRE_VERSION,
             features: 0,
             codec: CODEC_BINCODE,

@@ -10,16 +10,16 @@ use crate::{
         Closing, LONG_BYTES, SETTLED_BYTES, Session,
         answers::{AnswerTarget, Arriving},
         calls::Assembled,
+        events::Event,
         handshake::INITIAL_CALLS,
         inputs::{CallOutcome, Waiter},
         methods::Method,
-        outputs::Event,
     },
     time::Time,
     value::{encoded::Encoded, stream::Ending},
     wire::{
-        Call, Chunk, Failure, Frame, Payload, Return, Status, StreamEnd, StreamId, Target, plain::Plain,
-        program::ElementFailure, read::FrameReader,
+        Call, Chunk, Failure, Frame, Payload, Return, Status, StreamEnd, StreamId, Target,
+        map_program::ElementFailure, plain::Plain, read::FrameReader,
     },
 };
 
@@ -36,12 +36,12 @@ impl<W: Waiter> Session<W> {
     /// [`read_on`](Self::read_on), and the next message for that.
     pub(crate) fn handle_message(&mut self, now: Time, message: Bytes) -> Result<(), Violation> {
         // A result that comes after its call's deadline is too late, whenever the timer fires.
-        self.calls.expire_deadlines(now, &mut self.sending);
+        self.calls.expire_deadlines(now, &mut self.outgoing);
         self.work.earn(now, message.len());
         self.unsettled += message.len();
         if self.unsettled >= SETTLED_BYTES
             || self.answers.books.is_watched()
-            || self.sending.bytes() > LONG_BYTES
+            || self.outgoing.bytes() > LONG_BYTES
         {
             self.settle(message.len());
         }
@@ -55,7 +55,7 @@ impl<W: Waiter> Session<W> {
         let Some(mut frames) = self.reading.take() else { return Ok(()) };
         loop {
             if self.take_plain(now, &mut frames) {
-                self.sending.streams.saw_call(now);
+                self.outgoing.streams.saw_call(now);
                 continue;
             }
             let Some(frame) = frames.next_frame()? else { break };
@@ -76,7 +76,7 @@ impl<W: Waiter> Session<W> {
         match frames.peek_plain() {
             Some(Plain::Call(call)) => {
                 let object = match call.object {
-                    Some(id) => match self.sending.objects.exported(id) {
+                    Some(id) => match self.outgoing.objects.exported(id) {
                         object @ Some(_) => object,
                         None => return false,
                     },
@@ -84,7 +84,7 @@ impl<W: Waiter> Session<W> {
                 };
                 let payload = frames.part(call.payload.clone());
                 let pending = self.arguments.bytes_announced();
-                let taken = self.answers.take_plain(now, &call, object, payload, pending, &self.sending);
+                let taken = self.answers.take_plain(now, &call, object, payload, pending, &self.outgoing);
                 if taken {
                     frames.skip_to(call.payload.end);
                 }
@@ -110,7 +110,7 @@ impl<W: Waiter> Session<W> {
         self.handshake.admit(&frame)?;
         match frame {
             Frame::Hello(hello) => {
-                self.handshake.hello(&hello, &mut self.sending)?;
+                self.handshake.hello(&hello, &mut self.outgoing)?;
                 self.heard_offer();
                 Ok(())
             }
@@ -128,27 +128,27 @@ impl<W: Waiter> Session<W> {
                 self.saw_call(now, &answer.objects);
                 self.handle_return(now, answer)
             }
-            Frame::Cancel(id) => self.answers.cancel(id, &mut self.sending),
+            Frame::Cancel(id) => self.answers.cancel(id, &mut self.outgoing),
             Frame::Release(ids) => ids.into_iter().try_for_each(|id| self.answers.release(id)),
             Frame::ReleaseObjects(objects) => objects
                 .into_iter()
-                .try_for_each(|(id, introductions)| self.sending.objects.release(id, introductions)),
+                .try_for_each(|(id, introductions)| self.outgoing.objects.release(id, introductions)),
             Frame::Chunk(chunk) => self.handle_chunk(now, chunk),
             Frame::Items(items) => {
-                let capabilities = self.sending.take_returned(&items.objects)?;
-                self.sending.streams.items(now, items, capabilities)
+                let capabilities = self.outgoing.take_returned(&items.objects)?;
+                self.outgoing.streams.items(now, items, capabilities)
             }
             Frame::LargeItem(item) => {
-                let capabilities = self.sending.take_returned(&item.objects)?;
-                self.sending.streams.large_item(now, item, capabilities)
+                let capabilities = self.outgoing.take_returned(&item.objects)?;
+                self.outgoing.streams.large_item(now, item, capabilities)
             }
             Frame::ItemChunk { stream, bytes } => {
-                self.sending.streams.item_chunk(now, stream, &bytes, &mut self.spares)
+                self.outgoing.streams.item_chunk(now, stream, &bytes, &mut self.spares)
             }
-            Frame::Missed { stream, count } => self.sending.streams.missed(stream, count),
+            Frame::Missed { stream, count } => self.outgoing.streams.missed(stream, count),
             Frame::StreamEnd { stream, end } => self.handle_stream_end(now, stream, end),
-            Frame::Credit { stream, bytes } => self.sending.streams.credit(stream, bytes),
-            Frame::Stop { stream, reason } => self.sending.streams.stop(stream, reason),
+            Frame::Credit { stream, bytes } => self.outgoing.streams.credit(stream, bytes),
+            Frame::Stop { stream, reason } => self.outgoing.streams.stop(stream, reason),
             Frame::Goodbye { code, reason } => {
                 self.handle_goodbye(code, reason);
                 Ok(())
@@ -161,17 +161,17 @@ impl<W: Waiter> Session<W> {
     /// Streams make room for calls beside them. One that opens a stream is not beside it.
     fn saw_call<T>(&mut self, now: Time, objects: &[T]) {
         if objects.is_empty() {
-            self.sending.streams.saw_call(now);
+            self.outgoing.streams.saw_call(now);
         }
     }
 
     /// The peer said what it takes.
     fn heard_offer(&mut self) {
         let payload_bytes_max = self.handshake.peer_payload_bytes_max();
-        self.calls.refuse_larger_than(payload_bytes_max, &mut self.sending);
+        self.calls.refuse_larger_than(payload_bytes_max, &mut self.outgoing);
         self.answers.caller_takes(payload_bytes_max);
         if let Some(offer) = self.handshake.peer() {
-            self.sending.streams.heard(offer);
+            self.outgoing.streams.heard(offer);
         }
     }
 
@@ -188,7 +188,7 @@ impl<W: Waiter> Session<W> {
         let id = call.id;
         let pending = self.arguments.bytes_announced();
         // Read in any case: also of a call that is refused, the objects were introduced and have to be released.
-        let objects = self.sending.take_objects(std::mem::take(&mut call.objects))?;
+        let objects = self.outgoing.take_objects(std::mem::take(&mut call.objects))?;
         let addressed = self.address(&call.target, method);
         // A payload in chunks is longer than the message that announces it.
         let short_of = match payload {
@@ -198,11 +198,11 @@ impl<W: Waiter> Session<W> {
         self.answers.announce(
             now,
             Arriving { call, length, pending_elsewhere: pending, short_of, addressed, objects },
-            &mut self.sending,
+            &mut self.outgoing,
         )?;
         match payload {
             Payload::Inline(bytes) => {
-                self.answers.arguments(id, bytes, &mut self.sending);
+                self.answers.arguments(id, bytes, &mut self.outgoing);
                 Ok(())
             }
             // An honest caller has no more payloads on their way than calls in flight, whatever became of the calls.
@@ -235,7 +235,7 @@ impl<W: Waiter> Session<W> {
             Target::Root => Err(Failure::UnknownService),
             Target::Object(id) => {
                 let object =
-                    self.sending.objects.exported(*id).ok_or_else(|| Failure::no_such_object("(target)"))?;
+                    self.outgoing.objects.exported(*id).ok_or_else(|| Failure::no_such_object("(target)"))?;
                 let known = known.of(object.descriptor())?;
                 Ok((AnswerTarget::Object(Arc::clone(object)), Method::Known(known)))
             }
@@ -248,7 +248,7 @@ impl<W: Waiter> Session<W> {
     fn handle_return(&mut self, now: Time, answer: Return) -> Result<(), Violation> {
         let Return { id, objects, status } = answer;
         let payload_max = self.limits.payload_bytes_max;
-        let capabilities = self.sending.take_returned(&objects)?;
+        let capabilities = self.outgoing.take_returned(&objects)?;
         let outcome = match status {
             Status::Done => CallOutcome::Done,
             Status::Value(Payload::Inline(bytes)) => match capabilities {
@@ -280,24 +280,24 @@ impl<W: Waiter> Session<W> {
                 return self.results.expect(now, id, total, true);
             }
             Status::Upstream { origin, missed } => {
-                self.calls.upstream(id, origin, missed, &mut self.sending)?;
+                self.calls.upstream(id, origin, missed, &mut self.outgoing)?;
                 return Ok(());
             }
             Status::Failed(failure) => CallOutcome::Failed(failure),
         };
-        self.calls.returned(id, outcome, &mut self.sending)?;
+        self.calls.returned(id, outcome, &mut self.outgoing)?;
         Ok(())
     }
 
     fn handle_chunk(&mut self, now: Time, chunk: Chunk) -> Result<(), Violation> {
         if !chunk.of_return {
             if let Some(Some(bytes)) = self.arguments.chunk(now, chunk.id, &chunk.bytes, &mut self.spares)? {
-                self.answers.arguments(chunk.id, bytes, &mut self.sending);
+                self.answers.arguments(chunk.id, bytes, &mut self.outgoing);
             }
             return Ok(());
         }
         if let Some(Some(bytes)) = self.results.chunk(now, chunk.id, &chunk.bytes, &mut self.spares)? {
-            self.calls.assembled(chunk.id, bytes, &mut self.sending)?;
+            self.calls.assembled(chunk.id, bytes, &mut self.outgoing)?;
         }
         Ok(())
     }
@@ -305,7 +305,7 @@ impl<W: Waiter> Session<W> {
     fn handle_stream_end(&mut self, now: Time, stream: StreamId, end: StreamEnd) -> Result<(), Violation> {
         let ending = match end {
             StreamEnd::Complete => Ending::Complete,
-            StreamEnd::Error { objects, bytes } => match self.sending.take_returned(&objects)? {
+            StreamEnd::Error { objects, bytes } => match self.outgoing.take_returned(&objects)? {
                 Ok(capabilities) => Ending::Error(Encoded { bytes, capabilities }),
                 Err(failure) => Ending::Failed(failure),
             },
@@ -313,8 +313,8 @@ impl<W: Waiter> Session<W> {
             StreamEnd::Stopped => Ending::Stopped,
             StreamEnd::Failed(failure) => Ending::Failed(failure),
         };
-        self.sending.streams.ended(stream, ending)?;
-        self.sending.streams.share_buffer(now);
+        self.outgoing.streams.ended(stream, ending)?;
+        self.outgoing.streams.share_buffer(now);
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use crate::{
         encoded::{Encoded, Passing},
         object::Import,
     },
-    wire::{CallId, Failure, MethodNumber, program::ElementFailure},
+    wire::{CallId, Failure, MethodNumber, map_program::ElementFailure},
 };
 
 /// A caller that waits for a result, as the session sees it.

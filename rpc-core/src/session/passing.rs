@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::sending::Sending;
+use super::outgoing::Outgoing;
 use crate::{
     error::Violation,
     value::encoded::{self, Capabilities, Capability, Passing, STREAM_TAKEN},
@@ -26,7 +26,7 @@ pub(super) fn objects_bytes_max(objects: &[Passing]) -> usize {
 /// back at once.
 type Taken<T> = Result<Result<T, Failure>, Violation>;
 
-impl Sending {
+impl Outgoing {
     /// Introduces the objects that a call passes, and opens its streams; all of them or none.
     pub(super) fn pass(&mut self, objects: &[Passing]) -> Result<Vec<PassedObject>, Failure> {
         if objects_bytes_max(objects) > OBJECTS_BYTES_MAX {

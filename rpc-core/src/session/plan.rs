@@ -11,7 +11,7 @@ use crate::{
     schema::layout::{Layout, Over},
     wire::{
         Failure,
-        program::{Base, Operand, Policy, Program, ProgramError, Slot, Step, Target},
+        map_program::{Base, Operand, Policy, Program, ProgramError, Slot, Step, Target},
     },
 };
 

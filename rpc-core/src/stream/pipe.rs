@@ -11,7 +11,7 @@ use crate::{
     error::ElementError,
     never::Never,
     stream::Streaming,
-    wire::program::Policy,
+    wire::map_program::Policy,
 };
 
 /// The pipe of a stream.
@@ -24,7 +24,7 @@ impl<T, E: Send + Sync + 'static> StreamPipe<T, E> {
     /// A stream of what the calls of `each` make of every item, in the order of the items. The peer makes the calls, next to
     /// the stream, as items come and as this side has room for what becomes of them.
     ///
-    /// What `each` may do is said at [`SequencePipe::map`]. Items may become values with objects and streams inside.
+    /// What `each` may do is said at [`SequencePipe::map`](crate::SequencePipe::map). Items may become values with objects and streams inside.
     ///
     /// # Errors
     /// An item that fails ends the stream, with [`StreamError::Failed`](crate::StreamError::Failed) that says how;

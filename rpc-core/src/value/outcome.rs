@@ -3,7 +3,7 @@
 use crate::{
     buffer::small_bytes::SmallBytes,
     value::encoded::Capability,
-    wire::{Failure, program::ElementFailure},
+    wire::{Failure, map_program::ElementFailure},
 };
 
 /// How a handler ended.

@@ -1,5 +1,5 @@
 //! Generated code where every word of it is also a constant and a type of the user's.
-#![allow(non_camel_case_types, non_upper_case_globals)]
+#![allow(non_camel_case_types, non_upper_case_globals, clippy::upper_case_acronyms)]
 
 /// Input: `call incoming`. Output: a constant, of which a pattern of that name would be a use, and a type of each name.
 macro_rules! take {

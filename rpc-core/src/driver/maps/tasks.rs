@@ -17,13 +17,13 @@ use crate::{
         incoming::{Incoming, ReplyInner, RunningHandler},
     },
     schema::descriptor::MethodDescriptor,
-    session::{methods::KnownMethod, outputs::Arguments, plan::PlannedStep},
+    session::{events::Arguments, methods::KnownMethod, plan::PlannedStep},
     value::{
         encoded::{self, Encoded},
         held::Held,
         outcome::Outcome,
     },
-    wire::{Failure, Want, program::ElementCause},
+    wire::{Failure, Want, map_program::ElementCause},
 };
 
 /// What a step left for later ones.

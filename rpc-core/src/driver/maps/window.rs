@@ -21,8 +21,8 @@ use crate::{
     },
     schema::layout::{Layout, Over},
     session::{
+        events::{Arguments, Resolved},
         methods::KnownMethod,
-        outputs::{Arguments, Resolved},
         plan::{Plan, PlannedStep, Work},
         work,
     },
@@ -33,7 +33,7 @@ use crate::{
     },
     wire::{
         Failure,
-        program::{Base, ElementCause, ElementFailure, Operand, Policy, Slot, Target},
+        map_program::{Base, ElementCause, ElementFailure, Operand, Policy, Slot, Target},
     },
 };
 

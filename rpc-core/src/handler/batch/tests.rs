@@ -15,7 +15,7 @@ use crate::{
     schema::descriptor::{
         MethodAttributes, MethodDescriptor, ObjectsCache, ServiceDescriptor, SignatureCache, ValueDescriptor,
     },
-    session::{outputs::Arguments, tests::pair::TEST},
+    session::{events::Arguments, tests::pair::TEST},
 };
 
 /// Counts how often it is woken.

@@ -1,7 +1,8 @@
 //! The one door for calls of the peer: whether a call is taken, refused or ends the session.
 //!
 //! Asked before anything of a call is kept, by plain calls and by all others. What it says about a call depends on what the
-//! call says of itself and on how full the session is, not on what its method does.
+//! call says of itself and on how full the session is, not on what its method does: what a caller may do by its method is
+//! decided where method numbers are resolved (`session/methods.rs`), which steps of maps pass too.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,10 +14,10 @@ use crate::{
     session::{
         answers::{Answer, AnswerTarget, Arriving, HandlerStep, NoValue, PlainAnswer, Stage},
         due::RELEASES_MAX,
+        events::{Arguments, Begin, BeginTarget},
         handshake::INITIAL_CALLS,
         methods::{KnownMethod, Method, Refused},
-        outputs::{Arguments, Begin, BeginTarget},
-        sending::Sending,
+        outgoing::Outgoing,
     },
     time::Time,
     value::object::LocalObject,
@@ -51,7 +52,7 @@ pub(super) enum Obstacle {
 impl Answers {
     /// What speaks against a call.
     #[inline]
-    pub(super) fn obstacle(&self, head: &CallHead, sending: &Sending) -> Option<Obstacle> {
+    pub(super) fn obstacle(&self, head: &CallHead, outgoing: &Outgoing) -> Option<Obstacle> {
         #[cfg(test)]
         if let Some(rule) = self.added_rule {
             return Some(Obstacle::Full(rule));
@@ -65,7 +66,7 @@ impl Answers {
         let obstacle =
             if self.books.keeping() >= limits.held_answers_max + 2 * in_flight_max + 2 * RELEASES_MAX {
                 Obstacle::Breaks("held_answers_max")
-            } else if self.books.unfinished() + sending.returns() >= 4 * in_flight_max {
+            } else if self.books.unfinished() + outgoing.returns() >= 4 * in_flight_max {
                 // Refusals cost memory too. An honest caller waits for answers; one that reads none of them does not.
                 Obstacle::Breaks("calls_max")
             } else if self.refusing {
@@ -81,7 +82,7 @@ impl Answers {
                 Obstacle::Full("held_answers_max")
             } else if pending.saturating_add(head.pending_elsewhere) > limits.pending_bytes_max {
                 Obstacle::Full("pending_bytes_max")
-            } else if sending.bytes() > limits.outgoing_bytes_max {
+            } else if outgoing.bytes() > limits.outgoing_bytes_max {
                 Obstacle::Full("outgoing_bytes_max")
             } else if let Some(limit) = self.books.short_of() {
                 Obstacle::Full(limit)
@@ -100,7 +101,7 @@ impl Answers {
     pub(super) fn refusal(
         &self,
         arriving: &Arriving,
-        sending: &Sending,
+        outgoing: &Outgoing,
     ) -> Result<Option<Failure>, Violation> {
         let Arriving { call, length, pending_elsewhere, short_of, addressed, objects } = arriving;
         let head = CallHead {
@@ -110,7 +111,7 @@ impl Answers {
             keeps: call.want.keep,
             pending_elsewhere: *pending_elsewhere,
         };
-        let full = match self.obstacle(&head, sending) {
+        let full = match self.obstacle(&head, outgoing) {
             Some(Obstacle::Breaks(limit)) => return Err(Violation::Limit(limit)),
             Some(Obstacle::Closing) => return Ok(Some(Failure::Unavailable)),
             Some(Obstacle::Full(limit)) => Some(Failure::exhausted(limit)),
@@ -140,7 +141,7 @@ impl Answers {
         object: Option<&Arc<LocalObject>>,
         payload: SmallBytes,
         pending_elsewhere: usize,
-        sending: &Sending,
+        outgoing: &Outgoing,
     ) -> bool {
         let Some(Method::Known(known)) = self.methods.find_number(call.method) else { return false };
         let (known, target) = match object {
@@ -156,7 +157,7 @@ impl Answers {
         let is_plain = call.id > self.last
             && !known.ordered
             && known.descriptor.attributes.batch.is_none()
-            && self.obstacle(&head, sending).is_none()
+            && self.obstacle(&head, outgoing).is_none()
             && arguments::all_inline(&payload).is_some();
         if !is_plain {
             return false;
@@ -208,7 +209,7 @@ impl Answers {
         &mut self,
         now: Time,
         arriving: Arriving,
-        sending: &mut Sending,
+        outgoing: &mut Outgoing,
     ) -> Result<(), Violation> {
         self.now = now;
         self.sweep_steps();
@@ -217,7 +218,7 @@ impl Answers {
             return Err(Violation::IdReused(id.0));
         }
         self.last = id;
-        let refusal = self.refusal(&arriving, sending)?;
+        let refusal = self.refusal(&arriving, outgoing)?;
         let Arriving { call, addressed, objects, .. } = arriving;
         let (target, method) = addressed
             .unwrap_or_else(|_| (AnswerTarget::Root, Method::Refused(Refused::As(Failure::UnknownMethod))));
@@ -235,7 +236,7 @@ impl Answers {
         self.table.insert(id, Box::new(answer));
         self.tighten_deadline(id, deadline);
         if let Some(failure) = refusal {
-            self.fail(id, NoValue::Failed(failure), sending);
+            self.fail(id, NoValue::Failed(failure), outgoing);
         }
         Ok(())
     }

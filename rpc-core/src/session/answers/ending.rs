@@ -8,7 +8,7 @@ use crate::{
     session::{
         answers::{AnswerTarget, Answers, HandlerStep, NoValue, Stage, is_due, take_objects},
         methods::Method,
-        sending::Sending,
+        outgoing::Outgoing,
     },
     time::Time,
     value::{
@@ -22,15 +22,15 @@ use crate::{
 /// Results that are shorter are held against the session's memory with the next message, longer ones at once.
 const SETTLED_BYTES: usize = 16 << 10;
 
-fn put_return(sending: &mut Sending, id: CallId, objects: Vec<PassedObject>, status: Status) {
-    sending.put_return(&Return { id, objects, status });
+fn put_return(outgoing: &mut Outgoing, id: CallId, objects: Vec<PassedObject>, status: Status) {
+    outgoing.put_return(&Return { id, objects, status });
 }
 
 impl Answers {
     // ---- a call ends ----
 
     /// The handler is over.
-    pub(crate) fn finish(&mut self, id: CallId, outcome: Outcome, sending: &mut Sending) {
+    pub(crate) fn finish(&mut self, id: CallId, outcome: Outcome, outgoing: &mut Outgoing) {
         match outcome {
             Outcome::Value { payload: Some(payload), objects }
                 if objects.is_empty()
@@ -38,16 +38,16 @@ impl Answers {
                     && self.plain.remove(&id).is_some() =>
             {
                 self.books.is_over();
-                sending.put_value(id, &payload);
+                outgoing.put_value(id, &payload);
             }
             outcome => {
                 self.promote(id);
-                self.finish_any(id, outcome, sending);
+                self.finish_any(id, outcome, outgoing);
             }
         }
     }
 
-    fn finish_any(&mut self, id: CallId, outcome: Outcome, sending: &mut Sending) {
+    fn finish_any(&mut self, id: CallId, outcome: Outcome, outgoing: &mut Outgoing) {
         let Some(answer) = self.table.get_mut(&id) else { return };
         answer.running = false;
         if answer.returned {
@@ -60,9 +60,9 @@ impl Answers {
             known.descriptor.returned(payload.len());
         }
         let oneway = answer.oneway;
-        match self.value_of(outcome, oneway, sending) {
-            Ok((payload, objects)) => self.finish_value(id, payload, objects, sending),
-            Err(no_value) => self.fail(id, no_value, sending),
+        match self.value_of(outcome, oneway, outgoing) {
+            Ok((payload, objects)) => self.finish_value(id, payload, objects, outgoing),
+            Err(no_value) => self.fail(id, no_value, outgoing),
         }
     }
 
@@ -71,7 +71,7 @@ impl Answers {
         &self,
         outcome: Outcome,
         oneway: bool,
-        sending: &mut Sending,
+        outgoing: &mut Outgoing,
     ) -> Result<(Option<SmallBytes>, Vec<Capability>), NoValue> {
         let too_large = |bytes: &SmallBytes| bytes.len() > self.caller_payload_bytes_max;
         Err(match outcome {
@@ -90,7 +90,7 @@ impl Answers {
             }
             // The caller of a one-way call hears of no error: objects in it would be introduced to nobody.
             Outcome::Error(bytes, _) if oneway => NoValue::Error(bytes, Vec::new()),
-            Outcome::Error(bytes, objects) => match sending.pass_result(&objects) {
+            Outcome::Error(bytes, objects) => match outgoing.pass_result(&objects) {
                 Ok(passed) => NoValue::Error(bytes, passed),
                 Err(failure) => NoValue::Failed(failure),
             },
@@ -104,7 +104,7 @@ impl Answers {
         id: CallId,
         payload: Option<SmallBytes>,
         objects: Vec<Capability>,
-        sending: &mut Sending,
+        outgoing: &mut Outgoing,
     ) {
         let Some(answer) = self.table.get(&id) else { return };
         let keeps = (answer.want.keep && !answer.cancelled) || !answer.uses.is_empty();
@@ -118,40 +118,40 @@ impl Answers {
         let is_too_long =
             is_too_long || sent.as_ref().is_some_and(|bytes| bytes.len() > self.caller_payload_bytes_max);
         if is_too_long {
-            return self.fail(id, NoValue::Failed(Failure::exhausted("payload_bytes_max")), sending);
+            return self.fail(id, NoValue::Failed(Failure::exhausted("payload_bytes_max")), outgoing);
         }
         if let Some(held) = &held
             && let Some(limit) = self.has_no_room_to_hold(held.size())
         {
-            return self.fail(id, NoValue::Failed(Failure::exhausted(limit)), sending);
+            return self.fail(id, NoValue::Failed(Failure::exhausted(limit)), outgoing);
         }
         let has_streams = objects.iter().any(|object| matches!(object, Capability::Stream(_)));
         if let (Some(held), true) = (&held, has_streams) {
             // Calls that were built on it get its streams, not a caller who may never ask for them.
             let answer = self.table.get_mut(&id);
             let uses = answer.map(|answer| std::mem::take(&mut answer.uses)).unwrap_or_default();
-            self.resolve_uses(id, held, uses, sending);
+            self.resolve_uses(id, held, uses, outgoing);
         }
         let passed = match &sent {
-            Some(_) => sending.pass_result(&objects),
+            Some(_) => outgoing.pass_result(&objects),
             None => Ok(Vec::new()),
         };
         let passed = match passed {
             Ok(passed) => passed,
-            Err(failure) => return self.fail(id, NoValue::Failed(failure), sending),
+            Err(failure) => return self.fail(id, NoValue::Failed(failure), outgoing),
         };
         let Some(answer) = self.table.get_mut(&id) else { return };
         answer.returned = true;
         let uses = std::mem::take(&mut answer.uses);
         match sent {
             Some(payload) => {
-                let payload = sending.payload(id, true, payload, write::objects_bytes(&passed));
-                put_return(sending, id, passed, Status::Value(payload));
+                let payload = outgoing.payload(id, true, payload, write::objects_bytes(&passed));
+                put_return(outgoing, id, passed, Status::Value(payload));
             }
-            None => put_return(sending, id, Vec::new(), Status::Done),
+            None => put_return(outgoing, id, Vec::new(), Status::Done),
         }
         if let Some(held) = held {
-            self.resolve_uses(id, &held, uses, sending);
+            self.resolve_uses(id, &held, uses, outgoing);
             self.hold(id, held);
         }
         self.settle(id);
@@ -175,7 +175,7 @@ impl Answers {
     }
 
     /// Answers a call without a value; then the calls that were built on it.
-    pub(super) fn fail(&mut self, id: CallId, no_value: NoValue, sending: &mut Sending) {
+    pub(super) fn fail(&mut self, id: CallId, no_value: NoValue, outgoing: &mut Outgoing) {
         let mut failing = VecDeque::from([(id, no_value)]);
         while let Some((id, no_value)) = failing.pop_front() {
             let Some(answer) = self.table.get_mut(&id).filter(|answer| !answer.returned) else { continue };
@@ -194,18 +194,20 @@ impl Answers {
             answer.plan = None;
             drop(take_objects(answer, &mut self.books));
             answer.target = AnswerTarget::Root;
-            self.drop_arguments(id, stage, sending);
+            self.drop_arguments(id, stage, outgoing);
             let (objects, status) = match no_value {
                 _ if oneway => (Vec::new(), Status::Done),
                 NoValue::Error(bytes, objects) => {
-                    let payload = sending.payload(id, true, bytes, write::objects_bytes(&objects));
+                    let payload = outgoing.payload(id, true, bytes, write::objects_bytes(&objects));
                     (objects, Status::Error(payload))
                 }
-                NoValue::Element(bytes) => (Vec::new(), Status::Element(sending.payload(id, true, bytes, 0))),
+                NoValue::Element(bytes) => {
+                    (Vec::new(), Status::Element(outgoing.payload(id, true, bytes, 0)))
+                }
                 NoValue::Failed(failure) => (Vec::new(), Status::Failed(failure)),
                 NoValue::Upstream { origin, missed } => (Vec::new(), Status::Upstream { origin, missed }),
             };
-            put_return(sending, id, objects, status);
+            put_return(outgoing, id, objects, status);
             failing
                 .extend(uses.into_iter().map(|used| (used.call, NoValue::Upstream { origin, missed: None })));
             self.leave_order(id);
@@ -214,7 +216,7 @@ impl Answers {
     }
 
     /// Lets go of the arguments of a call that will not start, and of its claims on other calls.
-    fn drop_arguments(&mut self, id: CallId, stage: Stage, sending: &mut Sending) {
+    fn drop_arguments(&mut self, id: CallId, stage: Stage, outgoing: &mut Outgoing) {
         match stage {
             Stage::Waiting(mut waiting) => {
                 self.books.remove_pending(waiting.bytes());
@@ -223,7 +225,7 @@ impl Answers {
                 for base in waiting.bases {
                     if let Some(source) = self.table.get_mut(&base) {
                         source.uses.retain(|used| used.call != id);
-                        self.stop_if_unneeded(base, sending);
+                        self.stop_if_unneeded(base, outgoing);
                     }
                 }
             }
@@ -249,7 +251,7 @@ impl Answers {
     // ---- the caller loses interest ----
 
     /// The caller neither waits for the value nor will refer to it again.
-    pub(crate) fn cancel(&mut self, id: CallId, sending: &mut Sending) -> Result<(), Violation> {
+    pub(crate) fn cancel(&mut self, id: CallId, outgoing: &mut Outgoing) -> Result<(), Violation> {
         if id > self.last {
             return Err(Violation::UnknownCall(id.0));
         }
@@ -260,12 +262,12 @@ impl Answers {
         if answer.want.keep && answer.uses.is_empty() {
             self.let_go(id);
         }
-        self.stop_if_unneeded(id, sending);
+        self.stop_if_unneeded(id, outgoing);
         Ok(())
     }
 
     /// Stops a cancelled call that no other call waits for.
-    fn stop_if_unneeded(&mut self, id: CallId, sending: &mut Sending) {
+    fn stop_if_unneeded(&mut self, id: CallId, outgoing: &mut Outgoing) {
         let Some(answer) = self.table.get(&id) else { return };
         if !answer.cancelled || !answer.uses.is_empty() {
             return;
@@ -276,7 +278,7 @@ impl Answers {
         match answer.stage {
             Stage::Running => self.steps.push_front(HandlerStep::Cancel(id)),
             Stage::Arguments | Stage::Waiting(_) | Stage::Ready(_) => {
-                self.fail(id, NoValue::Failed(Failure::Cancelled), sending);
+                self.fail(id, NoValue::Failed(Failure::Cancelled), outgoing);
             }
             Stage::Held(_) | Stage::Failed { .. } => {}
         }
@@ -306,7 +308,7 @@ impl Answers {
 
     /// Answers the calls whose deadline has passed; a handler that runs is told to stop and keeps its permit until it
     /// has.
-    pub(crate) fn expire(&mut self, now: Time, sending: &mut Sending) {
+    pub(crate) fn expire(&mut self, now: Time, outgoing: &mut Outgoing) {
         while let Some((at, id)) = self.deadlines.pop_passed(now) {
             if !is_due(&self.plain, &self.table, id, at) {
                 continue;
@@ -315,13 +317,13 @@ impl Answers {
             if self.table.get(&id).is_some_and(|answer| answer.running) {
                 self.steps.push_front(HandlerStep::Cancel(id));
             }
-            self.give_up(id, sending);
+            self.give_up(id, outgoing);
         }
     }
 
     /// Answers a call that cannot be done in its time.
-    pub(super) fn give_up(&mut self, id: CallId, sending: &mut Sending) {
+    pub(super) fn give_up(&mut self, id: CallId, outgoing: &mut Outgoing) {
         self.promote(id);
-        self.fail(id, NoValue::Failed(Failure::DeadlineExceeded), sending);
+        self.fail(id, NoValue::Failed(Failure::DeadlineExceeded), outgoing);
     }
 }

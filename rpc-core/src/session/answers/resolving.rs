@@ -9,9 +9,9 @@ use crate::{
         answers::{
             Answer, AnswerTarget, Answers, Argument, NoValue, Place, Stage, Use, Waiting, take_objects,
         },
+        events::{Arguments, Resolved},
         methods::Method,
-        outputs::{Arguments, Resolved},
-        sending::Sending,
+        outgoing::Outgoing,
         work,
     },
     value::{
@@ -60,7 +60,7 @@ fn misfit(from: &str, path: &Path, found: &Layout, wanted: &Layout) -> String {
 
 impl Answers {
     /// The call's arguments are complete.
-    pub(crate) fn arguments(&mut self, id: CallId, payload: SmallBytes, sending: &mut Sending) {
+    pub(crate) fn arguments(&mut self, id: CallId, payload: SmallBytes, outgoing: &mut Outgoing) {
         if !self.is_waiting_for_arguments(id) {
             return;
         }
@@ -74,21 +74,21 @@ impl Answers {
                 None => inline,
                 beside => Resolved { values: inline.values(), beside, selected: Vec::new() }.into(),
             };
-            return self.start_with_values(id, arguments, sending);
+            return self.start_with_values(id, arguments, outgoing);
         }
         let list = match ArgumentList::parse(payload) {
             Ok(list) => list,
             Err(violation) => {
-                return self.fail(id, invalid_argument("(arguments)", &violation.to_string()), sending);
+                return self.fail(id, invalid_argument("(arguments)", &violation.to_string()), outgoing);
             }
         };
         if let Err(no_value) = self.enter_arguments(id, list) {
-            self.fail(id, no_value, sending);
+            self.fail(id, no_value, outgoing);
             return;
         }
         let ready = matches!(self.answer(id), Some(Answer { stage: Stage::Waiting(waiting), .. }) if waiting.missing == 0);
         if ready {
-            self.make_ready(id, sending);
+            self.make_ready(id, outgoing);
         }
     }
 
@@ -346,20 +346,20 @@ impl Answers {
     // ---- a call starts ----
 
     /// Starts a call that refers to nothing.
-    fn start_with_values(&mut self, id: CallId, arguments: Arguments, sending: &mut Sending) {
+    fn start_with_values(&mut self, id: CallId, arguments: Arguments, outgoing: &mut Outgoing) {
         let takes = match self.table.get(&id).map(|answer| &answer.method) {
             Some(Method::Get) => Some(GET_ARGUMENTS),
             Some(Method::Map) => Some(MAP_ARGUMENTS),
             Some(Method::Known(_) | Method::Refused(_)) | None => None,
         };
         if let Some(takes) = takes {
-            return self.fail(id, invalid_argument("(arguments)", takes), sending);
+            return self.fail(id, invalid_argument("(arguments)", takes), outgoing);
         }
         self.books.add_pending(arguments.bytes());
-        self.start(id, arguments, Vec::new(), sending);
+        self.start(id, arguments, Vec::new(), outgoing);
     }
 
-    fn make_ready(&mut self, id: CallId, sending: &mut Sending) {
+    fn make_ready(&mut self, id: CallId, outgoing: &mut Outgoing) {
         let Some(answer) = self.table.get_mut(&id) else { return };
         let Stage::Waiting(mut waiting) = std::mem::replace(&mut answer.stage, Stage::Running) else {
             return;
@@ -376,7 +376,7 @@ impl Answers {
         }
         let arguments = Arguments::from(arguments);
         self.books.add_pending(arguments.bytes());
-        self.start(id, arguments, layouts, sending);
+        self.start(id, arguments, layouts, outgoing);
     }
 
     /// Gives a finished result to the calls that wait for it, in the order in which they were made.
@@ -385,7 +385,7 @@ impl Answers {
         base: CallId,
         held: &Held,
         mut uses: Vec<Use>,
-        sending: &mut Sending,
+        outgoing: &mut Outgoing,
     ) {
         // Arguments that came in chunks were read later than those of calls made after.
         uses.sort_by_key(|used| used.call);
@@ -395,12 +395,12 @@ impl Answers {
             if let Err(no_value) =
                 selected.and_then(|(selected, layout)| self.put(call, place, selected, layout))
             {
-                self.fail(call, no_value, sending);
+                self.fail(call, no_value, outgoing);
                 continue;
             }
             let ready = matches!(self.answer(call), Some(Answer { stage: Stage::Waiting(waiting), .. }) if waiting.missing == 0);
             if ready {
-                self.make_ready(call, sending);
+                self.make_ready(call, outgoing);
             }
         }
     }

@@ -7,10 +7,10 @@ use crate::{
     schema::{descriptor::MethodDescriptor, layout::Layout},
     session::{
         answers::{Answer, AnswerTarget, Answers, HandlerStep, KeptLayout, NextStep, NoValue, Stage},
+        events::{Arguments, Begin, BeginMap, BeginTarget},
         methods::{KnownMethod, Method, PeerMethods},
-        outputs::{Arguments, Begin, BeginMap, BeginTarget},
+        outgoing::Outgoing,
         plan::Plan,
-        sending::Sending,
         work,
     },
     time::Time,
@@ -80,7 +80,7 @@ impl Answers {
         id: CallId,
         mut arguments: Arguments,
         layouts: Vec<(usize, Layout)>,
-        sending: &mut Sending,
+        outgoing: &mut Outgoing,
     ) {
         let Some(answer) = self.table.get_mut(&id) else { return };
         match &answer.method {
@@ -88,7 +88,7 @@ impl Answers {
                 self.books.remove_pending(arguments.bytes());
                 let Encoded { bytes, capabilities } = arguments.into_encoded().next().unwrap_or_default();
                 let objects = capabilities.as_deref().unwrap_or_default().to_vec();
-                self.finish(id, Outcome::Value { payload: Some(bytes), objects }, sending);
+                self.finish(id, Outcome::Value { payload: Some(bytes), objects }, outgoing);
             }
             Method::Map => {
                 let plan = plan(&arguments, layouts, &self.methods, &self.limits);
@@ -101,7 +101,7 @@ impl Answers {
                             return self.fail(
                                 id,
                                 NoValue::Failed(Failure::exhausted("held_bytes_max")),
-                                sending,
+                                outgoing,
                             );
                         }
                         self.work.spend(bytes as u64 * work::LAYOUT_BYTE_NS);
@@ -112,7 +112,7 @@ impl Answers {
                         answer.plan = Some(Box::new(plan));
                         self.steps.push_back(HandlerStep::Begin(id, self.now));
                     }
-                    Err(failure) => self.fail(id, NoValue::Failed(failure), sending),
+                    Err(failure) => self.fail(id, NoValue::Failed(failure), outgoing),
                 }
             }
             Method::Known(known) => {
@@ -160,7 +160,12 @@ impl Answers {
     }
 
     /// What is to happen next to a handler, in the order in which calls became ready.
-    pub(crate) fn pop_step(&mut self, now: Time, may_start: bool, sending: &mut Sending) -> Option<NextStep> {
+    pub(crate) fn pop_step(
+        &mut self,
+        now: Time,
+        may_start: bool,
+        outgoing: &mut Outgoing,
+    ) -> Option<NextStep> {
         self.now = now;
         loop {
             let Some(next) = self.steps.front() else {
@@ -171,7 +176,7 @@ impl Answers {
                 }
                 return None;
             };
-            self.held_up = sending.bytes() > self.limits.outgoing_bytes_max;
+            self.held_up = outgoing.bytes() > self.limits.outgoing_bytes_max;
             if (self.held_up || !may_start) && !matches!(next, HandlerStep::Cancel(_)) {
                 return None;
             }
@@ -183,7 +188,7 @@ impl Answers {
                     self.books.remove_pending(begin.arguments.bytes());
                     // Fields by value: one whose address is taken is copied once more.
                     let (answer, method, deadline) = (begin.answer, begin.descriptor, begin.deadline);
-                    if self.starts_plain(answer, method, is_too_late(since, deadline, now), sending) {
+                    if self.starts_plain(answer, method, is_too_late(since, deadline, now), outgoing) {
                         return Some(NextStep::Begin(begin));
                     }
                     continue;
@@ -191,14 +196,14 @@ impl Answers {
                 HandlerStep::Begin(id, since) => {
                     let deadline = self.answer(id).and_then(|answer| answer.deadline);
                     if is_too_late(since, deadline, now) {
-                        self.give_up(id, sending);
+                        self.give_up(id, outgoing);
                         continue;
                     }
                     id
                 }
             };
             if let Some(limit) = self.has_no_memory_for(id) {
-                self.fail(id, NoValue::Failed(Failure::exhausted(limit)), sending);
+                self.fail(id, NoValue::Failed(Failure::exhausted(limit)), outgoing);
                 continue;
             }
             if let Some(map) = self.begin_map(id) {
@@ -248,28 +253,28 @@ impl Answers {
         id: CallId,
         method: &MethodDescriptor,
         is_too_late: bool,
-        sending: &mut Sending,
+        outgoing: &mut Outgoing,
     ) -> bool {
         // It may have been cancelled.
         let Some(plain) = self.plain.get_mut(&id) else { return false };
         if is_too_late {
-            self.give_up(id, sending);
+            self.give_up(id, outgoing);
             return false;
         }
         plain.running = true;
-        method.expected_bytes() == 0 || self.starts_large(id, method, sending)
+        method.expected_bytes() == 0 || self.starts_large(id, method, outgoing)
     }
 
     /// The same of one that is expected to return much.
     #[cold]
-    fn starts_large(&mut self, id: CallId, method: &MethodDescriptor, sending: &mut Sending) -> bool {
+    fn starts_large(&mut self, id: CallId, method: &MethodDescriptor, outgoing: &mut Outgoing) -> bool {
         // What it returns is looked at there.
         self.promote(id);
         let Some(limit) = self.books.lacks(self.expected(method)) else { return true };
         if let Some(answer) = self.table.get_mut(&id) {
             answer.running = false;
         }
-        self.fail(id, NoValue::Failed(Failure::exhausted(limit)), sending);
+        self.fail(id, NoValue::Failed(Failure::exhausted(limit)), outgoing);
         false
     }
 
@@ -294,8 +299,8 @@ impl Answers {
     }
 
     /// Whether calls that had to wait for what is to be sent to leave may start.
-    pub(crate) fn may_go_on(&self, sending: &Sending) -> bool {
-        self.held_up && sending.bytes() <= self.limits.outgoing_bytes_max
+    pub(crate) fn may_go_on(&self, outgoing: &Outgoing) -> bool {
+        self.held_up && outgoing.bytes() <= self.limits.outgoing_bytes_max
     }
 
     /// Calls that may start.
@@ -305,7 +310,7 @@ impl Answers {
 
     /// At most `many` other calls of the same method that may start, taken out of their places behind `first`. What is
     /// ordered stays so: there only calls are taken that no call of another method of the service stands before.
-    pub(crate) fn pop_alike(&mut self, first: &Begin, many: usize, sending: &mut Sending) -> Vec<Begin> {
+    pub(crate) fn pop_alike(&mut self, first: &Begin, many: usize, outgoing: &mut Outgoing) -> Vec<Begin> {
         self.left_messages = 0;
         let expected = self.expected(first.descriptor);
         let room = self.books.memory_left().0.min(self.limits.outgoing_bytes_max);
@@ -322,7 +327,7 @@ impl Answers {
             };
             let Some(answer) = self.table.get(&id) else { continue };
             if is_too_late(since, answer.deadline, self.now) {
-                self.give_up(id, sending);
+                self.give_up(id, outgoing);
                 continue;
             }
             match &answer.method {

@@ -12,10 +12,10 @@ use crate::{
         Calls,
         calls::{Assembled, Entry, Stage},
         inputs::{CallOutcome, UpstreamOutcome, Waiter},
-        sending::Sending,
+        outgoing::Outgoing,
     },
     value::encoded::Encoded,
-    wire::{CallId, Frame, program::ElementFailure},
+    wire::{CallId, Frame, map_program::ElementFailure},
 };
 
 /// The entry of a call that the peer may answer now.
@@ -35,7 +35,7 @@ fn sent_entry<W>(
 impl<W: Waiter> Calls<W> {
     /// Tells the peer that nothing on this side needs a call that runs there. The peer stops it unless a call it has
     /// received is built on it.
-    pub(super) fn cancel_if_unneeded(&mut self, id: CallId, sending: &mut Sending) {
+    pub(super) fn cancel_if_unneeded(&mut self, id: CallId, outgoing: &mut Outgoing) {
         let Some(entry) = self.table.get_mut(&id) else { return };
         let needed = entry.value || entry.reference || entry.detached || entry.unsent_dependents() > 0;
         if needed || entry.is_unsent() || entry.has_returned() || entry.cancelled {
@@ -46,7 +46,7 @@ impl<W: Waiter> Calls<W> {
         if !std::mem::take(&mut entry.kept) {
             self.releases.remove(&id);
         }
-        sending.put_frame(&Frame::Cancel(id));
+        outgoing.put_frame(&Frame::Cancel(id));
     }
 
     pub(super) fn release_if_unreferred(&mut self, id: CallId) {
@@ -60,27 +60,27 @@ impl<W: Waiter> Calls<W> {
         }
     }
 
-    pub(crate) fn unwanted(&mut self, id: CallId, sending: &mut Sending) {
+    pub(crate) fn unwanted(&mut self, id: CallId, outgoing: &mut Outgoing) {
         if let Some(entry) = self.table.get_mut(&id) {
             entry.value = false;
-            self.interest_fell(id, sending);
+            self.interest_fell(id, outgoing);
         }
     }
 
-    pub(crate) fn released(&mut self, id: CallId, sending: &mut Sending) {
+    pub(crate) fn released(&mut self, id: CallId, outgoing: &mut Outgoing) {
         if let Some(entry) = self.table.get_mut(&id) {
             entry.reference = false;
-            self.interest_fell(id, sending);
+            self.interest_fell(id, outgoing);
         }
     }
 
-    pub(super) fn interest_fell(&mut self, id: CallId, sending: &mut Sending) {
+    pub(super) fn interest_fell(&mut self, id: CallId, outgoing: &mut Outgoing) {
         let Some(entry) = self.table.get(&id) else { return };
         if entry.is_unsent() {
-            self.withdraw_if_pointless(id, sending);
+            self.withdraw_if_pointless(id, outgoing);
             return;
         }
-        self.cancel_if_unneeded(id, sending);
+        self.cancel_if_unneeded(id, outgoing);
         self.release_if_unreferred(id);
         self.forget_if_done(id);
     }
@@ -92,13 +92,13 @@ impl<W: Waiter> Calls<W> {
         &mut self,
         id: CallId,
         outcome: CallOutcome<W>,
-        sending: &mut Sending,
+        outgoing: &mut Outgoing,
     ) -> Result<(), Violation> {
         let mut over = VecDeque::new();
         let mut next = Some((id, outcome));
         while let Some((id, outcome)) = next.take().or_else(|| over.pop_front()) {
             sent_entry(&mut self.table, self.last_sent, id)?;
-            let (cause, parked) = self.end(id, outcome, sending);
+            let (cause, parked) = self.end(id, outcome, outgoing);
             for dependent in parked {
                 let cause = cause.clone().ok_or(Violation::UnknownCall(id.0))?;
                 over.push_back((dependent, cause));
@@ -133,7 +133,7 @@ impl<W: Waiter> Calls<W> {
         &mut self,
         id: CallId,
         outcome: CallOutcome<W>,
-        sending: &mut Sending,
+        outgoing: &mut Outgoing,
     ) -> (Option<CallOutcome<W>>, Vec<CallId>) {
         let Some(entry) = self.table.get_mut(&id) else { return (None, Vec::new()) };
         entry.stage = Stage::Returned;
@@ -149,9 +149,9 @@ impl<W: Waiter> Calls<W> {
         }
         if let Some(cause) = &cause {
             let queued = entry.take_queued_dependents();
-            queued.into_iter().for_each(|dependent| self.refuse(dependent, cause.clone(), sending));
+            queued.into_iter().for_each(|dependent| self.refuse(dependent, cause.clone(), outgoing));
         }
-        self.arguments_sent(id, sending);
+        self.arguments_sent(id, outgoing);
         self.release_if_unreferred(id);
         self.forget_if_done(id);
         (cause, parked)
@@ -163,7 +163,7 @@ impl<W: Waiter> Calls<W> {
         id: CallId,
         origin: CallId,
         missed: Option<Path>,
-        sending: &mut Sending,
+        outgoing: &mut Outgoing,
     ) -> Result<(), Violation> {
         sent_entry(&mut self.table, self.last_sent, id)?;
         let source = self.table.get_mut(&origin).ok_or(Violation::UnknownCall(origin.0))?;
@@ -180,7 +180,7 @@ impl<W: Waiter> Calls<W> {
                 return Ok(());
             }
         };
-        self.returned(id, outcome, sending)
+        self.returned(id, outcome, outgoing)
     }
 
     pub(crate) fn expect_chunks(&mut self, id: CallId, what: Assembled) -> Result<(), Violation> {
@@ -192,7 +192,7 @@ impl<W: Waiter> Calls<W> {
         &mut self,
         id: CallId,
         bytes: SmallBytes,
-        sending: &mut Sending,
+        outgoing: &mut Outgoing,
     ) -> Result<(), Violation> {
         let Some(entry) = self.table.get_mut(&id) else { return Err(Violation::UnknownCall(id.0)) };
         let Stage::Assembling(what) = std::mem::replace(&mut entry.stage, Stage::Sent) else {
@@ -204,7 +204,7 @@ impl<W: Waiter> Calls<W> {
             Assembled::Value(Err(failure)) | Assembled::Error(Err(failure)) => CallOutcome::Failed(failure),
             Assembled::Element => CallOutcome::Element(ElementFailure::parse(bytes)?),
         };
-        self.returned(id, outcome, sending)
+        self.returned(id, outcome, outgoing)
     }
 
     // ---- forgetting ----

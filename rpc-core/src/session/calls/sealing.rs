@@ -8,8 +8,8 @@ use crate::{
         handshake::Allowance,
         inputs::{CallExtras, CallOutcome, CallTarget, MethodName, Waiter},
         methods::{OwnMethods, not_callable},
+        outgoing::Outgoing,
         passing::objects_bytes_max,
-        sending::Sending,
     },
     time::Time,
     wire::{Call, CallId, Failure, Frame, INLINE_BYTES_MAX, Payload, Target, Want, plain, write},
@@ -37,22 +37,22 @@ impl<W: Waiter> Calls<W> {
         now: Time,
         allowance: Allowance,
         methods: &mut OwnMethods,
-        sending: &mut Sending,
+        outgoing: &mut Outgoing,
     ) {
-        self.expire_deadlines(now, sending);
-        self.read_interest(sending);
-        let sent_before = sending.sent_bytes();
+        self.expire_deadlines(now, outgoing);
+        self.read_interest(outgoing);
+        let sent_before = outgoing.sent_bytes();
         while let Some(queued) = self.queue.front() {
             let unsent = self.table.get(&queued.id).is_some_and(Entry::is_unsent);
             if unsent && queued.late.is_some_and(|late| late <= now) {
                 let id = queued.id;
                 self.queue.pop_front();
                 self.sealed -= 1;
-                self.refuse(id, CallOutcome::Failed(Failure::DeadlineExceeded), sending);
+                self.refuse(id, CallOutcome::Failed(Failure::DeadlineExceeded), outgoing);
                 continue;
             }
-            let left = allowance.bytes.saturating_sub(sending.sent_bytes() - sent_before);
-            let full = self.in_flight.max(sending.arguments_in_chunks()) >= allowance.calls
+            let left = allowance.bytes.saturating_sub(outgoing.sent_bytes() - sent_before);
+            let full = self.in_flight.max(outgoing.arguments_in_chunks()) >= allowance.calls
                 || left
                     <= queued.payload.len()
                         + queued.extras.as_ref().map_or(0, |extras| objects_bytes_max(&extras.objects));
@@ -62,20 +62,20 @@ impl<W: Waiter> Calls<W> {
             let Some(queued) = self.queue.pop_front() else { break };
             self.sealed -= 1;
             if unsent {
-                self.send(queued, now, methods, sending);
+                self.send(queued, now, methods, outgoing);
             }
         }
     }
 
     /// Tells the peer which results it may let go, if a message leaves anyway or they have waited for long enough.
-    pub(crate) fn send_releases(&mut self, now: Time, sending: &mut Sending) {
-        let releases = self.releases.take(now, !sending.is_empty());
+    pub(crate) fn send_releases(&mut self, now: Time, outgoing: &mut Outgoing) {
+        let releases = self.releases.take(now, !outgoing.is_empty());
         if !releases.is_empty() {
-            sending.put_frame(&Frame::Release(releases));
+            outgoing.put_frame(&Frame::Release(releases));
         }
     }
 
-    fn read_interest(&mut self, sending: &mut Sending) {
+    fn read_interest(&mut self, outgoing: &mut Outgoing) {
         let mut any_pointless = false;
         for queued in self.queue.range(self.sealed..) {
             if let Some(entry) = self.table.get_mut(&queued.id) {
@@ -87,14 +87,14 @@ impl<W: Waiter> Calls<W> {
             // Backwards, because a call may be needed only by a later one that is not needed itself.
             for index in (self.sealed..self.queue.len()).rev() {
                 let id = self.queue[index].id;
-                self.withdraw_if_pointless(id, sending);
+                self.withdraw_if_pointless(id, outgoing);
             }
         }
         self.sealed = self.queue.len();
     }
 
     /// Takes an unsent call back when nobody would notice; then what it was built on, for the same reason.
-    pub(super) fn withdraw_if_pointless(&mut self, id: CallId, sending: &mut Sending) {
+    pub(super) fn withdraw_if_pointless(&mut self, id: CallId, outgoing: &mut Outgoing) {
         let mut candidates = Vec::new();
         let mut next = Some(id);
         while let Some(id) = next.take().or_else(|| candidates.pop()) {
@@ -104,7 +104,7 @@ impl<W: Waiter> Calls<W> {
             let Some(entry) = self.table.remove(&id) else { continue };
             self.clear_place(id);
             for base in entry.ties.map_or_else(Vec::new, |ties| ties.bases) {
-                self.dependent_sent(base, sending);
+                self.dependent_sent(base, outgoing);
                 self.dependent_gone(base);
                 candidates.push(base);
             }
@@ -121,8 +121,8 @@ impl<W: Waiter> Calls<W> {
         }
     }
 
-    fn send(&mut self, queued: Queued, now: Time, methods: &mut OwnMethods, sending: &mut Sending) {
-        let Some(queued) = self.send_plain(queued, now, methods, sending) else { return };
+    fn send(&mut self, queued: Queued, now: Time, methods: &mut OwnMethods, outgoing: &mut Outgoing) {
+        let Some(queued) = self.send_plain(queued, now, methods, outgoing) else { return };
         let Queued { id, number, service, method, payload, extras, .. } = queued;
         let CallExtras { target, objects, methods: named, metadata } =
             extras.map_or_else(CallExtras::default, |extras| *extras);
@@ -131,25 +131,25 @@ impl<W: Waiter> Calls<W> {
         let failure =
             names().filter(|name| methods.is_new(name.number)).find_map(|name| not_callable(name.method));
         if let Some(failure) = failure {
-            return self.refuse(id, CallOutcome::Failed(failure), sending);
+            return self.refuse(id, CallOutcome::Failed(failure), outgoing);
         }
         // Before the payload and the streams, whose chunks and items count batches from here.
         for MethodName { number, service, method } in names() {
             if methods.define(number) {
                 // The peer may come to call objects of these services, also such as are passed on for others.
-                sending.objects.learn(method.objects());
+                outgoing.objects.learn(method.objects());
                 let fingerprint = method.signature().fingerprint;
-                sending.put(|out| write::put_define(out.bytes(), number, service, method.name, fingerprint));
+                outgoing.put(|out| write::put_define(out.bytes(), number, service, method.name, fingerprint));
             }
         }
-        let passed = match sending.pass(&objects) {
+        let passed = match outgoing.pass(&objects) {
             Ok(passed) => passed,
-            Err(failure) => return self.refuse(id, CallOutcome::Failed(failure), sending),
+            Err(failure) => return self.refuse(id, CallOutcome::Failed(failure), outgoing),
         };
         let Some(entry) = self.table.get_mut(&id) else { return };
         entry.stage = Stage::Sent;
         entry.kept = entry.reference || entry.unsent_dependents() > 0;
-        let payload = sending.payload(id, false, payload, write::objects_bytes(&passed));
+        let payload = outgoing.payload(id, false, payload, write::objects_bytes(&passed));
         let in_chunks = matches!(payload, Payload::Chunked { .. });
         let call = Call {
             id,
@@ -162,12 +162,12 @@ impl<W: Waiter> Calls<W> {
             objects: passed,
             payload,
         };
-        sending.put_frame(&Frame::Call(call));
+        outgoing.put_frame(&Frame::Call(call));
         self.last_sent = id;
         self.in_flight += 1;
         // References in chunked arguments are read when the last chunk is there.
         if !in_chunks {
-            self.arguments_sent(id, sending);
+            self.arguments_sent(id, outgoing);
         }
     }
 
@@ -177,7 +177,7 @@ impl<W: Waiter> Calls<W> {
         queued: Queued,
         now: Time,
         methods: &OwnMethods,
-        sending: &mut Sending,
+        outgoing: &mut Outgoing,
     ) -> Option<Queued> {
         let Queued { id, number, ref payload, ref extras, .. } = queued;
         let entry = self.table.get_mut(&id)?;
@@ -194,31 +194,31 @@ impl<W: Waiter> Calls<W> {
         entry.stage = Stage::Sent;
         entry.arguments_unsent = false;
         let deadline = entry.deadline.map(|deadline| micros_until(now, deadline));
-        sending.put(|out| plain::put_plain_call(out, id, number, deadline, payload));
+        outgoing.put(|out| plain::put_plain_call(out, id, number, deadline, payload));
         self.last_sent = id;
         self.in_flight += 1;
         None
     }
 
     /// The peer has all it needs of the call's arguments, or the call has failed without them.
-    pub(crate) fn arguments_sent(&mut self, id: CallId, sending: &mut Sending) {
+    pub(crate) fn arguments_sent(&mut self, id: CallId, outgoing: &mut Outgoing) {
         let Some(entry) = self.table.get_mut(&id) else { return };
         if !std::mem::take(&mut entry.arguments_unsent) {
             return;
         }
         for base in entry.bases().to_vec() {
-            self.dependent_sent(base, sending);
-            self.withdraw_if_pointless(base, sending);
+            self.dependent_sent(base, outgoing);
+            self.withdraw_if_pointless(base, outgoing);
         }
     }
 
     /// A call built on `base` needs it no longer to be kept on its account: it was sent, or never will be.
-    fn dependent_sent(&mut self, base: CallId, sending: &mut Sending) {
+    fn dependent_sent(&mut self, base: CallId, outgoing: &mut Outgoing) {
         let Some(ties) = self.table.get_mut(&base).map(Entry::ties) else { return };
         ties.unsent_dependents -= 1;
         if ties.unsent_dependents == 0 {
             ties.queued_dependents = Vec::new();
-            self.cancel_if_unneeded(base, sending);
+            self.cancel_if_unneeded(base, outgoing);
         }
         self.release_if_unreferred(base);
     }

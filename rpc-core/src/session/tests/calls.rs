@@ -19,7 +19,7 @@ use crate::{
     wire::{
         self, Call, CallId, Chunk, Failure, Frame, Hello, INLINE_BYTES_MAX, MethodNumber, Offer, Payload,
         Return, Status, Target, Want, Welcome, arguments,
-        program::{Base, Operand, Policy, Program},
+        map_program::{Base, Operand, Policy, Program},
         read::FrameReader,
         write,
     },
@@ -743,7 +743,7 @@ fn a_call_that_has_waited_for_most_of_its_time_does_not_start() {
     // Handlers of other calls keep the server busy.
     let mut begun =
         |after: u64| match pair.server.session.poll_event(pair.now + Duration::from_millis(after), true) {
-            Some(crate::session::outputs::Event::Begin(begin)) => Some(begin.answer.0),
+            Some(crate::session::events::Event::Begin(begin)) => Some(begin.answer.0),
             _ => None,
         };
     assert_eq!((begun(75), begun(76), begun(76)), (Some(1), Some(3), None));
@@ -767,7 +767,7 @@ fn a_call_that_has_waited_for_most_of_its_time_has_no_place_in_a_batch() {
     }
     pair.server.session.handle_message(pair.now, message.into()).expect("well formed");
     let later = pair.now + Duration::from_millis(76);
-    let Some(crate::session::outputs::Event::Begin(first)) = pair.server.session.poll_event(later, true)
+    let Some(crate::session::events::Event::Begin(first)) = pair.server.session.poll_event(later, true)
     else {
         panic!("it begins")
     };
@@ -925,7 +925,7 @@ fn calls_that_are_cancelled_before_they_start_leave_no_places_behind() {
         assert!(server.stats().pending_bytes < 300 * ONE_AND_TWO.len());
     }
     assert!(
-        matches!(server.poll_event(pair.now, true), Some(crate::session::outputs::Event::Begin(begin)) if begin.answer == CallId(1))
+        matches!(server.poll_event(pair.now, true), Some(crate::session::events::Event::Begin(begin)) if begin.answer == CallId(1))
     );
     assert!(server.poll_event(pair.now, true).is_none());
     assert_eq!(server.stats().pending_bytes, 0);
@@ -994,11 +994,11 @@ fn a_plain_calls_long_result_is_sent_in_chunks_or_not_at_all() {
 #[test]
 fn streams_make_room_for_plain_calls() {
     let mut pair = pair_with_add();
-    assert!(!pair.server.session.sending.streams.is_beside_calls(pair.now));
+    assert!(!pair.server.session.outgoing.streams.is_beside_calls(pair.now));
     let mut message = Vec::new();
     write::put_frame(&mut message, &Frame::Call(raw_call(1, ADD, ONE_AND_TWO)));
     pair.server.receive(pair.now, &message).expect("well formed");
-    assert!(pair.server.session.sending.streams.is_beside_calls(pair.now));
+    assert!(pair.server.session.outgoing.streams.is_beside_calls(pair.now));
 }
 
 #[test]
@@ -2164,7 +2164,7 @@ fn a_long_payload_is_charged_whole_until_its_last_chunk_has_left_the_socket() {
     let charged = |peer: &mut crate::session::tests::pair::TestPeer, waiting| {
         peer.session.spares.clear();
         peer.session.settle_rest(waiting);
-        let crate::session::outputs::SessionStats { session_bytes, held_bytes, .. } = peer.session.stats();
+        let crate::session::events::SessionStats { session_bytes, held_bytes, .. } = peer.session.stats();
         session_bytes - held_bytes
     };
     while let Some(message) = pair.client.poll_message(pair.now) {

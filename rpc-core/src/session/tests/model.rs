@@ -23,8 +23,8 @@ use crate::{
     path::{Path, Step},
     seeded::Seeded,
     session::{
+        events::SessionStats,
         inputs::{CallOutcome, UpstreamOutcome},
-        outputs::SessionStats,
     },
     time::Time,
     value::outcome::Outcome,

@@ -19,8 +19,8 @@ use crate::{
     limits::Limits,
     path::{Path, Step},
     session::{
+        events::{Begin, BeginTarget},
         inputs::{CallOutcome, CallTarget},
-        outputs::{Begin, BeginTarget},
     },
     value::{
         encoded::{Capability, Passing},

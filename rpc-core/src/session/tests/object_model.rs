@@ -25,8 +25,8 @@ use crate::{
     path::{Path, Step},
     seeded::Seeded,
     session::{
+        events::{Begin, SessionStats},
         inputs::{CallOutcome, CallTarget, UpstreamOutcome},
-        outputs::{Begin, SessionStats},
     },
     time::Time,
     value::{

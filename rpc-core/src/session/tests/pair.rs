@@ -29,10 +29,10 @@ use crate::{
     },
     session::{
         Identity, Session, Side,
+        events::{Begin, BeginMap, Event},
         inputs::{
             CallExtras, CallOutcome, CallTarget, Interest, MethodName, NewCall, UpstreamOutcome, Waiter,
         },
-        outputs::{Begin, BeginMap, Event},
         streams::StreamEvent,
     },
     time::Time,

@@ -45,7 +45,7 @@ impl Stranger {
     fn say_bytes(&mut self, message: &[u8]) -> Result<(), Violation> {
         let now = self.pair.now;
         let heard = self.pair.server.receive(now, message);
-        self.pair.server.session.sending.streams.check_books();
+        self.pair.server.session.outgoing.streams.check_books();
         heard
     }
 
@@ -458,7 +458,7 @@ fn streams_of_calls_that_are_refused_are_stopped_and_leave_nothing() {
         stranger.says(&[end(id, StreamEnd::Stopped)]);
     }
     stranger.check_alive();
-    assert_eq!(stranger.server().session.stats(), crate::session::outputs::SessionStats::default());
+    assert_eq!(stranger.server().session.stats(), crate::session::events::SessionStats::default());
 }
 
 #[test]
@@ -470,7 +470,7 @@ fn a_flood_of_streams_that_are_stopped_at_once_is_bounded_by_those_that_do_not_e
         assert!(said.contains(&stop(StreamId(id))));
         stranger.says(&[items_of(id, 1, 10_000), end(id, StreamEnd::Stopped)]);
     }
-    assert_eq!(stranger.server().session.stats(), crate::session::outputs::SessionStats::default());
+    assert_eq!(stranger.server().session.stats(), crate::session::events::SessionStats::default());
     let violation = (5_001..).find_map(|id| {
         let call = stranger.call(COUNT, &[id]);
         let said = stranger.try_say(&[call]);
@@ -494,7 +494,7 @@ fn a_flood_of_calls_and_stops_of_what_they_return_leaves_nothing() {
         assert_eq!(ends, 1);
         assert!(stranger.server().producers[&stream].stopped.is_some());
     }
-    assert_eq!(stranger.server().session.stats(), crate::session::outputs::SessionStats::default());
+    assert_eq!(stranger.server().session.stats(), crate::session::events::SessionStats::default());
 }
 
 #[test]
@@ -549,7 +549,7 @@ fn what_was_reserved_for_an_item_that_is_broken_off_is_free_again() {
         assert!(matches!(check_ends(&mut reading), Ending::Abandoned));
         drop(reading);
         stranger.hears();
-        assert_eq!(stranger.server().session.stats(), crate::session::outputs::SessionStats::default());
+        assert_eq!(stranger.server().session.stats(), crate::session::events::SessionStats::default());
     }
 }
 

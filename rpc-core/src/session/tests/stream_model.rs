@@ -21,7 +21,7 @@ use crate::{
     error::StopReason,
     limits::Limits,
     seeded::Seeded,
-    session::{inputs::CallOutcome, outputs::SessionStats},
+    session::{events::SessionStats, inputs::CallOutcome},
     stream::{reading::Reading, source::Source},
     value::{
         encoded::{self, Capabilities, Capability, Encoded},
@@ -650,7 +650,7 @@ impl Talk {
             }
         }
         for peer in [&self.pair.client, &self.pair.server] {
-            peer.session.sending.streams.check_books();
+            peer.session.outgoing.streams.check_books();
         }
     }
 

@@ -16,8 +16,8 @@ use crate::{
     limits::Limits,
     path::Path,
     session::{
+        events::SessionStats,
         inputs::{CallOutcome, CallTarget},
-        outputs::SessionStats,
     },
     stream::{Streaming, reading::Reading, source::Source},
     time::Time,
@@ -379,7 +379,7 @@ fn windows_that_have_grown_leave_room_for_an_item_that_is_longer_than_its_window
         pair.client.fill(fast, 10_000);
         read_all(&mut fast_reading);
     });
-    let (window, _) = pair.server.session.sending.streams.window(fast).expect("it is open");
+    let (window, _) = pair.server.session.outgoing.streams.window(fast).expect("it is open");
     assert!(window >= 400_000, "it grew to {window} only");
     assert!(look(&mut other_reading).is_none());
     pair.client.send(other, large(200_000));
@@ -471,9 +471,9 @@ fn both_sides_count_with_the_same_window_however_wide_it_may_be() {
     let wide = windows(8 << 30);
     let mut pair = Pair::with_limits(Limits::default(), wide);
     let (stream, _reading) = pair.upload();
-    let credit = pair.client.session.sending.streams.credit_of(stream);
+    let credit = pair.client.session.outgoing.streams.credit_of(stream);
     assert_eq!(credit, Some((1 << 31) - 1));
-    assert_eq!(pair.server.session.sending.streams.window(stream), Some(((1 << 31) - 1, 0)));
+    assert_eq!(pair.server.session.outgoing.streams.window(stream), Some(((1 << 31) - 1, 0)));
 }
 
 #[test]
@@ -520,8 +520,8 @@ fn items_are_charged_what_they_take_and_64_more() {
     pair.client.send(stream, Piece::Missed(9));
     pair.run();
     let charge = (1 + 64) + (11 + 64 + 21 + 64) + (2 + 64 + 2 * 16);
-    assert_eq!(pair.client.session.sending.streams.credit_of(stream), Some(1_000 - charge));
-    assert_eq!(pair.server.session.sending.streams.window(stream), Some((1_000, charge as u64)));
+    assert_eq!(pair.client.session.outgoing.streams.credit_of(stream), Some(1_000 - charge));
+    assert_eq!(pair.server.session.outgoing.streams.window(stream), Some((1_000, charge as u64)));
 }
 
 #[test]
@@ -687,7 +687,7 @@ fn what_a_reader_tells_while_an_item_is_let_in_widens_the_window_again() {
     }
     pair.run();
     assert_eq!(pair.server.session.stats().stream_bytes_unread, 90_064);
-    let credit = pair.client.session.sending.streams.credit_of(stream).expect("it is open");
+    let credit = pair.client.session.outgoing.streams.credit_of(stream).expect("it is open");
     assert!(credit > 15_000, "what was read is not taken for what waits: {credit}");
     assert_eq!(read_all(&mut reading), 90_064);
     drop(reading);
@@ -970,12 +970,12 @@ fn on_a_link_with_delay_a_window_grows_to_its_most_and_no_further() {
     let mut flow = pair.upload();
     let mut far = Far::new(Duration::from_millis(50));
     let rate = throughput(&mut pair, &mut far, 10, &mut flow);
-    let window = pair.server.session.sending.streams.window(flow.0).map(|(window, _)| window);
+    let window = pair.server.session.outgoing.streams.window(flow.0).map(|(window, _)| window);
     assert_eq!(window, Some(most as u64));
     // A window a round trip, less what the reader does not tell at once.
     let best = 10 * most as u64;
     assert!((best * 7 / 10..=best * 11 / 10).contains(&rate), "{rate} of {best} bytes a second");
-    pair.server.session.sending.streams.check_books();
+    pair.server.session.outgoing.streams.check_books();
     drop(flow);
     pair.check_empty();
 }
@@ -992,7 +992,7 @@ fn a_window_does_not_grow_for_a_reader_that_is_slower_than_the_link() {
         look(&mut reading);
         far.run(&mut pair, Duration::from_millis(20), |_| {});
     }
-    let (window, _) = pair.server.session.sending.streams.window(stream).expect("it is open");
+    let (window, _) = pair.server.session.outgoing.streams.window(stream).expect("it is open");
     assert_eq!(window, 64 << 10);
 }
 
@@ -1015,11 +1015,11 @@ fn read_slowly(
 
 /// As if the reader's side had been called.
 fn saw_call(pair: &mut Pair) {
-    pair.server.session.sending.streams.saw_call(pair.now);
+    pair.server.session.outgoing.streams.saw_call(pair.now);
 }
 
 fn window(pair: &Pair, stream: StreamId) -> u64 {
-    pair.server.session.sending.streams.window(stream).map_or(0, |(window, _)| window)
+    pair.server.session.outgoing.streams.window(stream).map_or(0, |(window, _)| window)
 }
 
 #[test]
@@ -1047,7 +1047,7 @@ fn beside_calls_and_where_round_trips_are_short_a_window_follows_what_is_read() 
     // No narrower than it was to begin with.
     read_slowly(&mut pair, &mut far, &mut flow, 1, Duration::from_millis(500));
     assert_eq!(window(&pair, flow.0), 64 << 10);
-    pair.server.session.sending.streams.check_books();
+    pair.server.session.outgoing.streams.check_books();
     drop(flow);
     pair.check_empty();
 }
@@ -1092,13 +1092,13 @@ fn a_window_keeps_room_beside_what_its_reader_has_read_and_not_told() {
     });
     // From here on its reader tells nothing of itself: it has read all, and tells it bit by bit.
     far.run(&mut pair, Duration::from_millis(1), |pair| _ = pair.client.fill(flow.0, 10_000));
-    let streams = |pair: &Pair| pair.server.session.sending.streams.window(flow.0).expect("it is open");
+    let streams = |pair: &Pair| pair.server.session.outgoing.streams.window(flow.0).expect("it is open");
     for _ in 0..3 {
         let (before, unread) = streams(&pair);
         pair.now = pair.now + Duration::from_millis(1);
         let now = pair.now;
         saw_call(&mut pair);
-        pair.server.session.sending.streams.consumed(now, flow.0, 26 * ITEM);
+        pair.server.session.outgoing.streams.consumed(now, flow.0, 26 * ITEM);
         let (after, _) = streams(&pair);
         assert!(after >= before - before / 4, "{before} became {after}, of which {unread} are taken");
     }
@@ -1114,7 +1114,7 @@ fn calls_are_beside_streams_unless_they_open_them() {
     let mut pair = Pair::new();
     let flow = pair.upload();
     let beside = |pair: &Pair| {
-        [&pair.client, &pair.server].map(|side| side.session.sending.streams.is_beside_calls(pair.now))
+        [&pair.client, &pair.server].map(|side| side.session.outgoing.streams.is_beside_calls(pair.now))
     };
     assert!(!beside(&pair)[1], "it opened the stream");
     pair.advance(Duration::from_millis(21));
@@ -1157,7 +1157,7 @@ fn windows_share_what_they_may_grow_by() {
             read_all(reading);
         }
     });
-    let window = |stream| pair.server.session.sending.streams.window(stream).map_or(0, |(window, _)| window);
+    let window = |stream| pair.server.session.outgoing.streams.window(stream).map_or(0, |(window, _)| window);
     let grown: u64 = flows.iter().map(|(stream, _)| window(*stream) - (64 << 10)).sum();
     assert!((350_000..=400_000).contains(&grown), "they grew by {grown}");
     drop(flows);

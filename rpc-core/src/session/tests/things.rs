@@ -22,7 +22,7 @@ use crate::{
         ArgumentDescriptor, MethodAttributes, MethodDescriptor, ObjectsCache, ServiceDescriptor,
         SignatureCache, ValueDescriptor,
     },
-    session::outputs::{Begin, BeginTarget},
+    session::events::{Begin, BeginTarget},
     value::{
         encoded::{Capability, Passing},
         object::LocalObject,
@@ -202,7 +202,7 @@ impl Things {
 
     #[track_caller]
     fn check_export(&self, serial: usize, id: ObjectId, there: &TestPeer) {
-        let object = there.session.sending.objects.exported(id);
+        let object = there.session.outgoing.objects.exported(id);
         let object = object.unwrap_or_else(|| panic!("object {serial} is not exported as {}", id.0));
         assert!(self.is(serial, object), "export {} is another object than {serial}", id.0);
     }

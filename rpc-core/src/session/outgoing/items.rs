@@ -5,7 +5,7 @@ use crate::{
     error::StopReason,
     session::{
         long::Long,
-        sending::{Sending, batch::Batch},
+        outgoing::{Outgoing, batch::Batch},
         streams::{StreamEvent, sent::Queued},
     },
     value::{
@@ -15,7 +15,7 @@ use crate::{
     wire::{CHUNK_BYTES, Failure, Frame, ITEM_CHUNK_BYTES, StreamEnd, StreamId, items_charge, write},
 };
 
-impl Sending {
+impl Outgoing {
     /// Adds what streams have to send, in turns, until the message has `bytes` bytes.
     pub(in crate::session) fn append_streams(&mut self, batch: &mut Batch, bytes: usize) {
         let mut not_open = 0;

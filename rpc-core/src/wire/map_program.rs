@@ -450,4 +450,4 @@ impl Operand {
 }
 
 #[cfg(test)]
-mod tests; // wire/program/tests.rs: editing tests does not rebuild the library
+mod tests; // wire/map_program/tests.rs: editing tests does not rebuild the library

@@ -1,6 +1,6 @@
 //! The one way out: frames packed into batches, large payloads cut into chunks between them, and items of streams.
 //!
-//! Whatever is sent is written by [`Batch::put`] and leaves by [`Sending::pop_message`], which is where messages and
+//! Whatever is sent is written by [`Batch::put`] and leaves by [`Outgoing::pop_message`], which is where messages and
 //! frames can be counted. The objects and streams of the session are here because their frames say what a message
 //! introduces and opens: an object is introduced, and a stream is open, from the message on that carries such a frame.
 //!
@@ -34,7 +34,7 @@ pub(crate) mod items;
 /// Streams fill a message up to this. A chunk, which may be the last that is added, is at most twice as long.
 const STREAM_BYTES: usize = 32 << 10;
 
-pub(crate) struct Sending {
+pub(crate) struct Outgoing {
     /// Objects are introduced as what names them is sent.
     pub(crate) objects: Objects,
     /// Streams are opened so too.
@@ -65,7 +65,7 @@ struct Large {
     payload: Long,
 }
 
-impl Sending {
+impl Outgoing {
     pub(crate) fn new(objects: Objects, streams: Streams) -> Self {
         Self {
             objects,
