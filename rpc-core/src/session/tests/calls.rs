@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::pair::{
-    ADD, Arg, BOTH, LABEL, MAYBE, NOTE, ORDERED_ADD, Pair, STRUCTURED, TEXT, TestCall, WORK, encoded, method,
-    number, value_of,
+use super::{
+    pair::{
+        ADD, Arg, BOTH, LABEL, MAYBE, NOTE, ORDERED_ADD, Pair, STRUCTURED, TEXT, TestCall, WORK, encoded,
+        number, value_of,
+    },
+    stranger::define,
 };
 use crate::{
     buffer::small_bytes::SmallBytes,
@@ -44,16 +47,6 @@ fn check_client_violation(pair: &mut Pair, frames: &[Frame], expected: &Violatio
     let mut message = Vec::new();
     frames.iter().for_each(|frame| write::put_frame(&mut message, frame));
     assert_eq!(pair.client.receive(pair.now, &message).as_ref(), Err(expected));
-}
-
-fn define(number: u32) -> Frame {
-    let (service, descriptor) = method(number);
-    Frame::Define(wire::Define {
-        number: MethodNumber(number),
-        service: service.into(),
-        method: descriptor.name.into(),
-        fingerprint: descriptor.signature().fingerprint,
-    })
 }
 
 fn raw_call(id: i64, number: u32, payload: &[u8]) -> Call {

@@ -1,6 +1,9 @@
 //! What a peer may do wrong with objects, and what must hold: a typed refusal or a violation, and nothing left behind.
 
-use std::time::Duration;
+use std::{
+    ops::{Deref, DerefMut},
+    time::Duration,
+};
 
 use serde::{
     Deserialize, Deserializer,
@@ -8,7 +11,8 @@ use serde::{
 };
 
 use super::{
-    pair::{COUNT, GIVE_OTHER, ONE, PING, Pair, THING_NOTE, TestCall, TestPeer, WORK, encoded, method},
+    pair::{COUNT, GIVE_OTHER, ONE, PING, Pair, THING_NOTE, TestCall, TestPeer, WORK, encoded},
+    stranger,
     things::{Gift, Item, OTHER, OtherItem, THING, Things, Trouble, argument, places},
 };
 use crate::{
@@ -27,16 +31,29 @@ use crate::{
         outcome::Outcome,
     },
     wire::{
-        self, Call, CallId, Chunk, Define, Failure, Frame, METHOD_GET, MethodNumber, ObjectId, PassedObject,
-        Payload, Return, Status, Target, Want, arguments, read::FrameReader, write,
+        self, Call, CallId, Chunk, Failure, Frame, METHOD_GET, MethodNumber, ObjectId, PassedObject, Payload,
+        Return, Status, Target, Want, arguments, write,
     },
 };
 
-/// A peer that says what it likes to a server whose handlers the test runs.
+/// A stranger, and the objects that its server gives away.
 struct Stranger {
-    pair: Pair,
+    peer: stranger::Stranger,
     things: Things,
-    last: i64,
+}
+
+impl Deref for Stranger {
+    type Target = stranger::Stranger;
+
+    fn deref(&self) -> &Self::Target {
+        &self.peer
+    }
+}
+
+impl DerefMut for Stranger {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.peer
+    }
 }
 
 impl Stranger {
@@ -45,55 +62,11 @@ impl Stranger {
     }
 
     fn against(limits: Limits) -> Self {
-        let mut pair = Pair::with_limits(Limits::default(), limits);
-        pair.run();
-        let mut stranger = Self { pair, things: Things::default(), last: 0 };
-        let defines: Vec<Frame> = (WORK..=PING).map(define).collect();
-        stranger.says(&defines);
-        stranger
+        Self { peer: stranger::Stranger::defining(limits, WORK..=PING), things: Things::default() }
     }
 
-    fn server(&mut self) -> &mut TestPeer {
-        &mut self.pair.server
-    }
-
-    fn try_say(&mut self, frames: &[Frame]) -> Result<(), Violation> {
-        let mut message = Vec::new();
-        frames.iter().for_each(|frame| write::put_frame(&mut message, frame));
-        self.say_bytes(&message)
-    }
-
-    fn say_bytes(&mut self, message: &[u8]) -> Result<(), Violation> {
-        let now = self.pair.now;
-        self.pair.server.receive(now, message)
-    }
-
-    #[track_caller]
-    fn says(&mut self, frames: &[Frame]) {
-        assert_eq!(self.try_say(frames), Ok(()));
-    }
-
-    #[track_caller]
-    fn check_violation(&mut self, frames: &[Frame], expected: &Violation) {
-        assert_eq!(self.try_say(frames).as_ref(), Err(expected));
-    }
-
-    /// What the server says from here on until nothing more is due for a while.
     fn hears(&mut self) -> Vec<Frame> {
-        let mut frames = Vec::new();
-        for _ in 0..2 {
-            self.server().feed_drops();
-            let now = self.pair.now;
-            self.server().handle_timeout(now);
-            while let Some(message) = self.pair.server.poll_message(now) {
-                let mut reader = FrameReader::new(message);
-                while let Some(frame) = reader.next_frame().expect("the server's frames are well formed") {
-                    frames.push(frame);
-                }
-            }
-            self.pair.now = now + Duration::from_millis(50);
-        }
-        frames
+        self.peer.hears_all()
     }
 
     /// How the server answers the call.
@@ -105,9 +78,8 @@ impl Stranger {
 
     /// A call that is not chunked; gives its id.
     fn call(&mut self, number: u32, target: Target, objects: Vec<PassedObject>, payload: &[u8]) -> Call {
-        self.last += 1;
         Call {
-            id: CallId(self.last),
+            id: self.next_id(),
             want: Want { value: true, keep: false },
             oneway: false,
             target,
@@ -187,16 +159,6 @@ fn inline<T: serde::Serialize>(payload: &mut Vec<u8>, value: &T) {
         Ok::<_, ()>(())
     });
     put.expect("bytes are copied");
-}
-
-fn define(number: u32) -> Frame {
-    let (service, descriptor) = method(number);
-    Frame::Define(Define {
-        number: MethodNumber(number),
-        service: service.into(),
-        method: descriptor.name.into(),
-        fingerprint: descriptor.signature().fingerprint,
-    })
 }
 
 fn introduced(frame: &Frame) -> Option<ObjectId> {

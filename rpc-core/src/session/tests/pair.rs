@@ -23,10 +23,7 @@ use crate::{
     link::Handle,
     memory_budget::MemoryBudget,
     path::{Path, Step},
-    schema::descriptor::{
-        ArgumentDescriptor, MethodAttributes, MethodDescriptor, ObjectsCache, ServiceDescriptor,
-        SignatureCache, ValueDescriptor,
-    },
+    schema::descriptor::{MethodAttributes, MethodDescriptor, ObjectsCache, ServiceDescriptor},
     session::{
         Identity, Session, Side,
         events::{Begin, BeginMap, Event},
@@ -51,20 +48,6 @@ use crate::{
 /// What `structured` returns.
 pub(crate) type Structured = (u64, Option<u64>, Vec<u64>);
 
-macro_rules! method {
-    ($name:literal, [$($argument:literal: $type:ty),*] -> $result:ty, $attributes:expr) => {
-        MethodDescriptor {
-            name: $name, rust_name: $name,
-            docs: "",
-            arguments: &[$(ArgumentDescriptor::new::<$type>($argument, stringify!($type))),*],
-            result: ValueDescriptor::new::<$result>(stringify!($result)),
-            error: Some(ValueDescriptor::new::<String>("String")),
-            attributes: $attributes,
-            cache: SignatureCache::new(),
-        }
-    };
-}
-
 pub(crate) static TEST: ServiceDescriptor = ServiceDescriptor {
     name: "Test",
     rust_name: "Test",
@@ -74,13 +57,13 @@ pub(crate) static TEST: ServiceDescriptor = ServiceDescriptor {
     objects: ObjectsCache::new(),
 };
 static TEST_METHODS: [MethodDescriptor; 7] = [
-    method!("add", ["a": u64, "b": u64] -> u64, MethodAttributes::NONE),
-    method!("structured", ["seed": u64] -> Structured, MethodAttributes::NONE),
-    method!("maybe", ["value": Option<u64>] -> u64, MethodAttributes::NONE),
-    method!("both", ["pair": (u64, u64)] -> u64, MethodAttributes::NONE),
-    method!("text", ["text": String] -> String, MethodAttributes::NONE),
-    method!("note", ["value": u64] -> (), MethodAttributes { oneway: true, ..MethodAttributes::NONE }),
-    method!("label", ["text": String, "value": u64] -> u64, MethodAttributes::NONE),
+    method!("add", ["a": u64, "b": u64] -> u64, String, MethodAttributes::NONE),
+    method!("structured", ["seed": u64] -> Structured, String, MethodAttributes::NONE),
+    method!("maybe", ["value": Option<u64>] -> u64, String, MethodAttributes::NONE),
+    method!("both", ["pair": (u64, u64)] -> u64, String, MethodAttributes::NONE),
+    method!("text", ["text": String] -> String, String, MethodAttributes::NONE),
+    method!("note", ["value": u64] -> (), String, MethodAttributes { oneway: true, ..MethodAttributes::NONE }),
+    method!("label", ["text": String, "value": u64] -> u64, String, MethodAttributes::NONE),
 ];
 pub(crate) static ORDERED: ServiceDescriptor = ServiceDescriptor {
     name: "Ordered",
@@ -91,7 +74,7 @@ pub(crate) static ORDERED: ServiceDescriptor = ServiceDescriptor {
     objects: ObjectsCache::new(),
 };
 static ORDERED_METHODS: [MethodDescriptor; 1] =
-    [method!("add", ["a": u64, "b": u64] -> u64, MethodAttributes::NONE)];
+    [method!("add", ["a": u64, "b": u64] -> u64, String, MethodAttributes::NONE)];
 
 pub(crate) const ADD: u32 = 2;
 pub(crate) const STRUCTURED: u32 = 3;

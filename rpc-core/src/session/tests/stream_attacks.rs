@@ -1,7 +1,8 @@
 //! What a peer may do wrong with streams, and what must hold: a typed refusal or a violation, and bounded memory.
 
 use super::{
-    pair::{ADD, COUNT, Pair, TestPeer, encoded, method},
+    pair::{ADD, COUNT, encoded},
+    stranger::{Stranger, define},
     streams::{check_ends, items, look, read_all, returning, slot, windows},
 };
 use crate::{
@@ -13,15 +14,9 @@ use crate::{
     value::stream::{Ending, Piece},
     wire::{
         Call, CallId, Define, Flow, Frame, Items, LargeItem, MethodNumber, ObjectId, PassedObject, Payload,
-        Status, StreamEnd, StreamId, Target, Want, arguments, read::FrameReader, write,
+        Status, StreamEnd, StreamId, Target, Want, arguments, write,
     },
 };
-
-/// A peer that says what it likes to a server whose handlers and readers the test runs.
-struct Stranger {
-    pair: Pair,
-    last: i64,
-}
 
 impl Stranger {
     fn new() -> Self {
@@ -29,53 +24,9 @@ impl Stranger {
     }
 
     fn against(limits: Limits) -> Self {
-        let mut pair = Pair::with_limits(Limits::default(), limits);
-        pair.run();
-        let mut stranger = Self { pair, last: 0 };
-        stranger.says(&[define(COUNT), define(ADD)]);
+        let mut stranger = Self::defining(limits, COUNT..=COUNT);
+        stranger.says(&[define(ADD)]);
         stranger
-    }
-
-    fn try_say(&mut self, frames: &[Frame]) -> Result<(), Violation> {
-        let mut message = Vec::new();
-        frames.iter().for_each(|frame| write::put_frame(&mut message, frame));
-        self.say_bytes(&message)
-    }
-
-    fn say_bytes(&mut self, message: &[u8]) -> Result<(), Violation> {
-        let now = self.pair.now;
-        let heard = self.pair.server.receive(now, message);
-        self.pair.server.session.outgoing.streams.check_books();
-        heard
-    }
-
-    #[track_caller]
-    fn says(&mut self, frames: &[Frame]) {
-        assert_eq!(self.try_say(frames), Ok(()));
-    }
-
-    #[track_caller]
-    fn check_violation(&mut self, frames: &[Frame], expected: &Violation) {
-        assert_eq!(self.try_say(frames).as_ref(), Err(expected));
-    }
-
-    /// What the server says until it is silent.
-    fn hears(&mut self) -> Vec<Frame> {
-        let mut frames = Vec::new();
-        self.server().feed_drops();
-        let now = self.pair.now;
-        while let Some(message) = self.pair.server.poll_message(now) {
-            let mut reader = FrameReader::new(message);
-            while let Some(frame) = reader.next_frame().expect("the server's frames are well formed") {
-                frames.push(frame);
-            }
-            self.server().feed_drops();
-        }
-        frames
-    }
-
-    fn server(&mut self) -> &mut TestPeer {
-        &mut self.pair.server
     }
 
     fn call(&mut self, number: u32, streams: &[i64]) -> Frame {
@@ -134,16 +85,6 @@ impl Stranger {
         });
         assert_eq!(status, Some(Status::Value(Payload::Inline(encoded(&42_u64)))));
     }
-}
-
-fn define(number: u32) -> Frame {
-    let (service, method) = method(number);
-    Frame::Define(Define {
-        number: MethodNumber(number),
-        service: service.into(),
-        method: method.name.into(),
-        fingerprint: method.signature().fingerprint,
-    })
 }
 
 /// A frame of so many items of this length.

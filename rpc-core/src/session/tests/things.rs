@@ -18,10 +18,7 @@ use crate::{
         incoming::{Incoming, Reply},
     },
     limits::Limits,
-    schema::descriptor::{
-        ArgumentDescriptor, MethodAttributes, MethodDescriptor, ObjectsCache, ServiceDescriptor,
-        SignatureCache, ValueDescriptor,
-    },
+    schema::descriptor::{MethodAttributes, MethodDescriptor, ObjectsCache, ServiceDescriptor},
     session::events::{Begin, BeginTarget},
     value::{
         encoded::{Capability, Passing},
@@ -29,20 +26,6 @@ use crate::{
     },
     wire::{Failure, ObjectId},
 };
-
-macro_rules! method {
-    ($name:literal, [$($argument:literal: $type:ty),*] -> $result:ty, $attributes:expr) => {
-        MethodDescriptor {
-            name: $name, rust_name: $name,
-            docs: "",
-            arguments: &[$(ArgumentDescriptor::new::<$type>($argument, stringify!($type))),*],
-            result: ValueDescriptor::new::<$result>(stringify!($result)),
-            error: Some(ValueDescriptor::new::<Trouble>("Trouble")),
-            attributes: $attributes,
-            cache: SignatureCache::new(),
-        }
-    };
-}
 
 /// Offered at the root, and what most objects are.
 pub(crate) static THING: ServiceDescriptor = ServiceDescriptor {
@@ -54,11 +37,11 @@ pub(crate) static THING: ServiceDescriptor = ServiceDescriptor {
     objects: ObjectsCache::new(),
 };
 static THING_METHODS: [MethodDescriptor; 5] = [
-    method!("work", ["pad": String, "items": Vec<Item>] -> Gift, MethodAttributes::NONE),
-    method!("one", ["item": Item] -> Item, MethodAttributes::NONE),
-    method!("count", ["upto": u64] -> u64, MethodAttributes::NONE),
-    method!("note", ["items": Vec<Item>] -> (), MethodAttributes { oneway: true, ..MethodAttributes::NONE }),
-    method!("other", [] -> OtherItem, MethodAttributes::NONE),
+    method!("work", ["pad": String, "items": Vec<Item>] -> Gift, Trouble, MethodAttributes::NONE),
+    method!("one", ["item": Item] -> Item, Trouble, MethodAttributes::NONE),
+    method!("count", ["upto": u64] -> u64, Trouble, MethodAttributes::NONE),
+    method!("note", ["items": Vec<Item>] -> (), Trouble, MethodAttributes { oneway: true, ..MethodAttributes::NONE }),
+    method!("other", [] -> OtherItem, Trouble, MethodAttributes::NONE),
 ];
 /// What some objects are.
 pub(crate) static OTHER: ServiceDescriptor = ServiceDescriptor {
@@ -70,7 +53,7 @@ pub(crate) static OTHER: ServiceDescriptor = ServiceDescriptor {
     objects: ObjectsCache::new(),
 };
 static OTHER_METHODS: [MethodDescriptor; 1] =
-    [method!("ping", ["number": u64] -> u64, MethodAttributes::NONE)];
+    [method!("ping", ["number": u64] -> u64, Trouble, MethodAttributes::NONE)];
 
 /// A client of a `Thing`.
 #[derive(Clone, Debug)]
