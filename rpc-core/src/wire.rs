@@ -1,4 +1,5 @@
-//! The bytes of the protocol: frames to bytes and back. The only file that knows them.
+//! The bytes of the protocol, which this folder alone knows: the table, the frames, and why calls fail. `wire/write.rs` and
+//! `wire/read.rs` turn frames to bytes and back.
 //!
 //! One WebSocket message is one *batch*: frames back to back, nothing between or after them. Integers are unsigned
 //! LEB128 (`varint`, at most ten bytes and 64 bits; a longer form than needed is accepted); where it says zigzag,

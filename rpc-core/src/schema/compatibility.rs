@@ -1,5 +1,7 @@
 //! Whether a call can be made between two versions of an API: the one rule, which sessions enforce and tools foretell.
 //!
+//! This is the rule alone; how a refusal is worded is in `session/methods.rs` and `error.rs`.
+//!
 //! A caller says the service, the method and the fingerprint of the method's signature before the first call of it. The
 //! called side compares them with what it has. Nothing else is compared, and nothing is converted.
 //!

@@ -144,12 +144,23 @@ pub(crate) struct PeerMethods {
     methods_max: usize,
     /// What numbers stand for of which nothing is known: once the peer has named more than is kept, they may be of those.
     unknown: Option<Method>,
+    /// A method that a test forbids the peer.
+    #[cfg(test)]
+    pub(crate) forbidden: Option<&'static str>,
 }
 
 impl PeerMethods {
     pub(crate) fn new(services: Vec<&'static ServiceDescriptor>, methods_max: usize) -> Self {
         let at_root = services.len();
-        let mut methods = Self { services, at_root, named: IdMap::default(), methods_max, unknown: None };
+        let mut methods = Self {
+            services,
+            at_root,
+            named: IdMap::default(),
+            methods_max,
+            unknown: None,
+            #[cfg(test)]
+            forbidden: None,
+        };
         for index in 0..at_root {
             methods.learn_objects_of(methods.services[index]);
         }
@@ -191,6 +202,10 @@ impl PeerMethods {
     }
 
     fn find(&self, define: &Define) -> Method {
+        #[cfg(test)]
+        if self.forbidden == Some(&*define.method) {
+            return Method::Refused(Refused::As(Failure::PermissionDenied));
+        }
         let is_named = |(_, service): &(usize, &&ServiceDescriptor)| service.name == define.service;
         let service = self.services.iter().enumerate().find(is_named);
         let method = service.and_then(|(_, service)| service.method_named(&define.method));

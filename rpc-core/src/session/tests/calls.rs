@@ -22,7 +22,7 @@ use crate::{
     wire::{
         self, Call, CallId, Chunk, Failure, Frame, Hello, INLINE_BYTES_MAX, MethodNumber, Offer, Payload,
         Return, Status, Target, Want, Welcome, arguments,
-        map_program::{Base, Operand, Policy, Program},
+        map_program::{Base, Operand, Policy, Program, Slot, Step as MapStep, Target as MapTarget},
         read::FrameReader,
         write,
     },
@@ -879,6 +879,42 @@ fn no_call_goes_around_a_rule_of_admission() {
     }
     assert!(oneway.outcome().is_none());
     assert_eq!(pair.server.log.len(), begun, "{:?}", pair.server.log);
+    assert!(pair.server.maps.is_empty());
+}
+
+#[test]
+fn no_call_goes_around_what_a_method_number_stands_for() {
+    let mut pair = Pair::new();
+    pair.server.session.answers.methods.forbidden = Some("add");
+    let list = pair.client.call(STRUCTURED, &[1.into()]);
+    let sum_of_elements = MapStep::Call {
+        target: MapTarget::Root,
+        method: MethodNumber(ADD),
+        arguments: vec![Slot::Inline(encoded(&1_u64)), Slot::Inline(encoded(&2_u64))],
+        objects: Vec::new(),
+    };
+    let result = Operand { base: Base::Step(0), path: Path::whole() };
+    let mut program = Vec::new();
+    Program { policy: Policy::Fail, steps: vec![sum_of_elements], result }.put(&mut program);
+    let plain = add(&mut pair, 1, 2);
+    pair.client.release(&plain);
+    let of_list = CallTarget::Result(list.id, Path::whole());
+    let calls = [
+        ("plain", plain),
+        ("kept", add(&mut pair, 1, 2)),
+        ("built on a result", add(&mut pair, Arg::part(&list, &[Step::Field(0)]), 2)),
+        (
+            "on a promised object",
+            pair.client.call_with(MethodNumber(ADD), of_list, Vec::new(), vec![0], vec![list.id], None),
+        ),
+        ("ordered", pair.client.call(ORDERED_ADD, &[1.into(), 2.into()])),
+        ("a step of a map", pair.client.map(&list, &[Step::Field(2)], &program, &[ADD])),
+    ];
+    pair.run();
+    for (kind, call) in calls {
+        assert_eq!(call.failure(), Failure::PermissionDenied, "{kind}");
+    }
+    assert_eq!(pair.server.log.len(), 1, "{:?}", pair.server.log);
     assert!(pair.server.maps.is_empty());
 }
 
