@@ -1,4 +1,4 @@
-//! Values to payload bytes and back: the only module that names bincode, and the guard around its decoder.
+//! Values to payload bytes and back. This folder alone names bincode; the guard around its decoder is `codec/decode.rs`.
 //!
 //! The format is bincode's `standard()` configuration. Encoding (`codec/encode.rs`) writes it straight into the caller's
 //! buffer; tests hold it against bincode's own.

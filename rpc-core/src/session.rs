@@ -1,4 +1,4 @@
-//! One conversation between two peers: every table it has, and the router between them.
+//! One conversation between two peers: every table it has, its clock and its outputs. Frames are routed in `session/incoming.rs`.
 //!
 //! A `Session` knows no socket, clock, thread or future. It takes messages, requests and the time as arguments and
 //! hands out messages and events; its driver does the rest. Both ends run the same type, because both call and answer.

@@ -1,4 +1,4 @@
-//! The untyped half of a generated client: encodes arguments, queues the call, gives the promise.
+//! The untyped half of a generated client: which object it stands for, and with which options its calls are made.
 
 use std::{
     future::{Future, poll_fn},

@@ -1,4 +1,4 @@
-//! The socket that a session is attached to, and how a session ends there.
+//! The socket that a session is attached to.
 
 use std::{
     pin::pin,

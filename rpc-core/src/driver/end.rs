@@ -23,8 +23,6 @@ pub(super) const CLOSE_GRACE_MIN: Duration = Duration::from_millis(200);
 pub(super) const CLOSE_GRACE_UNGREETED: Duration = Duration::from_millis(500);
 
 impl<T: Transport> Driver<T> {
-    // ---- time and the end ----
-
     pub(super) fn check_end(&mut self, now: Time) -> Result<(), End> {
         if self.conversation.session.hello_overdue(now) && !self.conversation.session.close_overdue(now) {
             return Err(End::new(close_codes::HELLO_TIMEOUT, CloseReason::HelloTimeout));

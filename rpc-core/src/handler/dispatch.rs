@@ -1,4 +1,4 @@
-//! From a call that may start to its handler's outcome: the typed half of a server.
+//! Services, and the start of a call: at the service it is for, or wherever its object passes calls on.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},

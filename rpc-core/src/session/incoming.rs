@@ -28,8 +28,6 @@ use crate::{
 const WALKED_MAX: usize = 64 << 10;
 
 impl<W: Waiter> Session<W> {
-    // ---- from the peer ----
-
     /// Takes one message. An error ends the session: what the peer says after breaking the protocol means nothing.
     ///
     /// While [`is_reading`](Self::is_reading), the message made much work, and its rest waits for

@@ -1,4 +1,4 @@
-//! Integers of variable length, and what is made of nothing else: lengths and ids.
+//! Integers of variable length, and lengths and ids, which are nothing else.
 
 use std::ops::Range;
 

@@ -130,8 +130,6 @@ impl Answers {
 }
 
 impl Answers {
-    // ---- a call arrives ----
-
     /// Accepts a plain call, of a service at the root or of this object, and gives true,
     /// or changes nothing and gives false; then [`announce`](Self::announce) decides what becomes of the call.
     pub(crate) fn take_plain(

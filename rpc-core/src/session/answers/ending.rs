@@ -27,8 +27,6 @@ fn put_return(outgoing: &mut Outgoing, id: CallId, objects: Vec<PassedObject>, s
 }
 
 impl Answers {
-    // ---- a call ends ----
-
     /// The handler is over.
     pub(crate) fn finish(&mut self, id: CallId, outcome: Outcome, outgoing: &mut Outgoing) {
         match outcome {

@@ -343,8 +343,6 @@ impl Answers {
         Ok(())
     }
 
-    // ---- a call starts ----
-
     /// Starts a call that refers to nothing.
     fn start_with_values(&mut self, id: CallId, arguments: Arguments, outgoing: &mut Outgoing) {
         let takes = match self.table.get(&id).map(|answer| &answer.method) {

@@ -85,8 +85,6 @@ impl<W: Waiter> Calls<W> {
         self.forget_if_done(id);
     }
 
-    // ---- from the peer ----
-
     /// A call is over. Every call that was sent is remembered until this, also a cancelled one.
     pub(crate) fn returned(
         &mut self,
