@@ -11,12 +11,13 @@ use std::{
     thread,
 };
 
-use tokio::runtime::Handle;
-
 /// Threads for all sessions of the process: half of the processors go on with everything else. A session decodes for one call
 /// at a time, so that each gets its turn.
 static THREADS_MAX: LazyLock<usize> =
     LazyLock::new(|| thread::available_parallelism().map_or(1, |processors| processors.get() / 2).max(1));
+
+/// Values whose bytes are more are decoded and encoded here, and dropped here where a peer chooses when.
+pub(crate) const LONG_BYTES: usize = 64 << 10;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -29,10 +30,13 @@ struct Jobs {
 
 /// Runs a job, as soon as it is its turn, inside of the runtime that this is called in.
 pub(crate) fn run(job: impl FnOnce() + Send + 'static) {
-    let runtime = Handle::try_current();
-    let job = move || {
-        let _inside = runtime.as_ref().map(Handle::enter);
-        job();
+    #[cfg(feature = "driver")]
+    let job = {
+        let runtime = tokio::runtime::Handle::try_current();
+        move || {
+            let _inside = runtime.as_ref().map(tokio::runtime::Handle::enter);
+            job();
+        }
     };
     let mut jobs = lock(&JOBS);
     jobs.waiting.push_back(Box::new(job));

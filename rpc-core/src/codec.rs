@@ -39,7 +39,7 @@ use crate::{
     limits::{DECODE_DEPTH_MAX, Limits},
 };
 
-pub(crate) use encode::encode_within;
+pub(crate) use encode::{encode_up_to, encode_within};
 
 pub(crate) mod decode;
 pub(crate) mod encode;

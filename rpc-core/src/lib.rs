@@ -81,7 +81,6 @@ pub mod websocket;
 #[doc(hidden)]
 pub mod fuzzing;
 
-#[cfg(feature = "driver")]
 mod aside;
 mod buffer;
 mod caller;

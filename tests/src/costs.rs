@@ -7,7 +7,6 @@ use std::{
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     task::Poll,
-    thread,
     time::Duration,
 };
 
@@ -17,7 +16,7 @@ use rpc_core::{
     CallError, Limits, MemoryBudget, Never, Refusal, Services, SessionHandle, Streaming,
     driver::SessionConfig, memory, rpc,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use tokio::sync::Semaphore;
 
 use crate::attacks::eventually;
@@ -148,8 +147,11 @@ async fn arguments_are_charged_until_their_handler_is_done() {
     let (depot, _near, far) = depot(&house, limits);
     let calls = (0..20).map(|_| depot.store(goods()));
     let calls: Vec<_> = calls.map(|call| tokio::spawn(async move { call.await })).collect();
-    eventually("the others are refused", || calls.iter().filter(|call| call.is_finished()).count() >= 15)
-        .await;
+    // Not "most are refused": one that is undecided would find room once the gate is open.
+    eventually("each is at work or refused", || {
+        calls.iter().filter(|call| call.is_finished()).count() + house.begun().len() == calls.len()
+    })
+    .await;
     let stats = far.stats().await;
     assert!((3 << 20..=5 << 20).contains(&stats.session_bytes), "{stats:?}");
     // Small calls need memory too.
@@ -394,28 +396,6 @@ async fn honest_pipelining_is_not_refused_under_public_limits() {
     assert_eq!(far.stats().await.answers_held, 0);
 }
 
-/// A number that says by which threads it was encoded.
-#[derive(Debug, Clone, PartialEq)]
-struct Watched(u64);
-
-static ENCODED_BY: Mutex<Vec<Option<String>>> = Mutex::new(Vec::new());
-
-impl Serialize for Watched {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Of each result the last one.
-        if self.0 == 0 {
-            ENCODED_BY.lock().unwrap().push(thread::current().name().map(str::to_owned));
-        }
-        self.0.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Watched {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        u64::deserialize(deserializer).map(Self)
-    }
-}
-
 /// A number that says in which turns of the runtime it was decoded.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Grain(u64);
@@ -445,7 +425,6 @@ trait Mill {
     async fn list(&self, count: u64) -> Vec<u64>;
     async fn goods(&self, count: u64) -> Vec<Grain>;
     async fn weigh(&self, number: u64, goods: Vec<Grain>) -> u64;
-    async fn watched(&self, count: u64) -> Vec<Watched>;
 }
 
 struct Windmill;
@@ -459,9 +438,6 @@ impl Mill for Windmill {
     }
     async fn weigh(&self, number: u64, goods: Vec<Grain>) -> u64 {
         number + goods.len() as u64
-    }
-    async fn watched(&self, count: u64) -> Vec<Watched> {
-        (0..count).rev().map(Watched).collect()
     }
 }
 
@@ -488,19 +464,4 @@ async fn a_map_gives_others_their_turn_however_its_calls_come_by_their_arguments
     let most = most_in_a_turn();
     assert!(most <= 4, "maps within a map have one turn together: {most}");
     turning.abort();
-}
-
-#[tokio::test]
-async fn long_results_of_many_values_are_encoded_elsewhere_once_they_are_expected() {
-    let server = Services::new().with(MillServer::new(Windmill));
-    let client: MillClient = memory::connect(server).service();
-    // Finding out what the type looks like encodes it as well.
-    assert_eq!(client.watched(1).await.unwrap(), [Watched(0)]);
-    ENCODED_BY.lock().unwrap().clear();
-    for count in [100_000, 100_000, 100] {
-        assert_eq!(client.watched(count).await.unwrap().len() as u64, count);
-    }
-    let by = std::mem::take(&mut *ENCODED_BY.lock().unwrap());
-    let aside = by.iter().filter(|name| name.as_deref() == Some("rpc-aside")).count();
-    assert_eq!((by.len(), aside), (3, 2), "{by:?}: the first was a surprise");
 }

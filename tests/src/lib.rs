@@ -18,6 +18,7 @@ mod limits;
 mod listener;
 mod local;
 mod logs;
+mod long_values;
 mod map;
 mod misread;
 mod objects;

@@ -137,6 +137,7 @@ struct Reading {
 }
 
 /// Runs `encode`; clients and streams that it serializes are appended to `passed` and written as their places in it.
+#[inline(always)]
 pub(crate) fn writing<R>(passed: &mut Vec<Passed>, encode: impl FnOnce() -> R) -> R {
     struct Scope<'a> {
         passed: &'a mut Vec<Passed>,

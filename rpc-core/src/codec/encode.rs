@@ -23,18 +23,44 @@ pub(crate) fn encode_within<T: Serialize + ?Sized>(
     depth_max: usize,
     out: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
-    let before = out.len();
-    let mut target = Target { out: &mut *out, depth_max };
-    let written = value.serialize(Encoding { target: &mut target, depth_left: depth_max });
-    written.map_err(|Unencodable(error)| {
-        out.truncate(before);
-        *error
-    })
+    encode_up_to(value, depth_max, usize::MAX, out)
+        .map_err(|error| error.unwrap_or_else(|| EncodeError::Invalid("it has no end".into())))
 }
+
+/// The same, unless the value is longer than about `bytes_max`: that is an error of no name.
+#[inline]
+pub(crate) fn encode_up_to<T: Serialize + ?Sized>(
+    value: &T,
+    depth_max: usize,
+    bytes_max: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), Option<EncodeError>> {
+    let before = out.len();
+    let end_max = before.saturating_add(bytes_max);
+    let mut target = Target { out: &mut *out, depth_max, end_max, is_full: false };
+    let written = value.serialize(Encoding { target: &mut target, depth_left: depth_max });
+    // Whatever a `Serialize` made of the error on its way.
+    let error = match written {
+        _ if target.is_full => None,
+        Ok(()) => return Ok(()),
+        Err(Unencodable(error)) => Some(*error),
+    };
+    out.truncate(before);
+    Err(error)
+}
+
+/// Values of a sequence that are written without a look at how long it has become.
+const UNSEEN_VALUES: usize = 64;
+/// Shorter texts and byte strings are written without it.
+const UNSEEN_BYTES: usize = 1 << 10;
 
 struct Target<'s> {
     out: &'s mut Vec<u8>,
     depth_max: usize,
+    /// Where it stops to write.
+    end_max: usize,
+    /// It did.
+    is_full: bool,
 }
 
 impl Target<'_> {
@@ -79,6 +105,32 @@ impl Target<'_> {
     #[inline(always)]
     fn length(&mut self, length: usize) {
         self.varint(length as u64);
+    }
+
+    /// A text or a byte string.
+    #[inline(always)]
+    fn bytes(&mut self, bytes: &[u8]) -> Result<(), Unencodable> {
+        if bytes.len() >= UNSEEN_BYTES {
+            self.make_sure_of(bytes.len())?;
+        }
+        self.length(bytes.len());
+        self.out.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Stops where there is no room for so many bytes.
+    #[inline(always)]
+    fn make_sure_of(&mut self, bytes: usize) -> Result<(), Unencodable> {
+        match self.out.len().saturating_add(bytes) > self.end_max {
+            true => Err(self.full()),
+            false => Ok(()),
+        }
+    }
+
+    #[cold]
+    fn full(&mut self) -> Unencodable {
+        self.is_full = true;
+        EncodeError::Invalid("it is too long to be encoded here".into()).into()
     }
 }
 
@@ -149,14 +201,16 @@ impl<'a, 's> Serializer for Encoding<'a, 's> {
         serialize_f32 f32, value target => target.out.extend_from_slice(&value.to_le_bytes());
         serialize_f64 f64, value target => target.out.extend_from_slice(&value.to_le_bytes());
         serialize_char char, value target => target.out.extend_from_slice(value.encode_utf8(&mut [0; 4]).as_bytes());
-        serialize_str &str, value target => {
-            target.length(value.len());
-            target.out.extend_from_slice(value.as_bytes());
-        };
-        serialize_bytes &[u8], value target => {
-            target.length(value.len());
-            target.out.extend_from_slice(value);
-        };
+    }
+
+    #[inline(always)]
+    fn serialize_str(self, value: &str) -> Result<(), Unencodable> {
+        self.target.bytes(value.as_bytes())
+    }
+
+    #[inline(always)]
+    fn serialize_bytes(self, value: &[u8]) -> Result<(), Unencodable> {
+        self.target.bytes(value)
     }
 
     #[inline(always)]
@@ -283,6 +337,16 @@ impl Parts<'_, '_> {
         self.part(value)
     }
 
+    /// One of what there may be many of.
+    #[inline(always)]
+    fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unencodable> {
+        self.counted(value)?;
+        match self.left.is_multiple_of(UNSEEN_VALUES) {
+            true => self.target.make_sure_of(0),
+            false => Ok(()),
+        }
+    }
+
     #[inline(always)]
     fn finish(self) -> Result<(), Unencodable> {
         if self.left != 0 {
@@ -300,7 +364,7 @@ macro_rules! unnamed {
 
             #[inline(always)]
             fn $serialize<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unencodable> {
-                self.counted(value)
+                self.element(value)
             }
 
             #[inline(always)]
@@ -355,7 +419,7 @@ impl SerializeMap for Parts<'_, '_> {
 
     #[inline(always)]
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Unencodable> {
-        self.counted(key)
+        self.element(key)
     }
 
     #[inline(always)]

@@ -488,6 +488,50 @@ fn what_is_nested_too_deep_to_be_decoded_is_not_encoded_either() {
 }
 
 #[test]
+fn a_value_that_is_longer_than_it_may_be_here_is_not_encoded() {
+    /// Hides why what is inside of it was not written.
+    struct Hiding<T>(T);
+    impl<T: Serialize> Serialize for Hiding<T> {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            self.0.serialize(serializer).map_err(|_| serde::ser::Error::custom("for no reason"))
+        }
+    }
+    /// Goes on whatever became of what is inside of it.
+    struct Careless(Vec<u8>);
+    impl Serialize for Careless {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let mut pair = serializer.serialize_tuple(2)?;
+            let _ = serde::ser::SerializeTuple::serialize_element(&mut pair, &self.0);
+            serde::ser::SerializeTuple::serialize_element(&mut pair, &1_u8)?;
+            serde::ser::SerializeTuple::end(pair)
+        }
+    }
+    fn stops<T: Serialize>(value: &T) {
+        let mut out = vec![7; 3];
+        let whole = encoded(value).len();
+        assert_eq!(encode_up_to(value, 64, whole / 2, &mut out), Err(None));
+        assert_eq!(encode_up_to(value, 64, 0, &mut out), Err(None));
+        assert_eq!(out, [7; 3], "nothing is left of it");
+        assert_eq!(encode_up_to(value, 64, whole, &mut out), Ok(()), "{whole}");
+        assert_eq!(out[3..], encoded(value));
+    }
+    stops(&vec![5_u8; 2_000]);
+    stops(&vec![u64::MAX; 1_000]);
+    stops(&vec!["a".to_owned(); 1_000]);
+    stops(&vec![(1, vec![2]); 1_000]);
+    stops(&(1, "a".repeat(10_000)));
+    stops(&BTreeMap::from_iter((0..1_000).map(|key| (key, "value"))));
+    stops(&BTreeMap::from([(1, vec![0_u16; 1_000])]));
+    stops(&Hiding(vec![1; 1_000]));
+    stops(&Careless(vec![1; 1_000]));
+    // Other errors are what they were.
+    assert_eq!(
+        encode_up_to(&vec![vec![1; 500]; 2], 1, 2_000, &mut vec![]),
+        Err(Some(EncodeError::TooDeep(1)))
+    );
+}
+
+#[test]
 fn encoding_and_decoding_count_the_same_levels() {
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
     enum Kind {

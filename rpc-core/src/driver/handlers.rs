@@ -17,7 +17,7 @@ use std::{
 use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::{
-    aside,
+    aside::{self, LONG_BYTES},
     codec::{self, DecodeBudget},
     deadline::with_deadline,
     driver::Conversation,
@@ -43,8 +43,6 @@ use crate::{
 const SMALL_BYTES: usize = 512;
 /// The multiple of its size, as its decoder saw it grow, that a value is charged.
 const SPARE_FACTOR: usize = 2;
-/// Longer arguments that are not plain bytes are decoded on another thread.
-const LONG_BYTES: usize = 64 << 10;
 
 /// A handler that did not finish at once.
 pub(super) struct RunningTask {
@@ -57,19 +55,30 @@ pub(super) struct RunningTask {
     pub(super) expected: usize,
 }
 
-/// A call whose arguments are being decoded on another thread.
+/// Calls of one method that start together, whose arguments are being decoded on another thread.
 pub(super) struct Starting {
-    answer: CallId,
-    deadline: Option<Time>,
+    calls: Vec<StartingCall>,
     descriptor: &'static MethodDescriptor,
     /// Of the arguments as they came.
     length: usize,
+}
+
+struct StartingCall {
+    answer: CallId,
+    deadline: Option<Time>,
     is_cancelled: bool,
+}
+
+impl StartingCall {
+    fn of(begin: &Begin) -> Self {
+        Self { answer: begin.answer, deadline: begin.deadline, is_cancelled: false }
+    }
 }
 
 /// What came of that.
 pub(super) struct Started {
-    reply: Option<ReplyInner>,
+    /// One for each call; fewer where that could not be finished.
+    replies: Vec<ReplyInner>,
     given: usize,
 }
 
@@ -81,10 +90,10 @@ impl Conversation {
         let (answer, deadline, descriptor) = (begin.answer, begin.deadline, begin.descriptor);
         let length = begin.arguments.bytes();
         if length > LONG_BYTES && !descriptor.decodes_fast() {
-            return self.begin_elsewhere(begin);
+            return self.begin_elsewhere(begin, length);
         }
         let target = begin.target.clone();
-        let (number, incoming) = self.incoming(begin, length);
+        let (number, incoming) = self.incoming(begin, self.budget(length));
         let reply = with_deadline(deadline, || match &target {
             BeginTarget::Root(place) => {
                 self.services.get(*place).map(|service| dispatch::start(service.as_ref(), number, incoming))
@@ -101,56 +110,69 @@ impl Conversation {
     /// Starts a handler whose arguments take long to decode.
     #[cold]
     #[inline(never)]
-    fn begin_elsewhere(&mut self, begin: Begin) {
-        let (answer, deadline, descriptor) = (begin.answer, begin.deadline, begin.descriptor);
-        let length = begin.arguments.bytes();
-        self.session.goes_on(length, 0);
-        self.starting = Some(Starting { answer, deadline, descriptor, length, is_cancelled: false });
-        let target = begin.target.clone();
+    fn begin_elsewhere(&mut self, begin: Begin, length: usize) {
+        let (call, descriptor, target) = (StartingCall::of(&begin), begin.descriptor, begin.target.clone());
         let service = match &target {
             BeginTarget::Root(place) => self.services.get(*place).map(Arc::clone),
             BeginTarget::Object(_) => None,
         };
-        let (number, incoming) = self.incoming(begin, length);
-        let report = StartReport { link: Arc::clone(&self.link), is_told: false };
-        let decode = move || {
-            let link = Arc::clone(&report.link);
-            codec::forget_decoded();
-            let reply = inside(Arc::as_ptr(&link), || {
-                with_deadline(deadline, || match (&target, &service) {
-                    (BeginTarget::Object(object), _) => dispatch::start_on(object, number, incoming),
-                    (BeginTarget::Root(_), Some(service)) => {
-                        Some(dispatch::start(service.as_ref(), number, incoming))
-                    }
-                    (BeginTarget::Root(_), None) => None,
-                })
+        let (number, incoming) = self.incoming(begin, self.budget(length));
+        let deadline = call.deadline;
+        self.start_elsewhere(vec![call], descriptor, length, move || {
+            let reply = with_deadline(deadline, || match (&target, &service) {
+                (BeginTarget::Object(object), _) => dispatch::start_on(object, number, incoming),
+                (BeginTarget::Root(_), Some(service)) => {
+                    Some(dispatch::start(service.as_ref(), number, incoming))
+                }
+                (BeginTarget::Root(_), None) => None,
             });
-            report.tell(Started { reply, given: given(length, link.budget) });
-        };
-        aside::run(decode);
+            vec![reply.unwrap_or(ReplyInner::Done(Outcome::Failed(Failure::UnknownService)))]
+        });
     }
 
-    /// A call's arguments were decoded on another thread.
+    /// Has calls started on another thread; those behind them start after them.
+    fn start_elsewhere(
+        &mut self,
+        calls: Vec<StartingCall>,
+        descriptor: &'static MethodDescriptor,
+        length: usize,
+        start: impl FnOnce() -> Vec<ReplyInner> + Send + 'static,
+    ) {
+        self.session.goes_on(length, 0);
+        self.starting = Some(Starting { calls, descriptor, length });
+        let report = StartReport { link: Arc::clone(&self.link), is_told: false };
+        aside::run(move || {
+            let link = Arc::clone(&report.link);
+            codec::forget_decoded();
+            let replies = inside(Arc::as_ptr(&link), start);
+            report.tell(Started { replies, given: given(length, link.budget) });
+        });
+    }
+
+    /// The arguments of calls were decoded on another thread.
     pub(super) fn started(&mut self, started: Started) {
-        let Some(Starting { answer, deadline, descriptor, length, is_cancelled }) = self.starting.take()
-        else {
-            return;
-        };
+        let Some(Starting { calls, descriptor, length }) = self.starting.take() else { return };
         self.session.came_back(length, 0);
-        let Started { reply, given } = started;
-        match reply {
-            reply if is_cancelled && !descriptor.attributes.no_cancel => {
-                aside::run(move || drop_quietly(reply, "a handler that was cancelled"));
-                self.session.finish(answer, Outcome::Failed(Failure::Cancelled));
-            }
-            Some(reply) => {
-                self.stopwatch.start();
-                self.run(answer, reply, deadline, descriptor, given);
-                if is_cancelled {
-                    self.cancel(answer);
+        let share = started.given / calls.len();
+        let mut replies = started.replies.into_iter();
+        for StartingCall { answer, deadline, is_cancelled } in calls {
+            let reply = replies.next();
+            // A batch ends itself when all its calls are cancelled.
+            let no_cancel = descriptor.attributes.no_cancel || descriptor.attributes.batch.is_some();
+            match reply {
+                None => self.session.finish(answer, Outcome::Failed(Failure::Cancelled)),
+                Some(reply) if is_cancelled && !no_cancel => {
+                    aside::run(move || drop_quietly(reply, "a handler that was cancelled"));
+                    self.session.finish(answer, Outcome::Failed(Failure::Cancelled));
+                }
+                Some(reply) => {
+                    self.stopwatch.start();
+                    self.run(answer, reply, deadline, descriptor, share);
+                    if is_cancelled {
+                        self.cancel(answer);
+                    }
                 }
             }
-            None => self.session.finish(answer, Outcome::Failed(Failure::UnknownService)),
         }
     }
 
@@ -167,48 +189,59 @@ impl Conversation {
             self.begin(first);
             return 1;
         };
-        let alike = self.session.poll_alike(&first, self.limits.batch_max.saturating_sub(1));
+        let mut begins = self.session.poll_alike(&first, self.limits.batch_max.saturating_sub(1));
+        begins.insert(0, first);
         self.has_begun = true;
-        let (calls, descriptor) = (1 + alike.len(), first.descriptor);
-        let (mut number, mut incoming, mut answers) =
-            (0, Vec::with_capacity(calls), Vec::with_capacity(calls));
-        let mut length = 0;
-        for begin in std::iter::once(first).chain(alike) {
-            let own = begin.arguments.bytes();
-            length += own;
-            answers.push((begin.answer, begin.deadline));
-            let (method, call) = self.incoming(begin, own);
-            number = method;
+        let (count, descriptor) = (begins.len(), begins[0].descriptor);
+        let calls: Vec<StartingCall> = begins.iter().map(StartingCall::of).collect();
+        let length = begins.iter().map(|begin| begin.arguments.bytes()).sum();
+        self.stopwatch.start();
+        // What is left of the session's memory is there once for all of them.
+        let budget = self.budget(length);
+        let mut number = 0;
+        let mut incoming = Vec::with_capacity(count);
+        for begin in begins {
+            let call;
+            (number, call) = self.incoming(begin, budget);
             incoming.push(call);
         }
-        self.stopwatch.start();
+        let start = move || batch::start_many(service.as_ref(), number, incoming);
+        if length > LONG_BYTES && !descriptor.decodes_fast() {
+            self.start_elsewhere(calls, descriptor, length, start);
+            return count;
+        }
         codec::forget_decoded();
-        let replies = batch::start_many(service.as_ref(), number, incoming);
+        let replies = start();
         // One handler has them all, for as long as any of the calls goes on.
-        let share = given(length, self.link.budget) / calls;
-        for ((answer, deadline), reply) in answers.into_iter().zip(replies) {
+        let share = given(length, self.link.budget) / count;
+        for (StartingCall { answer, deadline, .. }, reply) in calls.into_iter().zip(replies) {
             self.run(answer, reply, deadline, descriptor, share);
         }
-        calls
+        count
     }
 
     /// The number of the method, and the call as its handler gets it.
     #[inline(always)]
-    fn incoming(&self, begin: Begin, length: usize) -> (u32, Incoming) {
+    fn incoming(&self, begin: Begin, budget: DecodeBudget) -> (u32, Incoming) {
         let Begin { service, method, descriptor, arguments, want, deadline, metadata, .. } = begin;
-        let mut budget = self.link.budget;
-        if length >= codec::COUNTED_BYTES_MIN {
-            budget = self.budget_of(length);
-        }
         let scope = Arc::clone(&self.scope);
         let incoming =
             Incoming { service, method: descriptor, arguments, want, budget, deadline, metadata, scope };
         (u32::try_from(method).unwrap_or(u32::MAX), incoming)
     }
 
+    /// What decoding arguments may cost that are so long.
+    #[inline(always)]
+    fn budget(&self, length: usize) -> DecodeBudget {
+        match length < codec::COUNTED_BYTES_MIN {
+            true => self.link.budget,
+            false => self.budget_left(length),
+        }
+    }
+
     /// What arguments may take that are not of the shortest; what they take is counted from here on.
     #[inline(never)]
-    fn budget_of(&self, length: usize) -> DecodeBudget {
+    fn budget_left(&self, length: usize) -> DecodeBudget {
         codec::forget_decoded();
         let mut budget = self.link.budget;
         if length > SMALL_BYTES {
@@ -271,8 +304,9 @@ impl Conversation {
     }
 
     pub(super) fn cancel(&mut self, answer: CallId) {
-        if let Some(starting) = self.starting.as_mut().filter(|starting| starting.answer == answer) {
-            starting.is_cancelled = true;
+        if let Some(starting) = &mut self.starting {
+            let cancelled = starting.calls.iter_mut().filter(|call| call.answer == answer);
+            cancelled.for_each(|call| call.is_cancelled = true);
         }
         if let Some(task) = self.running.get_mut(&answer) {
             task.cancel();
@@ -427,8 +461,7 @@ impl StartReport {
 impl Drop for StartReport {
     fn drop(&mut self) {
         if !self.is_told {
-            let reply = Some(ReplyInner::Done(Outcome::Failed(Failure::Cancelled)));
-            self.link.submit(Submission::CameBack(Box::new(Started { reply, given: 0 })));
+            self.link.submit(Submission::CameBack(Box::new(Started { replies: Vec::new(), given: 0 })));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
 };
@@ -38,6 +38,8 @@ pub(super) struct Backlog {
     submitted: AtomicU64,
     /// In the session, when the driver last looked.
     queued: AtomicU64,
+    /// Items that are being encoded on another thread. Producers make no more meanwhile: each could add a long one.
+    encoding: AtomicUsize,
     /// A producer waits for it to fall.
     is_awaited: AtomicBool,
 }
@@ -48,13 +50,16 @@ impl Backlog {
             bytes_max: bytes_max as u64,
             submitted: AtomicU64::new(0),
             queued: AtomicU64::new(0),
+            encoding: AtomicUsize::new(0),
             is_awaited: AtomicBool::new(false),
         })
     }
 
     fn is_full(&self) -> bool {
-        let is_full =
-            || self.submitted.load(Ordering::Acquire) + self.queued.load(Ordering::Acquire) > self.bytes_max;
+        let is_full = || {
+            let bytes = self.submitted.load(Ordering::Acquire) + self.queued.load(Ordering::Acquire);
+            bytes > self.bytes_max || self.encoding.load(Ordering::Acquire) > 0
+        };
         if !is_full() {
             return false;
         }
@@ -98,7 +103,8 @@ impl Conversation {
                     backlog: Arc::clone(&self.backlog),
                 });
                 self.producers.insert(stream, Arc::clone(&producer));
-                tokio::spawn(Pump { stream, source: Some(reading), producer, link: Arc::clone(&self.link) });
+                let link = Arc::clone(&self.link);
+                tokio::spawn(Pump { stream, source: Some(reading), encoding: None, producer, link });
             }
             StreamEvent::Room { stream, bytes } => {
                 if let Some(producer) = self.producers.get(&stream) {
@@ -168,6 +174,8 @@ struct Pump {
     stream: StreamId,
     /// Gone when the stream is over.
     source: Option<Box<Reading>>,
+    /// It waits for a long item.
+    encoding: Option<EncodingItem>,
     producer: Arc<Producer>,
     link: Arc<Link>,
 }
@@ -185,12 +193,13 @@ impl Future for Pump {
             return pump.over();
         }
         let room = pump.producer.room.load(Ordering::Acquire);
-        if room <= 0 || pump.producer.backlog.is_full() {
+        if room <= 0 || (pump.encoding.is_none() && pump.producer.backlog.is_full()) {
             return Poll::Pending;
         }
         let Some(source) = &mut pump.source else { return Poll::Ready(()) };
         let mut fill = Fill::new(&pump.link, room.min(FILL_BYTES));
         let polled = inside(Arc::as_ptr(&pump.link), || poll_fill(&mut **source, cx, &mut fill));
+        let is_encoding = fill.is_encoding();
         let pieces = fill.finish();
         let charge: u64 = pieces.iter().map(Piece::charge).sum();
         pump.producer.room.fetch_sub(i64::try_from(charge).unwrap_or(i64::MAX), Ordering::AcqRel);
@@ -198,6 +207,10 @@ impl Future for Pump {
         if !pieces.is_empty() {
             pump.producer.backlog.submitted.fetch_add(charge, Ordering::AcqRel);
             pump.link.submit(Submission::Stream(pump.stream, pieces));
+        }
+        match is_encoding {
+            true => pump.waits_for_item(),
+            false => pump.encoding = None,
         }
         if has_ended {
             return pump.over();
@@ -210,8 +223,14 @@ impl Future for Pump {
 }
 
 impl Pump {
+    fn waits_for_item(&mut self) {
+        let Self { stream, link, producer, .. } = self;
+        self.encoding.get_or_insert_with(|| EncodingItem::new(*stream, &producer.backlog, link));
+    }
+
     /// A user's `Drop` may panic; here nobody needs to know.
     fn over(&mut self) -> Poll<()> {
+        self.encoding = None;
         drop_quietly(self.source.take(), "the producer of a stream");
         Poll::Ready(())
     }
@@ -223,5 +242,27 @@ impl Drop for Pump {
         if self.source.is_some() {
             drop_quietly(self.source.take(), "the producer of a stream");
         }
+    }
+}
+
+/// An item that is being encoded on another thread, as long as the stream waits for it.
+struct EncodingItem {
+    stream: StreamId,
+    backlog: Arc<Backlog>,
+    link: Arc<Link>,
+}
+
+impl EncodingItem {
+    fn new(stream: StreamId, backlog: &Arc<Backlog>, link: &Arc<Link>) -> Self {
+        backlog.encoding.fetch_add(1, Ordering::AcqRel);
+        Self { stream, backlog: Arc::clone(backlog), link: Arc::clone(link) }
+    }
+}
+
+impl Drop for EncodingItem {
+    fn drop(&mut self) {
+        self.backlog.encoding.fetch_sub(1, Ordering::AcqRel);
+        // In its next turn the driver wakes the producers that waited.
+        self.link.submit(Submission::Stream(self.stream, Vec::new()));
     }
 }

@@ -31,6 +31,7 @@ use crate::{
     handler::{
         context::{CancelSignal, Context, ContextInner},
         dispatch::{self, Service},
+        encoding,
         incoming::{self, Decode, Incoming, Reply, ReplyInner},
     },
     link::Link,
@@ -55,7 +56,7 @@ impl Incoming {
         A: Send + 'static,
         F: Future<Output = Result<Vec<Result<T, E>>, E>> + Send + 'static,
         T: Serialize + Send + 'static,
-        E: Serialize,
+        E: Serialize + Send + 'static,
     {
         let mut replies: Replies = Vec::new();
         replies.resize_with(calls.len(), || None);
@@ -76,7 +77,7 @@ impl Incoming {
         A: Send + 'static,
         F: Future<Output = Result<Vec<Result<T, E>>, E>> + Send + 'static,
         T: Serialize + Send + 'static,
-        E: Serialize,
+        E: Serialize + Send + 'static,
     {
         let mut replies: Replies = Vec::new();
         replies.resize_with(calls.len(), || None);
@@ -211,7 +212,7 @@ fn seat<T, E, F>(
 ) where
     F: Future<Output = Result<Vec<Result<T, E>>, E>> + Send + 'static,
     T: Serialize + Send + 'static,
-    E: Serialize,
+    E: Serialize + Send + 'static,
 {
     let Some((_, first)) = calls.first() else { return };
     let method = first.method;
@@ -221,7 +222,7 @@ fn seat<T, E, F>(
     let scope = Arc::clone(&first.scope);
     let handler = Box::pin(async move {
         let link = &scope.session.handle.link;
-        let answered = async { outcomes(handler().await, &wants, method, link) };
+        let answered = async { outcomes(handler().await, &wants, method, link).await };
         if method.attributes.no_cancel {
             return answered.await;
         }
@@ -237,31 +238,19 @@ fn seat<T, E, F>(
     }
 }
 
-/// Encodes what a batch method returned: each call's own result, or one error for all.
-fn outcomes<T: Serialize + Send + 'static, E: Serialize>(
+/// What becomes of the calls: each has its own result, or all have one error.
+async fn outcomes<T: Serialize + Send + 'static, E: Serialize>(
     results: Result<Vec<Result<T, E>>, E>,
     wants: &[Want],
-    method: &MethodDescriptor,
+    method: &'static MethodDescriptor,
     link: &Arc<Link>,
 ) -> Vec<Outcome> {
-    let results = match results {
-        Ok(results) if results.len() == wants.len() => results,
-        Ok(results) => return wrong_number(results.len(), wants.len(), method),
-        Err(error) => return same_for_all(wants.len(), &one_error(&error, link)),
-    };
-    let encode = |(result, want): (Result<T, E>, &Want)| {
-        // A user's `Serialize` that panics fails its own call only.
-        catch_unwind(AssertUnwindSafe(|| incoming::outcome(result, *want, link)))
-            .unwrap_or_else(|panic| incoming::panicked(&*panic, method))
-    };
-    results.into_iter().zip(wants).map(encode).collect()
-}
-
-/// What all calls are answered with: an error, encoded once, or the failure to encode it.
-fn one_error<E: Serialize>(error: &E, link: &Arc<Link>) -> Outcome {
-    match incoming::encode(error, link) {
-        Ok((bytes, objects)) => Outcome::Error(bytes, objects),
-        Err(error) => Outcome::Failed(incoming::unusable(error.to_string())),
+    match results {
+        Ok(results) if results.len() == wants.len() => {
+            encoding::outcomes_of(results, wants, method, link).await
+        }
+        Ok(results) => wrong_number(results.len(), wants.len(), method),
+        Err(error) => same_for_all(wants.len(), &encoding::error_outcome(&error, link)),
     }
 }
 
@@ -279,7 +268,7 @@ fn wrong_number(results: usize, calls: usize, method: &MethodDescriptor) -> Vec<
     let name = method.attributes.batch.unwrap_or_default();
     let reason = format!("the batch method `{name}` returned {results} results for {calls} calls");
     crate::log_rate::log_rarely!(error, "calls of `{}` failed: {reason}", method.name);
-    same_for_all(calls, &Outcome::Failed(incoming::unusable(reason)))
+    same_for_all(calls, &Outcome::Failed(encoding::unusable(reason)))
 }
 
 type BatchHandler = Pin<Box<dyn Future<Output = Vec<Outcome>> + Send>>;

@@ -11,12 +11,15 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
+    aside::LONG_BYTES,
     buffer::small_bytes::SmallBytes,
     caller::passing::{self, SHARED_BYTES},
-    codec::{self, DecodeBudget},
-    error::{DecodeError, EncodeError},
-    handler::context::{CancelSignal, Context, ContextInner, SessionScope},
-    link::Link,
+    codec::DecodeBudget,
+    error::DecodeError,
+    handler::{
+        context::{CancelSignal, Context, ContextInner, SessionScope},
+        encoding::{long_outcome, short_outcome},
+    },
     panics::panic_text,
     schema::descriptor::{MethodDescriptor, ServiceDescriptor},
     session::{
@@ -24,12 +27,9 @@ use crate::{
         events::Arguments,
     },
     time::Time,
-    value::{encoded::Capability, outcome::Outcome},
+    value::outcome::Outcome,
     wire::{Failure, Want, arguments},
 };
-
-#[cfg(feature = "driver")]
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A call that may start: its arguments and what is wanted of it.
 #[doc(hidden)]
@@ -230,83 +230,14 @@ where
     T: Serialize + Send + 'static,
     E: Serialize,
 {
-    #[cfg(feature = "driver")]
-    if method.encodes_slowly() {
-        return reply_encoded_aside(handler, method, want, scope, cancelled);
-    }
-    #[cfg(not(feature = "driver"))]
-    let _ = method;
-    let handler = Box::pin(async move { outcome(handler.await, want, &scope.session.handle.link) });
-    Reply(ReplyInner::Running { handler, cancelled })
-}
-
-/// The same of a method whose results take long to encode: that keeps nobody else waiting.
-#[cfg(feature = "driver")]
-#[cold]
-fn reply_encoded_aside<T, E>(
-    handler: impl Future<Output = Result<T, E>> + Send + 'static,
-    method: &'static MethodDescriptor,
-    want: Want,
-    scope: Arc<SessionScope>,
-    cancelled: Option<Arc<CancelSignal>>,
-) -> Reply
-where
-    T: Serialize + Send + 'static,
-    E: Serialize,
-{
     let handler = Box::pin(async move {
-        let value = match handler.await {
-            Ok(value) => value,
-            Err(error) => return outcome(Err::<T, E>(error), want, &scope.session.handle.link),
-        };
-        encoded_aside(value, method, want, Arc::clone(&scope.session.handle.link)).await
+        let link = &scope.session.handle.link;
+        match short_outcome(handler.await, method, want, LONG_BYTES, link) {
+            Ok(outcome) => outcome,
+            Err(long) => long_outcome(long, link).await,
+        }
     });
     Reply(ReplyInner::Running { handler, cancelled })
-}
-
-/// Encodes what a handler returned, on the handler's own task.
-pub(crate) fn outcome<T: Serialize + Send + 'static, E: Serialize>(
-    result: Result<T, E>,
-    want: Want,
-    link: &Arc<Link>,
-) -> Outcome {
-    let encoded = match result {
-        Ok(value) => value_outcome(value, want, link),
-        Err(error) => encode(&error, link).map(|(bytes, objects)| Outcome::Error(bytes, objects)),
-    };
-    encoded.unwrap_or_else(|error| Outcome::Failed(unusable(error.to_string())))
-}
-
-/// The failure of a call whose handler returned what cannot be handed out.
-pub(crate) fn unusable(reason: String) -> Failure {
-    Failure::InvalidArgument { argument: "(result)".into(), reason }
-}
-
-pub(super) fn value_outcome<T: Serialize + Send + 'static>(
-    value: T,
-    want: Want,
-    link: &Arc<Link>,
-) -> Result<Outcome, EncodeError> {
-    if !want.value && !want.keep {
-        return Ok(Outcome::Value { payload: None, objects: Vec::new() });
-    }
-    if let Some((head, bytes)) = codec::long_byte_string(&value) {
-        return Ok(Outcome::Value { payload: Some(SmallBytes::joined(&head, bytes)), objects: Vec::new() });
-    }
-    let (bytes, objects) = encode(&value, link)?;
-    Ok(Outcome::Value { payload: Some(bytes), objects })
-}
-
-/// A value's bytes, and the objects it names.
-pub(crate) fn encode<T: Serialize>(
-    value: &T,
-    link: &Arc<Link>,
-) -> Result<(SmallBytes, Vec<Capability>), EncodeError> {
-    let mut passed = Vec::new();
-    let depth_max = link.limits.decode_depth_max;
-    let encode = |out: &mut Vec<u8>| codec::encode_within(value, depth_max, out);
-    let bytes = passing::writing(&mut passed, || SmallBytes::encode(encode))?;
-    Ok((bytes, Capability::of_all(&passed, link)))
 }
 
 pub(crate) fn panicked(panic: &(dyn Any + Send), method: &MethodDescriptor) -> Outcome {
@@ -316,29 +247,4 @@ pub(crate) fn panicked(panic: &(dyn Any + Send), method: &MethodDescriptor) -> O
 
 pub(crate) fn log_panic(panic: &(dyn Any + Send), method: &MethodDescriptor) {
     crate::log_rate::log_rarely!(error, "the handler of `{}` panicked: {}", method.name, panic_text(panic));
-}
-
-#[cfg(feature = "driver")]
-pub(super) async fn encoded_aside<T: Serialize + Send + 'static>(
-    value: T,
-    method: &'static MethodDescriptor,
-    want: Want,
-    link: Arc<Link>,
-) -> Outcome {
-    let (done, encoded) = futures::channel::oneshot::channel();
-    let deadline = crate::deadline::ambient_deadline();
-    crate::aside::run(move || {
-        let encode = || {
-            crate::link::ambient::inside(Arc::as_ptr(&link), || {
-                crate::deadline::with_deadline(deadline, || value_outcome(value, want, &link))
-            })
-        };
-        let encoded = match catch_unwind(AssertUnwindSafe(encode)) {
-            Ok(encoded) => encoded.unwrap_or_else(|error| Outcome::Failed(unusable(error.to_string()))),
-            Err(panic) => panicked(&*panic, method),
-        };
-        // Nobody waits for it if the call was cancelled.
-        let _ = done.send(encoded);
-    });
-    encoded.await.unwrap_or(Outcome::Failed(Failure::Cancelled))
 }

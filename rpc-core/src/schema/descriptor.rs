@@ -241,10 +241,9 @@ impl MethodDescriptor {
         self.signature().decodes_fast
     }
 
-    /// Whether its next result is expected to take long to encode: it is long, as those before were, and of many values.
-    #[cfg(feature = "driver")]
-    pub(crate) fn encodes_slowly(&self) -> bool {
-        self.expected_bytes() > 0 && !self.signature().encodes_fast
+    /// The same of its results.
+    pub(crate) fn encodes_fast(&self) -> bool {
+        self.signature().encodes_fast
     }
 
     /// What a result of it is expected to take, by what it returned before in this process: nothing where that is little.

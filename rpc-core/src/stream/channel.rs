@@ -17,7 +17,7 @@ use futures::{
 };
 use serde::Serialize;
 
-use super::source::{Fill, Source, Stop, put_item};
+use super::source::{Fill, LongItem, Source, Stop};
 use crate::{
     error::{StopReason, StreamStopped},
     never::Never,
@@ -95,7 +95,10 @@ pub(super) fn channel<T, E: Send>(capacity: usize) -> (StreamSender<T, E>, Chann
     let (sender, items) = mpsc::channel(capacity.min(CAPACITY_MAX));
     let state = Mutex::new(State { ending: None, stopped: None, waiting: Waiters::default() });
     let shared = Arc::new(Shared { state, is_stopped: AtomicBool::new(false) });
-    (StreamSender { items: sender, shared: Arc::clone(&shared) }, ChannelSource { items, shared })
+    (
+        StreamSender { items: sender, shared: Arc::clone(&shared) },
+        ChannelSource { items, long: LongItem::default(), shared },
+    )
 }
 
 impl<T, E> StreamSender<T, E> {
@@ -159,6 +162,7 @@ impl<T, E> fmt::Debug for StreamSender<T, E> {
 
 pub(super) struct ChannelSource<T, E: Send> {
     items: Receiver<T>,
+    long: LongItem,
     shared: Arc<Shared<E>>,
 }
 
@@ -168,14 +172,15 @@ where
     E: Serialize + Send + 'static,
 {
     fn poll_fill(&mut self, cx: &mut Context<'_>, fill: &mut Fill<'_>) -> Poll<()> {
+        ready!(self.long.poll(cx, fill));
         while fill.has_room() {
             match ready!(Pin::new(&mut self.items).poll_next(cx)) {
-                Some(item) => put_item::<T, E>(fill, Ok(item)),
+                Some(item) => ready!(self.long.put::<T, E>(cx, fill, Ok(item))),
                 None => {
                     let ending = self.shared.lock().ending.take();
                     match ending {
                         Some(Ok(())) => fill.end(Ending::Complete),
-                        Some(Err(error)) => put_item::<T, E>(fill, Err(error)),
+                        Some(Err(error)) => ready!(self.long.put::<T, E>(cx, fill, Err(error))),
                         None => fill.end(Ending::Abandoned),
                     }
                 }

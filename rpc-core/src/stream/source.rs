@@ -1,6 +1,7 @@
 //! Where the items of a stream come from, and how they become what travels.
 
 use std::{
+    future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
@@ -13,11 +14,12 @@ use serde::Serialize;
 
 use super::reading::{Content, Open, Reading};
 use crate::{
+    aside::LONG_BYTES,
     buffer::small_bytes::SmallBytes,
     caller::passing::{self, Passed},
     codec,
     error::{EncodeError, StopReason},
-    handler::incoming,
+    handler::encoding::{self, EncodedAside},
     link::Link,
     panics,
     value::{
@@ -78,6 +80,8 @@ pub(crate) struct Fill<'a> {
     passed: Vec<Passed>,
     pieces: Vec<Piece>,
     has_ended: bool,
+    /// A long item is on its way.
+    is_encoding: bool,
 }
 
 impl<'a> Fill<'a> {
@@ -92,11 +96,17 @@ impl<'a> Fill<'a> {
             passed: Vec::new(),
             pieces: Vec::new(),
             has_ended: false,
+            is_encoding: false,
         }
     }
 
     pub(crate) fn has_room(&self) -> bool {
         self.room > 0 && !self.has_ended
+    }
+
+    /// An item is being encoded on another thread, and the producer waits for that.
+    pub(crate) fn is_encoding(&self) -> bool {
+        self.is_encoding
     }
 
     /// What was added.
@@ -109,8 +119,8 @@ impl<'a> Fill<'a> {
         self.link
     }
 
-    /// Encodes and adds an item.
-    pub(crate) fn value<T: Serialize + 'static>(&mut self, value: &T) -> Result<(), EncodeError> {
+    /// Encodes and adds an item, unless it is long: that is no error here.
+    pub(crate) fn short<T: Serialize + 'static>(&mut self, value: &T) -> Result<(), Option<EncodeError>> {
         if let Some((head, bytes)) = codec::long_byte_string(value) {
             self.bytes(&head, bytes);
             return Ok(());
@@ -119,7 +129,7 @@ impl<'a> Fill<'a> {
         let Self { packed, passed, link, .. } = self;
         let depth_max = link.limits.decode_depth_max;
         passed.clear();
-        let put = |out: &mut Vec<u8>| codec::encode_within(value, depth_max, out);
+        let put = |out: &mut Vec<u8>| codec::encode_up_to(value, depth_max, LONG_BYTES, out);
         let length = passing::writing(passed, || put_sized(packed, put))?;
         if passed.is_empty() && length <= ITEMS_BYTES {
             self.packed_item(start);
@@ -210,24 +220,28 @@ impl<'a> Fill<'a> {
 }
 
 /// The items of any `Stream`.
-pub(super) struct FromStream<S>(Pin<Box<S>>);
+pub(super) struct FromStream<S> {
+    stream: Pin<Box<S>>,
+    long: LongItem,
+}
 
 impl<S> FromStream<S> {
     pub(super) fn new(stream: S) -> Self {
-        Self(Box::pin(stream))
+        Self { stream: Box::pin(stream), long: LongItem::default() }
     }
 }
 
 impl<S, T, E> Source for FromStream<S>
 where
     S: Stream<Item = Result<T, E>> + Send,
-    T: Serialize + 'static,
+    T: Serialize + Send + 'static,
     E: Serialize,
 {
     fn poll_fill(&mut self, cx: &mut Context<'_>, fill: &mut Fill<'_>) -> Poll<()> {
+        ready!(self.long.poll(cx, fill));
         while fill.has_room() {
-            match ready!(self.0.as_mut().poll_next(cx)) {
-                Some(item) => put_item(fill, item),
+            match ready!(self.stream.as_mut().poll_next(cx)) {
+                Some(item) => ready!(self.long.put(cx, fill, item)),
                 None => fill.end(Ending::Complete),
             }
         }
@@ -235,23 +249,51 @@ where
     }
 }
 
-/// Adds an item, or the error that ends its stream.
-pub(super) fn put_item<T: Serialize + 'static, E: Serialize>(fill: &mut Fill<'_>, item: Result<T, E>) {
-    match item {
-        Ok(item) => {
-            if let Err(error) = fill.value(&item) {
-                fill.end(unencodable(&error));
-            }
-        }
-        Err(error) => {
-            let encoded = incoming::encode(&error, fill.link());
-            fill.end(match encoded {
+/// The item of a stream that is being encoded on another thread; those behind it wait.
+#[derive(Default)]
+pub(super) struct LongItem(Option<EncodedAside>);
+
+impl LongItem {
+    /// Adds an item, or the error that ends its stream. Pending while the item is on its way.
+    pub(super) fn put<T: Serialize + Send + 'static, E: Serialize>(
+        &mut self,
+        cx: &mut Context<'_>,
+        fill: &mut Fill<'_>,
+        item: Result<T, E>,
+    ) -> Poll<()> {
+        match item {
+            Ok(item) => match fill.short(&item) {
+                Ok(()) => {}
+                Err(None) => {
+                    self.0 = Some(encoding::encode_aside(item, fill.link()));
+                    return self.poll(cx, fill);
+                }
+                Err(Some(error)) => fill.end(unencodable(&error)),
+            },
+            Err(error) => fill.end(match encoding::encode(&error, fill.link()) {
                 Ok((bytes, objects)) => {
                     Ending::Error(Encoded { bytes, capabilities: encoded::capabilities(objects) })
                 }
                 Err(error) => unencodable(&error),
-            });
+            }),
         }
+        Poll::Ready(())
+    }
+
+    /// Adds the item, if there is one, as soon as it is encoded.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, fill: &mut Fill<'_>) -> Poll<()> {
+        let Some(item) = &mut self.0 else { return Poll::Ready(()) };
+        fill.is_encoding = true;
+        let encoded = ready!(Pin::new(item).poll(cx));
+        fill.is_encoding = false;
+        self.0 = None;
+        match encoded {
+            Ok((bytes, objects)) => {
+                fill.encoded(Encoded { bytes, capabilities: encoded::capabilities(objects) });
+            }
+            Err(error) => fill.end(unencodable(&error)),
+        }
+        Poll::Ready(())
     }
 }
 

@@ -22,7 +22,6 @@ pub(crate) enum Outcome {
 
 impl Outcome {
     /// Its encoded bytes.
-    #[cfg(feature = "driver")]
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Value { payload, .. } => payload.as_ref().map_or(0, SmallBytes::len),

@@ -19,7 +19,7 @@ use crate::{
     buffer::small_bytes::SmallBytes,
     caller::stub::{Kind, Stub},
     error::{DecodeError, Violation},
-    handler::incoming,
+    handler::encoding,
     limits::Limits,
     path::{Path, Step},
     session::{
@@ -218,7 +218,7 @@ fn finish<T: serde::Serialize + Send + 'static>(
     begin: Begin,
     result: Result<T, Trouble>,
 ) {
-    let outcome = incoming::outcome(result, begin.want, &peer.home.handle.link);
+    let outcome = encoding::outcome(result, begin.want, &peer.home.handle.link);
     let answer = begin.answer;
     drop(begin);
     peer.finish_with(answer, outcome);

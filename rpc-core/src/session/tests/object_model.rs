@@ -20,7 +20,7 @@ use super::{
 use crate::{
     caller::stub::{Kind, Remote, RemoteTarget, Stub},
     codec::DecodeBudget,
-    handler::incoming,
+    handler::encoding,
     limits::Limits,
     path::{Path, Step},
     seeded::Seeded,
@@ -647,7 +647,7 @@ impl Talk {
         begin: &Begin,
         result: Result<T, Trouble>,
     ) -> Outcome {
-        incoming::outcome(result, begin.want, &self.peer(side).home.handle.link)
+        encoding::outcome(result, begin.want, &self.peer(side).home.handle.link)
     }
 
     // ---- what is seen ----
