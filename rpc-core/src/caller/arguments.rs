@@ -33,8 +33,6 @@ pub struct Arguments<'a> {
     link: &'a Arc<Link>,
     /// The count, then the slots.
     payload: Vec<u8>,
-    /// Clients and streams in the values, in the order of their places.
-    passed: Vec<Passed>,
     /// A long byte string that ends them and is not copied, unless another slot follows.
     tail: Option<Bytes>,
     /// Most calls have nothing of it.
@@ -44,6 +42,8 @@ pub struct Arguments<'a> {
 /// What a call's arguments are beside values.
 #[derive(Default)]
 pub(super) struct Beside {
+    /// Clients and streams in the values, in the order of their places.
+    passed: Vec<Passed>,
     bases: Vec<Referable>,
     /// The result that has the object which the call addresses.
     pub(super) target: Option<Referable>,
@@ -73,7 +73,7 @@ impl<'a> Arguments<'a> {
     pub(super) fn new(link: &'a Arc<Link>) -> Self {
         let mut payload = SmallBytes::scratch();
         arguments::begin(&mut payload);
-        Self { link, payload, passed: Vec::new(), tail: None, beside: None }
+        Self { link, payload, tail: None, beside: None }
     }
 
     pub(super) fn beside(&mut self) -> &mut Beside {
@@ -102,10 +102,14 @@ impl<'a> Arguments<'a> {
 
     pub(crate) fn push_value<T: Serialize + ?Sized>(&mut self, value: &T) {
         self.slots();
-        let Self { payload, passed, link, .. } = self;
-        let depth_max = link.limits.decode_depth_max;
+        let passed_before = self.beside.as_ref().map_or(0, |beside| beside.passed.len());
+        let depth_max = self.link.limits.decode_depth_max;
         let put = |out: &mut Vec<u8>| codec::encode_within(value, depth_max, out);
-        let encoded = passing::writing(passed, || arguments::put_inline(payload, put));
+        let payload = &mut self.payload;
+        let (encoded, added) = passing::writing(passed_before, || arguments::put_inline(payload, put));
+        if !added.is_empty() {
+            self.beside().passed.extend(added.take());
+        }
         if let Err(error) = encoded {
             self.fail(ArgumentFault::Encode {
                 index: arguments::counted(&self.payload),
@@ -181,9 +185,9 @@ impl<'a> Arguments<'a> {
 
     /// How the clients in the arguments are passed. One that this peer promises is named by the call that promises it.
     fn pass(&mut self) -> Vec<Passing> {
-        let mut objects =
-            self.beside.as_mut().map_or_else(Vec::new, |beside| std::mem::take(&mut beside.objects));
-        for passed in std::mem::take(&mut self.passed) {
+        let beside = self.beside();
+        let mut objects = std::mem::take(&mut beside.objects);
+        for passed in std::mem::take(&mut beside.passed) {
             let stub = match passed {
                 Passed::Stub(stub) => stub,
                 Passed::Stream(slot) => {
@@ -218,7 +222,7 @@ impl<'a> Arguments<'a> {
         method: &'static MethodDescriptor,
     ) -> Result<Ready, Returned> {
         let (mut bases, mut objects) = (Vec::new(), Vec::new());
-        if self.beside.is_some() || !self.passed.is_empty() {
+        if self.beside.is_some() {
             objects = self.pass();
             let Beside { bases: named, target, failed, .. } =
                 self.beside.take().map_or_else(Beside::default, |beside| *beside);

@@ -120,7 +120,8 @@ thread_local! {
     /// The entries of all tables that are being made, the innermost last.
     static PASSED: RefCell<Vec<Passed>> = const { RefCell::new(Vec::new()) };
     static IS_READING: Cell<bool> = const { Cell::new(false) };
-    static READING: RefCell<Option<Reading>> = const { RefCell::new(None) };
+    /// The tables of the payloads that are being decoded, the innermost last.
+    static READING: RefCell<Vec<Option<Reading>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Entries that a table had before, and those that were added to it.
@@ -130,66 +131,118 @@ struct Table {
     added: usize,
 }
 
-#[derive(Clone)]
 struct Reading {
     capabilities: Arc<[Capability]>,
     handle: Arc<Handle>,
 }
 
-/// Runs `encode`; clients and streams that it serializes are appended to `passed` and written as their places in it.
+/// Runs `encode`. Clients and streams that it serializes are written as their places in a table that has `before` entries,
+/// and given as those to add to it.
 #[inline(always)]
-pub(crate) fn writing<R>(passed: &mut Vec<Passed>, encode: impl FnOnce() -> R) -> R {
-    struct Scope<'a> {
-        passed: &'a mut Vec<Passed>,
-        outer: Option<Table>,
+pub(crate) fn writing<R>(before: usize, encode: impl FnOnce() -> R) -> (R, Added) {
+    let scope = Writing { outer: WRITING.replace(Some(Table { before, added: 0 })) };
+    let result = encode();
+    let added = scope.end();
+    std::mem::forget(scope);
+    (result, added)
+}
+
+/// A table is being made.
+struct Writing {
+    outer: Option<Table>,
+}
+
+impl Writing {
+    #[inline(always)]
+    fn end(&self) -> Added {
+        Added(WRITING.replace(self.outer).map_or(0, |table| table.added))
     }
-    impl Drop for Scope<'_> {
-        #[inline]
-        fn drop(&mut self) {
-            let added = WRITING.replace(self.outer).map_or(0, |table| table.added);
-            if added > 0 {
-                take_passed(added, self.passed);
-            }
+}
+
+/// `encode` has panicked.
+impl Drop for Writing {
+    fn drop(&mut self) {
+        drop(self.end());
+    }
+}
+
+/// So many of the last entries, which wait to be taken; most values have none.
+pub(crate) struct Added(usize);
+
+impl Added {
+    #[inline(always)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0 == 0
+    }
+
+    #[cold]
+    pub(crate) fn take(mut self) -> Vec<Passed> {
+        let added = std::mem::take(&mut self.0);
+        PASSED.with_borrow_mut(|all| all.split_off(all.len() - added))
+    }
+
+    /// As they are passed to the peer of `link`.
+    #[inline(always)]
+    pub(crate) fn capabilities(self, link: &Arc<Link>) -> Vec<Capability> {
+        match self.is_empty() {
+            true => Vec::new(),
+            false => Capability::of_all(&self.take(), link),
         }
     }
-    let outer = WRITING.replace(Some(Table { before: passed.len(), added: 0 }));
-    let _scope = Scope { passed, outer };
-    encode()
 }
 
-#[cold]
-fn take_passed(added: usize, into: &mut Vec<Passed>) {
-    PASSED.with_borrow_mut(|all| {
-        let first = all.len() - added;
-        into.extend(all.drain(first..));
-    });
+/// Nobody has taken them.
+impl Drop for Added {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.0 > 0 {
+            drop(Self(std::mem::take(&mut self.0)).take());
+        }
+    }
 }
 
-/// While it lives, clients that are deserialized are cloned out of a table.
-struct ReadingScope(Option<Reading>);
+/// While it lives, clients that are deserialized are cloned out of a table. Most payloads name none and are decoded outside
+/// of any other's table: then there is nothing to do.
+struct ReadingScope {
+    is_entered: bool,
+}
 
 impl ReadingScope {
-    /// `None` where there is no table: most payloads name no objects and are decoded outside of any other.
     #[inline(always)]
-    fn enter(capabilities: &Capabilities, handle: &Arc<Handle>) -> Option<Self> {
-        (capabilities.is_some() || IS_READING.get()).then(|| Self::replace(capabilities, handle))
+    fn enter(capabilities: &Capabilities, handle: &Arc<Handle>) -> Self {
+        let is_entered = capabilities.is_some() || IS_READING.get();
+        if is_entered {
+            Self::push(capabilities, handle);
+        }
+        Self { is_entered }
     }
 
-    #[inline(never)]
-    fn replace(capabilities: &Capabilities, handle: &Arc<Handle>) -> Self {
+    #[cold]
+    fn push(capabilities: &Capabilities, handle: &Arc<Handle>) {
         let reading = capabilities
             .as_ref()
             .map(|table| Reading { capabilities: Arc::clone(table), handle: Arc::clone(handle) });
         IS_READING.set(reading.is_some());
-        Self(READING.replace(reading))
+        READING.with_borrow_mut(|all| all.push(reading));
+    }
+
+    #[cold]
+    fn pop() {
+        let (inner, is_reading) = READING.with_borrow_mut(|all| {
+            let inner = all.pop();
+            (inner, matches!(all.last(), Some(Some(_))))
+        });
+        IS_READING.set(is_reading);
+        drop(inner);
     }
 }
 
 impl Drop for ReadingScope {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        IS_READING.set(self.0.is_some());
-        READING.replace(self.0.take());
+        if self.is_entered {
+            Self::pop();
+        }
     }
 }
 
@@ -306,7 +359,7 @@ fn take_from_table<'de, D: Deserializer<'de>>(
 ) -> Result<(Capability, Arc<Handle>), D::Error> {
     let place = u32::deserialize(deserializer)?;
     let entry = READING.with_borrow(|reading| {
-        let reading = reading.as_ref()?;
+        let reading = reading.last()?.as_ref()?;
         Some((reading.capabilities.get(place as usize)?.clone(), Arc::clone(&reading.handle)))
     });
     entry.ok_or_else(|| {

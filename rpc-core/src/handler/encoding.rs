@@ -34,10 +34,9 @@ pub(crate) type Payload = (SmallBytes, Vec<Capability>);
 
 /// The bytes of a value, however many.
 pub(crate) fn encode<T: Serialize>(value: &T, link: &Arc<Link>) -> Result<Payload, EncodeError> {
-    let mut passed = Vec::new();
     let write = |out: &mut Vec<u8>| codec::encode_within(value, link.limits.decode_depth_max, out);
-    let bytes = passing::writing(&mut passed, || SmallBytes::encode(write))?;
-    Ok((bytes, Capability::of_all(&passed, link)))
+    let (bytes, added) = passing::writing(0, || SmallBytes::encode(write));
+    Ok((bytes?, added.capabilities(link)))
 }
 
 /// The same, unless the value is longer than about `bytes_max`: that is an error of no name.
@@ -47,11 +46,10 @@ fn encode_up_to<T: Serialize>(
     bytes_max: usize,
     link: &Arc<Link>,
 ) -> Result<Payload, Option<EncodeError>> {
-    let mut passed = Vec::new();
     let depth_max = link.limits.decode_depth_max;
     let write = |out: &mut Vec<u8>| codec::encode_up_to(value, depth_max, bytes_max, out);
-    let bytes = passing::writing(&mut passed, || SmallBytes::encode(write))?;
-    Ok((bytes, Capability::of_all(&passed, link)))
+    let (bytes, added) = passing::writing(0, || SmallBytes::encode(write));
+    Ok((bytes?, added.capabilities(link)))
 }
 
 /// What becomes of a call whose handler returned a long value.

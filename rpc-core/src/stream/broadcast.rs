@@ -251,9 +251,8 @@ impl<T> Drop for Shared<T> {
 }
 
 fn encode<T: Serialize>(item: &T) -> Result<Arc<Item>, EncodeError> {
-    let mut passed = Vec::new();
-    let bytes = passing::writing(&mut passed, || SmallBytes::encode(|out| codec::encode(item, out)))?;
-    Ok(Arc::new(Item { bytes, passed }))
+    let (bytes, added) = passing::writing(0, || SmallBytes::encode(|out| codec::encode(item, out)));
+    Ok(Arc::new(Item { bytes: bytes?, passed: added.take() }))
 }
 
 impl<T> Subscriber<T> {

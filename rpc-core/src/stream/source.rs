@@ -76,8 +76,6 @@ pub(crate) struct Fill<'a> {
     /// Where the last whole item ends in them: an encoder that panics leaves half of one.
     whole: usize,
     count: u64,
-    /// What the item that is being encoded names beside its bytes.
-    passed: Vec<Passed>,
     pieces: Vec<Piece>,
     has_ended: bool,
     /// A long item is on its way.
@@ -93,7 +91,6 @@ impl<'a> Fill<'a> {
             packed: Vec::new(),
             whole: 0,
             count: 0,
-            passed: Vec::new(),
             pieces: Vec::new(),
             has_ended: false,
             is_encoding: false,
@@ -126,18 +123,18 @@ impl<'a> Fill<'a> {
             return Ok(());
         }
         let start = self.packed.len();
-        let Self { packed, passed, link, .. } = self;
+        let Self { packed, link, .. } = self;
         let depth_max = link.limits.decode_depth_max;
-        passed.clear();
         let put = |out: &mut Vec<u8>| codec::encode_up_to(value, depth_max, LONG_BYTES, out);
-        let length = passing::writing(passed, || put_sized(packed, put))?;
-        if passed.is_empty() && length <= ITEMS_BYTES {
+        let (length, added) = passing::writing(0, || put_sized(packed, put));
+        let length = length?;
+        if added.is_empty() && length <= ITEMS_BYTES {
             self.packed_item(start);
             return Ok(());
         }
         let item = self.packed.split_off(self.packed.len() - length);
         self.packed.truncate(start);
-        let capabilities = encoded::capabilities(Capability::of_all(&self.passed, self.link));
+        let capabilities = encoded::capabilities(added.capabilities(self.link));
         self.encoded(Encoded { bytes: item.into(), capabilities });
         Ok(())
     }

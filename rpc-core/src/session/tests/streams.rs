@@ -39,10 +39,10 @@ pub(crate) fn slot() -> Arc<StreamSlot> {
 
 /// The same, to be known by a number.
 pub(crate) fn marked(number: u64) -> Arc<StreamSlot> {
-    let mut passed = Vec::new();
     let stream = Streaming::<u64>::from_iter([number]);
-    passing::writing(&mut passed, || codec::encode(&stream, &mut Vec::new())).expect("a stream encodes");
-    match passed.pop() {
+    let (encoded, added) = passing::writing(0, || codec::encode(&stream, &mut Vec::new()));
+    encoded.expect("a stream encodes");
+    match added.take().pop() {
         Some(Passed::Stream(slot)) => slot,
         Some(Passed::Stub(_)) | None => panic!("a stream was encoded"),
     }

@@ -16,7 +16,7 @@ impl Traffic {
         let mut traffic = Self::new();
         traffic.check_read_kib(1);
         traffic.reads(4, 10);
-        traffic.check_read_kib(4);
+        traffic.check_read_kib(2);
         traffic
     }
 
@@ -55,6 +55,8 @@ impl Traffic {
 fn the_read_buffer_grows_while_reads_fill_it_and_shrinks_when_they_do_not() {
     let mut traffic = Traffic::awake();
     traffic.reads(4, 100_000);
+    traffic.check_read_kib(4);
+    traffic.reads(4, 100_000);
     traffic.check_read_kib(16);
     traffic.reads(4, 100_000);
     traffic.check_read_kib(64);
@@ -64,8 +66,10 @@ fn the_read_buffer_grows_while_reads_fill_it_and_shrinks_when_they_do_not() {
     traffic.check_read_kib(16);
     traffic.reads(256, 500);
     traffic.check_read_kib(4);
+    traffic.reads(256, 500);
+    traffic.check_read_kib(2);
     traffic.reads(10_000, 500);
-    traffic.check_read_kib(4);
+    traffic.check_read_kib(2);
 }
 
 #[test]
@@ -75,7 +79,7 @@ fn now_and_then_a_full_read_changes_nothing() {
         traffic.reads(3, 100_000);
         traffic.reads(61, 500);
     }
-    traffic.check_read_kib(4);
+    traffic.check_read_kib(2);
 }
 
 #[test]
@@ -86,7 +90,7 @@ fn a_quiet_socket_gives_its_buffers_back_and_takes_them_again() {
         traffic.passes(Duration::from_secs(1));
         traffic.reads(1, 100);
     }
-    traffic.check_read_kib(4);
+    traffic.check_read_kib(2);
     traffic.passes(QUIET);
     traffic.check_read_kib(1);
     assert_eq!(traffic.sizing.quiet_deadline(), None, "nothing is left to give back");
@@ -97,7 +101,7 @@ fn a_quiet_socket_gives_its_buffers_back_and_takes_them_again() {
     }
     traffic.check_read_kib(1);
     traffic.reads(4, 100);
-    traffic.check_read_kib(4);
+    traffic.check_read_kib(2);
 }
 
 #[test]
@@ -113,19 +117,19 @@ fn a_write_buffer_that_grew_shrinks_when_nothing_large_is_sent() {
     assert!(traffic.sizing.give_back(traffic.now));
     assert!(!traffic.sizing.give_back(traffic.now), "once");
     assert!(!traffic.rebuild());
-    traffic.check_read_kib(4);
+    traffic.check_read_kib(2);
 }
 
 #[test]
 fn a_decision_stands_until_the_codec_can_be_rebuilt() {
     let mut traffic = Traffic::awake();
     for _ in 0..4 {
-        traffic.sizing.observe_read(traffic.now, 4 << 10, 4 << 10);
+        traffic.sizing.observe_read(traffic.now, 2 << 10, 2 << 10);
     }
     // Reads that end with messages, so that the codec becomes empty.
     for _ in 0..100 {
-        traffic.sizing.observe_read(traffic.now, 4 << 10, 14);
+        traffic.sizing.observe_read(traffic.now, 2 << 10, 14);
     }
     assert!(traffic.rebuild());
-    traffic.check_read_kib(16);
+    traffic.check_read_kib(4);
 }

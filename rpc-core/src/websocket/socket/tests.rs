@@ -223,7 +223,7 @@ async fn a_write_buffer_that_grew_shrinks_while_small_messages_go_on() {
         client.receive().await.expect("open").expect("a message");
         assert!(tokio::time::timeout(second, client.receive()).await.is_err());
     }
-    assert_eq!(client.metered().sizing.read_bytes(), 4 << 10, "it is not idle");
+    assert_eq!(client.metered().sizing.read_bytes(), 2 << 10, "it is not idle");
     assert_eq!(client.rebuilds, 1, "for the reads");
     assert!(client.metered().outbox.capacity() < 1_000);
 }
