@@ -28,6 +28,22 @@ pub(super) fn of_callers(limits: &Limits) -> Vec<CallerLimit> {
             ),
         ),
         limit(
+            "session_bytes_max",
+            bytes(limits.session_bytes_max),
+            format!(
+                "What the server keeps for one session in all: arguments until their calls are done, kept results, what \
+                 waits to be sent; a call above it {refused}."
+            ),
+        ),
+        limit(
+            "work_per_second",
+            duration(limits.work_per_second),
+            format!(
+                "Processor time for one session that its few bytes do not pay for, such as searching long results and \
+                 running maps; a call above it {refused}, which says when to try again."
+            ),
+        ),
+        limit(
             "held_answers_max",
             count(limits.held_answers_max, "results"),
             format!(
@@ -53,6 +69,11 @@ pub(super) fn of_callers(limits: &Limits) -> Vec<CallerLimit> {
             "streams_max",
             count(limits.streams_max, "streams"),
             format!("Streams of one session that may be open at once; a call that opens one more {refused}."),
+        ),
+        limit(
+            "stream_stall",
+            duration(limits.stream_stall),
+            "How long items of a stream may wait for a reader that takes none; then it ends with `ResourceExhausted`.".into(),
         ),
         limit(
             "imports_max",
