@@ -3,6 +3,7 @@
 pub(crate) mod args;
 pub(crate) mod arguments;
 pub(crate) mod call;
+pub(crate) mod outcomes;
 pub(crate) mod passing;
 pub(crate) mod pipeline;
 pub(crate) mod promise;

@@ -20,7 +20,6 @@ use self::{
     attached::Attached,
     conversation::{Conversation, TURN_STEPS},
     end::End,
-    outcomes::returned,
 };
 use crate::{
     caller::{passing::LinkHome, session_handle::SessionHandle},
@@ -47,7 +46,6 @@ mod conversation;
 pub(crate) mod end;
 mod handlers;
 mod maps;
-mod outcomes;
 mod stopwatch;
 mod streams;
 
@@ -333,8 +331,7 @@ impl<T: Transport> Driver<T> {
         {
             *steps -= 1;
             match event {
-                Event::Returned { waiter, outcome } => {
-                    let returned = returned(&waiter, outcome);
+                Event::Returned { waiter, returned } => {
                     self.conversation.wakers.extend(waiter.complete(returned));
                     if self.conversation.wakers.len() >= self.conversation.callers_woken_together() {
                         *steps = 0;

@@ -405,8 +405,8 @@ impl<W: Waiter> Session<W> {
         if let Some(event) = self.events.pop_front() {
             return Some(event);
         }
-        if let Some((waiter, outcome)) = self.calls.pop_finished() {
-            return Some(Event::Returned { waiter, outcome });
+        if let Some((waiter, returned)) = self.calls.pop_finished() {
+            return Some(Event::Returned { waiter, returned });
         }
         if let Some(event) = self.outgoing.streams.pop_event() {
             return Some(Event::Stream(event));
@@ -421,8 +421,8 @@ impl<W: Waiter> Session<W> {
     /// What is left to be told when the session has ended: results that are here, and what came of streams. No call starts any
     /// more.
     pub(crate) fn poll_last_event(&mut self) -> Option<Event<W>> {
-        if let Some((waiter, outcome)) = self.calls.pop_finished() {
-            return Some(Event::Returned { waiter, outcome });
+        if let Some((waiter, returned)) = self.calls.pop_finished() {
+            return Some(Event::Returned { waiter, returned });
         }
         self.outgoing.streams.pop_event().map(Event::Stream)
     }

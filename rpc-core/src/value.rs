@@ -5,4 +5,5 @@ pub(crate) mod held;
 pub(crate) mod inlet;
 pub(crate) mod object;
 pub(crate) mod outcome;
+pub(crate) mod returned;
 pub(crate) mod stream;

@@ -13,7 +13,6 @@ use crate::{
     },
     codec,
     deadline::{self, NoTimeLeft},
-    error::Refusal,
     limits::metadata_bytes,
     link::{
         Link,
@@ -23,7 +22,7 @@ use crate::{
     schema::descriptor::MethodDescriptor,
     time::Time,
     value::encoded::{Capability, Passing},
-    wire::arguments,
+    wire::{Failure, arguments},
 };
 
 /// The arguments of one call, as slots.
@@ -238,13 +237,11 @@ impl<'a> Arguments<'a> {
             limit = options.deadline;
             metadata = options.metadata.clone();
             if metadata_bytes(&metadata) > self.link.limits.metadata_bytes_max {
-                return Err(Returned::Refused(Refusal::ResourceExhausted {
-                    limit: "metadata_bytes_max".into(),
-                    retry_after: None,
-                }));
+                return Err(Returned::Failed(Failure::exhausted("metadata_bytes_max")));
             }
         }
-        let deadline = deadline::deadline_within(limit).map_err(|NoTimeLeft| Returned::DeadlineExceeded)?;
+        let deadline = deadline::deadline_within(limit)
+            .map_err(|NoTimeLeft| Returned::Failed(Failure::DeadlineExceeded))?;
         let payload = match self.tail {
             None => SmallBytes::from_scratch(self.payload),
             Some(tail) => SmallBytes::joined(&self.payload, tail),
@@ -258,11 +255,11 @@ impl ArgumentFault {
     fn into_returned(self, method: &'static MethodDescriptor) -> Returned {
         match self {
             Self::Upstream(returned) => returned,
-            Self::Misuse(reason) => Returned::Refused(Refusal::Misuse { reason: reason.into() }),
+            Self::Misuse(reason) => Returned::Misuse(reason.into()),
             Self::Encode { index, reason } => {
                 let argument =
                     method.arguments.get(usize::from(index)).map_or("?", |argument| argument.name).into();
-                Returned::Refused(Refusal::InvalidArgument { argument, reason })
+                Returned::Failed(Failure::InvalidArgument { argument, reason })
             }
         }
     }

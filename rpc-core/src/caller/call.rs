@@ -10,7 +10,8 @@ use crate::{
     caller::{
         args::IntoArg,
         arguments::{ArgumentFault, Arguments, Ready},
-        promise::{Promise, RawCall, decode_error},
+        outcomes::{self, decode_error, refusal},
+        promise::{Promise, RawCall},
         record::{self, RecordedCall, RecordedTarget},
         stub::{CallSession, Kind, Remote, RemoteTarget, Stub},
     },
@@ -50,12 +51,14 @@ impl CallBuilder<'_> {
 
     /// Queues a call nobody waits for.
     pub fn send_oneway(self) -> Result<(), NotSent> {
+        let (service, method) = (self.stub.service.name, self.method);
+        let not_sent = |returned| outcomes::not_sent(returned, service, method);
         if self.arguments.is_recorded() {
-            return self.record(|_, _| (Arc::new(()), String::new())).map(drop).map_err(NotSent::from);
+            return self.record(|_, _| (Arc::new(()), String::new())).map(drop).map_err(not_sent);
         }
         let Self { stub, handle, method, number, arguments } = self;
         let Ready { payload, objects, bases, deadline, metadata } =
-            arguments.finish(stub, method).map_err(NotSent::from)?;
+            arguments.finish(stub, method).map_err(not_sent)?;
         let queued = handle.link.call(true, |id| OutgoingCall {
             id,
             number,
@@ -81,9 +84,9 @@ impl CallBuilder<'_> {
         for value in values {
             self.arguments.push_encoded(value);
         }
-        let untyped: crate::link::cell::ErrorDecoder = |returned, _| {
+        let untyped: ErrorDecoder = |returned, cell| {
             let text = match returned {
-                Returned::Refused(refusal) => refusal.to_string(),
+                Returned::Failed(failure) => refusal(failure.clone(), cell.service, cell.method).to_string(),
                 _ => "the method failed".into(),
             };
             (Arc::new(()), text)
@@ -134,7 +137,7 @@ impl CallBuilder<'_> {
             .finish(stub, method)
             .and_then(|ready| match ready.objects.iter().any(is_stream) {
                 // Every element would want it, and it can be read once.
-                true => Err(Returned::Refused(Refusal::Misuse { reason: record::STREAM_INSIDE.into() })),
+                true => Err(Returned::Misuse(record::STREAM_INSIDE.into())),
                 false => Ok(ready),
             })
             .inspect_err(|failed| record::fail(&recorders, failed))?;
@@ -168,17 +171,6 @@ pub enum NotSent {
     /// The session is over or takes no new calls.
     #[error("the session takes no calls")]
     Disconnected(#[source] CloseReason),
-}
-
-impl From<Returned> for NotSent {
-    fn from(returned: Returned) -> Self {
-        match returned {
-            Returned::Refused(refusal) => Self::Refused(refusal),
-            Returned::Disconnected { reason, .. } => Self::Disconnected(reason),
-            Returned::DeadlineExceeded => Self::DeadlineExceeded,
-            _ => Self::Upstream,
-        }
-    }
 }
 
 /// Waits for all of several promises; their results keep the order. Like `futures`' `join_all`, for promises.

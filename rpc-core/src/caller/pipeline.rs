@@ -5,10 +5,7 @@ use std::{marker::PhantomData, sync::Arc};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    caller::{
-        promise::{Promise, decode_error},
-        record,
-    },
+    caller::{outcomes::decode_error, promise::Promise, record},
     error::ElementError,
     link::cell::Place,
     never::Never,

@@ -14,11 +14,14 @@ use std::{
 use serde::de::DeserializeOwned;
 
 use crate::{
-    caller::pipeline::{PipeAt, Pipelined},
-    error::{CallError, Delivery, Upstream, UpstreamCause},
+    caller::{
+        outcomes::call_error,
+        pipeline::{PipeAt, Pipelined},
+    },
+    error::{CallError, Delivery},
     link::{
         CallRejected, OutgoingCall,
-        cell::{BORN_FAILED, CallCell, OriginCause, Place, Referable, Returned, born_failed},
+        cell::{BORN_FAILED, CallCell, Place, Referable, Returned, born_failed},
     },
     never::Never,
     path::Path,
@@ -208,55 +211,6 @@ impl Future for RawCall {
         }
         poll
     }
-}
-
-/// The typed error of a call that returned without a value.
-fn call_error<E: DeserializeOwned + 'static>(returned: Returned, cell: &CallCell) -> CallError<E> {
-    let budget = cell.handle.link.budget;
-    match returned {
-        Returned::Value(_) => {
-            CallError::BadAnswer(crate::error::DecodeError::Invalid("a value, not an error".into()))
-        }
-        Returned::Error(encoded) => {
-            encoded.decode(&cell.handle, budget).map_or_else(CallError::BadAnswer, CallError::Method)
-        }
-        Returned::Upstream { origin, cause } => match cause {
-            // A part fails as its whole does, with the same typed error.
-            OriginCause::Failed(failed)
-                if cell.part_of.as_ref().is_some_and(|whole| Arc::ptr_eq(whole, &origin)) =>
-            {
-                call_error(*failed, &origin)
-            }
-            OriginCause::Failed(failed) => {
-                let (error, text) = (origin.decode_error)(&failed, &origin);
-                CallError::Upstream(upstream(&origin, UpstreamCause::Failed { error, text: text.into() }))
-            }
-            OriginCause::Missed(path) => CallError::Upstream(upstream(&origin, UpstreamCause::Missed(path))),
-        },
-        Returned::Element { index, error } => {
-            CallError::Element { index, error: Box::new(call_error(*error, cell)) }
-        }
-        Returned::BadAnswer(what) => CallError::BadAnswer(crate::error::DecodeError::Invalid(what.into())),
-        Returned::Refused(refusal) => CallError::Refused(refusal),
-        Returned::DeadlineExceeded => CallError::DeadlineExceeded,
-        Returned::Cancelled => CallError::Cancelled,
-        Returned::Panicked => CallError::Panicked,
-        Returned::Disconnected { delivery, reason } => CallError::Disconnected { delivery, reason },
-    }
-}
-
-fn upstream(origin: &CallCell, cause: UpstreamCause) -> Upstream {
-    Upstream { service: origin.service, method: origin.method.name, cause }
-}
-
-/// [`call_error`] for those who do not know `E`; see `ErrorDecoder`.
-pub(crate) fn decode_error<E: DeserializeOwned + Send + Sync + 'static>(
-    returned: &Returned,
-    origin: &CallCell,
-) -> (Arc<dyn Any + Send + Sync>, String) {
-    let error = call_error::<E>(returned.clone(), origin);
-    let text = error.to_string();
-    (Arc::new(error), text)
 }
 
 impl<T, E> fmt::Debug for CallFuture<T, E> {

@@ -16,7 +16,7 @@ use crate::{
     buffer::small_bytes::SmallBytes,
     caller::{arguments::Ready, promise::Promise},
     deadline::{self, NoTimeLeft},
-    error::{Delivery, Refusal},
+    error::Delivery,
     link::{
         CallRejected, Handle, OutgoingCall,
         cell::{BORN_FAILED, CallCell, ErrorDecoder, Place, Referable, Returned, born_failed},
@@ -27,7 +27,7 @@ use crate::{
     session::inputs::{CallExtras, CallTarget, MethodName},
     value::encoded::{Capability, Passing},
     wire::{
-        METHOD_MAP,
+        Failure, METHOD_MAP,
         arguments::{self, ArgumentList, SLOTS_MAX},
         map_program::{Base, Operand, Policy, Program, Slot, Step, Target},
     },
@@ -67,7 +67,7 @@ fn nest(recorders: &[Arc<Recorder>]) -> Result<Arc<Recorder>, &'static str> {
 }
 
 fn misuse(reason: &str) -> Returned {
-    Returned::Refused(Refusal::Misuse { reason: reason.into() })
+    Returned::Misuse(reason.into())
 }
 
 // ---- calls of the closure ----
@@ -299,7 +299,8 @@ impl Map<'_> {
             return Err(misuse(TOO_DEEP));
         }
         let Recording { captures, passed, methods, deadline, metadata, .. } = recording;
-        let inherited = deadline::deadline_within(None).map_err(|NoTimeLeft| Returned::DeadlineExceeded)?;
+        let inherited = deadline::deadline_within(None)
+            .map_err(|NoTimeLeft| Returned::Failed(Failure::DeadlineExceeded))?;
         let deadline = deadline.into_iter().chain(inherited).min();
         let payload = payload(self.place, program, &captures);
         let bases = std::iter::once(self.place).chain(&captures).map(|place| place.base.clone()).collect();

@@ -10,7 +10,6 @@ use rustc_hash::FxHashMap;
 use super::{
     handlers::{RunningTask, Starting},
     maps::Permits,
-    outcomes::returned,
     stopwatch::Stopwatch,
     streams::{Backlog, Producer},
 };
@@ -206,8 +205,7 @@ impl Conversation {
     fn last_events(&mut self, reason: &CloseReason) {
         while let Some(event) = self.session.poll_last_event() {
             match event {
-                Event::Returned { waiter, outcome } => {
-                    let returned = returned(&waiter, outcome);
+                Event::Returned { waiter, returned } => {
                     self.wakers.extend(waiter.complete(returned));
                 }
                 Event::Stream(StreamEvent::Opened { slot, .. }) => self.never_opened(&slot, reason),

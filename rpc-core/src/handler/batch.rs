@@ -228,7 +228,7 @@ fn seat<T, E, F>(
         }
         match select(pin!(answered), pin!(all_cancelled.wait())).await {
             Either::Left((outcomes, _)) => outcomes,
-            Either::Right(_) => same_for_all(wants.len(), &Outcome::Failed(Failure::Cancelled)),
+            Either::Right(_) => vec![Outcome::Failed(Failure::Cancelled); wants.len()],
         }
     });
     let batch = MethodBatch::new(method, deadline, calls.len(), handler);
@@ -250,25 +250,15 @@ async fn outcomes<T: Serialize + Send + 'static, E: Serialize>(
             encoding::outcomes_of(results, wants, method, link).await
         }
         Ok(results) => wrong_number(results.len(), wants.len(), method),
-        Err(error) => same_for_all(wants.len(), &encoding::error_outcome(&error, link)),
+        Err(error) => vec![encoding::error_outcome(&error, link); wants.len()],
     }
-}
-
-/// The same answer for all calls, which has no value.
-fn same_for_all(calls: usize, answer: &Outcome) -> Vec<Outcome> {
-    let outcome = || match answer {
-        Outcome::Error(error, objects) => Outcome::Error(error.clone(), objects.clone()),
-        Outcome::Failed(failure) => Outcome::Failed(failure.clone()),
-        Outcome::Value { .. } | Outcome::Element(_) => Outcome::Failed(Failure::Panicked),
-    };
-    (0..calls).map(|_| outcome()).collect()
 }
 
 fn wrong_number(results: usize, calls: usize, method: &MethodDescriptor) -> Vec<Outcome> {
     let name = method.attributes.batch.unwrap_or_default();
     let reason = format!("the batch method `{name}` returned {results} results for {calls} calls");
     crate::log_rate::log_rarely!(error, "calls of `{}` failed: {reason}", method.name);
-    same_for_all(calls, &Outcome::Failed(encoding::unusable(reason)))
+    vec![Outcome::Failed(encoding::unusable(reason)); calls]
 }
 
 type BatchHandler = Pin<Box<dyn Future<Output = Vec<Outcome>> + Send>>;

@@ -7,17 +7,20 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use crate::{
     caller::{
+        outcomes::refusal,
         passing::onto,
         stub::{Remote, Stub},
     },
+    error::Refusal,
     handler::incoming::{Incoming, ReplyInner},
     link::{
         Handle, Link,
-        cell::{CallCell, OriginCause, Returned},
+        cell::{CallCell, Returned},
     },
     value::{
         encoded::{Capabilities, Capability, Passing},
         outcome::Outcome,
+        returned::OriginCause,
     },
     wire::Failure,
 };
@@ -51,7 +54,7 @@ pub(crate) fn start(remote: &Remote, method: u32, incoming: Incoming) -> ReplyIn
                 let objects = onto_table(&error.capabilities, &cell.handle, &home.link);
                 Outcome::Error(error.bytes, objects)
             }
-            failed => Outcome::Failed(failure(&failed, cell)),
+            failed => Outcome::Failed(failure(failed, cell)),
         }
     });
     ReplyInner::Running { handler, cancelled: None }
@@ -66,38 +69,31 @@ fn refuse(failure: Failure) -> ReplyInner {
 }
 
 /// How a call that was passed on failed, told to who made it.
-fn failure(returned: &Returned, cell: &CallCell) -> Failure {
-    use crate::error::Refusal;
+fn failure(returned: Returned, cell: &CallCell) -> Failure {
     let unreachable = |reason: String| Failure::Unreachable { reason };
     match returned {
-        Returned::DeadlineExceeded => Failure::DeadlineExceeded,
-        Returned::Cancelled => Failure::Cancelled,
-        Returned::Panicked => Failure::Panicked,
+        Returned::Failed(
+            failure @ (Failure::DeadlineExceeded
+            | Failure::Cancelled
+            | Failure::Panicked
+            | Failure::ResourceExhausted { .. }
+            | Failure::InvalidArgument { .. }
+            | Failure::Unauthenticated
+            | Failure::PermissionDenied
+            | Failure::Unavailable),
+        ) => failure,
+        Returned::Failed(failure) => unreachable(refusal(failure, cell.service, cell.method).to_string()),
+        Returned::Misuse(reason) => unreachable(Refusal::Misuse { reason }.to_string()),
         Returned::Disconnected { reason, .. } => unreachable(reason.to_string()),
         Returned::Upstream { origin, cause: OriginCause::Failed(failed) } => {
-            let (_, text) = (origin.decode_error)(failed, origin);
+            let (_, text) = (origin.decode_error)(&failed, &origin);
             unreachable(format!("`{}`, which promised it, failed: {text}", origin.method.name))
         }
         Returned::Upstream { origin, cause: OriginCause::Missed(path) } => {
             unreachable(format!("`{}`, which promised it, has nothing at {path}", origin.method.name))
         }
-        Returned::Refused(refusal) => match refusal {
-            Refusal::ResourceExhausted { limit, retry_after } => Failure::ResourceExhausted {
-                limit: limit.clone(),
-                retry_after_ms: retry_after
-                    .map_or(0, |after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
-            },
-            Refusal::InvalidArgument { argument, reason } => {
-                Failure::InvalidArgument { argument: argument.clone(), reason: reason.clone() }
-            }
-            Refusal::Unauthenticated => Failure::Unauthenticated,
-            Refusal::PermissionDenied => Failure::PermissionDenied,
-            Refusal::Unavailable => Failure::Unavailable,
-            other => unreachable(other.to_string()),
-        },
-        Returned::BadAnswer(what) => unreachable((*what).into()),
-        Returned::Value(_) | Returned::Error(_) | Returned::Element { .. } => {
-            unreachable(format!("`{}` returned twice", cell.method.name))
+        Returned::Done | Returned::Value(_) | Returned::Error(_) | Returned::Element(_) => {
+            unreachable(format!("`{}` returned what it does not return", cell.method.name))
         }
     }
 }

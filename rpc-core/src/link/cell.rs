@@ -9,7 +9,6 @@ use std::{
 };
 
 use crate::{
-    error::{CloseReason, Delivery, Refusal},
     link::{
         Handle, Submission,
         recorder::{MapSteps, Recorded},
@@ -18,8 +17,8 @@ use crate::{
     schema::descriptor::{MAP, MethodDescriptor},
     session::inputs::Interest,
     sync::lock,
-    value::encoded::Encoded,
-    wire::CallId,
+    value::returned::OriginCause,
+    wire::{CallId, Failure},
 };
 
 /// A call's result, or a part of it, as an argument names it. Keeps the result referable.
@@ -46,37 +45,7 @@ pub(crate) fn born_failed(cell: Arc<CallCell>, failed: Returned) -> Arc<CallCell
 // ---- one call, shared by its promise, what was derived from it, and the driver ----
 
 /// How a call came back, still encoded.
-#[derive(Clone)]
-pub(crate) enum Returned {
-    Value(Encoded),
-    Error(Encoded),
-    /// A call this one was built on failed, or has nothing at the path.
-    Upstream {
-        origin: Arc<CallCell>,
-        cause: OriginCause,
-    },
-    /// An element of a map failed.
-    Element {
-        index: u64,
-        error: Box<Returned>,
-    },
-    /// The peer answered with what cannot be.
-    BadAnswer(&'static str),
-    Refused(Refusal),
-    DeadlineExceeded,
-    Cancelled,
-    Panicked,
-    Disconnected {
-        delivery: Delivery,
-        reason: CloseReason,
-    },
-}
-
-#[derive(Clone)]
-pub(crate) enum OriginCause {
-    Failed(Box<Returned>),
-    Missed(Path),
-}
+pub(crate) type Returned = crate::value::returned::Returned<Arc<CallCell>>;
 
 /// Turns a failed return of a call into its `CallError<E>` and that error's text, without knowing `E`.
 pub(crate) type ErrorDecoder = fn(&Returned, &CallCell) -> (Arc<dyn std::any::Any + Send + Sync>, String);
@@ -212,7 +181,7 @@ impl CallCell {
     pub(crate) fn failure(&self) -> Returned {
         match &*lock(&self.state) {
             CellState::Done(returned) => returned.clone(),
-            CellState::Pending(_) | CellState::Taken => Returned::Cancelled,
+            CellState::Pending(_) | CellState::Taken => Returned::Failed(Failure::Cancelled),
         }
     }
 
@@ -225,7 +194,7 @@ impl CallCell {
     /// How calls fail that are built on this one, which was born failed. A deadline is theirs as well.
     pub(crate) fn failure_of_dependents(self: &Arc<Self>) -> Returned {
         match self.failure() {
-            Returned::DeadlineExceeded => Returned::DeadlineExceeded,
+            failed @ Returned::Failed(Failure::DeadlineExceeded) => failed,
             failed => {
                 let cause = OriginCause::Failed(Box::new(failed));
                 Returned::Upstream { origin: Arc::clone(self), cause }

@@ -35,7 +35,7 @@ use crate::{
         held::Held,
         object::LocalObject,
     },
-    wire::{CHUNK_BYTES, Call, CallId, Failure, MethodNumber, PassedObject, Want},
+    wire::{CHUNK_BYTES, Call, CallId, Failure, MethodNumber, Want},
 };
 
 pub(super) mod admission;
@@ -368,18 +368,6 @@ impl Argument {
             }
         }
     }
-}
-
-/// Why an answer has no value.
-pub(super) enum NoValue {
-    Error(SmallBytes, Vec<PassedObject>),
-    /// How an element failed, encoded.
-    Element(SmallBytes),
-    Failed(Failure),
-    Upstream {
-        origin: CallId,
-        missed: Option<Path>,
-    },
 }
 
 /// What is to happen to a handler.

@@ -16,13 +16,16 @@ use rustc_hash::FxHashMap;
 
 use super::{
     due::{Deadlines, Releases},
-    inputs::{CallExtras, CallOutcome, NewCall, UpstreamOutcome, Waiter},
+    inputs::{CallExtras, NewCall, Waiter},
     outgoing::Outgoing,
 };
 use crate::{
     buffer::small_bytes::SmallBytes,
     time::Time,
-    value::encoded::Capabilities,
+    value::{
+        encoded::Capabilities,
+        returned::{OriginCause, Returned},
+    },
     wire::{CallId, Failure, MethodNumber},
 };
 
@@ -39,7 +42,7 @@ pub(crate) struct Calls<W> {
     /// Calls whose last reference went before the peer could be told; goes out with the next batch.
     releases: Releases<CallId>,
     deadlines: Deadlines,
-    finished: VecDeque<(W, CallOutcome<W>)>,
+    finished: VecDeque<(W, Returned<W>)>,
 }
 
 struct Entry<W> {
@@ -75,7 +78,7 @@ struct Ties<W> {
     /// Those that were queued and may still be.
     queued_dependents: Vec<CallId>,
     /// The failure, kept for calls built on this one.
-    failure: Option<CallOutcome<W>>,
+    failure: Option<Returned<W>>,
     /// Answers that name this call as their origin and overtook its own.
     parked: Vec<CallId>,
 }
@@ -144,7 +147,7 @@ impl<W> Entry<W> {
         self.ties.as_mut().map_or_else(Vec::new, |ties| std::mem::take(&mut ties.queued_dependents))
     }
 
-    fn failure(&self) -> Option<&CallOutcome<W>> {
+    fn failure(&self) -> Option<&Returned<W>> {
         self.ties.as_ref()?.failure.as_ref()
     }
 
@@ -172,15 +175,15 @@ impl<W> Entry<W> {
 
     /// How a call built on this one fails because this one did. Names the call that failed first, so that what is
     /// told does not grow with the length of a chain.
-    fn as_cause(&self) -> Option<CallOutcome<W>>
+    fn as_cause(&self) -> Option<Returned<W>>
     where
         W: Clone,
     {
         Some(match self.failure()? {
-            upstream @ CallOutcome::Upstream { cause: UpstreamOutcome::Failed(_), .. } => upstream.clone(),
-            other => CallOutcome::Upstream {
+            upstream @ Returned::Upstream { cause: OriginCause::Failed(_), .. } => upstream.clone(),
+            other => Returned::Upstream {
                 origin: self.waiter.clone(),
-                cause: UpstreamOutcome::Failed(Box::new(other.clone())),
+                cause: OriginCause::Failed(Box::new(other.clone())),
             },
         })
     }
@@ -218,7 +221,7 @@ impl<W: Waiter> Calls<W> {
         let NewCall { id, number, service, method, payload, bases, deadline, extras, waiter } = call;
         let mut deadline = deadline;
         let mut failure = (payload.len() > payload_bytes_max)
-            .then(|| CallOutcome::Failed(Failure::exhausted("payload_bytes_max")));
+            .then(|| Returned::Failed(Failure::exhausted("payload_bytes_max")));
         for base in &bases {
             // A base is in the table: the caller's arguments kept it referable until this call was queued.
             if let Some(base) = self.table.get_mut(base) {
@@ -264,12 +267,12 @@ impl<W: Waiter> Calls<W> {
         let too_large = |queued: &&Queued| queued.payload.len() > payload_bytes_max;
         let ids: Vec<CallId> = self.queue.iter().filter(too_large).map(|queued| queued.id).collect();
         for id in ids {
-            self.refuse(id, CallOutcome::Failed(Failure::exhausted("payload_bytes_max")), outgoing);
+            self.refuse(id, Returned::Failed(Failure::exhausted("payload_bytes_max")), outgoing);
         }
     }
 
     /// Fails a call that has not been sent; then the unsent ones built on it.
-    fn refuse(&mut self, id: CallId, outcome: CallOutcome<W>, outgoing: &mut Outgoing) {
+    fn refuse(&mut self, id: CallId, outcome: Returned<W>, outgoing: &mut Outgoing) {
         let mut failing = vec![(id, outcome)];
         while let Some((id, outcome)) = failing.pop() {
             let Some(entry) = self.table.get_mut(&id).filter(|entry| entry.is_unsent()) else { continue };
@@ -319,8 +322,7 @@ impl<W: Waiter> Calls<W> {
             entry.seal();
             if entry.value && !entry.has_returned() {
                 entry.value = false;
-                self.finished
-                    .push_back((entry.waiter.clone(), CallOutcome::Failed(Failure::DeadlineExceeded)));
+                self.finished.push_back((entry.waiter.clone(), Returned::Failed(Failure::DeadlineExceeded)));
                 self.interest_fell(id, outgoing);
             }
         }
@@ -328,7 +330,7 @@ impl<W: Waiter> Calls<W> {
 
     // ---- outputs ----
 
-    pub(crate) fn pop_finished(&mut self) -> Option<(W, CallOutcome<W>)> {
+    pub(crate) fn pop_finished(&mut self) -> Option<(W, Returned<W>)> {
         self.finished.pop_front()
     }
 

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use crate::{
     buffer::small_bytes::SmallBytes,
     schema::descriptor::{MethodDescriptor, ServiceDescriptor},
-    session::{inputs::CallOutcome, plan::Plan, streams::StreamEvent},
+    session::{plan::Plan, streams::StreamEvent},
     time::Time,
     value::{
         encoded::{self, Capabilities, Encoded},
         object::LocalObject,
+        returned::Returned,
     },
     wire::{CHUNK_BYTES, CallId, Want, arguments},
 };
@@ -19,7 +20,7 @@ pub(crate) enum Event<W> {
     /// A call of this side is over.
     Returned {
         waiter: W,
-        outcome: CallOutcome<W>,
+        returned: Returned<W>,
     },
     /// A call of the peer is to start.
     Begin(Begin),

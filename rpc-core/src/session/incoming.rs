@@ -12,11 +12,11 @@ use crate::{
         calls::Assembled,
         events::Event,
         handshake::INITIAL_CALLS,
-        inputs::{CallOutcome, Waiter},
+        inputs::Waiter,
         methods::Method,
     },
     time::Time,
-    value::{encoded::Encoded, stream::Ending},
+    value::{encoded::Encoded, returned::Returned, stream::Ending},
     wire::{
         Call, Chunk, Failure, Frame, Payload, Return, Status, StreamEnd, StreamId, Target,
         map_program::ElementFailure, plain::Plain, read::FrameReader,
@@ -248,16 +248,18 @@ impl<W: Waiter> Session<W> {
         let payload_max = self.limits.payload_bytes_max;
         let capabilities = self.outgoing.take_returned(&objects)?;
         let outcome = match status {
-            Status::Done => CallOutcome::Done,
+            Status::Done => Returned::Done,
             Status::Value(Payload::Inline(bytes)) => match capabilities {
-                Ok(capabilities) => CallOutcome::Value(Encoded { bytes, capabilities }),
-                Err(failure) => CallOutcome::Failed(failure),
+                Ok(capabilities) => Returned::Value(Encoded { bytes, capabilities }),
+                Err(failure) => Returned::Failed(failure),
             },
             Status::Error(Payload::Inline(bytes)) => match capabilities {
-                Ok(capabilities) => CallOutcome::Error(Encoded { bytes, capabilities }),
-                Err(failure) => CallOutcome::Failed(failure),
+                Ok(capabilities) => Returned::Error(Encoded { bytes, capabilities }),
+                Err(failure) => Returned::Failed(failure),
             },
-            Status::Element(Payload::Inline(bytes)) => CallOutcome::Element(ElementFailure::parse(bytes)?),
+            Status::Element(Payload::Inline(bytes)) => {
+                Returned::Element(ElementFailure::parse(bytes)?.into())
+            }
             Status::Value(Payload::Chunked { total })
             | Status::Error(Payload::Chunked { total })
             | Status::Element(Payload::Chunked { total })
@@ -281,7 +283,7 @@ impl<W: Waiter> Session<W> {
                 self.calls.upstream(id, origin, missed, &mut self.outgoing)?;
                 return Ok(());
             }
-            Status::Failed(failure) => CallOutcome::Failed(failure),
+            Status::Failed(failure) => Returned::Failed(failure),
         };
         self.calls.returned(id, outcome, &mut self.outgoing)?;
         Ok(())

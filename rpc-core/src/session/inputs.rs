@@ -7,11 +7,8 @@ use crate::{
     path::Path,
     schema::descriptor::MethodDescriptor,
     time::Time,
-    value::{
-        encoded::{Encoded, Passing},
-        object::Import,
-    },
-    wire::{CallId, Failure, MethodNumber, map_program::ElementFailure},
+    value::{encoded::Passing, object::Import},
+    wire::{CallId, MethodNumber},
 };
 
 /// A caller that waits for a result, as the session sees it.
@@ -79,28 +76,6 @@ pub(crate) struct MethodName {
     pub(crate) number: MethodNumber,
     pub(crate) service: &'static str,
     pub(crate) method: &'static MethodDescriptor,
-}
-
-/// How a call of this side came back.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum CallOutcome<W> {
-    /// It ran and its value was not wanted.
-    Done,
-    Value(Encoded),
-    Error(Encoded),
-    /// An element of a map failed.
-    Element(ElementFailure),
-    Upstream {
-        origin: W,
-        cause: UpstreamOutcome<W>,
-    },
-    Failed(Failure),
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum UpstreamOutcome<W> {
-    Failed(Box<CallOutcome<W>>),
-    Missed(Path),
 }
 
 /// The caller's interest in a result at the moment its call is sealed.

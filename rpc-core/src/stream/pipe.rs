@@ -4,8 +4,9 @@ use std::marker::PhantomData;
 
 use crate::{
     caller::{
+        outcomes::decode_error,
         pipeline::{PipeAt, Pipelined},
-        promise::{Promise, decode_error},
+        promise::Promise,
         record,
     },
     error::ElementError,

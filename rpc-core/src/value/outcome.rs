@@ -1,12 +1,14 @@
-//! How a handler ended.
+//! How a call of the peer ended.
 
 use crate::{
     buffer::small_bytes::SmallBytes,
+    path::Path,
     value::encoded::Capability,
-    wire::{Failure, map_program::ElementFailure},
+    wire::{CallId, Failure, map_program::ElementFailure},
 };
 
-/// How a handler ended.
+/// How a call of the peer ended: as its handler says, or as the session does where none ran.
+#[derive(Clone)]
 pub(crate) enum Outcome {
     Value {
         /// The encoded value, if anybody wants it.
@@ -18,6 +20,11 @@ pub(crate) enum Outcome {
     /// An element of a map failed.
     Element(ElementFailure),
     Failed(Failure),
+    /// A call it is built on failed, or has nothing at the path.
+    Upstream {
+        origin: CallId,
+        missed: Option<Path>,
+    },
 }
 
 impl Outcome {
@@ -26,7 +33,7 @@ impl Outcome {
         match self {
             Self::Value { payload, .. } => payload.as_ref().map_or(0, SmallBytes::len),
             Self::Error(bytes, _) => bytes.len(),
-            Self::Element(_) | Self::Failed(_) => 0,
+            Self::Element(_) | Self::Failed(_) | Self::Upstream { .. } => 0,
         }
     }
 }

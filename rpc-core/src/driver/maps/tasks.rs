@@ -216,6 +216,8 @@ impl CallRun {
                 reason: "it has objects inside, which the error of an element cannot carry".into(),
             }),
             Outcome::Failed(failure) => ElementCause::Failed(failure),
+            // Steps that depend on a failed one do not run.
+            Outcome::Upstream { .. } => ElementCause::Failed(Failure::Cancelled),
             Outcome::Element(failure) => {
                 return Err(StepFailure { trail: failure.trail, cause: failure.cause });
             }

@@ -47,7 +47,7 @@ impl Table {
         let polled = self.seats[seat].as_mut().unwrap().as_mut().poll(&mut task::Context::from_waker(&waker));
         polled.map(|outcome| match outcome {
             Outcome::Error(bytes, _) => Some(bytes[0]),
-            Outcome::Value { .. } | Outcome::Element(_) | Outcome::Failed(_) => None,
+            _ => None,
         })
     }
 

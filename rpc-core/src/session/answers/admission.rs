@@ -12,7 +12,7 @@ use crate::{
     error::Violation,
     limits::metadata_bytes,
     session::{
-        answers::{Answer, AnswerTarget, Arriving, HandlerStep, NoValue, PlainAnswer, Stage},
+        answers::{Answer, AnswerTarget, Arriving, HandlerStep, PlainAnswer, Stage},
         due::RELEASES_MAX,
         events::{Arguments, Begin, BeginTarget},
         handshake::INITIAL_CALLS,
@@ -20,7 +20,7 @@ use crate::{
         outgoing::Outgoing,
     },
     time::Time,
-    value::object::LocalObject,
+    value::{object::LocalObject, outcome::Outcome},
     wire::{CallId, Failure, Want, arguments, plain::PlainCall},
 };
 
@@ -234,7 +234,7 @@ impl Answers {
         self.table.insert(id, Box::new(answer));
         self.tighten_deadline(id, deadline);
         if let Some(failure) = refusal {
-            self.fail(id, NoValue::Failed(failure), outgoing);
+            self.fail(id, Outcome::Failed(failure), outgoing);
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use crate::{
     buffer::small_bytes::SmallBytes,
     error::Violation,
     session::{
-        answers::{AnswerTarget, Answers, HandlerStep, NoValue, Stage, is_due, take_objects},
+        answers::{AnswerTarget, Answers, HandlerStep, Stage, is_due, take_objects},
         methods::Method,
         outgoing::Outgoing,
     },
@@ -57,43 +57,10 @@ impl Answers {
         {
             known.descriptor.returned(payload.len());
         }
-        let oneway = answer.oneway;
-        match self.value_of(outcome, oneway, outgoing) {
-            Ok((payload, objects)) => self.finish_value(id, payload, objects, outgoing),
-            Err(no_value) => self.fail(id, no_value, outgoing),
+        match outcome {
+            Outcome::Value { payload, objects } => self.finish_value(id, payload, objects, outgoing),
+            failed => self.fail(id, failed, outgoing),
         }
-    }
-
-    /// The encoded value of an outcome and the objects that it names, or why it has none.
-    fn value_of(
-        &self,
-        outcome: Outcome,
-        oneway: bool,
-        outgoing: &mut Outgoing,
-    ) -> Result<(Option<SmallBytes>, Vec<Capability>), NoValue> {
-        let too_large = |bytes: &SmallBytes| bytes.len() > self.caller_payload_bytes_max;
-        Err(match outcome {
-            Outcome::Value { payload, objects } => return Ok((payload, objects)),
-            Outcome::Error(bytes, _) if too_large(&bytes) => {
-                NoValue::Failed(Failure::exhausted("payload_bytes_max"))
-            }
-            Outcome::Element(failure) => {
-                let mut bytes = Vec::new();
-                failure.put(&mut bytes);
-                let bytes = SmallBytes::from(bytes);
-                match too_large(&bytes) {
-                    true => NoValue::Failed(Failure::exhausted("payload_bytes_max")),
-                    false => NoValue::Element(bytes),
-                }
-            }
-            // The caller of a one-way call hears of no error: objects in it would be introduced to nobody.
-            Outcome::Error(bytes, _) if oneway => NoValue::Error(bytes, Vec::new()),
-            Outcome::Error(bytes, objects) => match outgoing.pass_result(&objects) {
-                Ok(passed) => NoValue::Error(bytes, passed),
-                Err(failure) => NoValue::Failed(failure),
-            },
-            Outcome::Failed(failure) => NoValue::Failed(failure),
-        })
     }
 
     /// Answers a call with its value, gives that to calls which wait for it, and keeps it for later ones.
@@ -116,12 +83,12 @@ impl Answers {
         let is_too_long =
             is_too_long || sent.as_ref().is_some_and(|bytes| bytes.len() > self.caller_payload_bytes_max);
         if is_too_long {
-            return self.fail(id, NoValue::Failed(Failure::exhausted("payload_bytes_max")), outgoing);
+            return self.fail(id, Outcome::Failed(Failure::exhausted("payload_bytes_max")), outgoing);
         }
         if let Some(held) = &held
             && let Some(limit) = self.has_no_room_to_hold(held.size())
         {
-            return self.fail(id, NoValue::Failed(Failure::exhausted(limit)), outgoing);
+            return self.fail(id, Outcome::Failed(Failure::exhausted(limit)), outgoing);
         }
         let has_streams = objects.iter().any(|object| matches!(object, Capability::Stream(_)));
         if let (Some(held), true) = (&held, has_streams) {
@@ -136,7 +103,7 @@ impl Answers {
         };
         let passed = match passed {
             Ok(passed) => passed,
-            Err(failure) => return self.fail(id, NoValue::Failed(failure), outgoing),
+            Err(failure) => return self.fail(id, Outcome::Failed(failure), outgoing),
         };
         let Some(answer) = self.table.get_mut(&id) else { return };
         answer.returned = true;
@@ -173,16 +140,14 @@ impl Answers {
     }
 
     /// Answers a call without a value; then the calls that were built on it.
-    pub(super) fn fail(&mut self, id: CallId, no_value: NoValue, outgoing: &mut Outgoing) {
-        let mut failing = VecDeque::from([(id, no_value)]);
-        while let Some((id, no_value)) = failing.pop_front() {
+    pub(super) fn fail(&mut self, id: CallId, outcome: Outcome, outgoing: &mut Outgoing) {
+        let mut failing = VecDeque::from([(id, outcome)]);
+        while let Some((id, outcome)) = failing.pop_front() {
             let Some(answer) = self.table.get_mut(&id).filter(|answer| !answer.returned) else { continue };
             answer.returned = true;
-            let origin = match &no_value {
-                NoValue::Upstream { origin, missed: None } => *origin,
-                NoValue::Upstream { .. } | NoValue::Error(..) | NoValue::Element(_) | NoValue::Failed(_) => {
-                    id
-                }
+            let origin = match &outcome {
+                Outcome::Upstream { origin, missed: None } => *origin,
+                _ => id,
             };
             let uses = std::mem::take(&mut answer.uses);
             let stage = std::mem::replace(&mut answer.stage, Stage::Failed { origin });
@@ -193,24 +158,51 @@ impl Answers {
             drop(take_objects(answer, &mut self.books));
             answer.target = AnswerTarget::Root;
             self.drop_arguments(id, stage, outgoing);
-            let (objects, status) = match no_value {
-                _ if oneway => (Vec::new(), Status::Done),
-                NoValue::Error(bytes, objects) => {
-                    let payload = outgoing.payload(id, true, bytes, write::objects_bytes(&objects));
-                    (objects, Status::Error(payload))
-                }
-                NoValue::Element(bytes) => {
-                    (Vec::new(), Status::Element(outgoing.payload(id, true, bytes, 0)))
-                }
-                NoValue::Failed(failure) => (Vec::new(), Status::Failed(failure)),
-                NoValue::Upstream { origin, missed } => (Vec::new(), Status::Upstream { origin, missed }),
+            let (objects, status) = match oneway {
+                // Its caller hears of no error: objects in it would be introduced to nobody.
+                true => (Vec::new(), Status::Done),
+                false => self
+                    .status_of(id, outcome, outgoing)
+                    .unwrap_or_else(|failure| (Vec::new(), Status::Failed(failure))),
             };
             put_return(outgoing, id, objects, status);
             failing
-                .extend(uses.into_iter().map(|used| (used.call, NoValue::Upstream { origin, missed: None })));
+                .extend(uses.into_iter().map(|used| (used.call, Outcome::Upstream { origin, missed: None })));
             self.leave_order(id);
             self.settle(id);
         }
+    }
+
+    /// An outcome without a value as it is sent, or the reason that cannot be.
+    fn status_of(
+        &self,
+        id: CallId,
+        outcome: Outcome,
+        outgoing: &mut Outgoing,
+    ) -> Result<(Vec<PassedObject>, Status), Failure> {
+        let fits = |bytes: &SmallBytes| match bytes.len() > self.caller_payload_bytes_max {
+            true => Err(Failure::exhausted("payload_bytes_max")),
+            false => Ok(()),
+        };
+        let status = match outcome {
+            Outcome::Error(bytes, objects) => {
+                fits(&bytes)?;
+                let passed = outgoing.pass_result(&objects)?;
+                let payload = outgoing.payload(id, true, bytes, write::objects_bytes(&passed));
+                return Ok((passed, Status::Error(payload)));
+            }
+            Outcome::Element(failure) => {
+                let mut bytes = Vec::new();
+                failure.put(&mut bytes);
+                let bytes = SmallBytes::from(bytes);
+                fits(&bytes)?;
+                Status::Element(outgoing.payload(id, true, bytes, 0))
+            }
+            Outcome::Failed(failure) => Status::Failed(failure),
+            Outcome::Upstream { origin, missed } => Status::Upstream { origin, missed },
+            Outcome::Value { .. } => Status::Done,
+        };
+        Ok((Vec::new(), status))
     }
 
     /// Lets go of the arguments of a call that will not start, and of its claims on other calls.
@@ -276,7 +268,7 @@ impl Answers {
         match answer.stage {
             Stage::Running => self.steps.push_front(HandlerStep::Cancel(id)),
             Stage::Arguments | Stage::Waiting(_) | Stage::Ready(_) => {
-                self.fail(id, NoValue::Failed(Failure::Cancelled), outgoing);
+                self.fail(id, Outcome::Failed(Failure::Cancelled), outgoing);
             }
             Stage::Held(_) | Stage::Failed { .. } => {}
         }
@@ -322,6 +314,6 @@ impl Answers {
     /// Answers a call that cannot be done in its time.
     pub(super) fn give_up(&mut self, id: CallId, outgoing: &mut Outgoing) {
         self.promote(id);
-        self.fail(id, NoValue::Failed(Failure::DeadlineExceeded), outgoing);
+        self.fail(id, Outcome::Failed(Failure::DeadlineExceeded), outgoing);
     }
 }

@@ -6,9 +6,7 @@ use crate::{
     path::{Path, Step},
     schema::layout::Layout,
     session::{
-        answers::{
-            Answer, AnswerTarget, Answers, Argument, NoValue, Place, Stage, Use, Waiting, take_objects,
-        },
+        answers::{Answer, AnswerTarget, Answers, Argument, Place, Stage, Use, Waiting, take_objects},
         events::{Arguments, Resolved},
         methods::Method,
         outgoing::Outgoing,
@@ -17,6 +15,7 @@ use crate::{
     value::{
         encoded::{self, Capabilities, Capability, Encoded, Passing, STREAM_TAKEN},
         held::Held,
+        outcome::Outcome,
     },
     wire::{
         CallId, Failure,
@@ -42,16 +41,16 @@ fn settled(objects: Vec<Passing>) -> Capabilities {
 }
 
 /// The object that a selected part is, as its layout says.
-fn only_object(selected: &Encoded) -> Result<Capability, NoValue> {
+fn only_object(selected: &Encoded) -> Result<Capability, Outcome> {
     selected.only_object().ok_or_else(no_object)
 }
 
-fn no_object() -> NoValue {
-    NoValue::Failed(Failure::invalid_reference("(target)", "there is no object"))
+fn no_object() -> Outcome {
+    Outcome::Failed(Failure::invalid_reference("(target)", "there is no object"))
 }
 
-fn invalid_argument(argument: &str, reason: &str) -> NoValue {
-    NoValue::Failed(Failure::InvalidArgument { argument: argument.into(), reason: reason.into() })
+fn invalid_argument(argument: &str, reason: &str) -> Outcome {
+    Outcome::Failed(Failure::InvalidArgument { argument: argument.into(), reason: reason.into() })
 }
 
 fn misfit(from: &str, path: &Path, found: &Layout, wanted: &Layout) -> String {
@@ -92,7 +91,7 @@ impl Answers {
         }
     }
 
-    fn enter_arguments(&mut self, id: CallId, list: ArgumentList) -> Result<(), NoValue> {
+    fn enter_arguments(&mut self, id: CallId, list: ArgumentList) -> Result<(), Outcome> {
         let Some(answer) = self.table.get_mut(&id) else { return Ok(()) };
         let objects = take_objects(answer, &mut self.books);
         if matches!(answer.method, Method::Get) && !matches!(list.slots[..], [Slot::Reference(_)]) {
@@ -139,7 +138,7 @@ impl Answers {
         }
         if !references.is_empty() {
             if self.books.pending_with(waiting.bytes()) > self.limits.pending_bytes_max {
-                return Err(NoValue::Failed(Failure::exhausted("pending_bytes_max")));
+                return Err(Outcome::Failed(Failure::exhausted("pending_bytes_max")));
             }
             waiting.leave_message();
         }
@@ -158,22 +157,22 @@ impl Answers {
     }
 
     /// Resolves one reference now, or makes the call wait for its base.
-    fn refer(&mut self, id: CallId, place: Place, reference: Reference) -> Result<(), NoValue> {
+    fn refer(&mut self, id: CallId, place: Place, reference: Reference) -> Result<(), Outcome> {
         let Reference { base, path, as_some } = reference;
         let name = self.argument_name(id, place);
-        let refuse = |reason: &str| NoValue::Failed(Failure::invalid_reference(name, reason));
+        let refuse = |reason: &str| Outcome::Failed(Failure::invalid_reference(name, reason));
         let Some(source) = self.table.get(&base).filter(|source| base != id && source.want.keep) else {
             return Err(refuse(&format!("the result of call {} is not held", base.0)));
         };
         // Of a method that was refused, no layout is known; it failed when it came.
         if let (Stage::Failed { origin }, Method::Refused(_)) = (&source.stage, &source.method) {
-            return Err(NoValue::Upstream { origin: *origin, missed: None });
+            return Err(Outcome::Upstream { origin: *origin, missed: None });
         }
         let layout =
             self.check_layout(id, place, source, &path, as_some).map_err(|reason| refuse(&reason))?;
         let deadline = source.deadline.filter(|_| !source.returned);
         match &source.stage {
-            Stage::Failed { origin } => return Err(NoValue::Upstream { origin: *origin, missed: None }),
+            Stage::Failed { origin } => return Err(Outcome::Upstream { origin: *origin, missed: None }),
             Stage::Held(held) => {
                 let (selected, walked) = self.select(held, source, base, &path, as_some, name)?;
                 self.spend(walked, &selected);
@@ -183,7 +182,7 @@ impl Answers {
         }
         let depth = source.depth + 1;
         if depth > self.limits.chain_depth_max {
-            return Err(NoValue::Failed(Failure::exhausted("chain_depth_max")));
+            return Err(Outcome::Failed(Failure::exhausted("chain_depth_max")));
         }
         self.tighten_deadline(id, deadline);
         if let Some(answer) = self.table.get_mut(&id) {
@@ -266,11 +265,11 @@ impl Answers {
         path: &Path,
         as_some: bool,
         argument: &'static str,
-    ) -> Result<(Encoded, usize), NoValue> {
-        let refuse = |reason: &str| NoValue::Failed(Failure::invalid_reference(argument, reason));
+    ) -> Result<(Encoded, usize), Outcome> {
+        let refuse = |reason: &str| Outcome::Failed(Failure::invalid_reference(argument, reason));
         let layout = source.result_layout().ok_or_else(|| refuse("it refers to no method's result"))?;
         let selected = held.select(layout, path.steps(), as_some).map_err(|error| match error {
-            WalkError::Missed => NoValue::Upstream { origin: base, missed: Some(path.clone()) },
+            WalkError::Missed => Outcome::Upstream { origin: base, missed: Some(path.clone()) },
             other => refuse(&other.to_string()),
         })?;
         let Encoded { bytes, capabilities } = selected.part;
@@ -280,7 +279,7 @@ impl Answers {
         let claimed = claimed.ok_or_else(|| refuse(STREAM_TAKEN))?;
         let part = Encoded { bytes, capabilities: encoded::capabilities(claimed) };
         if self.books.pending_with(part.size()) > self.limits.pending_bytes_max {
-            return Err(NoValue::Failed(Failure::exhausted("pending_bytes_max")));
+            return Err(Outcome::Failed(Failure::exhausted("pending_bytes_max")));
         }
         Ok((part, selected.walked))
     }
@@ -298,7 +297,7 @@ impl Answers {
         place: Place,
         selected: Encoded,
         layout: Option<Layout>,
-    ) -> Result<(), NoValue> {
+    ) -> Result<(), Outcome> {
         let Some(answer) = self.table.get_mut(&id) else { return Ok(()) };
         let Stage::Waiting(waiting) = &mut answer.stage else { return Ok(()) };
         if matches!(answer.method, Method::Map)
@@ -321,7 +320,7 @@ impl Answers {
                 };
                 // The result's layout says what it should be; one that was passed on for a peer may be something else.
                 if let Method::Known(known) = answer.method {
-                    answer.method = Method::Known(known.of(object.descriptor()).map_err(NoValue::Failed)?);
+                    answer.method = Method::Known(known.of(object.descriptor()).map_err(Outcome::Failed)?);
                 }
                 answer.target = AnswerTarget::Object(object);
                 return Ok(());
@@ -412,14 +411,14 @@ impl Answers {
         place: Place,
         path: &Path,
         as_some: bool,
-    ) -> Result<(Encoded, Option<Layout>), NoValue> {
+    ) -> Result<(Encoded, Option<Layout>), Outcome> {
         let name = self.argument_name(call, place);
         let is_map = |id| self.table.get(id).is_some_and(|answer| matches!(answer.method, Method::Map));
-        let gone = || NoValue::Failed(Failure::invalid_reference(name, "its result is gone"));
+        let gone = || Outcome::Failed(Failure::invalid_reference(name, "its result is gone"));
         let source = self.table.get(&base).ok_or_else(gone)?;
         let layout = if is_map(&base) || is_map(&call) {
             self.check_layout(call, place, source, path, as_some)
-                .map_err(|reason| NoValue::Failed(Failure::invalid_reference(name, &reason)))?
+                .map_err(|reason| Outcome::Failed(Failure::invalid_reference(name, &reason)))?
         } else {
             None
         };

@@ -6,7 +6,7 @@ use crate::{
     limits::Limits,
     schema::{descriptor::MethodDescriptor, layout::Layout},
     session::{
-        answers::{Answer, AnswerTarget, Answers, HandlerStep, KeptLayout, NextStep, NoValue, Stage},
+        answers::{Answer, AnswerTarget, Answers, HandlerStep, KeptLayout, NextStep, Stage},
         events::{Arguments, Begin, BeginMap, BeginTarget},
         methods::{KnownMethod, Method, PeerMethods},
         outgoing::Outgoing,
@@ -100,7 +100,7 @@ impl Answers {
                         if self.books.held().saturating_add(bytes) > self.limits.held_bytes_max {
                             return self.fail(
                                 id,
-                                NoValue::Failed(Failure::exhausted("held_bytes_max")),
+                                Outcome::Failed(Failure::exhausted("held_bytes_max")),
                                 outgoing,
                             );
                         }
@@ -112,7 +112,7 @@ impl Answers {
                         answer.plan = Some(Box::new(plan));
                         self.steps.push_back(HandlerStep::Begin(id, self.now));
                     }
-                    Err(failure) => self.fail(id, NoValue::Failed(failure), outgoing),
+                    Err(failure) => self.fail(id, Outcome::Failed(failure), outgoing),
                 }
             }
             Method::Known(known) => {
@@ -203,7 +203,7 @@ impl Answers {
                 }
             };
             if let Some(limit) = self.has_no_memory_for(id) {
-                self.fail(id, NoValue::Failed(Failure::exhausted(limit)), outgoing);
+                self.fail(id, Outcome::Failed(Failure::exhausted(limit)), outgoing);
                 continue;
             }
             if let Some(map) = self.begin_map(id) {
@@ -274,7 +274,7 @@ impl Answers {
         if let Some(answer) = self.table.get_mut(&id) {
             answer.running = false;
         }
-        self.fail(id, NoValue::Failed(Failure::exhausted(limit)), outgoing);
+        self.fail(id, Outcome::Failed(Failure::exhausted(limit)), outgoing);
         false
     }
 

@@ -11,10 +11,13 @@ use crate::{
     session::{
         Calls,
         calls::{Assembled, Entry, Stage},
-        inputs::{CallOutcome, UpstreamOutcome, Waiter},
+        inputs::Waiter,
         outgoing::Outgoing,
     },
-    value::encoded::Encoded,
+    value::{
+        encoded::Encoded,
+        returned::{OriginCause, Returned},
+    },
     wire::{CallId, Frame, map_program::ElementFailure},
 };
 
@@ -89,7 +92,7 @@ impl<W: Waiter> Calls<W> {
     pub(crate) fn returned(
         &mut self,
         id: CallId,
-        outcome: CallOutcome<W>,
+        outcome: Returned<W>,
         outgoing: &mut Outgoing,
     ) -> Result<(), Violation> {
         let mut over = VecDeque::new();
@@ -122,7 +125,7 @@ impl<W: Waiter> Calls<W> {
         let Entry { waiter, .. } = place.remove();
         self.in_flight -= 1;
         let value = Encoded { bytes: payload(), capabilities: None };
-        self.finished.push_back((waiter, CallOutcome::Value(value)));
+        self.finished.push_back((waiter, Returned::Value(value)));
         true
     }
 
@@ -130,13 +133,13 @@ impl<W: Waiter> Calls<W> {
     fn end(
         &mut self,
         id: CallId,
-        outcome: CallOutcome<W>,
+        outcome: Returned<W>,
         outgoing: &mut Outgoing,
-    ) -> (Option<CallOutcome<W>>, Vec<CallId>) {
+    ) -> (Option<Returned<W>>, Vec<CallId>) {
         let Some(entry) = self.table.get_mut(&id) else { return (None, Vec::new()) };
         entry.stage = Stage::Returned;
         self.in_flight -= 1;
-        let failed = !matches!(outcome, CallOutcome::Done | CallOutcome::Value(_));
+        let failed = !matches!(outcome, Returned::Done | Returned::Value(_));
         if failed && (entry.reference || entry.dependents() > 0) {
             entry.ties().failure = Some(outcome.clone());
         }
@@ -167,7 +170,7 @@ impl<W: Waiter> Calls<W> {
         let source = self.table.get_mut(&origin).ok_or(Violation::UnknownCall(origin.0))?;
         let outcome = match (missed, source.as_cause()) {
             (Some(path), _) => {
-                CallOutcome::Upstream { origin: source.waiter.clone(), cause: UpstreamOutcome::Missed(path) }
+                Returned::Upstream { origin: source.waiter.clone(), cause: OriginCause::Missed(path) }
             }
             (None, Some(cause)) => cause,
             (None, None) if source.has_returned() || origin == id => {
@@ -197,10 +200,10 @@ impl<W: Waiter> Calls<W> {
             return Err(Violation::UnknownCall(id.0));
         };
         let outcome = match *what {
-            Assembled::Value(Ok(capabilities)) => CallOutcome::Value(Encoded { bytes, capabilities }),
-            Assembled::Error(Ok(capabilities)) => CallOutcome::Error(Encoded { bytes, capabilities }),
-            Assembled::Value(Err(failure)) | Assembled::Error(Err(failure)) => CallOutcome::Failed(failure),
-            Assembled::Element => CallOutcome::Element(ElementFailure::parse(bytes)?),
+            Assembled::Value(Ok(capabilities)) => Returned::Value(Encoded { bytes, capabilities }),
+            Assembled::Error(Ok(capabilities)) => Returned::Error(Encoded { bytes, capabilities }),
+            Assembled::Value(Err(failure)) | Assembled::Error(Err(failure)) => Returned::Failed(failure),
+            Assembled::Element => Returned::Element(ElementFailure::parse(bytes)?.into()),
         };
         self.returned(id, outcome, outgoing)
     }

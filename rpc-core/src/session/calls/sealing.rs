@@ -6,12 +6,13 @@ use crate::{
         Calls,
         calls::{Entry, Queued, Stage},
         handshake::Allowance,
-        inputs::{CallExtras, CallOutcome, CallTarget, MethodName, Waiter},
+        inputs::{CallExtras, CallTarget, MethodName, Waiter},
         methods::{OwnMethods, not_callable},
         outgoing::Outgoing,
         passing::objects_bytes_max,
     },
     time::Time,
+    value::returned::Returned,
     wire::{Call, CallId, Failure, Frame, INLINE_BYTES_MAX, Payload, Target, Want, plain, write},
 };
 
@@ -48,7 +49,7 @@ impl<W: Waiter> Calls<W> {
                 let id = queued.id;
                 self.queue.pop_front();
                 self.sealed -= 1;
-                self.refuse(id, CallOutcome::Failed(Failure::DeadlineExceeded), outgoing);
+                self.refuse(id, Returned::Failed(Failure::DeadlineExceeded), outgoing);
                 continue;
             }
             let left = allowance.bytes.saturating_sub(outgoing.sent_bytes() - sent_before);
@@ -131,7 +132,7 @@ impl<W: Waiter> Calls<W> {
         let failure =
             names().filter(|name| methods.is_new(name.number)).find_map(|name| not_callable(name.method));
         if let Some(failure) = failure {
-            return self.refuse(id, CallOutcome::Failed(failure), outgoing);
+            return self.refuse(id, Returned::Failed(failure), outgoing);
         }
         // Before the payload and the streams, whose chunks and items count batches from here.
         for MethodName { number, service, method } in names() {
@@ -144,7 +145,7 @@ impl<W: Waiter> Calls<W> {
         }
         let passed = match outgoing.pass(&objects) {
             Ok(passed) => passed,
-            Err(failure) => return self.refuse(id, CallOutcome::Failed(failure), outgoing),
+            Err(failure) => return self.refuse(id, Returned::Failed(failure), outgoing),
         };
         let Some(entry) = self.table.get_mut(&id) else { return };
         entry.stage = Stage::Sent;

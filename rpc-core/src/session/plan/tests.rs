@@ -1,10 +1,7 @@
 use super::*;
 use crate::{
-    session::{
-        inputs::CallOutcome,
-        tests::pair::{ADD, BOTH, MAYBE, Pair, STRUCTURED, TestCall, encoded, value_of},
-    },
-    value::outcome::Outcome,
+    session::tests::pair::{ADD, BOTH, MAYBE, Pair, STRUCTURED, TestCall, encoded, value_of},
+    value::{outcome::Outcome, returned::Returned},
     wire::{MethodNumber, Want},
 };
 
@@ -185,7 +182,7 @@ fn a_call_made_on_a_map_that_does_not_fit_is_refused_when_the_map_ends() {
     pair.run();
     assert!(misfit.failure().to_string().contains("but u64 is due"));
     assert!(nowhere.failure().to_string().contains("has no part"));
-    assert_eq!(whole.outcome(), Some(CallOutcome::Value(encoded(&vec![0_u64, 1, 2]).into())));
+    assert_eq!(whole.outcome(), Some(Returned::Value(encoded(&vec![0_u64, 1, 2]).into())));
 }
 
 /// Maps of which each runs over what the one before returned, and how the last fails, if one does.
@@ -196,7 +193,7 @@ fn chained(pair: &mut Pair, program: &[u8], most: usize) -> (Vec<TestCall>, Opti
     loop {
         pair.run();
         let last = &maps[maps.len() - 1];
-        if let Some(CallOutcome::Failed(failure)) = last.outcome() {
+        if let Some(Returned::Failed(failure)) = last.outcome() {
             return (maps, Some(failure.to_string()));
         }
         if maps.len() == most {

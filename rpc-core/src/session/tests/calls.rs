@@ -17,8 +17,11 @@ use crate::{
     error::Violation,
     limits::Limits,
     path::{Path, Step},
-    session::inputs::{CallOutcome, CallTarget, UpstreamOutcome},
-    value::outcome::Outcome,
+    session::inputs::CallTarget,
+    value::{
+        outcome::Outcome,
+        returned::{OriginCause, Returned},
+    },
     wire::{
         self, Call, CallId, Chunk, Failure, Frame, Hello, INLINE_BYTES_MAX, MethodNumber, Offer, Payload,
         Return, Status, Target, Want, Welcome, arguments,
@@ -378,10 +381,10 @@ fn a_failed_call_fails_its_dependents_with_itself_as_origin() {
     let third = add(&mut pair, 1, &second);
     pair.client.drop_promise(&second);
     pair.run();
-    assert_eq!(failing.outcome(), Some(CallOutcome::Error(encoded(&"overflow").into())));
+    assert_eq!(failing.outcome(), Some(Returned::Error(encoded(&"overflow").into())));
     let (origin, cause) = third.upstream();
     assert_eq!(origin, failing.id);
-    assert_eq!(cause, UpstreamOutcome::Failed(Box::new(CallOutcome::Error(encoded(&"overflow").into()))));
+    assert_eq!(cause, OriginCause::Failed(Box::new(Returned::Error(encoded(&"overflow").into()))));
     assert_eq!(pair.server.log, ["add(1000000, 1)"]);
 }
 
@@ -395,7 +398,7 @@ fn a_dropped_failing_call_still_explains_its_dependents() {
     pair.run();
     let (origin, cause) = dependent.upstream();
     assert_eq!(origin, failing.id);
-    assert_eq!(cause, UpstreamOutcome::Failed(Box::new(CallOutcome::Error(encoded(&"overflow").into()))));
+    assert_eq!(cause, OriginCause::Failed(Box::new(Returned::Error(encoded(&"overflow").into()))));
     assert_eq!(pair.client.session.stats().calls_remembered, 0);
     assert_eq!(pair.server.session.stats().answers_held, 0);
 }
@@ -420,7 +423,7 @@ fn a_path_that_hits_nothing_is_named() {
     for (call, steps) in
         [(none, vec![Step::Field(1), Step::Some]), (beyond, vec![Step::Field(2), Step::Index(4)])]
     {
-        assert_eq!(call.upstream(), (whole.id, UpstreamOutcome::Missed(Path(steps))));
+        assert_eq!(call.upstream(), (whole.id, OriginCause::Missed(Path(steps))));
     }
 }
 
@@ -435,10 +438,10 @@ fn an_origin_whose_error_comes_in_chunks_is_waited_for() {
     let answer = pair.server.open[0].answer;
     pair.server.finish_with(answer, Outcome::Error(long.clone(), Vec::new()));
     pair.run();
-    assert_eq!(failing.outcome(), Some(CallOutcome::Error(long.clone().into())));
+    assert_eq!(failing.outcome(), Some(Returned::Error(long.clone().into())));
     assert_eq!(
         dependent.upstream(),
-        (failing.id, UpstreamOutcome::Failed(Box::new(CallOutcome::Error(long.into()))))
+        (failing.id, OriginCause::Failed(Box::new(Returned::Error(long.into()))))
     );
 }
 
@@ -665,7 +668,7 @@ fn a_result_that_comes_after_the_deadline_is_too_late() {
         pair.client.receive(pair.now, &message).unwrap();
         let outcomes = [&plain, &kept, &failing].map(|call| call.outcome().expect("it is over"));
         for outcome in &outcomes {
-            let exceeded = CallOutcome::Failed(Failure::DeadlineExceeded);
+            let exceeded = Returned::Failed(Failure::DeadlineExceeded);
             assert_eq!(*outcome == exceeded, is_late, "{waited} ms: {outcome:?}");
         }
         assert_eq!(endless.value(), 3);
@@ -1109,7 +1112,7 @@ fn large_payloads_travel_in_chunks_and_small_calls_pass_them() {
     assert_eq!(pair.server.log, ["add(1, 2)"]);
     pair.run();
     assert_eq!(small.value(), 3);
-    assert_eq!(large.outcome(), Some(CallOutcome::Value(encoded(&text).into())));
+    assert_eq!(large.outcome(), Some(Returned::Value(encoded(&text).into())));
     assert!(
         pair.client
             .sent
@@ -1201,7 +1204,7 @@ fn the_first_flight_stays_within_the_initial_limits() {
     assert!(bytes <= 64 << 10);
     pair.run();
     assert_eq!(calls[299].value(), 300);
-    assert!(matches!(text.outcome(), Some(CallOutcome::Value(_))));
+    assert!(matches!(text.outcome(), Some(Returned::Value(_))));
 }
 
 // ---- limits ----
@@ -1276,7 +1279,7 @@ fn held_results_are_bounded_in_number_and_bytes() {
     let small = pair.client.call(STRUCTURED, &[200.into()]);
     let large = pair.client.call(STRUCTURED, &[900.into()]);
     pair.run();
-    assert!(matches!(small.outcome(), Some(CallOutcome::Value(_))));
+    assert!(matches!(small.outcome(), Some(Returned::Value(_))));
     assert!(matches!(large.failure(), Failure::ResourceExhausted { limit, .. } if limit == "held_bytes_max"));
     pair.client.drop_promise(&small);
     pair.advance(Duration::from_secs(1));
@@ -1812,7 +1815,7 @@ fn a_long_batch_and_a_chunk_are_no_longer_than_a_message_may_be() {
     let calls: Vec<TestCall> =
         [200_000, 16_000, 73_000].into_iter().map(|length| pair.client.call(TEXT, &[text(length)])).collect();
     pair.run();
-    assert!(calls.iter().all(|call| matches!(call.outcome(), Some(CallOutcome::Value(_)))));
+    assert!(calls.iter().all(|call| matches!(call.outcome(), Some(Returned::Value(_)))));
     let longest = pair.client.sent.iter().chain(&pair.server.sent).map(Vec::len).max();
     assert!(longest <= Some(Limits::default().message_bytes_max), "{longest:?}");
 }
@@ -1848,7 +1851,7 @@ fn origins_named_one_by_one_do_not_pile_up_causes() {
     let status = Status::Failed(Failure::Panicked);
     write::put_frame(&mut message, &Frame::Return(Return { id: calls[0].id, objects: Vec::new(), status }));
     pair.client.receive(pair.now, &message).expect("well formed");
-    let cause = UpstreamOutcome::Failed(Box::new(CallOutcome::Failed(Failure::Panicked)));
+    let cause = OriginCause::Failed(Box::new(Returned::Failed(Failure::Panicked)));
     assert_eq!(calls[2_000].upstream(), (calls[0].id, cause));
 }
 
@@ -1973,7 +1976,7 @@ fn a_call_answered_before_its_arguments_have_left_keeps_its_place_until_they_hav
         sent.iter().rposition(|frame| matches!(frame, Frame::Chunk(chunk) if chunk.id == dropped.id));
     let next_call = sent.iter().position(|frame| matches!(frame, Frame::Call(call) if call.id == next.id));
     assert!(last_chunk < next_call, "{last_chunk:?} {next_call:?}");
-    assert!(matches!(next.outcome(), Some(CallOutcome::Value(_))));
+    assert!(matches!(next.outcome(), Some(Returned::Value(_))));
 }
 
 #[test]
@@ -2088,7 +2091,7 @@ fn results_are_not_made_while_the_last_ones_wait_to_be_sent() {
         longest = longest.max(pair.server.session.stats().outgoing_bytes);
     }
     assert!(longest <= 350_100, "{longest}");
-    assert!(texts.iter().all(|text| matches!(text.outcome(), Some(CallOutcome::Value(_)))));
+    assert!(texts.iter().all(|text| matches!(text.outcome(), Some(Returned::Value(_)))));
 }
 
 #[test]
@@ -2208,5 +2211,5 @@ fn a_long_payload_is_charged_whole_until_its_last_chunk_has_left_the_socket() {
         pair.client.receive(pair.now, &message).expect("well formed");
     }
     assert!(charged(&mut pair.server, 0) < LENGTH / 2, "the result has left");
-    assert!(matches!(text.outcome(), Some(CallOutcome::Value(_))));
+    assert!(matches!(text.outcome(), Some(Returned::Value(_))));
 }

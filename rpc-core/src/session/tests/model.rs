@@ -22,12 +22,12 @@ use crate::{
     limits::Limits,
     path::{Path, Step},
     seeded::Seeded,
-    session::{
-        events::SessionStats,
-        inputs::{CallOutcome, UpstreamOutcome},
-    },
+    session::events::SessionStats,
     time::Time,
-    value::outcome::Outcome,
+    value::{
+        outcome::Outcome,
+        returned::{OriginCause, Returned},
+    },
     wire::{CallId, Failure, Frame, Payload, read::FrameReader},
 };
 
@@ -685,36 +685,37 @@ impl Talk {
     }
 
     /// Whether the model has an explanation for this outcome.
-    fn may_be(&self, side: usize, id: usize, outcome: &CallOutcome<TestCall>) -> bool {
+    fn may_be(&self, side: usize, id: usize, outcome: &Returned<TestCall>) -> bool {
         let made = &self.made[side][id - 1];
         match outcome {
-            CallOutcome::Done | CallOutcome::Element(_) => false,
-            CallOutcome::Value(bytes) => {
+            Returned::Done | Returned::Element(_) | Returned::Misuse(_) | Returned::Disconnected { .. } => {
+                false
+            }
+            Returned::Value(bytes) => {
                 made.forced.is_none()
                     && matches!(&made.natural, Natural::Value(value) if value.bytes() == bytes.bytes)
                     && made.uses.iter().all(|(base, _)| self.made[side][base - 1].forced.is_none())
             }
-            CallOutcome::Error(bytes) => match &made.forced {
+            Returned::Error(bytes) => match &made.forced {
                 Some(Forced::Error(forced)) => *forced == bytes.bytes,
                 Some(_) => false,
                 None => matches!(made.natural, Natural::Overflow) && bytes.bytes == encoded(&"overflow"),
             },
-            CallOutcome::Failed(Failure::DeadlineExceeded) => {
+            Returned::Failed(Failure::DeadlineExceeded) => {
                 let is_late = made.late.is_some_and(|late| !made.begun && late <= self.pair.now);
                 is_late || made.deadline.is_some_and(|deadline| deadline <= self.pair.now)
             }
-            CallOutcome::Failed(Failure::ResourceExhausted { .. }) => self.expect == Expect::Refusals,
-            CallOutcome::Failed(Failure::InvalidReference { .. }) => made.misfit,
-            CallOutcome::Failed(Failure::Panicked) => matches!(made.forced, Some(Forced::Panicked)),
-            CallOutcome::Failed(_) => false,
-            CallOutcome::Upstream { origin, cause: UpstreamOutcome::Missed(path) } => {
+            Returned::Failed(Failure::ResourceExhausted { .. }) => self.expect == Expect::Refusals,
+            Returned::Failed(Failure::InvalidReference { .. }) => made.misfit,
+            Returned::Failed(Failure::Panicked) => matches!(made.forced, Some(Forced::Panicked)),
+            Returned::Failed(_) => false,
+            Returned::Upstream { origin, cause: OriginCause::Missed(path) } => {
                 let origin = origin.id.0 as usize;
                 made.uses.iter().any(|(base, used)| *base == origin && used == path)
                     && matches!(&self.made[side][origin - 1].natural, Natural::Value(value) if value.part(path).is_none())
             }
-            CallOutcome::Upstream { origin, cause: UpstreamOutcome::Failed(failure) } => {
-                let direct =
-                    !matches!(&**failure, CallOutcome::Upstream { cause: UpstreamOutcome::Failed(_), .. });
+            Returned::Upstream { origin, cause: OriginCause::Failed(failure) } => {
+                let direct = !matches!(&**failure, Returned::Upstream { cause: OriginCause::Failed(_), .. });
                 let origin = origin.id.0 as usize;
                 direct && self.is_built_on(side, id, origin) && self.may_be(side, origin, failure)
             }

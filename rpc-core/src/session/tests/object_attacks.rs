@@ -24,11 +24,12 @@ use crate::{
     path::{Path, Step},
     session::{
         events::{Begin, BeginTarget},
-        inputs::{CallOutcome, CallTarget},
+        inputs::CallTarget,
     },
     value::{
         encoded::{Capability, Passing},
         outcome::Outcome,
+        returned::Returned,
     },
     wire::{
         self, Call, CallId, Chunk, Failure, Frame, METHOD_GET, MethodNumber, ObjectId, PassedObject, Payload,
@@ -201,9 +202,9 @@ fn check_invalid_reference(status: &Status, place: &str) {
 }
 
 #[track_caller]
-fn check_exhausted(outcome: &CallOutcome<TestCall>, expected: &str) {
+fn check_exhausted(outcome: &Returned<TestCall>, expected: &str) {
     match outcome {
-        CallOutcome::Failed(Failure::ResourceExhausted { limit, .. }) => assert_eq!(limit, expected),
+        Returned::Failed(Failure::ResourceExhausted { limit, .. }) => assert_eq!(limit, expected),
         other => panic!("it is not refused for {expected}: {other:?}"),
     }
 }
@@ -911,7 +912,7 @@ fn what_the_peer_has_already_is_passed_again_when_exports_are_full() {
         Ok(Gift { tag: 1, item: own, list: items, maybe: None, pad: String::new() }),
     );
     pair.run();
-    assert!(matches!(second.outcome(), Some(CallOutcome::Value(_))), "{:?}", second.outcome());
+    assert!(matches!(second.outcome(), Some(Returned::Value(_))), "{:?}", second.outcome());
     pair.server.finish_with(held.answer, Outcome::Failed(Failure::Panicked));
     drop((held, stub));
     check_nothing_left(&mut pair, &things, &[&first, &second]);

@@ -26,12 +26,13 @@ use crate::{
     seeded::Seeded,
     session::{
         events::{Begin, SessionStats},
-        inputs::{CallOutcome, CallTarget, UpstreamOutcome},
+        inputs::CallTarget,
     },
     time::Time,
     value::{
         encoded::{Encoded, Passing},
         outcome::Outcome,
+        returned::{OriginCause, Returned},
     },
     wire::{CallId, Failure, METHOD_GET, MethodNumber, arguments},
 };
@@ -736,11 +737,11 @@ impl Talk {
     }
 
     /// Decodes what came, checks what it is, and keeps some of it.
-    fn take(&mut self, side: usize, id: usize, outcome: CallOutcome<TestCall>) {
+    fn take(&mut self, side: usize, id: usize, outcome: Returned<TestCall>) {
         let made = &self.made[side][id - 1];
         let ended = if made.method == GET {
             let (base, path) = made.uses[0].clone();
-            if let CallOutcome::Value(_) = outcome {
+            if let Returned::Value(_) = outcome {
                 match self.part(side, base, &path) {
                     Part::Item(what) => Some(Ended::Item(what)),
                     Part::List(list) => Some(Ended::Trouble(list)),
@@ -752,18 +753,18 @@ impl Talk {
             made.ended.clone()
         };
         let (expected, found): (Vec<usize>, Vec<Item>) = match (outcome, ended) {
-            (CallOutcome::Value(value), Some(Ended::Gift { item, list, maybe })) => {
+            (Returned::Value(value), Some(Ended::Gift { item, list, maybe })) => {
                 let gift: Gift = self.decode(side, &value);
                 assert_eq!(gift.maybe.is_some(), maybe.is_some());
                 let expected = [item].into_iter().chain(list).chain(maybe).collect();
                 (expected, [gift.item].into_iter().chain(gift.list).chain(gift.maybe).collect())
             }
-            (CallOutcome::Value(value), Some(Ended::Item(item))) => {
+            (Returned::Value(value), Some(Ended::Item(item))) => {
                 (vec![item], vec![self.decode(side, &value)])
             }
             // A list that was asked for.
-            (CallOutcome::Value(value), Some(Ended::Trouble(list))) => (list, self.decode(side, &value)),
-            (CallOutcome::Error(error), Some(Ended::Trouble(list))) => {
+            (Returned::Value(value), Some(Ended::Trouble(list))) => (list, self.decode(side, &value)),
+            (Returned::Error(error), Some(Ended::Trouble(list))) => {
                 let trouble: Trouble = self.decode(side, &error);
                 (list, trouble.items)
             }
@@ -785,38 +786,39 @@ impl Talk {
     }
 
     /// Whether the model has an explanation for this outcome.
-    fn may_be(&self, side: usize, id: usize, outcome: &CallOutcome<TestCall>) -> bool {
+    fn may_be(&self, side: usize, id: usize, outcome: &Returned<TestCall>) -> bool {
         let made = &self.made[side][id - 1];
         let ended = made.ended.as_ref();
         match outcome {
-            CallOutcome::Done | CallOutcome::Element(_) => false,
-            CallOutcome::Value(_) if made.method == GET => {
+            Returned::Done | Returned::Element(_) | Returned::Misuse(_) | Returned::Disconnected { .. } => {
+                false
+            }
+            Returned::Value(_) if made.method == GET => {
                 let (base, path) = &made.uses[0];
                 self.made[side][base - 1].ended.as_ref().is_some_and(|ended| ended.part(path).is_some())
             }
-            CallOutcome::Value(_) => ended.is_some_and(Ended::is_value),
-            CallOutcome::Error(_) => matches!(ended, Some(Ended::Trouble(_))),
-            CallOutcome::Failed(Failure::DeadlineExceeded) => {
+            Returned::Value(_) => ended.is_some_and(Ended::is_value),
+            Returned::Error(_) => matches!(ended, Some(Ended::Trouble(_))),
+            Returned::Failed(Failure::DeadlineExceeded) => {
                 let is_late = made.late.is_some_and(|late| !made.begun && late <= self.pair.now);
                 is_late || made.deadline.is_some_and(|deadline| deadline <= self.pair.now)
             }
-            CallOutcome::Failed(Failure::ResourceExhausted { .. }) => self.expect == Expect::Refusals,
-            CallOutcome::Failed(Failure::InvalidReference { argument, .. }) => {
+            Returned::Failed(Failure::ResourceExhausted { .. }) => self.expect == Expect::Refusals,
+            Returned::Failed(Failure::InvalidReference { argument, .. }) => {
                 made.misfit && argument == "(target)"
             }
-            CallOutcome::Failed(failure) => {
+            Returned::Failed(failure) => {
                 matches!(ended, Some(Ended::Failed(forced)) if forced == failure)
                     && *failure != Failure::Cancelled
             }
-            CallOutcome::Upstream { origin, cause: UpstreamOutcome::Missed(path) } => {
+            Returned::Upstream { origin, cause: OriginCause::Missed(path) } => {
                 let origin = origin.id.0 as usize;
                 let ended = self.made[side][origin - 1].ended.as_ref();
                 made.uses.iter().any(|(base, used)| *base == origin && used == path)
                     && ended.is_some_and(|ended| ended.is_value() && ended.part(path).is_none())
             }
-            CallOutcome::Upstream { origin, cause: UpstreamOutcome::Failed(failure) } => {
-                let direct =
-                    !matches!(&**failure, CallOutcome::Upstream { cause: UpstreamOutcome::Failed(_), .. });
+            Returned::Upstream { origin, cause: OriginCause::Failed(failure) } => {
+                let direct = !matches!(&**failure, Returned::Upstream { cause: OriginCause::Failed(_), .. });
                 let origin = origin.id.0 as usize;
                 direct && self.is_built_on(side, id, origin) && self.may_be(side, origin, failure)
             }

@@ -27,9 +27,7 @@ use crate::{
     session::{
         Identity, Session, Side,
         events::{Begin, BeginMap, Event},
-        inputs::{
-            CallExtras, CallOutcome, CallTarget, Interest, MethodName, NewCall, UpstreamOutcome, Waiter,
-        },
+        inputs::{CallExtras, CallTarget, Interest, MethodName, NewCall, Waiter},
         streams::StreamEvent,
     },
     time::Time,
@@ -37,6 +35,7 @@ use crate::{
         encoded::Passing,
         object::{Home, Import, LocalObject},
         outcome::Outcome,
+        returned::{OriginCause, Returned},
         stream::{Piece, StreamSlot},
     },
     wire::{
@@ -108,7 +107,7 @@ pub(crate) struct TestCall {
     pub(crate) id: CallId,
     interest: Rc<Cell<Interest>>,
     sealed: Rc<Cell<bool>>,
-    outcome: Rc<RefCell<Option<CallOutcome<TestCall>>>>,
+    outcome: Rc<RefCell<Option<Returned<TestCall>>>>,
 }
 
 impl PartialEq for TestCall {
@@ -126,12 +125,12 @@ impl Waiter for TestCall {
 
 impl TestCall {
     /// The outcome, if it has returned.
-    pub(crate) fn outcome(&self) -> Option<CallOutcome<TestCall>> {
+    pub(crate) fn outcome(&self) -> Option<Returned<TestCall>> {
         self.outcome.borrow().clone()
     }
 
     /// The outcome, taken out of the promise together with the objects in it.
-    pub(crate) fn take_outcome(&self) -> Option<CallOutcome<TestCall>> {
+    pub(crate) fn take_outcome(&self) -> Option<Returned<TestCall>> {
         self.outcome.take()
     }
 
@@ -139,16 +138,16 @@ impl TestCall {
     #[track_caller]
     pub(crate) fn value(&self) -> u64 {
         match self.outcome() {
-            Some(CallOutcome::Value(value)) => number(&value.bytes),
+            Some(Returned::Value(value)) => number(&value.bytes),
             other => panic!("call {} has no value but {other:?}", self.id.0),
         }
     }
 
     /// The id of the call that this one failed with.
     #[track_caller]
-    pub(crate) fn upstream(&self) -> (CallId, UpstreamOutcome<TestCall>) {
+    pub(crate) fn upstream(&self) -> (CallId, OriginCause<TestCall>) {
         match self.outcome() {
-            Some(CallOutcome::Upstream { origin, cause }) => (origin.id, cause),
+            Some(Returned::Upstream { origin, cause }) => (origin.id, cause),
             other => panic!("call {} did not fail upstream but {other:?}", self.id.0),
         }
     }
@@ -156,7 +155,7 @@ impl TestCall {
     #[track_caller]
     pub(crate) fn failure(&self) -> Failure {
         match self.outcome() {
-            Some(CallOutcome::Failed(failure)) => failure,
+            Some(Returned::Failed(failure)) => failure,
             other => panic!("call {} was not refused but {other:?}", self.id.0),
         }
     }
@@ -628,7 +627,7 @@ impl TestPeer {
     fn take_events(&mut self) {
         while let Some(event) = self.session.poll_event(self.now, true) {
             match event {
-                Event::Returned { waiter, outcome } => {
+                Event::Returned { waiter, returned: outcome } => {
                     let before = waiter.outcome.replace(Some(outcome));
                     assert!(before.is_none(), "call {} returned twice", waiter.id.0);
                 }

@@ -21,12 +21,13 @@ use crate::{
     error::StopReason,
     limits::Limits,
     seeded::Seeded,
-    session::{events::SessionStats, inputs::CallOutcome},
+    session::events::SessionStats,
     stream::{reading::Reading, source::Source},
     value::{
         encoded::{self, Capabilities, Capability, Encoded},
         object::LocalObject,
         outcome::Outcome,
+        returned::Returned,
         stream::{Ending, Piece, StreamSlot},
     },
     wire::{Failure, ITEMS_BYTES, StreamId, arguments::ItemReader, write::put_sized},
@@ -630,11 +631,11 @@ impl Talk {
             let id = self.calls[at].0.id.0;
             let returned = self.returns.remove(&id).unwrap_or_default();
             match outcome {
-                CallOutcome::Value(encoded) | CallOutcome::Error(encoded) => {
+                Returned::Value(encoded) | Returned::Error(encoded) => {
                     self.note(|| format!("call {id} has returned streams {returned:?}"));
                     self.take(&returned, &encoded.capabilities);
                 }
-                CallOutcome::Failed(failure) => {
+                Returned::Failed(failure) => {
                     self.note(|| format!("call {id} has failed: {failure}"));
                     let is_forced = matches!(failure, Failure::Panicked | Failure::Cancelled);
                     assert!(self.is_tight || is_forced, "call {id} was refused: {failure}");

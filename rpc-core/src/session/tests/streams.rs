@@ -15,15 +15,13 @@ use crate::{
     error::StopReason,
     limits::Limits,
     path::Path,
-    session::{
-        events::SessionStats,
-        inputs::{CallOutcome, CallTarget},
-    },
+    session::{events::SessionStats, inputs::CallTarget},
     stream::{Streaming, reading::Reading, source::Source},
     time::Time,
     value::{
         encoded::{self, Capabilities, Capability, Encoded, Passing},
         outcome::Outcome,
+        returned::Returned,
         stream::{Ending, Piece, StreamSlot},
     },
     wire::{
@@ -211,7 +209,7 @@ pub(crate) fn returning(slots: impl IntoIterator<Item = Arc<StreamSlot>>) -> Out
 #[track_caller]
 pub(crate) fn returned_stream(call: &TestCall) -> Reading {
     match call.take_outcome() {
-        Some(CallOutcome::Value(value)) => stream_of(&value.capabilities),
+        Some(Returned::Value(value)) => stream_of(&value.capabilities),
         other => panic!("no stream was returned but {other:?}"),
     }
 }
@@ -306,7 +304,7 @@ fn a_stream_takes_the_place_of_a_stopped_one_after_its_end_was_said() {
     pair.run();
     match pair.server.open.is_empty() {
         // Refused for once, and then there is room.
-        true => assert!(matches!(call.outcome(), Some(CallOutcome::Failed(_)))),
+        true => assert!(matches!(call.outcome(), Some(Returned::Failed(_)))),
         false => drop(pair.server.take_stream()),
     }
     pair.client.drop_promise(&call);

@@ -1,0 +1,66 @@
+//! How a call came back.
+
+use crate::{
+    error::{CloseReason, Delivery},
+    path::Path,
+    value::encoded::Encoded,
+    wire::{Failure, map_program::ElementFailure},
+};
+
+/// How a call came back to its caller, with value and error still encoded. `W` stands for a call of this side.
+#[derive(Debug, Clone)]
+pub(crate) enum Returned<W> {
+    /// It ran, and its value was not wanted.
+    Done,
+    Value(Encoded),
+    Error(Encoded),
+    /// An element of a map failed.
+    Element(Box<ElementFailure>),
+    /// A call it was built on failed, or has nothing at the path.
+    Upstream {
+        origin: W,
+        cause: OriginCause<W>,
+    },
+    Failed(Failure),
+    /// It cannot be made like this, and was not sent.
+    Misuse(String),
+    Disconnected {
+        delivery: Delivery,
+        reason: CloseReason,
+    },
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum OriginCause<W> {
+    Failed(Box<Returned<W>>),
+    Missed(Path),
+}
+
+/// Reasons of a disconnect are not compared.
+#[cfg(test)]
+impl<W: PartialEq> PartialEq for Returned<W> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Done, Self::Done) => true,
+            (Self::Value(one), Self::Value(other)) | (Self::Error(one), Self::Error(other)) => one == other,
+            (Self::Element(one), Self::Element(other)) => one == other,
+            (Self::Upstream { origin: one, cause: its }, Self::Upstream { origin: other, cause: others }) => {
+                one == other && its == others
+            }
+            (Self::Failed(one), Self::Failed(other)) => one == other,
+            (Self::Misuse(one), Self::Misuse(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+impl<W: PartialEq> PartialEq for OriginCause<W> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Failed(one), Self::Failed(other)) => one == other,
+            (Self::Missed(one), Self::Missed(other)) => one == other,
+            _ => false,
+        }
+    }
+}
