@@ -22,11 +22,49 @@ pub(crate) struct Assembly {
 /// Payloads of which less comes in their time are given up.
 const PROGRESS_BYTES: usize = 16 << 10;
 
-struct Partial {
+/// A payload of which chunks come, until all have.
+pub(super) struct Partial {
     total: usize,
     received: usize,
-    /// `None` when the payload is only counted off, because its call was refused.
+    /// `None` when the payload is only counted off, because nobody wants it any more.
     bytes: Option<Vec<u8>>,
+}
+
+impl Partial {
+    pub(super) fn new(total: usize, keep: bool) -> Self {
+        Self { total, received: 0, bytes: keep.then(Vec::new) }
+    }
+
+    /// What has not come yet.
+    pub(super) fn rest(&self) -> usize {
+        self.total - self.received
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.rest() == 0
+    }
+
+    /// Takes a chunk; false if it is longer than the rest.
+    pub(super) fn take(&mut self, now: Time, bytes: &[u8], spares: &mut Spares) -> bool {
+        if bytes.len() > self.rest() {
+            return false;
+        }
+        self.received += bytes.len();
+        if let Some(kept) = &mut self.bytes {
+            spares.append(now, kept, bytes, self.total);
+        }
+        true
+    }
+
+    /// Counts the rest off.
+    pub(super) fn forget(&mut self) {
+        self.bytes = None;
+    }
+
+    /// The whole payload, if it was kept.
+    pub(super) fn into_bytes(self, spares: &mut Spares) -> Option<SmallBytes> {
+        self.bytes.map(|bytes| spares.lend(bytes))
+    }
 }
 
 impl Assembly {
@@ -79,7 +117,7 @@ impl Assembly {
         if keep {
             self.announced += total;
         }
-        self.partial.insert(id, Partial { total, received: 0, bytes: keep.then(Vec::new) });
+        self.partial.insert(id, Partial::new(total, keep));
         Ok(())
     }
 
@@ -93,15 +131,11 @@ impl Assembly {
     ) -> Result<Option<Option<SmallBytes>>, Violation> {
         let partial = self.partial.get_mut(&id).ok_or(Violation::UnexpectedChunk(id.0))?;
         // An empty chunk would make no progress, for ever.
-        if bytes.is_empty() || bytes.len() > partial.total - partial.received {
+        if bytes.is_empty() || !partial.take(now, bytes, spares) {
             return Err(Violation::UnexpectedChunk(id.0));
         }
-        partial.received += bytes.len();
         self.arrived += bytes.len();
-        if let Some(kept) = &mut partial.bytes {
-            spares.append(now, kept, bytes, partial.total);
-        }
-        if partial.received < partial.total {
+        if !partial.is_complete() {
             return Ok(None);
         }
         let Some(partial) = self.partial.remove(&id) else { return Ok(None) };
@@ -109,6 +143,6 @@ impl Assembly {
         if partial.bytes.is_some() {
             self.announced -= partial.total;
         }
-        Ok(Some(partial.bytes.map(|bytes| spares.lend(bytes))))
+        Ok(Some(partial.into_bytes(spares)))
     }
 }

@@ -7,6 +7,7 @@ use crate::{
     buffer::{small_bytes::SmallBytes, spares::Spares},
     error::Violation,
     id_map::IdMap,
+    session::assembly::Partial,
     time::Time,
     value::{
         encoded::{Capabilities, Capability, Encoded},
@@ -64,8 +65,7 @@ pub(super) struct Reserved {
 }
 
 pub(super) struct Assembling {
-    pub(super) total: usize,
-    pub(super) bytes: Vec<u8>,
+    pub(super) item: Partial,
     pub(super) capabilities: Capabilities,
     pub(super) charge: u64,
     /// The shared buffer has room for it.
@@ -200,8 +200,12 @@ impl Streams {
             entry.arrived += head;
             self.arrived += head;
         }
-        entry.assembling =
-            Some(Assembling { total, bytes: Vec::new(), capabilities, charge, reserved: false });
+        entry.assembling = Some(Assembling {
+            item: Partial::new(total, !entry.stopped),
+            capabilities,
+            charge,
+            reserved: false,
+        });
         if entry.needs_reader() {
             self.events.push_back(StreamEvent::Awaited { inlet: Arc::clone(&entry.inlet) });
         }
@@ -225,30 +229,23 @@ impl Streams {
         let charge = bytes.len() as u64;
         entry.take_credit(now, stream, charge, bytes.len() <= ITEM_CHUNK_BYTES)?;
         let Some(assembling) = &mut entry.assembling else { return Err(Violation::StreamOrder(stream.0)) };
-        // Of a stopped stream they are counted off.
-        if bytes.len() > assembling.total {
+        if !assembling.item.take(now, bytes, spares) {
             return Err(Violation::StreamOrder(stream.0));
         }
+        let (is_complete, is_reserved) = (assembling.item.is_complete(), assembling.reserved);
+        let complete = if is_complete { entry.assembling.take() } else { None };
         if entry.stopped {
-            assembling.total -= bytes.len();
-            if assembling.total == 0 {
-                entry.assembling = None;
-            }
             return Ok(());
-        }
-        if bytes.len() > assembling.total - assembling.bytes.len() {
-            return Err(Violation::StreamOrder(stream.0));
         }
         entry.arrived += charge;
         self.arrived += charge;
-        spares.append(now, &mut assembling.bytes, bytes, assembling.total);
-        if !assembling.reserved {
+        if !is_reserved {
             entry.unread += charge;
         }
-        if assembling.bytes.len() == assembling.total
-            && let Some(Assembling { bytes, capabilities, .. }) = entry.assembling.take()
+        if let Some(Assembling { item, capabilities, .. }) = complete
+            && let Some(bytes) = item.into_bytes(spares)
         {
-            let item = Encoded { bytes: spares.lend(bytes), capabilities };
+            let item = Encoded { bytes, capabilities };
             let piece = Piece::Large { head: SmallBytes::default(), item };
             self.events.push_back(StreamEvent::Arrived { inlet: Arc::clone(&entry.inlet), piece });
         }
@@ -408,8 +405,7 @@ impl Streams {
         let Some(entry) = self.inlets.get_mut(&stream).filter(|entry| !entry.stopped) else { return };
         entry.stopped = true;
         if let Some(assembling) = &mut entry.assembling {
-            assembling.total -= assembling.bytes.len();
-            assembling.bytes = Vec::new();
+            assembling.item.forget();
             assembling.capabilities = None;
         }
         let grown = entry.window.saturating_sub(first_window);
@@ -478,7 +474,7 @@ impl Entry {
     /// What may be on its way: what the window has room for, and the rest of an item that has room elsewhere.
     pub(super) fn open(&self) -> i64 {
         let rest = match &self.assembling {
-            Some(assembling) if assembling.reserved => assembling.total - assembling.bytes.len(),
+            Some(assembling) if assembling.reserved => assembling.item.rest(),
             Some(_) | None => 0,
         };
         let open = (self.window.saturating_sub(self.unread) + rest as u64).min(CREDIT_MAX);
@@ -519,7 +515,7 @@ impl Entry {
 impl Assembling {
     /// What has come of it, as it is charged.
     fn arrived(&self) -> u64 {
-        self.charge - (self.total - self.bytes.len()) as u64
+        self.charge - self.item.rest() as u64
     }
 }
 
