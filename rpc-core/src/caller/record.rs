@@ -19,7 +19,7 @@ use crate::{
     error::Delivery,
     link::{
         CallRejected, Handle, OutgoingCall,
-        cell::{BORN_FAILED, CallCell, ErrorDecoder, Place, Referable, Returned, born_failed},
+        cell::{BORN_FAILED, CallCell, ErrorDecoder, Place, Returned, born_failed},
         recorder::{ESCAPED, MapSteps, PROMISED_INSIDE, Recorded, Recorder, Recording, TOO_DEEP},
     },
     path::PATH_STEPS_MAX,
@@ -28,8 +28,8 @@ use crate::{
     value::encoded::{Capability, Passing},
     wire::{
         Failure, METHOD_MAP,
-        arguments::{self, ArgumentList, SLOTS_MAX},
-        map_program::{Base, Operand, Policy, Program, Slot, Step, Target},
+        arguments::{self, ArgumentList, Reference, SLOTS_MAX},
+        map_program::{Base, Operand, OperandSlot, Policy, Program, Step, Target},
     },
 };
 
@@ -97,13 +97,15 @@ impl RecordedCall<'_> {
     fn step(self, recorder: &Arc<Recorder>, ready: Ready) -> Result<Arc<CallCell>, Returned> {
         let Ready { payload, objects, bases, deadline, metadata } = ready;
         let list = ArgumentList::parse(payload).map_err(|violation| misuse(&violation.to_string()))?;
+        // References stand in the arguments in the order of their bases.
         let mut bases = bases.into_iter();
-        let arguments = list
-            .slots
-            .into_iter()
-            .map(|slot| program_slot(slot, &mut bases, recorder))
-            .collect::<Result<_, _>>()
-            .map_err(misuse)?;
+        let mut operand = |reference: Reference| {
+            let base = bases.next().ok_or(ESCAPED)?;
+            let operand = recorder.operand(&Place { base, path: reference.path })?;
+            Ok(OperandSlot { operand, as_some: reference.as_some })
+        };
+        let slots = list.slots.into_iter().map(|slot| slot.try_map(&mut operand));
+        let arguments = slots.collect::<Result<_, &'static str>>().map_err(misuse)?;
         let Self { handle, name, decode_error, target } = self;
         let settled = |object| match object {
             Passing::Settled(capability) => Ok(capability),
@@ -137,25 +139,6 @@ pub(crate) fn fail(recorders: &[Arc<Recorder>], failed: &Returned) {
     if let Ok(recorder) = nest(recorders) {
         recorder.fail(failed);
     }
-}
-
-/// References stand in the arguments in the order of their bases.
-fn program_slot(
-    slot: arguments::Slot,
-    bases: &mut impl Iterator<Item = Referable>,
-    recorder: &Arc<Recorder>,
-) -> Result<Slot, &'static str> {
-    Ok(match slot {
-        arguments::Slot::Inline(bytes) => Slot::Inline(bytes),
-        arguments::Slot::Reference(reference) => {
-            let base = bases.next().ok_or(ESCAPED)?;
-            let place = Place { base, path: reference.path };
-            Slot::Operand { operand: recorder.operand(&place)?, as_some: reference.as_some }
-        }
-        arguments::Slot::Tuple(parts) => Slot::Tuple(
-            parts.into_iter().map(|part| program_slot(part, bases, recorder)).collect::<Result<_, _>>()?,
-        ),
-    })
 }
 
 /// What stands for a result that no call of this side will bring.

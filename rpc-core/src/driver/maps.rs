@@ -46,7 +46,8 @@ use crate::{
     },
     wire::{
         Failure, Want,
-        map_program::{Base, ElementCause, ElementFailure, Slot},
+        arguments::Slot,
+        map_program::{Base, ElementCause, ElementFailure, OperandSlot},
     },
 };
 
@@ -319,9 +320,9 @@ impl MapRun {
 
 /// What calls of one element take of whole captures.
 fn captured_bytes(plan: &Plan, captures: &[Held]) -> u64 {
-    fn of(slot: &Slot, captures: &[Held]) -> usize {
+    fn of(slot: &Slot<OperandSlot>, captures: &[Held]) -> usize {
         match slot {
-            Slot::Operand { operand, .. } => match operand.base {
+            Slot::Reference(OperandSlot { operand, .. }) => match operand.base {
                 Base::Capture(capture) if operand.steps().is_empty() => {
                     captures.get(capture as usize).map_or(0, |capture| capture.value().len())
                 }

@@ -11,7 +11,8 @@ use crate::{
     schema::layout::{Layout, Over},
     wire::{
         Failure,
-        map_program::{Base, Operand, Policy, Program, ProgramError, Slot, Step, Target},
+        arguments::Slot,
+        map_program::{Base, Operand, OperandSlot, Policy, Program, ProgramError, Step, Target},
     },
 };
 
@@ -42,7 +43,7 @@ pub(crate) struct PlannedStep {
 }
 
 pub(crate) enum Work {
-    Call { target: Target, method: KnownMethod, arguments: Vec<Slot>, objects: Vec<u32> },
+    Call { target: Target, method: KnownMethod, arguments: Vec<Slot<OperandSlot>>, objects: Vec<u32> },
     Map { source: Operand, captures: Vec<Operand>, plan: Box<Plan> },
 }
 
@@ -174,7 +175,7 @@ impl Plan {
         &mut self,
         number: usize,
         method: KnownMethod,
-        arguments: &[Slot],
+        arguments: &[Slot<OperandSlot>],
     ) -> Result<(), Failure> {
         let descriptor = method.descriptor;
         let wanted = &descriptor.signature().arguments;
@@ -185,7 +186,7 @@ impl Plan {
         for ((slot, wanted), argument) in arguments.iter().zip(wanted).zip(descriptor.arguments) {
             match slot {
                 Slot::Inline(_) => {}
-                Slot::Operand { .. } => self.check_slot(number, slot, Some(wanted.clone()), argument.name)?,
+                Slot::Reference(_) => self.check_slot(number, slot, Some(wanted.clone()), argument.name)?,
                 Slot::Tuple(parts) => {
                     for (ordinal, part) in (0..).zip(parts) {
                         self.check_slot(number, part, wanted.at(&[PathStep::Field(ordinal)]), argument.name)?;
@@ -200,11 +201,11 @@ impl Plan {
     fn check_slot(
         &mut self,
         number: usize,
-        slot: &Slot,
+        slot: &Slot<OperandSlot>,
         wanted: Option<Layout>,
         argument: &str,
     ) -> Result<(), Failure> {
-        let Slot::Operand { operand, as_some } = slot else { return Ok(()) };
+        let Slot::Reference(OperandSlot { operand, as_some }) = slot else { return Ok(()) };
         let found = self.used(operand, number, argument)?;
         let wanted =
             wanted.and_then(|layout| if *as_some { layout.at(&[PathStep::Some]) } else { Some(layout) });
@@ -283,10 +284,10 @@ impl Plan {
 
     /// Bytes that calls of one element take out of the program itself.
     pub(crate) fn inline_bytes(&self) -> usize {
-        fn of(slot: &Slot) -> usize {
+        fn of(slot: &Slot<OperandSlot>) -> usize {
             match slot {
                 Slot::Inline(bytes) => bytes.len(),
-                Slot::Operand { .. } => 0,
+                Slot::Reference(_) => 0,
                 Slot::Tuple(parts) => parts.iter().map(of).sum(),
             }
         }

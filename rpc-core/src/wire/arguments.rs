@@ -109,12 +109,33 @@ impl ItemReader {
     }
 }
 
-/// One argument as it arrived.
+/// One argument as it arrived: of a call, or of a step of a map's program, which refer to different things.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Slot {
+pub(crate) enum Slot<R> {
     Inline(SmallBytes),
-    Reference(Reference),
-    Tuple(Vec<Slot>),
+    Reference(R),
+    Tuple(Vec<Slot<R>>),
+}
+
+impl<R> Slot<R> {
+    /// Itself and its parts.
+    pub(super) fn count(&self) -> usize {
+        match self {
+            Self::Inline(_) | Self::Reference(_) => 1,
+            Self::Tuple(parts) => 1 + parts.len(),
+        }
+    }
+
+    /// The same with other references.
+    pub(crate) fn try_map<S, E>(self, each: &mut impl FnMut(R) -> Result<S, E>) -> Result<Slot<S>, E> {
+        Ok(match self {
+            Self::Inline(bytes) => Slot::Inline(bytes),
+            Self::Reference(reference) => Slot::Reference(each(reference)?),
+            Self::Tuple(parts) => {
+                Slot::Tuple(parts.into_iter().map(|part| part.try_map(each)).collect::<Result<_, _>>()?)
+            }
+        })
+    }
 }
 
 /// A slot that stands for a part of a result.
@@ -130,7 +151,7 @@ pub(crate) const SLOTS_MAX: usize = 64;
 
 /// A call's arguments.
 pub(crate) struct ArgumentList {
-    pub(crate) slots: Vec<Slot>,
+    pub(crate) slots: Vec<Slot<Reference>>,
 }
 
 impl ArgumentList {
@@ -142,7 +163,7 @@ impl ArgumentList {
         }
         let mut slots = Vec::with_capacity(count);
         for _ in 0..count {
-            slots.push(reader.slot(true)?);
+            slots.push(reader.slot(true, &mut FrameReader::reference)?);
         }
         if reader.at != reader.message.len() {
             return Err(reader.malformed("bytes after the last argument"));
@@ -152,20 +173,27 @@ impl ArgumentList {
 }
 
 impl FrameReader {
-    pub(super) fn slot(&mut self, tuple_allowed: bool) -> Result<Slot, Violation> {
+    /// One argument. `reference` reads what it refers to, to be passed as it is or as `Some`.
+    pub(super) fn slot<R>(
+        &mut self,
+        tuple_allowed: bool,
+        reference: &mut impl FnMut(&mut Self, bool) -> Result<R, Violation>,
+    ) -> Result<Slot<R>, Violation> {
         Ok(match self.byte()? {
             0 => Slot::Inline(self.bytes()?),
-            tag @ (1 | 2) => {
-                Slot::Reference(Reference { base: self.id()?, path: self.path()?, as_some: tag == 2 })
-            }
+            tag @ (1 | 2) => Slot::Reference(reference(self, tag == 2)?),
             3 if tuple_allowed => {
                 let count = self.length()?;
                 if count > SLOTS_MAX {
                     return Err(self.malformed("too many slots in a tuple"));
                 }
-                Slot::Tuple((0..count).map(|_| self.slot(false)).collect::<Result<_, _>>()?)
+                Slot::Tuple((0..count).map(|_| self.slot(false, reference)).collect::<Result<_, _>>()?)
             }
             _ => return Err(self.malformed("an unknown argument slot")),
         })
+    }
+
+    fn reference(&mut self, as_some: bool) -> Result<Reference, Violation> {
+        Ok(Reference { base: self.id()?, path: self.path()?, as_some })
     }
 }

@@ -6,7 +6,7 @@
 
 use super::{
     MethodNumber,
-    arguments::SLOTS_MAX,
+    arguments::{SLOTS_MAX, Slot},
     read::FrameReader,
     varint::put_varint,
     write::{put_bytes, put_failure, put_path},
@@ -41,7 +41,7 @@ pub(crate) enum Step {
     Call {
         target: Target,
         method: MethodNumber,
-        arguments: Vec<Slot>,
+        arguments: Vec<Slot<OperandSlot>>,
         /// What inline arguments name by their places, as places in the table of the whole map's call.
         objects: Vec<u32>,
     },
@@ -63,11 +63,11 @@ pub(crate) enum Target {
     Passed(u32),
 }
 
+/// A reference among the arguments of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Slot {
-    Inline(SmallBytes),
-    Operand { operand: Operand, as_some: bool },
-    Tuple(Vec<Slot>),
+pub(crate) struct OperandSlot {
+    pub(crate) operand: Operand,
+    pub(crate) as_some: bool,
 }
 
 /// A part of what is there when a step runs.
@@ -192,14 +192,14 @@ impl Step {
     }
 }
 
-impl Slot {
+impl Slot<OperandSlot> {
     fn put(&self, out: &mut Vec<u8>) {
         match self {
             Slot::Inline(bytes) => {
                 out.push(0);
                 put_bytes(out, bytes);
             }
-            Slot::Operand { operand, as_some } => {
+            Slot::Reference(OperandSlot { operand, as_some }) => {
                 out.push(if *as_some { 2 } else { 1 });
                 operand.put(out);
             }
@@ -356,9 +356,7 @@ impl FrameReader {
                     return Err(self.malformed("too many arguments").into());
                 }
                 let arguments =
-                    (0..count)
-                        .map(|_| self.program_slot(around, left, true))
-                        .collect::<Result<_, Violation>>()?;
+                    (0..count).map(|_| self.program_slot(around, left)).collect::<Result<_, Violation>>()?;
                 let objects = if tag & OBJECTS_NAMED == 0 { Vec::new() } else { self.passed_objects(left)? };
                 Step::Call { target, method, arguments, objects }
             }
@@ -400,26 +398,15 @@ impl FrameReader {
         &mut self,
         around: Surroundings,
         left: &mut Left,
-        tuple_allowed: bool,
-    ) -> Result<Slot, Violation> {
-        let Some(slots) = left.slots.checked_sub(1) else {
-            return Err(self.malformed("too many arguments in a program"));
-        };
-        left.slots = slots;
-        Ok(match self.byte()? {
-            0 => Slot::Inline(self.bytes()?),
-            tag @ (1 | 2) => Slot::Operand { operand: self.checked_operand(around)?, as_some: tag == 2 },
-            3 if tuple_allowed => {
-                let count = self.length()?;
-                if count > SLOTS_MAX {
-                    return Err(self.malformed("too many slots in a tuple"));
-                }
-                Slot::Tuple(
-                    (0..count).map(|_| self.program_slot(around, left, false)).collect::<Result<_, _>>()?,
-                )
-            }
-            _ => return Err(self.malformed("an unknown argument slot")),
-        })
+    ) -> Result<Slot<OperandSlot>, Violation> {
+        let slot = self.slot(true, &mut |reader, as_some| {
+            Ok(OperandSlot { operand: reader.checked_operand(around)?, as_some })
+        })?;
+        match left.slots.checked_sub(slot.count()) {
+            Some(slots) => left.slots = slots,
+            None => return Err(self.malformed("too many arguments in a program")),
+        }
+        Ok(slot)
     }
 
     fn checked_operand(&mut self, around: Surroundings) -> Result<Operand, Violation> {

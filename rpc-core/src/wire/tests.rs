@@ -390,7 +390,7 @@ pub(crate) fn golden() -> Vec<(Frame, Vec<u8>)> {
 }
 
 /// Every slot, and its bytes as an argument list.
-pub(crate) fn golden_arguments() -> Vec<(Vec<Slot>, Vec<u8>)> {
+pub(crate) fn golden_arguments() -> Vec<(Vec<Slot<Reference>>, Vec<u8>)> {
     let reference = |base, steps: &[Step], as_some| {
         Slot::Reference(Reference { base: CallId(base), path: Path(steps.to_vec()), as_some })
     };
@@ -416,7 +416,7 @@ pub(crate) fn golden_arguments() -> Vec<(Vec<Slot>, Vec<u8>)> {
     ]
 }
 
-fn put_slot(out: &mut Vec<u8>, slot: &Slot) {
+fn put_slot(out: &mut Vec<u8>, slot: &Slot<Reference>) {
     match slot {
         Slot::Inline(bytes) => arguments::put_inline(out, |out| {
             out.extend_from_slice(bytes);
@@ -473,7 +473,8 @@ fn random_frames_survive_the_way_there_and_back() {
 fn random_arguments_survive_the_way_there_and_back() {
     let mut seeded = Seeded::new(2);
     for _ in 0..5_000 {
-        let slots: Vec<Slot> = (0..seeded.below(6)).map(|_| random_slot(&mut seeded, true)).collect();
+        let slots: Vec<Slot<Reference>> =
+            (0..seeded.below(6)).map(|_| random_slot(&mut seeded, true)).collect();
         let mut out = vec![u8::try_from(slots.len()).expect("few slots")];
         slots.iter().for_each(|slot| put_slot(&mut out, slot));
         assert_eq!(ArgumentList::parse(out).expect("it is well formed").slots, slots);
@@ -656,7 +657,7 @@ fn random_path(seeded: &mut Seeded) -> Path {
     Path((0..seeded.below(PATH_STEPS_MAX + 1)).map(|_| step(seeded)).collect())
 }
 
-fn random_slot(seeded: &mut Seeded, tuple_allowed: bool) -> Slot {
+fn random_slot(seeded: &mut Seeded, tuple_allowed: bool) -> Slot<Reference> {
     match seeded.below(if tuple_allowed { 3 } else { 2 }) {
         0 => Slot::Inline(seeded.bytes(300).into()),
         1 => Slot::Reference(Reference {

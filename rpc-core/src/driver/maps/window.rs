@@ -33,7 +33,8 @@ use crate::{
     },
     wire::{
         Failure,
-        map_program::{Base, ElementCause, ElementFailure, Operand, Policy, Slot, Target},
+        arguments::Slot,
+        map_program::{Base, ElementCause, ElementFailure, Operand, OperandSlot, Policy, Target},
     },
 };
 
@@ -262,7 +263,7 @@ impl<'a> Window<'a> {
         &self,
         element: &ElementRun,
         target: &Target,
-        arguments: &[Slot],
+        arguments: &[Slot<OperandSlot>],
         objects: &[u32],
     ) -> Result<(Option<Arc<LocalObject>>, Arguments), StepFailure> {
         if self.run.work.is_overdrawn() {
@@ -295,7 +296,7 @@ impl<'a> Window<'a> {
     fn arguments(
         &self,
         element: &ElementRun,
-        slots: &[Slot],
+        slots: &[Slot<OperandSlot>],
         objects: &[u32],
     ) -> Result<Arguments, StepFailure> {
         let mut arguments = Resolved::default();
@@ -304,7 +305,7 @@ impl<'a> Window<'a> {
         for (index, slot) in slots.iter().enumerate() {
             let value = match slot {
                 Slot::Inline(bytes) => bytes.clone(),
-                Slot::Operand { operand, as_some } => {
+                Slot::Reference(OperandSlot { operand, as_some }) => {
                     let Encoded { bytes, capabilities } = self.select(element, operand, *as_some)?;
                     arguments.selected.extend(capabilities.map(|table| (index, Some(table))));
                     bytes
@@ -317,12 +318,12 @@ impl<'a> Window<'a> {
     }
 
     /// A tuple encodes as its parts do, one behind the other.
-    fn tuple(&self, element: &ElementRun, parts: &[Slot]) -> Result<SmallBytes, StepFailure> {
+    fn tuple(&self, element: &ElementRun, parts: &[Slot<OperandSlot>]) -> Result<SmallBytes, StepFailure> {
         let mut out = Vec::new();
         for part in parts {
             match part {
                 Slot::Inline(bytes) => out.extend_from_slice(bytes),
-                Slot::Operand { operand, as_some } => {
+                Slot::Reference(OperandSlot { operand, as_some }) => {
                     let Encoded { bytes, capabilities } = self.select(element, operand, *as_some)?;
                     if capabilities.is_some() {
                         let reason = "a tuple of promises cannot have objects in it";

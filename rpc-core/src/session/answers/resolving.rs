@@ -26,8 +26,9 @@ use crate::{
 const GET_ARGUMENTS: &str = "the built-in call takes one reference";
 const MAP_ARGUMENTS: &str = "a map takes a reference, a program and references";
 
-fn are_map_arguments(slots: &[Slot]) -> bool {
-    let is_reference = |slot: &Slot| matches!(slot, Slot::Reference(Reference { as_some: false, .. }));
+fn are_map_arguments(slots: &[Slot<Reference>]) -> bool {
+    let is_reference =
+        |slot: &Slot<Reference>| matches!(slot, Slot::Reference(Reference { as_some: false, .. }));
     matches!(slots, [source, Slot::Inline(_), captures @ ..] if is_reference(source) && captures.iter().all(is_reference))
 }
 

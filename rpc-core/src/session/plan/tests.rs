@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     session::tests::pair::{ADD, BOTH, MAYBE, Pair, STRUCTURED, TestCall, encoded, value_of},
     value::{outcome::Outcome, returned::Returned},
-    wire::{MethodNumber, Want},
+    wire::{MethodNumber, Want, arguments::Slot},
 };
 
 /// Where `structured` has its list.
@@ -12,11 +12,11 @@ fn part(base: Base, steps: &[PathStep]) -> Operand {
     Operand { base, path: crate::path::Path(steps.to_vec()) }
 }
 
-fn element() -> Slot {
-    Slot::Operand { operand: part(Base::Element, &[]), as_some: false }
+fn element() -> Slot<OperandSlot> {
+    Slot::Reference(OperandSlot { operand: part(Base::Element, &[]), as_some: false })
 }
 
-fn call(method: u32, arguments: Vec<Slot>) -> Step {
+fn call(method: u32, arguments: Vec<Slot<OperandSlot>>) -> Step {
     Step::Call { target: Target::Root, method: MethodNumber(method), arguments, objects: Vec::new() }
 }
 
@@ -35,7 +35,7 @@ fn bytes(program: &Program) -> Vec<u8> {
     bytes
 }
 
-fn one() -> Slot {
+fn one() -> Slot<OperandSlot> {
     Slot::Inline(encoded(&1_u64))
 }
 
@@ -103,7 +103,7 @@ fn what_a_map_returns_is_known_when_it_starts() {
         captures: vec![],
         program: program(vec![call(
             MAYBE,
-            vec![Slot::Operand { operand: part(Base::Element, &[]), as_some: true }],
+            vec![Slot::Reference(OperandSlot { operand: part(Base::Element, &[]), as_some: true })],
         )]),
     };
     let nested = program(vec![structured(), nested]);
@@ -123,11 +123,11 @@ fn programs_that_cannot_run_are_refused() {
     check_refused(LIST, &add(vec![element()]), &[ADD], "takes 2 arguments");
     check_refused(&[], &add(vec![element(), one()]), &[ADD], "runs over a sequence");
     check_refused(&[PathStep::Field(0)], &add(vec![element(), one()]), &[ADD], "runs over a sequence");
-    let misfit = |operand, as_some| add(vec![Slot::Operand { operand, as_some }, one()]);
+    let misfit = |operand, as_some| add(vec![Slot::Reference(OperandSlot { operand, as_some }), one()]);
     check_refused(LIST, &misfit(part(Base::Element, &[PathStep::Some]), false), &[ADD], "has no part at ?");
     check_refused(LIST, &misfit(part(Base::Element, &[]), true), &[ADD], "nothing of the kind");
     let both = |steps: &[PathStep]| {
-        let first = Slot::Operand { operand: part(Base::Step(0), steps), as_some: false };
+        let first = Slot::Reference(OperandSlot { operand: part(Base::Step(0), steps), as_some: false });
         let steps =
             vec![call(STRUCTURED, vec![element()]), call(BOTH, vec![Slot::Tuple(vec![first, element()])])];
         bytes(&program(steps))

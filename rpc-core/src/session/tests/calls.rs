@@ -24,8 +24,9 @@ use crate::{
     },
     wire::{
         self, Call, CallId, Chunk, Failure, Frame, Hello, INLINE_BYTES_MAX, MethodNumber, Offer, Payload,
-        Return, Status, Target, Want, Welcome, arguments,
-        map_program::{Base, Operand, Policy, Program, Slot, Step as MapStep, Target as MapTarget},
+        Return, Status, Target, Want, Welcome,
+        arguments::{self, Slot},
+        map_program::{Base, Operand, Policy, Program, Step as MapStep, Target as MapTarget},
         read::FrameReader,
         write,
     },

@@ -1,5 +1,5 @@
 use super::*;
-use crate::seeded::Seeded;
+use crate::{seeded::Seeded, wire::arguments::Slot};
 
 /// Written by hand from the table in `wire.rs`.
 const GOLDEN: &[u8] = &[
@@ -24,7 +24,8 @@ fn part(base: Base, steps: &[PathStep]) -> Operand {
 }
 
 fn golden() -> Program {
-    let operand = |base, steps: &[_], as_some| Slot::Operand { operand: part(base, steps), as_some };
+    let operand =
+        |base, steps: &[_], as_some| Slot::Reference(OperandSlot { operand: part(base, steps), as_some });
     Program {
         policy: Policy::Fail,
         steps: vec![
