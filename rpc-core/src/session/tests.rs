@@ -28,4 +28,5 @@ mod stranger;
 mod stream_attacks;
 mod stream_model;
 mod streams;
+mod talk;
 pub(crate) mod things;

@@ -8,15 +8,15 @@
 #![expect(clippy::cast_possible_truncation, reason = "the numbers of a test are small or meant to be cut")]
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
 use super::pair::{
-    ADD, Arg, BOTH, Happened, LABEL, MAYBE, NOTE, ORDERED_ADD, Pair, STRUCTURED, TEXT, TestCall, TestPeer,
-    encoded, natural_outcome,
+    ADD, Arg, BOTH, Happened, LABEL, MAYBE, NOTE, ORDERED_ADD, Pair, STRUCTURED, TEXT, TestCall, encoded,
+    natural_outcome,
 };
+use super::talk::{self, Talk, is_built_on};
 use crate::{
     buffer::small_bytes::SmallBytes,
     limits::Limits,
@@ -68,18 +68,7 @@ enum Expect {
 
 /// Runs one conversation; a failure names its seed and steps.
 fn converse(seed: u64, limits: &Limits, expect: Expect) {
-    let mut talk = Talk::new(seed, limits, expect);
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
-        (0..STEPS).for_each(|_| talk.step());
-        talk.finish();
-    }));
-    if let Err(panic) = outcome {
-        #[expect(clippy::print_stderr, reason = "what a failing test has to say")]
-        {
-            eprintln!("seed {seed}, steps:\n{}", talk.steps.join("\n"));
-        }
-        resume_unwind(panic);
-    }
+    talk::converse(&format!("seed {seed}"), STEPS, Model::new(seed, limits, expect));
 }
 
 // ---- the model: what a call would return ----
@@ -201,19 +190,74 @@ struct Starts {
     last_ordered: usize,
 }
 
-struct Talk {
-    seeded: Seeded,
-    pair: Pair,
-    /// Messages on their way from the client, and from the server.
-    ways: [VecDeque<Vec<u8>>; 2],
+struct Model {
+    talk: Talk,
     made: [Vec<Made>; 2],
     /// By the side that made the calls.
     starts: [Starts; 2],
     expect: Expect,
-    steps: Vec<String>,
 }
 
-impl Talk {
+impl talk::Model for Model {
+    fn talk(&self) -> &Talk {
+        &self.talk
+    }
+
+    fn step(&mut self) {
+        let side = usize::from(self.talk.seeded.chance(30));
+        match self.talk.seeded.below(100) {
+            0..=29 => self.call(side),
+            30..=44 => self.change_interest(side),
+            45..=59 => {
+                self.talk.send(side);
+            }
+            60..=79 => {
+                let from = if self.talk.is_silent(side) { 1 - side } else { side };
+                self.deliver(from);
+            }
+            80..=92 => self.finish_handler(side),
+            93..=95 => self.talk.pass_time(),
+            96..=97 => {
+                let automatic = self.talk.seeded.chance(50);
+                self.talk.note(format!("{side} automatic {automatic}"));
+                self.talk.peer(side).automatic = automatic;
+            }
+            _ => {
+                self.talk.send(side);
+                self.deliver(side);
+            }
+        }
+        self.observe();
+    }
+
+    fn finish(&mut self) {
+        self.talk.note("the end");
+        if self.talk.seeded.chance(40) {
+            self.drop_everything();
+            self.settle(Handlers::Left);
+            self.check_cancelled();
+        }
+        self.settle(Handlers::Finished);
+        for side in [0, 1] {
+            for (at, made) in self.made[side].iter().enumerate() {
+                assert!(!made.value || made.checked, "call {} of {side} never returned", at + 1);
+            }
+        }
+        self.drop_everything();
+        self.settle(Handlers::Finished);
+        for side in [0, 1] {
+            assert_eq!(
+                self.talk.peer(side).session.stats(),
+                SessionStats::default(),
+                "{side} still holds something"
+            );
+            self.talk.peer(side).session.check_empty();
+        }
+        self.close();
+    }
+}
+
+impl Model {
     fn new(seed: u64, limits: &Limits, expect: Expect) -> Self {
         let mut seeded = Seeded::new(seed);
         let mut pair = if seeded.chance(50) {
@@ -223,52 +267,13 @@ impl Talk {
         };
         pair.client.automatic = seeded.chance(50);
         pair.server.automatic = seeded.chance(50);
-        Self {
-            seeded,
-            pair,
-            ways: Default::default(),
-            made: Default::default(),
-            starts: Default::default(),
-            expect,
-            steps: Vec::new(),
-        }
-    }
-
-    fn peer(&mut self, side: usize) -> &mut TestPeer {
-        self.pair.peer(side)
+        Self { talk: Talk::new(seeded, pair), made: Default::default(), starts: Default::default(), expect }
     }
 
     // ---- one random step ----
 
-    fn step(&mut self) {
-        let side = usize::from(self.seeded.chance(30));
-        match self.seeded.below(100) {
-            0..=29 => self.call(side),
-            30..=44 => self.change_interest(side),
-            45..=59 => {
-                self.send(side);
-            }
-            60..=79 => {
-                let from = if self.ways[side].is_empty() { 1 - side } else { side };
-                self.deliver(from);
-            }
-            80..=92 => self.finish_handler(side),
-            93..=95 => self.pass_time(),
-            96..=97 => {
-                let automatic = self.seeded.chance(50);
-                self.steps.push(format!("{side} automatic {automatic}"));
-                self.peer(side).automatic = automatic;
-            }
-            _ => {
-                self.send(side);
-                self.deliver(side);
-            }
-        }
-        self.observe();
-    }
-
     fn call(&mut self, side: usize) {
-        let method = *self.seeded.pick(&[
+        let method = *self.talk.seeded.pick(&[
             ADD,
             ADD,
             ADD,
@@ -298,22 +303,22 @@ impl Talk {
                 None => return,
             },
         };
-        let deadline = self.seeded.chance(4).then(|| self.pair.now + self.milliseconds(40));
+        let deadline = self.talk.seeded.chance(4).then(|| self.talk.pair.now + self.talk.milliseconds(40));
         self.make(side, method, slots, deadline);
     }
 
     fn make(&mut self, side: usize, method: u32, slots: Vec<Slot>, own_deadline: Option<Time>) {
         let id = self.made[side].len() + 1;
         let shown: Vec<String> = slots.iter().map(|slot| shown(&slot.arg)).collect();
-        self.steps
-            .push(format!("{side} call {id} method {method} ({}) until {own_deadline:?}", shown.join(", ")));
+        self.talk
+            .note(format!("{side} call {id} method {method} ({}) until {own_deadline:?}", shown.join(", ")));
         let args: Vec<Arg> = slots.iter().map(|slot| slot.arg.clone()).collect();
         let call = if method == GET {
             let (base, path) = slots[0].uses[0].clone();
             let base = self.made[side][base - 1].call.clone();
-            self.peer(side).get(&base, path.steps())
+            self.talk.peer(side).get(&base, path.steps())
         } else {
-            self.peer(side).call_until(method, &args, own_deadline)
+            self.talk.peer(side).call_until(method, &args, own_deadline)
         };
         assert_eq!(call.id, CallId(id as i64));
         let uses: Vec<(usize, Path)> = slots.iter().flat_map(|slot| slot.uses.iter().cloned()).collect();
@@ -328,7 +333,7 @@ impl Talk {
             natural: values.map_or(Natural::Nothing, |values| natural(method, &values)),
             forced: None,
             deadline,
-            late: deadline.map(|deadline| self.pair.now.too_late(deadline)),
+            late: deadline.map(|deadline| self.talk.pair.now.too_late(deadline)),
             depth: 1 + bases().map(|base| base.depth).max().unwrap_or(0),
             value: method != NOTE,
             reference: method != NOTE && method != GET,
@@ -350,7 +355,7 @@ impl Talk {
             .filter(|at| made[*at].reference && made[*at].depth < depth_max && fits(&made[*at]))
             .map(|at| at + 1)
             .collect();
-        if candidates.is_empty() { None } else { Some(*self.seeded.pick(&candidates)) }
+        if candidates.is_empty() { None } else { Some(*self.talk.seeded.pick(&candidates)) }
     }
 
     fn reference(&self, side: usize, base: usize, path: Path, as_some: bool) -> Slot {
@@ -368,17 +373,17 @@ impl Talk {
     }
 
     fn literal(&mut self) -> u64 {
-        if self.seeded.chance(2) { 900_000 } else { self.seeded.below(60) as u64 }
+        if self.talk.seeded.chance(2) { 900_000 } else { self.talk.seeded.below(60) as u64 }
     }
 
     /// A call of a method that returns a number, or a number inside a structured result.
     fn number_place(&mut self, side: usize) -> Option<(usize, Path)> {
         let base = self.base(side, |made| !matches!(made.method, TEXT | NOTE | GET))?;
         let path = match self.made[side][base - 1].method {
-            STRUCTURED => match self.seeded.below(4) {
+            STRUCTURED => match self.talk.seeded.below(4) {
                 0 | 1 => Path(vec![Step::Field(0)]),
                 2 => Path(vec![Step::Field(1), Step::Some]),
-                _ => Path(vec![Step::Field(2), Step::Index(self.seeded.below(30) as u32)]),
+                _ => Path(vec![Step::Field(2), Step::Index(self.talk.seeded.below(30) as u32)]),
             },
             _ => Path::whole(),
         };
@@ -387,14 +392,14 @@ impl Talk {
 
     fn number_slot(&mut self, side: usize) -> Slot {
         let literal = self.literal();
-        if self.seeded.chance(1)
+        if self.talk.seeded.chance(1)
             && let Some(base) = self.base(side, |made| made.method != NOTE)
         {
             let misfit = self.reference(side, base, Path(vec![Step::Field(9)]), false);
             return Slot { misfit: true, ..misfit };
         }
         match self.number_place(side) {
-            Some((base, path)) if self.seeded.chance(70) => self.reference(side, base, path, false),
+            Some((base, path)) if self.talk.seeded.chance(70) => self.reference(side, base, path, false),
             _ => Slot::inline(Arg::Number(literal), Value::Number(literal)),
         }
     }
@@ -413,11 +418,11 @@ impl Talk {
 
     fn option_slot(&mut self, side: usize) -> Slot {
         let structured = self.base(side, |made| made.method == STRUCTURED);
-        match (self.seeded.below(3), structured, self.number_place(side)) {
+        match (self.talk.seeded.below(3), structured, self.number_place(side)) {
             (0, Some(base), _) => self.reference(side, base, Path(vec![Step::Field(1)]), false),
             (1, _, Some((base, path))) => self.reference(side, base, path, true),
             _ => {
-                let maybe = self.seeded.chance(50).then_some(7);
+                let maybe = self.talk.seeded.chance(50).then_some(7);
                 Slot::inline(Arg::Bytes(encoded(&maybe).to_vec()), Value::Maybe(maybe))
             }
         }
@@ -443,16 +448,16 @@ impl Talk {
     }
 
     fn text_slot(&mut self, side: usize) -> Slot {
-        if self.seeded.chance(40)
+        if self.talk.seeded.chance(40)
             && let Some(base) = self.base(side, |made| made.method == TEXT)
         {
             return self.reference(side, base, Path::whole(), false);
         }
         // Some fit into their frame just so; some travel in two or three chunks.
-        let length = match self.seeded.below(8) {
-            0 => 60_000 + self.seeded.below(13_000),
-            1 => 74_000 + self.seeded.below(120_000),
-            _ => self.seeded.below(2_000),
+        let length = match self.talk.seeded.below(8) {
+            0 => 60_000 + self.talk.seeded.below(13_000),
+            1 => 74_000 + self.talk.seeded.below(120_000),
+            _ => self.talk.seeded.below(2_000),
         };
         let bytes = encoded(&"t".repeat(length));
         Slot::inline(Arg::Bytes(bytes.to_vec()), Value::Text(bytes))
@@ -462,6 +467,7 @@ impl Talk {
         let base = self.base(side, |made| made.method != NOTE)?;
         let path = match self.made[side][base - 1].method {
             STRUCTURED => self
+                .talk
                 .seeded
                 .pick(&[
                     vec![Step::Field(0)],
@@ -485,83 +491,66 @@ impl Talk {
         if live.is_empty() {
             return;
         }
-        let at = *self.seeded.pick(&live);
-        let how = self.seeded.below(10);
-        self.steps.push(format!("{side} interest {} way {how}", at + 1));
+        let at = *self.talk.seeded.pick(&live);
+        let how = self.talk.seeded.below(10);
+        self.talk.note(format!("{side} interest {} way {how}", at + 1));
         let call = self.made[side][at].call.clone();
         let made = &mut self.made[side][at];
         let undecided = made.value && call.outcome().is_none();
         match how {
             0..=3 => {
                 made.reference = false;
-                self.peer(side).consume(&call);
+                self.talk.peer(side).consume(&call);
             }
             4..=5 => {
                 made.value = false;
                 made.abandoned |= undecided;
-                self.peer(side).drop_value(&call);
+                self.talk.peer(side).drop_value(&call);
             }
             6 => {
                 made.detached = true;
                 made.value &= call.outcome().is_some();
                 made.reference = false;
-                self.peer(side).detach(&call);
+                self.talk.peer(side).detach(&call);
             }
             _ => {
                 made.value = false;
                 made.reference = false;
                 made.abandoned |= undecided;
-                self.peer(side).drop_promise(&call);
+                self.talk.peer(side).drop_promise(&call);
             }
         }
     }
 
-    fn send(&mut self, side: usize) -> bool {
-        let now = self.pair.now;
-        let Some(message) = self.peer(side).poll_message(now) else { return false };
-        self.steps.push(format!("{side} sends {} bytes", message.len()));
-        assert!(
-            message.len() <= Limits::default().message_bytes_max,
-            "a message is {} bytes long",
-            message.len()
-        );
-        self.ways[side].push_back(message);
-        true
-    }
-
     /// Delivers what `from` sent first.
     fn deliver(&mut self, from: usize) -> bool {
-        let Some(message) = self.ways[from].pop_front() else { return false };
-        self.steps.push(format!("{from} is heard"));
+        let Some(message) = self.talk.deliver(from) else { return false };
         self.note_arrivals(from, &message);
-        let now = self.pair.now;
-        let heard = self.peer(1 - from).receive(now, &message);
-        assert_eq!(heard, Ok(()), "an honest peer broke the protocol");
         self.observe();
         true
     }
 
     fn finish_handler(&mut self, side: usize) {
-        let open = self.peer(side).open.len();
+        let open = self.talk.peer(side).open.len();
         if open == 0 {
             return;
         }
-        let at = self.seeded.below(open);
+        let at = self.talk.seeded.below(open);
         self.finish_open(side, at);
     }
 
     fn finish_open(&mut self, side: usize, at: usize) {
-        let begin = self.peer(side).open.remove(at);
+        let begin = self.talk.peer(side).open.remove(at);
         let answer = begin.answer;
-        let cancelled = self.peer(side).cancelled.contains(&answer);
-        let forced = match self.seeded.below(20) {
+        let cancelled = self.talk.peer(side).cancelled.contains(&answer);
+        let forced = match self.talk.seeded.below(20) {
             _ if cancelled => Some(Forced::Cancelled),
-            0..=1 => Some(Forced::Error(encoded(&"e".repeat(self.seeded.below(500))))),
-            2 if self.seeded.chance(20) => Some(Forced::Error(encoded(&"e".repeat(90_000)))),
+            0..=1 => Some(Forced::Error(encoded(&"e".repeat(self.talk.seeded.below(500))))),
+            2 if self.talk.seeded.chance(20) => Some(Forced::Error(encoded(&"e".repeat(90_000)))),
             3 => Some(Forced::Panicked),
             _ => None,
         };
-        self.steps.push(format!(
+        self.talk.note(format!(
             "{side} finishes {} with {}",
             answer.0,
             if forced.is_some() { "failure" } else { "value" }
@@ -573,24 +562,7 @@ impl Talk {
             Some(Forced::Cancelled) => Outcome::Failed(Failure::Cancelled),
         };
         self.made[1 - side][answer.0 as usize - 1].forced = forced;
-        self.peer(side).finish_with(answer, outcome);
-    }
-
-    fn milliseconds(&mut self, end: usize) -> Duration {
-        Duration::from_millis(self.seeded.below(end) as u64)
-    }
-
-    fn pass_time(&mut self) {
-        let by = self.milliseconds(30);
-        self.steps.push(format!("{by:?} pass"));
-        let now = self.pair.now + by;
-        self.pair.now = now;
-        for side in [0, 1] {
-            // A timer may come late.
-            if self.seeded.chance(80) {
-                self.peer(side).handle_timeout(now);
-            }
-        }
+        self.talk.peer(side).finish_with(answer, outcome);
     }
 
     // ---- the order of starts ----
@@ -633,7 +605,7 @@ impl Talk {
     /// Checks what happened to handlers and results since the last time.
     fn observe(&mut self) {
         for caller in [0, 1] {
-            let history = std::mem::take(&mut self.peer(1 - caller).history);
+            let history = std::mem::take(&mut self.talk.peer(1 - caller).history);
             for happened in history {
                 match happened {
                     Happened::Begun { answer, method, arguments } => {
@@ -702,8 +674,8 @@ impl Talk {
                 None => matches!(made.natural, Natural::Overflow) && bytes.bytes == encoded(&"overflow"),
             },
             Returned::Failed(Failure::DeadlineExceeded) => {
-                let is_late = made.late.is_some_and(|late| !made.begun && late <= self.pair.now);
-                is_late || made.deadline.is_some_and(|deadline| deadline <= self.pair.now)
+                let is_late = made.late.is_some_and(|late| !made.begun && late <= self.talk.pair.now);
+                is_late || made.deadline.is_some_and(|deadline| deadline <= self.talk.pair.now)
             }
             Returned::Failed(Failure::ResourceExhausted { .. }) => self.expect == Expect::Refusals,
             Returned::Failed(Failure::InvalidReference { .. }) => made.misfit,
@@ -723,48 +695,10 @@ impl Talk {
     }
 
     fn is_built_on(&self, side: usize, id: usize, origin: usize) -> bool {
-        let mut open = vec![id];
-        let mut seen = BTreeSet::new();
-        while let Some(id) = open.pop() {
-            for (base, _) in &self.made[side][id - 1].uses {
-                if *base == origin {
-                    return true;
-                }
-                if seen.insert(*base) {
-                    open.push(*base);
-                }
-            }
-        }
-        false
+        is_built_on(id, origin, |id| self.made[side][id - 1].uses.iter().map(|(base, _)| *base))
     }
 
     // ---- the end ----
-
-    fn finish(&mut self) {
-        self.steps.push("the end".into());
-        if self.seeded.chance(40) {
-            self.drop_everything();
-            self.settle(Handlers::Left);
-            self.check_cancelled();
-        }
-        self.settle(Handlers::Finished);
-        for side in [0, 1] {
-            for (at, made) in self.made[side].iter().enumerate() {
-                assert!(!made.value || made.checked, "call {} of {side} never returned", at + 1);
-            }
-        }
-        self.drop_everything();
-        self.settle(Handlers::Finished);
-        for side in [0, 1] {
-            assert_eq!(
-                self.peer(side).session.stats(),
-                SessionStats::default(),
-                "{side} still holds something"
-            );
-            self.peer(side).session.check_empty();
-        }
-        self.close();
-    }
 
     fn drop_everything(&mut self) {
         for side in [0, 1] {
@@ -775,7 +709,7 @@ impl Talk {
                 if made.value || made.reference {
                     made.value = false;
                     made.reference = false;
-                    self.peer(side).drop_promise(&call);
+                    self.talk.peer(side).drop_promise(&call);
                 }
             }
         }
@@ -787,32 +721,20 @@ impl Talk {
             assert!(round < 10_000, "the conversation does not come to an end");
             let mut moved = false;
             for side in [0, 1] {
-                while self.send(side) {
+                while self.talk.send(side) {
                     moved = true;
                 }
                 while self.deliver(side) {
                     moved = true;
                 }
                 self.observe();
-                if handlers == Handlers::Finished && !self.peer(side).open.is_empty() {
+                if handlers == Handlers::Finished && !self.talk.peer(side).open.is_empty() {
                     self.finish_open(side, 0);
                     self.observe();
                     moved = true;
                 }
             }
-            let due = [self.pair.client.session.poll_timeout(), self.pair.server.session.poll_timeout()];
-            if let Some(next) = due.into_iter().flatten().min()
-                && !moved
-            {
-                self.steps.push(format!("time is {next:?}"));
-                self.pair.now = self.pair.now.max(next);
-                for side in [0, 1] {
-                    let now = self.pair.now;
-                    self.peer(side).handle_timeout(now);
-                }
-                moved = true;
-            }
-            if !moved {
+            if !moved && !self.talk.skip_time() {
                 return;
             }
         }
@@ -829,7 +751,7 @@ impl Talk {
                     needed.extend(made.uses.iter().map(|(base, _)| *base));
                 }
             }
-            let answerer = self.peer(1 - caller);
+            let answerer = self.talk.peer(1 - caller);
             for begin in &answerer.open {
                 let id = begin.answer.0 as usize;
                 assert!(
@@ -842,12 +764,12 @@ impl Talk {
 
     /// A graceful close of two idle sessions completes.
     fn close(&mut self) {
-        let until = self.pair.now + Duration::from_secs(30);
-        let first = self.seeded.below(2);
-        self.peer(first).session.close(until, 1000, "", false);
+        let until = self.talk.pair.now + Duration::from_secs(30);
+        let first = self.talk.seeded.below(2);
+        self.talk.peer(first).session.close(until, 1000, "", false);
         self.settle(Handlers::Finished);
         for side in [0, 1] {
-            assert!(self.peer(side).session.close_complete(), "{side} does not close");
+            assert!(self.talk.peer(side).session.close_complete(), "{side} does not close");
         }
     }
 }

@@ -7,14 +7,11 @@
 
 #![expect(clippy::cast_possible_truncation, reason = "the numbers of a test are small or meant to be cut")]
 
-use std::{
-    collections::{BTreeSet, VecDeque},
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    time::Duration,
-};
+use std::collections::BTreeSet;
 
 use super::{
     pair::{COUNT, ONE, Pair, THING_NOTE, TestCall, TestPeer, WORK, encoded},
+    talk::{self, Talk, is_built_on},
     things::{Gift, Item, THING, Things, Trouble, argument, places},
 };
 use crate::{
@@ -76,18 +73,7 @@ enum Expect {
 
 /// Runs one conversation; a failure names its seed and steps.
 fn converse(seed: u64, limits: &Limits, expect: Expect) {
-    let mut talk = Talk::new(seed, limits, expect);
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
-        (0..STEPS).for_each(|_| talk.step());
-        talk.finish();
-    }));
-    if let Err(panic) = outcome {
-        #[expect(clippy::print_stderr, reason = "what a failing test has to say")]
-        {
-            eprintln!("seed {seed}, step {}:\n{}", talk.taken, talk.steps.join("\n"));
-        }
-        resume_unwind(panic);
-    }
+    talk::converse(&format!("seed {seed}"), STEPS, Model::new(seed, limits, expect));
 }
 
 // ---- the model: what was given to whom ----
@@ -175,104 +161,129 @@ struct Opened {
     items: Vec<Hold>,
 }
 
-struct Talk {
-    seeded: Seeded,
+struct Model {
+    talk: Talk,
     limits: [Limits; 2],
-    pair: Pair,
     things: Things,
-    /// Messages on their way from the client, and from the server.
-    ways: [VecDeque<Vec<u8>>; 2],
     made: [Vec<Made>; 2],
     holds: [Vec<Hold>; 2],
     /// By the side that answers.
     opened: [Vec<Opened>; 2],
     expect: Expect,
-    steps: Vec<String>,
     taken: usize,
 }
 
-impl Talk {
-    fn new(seed: u64, limits: &Limits, expect: Expect) -> Self {
-        let mut seeded = Seeded::new(seed);
-        let client = if seeded.chance(50) { limits.clone() } else { Limits::default() };
-        let limits = [client, limits.clone()];
-        let pair = Pair::with_limits(limits[0].clone(), limits[1].clone());
-        Self {
-            seeded,
-            limits,
-            pair,
-            things: Things::default(),
-            ways: Default::default(),
-            made: Default::default(),
-            holds: Default::default(),
-            opened: Default::default(),
-            expect,
-            steps: Vec::new(),
-            taken: 0,
-        }
+impl talk::Model for Model {
+    fn talk(&self) -> &Talk {
+        &self.talk
     }
-
-    fn peer(&mut self, side: usize) -> &mut TestPeer {
-        self.pair.peer(side)
-    }
-
-    fn there(&self, side: usize) -> &TestPeer {
-        if side == 0 { &self.pair.server } else { &self.pair.client }
-    }
-
-    // ---- one random step ----
 
     fn step(&mut self) {
         self.taken += 1;
-        let side = usize::from(self.seeded.chance(40));
-        match self.seeded.below(1_000) {
+        let side = usize::from(self.talk.seeded.chance(40));
+        match self.talk.seeded.below(1_000) {
             0..=259 => self.call(side),
             260..=359 => self.change_interest(side),
             360..=459 => self.change_holds(side),
             460..=599 => {
-                self.send(side);
+                self.talk.send(side);
             }
             600..=779 => {
-                let from = if self.ways[side].is_empty() { 1 - side } else { side };
+                let from = if self.talk.is_silent(side) { 1 - side } else { side };
                 self.deliver(from);
             }
             780..=919 => self.finish_handler(side),
-            920..=949 => self.pass_time(),
+            920..=949 => self.talk.pass_time(),
             950..=996 => {
-                self.send(side);
+                self.talk.send(side);
                 self.deliver(side);
             }
             _ => self.cut(),
         }
         // Handles may be dropped on any thread; the session hears of it when its driver gets to it.
         for side in [0, 1] {
-            if self.seeded.chance(60) {
-                self.peer(side).feed_drops();
+            if self.talk.seeded.chance(60) {
+                self.talk.peer(side).feed_drops();
             }
         }
         self.observe();
     }
 
+    fn finish(&mut self) {
+        self.talk.note("the end");
+        if self.talk.seeded.chance(40) {
+            self.drop_promises();
+        }
+        if self.talk.seeded.chance(40) {
+            self.drop_handles();
+        }
+        self.settle();
+        for side in [0, 1] {
+            for (at, made) in self.made[side].iter().enumerate() {
+                assert!(!made.value || made.checked, "call {} of {side} never returned", at + 1);
+            }
+        }
+        self.drop_promises();
+        self.drop_handles();
+        self.settle();
+        // Handlers that finished meanwhile have kept something.
+        self.drop_handles();
+        self.settle();
+        for side in [0, 1] {
+            let stats = self.talk.peer(side).session.stats();
+            assert_eq!(stats, SessionStats::default(), "{side} still holds something");
+            self.talk.peer(side).session.check_empty();
+        }
+        self.check_who_lives();
+        self.holds = Default::default();
+        self.check_who_lives();
+    }
+}
+
+impl Model {
+    fn new(seed: u64, limits: &Limits, expect: Expect) -> Self {
+        let mut seeded = Seeded::new(seed);
+        let client = if seeded.chance(50) { limits.clone() } else { Limits::default() };
+        let limits = [client, limits.clone()];
+        let pair = Pair::with_limits(limits[0].clone(), limits[1].clone());
+        Self {
+            talk: Talk::new(seeded, pair),
+            limits,
+            things: Things::default(),
+            made: Default::default(),
+            holds: Default::default(),
+            opened: Default::default(),
+            expect,
+            taken: 0,
+        }
+    }
+
+    fn there(&self, side: usize) -> &TestPeer {
+        if side == 0 { &self.talk.pair.server } else { &self.talk.pair.client }
+    }
+
+    // ---- one random step ----
+
     fn call(&mut self, side: usize) {
-        let method = *self.seeded.pick(&[WORK, WORK, WORK, WORK, ONE, ONE, ONE, COUNT, THING_NOTE, GET]);
+        let method = *self.talk.seeded.pick(&[WORK, WORK, WORK, WORK, ONE, ONE, ONE, COUNT, THING_NOTE, GET]);
         let mut made = Making::default();
         let (target, target_named) =
             if method == GET { (CallTarget::Root, None) } else { self.target(side, &mut made) };
         let given = match method {
             WORK => {
-                let pad = match self.seeded.below(40) {
-                    0 => 74_000 + self.seeded.below(120_000),
-                    1 => 60_000 + self.seeded.below(13_000),
-                    _ => self.seeded.below(300),
+                let pad = match self.talk.seeded.below(40) {
+                    0 => 74_000 + self.talk.seeded.below(120_000),
+                    1 => 60_000 + self.talk.seeded.below(13_000),
+                    _ => self.talk.seeded.below(300),
                 };
                 made.inline(&"p".repeat(pad));
                 match self.list_place(side) {
-                    Some((base, path)) if self.seeded.chance(25) => made.refer(base, path),
+                    Some((base, path)) if self.talk.seeded.chance(25) => made.refer(base, path),
                     _ => self.inline_list(side, &mut made),
                 }
             }
             ONE => match self.object_place(side) {
-                Some((base, path)) if self.seeded.chance(30) => made.refer(base, path),
+                Some((base, path)) if self.talk.seeded.chance(30) => made.refer(base, path),
                 _ => {
                     let named = self.named(side, &mut made);
                     made.inline(&0_u32);
@@ -280,18 +291,19 @@ impl Talk {
                 }
             },
             COUNT => {
-                made.inline(&self.seeded.next());
+                made.inline(&self.talk.seeded.next());
                 Given::Nothing
             }
             GET => {
-                let list = self.seeded.chance(30);
+                let list = self.talk.seeded.chance(30);
                 let place = if list { self.list_place(side) } else { self.object_place(side) };
                 let Some((base, path)) = place else { return };
                 made.refer(base, path)
             }
             _ => self.inline_list(side, &mut made),
         };
-        let own_deadline = self.seeded.chance(5).then(|| self.pair.now + self.milliseconds(40));
+        let own_deadline =
+            self.talk.seeded.chance(5).then(|| self.talk.pair.now + self.talk.milliseconds(40));
         self.make(side, method, made, target, target_named, given, own_deadline);
     }
 
@@ -311,7 +323,7 @@ impl Talk {
         let mut payload = vec![slots];
         payload.extend(body);
         let bases: Vec<CallId> = uses.iter().map(|(base, _)| CallId(*base as i64)).collect();
-        self.steps.push(format!(
+        self.talk.note(format!(
             "{side} call {id} method {number} on {target_named:?} with {} objects, {} bytes, built on {uses:?} until {own_deadline:?}",
             objects.len(),
             payload.len(),
@@ -320,7 +332,7 @@ impl Talk {
         let deadline = uses.iter().filter_map(|(base, _)| of(base).deadline).chain(own_deadline).min();
         let depth = 1 + uses.iter().map(|(base, _)| of(base).depth).max().unwrap_or(0);
         let wire_number = if number == GET { METHOD_GET } else { MethodNumber(number) };
-        let peer = self.peer(side);
+        let peer = self.talk.peer(side);
         let call = peer.call_with(wire_number, target, objects, payload, bases, own_deadline);
         if number == GET {
             peer.release(&call);
@@ -336,7 +348,7 @@ impl Talk {
             misfit,
             ended: None,
             deadline,
-            late: deadline.map(|deadline| self.pair.now.too_late(deadline)),
+            late: deadline.map(|deadline| self.talk.pair.now.too_late(deadline)),
             depth,
             value: !is_oneway,
             reference: !is_oneway && number != GET,
@@ -355,7 +367,7 @@ impl Talk {
             .filter(|at| made[*at].reference && made[*at].depth < depth_max && fits(&made[*at]))
             .map(|at| at + 1)
             .collect();
-        if candidates.is_empty() { None } else { Some(*self.seeded.pick(&candidates)) }
+        if candidates.is_empty() { None } else { Some(*self.talk.seeded.pick(&candidates)) }
     }
 
     /// Where an object will be in a result.
@@ -363,9 +375,9 @@ impl Talk {
         let base = self.base(side, |made| matches!(made.method, WORK | ONE))?;
         let path = match self.made[side][base - 1].method {
             ONE => Vec::new(),
-            _ => match self.seeded.below(4) {
+            _ => match self.talk.seeded.below(4) {
                 0 => vec![Step::Field(3), Step::Some],
-                1 => vec![Step::Field(2), Step::Index(self.seeded.below(3) as u32)],
+                1 => vec![Step::Field(2), Step::Index(self.talk.seeded.below(3) as u32)],
                 _ => vec![Step::Field(1)],
             },
         };
@@ -377,7 +389,7 @@ impl Talk {
     }
 
     fn target(&mut self, side: usize, making: &mut Making) -> (CallTarget, Option<Named>) {
-        if self.seeded.chance(2)
+        if self.talk.seeded.chance(2)
             && let Some(base) = self.base(side, |made| made.method == COUNT)
         {
             making.misfit = true;
@@ -387,7 +399,7 @@ impl Talk {
                 Some(Named::Promised(base, Path::whole())),
             );
         }
-        let promised = if self.seeded.chance(45) { self.object_place(side) } else { None };
+        let promised = if self.talk.seeded.chance(45) { self.object_place(side) } else { None };
         if let Some((base, path)) = promised {
             making.uses.push((base, path.clone()));
             return (
@@ -398,10 +410,10 @@ impl Talk {
         let imports: Vec<usize> = (0..self.holds[side].len())
             .filter(|at| import_of(&self.holds[side][*at].stub).is_some())
             .collect();
-        if imports.is_empty() || self.seeded.chance(20) {
+        if imports.is_empty() || self.talk.seeded.chance(20) {
             return (CallTarget::Root, None);
         }
-        let hold = &self.holds[side][*self.seeded.pick(&imports)];
+        let hold = &self.holds[side][*self.talk.seeded.pick(&imports)];
         match import_of(&hold.stub) {
             Some(import) => (CallTarget::Import(import), Some(Named::Settled(hold.what))),
             None => (CallTarget::Root, None),
@@ -409,12 +421,12 @@ impl Talk {
     }
 
     fn inline_list(&mut self, side: usize, making: &mut Making) -> Given {
-        let count = self.seeded.below(4);
+        let count = self.talk.seeded.below(4);
         let mut named = Vec::new();
         let before = making.objects.len();
         for _ in 0..count {
             if let Some(Named::Settled(what)) = named.last().cloned()
-                && self.seeded.chance(20)
+                && self.talk.seeded.chance(20)
             {
                 // The same once more in the same table.
                 making.objects.extend(making.objects.last().cloned());
@@ -431,14 +443,14 @@ impl Talk {
 
     /// An object for an argument; its entry is appended to the table.
     fn named(&mut self, side: usize, making: &mut Making) -> Named {
-        let promised = if self.seeded.chance(30) { self.object_place(side) } else { None };
+        let promised = if self.talk.seeded.chance(30) { self.object_place(side) } else { None };
         if let Some((base, path)) = promised {
             making.uses.push((base, path.clone()));
             making.objects.push(Passing::Result(CallId(base as i64), path.clone()));
             return Named::Promised(base, path);
         }
         let Hold { what, stub } = self.some_object(side);
-        let passing = self.peer(side).passing(&stub);
+        let passing = self.talk.peer(side).passing(&stub);
         making.objects.push(passing);
         Named::Settled(what)
     }
@@ -446,12 +458,12 @@ impl Talk {
     /// A handle that the side holds, or a new object.
     fn some_object(&mut self, side: usize) -> Hold {
         let held = self.holds[side].len();
-        if held > 0 && self.seeded.chance(60) {
-            let Hold { what, stub } = &self.holds[side][self.seeded.below(held)];
+        if held > 0 && self.talk.seeded.chance(60) {
+            let Hold { what, stub } = &self.holds[side][self.talk.seeded.below(held)];
             return Hold { what: *what, stub: stub.clone() };
         }
         let (what, stub) = self.things.make(&THING);
-        if self.seeded.chance(50) {
+        if self.talk.seeded.chance(50) {
             self.hold(side, Hold { what, stub: stub.clone() });
         }
         Hold { what, stub }
@@ -459,7 +471,7 @@ impl Talk {
 
     fn hold(&mut self, side: usize, hold: Hold) {
         if self.holds[side].len() >= HOLDS_MAX {
-            let at = self.seeded.below(HOLDS_MAX);
+            let at = self.talk.seeded.below(HOLDS_MAX);
             self.holds[side].swap_remove(at);
         }
         self.holds[side].push(hold);
@@ -470,15 +482,15 @@ impl Talk {
         if held == 0 {
             return;
         }
-        let at = self.seeded.below(held);
-        if self.seeded.chance(30) {
+        let at = self.talk.seeded.below(held);
+        if self.talk.seeded.chance(30) {
             let Hold { what, stub } = &self.holds[side][at];
             let (what, stub) = (*what, stub.clone());
-            self.steps.push(format!("{side} clones {what}"));
+            self.talk.note(format!("{side} clones {what}"));
             self.hold(side, Hold { what, stub });
         } else {
             let hold = self.holds[side].swap_remove(at);
-            self.steps.push(format!("{side} drops {}", hold.what));
+            self.talk.note(format!("{side} drops {}", hold.what));
         }
     }
 
@@ -491,65 +503,36 @@ impl Talk {
         if live.is_empty() {
             return;
         }
-        let at = *self.seeded.pick(&live);
-        let how = self.seeded.below(10);
-        self.steps.push(format!("{side} interest {} way {how}", at + 1));
+        let at = *self.talk.seeded.pick(&live);
+        let how = self.talk.seeded.below(10);
+        self.talk.note(format!("{side} interest {} way {how}", at + 1));
         let call = self.made[side][at].call.clone();
         let made = &mut self.made[side][at];
         let undecided = made.value && !made.checked;
         match how {
             0..=3 => {
                 made.reference = false;
-                self.peer(side).consume(&call);
+                self.talk.peer(side).consume(&call);
             }
             4..=5 => {
                 made.value = false;
                 made.abandoned |= undecided;
-                self.peer(side).drop_value(&call);
+                self.talk.peer(side).drop_value(&call);
             }
             _ => {
                 made.value = false;
                 made.reference = false;
                 made.abandoned |= undecided;
-                self.peer(side).drop_promise(&call);
+                self.talk.peer(side).drop_promise(&call);
             }
         }
-    }
-
-    fn send(&mut self, side: usize) -> bool {
-        let now = self.pair.now;
-        let Some(message) = self.peer(side).poll_message(now) else { return false };
-        self.steps.push(format!("{side} sends {} bytes", message.len()));
-        self.ways[side].push_back(message);
-        true
     }
 
     /// Delivers what `from` sent first.
     fn deliver(&mut self, from: usize) -> bool {
-        let Some(message) = self.ways[from].pop_front() else { return false };
-        self.steps.push(format!("{from} is heard"));
-        let now = self.pair.now;
-        let heard = self.peer(1 - from).receive(now, &message);
-        assert_eq!(heard, Ok(()), "an honest peer broke the protocol");
+        let Some(_) = self.talk.deliver(from) else { return false };
         self.observe();
         true
-    }
-
-    fn milliseconds(&mut self, end: usize) -> Duration {
-        Duration::from_millis(self.seeded.below(end) as u64)
-    }
-
-    fn pass_time(&mut self) {
-        let by = self.milliseconds(30);
-        self.steps.push(format!("{by:?} pass"));
-        let now = self.pair.now + by;
-        self.pair.now = now;
-        for side in [0, 1] {
-            // A timer may come late.
-            if self.seeded.chance(80) {
-                self.peer(side).handle_timeout(now);
-            }
-        }
     }
 
     // ---- handlers ----
@@ -557,7 +540,7 @@ impl Talk {
     fn finish_handler(&mut self, side: usize) {
         let open = self.opened[side].len();
         if open > 0 {
-            let at = self.seeded.below(open);
+            let at = self.talk.seeded.below(open);
             self.finish_open(side, at);
         }
     }
@@ -565,47 +548,47 @@ impl Talk {
     fn finish_open(&mut self, side: usize, at: usize) {
         let Opened { begin, items, target } = self.opened[side].remove(at);
         let answer = begin.answer;
-        let is_cancelled = self.peer(side).cancelled.contains(&answer);
-        let (ended, outcome) = match self.seeded.below(20) {
-            _ if is_cancelled && self.seeded.chance(50) => failed(Failure::Cancelled),
+        let is_cancelled = self.talk.peer(side).cancelled.contains(&answer);
+        let (ended, outcome) = match self.talk.seeded.below(20) {
+            _ if is_cancelled && self.talk.seeded.chance(50) => failed(Failure::Cancelled),
             0 => failed(Failure::Panicked),
             1..=2 => self.trouble(side, &begin, &items),
             _ => self.natural(side, &begin, &items),
         };
-        self.steps.push(format!("{side} finishes {} with {ended:?}", answer.0));
+        self.talk.note(format!("{side} finishes {} with {ended:?}", answer.0));
         self.made[1 - side][answer.0 as usize - 1].ended = Some(ended);
         // Some of what came in the arguments stays, the rest goes with the handler; before or after it finishes.
         for item in items {
-            if self.seeded.chance(40) {
+            if self.talk.seeded.chance(40) {
                 self.hold(side, item);
             }
         }
-        if self.seeded.chance(50) {
+        if self.talk.seeded.chance(50) {
             drop(begin);
-            self.peer(side).finish_with(answer, outcome);
+            self.talk.peer(side).finish_with(answer, outcome);
         } else {
-            self.peer(side).finish_with(answer, outcome);
+            self.talk.peer(side).finish_with(answer, outcome);
             drop(begin);
         }
         let _ = target;
     }
 
     fn pad(&mut self) -> String {
-        let length = if self.seeded.chance(2) { 74_000 + self.seeded.below(80_000) } else { 3 };
+        let length = if self.talk.seeded.chance(2) { 74_000 + self.talk.seeded.below(80_000) } else { 3 };
         "r".repeat(length)
     }
 
     /// Something to return: what came in the arguments, what is held, or something new.
     fn returned(&mut self, side: usize, items: &[Hold]) -> Hold {
-        if !items.is_empty() && self.seeded.chance(40) {
-            let Hold { what, stub } = self.seeded.pick(items);
+        if !items.is_empty() && self.talk.seeded.chance(40) {
+            let Hold { what, stub } = self.talk.seeded.pick(items);
             return Hold { what: *what, stub: stub.clone() };
         }
         self.some_object(side)
     }
 
     fn returned_list(&mut self, side: usize, items: &[Hold]) -> (Vec<usize>, Vec<Item>) {
-        let count = self.seeded.below(4);
+        let count = self.talk.seeded.below(4);
         let list = (0..count).map(|_| self.returned(side, items));
         list.map(|hold| (hold.what, Item(hold.stub))).unzip()
     }
@@ -615,7 +598,7 @@ impl Talk {
             "work" => {
                 let item = self.returned(side, items);
                 let (what, list) = self.returned_list(side, items);
-                let maybe = if self.seeded.chance(60) { Some(self.returned(side, items)) } else { None };
+                let maybe = if self.talk.seeded.chance(60) { Some(self.returned(side, items)) } else { None };
                 let ended =
                     Ended::Gift { item: item.what, list: what, maybe: maybe.as_ref().map(|hold| hold.what) };
                 let gift = Gift {
@@ -648,7 +631,7 @@ impl Talk {
         begin: &Begin,
         result: Result<T, Trouble>,
     ) -> Outcome {
-        encoding::outcome(result, begin.want, &self.peer(side).home.handle.link)
+        encoding::outcome(result, begin.want, &self.talk.peer(side).home.handle.link)
     }
 
     // ---- what is seen ----
@@ -656,11 +639,11 @@ impl Talk {
     /// Checks what happened to handlers and results since the last time, and every handle there is.
     fn observe(&mut self) {
         for side in [0, 1] {
-            for begin in std::mem::take(&mut self.peer(side).open) {
+            for begin in std::mem::take(&mut self.talk.peer(side).open) {
                 self.check_start(side, begin);
             }
-            self.peer(side).history.clear();
-            self.peer(side).log.clear();
+            self.talk.peer(side).history.clear();
+            self.talk.peer(side).log.clear();
         }
         for side in [0, 1] {
             self.check_outcomes(side);
@@ -709,7 +692,7 @@ impl Talk {
                 Part::List(list) => list,
             },
         };
-        let peer = if side == 0 { &self.pair.client } else { &self.pair.server };
+        let peer = if side == 0 { &self.talk.pair.client } else { &self.talk.pair.server };
         let found = match begin.descriptor.name {
             "work" => argument::<Vec<Item>>(peer, &begin, 1),
             "one" => argument::<Item>(peer, &begin, 0).map(|item| vec![item]),
@@ -773,7 +756,7 @@ impl Talk {
         assert_eq!(found.len(), expected.len(), "objects in the result of call {id} of {side}");
         for (item, what) in found.into_iter().zip(expected) {
             self.things.check_identity(what, &item.0, self.there(side));
-            if self.seeded.chance(50) {
+            if self.talk.seeded.chance(50) {
                 self.hold(side, Hold { what, stub: item.0 });
             }
         }
@@ -781,7 +764,7 @@ impl Talk {
 
     fn decode<T: serde::de::DeserializeOwned + 'static>(&mut self, side: usize, encoded: &Encoded) -> T {
         let budget = DecodeBudget::from(&Limits::default());
-        let handle = std::sync::Arc::clone(&self.peer(side).home.handle);
+        let handle = std::sync::Arc::clone(&self.talk.peer(side).home.handle);
         encoded.decode(&handle, budget).unwrap_or_else(|error| panic!("a result of {side}: {error}"))
     }
 
@@ -800,8 +783,8 @@ impl Talk {
             Returned::Value(_) => ended.is_some_and(Ended::is_value),
             Returned::Error(_) => matches!(ended, Some(Ended::Trouble(_))),
             Returned::Failed(Failure::DeadlineExceeded) => {
-                let is_late = made.late.is_some_and(|late| !made.begun && late <= self.pair.now);
-                is_late || made.deadline.is_some_and(|deadline| deadline <= self.pair.now)
+                let is_late = made.late.is_some_and(|late| !made.begun && late <= self.talk.pair.now);
+                is_late || made.deadline.is_some_and(|deadline| deadline <= self.talk.pair.now)
             }
             Returned::Failed(Failure::ResourceExhausted { .. }) => self.expect == Expect::Refusals,
             Returned::Failed(Failure::InvalidReference { argument, .. }) => {
@@ -826,39 +809,27 @@ impl Talk {
     }
 
     fn is_built_on(&self, side: usize, id: usize, origin: usize) -> bool {
-        let mut open = vec![id];
-        let mut seen = BTreeSet::new();
-        while let Some(id) = open.pop() {
-            for (base, _) in &self.made[side][id - 1].uses {
-                if *base == origin {
-                    return true;
-                }
-                if seen.insert(*base) {
-                    open.push(*base);
-                }
-            }
-        }
-        false
+        is_built_on(id, origin, |id| self.made[side][id - 1].uses.iter().map(|(base, _)| *base))
     }
 
     // ---- the end ----
 
     /// The socket breaks: both sides abandon everything. Objects that somebody holds live on, in the next session too.
     fn cut(&mut self) {
-        self.steps.push("the session is cut".into());
+        self.talk.note("the session is cut");
         for side in [0, 1] {
-            self.peer(side).session.abandon_calls();
-            self.peer(side).session.abandon_objects();
-            let stats = self.peer(side).session.stats();
+            self.talk.peer(side).session.abandon_calls();
+            self.talk.peer(side).session.abandon_objects();
+            let stats = self.talk.peer(side).session.stats();
             assert_eq!(stats.exports, 0, "{side} still exports");
         }
         for side in [0, 1] {
             self.opened[side].clear();
             self.made[side].clear();
-            self.ways[side].clear();
+            self.talk.lose_messages(side);
             self.holds[side].retain(|hold| import_of(&hold.stub).is_none());
         }
-        self.pair = Pair::with_limits(self.limits[0].clone(), self.limits[1].clone());
+        self.talk.pair = Pair::with_limits(self.limits[0].clone(), self.limits[1].clone());
         self.check_who_lives();
     }
 
@@ -870,36 +841,6 @@ impl Talk {
             assert_eq!(self.things.drops(what), drops, "drops of object {what}");
             assert!(self.things.is_released(what), "object {what} counts as exported");
         }
-    }
-
-    fn finish(&mut self) {
-        self.steps.push("the end".into());
-        if self.seeded.chance(40) {
-            self.drop_promises();
-        }
-        if self.seeded.chance(40) {
-            self.drop_handles();
-        }
-        self.settle();
-        for side in [0, 1] {
-            for (at, made) in self.made[side].iter().enumerate() {
-                assert!(!made.value || made.checked, "call {} of {side} never returned", at + 1);
-            }
-        }
-        self.drop_promises();
-        self.drop_handles();
-        self.settle();
-        // Handlers that finished meanwhile have kept something.
-        self.drop_handles();
-        self.settle();
-        for side in [0, 1] {
-            let stats = self.peer(side).session.stats();
-            assert_eq!(stats, SessionStats::default(), "{side} still holds something");
-            self.peer(side).session.check_empty();
-        }
-        self.check_who_lives();
-        self.holds = Default::default();
-        self.check_who_lives();
     }
 
     /// All but some local objects.
@@ -922,7 +863,7 @@ impl Talk {
                 if made.value || made.reference {
                     made.value = false;
                     made.reference = false;
-                    self.peer(side).drop_promise(&call);
+                    self.talk.peer(side).drop_promise(&call);
                 }
             }
         }
@@ -934,8 +875,8 @@ impl Talk {
             assert!(round < 10_000, "the conversation does not come to an end");
             let mut moved = false;
             for side in [0, 1] {
-                self.peer(side).feed_drops();
-                while self.send(side) {
+                self.talk.peer(side).feed_drops();
+                while self.talk.send(side) {
                     moved = true;
                 }
                 while self.deliver(side) {
@@ -948,18 +889,7 @@ impl Talk {
                     moved = true;
                 }
             }
-            let due = [self.pair.client.session.poll_timeout(), self.pair.server.session.poll_timeout()];
-            if let Some(next) = due.into_iter().flatten().min()
-                && !moved
-            {
-                self.pair.now = self.pair.now.max(next);
-                for side in [0, 1] {
-                    let now = self.pair.now;
-                    self.peer(side).handle_timeout(now);
-                }
-                moved = true;
-            }
-            if !moved {
+            if !moved && !self.talk.skip_time() {
                 return;
             }
         }

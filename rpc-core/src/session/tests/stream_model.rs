@@ -6,14 +6,14 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::Arc,
     time::Duration,
 };
 
 use super::{
-    pair::{Pair, TEXT, TestCall, TestPeer, encoded, number},
+    pair::{Pair, TEXT, TestCall, encoded, number},
     streams::{look, marked as slot, returning, text},
+    talk::{self, Talk},
 };
 use crate::{
     buffer::small_bytes::SmallBytes,
@@ -60,18 +60,7 @@ fn tight_limits_hold_streams_back_but_never_lose_or_stop_them() {
 
 /// Runs one conversation; a failure names its seed and steps.
 fn converse(seed: u64, limits: &Limits) {
-    let mut talk = Talk::new(seed, limits);
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
-        (0..STEPS).for_each(|_| talk.step());
-        talk.finish();
-    }));
-    if let Err(panic) = outcome {
-        #[expect(clippy::print_stderr, reason = "what a failing test has to say")]
-        {
-            eprintln!("seed {seed}, {limits:?}:\n{}", talk.steps.join("\n"));
-        }
-        resume_unwind(panic);
-    }
+    talk::converse(&format!("seed {seed}, {limits:?}"), STEPS, Model::new(seed, limits));
 }
 
 /// What a producer gave its stream.
@@ -119,11 +108,9 @@ enum Reader {
     Over,
 }
 
-struct Talk {
-    seeded: Seeded,
+struct Model {
+    talk: Talk,
     limits: Limits,
-    pair: Pair,
-    ways: [VecDeque<Vec<u8>>; 2],
     /// While it is cut, a side's messages are not delivered.
     cut: [bool; 2],
     streams: Vec<Known>,
@@ -131,39 +118,18 @@ struct Talk {
     calls: Vec<(TestCall, Vec<usize>)>,
     /// Those in their results.
     returns: BTreeMap<i64, Vec<usize>>,
-    steps: Vec<String>,
     /// Refusals are expected.
     is_tight: bool,
 }
 
-impl Talk {
-    fn new(seed: u64, limits: &Limits) -> Self {
-        let pair = Pair::with_limits(limits.clone(), limits.clone());
-        Self {
-            seeded: Seeded::new(seed),
-            is_tight: *limits != Limits::default(),
-            limits: limits.clone(),
-            pair,
-            ways: Default::default(),
-            cut: [false; 2],
-            streams: Vec::new(),
-            calls: Vec::new(),
-            returns: BTreeMap::new(),
-            steps: Vec::new(),
-        }
-    }
-
-    fn peer(&mut self, side: usize) -> &mut TestPeer {
-        self.pair.peer(side)
-    }
-
-    fn note(&mut self, step: impl FnOnce() -> String) {
-        self.steps.push(step());
+impl talk::Model for Model {
+    fn talk(&self) -> &Talk {
+        &self.talk
     }
 
     fn step(&mut self) {
-        let side = self.seeded.below(2);
-        match self.seeded.below(100) {
+        let side = self.talk.seeded.below(2);
+        match self.talk.seeded.below(100) {
             0..=4 => self.call(),
             5..=9 => self.answer(),
             10..=39 => self.produce(side),
@@ -173,18 +139,18 @@ impl Talk {
             77..=90 => _ = self.deliver(side),
             91..=93 => {
                 // Windows follow what is read where round trips are short.
-                let unit = [Duration::from_millis(1), Duration::from_micros(20)][self.seeded.below(2)];
-                let by = unit * self.seeded.below(60) as u32;
-                self.note(|| format!("{by:?} pass"));
-                self.pair.now = self.pair.now + by;
-                let now = self.pair.now;
-                self.pair.client.handle_timeout(now);
-                self.pair.server.handle_timeout(now);
+                let unit = [Duration::from_millis(1), Duration::from_micros(20)][self.talk.seeded.below(2)];
+                let by = unit * self.talk.seeded.below(60) as u32;
+                self.talk.note(format!("{by:?} pass"));
+                self.talk.pair.now = self.talk.pair.now + by;
+                let now = self.talk.pair.now;
+                self.talk.pair.client.handle_timeout(now);
+                self.talk.pair.server.handle_timeout(now);
             }
             94 => {
                 self.cut[side] = !self.cut[side];
                 let is_cut = self.cut[side];
-                self.note(|| format!("what {side} says is held: {is_cut}"));
+                self.talk.note(format!("what {side} says is held: {is_cut}"));
             }
             _ => {
                 while self.send(side) {}
@@ -192,11 +158,50 @@ impl Talk {
             }
         }
         for side in [0, 1] {
-            if self.seeded.chance(60) {
-                self.peer(side).feed_drops();
+            if self.talk.seeded.chance(60) {
+                self.talk.peer(side).feed_drops();
             }
         }
         self.observe();
+    }
+
+    fn finish(&mut self) {
+        self.talk.note("the end");
+        self.cut = [false; 2];
+        self.settle();
+        for stream in 0..self.streams.len() {
+            let known = &self.streams[stream];
+            assert!(
+                !matches!(known.reader, Reader::Reads(_)),
+                "stream {stream}, which is {:?}, never ended; left are {:?}",
+                known.id,
+                known.given
+            );
+        }
+        for (call, _) in std::mem::take(&mut self.calls) {
+            self.talk.pair.client.drop_promise(&call);
+        }
+        self.settle();
+        for side in [0, 1] {
+            let stats = self.talk.peer(side).session.stats();
+            assert_eq!(stats, SessionStats::default(), "{side} still holds something");
+            self.talk.peer(side).session.check_empty();
+        }
+    }
+}
+
+impl Model {
+    fn new(seed: u64, limits: &Limits) -> Self {
+        let pair = Pair::with_limits(limits.clone(), limits.clone());
+        Self {
+            talk: Talk::new(Seeded::new(seed), pair),
+            is_tight: *limits != Limits::default(),
+            limits: limits.clone(),
+            cut: [false; 2],
+            streams: Vec::new(),
+            calls: Vec::new(),
+            returns: BTreeMap::new(),
+        }
     }
 
     // ---- streams are opened ----
@@ -221,49 +226,52 @@ impl Talk {
 
     /// The client calls, with streams in the arguments or without.
     fn call(&mut self) {
-        if self.seeded.chance(25) {
+        if self.talk.seeded.chance(25) {
             // Something to share the messages with.
-            let length =
-                if self.seeded.chance(30) { self.seeded.below(200_000) } else { self.seeded.below(20_000) };
-            self.note(|| format!("a text of {length}"));
-            let call = self.pair.client.call(TEXT, &[text(length)]);
+            let length = if self.talk.seeded.chance(30) {
+                self.talk.seeded.below(200_000)
+            } else {
+                self.talk.seeded.below(20_000)
+            };
+            self.talk.note(format!("a text of {length}"));
+            let call = self.talk.pair.client.call(TEXT, &[text(length)]);
             self.calls.push((call, Vec::new()));
             return;
         }
-        let count = self.seeded.below(3);
+        let count = self.talk.seeded.below(3);
         let (streams, slots) = self.new_streams(0, count);
-        let call = self.pair.client.call_with_streams(slots);
-        self.note(|| format!("call {} with streams {streams:?}", call.id.0));
-        let wants = self.seeded.chance(90);
+        let call = self.talk.pair.client.call_with_streams(slots);
+        self.talk.note(format!("call {} with streams {streams:?}", call.id.0));
+        let wants = self.talk.seeded.chance(90);
         if !wants {
-            self.pair.client.drop_promise(&call);
-            self.note(|| "and drops it".into());
+            self.talk.pair.client.drop_promise(&call);
+            self.talk.note("and drops it");
         }
         self.calls.push((call, streams));
     }
 
     /// The server answers a call, with streams in the result or without.
     fn answer(&mut self) {
-        let open = self.pair.server.open.len();
+        let open = self.talk.pair.server.open.len();
         if open == 0 {
             return;
         }
-        let at = self.seeded.below(open);
-        let begin = self.pair.server.open.remove(at);
+        let at = self.talk.seeded.below(open);
+        let begin = self.talk.pair.server.open.remove(at);
         let id = begin.answer;
         let streams = self.calls.iter().find(|(call, _)| call.id == id).map(|(_, streams)| streams.clone());
         let streams = streams.unwrap_or_default();
-        if self.seeded.chance(85) {
+        if self.talk.seeded.chance(85) {
             self.take(&streams, begin.arguments.objects().0);
         } else {
-            self.note(|| format!("{streams:?} are not taken"));
+            self.talk.note(format!("{streams:?} are not taken"));
             self.lose(&streams);
         }
-        let count = self.seeded.below(3);
+        let count = self.talk.seeded.below(3);
         let (results, slots) = self.new_streams(1, count);
-        self.note(|| format!("call {} returns streams {results:?}", id.0));
-        let cancelled = self.pair.server.cancelled.contains(&id);
-        let outcome = match self.seeded.below(10) {
+        self.talk.note(format!("call {} returns streams {results:?}", id.0));
+        let cancelled = self.talk.pair.server.cancelled.contains(&id);
+        let outcome = match self.talk.seeded.below(10) {
             0 => Outcome::Failed(Failure::Panicked),
             _ if cancelled => Outcome::Failed(Failure::Cancelled),
             _ if !begin.want.value => Outcome::Failed(Failure::Cancelled),
@@ -280,7 +288,7 @@ impl Talk {
             self.returns.insert(id.0, results);
         }
         drop(begin.arguments);
-        self.pair.server.finish_with(id, outcome);
+        self.talk.pair.server.finish_with(id, outcome);
     }
 
     /// They arrived in this table.
@@ -324,15 +332,15 @@ impl Talk {
         if ready.is_empty() {
             return;
         }
-        let stream = *self.seeded.pick(&ready);
-        let burst = 1 + self.seeded.below(6);
+        let stream = *self.talk.seeded.pick(&ready);
+        let burst = 1 + self.talk.seeded.below(6);
         for _ in 0..burst {
             self.produce_one(side, stream);
         }
     }
 
     fn room(&self, side: usize, id: StreamId) -> i64 {
-        let peer = if side == 0 { &self.pair.client } else { &self.pair.server };
+        let peer = if side == 0 { &self.talk.pair.client } else { &self.talk.pair.server };
         match peer.producers.get(&id) {
             Some(producer) if producer.stopped.is_none() => producer.room,
             _ => 0,
@@ -345,9 +353,9 @@ impl Talk {
         if room <= 0 || self.streams[stream].ended {
             return;
         }
-        let piece = match self.seeded.below(100) {
+        let piece = match self.talk.seeded.below(100) {
             0..=3 => {
-                let (given, ending) = match self.seeded.below(6) {
+                let (given, ending) = match self.talk.seeded.below(6) {
                     0 => (How::Error, Ending::Error(Encoded::from(vec![4; 10]))),
                     1 => (How::Abandoned, Ending::Abandoned),
                     2 => (How::Failed, Ending::Failed(Failure::Panicked)),
@@ -358,7 +366,7 @@ impl Talk {
                 Piece::End(ending)
             }
             4..=8 => {
-                let count = 1 + self.seeded.below(5) as u64;
+                let count = 1 + self.talk.seeded.below(5) as u64;
                 match self.streams[stream].given.back_mut() {
                     Some(Given::Missed(before)) => *before += count,
                     _ => self.streams[stream].given.push_back(Given::Missed(count)),
@@ -370,8 +378,8 @@ impl Talk {
             _ => self.packed(stream, room),
         };
         let charge = piece.charge();
-        self.note(|| format!("{side} gives stream {stream} {charge} of room {room}"));
-        self.peer(side).send(id, piece);
+        self.talk.note(format!("{side} gives stream {stream} {charge} of room {room}"));
+        self.talk.peer(side).send(id, piece);
     }
 
     /// The bytes of the stream's next item.
@@ -385,11 +393,11 @@ impl Talk {
     fn packed(&mut self, stream: usize, room: i64) -> Piece {
         let mut bytes = Vec::new();
         let mut count = 0;
-        let most = 1 + self.seeded.below(20);
+        let most = 1 + self.talk.seeded.below(20);
         let lengths = [0, 1, 30, 300, 5_000, ITEMS_BYTES];
         loop {
-            let longest = *self.seeded.pick(&lengths);
-            let length = self.seeded.below(longest + 1);
+            let longest = *self.talk.seeded.pick(&lengths);
+            let length = self.talk.seeded.below(longest + 1);
             let end = bytes.len() + length + 3;
             let fits = crate::wire::items_charge(count + 1, end, 0) as i64 <= room && end <= ITEMS_BYTES;
             // The first may take more than there is.
@@ -412,27 +420,31 @@ impl Talk {
 
     fn large(&mut self, stream: usize) -> Piece {
         let longest = self.limits.payload_bytes_max.min(400_000);
-        let length = match self.seeded.below(4) {
-            0 => ITEMS_BYTES + 1 + self.seeded.below(64),
+        let length = match self.talk.seeded.below(4) {
+            0 => ITEMS_BYTES + 1 + self.talk.seeded.below(64),
             // About as long as windows are.
-            1 => (64 << 10) - self.seeded.below(20_000),
-            _ => ITEMS_BYTES + 1 + self.seeded.below(longest - ITEMS_BYTES),
+            1 => (64 << 10) - self.talk.seeded.below(20_000),
+            _ => ITEMS_BYTES + 1 + self.talk.seeded.below(longest - ITEMS_BYTES),
         };
         let length = length.min(longest);
         let mut item = self.item(stream, length, Vec::new(), 0);
-        let head = if self.seeded.chance(30) { item.split_off(length - 5) } else { Vec::new() };
+        let head = if self.talk.seeded.chance(30) { item.split_off(length - 5) } else { Vec::new() };
         Piece::Large { head: head.into(), item: item.into() }
     }
 
     fn with_capabilities(&mut self, side: usize, stream: usize) -> Piece {
-        let count = if self.seeded.chance(5) { self.seeded.below(50) } else { self.seeded.below(3) };
-        let objects = self.seeded.below(3);
-        let length =
-            if self.seeded.chance(20) { 20_000 + self.seeded.below(10_000) } else { self.seeded.below(50) };
+        let count =
+            if self.talk.seeded.chance(5) { self.talk.seeded.below(50) } else { self.talk.seeded.below(3) };
+        let objects = self.talk.seeded.below(3);
+        let length = if self.talk.seeded.chance(20) {
+            20_000 + self.talk.seeded.below(10_000)
+        } else {
+            self.talk.seeded.below(50)
+        };
         let (streams, slots) = self.new_streams(side, count);
-        self.note(|| format!("with streams {streams:?} and {objects} objects"));
+        self.talk.note(format!("with streams {streams:?} and {objects} objects"));
         let item = self.item(stream, length, streams, objects);
-        let handle = Arc::clone(&self.peer(side).home.handle);
+        let handle = Arc::clone(&self.talk.peer(side).home.handle);
         let object = || {
             let handle = Arc::clone(&handle);
             Capability::Local(LocalObject::new(Remote { handle, target: RemoteTarget::Root }))
@@ -470,8 +482,8 @@ impl Talk {
         if readable.is_empty() {
             return;
         }
-        let stream = *self.seeded.pick(&readable);
-        let most = if self.seeded.chance(50) { usize::MAX } else { 1 + self.seeded.below(3) };
+        let stream = *self.talk.seeded.pick(&readable);
+        let most = if self.talk.seeded.chance(50) { usize::MAX } else { 1 + self.talk.seeded.below(3) };
         self.read_some(stream, most);
     }
 
@@ -485,7 +497,7 @@ impl Talk {
             self.check_piece(stream, piece);
         }
         if read > 0 {
-            self.note(|| format!("{read} pieces are read of stream {stream}"));
+            self.talk.note(format!("{read} pieces are read of stream {stream}"));
         }
         read > 0
     }
@@ -573,45 +585,38 @@ impl Talk {
         if readable.is_empty() {
             return;
         }
-        let stream = *self.seeded.pick(&readable);
+        let stream = *self.talk.seeded.pick(&readable);
         let reader = std::mem::replace(&mut self.streams[stream].reader, Reader::Gone);
-        if let (Reader::Reads(mut reading), true) = (reader, self.seeded.chance(30)) {
+        if let (Reader::Reads(mut reading), true) = (reader, self.talk.seeded.chance(30)) {
             reading.stopped(&StopReason::Refused { reason: "no more".into() });
         }
-        self.note(|| format!("nobody reads stream {stream} on"));
+        self.talk.note(format!("nobody reads stream {stream} on"));
         self.lose_given(stream);
     }
 
     // ---- messages ----
 
     fn send(&mut self, side: usize) -> bool {
-        let now = self.pair.now;
-        let Some(message) = self.peer(side).poll_message(now) else { return false };
-        self.note(|| format!("{side} sends {} bytes", message.len()));
-        assert!(message.len() <= crate::wire::MESSAGE_BYTES_MAX, "a message of {} bytes", message.len());
-        self.peer(side).sent.clear();
-        self.ways[side].push_back(message);
-        self.learn_ids(side);
-        true
+        let has_sent = self.talk.send(side);
+        if has_sent {
+            self.talk.peer(side).sent.clear();
+            self.learn_ids(side);
+        }
+        has_sent
     }
 
     fn deliver(&mut self, from: usize) -> bool {
-        if self.cut[from] {
-            return false;
+        let is_heard = !self.cut[from] && self.talk.deliver(from).is_some();
+        if is_heard {
+            self.learn_ids(1 - from);
         }
-        let Some(message) = self.ways[from].pop_front() else { return false };
-        self.note(|| format!("{from} is heard"));
-        let now = self.pair.now;
-        let heard = self.peer(1 - from).receive(now, &message);
-        assert_eq!(heard, Ok(()), "an honest peer broke the protocol");
-        self.learn_ids(1 - from);
-        true
+        is_heard
     }
 
     /// Which of the model's streams were opened under which ids: their slots say.
     fn learn_ids(&mut self, side: usize) {
         let mut opened = Vec::new();
-        for (id, producer) in &self.peer(side).producers {
+        for (id, producer) in &self.talk.peer(side).producers {
             if let Some(mut reading) = Reading::take(&producer.slot) {
                 opened.push((*id, number_in(&mut reading)));
             }
@@ -619,7 +624,7 @@ impl Talk {
         for (id, stream) in opened {
             let before = self.streams[stream].id.replace(id);
             assert!(before.is_none(), "stream {stream} was opened twice");
-            self.note(|| format!("stream {stream} of {side} is {}", id.0));
+            self.talk.note(format!("stream {stream} of {side} is {}", id.0));
         }
     }
 
@@ -632,11 +637,11 @@ impl Talk {
             let returned = self.returns.remove(&id).unwrap_or_default();
             match outcome {
                 Returned::Value(encoded) | Returned::Error(encoded) => {
-                    self.note(|| format!("call {id} has returned streams {returned:?}"));
+                    self.talk.note(format!("call {id} has returned streams {returned:?}"));
                     self.take(&returned, &encoded.capabilities);
                 }
                 Returned::Failed(failure) => {
-                    self.note(|| format!("call {id} has failed: {failure}"));
+                    self.talk.note(format!("call {id} has failed: {failure}"));
                     let is_forced = matches!(failure, Failure::Panicked | Failure::Cancelled);
                     assert!(self.is_tight || is_forced, "call {id} was refused: {failure}");
                     let streams = self.calls[at].1.clone();
@@ -650,48 +655,24 @@ impl Talk {
                 other => panic!("call {id} returned {other:?}"),
             }
         }
-        for peer in [&self.pair.client, &self.pair.server] {
+        for peer in [&self.talk.pair.client, &self.talk.pair.server] {
             peer.session.outgoing.streams.check_books();
         }
     }
 
     // ---- the end ----
 
-    fn finish(&mut self) {
-        self.note(|| "the end".into());
-        self.cut = [false; 2];
-        self.settle();
-        for stream in 0..self.streams.len() {
-            let known = &self.streams[stream];
-            assert!(
-                !matches!(known.reader, Reader::Reads(_)),
-                "stream {stream}, which is {:?}, never ended; left are {:?}",
-                known.id,
-                known.given
-            );
-        }
-        for (call, _) in std::mem::take(&mut self.calls) {
-            self.pair.client.drop_promise(&call);
-        }
-        self.settle();
-        for side in [0, 1] {
-            let stats = self.peer(side).session.stats();
-            assert_eq!(stats, SessionStats::default(), "{side} still holds something");
-            self.peer(side).session.check_empty();
-        }
-    }
-
     /// Lets everything happen that can: everybody reads, and every stream is ended.
     fn settle(&mut self) {
         for round in 0.. {
             assert!(round < 10_000, "the conversation does not come to an end");
             let mut moved = false;
-            while !self.pair.server.open.is_empty() {
+            while !self.talk.pair.server.open.is_empty() {
                 self.answer();
                 moved = true;
             }
             for side in [0, 1] {
-                self.peer(side).feed_drops();
+                self.talk.peer(side).feed_drops();
                 while self.send(side) {
                     moved = true;
                 }
@@ -706,17 +687,7 @@ impl Talk {
             for stream in 0..self.streams.len() {
                 moved |= self.wind_up(stream);
             }
-            let due = [self.pair.client.session.poll_timeout(), self.pair.server.session.poll_timeout()];
-            if let Some(next) = due.into_iter().flatten().min()
-                && !moved
-            {
-                self.pair.now = self.pair.now.max(next);
-                let now = self.pair.now;
-                self.pair.client.handle_timeout(now);
-                self.pair.server.handle_timeout(now);
-                moved = true;
-            }
-            if !moved {
+            if !moved && !self.talk.skip_time() {
                 return;
             }
         }
@@ -726,14 +697,14 @@ impl Talk {
     fn wind_up(&mut self, stream: usize) -> bool {
         let Known { side, id, ended, .. } = self.streams[stream];
         let Some(id) = id.filter(|id| !ended && self.room(side, *id) > 0) else { return false };
-        if self.seeded.chance(40) {
-            let piece = if self.seeded.chance(50) { self.large(stream) } else { self.packed(stream, 1) };
-            self.peer(side).send(id, piece);
+        if self.talk.seeded.chance(40) {
+            let piece = if self.talk.seeded.chance(50) { self.large(stream) } else { self.packed(stream, 1) };
+            self.talk.peer(side).send(id, piece);
             return true;
         }
         self.streams[stream].ended = true;
         self.streams[stream].given.push_back(Given::End(How::Complete));
-        self.peer(side).send(id, Piece::End(Ending::Complete));
+        self.talk.peer(side).send(id, Piece::End(Ending::Complete));
         true
     }
 }
