@@ -1,7 +1,7 @@
-//! Threads for what takes long and cannot be paused: decoding long arguments, encoding long results, and dropping either.
+//! Threads for long work that cannot yield: decoding long arguments, encoding long results, and dropping either.
 //!
-//! They are few, so that sessions which ask for much of it leave processors to others, and belong to no runtime: what waits for
-//! them is done whichever runtime ends.
+//! The threads are few, so that sessions with much long work leave processors to others. They belong to no runtime: queued jobs
+//! run even if the runtime that queued them ends.
 
 use crate::sync::lock;
 use std::{
@@ -11,12 +11,12 @@ use std::{
     thread,
 };
 
-/// Threads for all sessions of the process: half of the processors go on with everything else. A session decodes for one call
-/// at a time, so that each gets its turn.
+/// The most threads, for all sessions of the process: half of the processors, which leaves the other half for everything else.
+/// A session decodes for one call at a time, so that each session gets its turn.
 static THREADS_MAX: LazyLock<usize> =
     LazyLock::new(|| thread::available_parallelism().map_or(1, |processors| processors.get() / 2).max(1));
 
-/// Values whose bytes are more are decoded and encoded here, and dropped here where a peer chooses when.
+/// Values with more bytes than this are decoded and encoded on these threads, and dropped here if a peer chooses when.
 pub(crate) const LONG_BYTES: usize = 64 << 10;
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -28,7 +28,7 @@ struct Jobs {
     waiting: VecDeque<Job>,
 }
 
-/// Runs a job, as soon as it is its turn, inside of the runtime that this is called in.
+/// Queues a job. It runs in the context of the caller's runtime.
 pub(crate) fn run(job: impl FnOnce() + Send + 'static) {
     #[cfg(feature = "driver")]
     let job = {
@@ -45,7 +45,7 @@ pub(crate) fn run(job: impl FnOnce() + Send + 'static) {
     }
     jobs.threads += 1;
     drop(jobs);
-    // A thread that cannot be had is none that could be waited for.
+    // Without a new thread, possibly no thread would ever run the job: this one does.
     if thread::Builder::new().name("rpc-aside".into()).spawn(work).is_err() {
         work();
     }
@@ -55,12 +55,12 @@ fn work() {
     loop {
         let mut jobs = lock(&JOBS);
         let Some(job) = jobs.waiting.pop_front() else {
-            // Under the lock: who comes next either finds this thread at work or starts one.
+            // Counted under the lock: the next caller either finds this thread at work or starts another.
             jobs.threads -= 1;
             return;
         };
         drop(jobs);
-        // Jobs catch what their users' code does; one that does not is no reason for the others to wait.
+        // Jobs catch the panics of user code. If one does not, the other jobs still run.
         let _ = catch_unwind(AssertUnwindSafe(job));
     }
 }

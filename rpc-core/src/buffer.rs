@@ -1,4 +1,4 @@
-//! Memory that bytes lie in: short values, messages in pieces, buffers kept for the next use.
+//! Buffers: short byte strings, messages in pieces, and spare buffers kept for reuse.
 
 pub(crate) mod message;
 pub(crate) mod small_bytes;

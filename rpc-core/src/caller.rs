@@ -1,4 +1,4 @@
-//! What callers hold: clients, promises and pipes, and how their calls are made.
+//! The caller's side: clients, promises and pipes, and how their calls are made.
 
 pub(crate) mod args;
 pub(crate) mod arguments;

@@ -6,7 +6,7 @@
 //! | 1001 | [`GOING_AWAY`] | the server drains or the client's process ends | yes, elsewhere or later |
 //! | 1002 | [`PROTOCOL`] | RFC 6455 or the RPC protocol was broken | no |
 //! | 1003 | [`TEXT`] | a text message arrived; the protocol is binary | no |
-//! | 1008 | [`POLICY`] | a limit was exceeded that has no code of its own: fragments, an unfinished message | no |
+//! | 1008 | [`POLICY`] | a limit without a code of its own was exceeded: fragments, an unfinished message | no |
 //! | 1009 | [`TOO_LONG`] | a message is longer than `message_bytes_max` | no |
 //! | 1011 | [`INTERNAL`] | this side failed through no fault of the peer | yes |
 //! | 4408 | [`HELLO_TIMEOUT`] | the socket was open but no hello came in time | yes |
@@ -25,18 +25,18 @@ pub const GOING_AWAY: u16 = 1001;
 pub const PROTOCOL: u16 = 1002;
 /// The peer sent text; the protocol is binary.
 pub const TEXT: u16 = 1003;
-/// The peer exceeded a limit that has no code of its own.
+/// The peer exceeded a limit that has no close code of its own.
 pub const POLICY: u16 = 1008;
 /// The peer's message is longer than [`Limits::message_bytes_max`](crate::Limits::message_bytes_max).
 pub const TOO_LONG: u16 = 1009;
-/// This side failed.
+/// This side failed through no fault of the peer.
 pub const INTERNAL: u16 = 1011;
 /// The peer did not say hello within [`Limits::hello_timeout`](crate::Limits::hello_timeout).
 pub const HELLO_TIMEOUT: u16 = 4408;
 /// The peer exceeded [`Limits::control_frames_burst`](crate::Limits::control_frames_burst).
 pub const FLOOD: u16 = 4429;
 
-/// The code a socket says goodbye with after `error`; `None` where nobody is left to read it.
+/// The code that a socket closes with after `error`; `None` where nobody is left to read it.
 #[cfg(feature = "websocket")]
 pub(crate) fn for_error(error: &SocketError) -> Option<u16> {
     match error {

@@ -1,12 +1,12 @@
-//! Values to payload bytes and back. This folder alone names bincode; the guard around its decoder is `codec/decode.rs`.
+//! The codec: values to payload bytes and back. Only this folder names bincode; `codec/decode.rs` guards its decoder.
 //!
 //! The format is bincode's `standard()` configuration. Encoding (`codec/encode.rs`) writes it straight into the caller's
-//! buffer; tests hold it against bincode's own.
-//! Decoding drives bincode's borrowed primitives (integers, floats, characters, slices) from a serde deserializer of
-//! our own, because bincode's trusts every length it reads. Nothing in a payload can make [`decode`] panic, overflow
-//! the stack, loop or allocate without bound: what a payload may cost is a [`DecodeBudget`].
+//! buffer; tests compare the bytes with bincode's own.
+//! Decoding drives bincode's borrowed primitives (integers, floats, characters, slices) from a serde deserializer of our own,
+//! because bincode's trusts every length it reads. No payload can make [`decode`] panic, overflow the stack, loop or allocate
+//! without bound: a [`DecodeBudget`] bounds its cost.
 //!
-//! What bincode's format is, in full (golden vectors in the tests pin it):
+//! The whole format (golden vectors in the tests pin it):
 //!
 //! | value | bytes |
 //! |---|---|
@@ -45,30 +45,30 @@ pub(crate) mod decode;
 pub(crate) mod encode;
 pub(crate) mod walk;
 
-/// Memory every payload may take whatever its length, so that a short one may hold a value with many defaults.
+/// The memory that every payload may take, whatever its length, so that a short one may hold a value with many defaults.
 const ALLOWANCE_BYTES: usize = 4 << 10;
-/// The same for each client and stream beside it.
+/// The memory that each client and stream beside a payload may take.
 const OBJECT_BYTES: usize = 256;
 
-/// What shorter payloads take is not counted.
+/// The shortest payload whose decoded memory is counted.
 pub(crate) const COUNTED_BYTES_MIN: usize = 64;
 
 thread_local! {
-    /// What values took that were decoded on this thread since somebody asked, beside the bytes that they copied.
+    /// The memory of the values decoded on this thread since the last [`forget_decoded`], without the bytes that they copied.
     static DECODED: Cell<usize> = const { Cell::new(0) };
 }
 
-/// That, counted anew from here on.
+/// The memory of the values decoded on this thread since the last call, without the bytes that they copied. Resets the count.
 pub(crate) fn forget_decoded() -> usize {
     DECODED.take()
 }
 
-/// Appends the encoded value to `out`. After an error `out` is what it was before.
+/// Appends the encoded value to `out`. After an error, `out` is unchanged.
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     encode_within(value, DECODE_DEPTH_MAX, out)
 }
 
-/// What decoding one payload may cost.
+/// The most that decoding one payload may cost.
 ///
 /// - Depth: every option, sequence, tuple, map, struct, newtype and enum entered is a level.
 /// - Memory: `factor` × the payload's length, plus a small allowance. An element of a sequence or map is charged the
@@ -99,8 +99,8 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8], budget: DecodeBudget) ->
     decode_beside(0, bytes, budget)
 }
 
-/// The same of a value beside a table of `objects` clients and streams: each is a byte or two in the payload, and much more
-/// as a value.
+/// Decodes a value beside a table of `objects` clients and streams. Each raises the budget: it takes a byte or two in the
+/// payload, and much more as a value.
 #[inline(always)]
 pub(crate) fn decode_beside<T: DeserializeOwned>(
     objects: usize,
@@ -126,7 +126,7 @@ pub(crate) fn decode_beside<T: DeserializeOwned>(
     }
 }
 
-/// If the value is a long byte string: what the codec writes before its bytes, and these, which need not be looked at.
+/// If the value is a long byte string: the head that the codec writes before it, and the bytes, which need no encoding.
 pub(crate) fn long_byte_string<T: 'static>(value: &T) -> Option<(Vec<u8>, Bytes)> {
     let bytes = (value as &dyn Any).downcast_ref::<Bytes>().filter(|bytes| bytes.len() >= LONG_BYTES)?;
     let mut head = Vec::with_capacity(10);
@@ -134,7 +134,8 @@ pub(crate) fn long_byte_string<T: 'static>(value: &T) -> Option<(Vec<u8>, Bytes)
     Some((head, bytes.clone()))
 }
 
-/// The byte string that fills a range exactly, without looking at its bytes. It shares them if it is `shared_min` long.
+/// The byte string that fills a range exactly, without decoding it byte by byte. It shares the bytes if it has at least
+/// `shared_min`, and copies them otherwise.
 pub(crate) fn byte_string(
     bytes: &SmallBytes,
     range: Range<usize>,

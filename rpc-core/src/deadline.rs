@@ -1,4 +1,4 @@
-//! The deadline of the handler that a thread is polling, which the calls it makes inherit.
+//! The deadline of the handler that a thread is polling. Calls that the handler makes inherit it.
 
 use std::{cell::Cell, time::Duration};
 
@@ -8,16 +8,16 @@ thread_local! {
     static AMBIENT_DEADLINE: Cell<Option<Time>> = const { Cell::new(None) };
 }
 
-/// The deadline of the handler that this thread is polling; calls it makes inherit it.
+/// The deadline of the handler that this thread is polling, if it has one.
 pub(crate) fn ambient_deadline() -> Option<Time> {
     AMBIENT_DEADLINE.get()
 }
 
-/// There is no time left for a call.
+/// The deadline of a call has passed before the call was made.
 pub(crate) struct NoTimeLeft;
 
-/// The deadline of a call that is made now and may take this long: the inherited one if that is earlier. Without either, the
-/// clock is not read.
+/// The deadline of a call made at this moment: `limit` from now or the inherited deadline, whichever is earlier. Without
+/// either, the clock is not read.
 pub(crate) fn deadline_within(limit: Option<Duration>) -> Result<Option<Time>, NoTimeLeft> {
     let inherited = ambient_deadline();
     if limit.is_none() && inherited.is_none() {

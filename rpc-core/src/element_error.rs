@@ -1,4 +1,4 @@
-//! Errors of elements whose type is known to who asks for it.
+//! Decoding of [`EncodedError`]: the caller names the type of the error.
 
 use serde::{Serialize, de::DeserializeOwned};
 

@@ -1,4 +1,4 @@
-//! Why something did not work, one type per party to blame: the call, the peer, the socket.
+//! Error types, one for each party to blame: the call, the peer, the socket, the bytes of a value.
 
 use std::{any::Any, fmt, sync::Arc, time::Duration};
 
@@ -21,10 +21,10 @@ pub enum CallError<E> {
     /// An element of a `map` failed, and with it the map.
     #[error("element {index} of the map failed: {}", text_of(.error))]
     Element {
-        /// Which one: the first of those that failed, counted from 0.
+        /// The index of the first element that failed, counted from 0.
         index: u64,
-        /// How the closure's promise would have failed outside of a map, for this element: `Method` if the call whose
-        /// result it returned failed by its own error, `Upstream` if another call of the closure did.
+        /// The error that the closure's promise for this element would have failed with outside of a map: `Method` if the
+        /// call whose result the closure returned failed with its own error, `Upstream` if another call of the closure did.
         error: Box<CallError<E>>,
     },
     /// The deadline passed. The handler was told to stop; it may have run in part.
@@ -54,7 +54,7 @@ pub enum CallError<E> {
 }
 
 impl<E> CallError<E> {
-    /// The error that the method itself returned, also where it did for an element of a map.
+    /// The method's own error, if it returned one; also the one it returned for an element of a map.
     pub fn own(&self) -> Option<&E> {
         match self {
             Self::Method(error) => Some(error),
@@ -64,7 +64,7 @@ impl<E> CallError<E> {
     }
 }
 
-/// The text without a bound on `E`, which `Display` does not need.
+/// The error's text. A function call in the format adds no bound on `E` to `Display`, which needs none.
 fn text_of<E>(error: &CallError<E>) -> String {
     error.to_string()
 }
@@ -109,7 +109,7 @@ impl Upstream {
         self.call_error::<E>()?.own()
     }
 
-    /// The path at which the value had nothing (`None`, another variant, an index past the end), if that is why.
+    /// The path that led to no value (`None`, another variant, an index past the end), if that is why the promise failed.
     pub fn missed(&self) -> Option<&Path> {
         match &self.cause {
             UpstreamCause::Missed(path) => Some(path),
@@ -157,7 +157,7 @@ pub enum Refusal {
         /// The wire name that was asked for.
         method: String,
     },
-    /// Both sides know the method, but not with the same arguments and result.
+    /// Both sides have the method, but its arguments or result have different layouts on the two sides.
     #[error("`{method}` differs between the two sides\n  here: {ours}\n  peer: {theirs}")]
     SchemaMismatch {
         /// `Service.method`.
@@ -167,30 +167,29 @@ pub enum Refusal {
         /// The signature's layout on the peer's side.
         theirs: String,
     },
-    /// The types of the method do not survive the trip: one of them cannot be carried, is written otherwise than it is read,
-    /// or could not be looked at. Seen on this side before sending, or by the peer; a service that has such a method is
-    /// not offered in the first place.
+    /// A type of the method cannot be sent: serde writes it differently than it reads it, it cannot be encoded, or its layout
+    /// cannot be found out. Detected on this side before sending, or by the peer. A service with such a method is not offered.
     #[error("`{method}` cannot be called: {reason}")]
     NotCallable {
         /// `Service.method`.
         method: String,
-        /// Which part of which argument or result it is, and what can be done.
+        /// Which part of which argument or result is at fault, and how to mend it.
         reason: String,
     },
-    /// The arguments could not be encoded here, or not be decoded there.
+    /// An argument could not be encoded on this side or decoded by the peer.
     #[error("argument `{argument}` of the call is not valid: {reason}")]
     InvalidArgument {
         /// The argument's name in the trait.
         argument: String,
-        /// What is wrong with it.
+        /// What is wrong with the argument.
         reason: String,
     },
-    /// An argument refers to a result that the peer does not hold, or whose layout does not fit.
+    /// An argument refers to a result that the peer does not hold, or that has another layout than the argument.
     #[error("the reference in argument `{argument}` is not valid: {reason}")]
     InvalidReference {
         /// The argument's name in the trait.
         argument: String,
-        /// What is wrong with it.
+        /// What is wrong with the reference.
         reason: String,
     },
     /// A limit would have been exceeded.
@@ -198,10 +197,10 @@ pub enum Refusal {
     ResourceExhausted {
         /// The name of the limit in [`Limits`](crate::Limits).
         limit: String,
-        /// When another try makes sense, if the peer knows.
+        /// How long to wait before a retry, if the peer knows.
         retry_after: Option<Duration>,
     },
-    /// The peer is going away and takes no new calls.
+    /// The peer is shutting down and takes no new calls.
     #[error("the peer takes no new calls")]
     Unavailable,
     /// The peer does not know who is calling.
@@ -216,28 +215,28 @@ pub enum Refusal {
         /// Why not.
         reason: String,
     },
-    /// The promise was used in a way that cannot work, on this side.
+    /// This side used the promise in a way that cannot work.
     #[error("the promise cannot be used like this: {reason}")]
     Misuse {
-        /// What was done.
+        /// How the promise was used.
         reason: String,
     },
 }
 
-/// Why a stream gave something else than its next item.
+/// Why reading a stream gave an error instead of the next item.
 ///
-/// All but [`Missed`](Self::Missed) end it. `E` is the error type of its producer.
+/// Every variant but [`Missed`](Self::Missed) ends the stream. `E` is the error type of its producer.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum StreamError<E = crate::never::Never> {
-    /// The producer ended it with its own error.
+    /// The producer ended the stream with its own error.
     #[error("the stream failed")]
     Failed(#[source] E),
-    /// The producer left items out here, because this reader was too slow for it; see [`Slow`](crate::Slow). The stream goes
-    /// on.
+    /// The producer left out items at this point, because this reader was too slow; see [`Slow`](crate::Slow). The stream
+    /// goes on.
     #[error("{count} items were left out")]
     Missed {
-        /// How many.
+        /// The number of items left out.
         count: u64,
     },
     /// The producer was dropped before it said that the stream is complete.
@@ -249,32 +248,32 @@ pub enum StreamError<E = crate::never::Never> {
     /// An item's bytes are not a value of its type.
     #[error("an item could not be decoded")]
     BadItem(#[source] DecodeError),
-    /// The stream could not go on: a limit, an item that cannot be encoded, a subscriber that fell behind, a third party
-    /// that cannot be reached.
+    /// The stream could not go on: a limit was reached, an item cannot be encoded, the subscriber fell behind, or a third
+    /// party cannot be reached.
     #[error("the stream broke off: {reason}")]
     Broken {
         /// What happened.
         reason: String,
     },
-    /// Somebody else reads it, or passed it on.
+    /// Another reader took the stream, or it was passed on.
     #[error("the stream was taken by another reader")]
     Taken,
-    /// Its session ended first.
+    /// The session that carried the stream ended first.
     #[error("the session closed before the stream was complete")]
     Disconnected(#[source] CloseReason),
 }
 
-/// Why nobody reads a stream on, as its producer sees it.
+/// Why a stream's reader stopped, as its producer sees it.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum StopReason {
-    /// The reader let go of it.
+    /// The reader dropped the stream.
     #[error("nobody reads it")]
     NotWanted,
-    /// The reader, or a limit on the way to it, would not take more.
+    /// The reader refused more items, or a limit on the way to it did.
     #[error("it was refused: {reason}")]
     Refused {
-        /// What it said.
+        /// The text the reader gave, or the limit that was reached.
         reason: String,
     },
     /// The session to the reader ended.
@@ -288,12 +287,12 @@ impl StopReason {
     }
 }
 
-/// An item was not sent, because its stream is over.
+/// The error of sending an item on a stream that is over.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the stream was stopped")]
 #[non_exhaustive]
 pub struct StreamStopped {
-    /// Why.
+    /// Why the stream is over.
     #[source]
     pub reason: StopReason,
 }
@@ -302,11 +301,11 @@ pub struct StreamStopped {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Delivery {
-    /// It never left this process: running it again is safe.
+    /// The call never left this process: a retry is safe.
     NotSent,
-    /// It was handed to the socket; whether the peer received it is unknown.
+    /// The call was handed to the socket; whether the peer received it is unknown.
     Unacknowledged,
-    /// The peer acknowledged it; how it ended is unknown.
+    /// The peer acknowledged the call; how it ended is unknown.
     Accepted,
 }
 
@@ -327,12 +326,12 @@ pub enum CloseReason {
     /// This side closed it.
     #[error("closed by this side")]
     Local,
-    /// The peer closed it in good order.
+    /// The peer closed the session in good order.
     #[error("closed by the peer (code {code}){}{text}", if text.is_empty() { "" } else { ": " })]
     Peer {
         /// The close code; see [`close_codes`](crate::close_codes).
         code: u16,
-        /// What the peer said.
+        /// The reason text the peer sent.
         text: String,
     },
     /// The socket failed.
@@ -341,16 +340,17 @@ pub enum CloseReason {
     /// The peer broke the protocol and was cut off.
     #[error("the peer broke the protocol")]
     Violation(#[source] Violation),
-    /// The peer did not take what it was sent for [`Limits::write_stall`](crate::Limits::write_stall).
+    /// The peer took no bytes for [`Limits::write_stall`](crate::Limits::write_stall), although some waited for it.
     #[error("the peer stopped reading")]
     Stalled,
-    /// The peer stopped in the middle of a payload, for [`Limits::message_timeout`](crate::Limits::message_timeout).
+    /// The peer began a payload in chunks and sent too little of it for
+    /// [`Limits::message_timeout`](crate::Limits::message_timeout).
     #[error("the peer stopped in the middle of a payload")]
     PayloadStalled,
     /// The peer did not complete its hello within [`Limits::hello_timeout`](crate::Limits::hello_timeout).
     #[error("the peer did not say hello in time")]
     HelloTimeout,
-    /// The session could not be started with its limits.
+    /// The session could not be started, because its limits are invalid.
     #[error(transparent)]
     Limits(#[from] LimitsError),
     /// The task that ran the session was dropped, for example because its runtime shut down.
@@ -358,7 +358,7 @@ pub enum CloseReason {
     Aborted,
 }
 
-/// What went wrong on a socket or in memory's stand-in for one. Cloneable, so that every call it ends can carry it.
+/// Why a socket, or the in-memory transport, failed. Cloneable, so that every call it ends can carry it.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum SocketError {
@@ -368,7 +368,7 @@ pub enum SocketError {
     /// The link ended without a close handshake.
     #[error("the link was cut without a close")]
     Cut,
-    /// No answer to a ping in time.
+    /// The peer did not answer a ping within this time.
     #[error("the peer did not answer a ping within {0:?}")]
     PingTimeout(Duration),
     /// The peer broke the WebSocket protocol (RFC 6455).
@@ -386,9 +386,9 @@ pub enum SocketError {
     /// This side tried to send a message that is longer than a socket takes.
     #[error("a message of {bytes} bytes is longer than the {max} that a socket sends")]
     TooLong {
-        /// How long it is.
+        /// The length of the message, in bytes.
         bytes: usize,
-        /// How long it may be.
+        /// The greatest length a socket sends, in bytes.
         max: usize,
     },
 }
@@ -399,16 +399,16 @@ impl From<std::io::Error> for SocketError {
     }
 }
 
-/// How the peer broke the protocol. The session ends: nothing it says after this can be trusted.
+/// How the peer broke the protocol. The session ends: nothing the peer sends after this can be trusted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Violation {
     /// A frame ended before its fields did, or a field has a value the format does not allow.
     #[error("malformed frame at byte {offset} of a message: {what}")]
     Malformed {
-        /// Where in the message.
+        /// The offset in the message, in bytes.
         offset: usize,
-        /// Which rule it breaks.
+        /// The rule that the frame breaks.
         what: &'static str,
     },
     /// A mandatory frame of a kind this version does not know.
@@ -423,9 +423,9 @@ pub enum Violation {
     /// The peer speaks none of this side's wire versions.
     #[error("the peer speaks wire version {peer}, this side {ours}")]
     Version {
-        /// What the peer offered.
+        /// The version the peer offered.
         peer: u32,
-        /// What this side speaks.
+        /// The version this side speaks.
         ours: u32,
     },
     /// A frame that only the other side may send.
@@ -446,10 +446,10 @@ pub enum Violation {
     /// A release of an object that the peer does not have, or of more introductions than there were.
     #[error("a release of object {0}, which the peer does not have so often")]
     UnknownObject(i64),
-    /// A method number outside those defined.
+    /// A method number that the peer has not defined.
     #[error("method number {0} was not defined")]
     UnknownMethodNumber(u32),
-    /// A method number that stood for something already.
+    /// A method number that was defined before.
     #[error("method number {0} was defined twice")]
     MethodRedefined(u32),
     /// A codec this side does not have.
@@ -461,19 +461,19 @@ pub enum Violation {
     /// A stream id that is not above all earlier ones.
     #[error("stream id {0} was used before")]
     StreamReused(i64),
-    /// A frame about a stream that was never opened, or is over.
+    /// A frame of a stream that was never opened, or is over.
     #[error("a frame of stream {0}, which is not open")]
     UnknownStream(i64),
-    /// An item inside of another, a chunk of none, or an end in the middle of one.
+    /// A stream's frames out of order: an item inside another item, a chunk outside of one, or an end in the middle of one.
     #[error("a frame of stream {0} that cannot be where it is")]
     StreamOrder(i64),
-    /// More of a stream than there was credit for.
+    /// Items of a stream beyond its credit.
     #[error("stream {0} exceeded its credit")]
     CreditExceeded(i64),
-    /// More credit for a stream than it may have.
+    /// A grant that raises a stream's credit above the maximum.
     #[error("more credit for stream {0} than a stream may have")]
     CreditOverflow(i64),
-    /// More than the negotiated limits allow.
+    /// More than a negotiated limit, named here, allows.
     #[error("the peer exceeded `{0}`")]
     Limit(&'static str),
     /// An acknowledgement of frames that were never sent.
@@ -488,7 +488,7 @@ pub enum DecodeError {
     /// The bytes end before the value does.
     #[error("the payload ends too early")]
     Truncated,
-    /// Bytes are left after the value.
+    /// This many bytes are left after the value.
     #[error("{0} bytes are left after the value")]
     Trailing(usize),
     /// Deeper nesting than [`Limits::decode_depth_max`](crate::Limits::decode_depth_max).
@@ -510,12 +510,12 @@ pub enum EncodeError {
     /// limit could decode.
     #[error("the value is nested deeper than {0} levels")]
     TooDeep(usize),
-    /// A field that is left out of some values: what comes behind it would be read in its place.
+    /// The type leaves a field out of some values (`skip_serializing_if`): a reader would take the next field for it.
     #[error(
         "its type leaves the field `{0}` out of this value (`skip_serializing_if`), which bincode cannot carry"
     )]
     LeftOut(&'static str),
-    /// The type said that it has another number of elements or fields than it wrote.
+    /// The type announced another number of elements or fields than it wrote.
     #[error("its type wrote another number of elements or fields than it said")]
     WrongLength,
     /// A sequence or map did not say how many elements it has.
@@ -531,28 +531,28 @@ pub enum EncodeError {
 /// Why an element of a [`map_each`](crate::SequencePipe::map_each) has no value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum ElementError<E> {
-    /// The call whose result the closure returned failed by its own error.
+    /// The call whose result the closure returned failed with its own error.
     #[error("the method failed")]
     Method(#[source] E),
-    /// Another call of the closure failed by its own error.
+    /// Another call of the closure failed with its own error.
     #[error("`{method}`, which was called for the element, failed")]
     Upstream {
-        /// The wire name of that method.
+        /// The wire name of the method that failed.
         method: String,
-        /// What it returned.
+        /// The error the method returned.
         error: EncodedError,
     },
-    /// Something else stopped the element: a panic, a deadline, a limit, a part that its values do not have.
+    /// The element failed without a method's own error: a panic, a deadline, a limit, a path that led to no value.
     #[error("`{method}` did not run to its end: {reason}")]
     Failed {
-        /// The wire name of the method that was called, or was to be.
+        /// The wire name of the method that was called, or was about to be.
         method: String,
         /// What happened.
         reason: String,
     },
 }
 
-/// The error of a method whose type is known to who asks for it.
+/// A method's own error, still encoded. [`downcast`](Self::downcast) decodes it where its type is known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EncodedError {
     pub(crate) bytes: Vec<u8>,

@@ -1,4 +1,4 @@
-//! What answers calls: services, their contexts, batches, and objects that pass calls on.
+//! The side that answers calls: services, their contexts, method batches, and objects that forward calls.
 
 pub(crate) mod batch;
 pub(crate) mod context;

@@ -1,9 +1,8 @@
-//! Tables by ids that a peer chooses: no choice of ids makes them slow.
+//! Hash tables whose keys are ids that a peer chooses: no choice of ids makes them slow.
 //!
-//! The hash is a multiplication by an odd number that is random in each process, of which the high bits count. Whatever two
-//! ids are, they meet in one of `n` buckets with a probability of at most `2/n` (M. Dietzfelbinger et al., "A reliable
-//! randomized algorithm for the closest-pair problem", 1997). It costs what a hash with a known constant costs, for which
-//! ids can be chosen that all meet.
+//! The hash multiplies the id by an odd number that is random in each process, and uses the high bits. Any two ids collide in
+//! one of `n` buckets with a probability of at most `2/n` (M. Dietzfelbinger et al., "A reliable randomized algorithm for the
+//! closest-pair problem", 1997). A hash with a known constant costs as much, but a peer can choose ids that all collide in it.
 
 use std::{
     collections::HashMap,
@@ -11,7 +10,7 @@ use std::{
     sync::LazyLock,
 };
 
-/// A table by ids.
+/// A hash table whose keys are ids.
 pub(crate) type IdMap<K, V> = HashMap<K, V, IdHashing>;
 
 /// Makes hashes that no peer can foresee.
@@ -61,7 +60,7 @@ impl Hasher for IdHasher {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        // Ids are integers; this is for whatever else a key may come to have.
+        // Ids are integers; only a key with other fields would come here.
         for byte in bytes {
             self.write_u64(u64::from(*byte));
         }
@@ -83,9 +82,9 @@ mod tests {
         buckets.into_iter().max().unwrap_or_default()
     }
 
-    /// The number by which an odd one gives 1.
+    /// The multiplicative inverse of an odd number.
     fn inverse(odd: u64) -> u64 {
-        // Newton's iteration doubles the number of right bits.
+        // Each step of Newton's iteration doubles the number of correct bits.
         (0..6).fold(odd, |inverse, _| inverse.wrapping_mul(2_u64.wrapping_sub(odd.wrapping_mul(inverse))))
     }
 

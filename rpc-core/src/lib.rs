@@ -54,14 +54,14 @@
 //! | describe an API | [`ServiceDescriptor`], [`Layout`], and the crate `rpc-docs` |
 //!
 //! # What it needs
-//! A crate that only declares an API needs nothing else and no runtime: it depends on `rpc-core` with
-//! `default-features = false`. `rpc-server` and `rpc-client` add what runs sessions, on tokio.
+//! A crate that only declares an API needs no other crate and no runtime: it depends on `rpc-core` with
+//! `default-features = false`. `rpc-server` and `rpc-client` run sessions, on tokio.
 //!
 //! # What it does not do
-//! Sessions end with their socket: there is no reconnecting yet. Peers are not authenticated beyond what a server looks at in
-//! their handshake. The other side speaks Rust: there is no client in another language.
+//! Sessions end with their socket: there is no reconnecting yet. Peers are authenticated only by what a server checks in the
+//! handshake. There is no client in another language than Rust.
 
-// An API crate builds without a driver: then nothing here runs sessions, and what only they use is unused.
+// An API crate builds without a driver: then nothing runs sessions, and the code that only sessions use is dead.
 #![cfg_attr(not(feature = "driver"), allow(dead_code, unreachable_pub))]
 #![cfg_attr(
     test,
@@ -143,17 +143,17 @@ pub use schema::{
 pub use session::events::SessionStats;
 pub use stream::{Broadcast, Slow, StreamSender, Streaming, pipe::StreamPipe};
 
-/// What types under [`data`] are declared to be, doc comments included: for tools that document an API.
+/// Declarations of the types under [`data`], doc comments included: for tools that document an API.
 pub mod declared {
     pub use crate::schema::layout::declared::{
         About, Declaration, Declarations, DeclaredField, DeclaredParts, DeclaredVariant, Remark,
     };
 }
 
-/// Waits for all of several promises or futures at once and gives a tuple of their results.
+/// Waits for several promises or futures at once and gives a tuple of their results.
 ///
-/// Like `futures::join!`, but takes promises, which are made into futures before the first is polled, so that all of
-/// them leave together.
+/// Like `futures::join!`, but takes promises. All are made into futures before the first is polled, so that their calls
+/// leave together.
 #[macro_export]
 macro_rules! join {
     ($($promise:expr),+ $(,)?) => {
@@ -161,7 +161,7 @@ macro_rules! join {
     };
 }
 
-/// Waits for all of several promises or futures and gives a tuple of their values, or the first error.
+/// Waits for several promises or futures at once and gives a tuple of their values, or the first error.
 ///
 /// Like `futures::try_join!`, but takes promises. Their error types must be the same.
 #[macro_export]
@@ -171,7 +171,7 @@ macro_rules! try_join {
     };
 }
 
-/// What generated code names. Not part of the public API.
+/// Names that generated code uses. Not part of the public API.
 #[doc(hidden)]
 pub mod __private {
     pub use std::{

@@ -1,8 +1,8 @@
-//! Every bound in one place: what it bounds, its default, and what happens when it is reached.
+//! The limits of a session, all in one place: what each bounds, its default, and what happens when it is reached.
 
 use std::time::Duration;
 
-/// How deep values nest where nobody says otherwise.
+/// The default nesting depth of values.
 pub(crate) const DECODE_DEPTH_MAX: usize = 64;
 
 /// The bounds of one session. All are on by default.
@@ -15,131 +15,135 @@ pub(crate) const DECODE_DEPTH_MAX: usize = 64;
 /// assert_eq!(limits.calls_max, 2_048);
 /// ```
 ///
-/// A field's largest value stands for no limit, and its smallest lets through nothing of what it bounds; what that refuses fails with
-/// the name of the limit, and the session goes on. Values that no honest peer could keep to are refused where a server, a client or a
-/// session is made: see [`check`](Self::check).
+/// A field's largest value means no limit. Its smallest lets nothing through: every attempt fails with the name of the limit,
+/// and the session goes on. Values that no honest peer could keep to are rejected when a server, a client or a session is
+/// made: see [`check`](Self::check).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Calls of the peer that may be unfinished at once (waiting, running or being returned). Default 2,048; public
-    /// 256. A call above it is refused with `ResourceExhausted`.
+    /// Calls of the peer in flight at once: waiting, running or being returned. Default 2,048; public 256. A call above it
+    /// is refused with `ResourceExhausted`.
     pub calls_max: usize,
     /// The largest argument list or result. Default 8 MiB; public 2 MiB. A larger one is refused with `ResourceExhausted`; a
     /// peer that announces a larger one anyway breaks the protocol.
     pub payload_bytes_max: usize,
-    /// Bytes of the peer's payloads that are being assembled from chunks or wait to run, and some for each argument and
-    /// each object that waits. Default 64 MiB; public 16 MiB. A call above it is refused with `ResourceExhausted`. The memory
-    /// of long payloads that nobody has any more, 8 MiB at most, is kept for the next for a tenth of a second or two; it counts towards
-    /// `session_bytes_max` alone.
+    /// Bytes of the peer's payloads that are being assembled from chunks or wait to run, and an overhead for each waiting argument
+    /// and object. Default 64 MiB; public 16 MiB. A call above it is refused with `ResourceExhausted`.
+    /// Freed buffers of long payloads, 8 MiB at most, are kept for reuse for up to 0.2 s; they count towards `session_bytes_max`
+    /// alone.
     pub pending_bytes_max: usize,
     /// Results kept for pipelining at once. Default 4,096; public 512. A call whose result would be one too many is
     /// refused with `ResourceExhausted`.
     pub held_answers_max: usize,
-    /// Encoded bytes of the results kept for pipelining, and the memory of the types that maps have made of others.
-    /// Default 64 MiB; public 16 MiB. When reached, the call that asked for its result to be kept fails with
-    /// `ResourceExhausted`, and so does a map that would start.
+    /// Encoded bytes of the results kept for pipelining, and the memory of the layouts that maps compose for their results.
+    /// Default 64 MiB; public 16 MiB. When reached, a call whose result would be kept fails with `ResourceExhausted`, and so
+    /// does a map that would start.
     pub held_bytes_max: usize,
-    /// Bytes waiting to be sent. Default 64 MiB; public 16 MiB. While it is exceeded, new calls of the peer are
-    /// refused with `ResourceExhausted`, and those that were taken wait to start. Items of streams that wait for credit are counted apart: producers wait
-    /// while they exceed it. What the socket has taken and the peer has not, 640 KiB at most, counts towards `session_bytes_max` alone.
+    /// Bytes waiting to be sent. Default 64 MiB; public 16 MiB. While it is exceeded, new calls of the peer are refused with
+    /// `ResourceExhausted`, and accepted calls wait to start. Stream items that wait for credit are counted separately: producers
+    /// wait while these exceed it. Bytes that the socket has taken and the peer has not, 640 KiB at most, count towards
+    /// `session_bytes_max` alone.
     pub outgoing_bytes_max: usize,
-    /// What the session keeps for its peer in all, as far as it can be seen: waiting arguments, those of handlers at work as they
-    /// were decoded, kept results, what waits to be sent, and what of streams waits to be read. Default 512 MiB; public 64 MiB.
-    /// Above it, calls are refused with `ResourceExhausted`, also those whose method is known to return more than there is room
-    /// for; a value that would take more is not decoded, a result that does not fit fails its call, and a stream that brings more
-    /// ends.
+    /// All bytes that the session keeps for its peer, as far as they can be counted: waiting arguments, decoded arguments of
+    /// running handlers, kept results, bytes waiting to be sent, and unread stream items. Default 512 MiB; public 64 MiB. Above
+    /// it, calls are refused with `ResourceExhausted`, and so are calls of methods known to return more than there is room for. A
+    /// value that would take more is not decoded, a result that does not fit fails its call, and a stream that brings more ends.
     pub session_bytes_max: usize,
-    /// Processor time that the peer may make this side spend in a second on what a few bytes can ask for much of: searching kept
-    /// results, running maps, checking their programs. Handlers are not counted. 50 ms come on top, and 9 µs for each byte that the
-    /// peer sends and 1 µs for each that it takes, up to a second. Default unlimited; public 100 ms. Above it, calls are refused with `ResourceExhausted`, which says when
-    /// to try again, where time alone will do.
+    /// Processor time per second that the peer may cost this side through requests that are cheap to send and expensive to serve:
+    /// searching kept results, running maps, checking their programs. Handlers are not counted. The peer starts with 50 ms; each
+    /// byte it sends adds 9 µs and each byte it takes 1 µs, up to a second. Default unlimited; public 100 ms. Above it, calls are
+    /// refused with `ResourceExhausted`, with the time to retry after if waiting alone is enough.
     pub work_per_second: Duration,
-    /// How many calls may wait on each other in a row, each using the one before. Default 64; public 32. A longer
-    /// chain is refused with `ResourceExhausted` before any of the excess runs.
+    /// The length of a chain of waiting calls, each of which uses the result of the one before. Default 64; public 32. A
+    /// longer chain is refused with `ResourceExhausted` before any of the excess runs.
     pub chain_depth_max: usize,
     /// Objects of this side that the peer may hold at once. Default 16,384; public 1,024. A call that would pass one
-    /// more, or whose result would, fails with `ResourceExhausted`.
+    /// more, in its arguments or its result, fails with `ResourceExhausted`.
     pub exports_max: usize,
-    /// Objects of the peer that this side holds at once. Default 16,384; public 1,024. A call that brings one more is
-    /// refused with `ResourceExhausted`, and so is a result.
+    /// Objects of the peer that this side holds at once. Default 16,384; public 1,024. A call or a result that brings one more
+    /// is refused with `ResourceExhausted`.
     pub imports_max: usize,
-    /// Streams of the peer that may be open at once, and of this side to the peer; at least 64 each. Default 1,024; public 128. A
-    /// call that would open one more fails with `ResourceExhausted`, and so does one whose result would. More of the peer
-    /// break the protocol. Ended but unread streams count by their bytes: where those are as many as `streams_max`
-    /// windows, with an item of 16 KiB each, what would open one more fails as well.
+    /// Streams that may be open at once in each direction; less than 64 counts as 64. Default 1,024; public 128. A call that would
+    /// open one more, in its arguments or its result, fails with `ResourceExhausted`; a peer that opens more breaks the protocol.
+    /// Ended but unread streams count by their bytes, up to `streams_max` × (window + 16 KiB); above that, opening a stream fails.
     pub streams_max: usize,
-    /// What may be on its way or wait to be read of one stream, to begin with: its items' bytes and 64 more for each.
-    /// Default 64 KiB; zero counts as one, which lets one item through at a time. The producer waits while it is reached.
+    /// The window that a stream begins with: bytes of its items that are on their way or unread, and 64 more for each item.
+    /// Default 64 KiB; zero counts as one, which lets one item through at a time. The producer waits while the window is full.
     pub stream_window_bytes: usize,
-    /// What that may grow to while the reader is limited by it. Default 8 MiB, which fills 80 MB/s over a round trip of
-    /// 100 ms; public 1 MiB, for 10 MB/s. Beside calls, and over a round trip of less than 2 ms, it becomes narrower again
-    /// where less will do, so that calls need not wait behind it.
+    /// The largest window of a stream: windows grow while they limit the reader. Default 8 MiB, which fills 80 MB/s over a
+    /// round trip of 100 ms; public 1 MiB, for 10 MB/s. Beside calls, and over a round trip of less than 2 ms, a window shrinks
+    /// again if less is enough, so that calls need not wait behind it.
     pub stream_window_bytes_max: usize,
-    /// What all streams' windows may grow by together, with items longer than their windows. Default 64 MiB; public 16 MiB.
-    /// While it is reached, windows do not grow and such items wait. Windows leave `payload_bytes_max` of it to items.
+    /// Bytes that the windows of all streams may grow by together, with the room for items longer than their window. Default
+    /// 64 MiB; public 16 MiB. While it is reached, windows do not grow and such items wait. Windows leave `payload_bytes_max` of
+    /// it to items.
     pub stream_buffer_bytes_max: usize,
-    /// How long items of a stream of this side may wait for a reader that takes none. Default for ever; public 60 s, and half as
-    /// long again at most. Then the stream ends with `ResourceExhausted`. A stream whose producer has nothing to say waits as
-    /// long as it likes.
+    /// The longest time that items of a stream of this side wait for a reader that takes none; at least half of it. Default
+    /// unlimited; public 60 s. Then the stream ends with `ResourceExhausted`. A stream without waiting items stays open for as
+    /// long as its producer likes.
     pub stream_stall: Duration,
-    /// Calls of a method with `#[rpc(batch = "…")]` that one call of its batch method answers. Default 1,000. More calls
-    /// that are ready are answered by further calls of it; zero counts as one.
+    /// Calls of a method with `#[rpc(batch = "…")]` that one call of its batch method answers. Default 1,000; zero counts as
+    /// one. Further ready calls are answered by further calls of the batch method.
     pub batch_max: usize,
-    /// Calls that one `map` may make: elements times steps of the program, and what maps within it make. Default 10,000;
-    /// public 1,000. A map above it is refused with `ResourceExhausted` before it starts; where a map within it is one
-    /// too many, the element fails with it.
+    /// Calls that one `map` may make: elements × steps of its program, plus the calls of nested maps. Default 10,000; public
+    /// 1,000. A map above it is refused with `ResourceExhausted` before it starts; if a nested map exceeds it, the element that
+    /// the nested map belongs to fails.
     pub map_calls_max: usize,
-    /// How deep maps may be nested. Default 4. A deeper one is refused with `ResourceExhausted` before it starts. More than 64
-    /// count as 64: deeper programs may not fit on a stack.
+    /// Nesting depth of maps. Default 4; more than 64 counts as 64, because deeper programs may not fit on a stack. A deeper map
+    /// is refused with `ResourceExhausted` before it starts.
     pub map_depth_max: usize,
     /// Calls and maps that the program of one `map` may consist of. Default 64. A longer one is refused with
     /// `ResourceExhausted` before it starts.
     pub map_steps_max: usize,
-    /// Elements of one `map` that are worked on at once, those of maps within it included. Default 16; public 4. The
-    /// others wait. A `map` whose calls all have batch methods works on up to `batch_max` instead.
+    /// Elements of one `map` that are worked on at once, those of nested maps included. Default 16; public 4. The others
+    /// wait. A `map` whose calls all have batch methods works on up to `batch_max` elements instead.
     pub map_concurrency: usize,
     /// Distinct methods a peer may name in one session. Default 4,096. Calls of further ones are refused with `ResourceExhausted`.
     pub methods_max: usize,
-    /// Key and value bytes of one call's metadata, and 48 more for each entry. Default 8 KiB. A call with more is
-    /// refused with `ResourceExhausted`, and not sent where this side has no more either.
+    /// Key and value bytes of one call's metadata, and 48 more for each entry. Default 8 KiB. A call with more is refused with
+    /// `ResourceExhausted`; a call above this side's own limit is not sent.
     pub metadata_bytes_max: usize,
-    /// Nesting depth of a value, decoded or encoded. Default 64. Deeper is an `InvalidArgument` or `BadAnswer`. More than 256 count as 256:
-    /// deeper values may not fit on a stack.
+    /// Nesting depth of a value, decoded or encoded. Default 64; more than 256 counts as 256, because deeper values may not fit
+    /// on a stack. A deeper value fails its call with `InvalidArgument` or `BadAnswer`.
     pub decode_depth_max: usize,
-    /// Memory a decoded value may take, as a multiple of its payload's length. Default 32.
+    /// Memory a decoded value may take, as a multiple of its payload's length. Default 32. A value that takes more is not
+    /// decoded: its call fails with `InvalidArgument` or `BadAnswer`.
     pub decode_budget_factor: usize,
-    /// Zero-sized elements of a decoded value. Default 65,536.
+    /// Zero-sized elements of a decoded value. Default 65,536. A value with more is not decoded, like one that takes too much
+    /// memory.
     pub decode_zero_sized_max: usize,
-    /// The longest deadline taken from a peer; a longer one is clamped. Default one day.
+    /// The longest deadline that a peer's call may have; a longer one is clamped to it. Default one day.
     pub deadline_max: Duration,
-    /// The longest WebSocket message accepted. Default 128 KiB, which peers send: less is refused. A longer one closes
-    /// the socket with code 1009.
+    /// The longest WebSocket message accepted. Default 128 KiB, the longest that peers send; less is rejected. A longer message
+    /// closes the socket with code 1009.
     pub message_bytes_max: usize,
-    /// WebSocket frames one message may be split into. Default 1,024; zero is refused. More closes the socket.
+    /// WebSocket frames that one message may be split into. Default 1,024; zero is rejected. More frames close the socket with
+    /// code 1008.
     pub message_frames_max: usize,
-    /// How long a message that has begun may take to arrive, and how long payloads in chunks may be under way without any of
-    /// them completed and less than 16 KiB come. Default 30 s; zero is refused. The session ends then.
+    /// How long a WebSocket message may take to arrive once it has begun. While payloads in chunks are under way, one of them must
+    /// be completed or 16 KiB arrive in the same time. Default 30 s; zero is rejected. Otherwise the session ends.
     pub message_timeout: Duration,
-    /// Pings, pongs and closes a peer may send: a burst of this many, refilled by half as many each second. Default
-    /// 200; public 20; less than 4 is refused. More closes the socket with code 4429.
+    /// Pings, pongs and closes that a peer may send: a burst of this many, refilled by half of it each second. Default 200;
+    /// public 20; less than 4 is rejected. More frames close the socket with code 4429.
     pub control_frames_burst: u32,
-    /// HTTP request or response bytes of the WebSocket handshake. Default 16 KiB; less than 1 KiB is refused.
+    /// Bytes of the HTTP request or response head of the WebSocket handshake. Default 16 KiB; less than 1 KiB is rejected. A
+    /// longer head fails the handshake.
     pub handshake_bytes_max: usize,
-    /// From the accepted connection to the peer's hello, TLS and the handshake included. A client takes as long for the
-    /// handshake, and again for the welcome. Default 10 s; zero is refused.
+    /// Time from accepting a connection to the peer's hello, TLS and the handshake included. A client waits this long for the
+    /// handshake, and again for the welcome. Default 10 s; zero is rejected. Then the connection is closed.
     pub hello_timeout: Duration,
-    /// Silence after which a ping is sent. Default 20 s; zero is refused.
+    /// Silence of the peer after which a ping is sent. Default 20 s; zero is rejected.
     pub ping_interval: Duration,
-    /// How long after a ping a silent peer is dead. Default 10 s; zero is refused.
+    /// Silence after a ping after which the peer counts as dead and the session ends. Default 10 s; zero is rejected.
     pub ping_timeout: Duration,
-    /// How long the peer may take nothing of what waits for it before the session ends. Default 10 s; zero is refused.
+    /// How long the peer may take none of the bytes that wait for it before the session ends. Default 10 s; zero is rejected.
     pub write_stall: Duration,
-    /// How long a graceful close waits for calls in flight and for the peer, and a server's for streams. Default 30 s;
-    /// zero waits for nothing.
+    /// How long a graceful close waits for calls in flight and for the peer; a server waits for streams, too. Default 30 s; zero
+    /// waits for nothing.
     pub close_timeout: Duration,
-    /// How long a session with calls under way polls its socket before its thread may sleep, where that makes what it waits
-    /// for come sooner. It measures by itself whether it does: between processes of one machine often, across a
-    /// network hardly ever. It costs this processor time at most for each message that is waited for, behind
-    /// all other tasks of the runtime. Default 50 µs; public zero, which is never. More than a second counts as one.
+    /// How long a session with calls in flight polls its socket before its thread may sleep, if polling shortens the wait. The
+    /// session measures whether it does: between processes of one machine often, across a network hardly ever. Polling costs
+    /// at most this much processor time for each awaited message, and all other tasks of the runtime go first. Default 50 µs;
+    /// public zero, which never polls. More than a second counts as one.
     pub busy_poll: Duration,
 }
 
@@ -189,7 +193,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Bounds for peers that nobody vouches for.
+    /// Limits for untrusted peers, as on the open internet.
     pub fn public() -> Self {
         Self {
             calls_max: 256,
@@ -215,11 +219,10 @@ impl Limits {
         }
     }
 
-    /// Whether a session can have these limits.
+    /// Checks that a session can have these limits. Servers, clients and sessions check theirs when they are made.
     ///
     /// # Errors
-    /// The first that no honest peer could keep to: with it, each would be cut off. Servers, clients and sessions are not
-    /// made then.
+    /// The first limit that no honest peer could keep to, so that every peer would be cut off.
     pub fn check(&self) -> Result<(), LimitsError> {
         let zero = "is zero, which no peer is fast enough for";
         let checks = [
@@ -255,7 +258,7 @@ impl Limits {
         }
     }
 
-    /// The same limits, none beyond what can be reached: sums and multiples of them do not overflow.
+    /// These limits, each lowered to the most that can be reached, so that sums and multiples of them do not overflow.
     #[cfg_attr(not(feature = "driver"), expect(dead_code, reason = "only drivers make sessions"))]
     pub(crate) fn within_reach(self) -> Self {
         let count = |count: usize| count.min(COUNT_MAX);
@@ -304,11 +307,11 @@ impl Limits {
     }
 }
 
-/// No message is longer: what receivers take by default, and the least that they may.
+/// The longest message that peers send: the default of `message_bytes_max`, and its least value.
 pub(crate) const MESSAGE_BYTES: usize = 128 << 10;
-/// More than any session has of anything, and small enough for multiples of it on machines of 32 bits.
+/// More than any session has of anything, and small enough that multiples of it fit into 32 bits.
 const COUNT_MAX: usize = 1 << 28;
-/// More than any machine has, as far as a fraction of what it could address allows.
+/// A sixteenth of the address space: sums of several such limits do not overflow.
 const BYTES_MAX: usize = usize::MAX >> 4;
 /// Thirty years: longer than any session, and within what clocks can add.
 const TIME_MAX: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
@@ -318,16 +321,16 @@ const TIME_MAX: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 #[error("`Limits::{limit}` {reason}")]
 #[non_exhaustive]
 pub struct LimitsError {
-    /// The name of the field.
+    /// The name of the field in [`Limits`].
     pub limit: &'static str,
     /// What is wrong with it.
     pub reason: &'static str,
 }
 
-/// What an entry of metadata takes besides its bytes: two `String`s.
+/// The memory of a metadata entry besides its bytes: two `String`s.
 const METADATA_ENTRY_BYTES: usize = 48;
 
-/// What metadata counts towards [`Limits::metadata_bytes_max`]. Entries count too: empty ones take memory as well.
+/// The bytes that metadata counts towards [`Limits::metadata_bytes_max`]. Entries count too: empty ones take memory as well.
 pub(crate) fn metadata_bytes(metadata: &[(String, String)]) -> usize {
     metadata.iter().map(|(key, value)| key.len() + value.len() + METADATA_ENTRY_BYTES).sum()
 }

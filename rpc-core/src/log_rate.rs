@@ -1,4 +1,4 @@
-//! Log lines whose number a peer decides: some at once, then one a second, each with how many were left out.
+//! A rate limit for log lines whose number a peer decides: ten at once, then one a second, each with the number left out before it.
 //!
 //! ```text
 //! log_rarely!(warn, "the peer broke the protocol: {violation}");
@@ -10,12 +10,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Lines of one kind that may come at once.
+/// The number of lines that may be written at once.
 const BURST: u32 = 10;
-/// What the next one waits for.
+/// The time after which one more line may be written.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// The rate of one kind of line, for the whole process: a `static` where the line is written.
+/// The rate limit of one log line for the whole process: a `static` where the line is written.
 #[derive(Debug)]
 pub struct LogRate(Mutex<State>);
 
@@ -28,13 +28,13 @@ struct State {
 }
 
 impl LogRate {
-    /// A rate that nothing was written at yet.
+    /// A rate limit that has admitted no line yet.
     #[expect(clippy::new_without_default, reason = "only statics hold one")]
     pub const fn new() -> Self {
         Self(Mutex::new(State { left: BURST, raised: None, left_out: 0 }))
     }
 
-    /// Whether a line may be written, and how many were left out before it.
+    /// The number of lines left out before this one, if it may be written; `None` if it must be left out, too.
     pub fn admit(&self) -> Option<u64> {
         self.admit_at(Instant::now())
     }
@@ -56,7 +56,7 @@ impl LogRate {
     }
 }
 
-/// Writes a line of `tracing`'s level unless there were too many of it.
+/// Writes a line at a level of `tracing`, unless the rate limit leaves it out.
 macro_rules! log_rarely {
     ($level:ident, $($text:tt)+) => {{
         static RATE: $crate::log_rate::LogRate = $crate::log_rate::LogRate::new();

@@ -1,4 +1,4 @@
-//! Sessions inside one process: for tests of a user's own services, without sockets and with every rule of the wire.
+//! Sessions inside one process: for tests of a user's own services, without sockets but with the full protocol.
 
 use std::{
     pin::Pin,
@@ -20,11 +20,11 @@ use crate::{
     transport::{Message, Transport},
 };
 
-/// Messages in flight one way.
+/// Messages in flight in each direction.
 const MESSAGES: usize = 16;
 
-/// Serves `services` on a task of the current runtime and gives a connected handle. The session is the same as over a
-/// socket: encoded, pipelined, limited.
+/// Serves `services` on a task of the current runtime and gives a handle connected to it. Calls are encoded, pipelined and
+/// limited as over a socket.
 ///
 /// # Panics
 /// Outside a tokio runtime.
@@ -53,14 +53,14 @@ pub fn connect(services: Services) -> SessionHandle {
 }
 
 impl Stub {
-    /// What answers calls in this process.
+    /// A stub whose calls `service` answers in this process.
     #[doc(hidden)]
     pub fn of_service(service: Arc<dyn Service>) -> Self {
         Self::served(service, Some(connect))
     }
 }
 
-/// Like [`connect`], with everything that can be said about either side. Gives the client's and the server's handle.
+/// Like [`connect`], with a full configuration for each side. Gives the client's and the server's handle.
 ///
 /// # Panics
 /// Outside a tokio runtime.
@@ -104,7 +104,7 @@ impl Transport for MemoryTransport {
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
-        // A message is with the peer when it is in the channel; a full channel is no unfinished flush.
+        // A message in the channel counts as delivered, so there is nothing to flush; `poll_ready` waits for a full channel.
         let _ = cx;
         Poll::Ready(Ok(()))
     }

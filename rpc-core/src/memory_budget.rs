@@ -1,4 +1,4 @@
-//! What all sessions of a process may keep together.
+//! The memory budget that sessions share.
 
 use std::{
     fmt,
@@ -8,12 +8,12 @@ use std::{
     },
 };
 
-/// A bound on the memory that the sessions which share it keep for their peers. Clones share it.
+/// A bound on the memory that several sessions together keep for their peers. Clones share one budget.
 ///
-/// Each session takes of it what it is charged: waiting and running arguments, kept results, what waits to be sent or read. It
-/// takes it in blocks of 64 KiB and gives it back when it is idle; its first 4 KiB are not counted, so that small calls do not
-/// touch what all share. A session that finds nothing left refuses calls with `ResourceExhausted`, naming `memory_budget`,
-/// stops streams that bring more, and goes on. What handlers allocate by themselves is not seen.
+/// Each session takes from the budget what it is charged: waiting and running arguments, kept results, bytes waiting to be sent
+/// or read. It takes blocks of 64 KiB and gives them back when it is idle. Its first 4 KiB are not counted, so that small calls
+/// do not touch the shared counter. A session that finds no budget left refuses calls with `ResourceExhausted`, naming
+/// `memory_budget`, stops streams that bring more, and goes on. Memory that handlers allocate themselves is not counted.
 ///
 /// ```
 /// let budget = rpc_core::MemoryBudget::new(256 << 20);
@@ -28,33 +28,33 @@ struct Shared {
 }
 
 impl MemoryBudget {
-    /// A budget of this number of bytes.
+    /// A budget of `bytes_max` bytes.
     pub fn new(bytes_max: usize) -> Self {
         Self(Arc::new(Shared { bytes_max, used: AtomicUsize::new(0) }))
     }
 
-    /// How many bytes there are in all.
+    /// The size of the budget, in bytes.
     pub fn bytes_max(&self) -> usize {
         self.0.bytes_max
     }
 
-    /// What sessions have taken, in bytes. More than there is for a moment where what a socket had received was too much.
+    /// Bytes that sessions have taken. Exceeds [`bytes_max`](Self::bytes_max) for a moment if a socket received too much.
     pub fn used(&self) -> usize {
         self.0.used.load(Ordering::Relaxed)
     }
 
-    /// What is left.
+    /// Bytes that are left.
     pub(crate) fn left(&self) -> usize {
         self.0.bytes_max.saturating_sub(self.used())
     }
 
-    /// Takes all of it or nothing.
+    /// Takes `bytes` and returns true, or takes nothing and returns false.
     pub(crate) fn take(&self, bytes: usize) -> bool {
         let more = |used: usize| used.checked_add(bytes).filter(|used| *used <= self.0.bytes_max);
         self.0.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 
-    /// Takes it though there is too little.
+    /// Takes `bytes` even if fewer are left.
     pub(crate) fn take_anyway(&self, bytes: usize) {
         self.0.used.fetch_add(bytes, Ordering::Relaxed);
     }

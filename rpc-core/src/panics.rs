@@ -1,11 +1,11 @@
-//! Panics of user code, as what is said about them.
+//! Panics of user code: caught where a value is dropped, and turned into text.
 
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-/// What a value that is no longer used may do when it is dropped; see [`LocalObject`].
+/// Drops a user's value. If its `Drop` panics, the panic is caught and logged; `what` names the value in the log.
 pub(crate) fn drop_quietly<T>(value: T, what: &str) {
     let result: Result<(), Box<dyn Any + Send>> = catch_unwind(AssertUnwindSafe(|| drop(value)));
     if let Err(panic) = result {

@@ -1,11 +1,11 @@
-//! Where inside a result a promise points: the steps from the whole value to the part.
+//! Paths into a result: the steps from the whole value to the part that a promise points to.
 //!
 //! Paths are written by the pipes that `#[derive(Pipeline)]` generates, travel in argument slots and are followed
 //! on the side that holds the result. Bounded by [`PATH_STEPS_MAX`].
 
 use std::fmt;
 
-/// The most steps a path may have. A longer one is a typed error for the caller and a violation from a peer.
+/// The most steps a path may have. A longer path is a typed error for the caller, and a violation from a peer.
 pub const PATH_STEPS_MAX: usize = 32;
 
 /// One step from a value into a part of it. Ordinals count what serde serialises, not what the source declares.
@@ -15,7 +15,7 @@ pub enum Step {
     Field(u32),
     /// An element of a sequence.
     Index(u32),
-    /// The value inside an `Option` that is there.
+    /// The value inside a `Some`; misses when the option is `None`.
     Some,
     /// The enum variant with this index; misses when the value is another variant.
     Variant(u32),
@@ -31,7 +31,7 @@ impl Path {
         Self::default()
     }
 
-    /// The same path, one step further in.
+    /// This path with one more step at its end.
     pub fn then(&self, step: Step) -> Self {
         let mut steps = Vec::with_capacity(self.0.len() + 1);
         steps.extend_from_slice(&self.0);
@@ -45,7 +45,7 @@ impl Path {
     }
 }
 
-/// Written as it would be in Rust: `.0`, `[3]`, `?` for `Some`, `::2` for a variant.
+/// Prints the steps as in Rust: `.0`, `[3]`, `?` for `Some`, `::2` for a variant.
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {

@@ -1,4 +1,4 @@
-//! What services and values look like: descriptors of methods, layouts of types, and how both are compared.
+//! Schemas: descriptors of services and methods, layouts of types, and how both are compared.
 
 pub mod compatibility;
 pub(crate) mod descriptor;

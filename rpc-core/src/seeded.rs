@@ -1,6 +1,6 @@
-//! Numbers that look random and are the same in every run: what seeded tests draw from.
+//! Pseudo-random numbers for seeded tests: a seed gives the same numbers in every run.
 
-/// SplitMix64: one word of state, so that a seed printed by a failing test repeats it.
+/// SplitMix64. Its state is one word, so that the seed that a failing test prints repeats the run.
 pub(crate) struct Seeded(u64);
 
 impl Seeded {
@@ -21,7 +21,7 @@ impl Seeded {
         usize::try_from(self.next() % end as u64).expect("it is below a usize")
     }
 
-    /// True `percent` times of a hundred.
+    /// True with a probability of `percent` percent.
     pub(crate) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
@@ -30,7 +30,7 @@ impl Seeded {
         &from[self.below(from.len())]
     }
 
-    /// A number of random length in bits: small ones are as likely as large ones.
+    /// A number with a random length in bits: small numbers are as likely as large ones.
     pub(crate) fn magnitude(&mut self, bits_max: usize) -> u64 {
         let bits = self.below(bits_max + 1);
         if bits == 0 { 0 } else { self.next() >> (64 - bits) }

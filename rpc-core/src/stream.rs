@@ -1,8 +1,8 @@
-//! Streams as values: made of any producer on one side, read as a `futures::Stream` on the other.
+//! Streams as values: made from any producer on one side, read as a `futures::Stream` on the other.
 //!
 //! Like a client, a stream inside an argument, a result or another stream's item is written as its place in the table that
-//! travels beside the payload (`object.rs`). What it stands for lies in a slot that the value and the tables share; who
-//! reads it, or sends it, takes it out, and whoever comes later finds it taken.
+//! travels beside the payload (`value/stream.rs`). The stream itself lies in a slot that the value and the tables share. The
+//! first to read or send it takes it out of the slot; everybody else finds it taken.
 //!
 //! ```text
 //! user's Stream ─▶ Source ─▶ pump, a task (driver/streams.rs) ─▶ session/streams.rs ═▶ peer
@@ -51,30 +51,30 @@ pub(crate) mod source;
 
 /// A stream of `T`, as an argument, a result, or anywhere inside of one.
 ///
-/// It is made of a producer — [`new`](Self::new) of any `Stream`, [`from_iter`](Self::from_iter),
-/// [`channel`](Self::channel), a [`Broadcast`] — and given away like any other value; who gets it reads it as a
-/// `futures::Stream` of `Result<T, StreamError<E>>`. So a method that takes one is uploaded to, one that returns one can be
-/// subscribed to, and one that does both talks both ways.
+/// A stream is made from a producer — [`new`](Self::new) of any `Stream`, [`from_iter`](Self::from_iter),
+/// [`channel`](Self::channel), a [`Broadcast`] — and passed like any other value. The receiver reads it as a
+/// `futures::Stream` of `Result<T, StreamError<E>>`. So a method that takes a stream is an upload, a method that returns one is
+/// a subscription, and a method that does both is a two-way conversation.
 ///
-/// * **Bounded.** The producer is polled only when the reader has room: a reader that stops stops it, wherever the two
-///   are, and nothing is dropped in between. What may be on its way is
-///   [`Limits::stream_window_bytes`](crate::Limits::stream_window_bytes) and adapts to the link. Other calls
-///   and streams of the session do not notice, unless items of tens of megabytes wait for readers that do not come.
-/// * **Once.** It can be read, or passed on, by one: the second finds [`StreamError::Taken`], or has its call refused. A
-///   value that could not be encoded takes nothing.
-/// * **Ends as its producer does**: completely, with a typed error of its own (`E`; see [`try_new`](Self::try_new)), or
-///   with another [`StreamError`], exactly once; after that there is `None`.
-/// * **Dropped, it stops the producer**, which is dropped in turn and can know why ([`StreamSender`]). It keeps its session
-///   open until then, as one that is being sent does; nothing else that is dropped ends it.
-/// * **Passed on**, also when a part was read, its items flow through this side without being decoded or piled up. A
-///   promise of one can be an argument of a later call, which then runs next to the producer.
-/// * **A deadline** is that of the call, not of the streams in its arguments and its result; for a single item there is
-///   `tokio::time::timeout(limit, stream.next())`.
-/// * Items can be anything that arguments can, clients and further streams included. [`bytes::Bytes`] travel without being
-///   looked at, and long ones without being copied before they are sent.
+/// * **Backpressure.** The producer is polled only when the reader has room: a reader that stops stops the producer, wherever
+///   the two are, and no item is dropped in between. The window of unread items starts at
+///   [`Limits::stream_window_bytes`](crate::Limits::stream_window_bytes) and adapts to the link. Other calls and streams of
+///   the session are not held up, unless items of tens of megabytes wait for readers that do not come.
+/// * **One reader.** A stream can be read or passed on once: a second reader gets [`StreamError::Taken`], and a call that
+///   passes it again is refused. A value that could not be encoded takes nothing.
+/// * **End.** A stream ends as its producer does, exactly once: complete, with a typed error of its own (`E`; see
+///   [`try_new`](Self::try_new)), or with another [`StreamError`]. After the end there is `None`.
+/// * **Drop.** Dropping a stream stops the producer, which is dropped in turn and can know why ([`StreamSender`]). Until its
+///   end or its drop, a stream keeps its session open, on either side. Dropping anything else does not end it.
+/// * **Passing on.** A stream can be passed on, also after a part was read. Its items flow through this side without being
+///   decoded or piled up. A promise of a stream can be an argument of a later call, which then runs next to the producer.
+/// * **Deadline.** The deadline of a call does not apply to the streams in its arguments and its result. For a single item,
+///   use `tokio::time::timeout(limit, stream.next())`.
+/// * **Items** can be anything that arguments can, clients and further streams included. [`bytes::Bytes`] are not serialised
+///   byte by byte, and long ones are not copied before they are sent.
 ///
 /// # Cancel safety
-/// `next()` and what else polls it hold nothing: dropped, the item is still there for the next.
+/// `next()` and other futures that poll the stream hold no item: if one is dropped, the next one gets the item.
 ///
 /// # Example
 /// ```
@@ -110,7 +110,7 @@ pub(crate) mod source;
 #[must_use = "a stream that is dropped stops its producer"]
 pub struct Streaming<T, E = Never> {
     slot: Arc<StreamSlot>,
-    /// Taken out of the slot by the first poll.
+    /// The stream, once the first poll has taken it out of the slot.
     reading: Mutex<Option<Box<Reading>>>,
     state: State,
     _types: PhantomData<fn() -> (T, E)>,
@@ -125,15 +125,15 @@ enum State {
 // ---- making ----
 
 impl<T: Serialize + Send + 'static> Streaming<T> {
-    /// Of the items of any stream.
+    /// Makes a stream from the items of any `Stream`.
     ///
-    /// It is polled on a task of its own, when the reader has room for more. It lives longer than the call that it travels in, so
-    /// it owns what it needs: clone that out of `self`.
+    /// The producer is polled on a task of its own, when the reader has room for more. It lives longer than the call that it
+    /// travels in, so it must own what it needs: clone that out of `self`.
     pub fn new(stream: impl Stream<Item = T> + Send + 'static) -> Self {
         Self::try_new(stream.map(Ok))
     }
 
-    /// Of the items of an iterator, which must not block.
+    /// Makes a stream from the items of an iterator, which must not block.
     #[expect(
         clippy::should_implement_trait,
         reason = "`collect` would hide that the iterator is not run here"
@@ -144,15 +144,14 @@ impl<T: Serialize + Send + 'static> Streaming<T> {
 }
 
 impl<T: Serialize + Send + 'static, E: Serialize + Send + 'static> Streaming<T, E> {
-    /// Of the items of a stream that may fail: its first error ends it, and reaches the reader as
-    /// [`StreamError::Failed`].
+    /// Makes a stream from a `Stream` of results. The first error ends it, and reaches the reader as [`StreamError::Failed`].
     pub fn try_new(stream: impl Stream<Item = Result<T, E>> + Send + 'static) -> Self {
         Self::of_source(FromStream::new(stream))
     }
 
-    /// A stream and what puts items in it. `capacity` items, and one a sender, wait here for credit; more make the senders
-    /// wait, also before the stream is given away. Its reader waits for the end as long as a sender is there: drop or finish
-    /// all before you wait for a call that reads to the end. Where nothing else says what it carries: `Streaming::<T>::channel(16)`.
+    /// Makes a stream and a sender that puts items into it. `capacity` items, and one more for each sender, wait here for credit;
+    /// with more, senders wait, also before the stream is passed. The stream ends only when all senders are gone: drop or finish
+    /// them before you wait for a call that reads to the end. If the item type cannot be inferred: `Streaming::<T>::channel(16)`.
     pub fn channel(capacity: usize) -> (StreamSender<T, E>, Self) {
         let (sender, source) = channel::channel(capacity);
         (sender, Self::of_source(source))
@@ -160,7 +159,7 @@ impl<T: Serialize + Send + 'static, E: Serialize + Send + 'static> Streaming<T, 
 }
 
 impl<T> Streaming<T> {
-    /// The same stream where one with an error of its own is due.
+    /// Converts a stream that cannot fail by itself into one with an error type.
     pub fn widen<E>(self) -> Streaming<T, E> {
         let Self { slot, reading, state, .. } = self;
         Streaming { slot, reading, state, _types: PhantomData }
@@ -176,9 +175,9 @@ impl<T, E> Streaming<T, E> {
         Self::at(Reading::slot_of(source))
     }
 
-    /// The same stream, whose producer is asked for an item when the reader has taken the one before: for what is expensive to
-    /// make, or stale when it waits. Each item takes a round trip then. Of a stream that a peer sends, it is the peer who can
-    /// say this.
+    /// Asks the producer for an item only when the reader has taken the one before: for items that are expensive to make, or that
+    /// become stale while they wait. Each item then takes a round trip. The side that sends a stream chooses this; it does not
+    /// change how a peer sends a stream to this side.
     pub fn one_by_one(mut self) -> Self {
         if let Some(mut reading) = Reading::take(&self.slot) {
             reading.flow = Flow::OneByOne;
@@ -187,8 +186,8 @@ impl<T, E> Streaming<T, E> {
         self
     }
 
-    /// Stops the producer and says why, in words that it sees as [`StopReason::Refused`]. Merely dropped, it sees
-    /// [`StopReason::NotWanted`].
+    /// Stops the producer with a reason, which it sees as [`StopReason::Refused`]. If the stream is merely dropped, the producer
+    /// sees [`StopReason::NotWanted`].
     pub fn refuse(mut self, reason: impl Into<String>) {
         self.stop_for(reason.into());
     }
@@ -205,11 +204,11 @@ impl<T, E> Streaming<T, E> {
 // ---- reading ----
 
 impl<T: DeserializeOwned + 'static, E: DeserializeOwned + 'static> Streaming<T, E> {
-    /// The next item, why there is none, or `None` behind the end. `futures::StreamExt`, which has one as well, has what else
-    /// can be done with a stream.
+    /// Waits for the next item or error; `None` after the end. `futures::StreamExt` has a `next` as well, and all other
+    /// combinators.
     ///
     /// # Cancel safety
-    /// Dropped, the item is still there for the next.
+    /// If the future is dropped, no item is lost: the next call gets it.
     #[expect(clippy::should_implement_trait, reason = "the asynchronous one; it is what users look for")]
     pub fn next(&mut self) -> impl Future<Output = Option<Result<T, StreamError<E>>>> + Send + '_ {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx))
@@ -248,7 +247,7 @@ impl<T: DeserializeOwned + 'static, E: DeserializeOwned + 'static> Stream for St
 
 impl<T, E> Serialize for Streaming<T, E> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // What was read in part goes on from there.
+        // A stream that was read in part goes on from there.
         if let Some(reading) = lock(&self.reading).take() {
             self.slot.put(StreamContent::Opened(reading));
         }
@@ -283,12 +282,12 @@ where
         passing::deserialize_stream(deserializer).map(Streaming::at)
     }
 
-    /// How tracing learns what items and errors are made of: it hands out one of each.
+    /// Called only by layout tracing, which hands out one item and one error to learn their layouts.
     fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Self::Value, A::Error> {
         if let Some(item) = parts.next_element::<T>()? {
             layout::offer(&item);
         }
-        // A stream that has no error of its own is not told apart by what it does not have.
+        // The layout of a stream without an error type has `()` in the error's place.
         if type_name::<E>() == type_name::<Never>() {
             parts.next_element::<()>()?;
         } else if let Some(error) = parts.next_element::<E>()? {

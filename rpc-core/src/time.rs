@@ -7,25 +7,25 @@ use std::{ops::Add, time::Duration};
 pub(crate) struct Time(u64);
 
 impl Time {
-    /// The origin.
+    /// The origin that the driver chose.
     pub(crate) const ZERO: Self = Self(0);
 
-    /// How long it is from `self` until `later`; zero when `later` is not later.
+    /// The time from `self` until `later`; zero if `later` is not later.
     pub(crate) fn until(self, later: Self) -> Duration {
         Duration::from_micros(later.0.saturating_sub(self.0))
     }
 }
 
 impl Time {
-    /// From when on a call that has waited since `self` is not worth starting any more, if it must be answered by `deadline`: a
-    /// quarter of its time is for doing it and for the way back. What is started later is answered too late, and
-    /// where there is more to do than can be done, all calls would be. At its deadline at the latest, also without any time.
+    /// The moment from which on a call that has waited since `self` is not started any more: after three quarters of its time until
+    /// `deadline`. The last quarter is for running it and for the way back. Under overload, calls started later would all be
+    /// answered too late. Never later than `deadline`, even if no time is left.
     pub(crate) fn too_late(self, deadline: Self) -> Self {
         (self + self.until(deadline) * 3 / 4 + Duration::from_micros(1)).min(deadline)
     }
 }
 
-/// Saturates: a peer's longest duration must not overflow a clock.
+/// Addition saturates: a peer's longest duration must not overflow a clock.
 impl Add<Duration> for Time {
     type Output = Self;
     fn add(self, rhs: Duration) -> Self {
@@ -36,7 +36,7 @@ impl Add<Duration> for Time {
 #[cfg(feature = "driver")]
 pub(crate) use clock::now;
 
-/// The process's clock, for what lives outside sessions: stubs, contexts, drivers.
+/// The process's clock, for code outside sessions: stubs, contexts, drivers.
 #[cfg(feature = "driver")]
 mod clock {
     use std::sync::OnceLock;
@@ -45,7 +45,7 @@ mod clock {
 
     use super::Time;
 
-    /// tokio's clock, so that paused time in tests is honoured.
+    /// The time on tokio's clock, so that paused time in tests is honoured.
     pub(crate) fn now() -> Time {
         static ORIGIN: OnceLock<Instant> = OnceLock::new();
         let now = Instant::now();

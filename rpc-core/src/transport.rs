@@ -1,6 +1,6 @@
-//! What the driver needs of a socket: whole messages in and out, polled.
+//! The transport trait that the driver runs on: whole messages in and out, polled.
 //!
-//! Two things implement it: the WebSocket sockets of `websocket.rs` and the in-memory pipe of `memory.rs`. The driver
+//! Two types implement it: the WebSocket sockets of `websocket.rs` and the in-memory pipe of `memory.rs`. The driver
 //! is generic over it; no public type is.
 
 use std::task::{Context, Poll};
@@ -15,27 +15,27 @@ pub use crate::buffer::message::Message;
 ///
 /// Every `poll_` function registers the waker of `cx` when it returns `Pending`; one task polls all of them.
 pub trait Transport: Send + Unpin + 'static {
-    /// The next message from the peer. `Ready(None)` means the peer closed in good order; after that, or after an
-    /// error, it is not called again.
+    /// Receives the next message from the peer. `Ready(None)` means that the peer closed in good order. After `Ready(None)` or
+    /// an error, this function is not called again.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SocketError>>>;
 
-    /// Whether one more message may be handed to [`send`](Self::send). Bounds what is buffered here.
+    /// Waits until one more message may be handed to [`send`](Self::send). Bounds what the transport buffers.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>>;
 
-    /// Takes one message; only after `poll_ready` returned `Ready(Ok(()))`. May buffer until the next flush.
+    /// Takes one message. Called only after `poll_ready` returned `Ready(Ok(()))`. May buffer until the next flush.
     fn send(&mut self, message: Message) -> Result<(), SocketError>;
 
-    /// Pushes everything taken so far to the operating system.
+    /// Flushes every message taken so far to the operating system.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>>;
 
-    /// Says goodbye with a close code (RFC 6455, 7.4) and a short reason, flushes, and completes when the peer has
-    /// answered or the link is gone. Called with the same arguments until it is ready.
+    /// Closes with a close code (RFC 6455, 7.4) and a short reason, flushes, and completes when the peer has answered or the
+    /// link is gone. Called with the same arguments until it is ready.
     ///
-    /// Also called after an error, so that what the link itself has to say about it is said; then the arguments may be
-    /// ignored.
+    /// Also called after an error, so that the transport can send the close code that fits the error. Then it may ignore the
+    /// arguments.
     fn poll_close(&mut self, cx: &mut Context<'_>, code: u16, reason: &str) -> Poll<Result<(), SocketError>>;
 
-    /// What its buffers take and what waits in them, beside what they do for small messages.
+    /// Bytes that the transport's buffers take and hold, without the small buffers that every transport has.
     fn buffer_bytes(&mut self) -> usize {
         0
     }

@@ -1,4 +1,4 @@
-//! Values as the session knows them: encoded, with the objects and streams that they name.
+//! Encoded values, with the objects and streams that they name.
 
 pub(crate) mod encoded;
 pub(crate) mod held;

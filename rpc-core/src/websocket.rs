@@ -1,18 +1,18 @@
 //! WebSockets below the driver: handshake, limits, heartbeat, and buffers that follow the traffic.
 //!
-//! [`Socket`] is the [`Transport`](crate::transport::Transport) that rpc-server and rpc-client run their sessions on,
-//! over any byte stream. RFC 6455 itself is tungstenite's work; this module adds what it leaves open, and writes messages
-//! past it, without its copies:
+//! [`Socket`] is the [`Transport`](crate::transport::Transport) that rpc-server and rpc-client run their sessions on, over any
+//! byte stream. tungstenite implements RFC 6455. This module adds limits, heartbeat and buffer sizes, and writes messages past
+//! tungstenite, without its copies:
 //!
 //! ```text
 //!  Socket      whole messages, heartbeat, close codes, rebuilds the codec with other buffer sizes
-//!    │  tungstenite (WebSocketStream)   what is read: frames, masks, fragments; pongs and closes
+//!    │  tungstenite (WebSocketStream)   inbound: frames, masks, fragments; pongs and closes
 //!  Metered     reads frame headers as the bytes pass: limits, and whether the codec holds anything
-//!    │  Outbox                          what is written: frames, masks
+//!    │  Outbox                          outbound: frames, masks
 //!    IO        TCP, TLS, or memory
 //! ```
 //!
-//! The HTTP handshake is written here and not tungstenite's, which neither answers plain HTTP nor tells why it failed.
+//! The HTTP handshake is our own: tungstenite's neither answers plain HTTP nor tells why it failed.
 
 mod buffers;
 mod handshake;

@@ -1,12 +1,12 @@
-//! The bytes of the protocol, which this folder alone knows: the table, the frames, and why calls fail. `wire/write.rs` and
-//! `wire/read.rs` turn frames to bytes and back.
+//! The wire format, which only this folder knows: the tables of the protocol, its frames, and the reasons why calls fail.
+//! `wire/write.rs` turns frames to bytes and `wire/read.rs` turns bytes to frames.
 //!
 //! One WebSocket message is one *batch*: frames back to back, nothing between or after them. Integers are unsigned
-//! LEB128 (`varint`, at most ten bytes and 64 bits; a longer form than needed is accepted); where it says zigzag,
-//! `n` is written as `2n` and a negative `n` as `-2n - 1`. `str` and `bytes` are a varint length and that many bytes;
-//! a `str` is UTF-8 and, except in metadata, at most 4,096 bytes long. Kind, flags, status, tags and codes are single
-//! bytes, as is whatever is written as two hexadecimal digits. Unknown bits in a flags byte, unknown statuses, tags and
-//! codes are a violation, and so is a message that ends inside a frame.
+//! LEB128 (`varint`, at most ten bytes and 64 bits; a longer form than needed is accepted). Zigzag integers are written as `2n`
+//! if `n` is not negative, and as `-2n - 1` if it is. `str` and `bytes` are a varint length and that many bytes; a `str` is
+//! UTF-8 and, except in metadata, at most 4,096 bytes long. Kind, flags, status, tags and codes are single bytes, as are all
+//! fields written as two hexadecimal digits. Unknown bits in a flags byte, unknown statuses, tags and codes are a violation,
+//! and so is a message that ends inside a frame.
 //!
 //! | kind | frame | fields |
 //! |---|---|---|
@@ -14,75 +14,75 @@
 //! | `02` | Welcome | version · features · codec · offer |
 //! | `03` | Define | method number · service `str` · method `str` · fingerprint, 8 bytes, little-endian |
 //! | `04` | Call | id · flags · target · method number · \[deadline µs\] · \[metadata: count, (`str` `str`)…\] · \[objects\] · payload |
-//! | `05` | Return | id · status · what the status says |
+//! | `05` | Return | id · status · the fields of the status |
 //! | `06` | Cancel | id |
-//! | `07` | Release | count · that many ids, each as its difference to the one before (zigzag); the first to 0 |
+//! | `07` | Release | count · that many ids, each as its difference to the id before (zigzag); the first as its difference to 0 |
 //! | `08` | Chunk | id × 2 + (1 if it belongs to a Return) · `bytes`, at least one |
 //! | `09` | Goodbye | code, at most 65,535 · reason `str` |
 //! | `0a` | Ack | number of sequenced frames accepted so far (only where the resume feature was agreed) |
-//! | `10` | Items | stream id · count, at least 1 · `bytes` with that many `bytes` in them, one an item; at most 16 KiB + 8 |
-//! | `11` | ItemWithObjects | stream id · objects · `bytes` with one `bytes` in them, the item |
-//! | `12` | LargeItem | stream id · total length, above 0; ItemChunk frames bring it |
+//! | `10` | Items | stream id · count, at least 1 · `bytes` that contain as many `bytes`, one for each item; at most 16 KiB + 8 |
+//! | `11` | ItemWithObjects | stream id · objects · `bytes` that contain one `bytes`, the item |
+//! | `12` | LargeItem | stream id · total length, above 0; ItemChunk frames bring the item |
 //! | `13` | LargeItemWithObjects | stream id · objects · total length, above 0 |
 //! | `14` | ItemChunk | stream id · `bytes`, at least one |
-//! | `15` | Missed | stream id · count, at least 1, of items that its sender left out here |
-//! | `16` | StreamEnd | stream id · how |
+//! | `15` | Missed | stream id · count, at least 1, of items that the sender left out at this point |
+//! | `16` | StreamEnd | stream id · how the stream ended, and its fields |
 //! | `17` | Credit | stream id · bytes, at least 1 |
-//! | `18` | Stop | stream id · `00` its items are not wanted, or `01` and why, a `str` |
-//! | `19`–`1f` | | kept |
-//! | `20` | ReleaseObjects | count · that many: object id, as its difference to the one before (zigzag); the first to 0 · how often it was introduced |
-//! | `21`–`2f` | | kept |
+//! | `18` | Stop | stream id · `00` if its items are not wanted, or `01` and the reason, a `str` |
+//! | `19`–`1f` | | reserved |
+//! | `20` | ReleaseObjects | count · that many pairs: object id, as in Release · number of introductions that are released |
+//! | `21`–`2f` | | reserved |
 //! | `80`–`ff` | | optional: `bytes` follow; a receiver that does not know the kind skips them |
 //!
-//! An object id is 1 to 2^53 - 1, chosen by the side that has the object, above all it chose before. A table of objects is
-//! a count and as many entries, at most 48 KiB; the payload names them by their place in it, from 0.
+//! An object id is 1 to 2^53 - 1. The side that has the object chooses it, above all ids it chose before. A table of objects is
+//! a count and as many entries, at most 48 KiB; the payload names an entry by its place in the table, from 0.
 //!
 //! | tag | entry | fields |
 //! |---|---|---|
-//! | `00` | the sender's object, introduced once more | object id |
+//! | `00` | an object of the sender, introduced once more | object id |
 //! | `01` | the receiver's own object | object id |
 //! | `02` | in a Call: the object in the result of another call of the sender | call id · path |
-//! | `03` | a stream of the sender, opened by this | stream id |
-//! | `04` | the same, and it opens with a credit of 1, so that each item waits until the one before was read | stream id |
+//! | `03` | a stream of the sender, opened by this entry | stream id |
+//! | `04` | like `03`, but with an initial credit of 1, so that each item waits until the one before was read | stream id |
 //!
-//! Who was introduced to an object so and so often lets go of it with a ReleaseObjects that says how often, so that a
-//! release and an introduction that cross each other on the way neither lose the object nor leak it.
+//! The receiver counts the introductions of each object, and its ReleaseObjects says how many of them it releases. So a release
+//! and an introduction that cross on the way neither lose the object nor leak it.
 //!
-//! A stream id is 1 to 2^53 - 1, chosen by the side that sends the items, above all it chose before, and opened by its one
-//! entry in a table. That side sends Items, Missed and a last StreamEnd; the other grants Credit and may Stop it, which
-//! the StreamEnd answers. A stream opens with the credit that the receiver's offer says. An item takes its bytes from it,
-//! those of its length included, and 64 more; each entry of its table takes 16, its chunks what they are long. One item alone, or
-//! a chunk of at most 16 KiB, may be sent while any credit is left, and leaves a debt; everything else only within it. An
-//! item in chunks is complete before the next begins. Credit that is not used is at most 2^31 - 1.
+//! A stream id is 1 to 2^53 - 1. The side that sends the items chooses it, above all ids it chose before. One entry in a table
+//! opens the stream. The sender sends Items, Missed and a last StreamEnd. The receiver grants Credit and may send a Stop, which
+//! the StreamEnd answers. A stream opens with the credit that the receiver's offer says. An item takes credit for its bytes,
+//! those of its length included, and 64 more, and 16 for each entry of its table; the chunks of an item take their length. One
+//! item alone, or a chunk of at most 16 KiB, may be sent while any credit is left, and may overdraw it. Everything else must
+//! fit into the credit. An item in chunks is complete before the next begins. Unused credit is at most 2^31 - 1.
 //!
 //! | how | end of a stream | fields |
 //! |---|---|---|
-//! | `00` | it is complete | |
-//! | `01` | its sender's own error | `bytes` |
-//! | `21` | the same | objects · `bytes` |
-//! | `02` | its sender let go of it before it was complete | |
-//! | `03` | it was stopped | |
-//! | `04` | something else ended it | code · what the code says, as in a Return |
+//! | `00` | complete | |
+//! | `01` | the producer's own error | `bytes` |
+//! | `21` | the producer's own error, with objects | objects · `bytes` |
+//! | `02` | the producer was dropped before the stream was complete | |
+//! | `03` | stopped | |
+//! | `04` | another failure | code · the fields of the code, as in a Return |
 //!
-//! Any other kind is a violation, the kept ones included until a version gives them a meaning.
-//! Version is `1`, codec `1` is bincode 2 (`codec.rs`), features are bits and `0`: none is defined.
-//! An offer is what its sender takes: calls max · payload bytes max · window bytes · streams max · credit that a stream
+//! Any other kind is a violation, the reserved ones included until a version gives them a meaning.
+//! Version is `1`. Codec `1` is bincode 2 (`codec.rs`). Features are bits, none of which is defined: `0`.
+//! An offer has the limits of its sender: calls max · payload bytes max · window bytes · streams max · credit that a stream
 //! opens with · extension `bytes`, to be skipped.
-//! Attach is `00` for a new session; `01` is kept for a resume with epoch, counts and the time detached.
-//! The Hello comes first from the side that opened the socket, the Welcome first from the other, each once.
-//! Until the Welcome is here, the opener sends at most 256 calls, 64 streams without items, and 64 KiB, and no chunks.
-//! Frames `03`–`08`, `10`–`18`, `20` and the kept ranges are *sequenced*: both ends count them, so that an Ack can name them.
+//! Attach is `00` for a new session; `01` is reserved for a resume with epoch, counts and the time detached.
+//! The Hello is the first frame of the side that opened the socket, the Welcome the first of the other side; each is sent once.
+//! Until the Welcome has arrived, the opener sends at most 256 calls, 64 streams without items, 64 KiB, and no chunks.
+//! Frames `03`–`08`, `10`–`18`, `20` and the reserved ranges are *sequenced*: both ends count them, so that an Ack can name them.
 //!
-//! A call id is 1 to 2^53 - 1, chosen by the caller and above all it chose before. Method numbers have 32 bits; a
-//! Define gives one its meaning before the first Call that uses it, once. Two are built in and not defined. Number 0
-//! takes one argument, a Reference, and returns what that selects. Number 1 is a map: its arguments are the Reference to
-//! a sequence or an option, an Inline program, and up to 62 captures, which are References; it returns a sequence or an
-//! option of what the program makes of each element. Methods that the program names are defined before it.
+//! A call id is 1 to 2^53 - 1. The caller chooses it, above all ids it chose before. Method numbers have 32 bits. A Define
+//! gives a number its meaning, once, before the first Call that uses it. Two numbers are built in and not defined. Number 0
+//! takes one argument, a Reference, and returns the value that it selects. Number 1 is a map: its arguments are the Reference
+//! to a sequence or an option, an Inline program, and up to 62 captures, which are References. It returns a sequence or an
+//! option of the program's results, one for each element. Methods that the program names are defined before it.
 //! Call flags: `01` value wanted · `02` keep the result for later references · `04` one-way · `08` deadline follows ·
 //! `10` metadata follows · `20` payload follows in chunks · `40` a table of objects follows.
-//! A target is zigzag: `0` for the services at the root, negative for the receiver's object of that id without its sign,
-//! positive for the object in the result of that call, at the path that follows.
-//! A payload is `bytes`; in chunks it is its total length alone, above 0, and Chunk frames bring the rest in order.
+//! A target is a zigzag integer: `0` for the services at the root, a negative object id for an object of the receiver, or a
+//! positive call id for the object in the result of that call, at the path that follows.
+//! A payload is `bytes`. A payload in chunks is only its total length, above 0; Chunk frames bring the bytes in order.
 //!
 //! | status | meaning | fields |
 //! |---|---|---|
@@ -91,11 +91,11 @@
 //! | `11` | value in chunks | total length |
 //! | `02` | the method's error | payload |
 //! | `12` | the method's error in chunks | total length |
-//! | + `20` | on these four: a table of objects comes before | |
+//! | + `20` | on the four above: a table of objects comes before the payload or the total length | |
 //! | `05` | an element of a map failed | payload |
 //! | `15` | an element of a map failed, in chunks | total length |
 //! | `03` | not run: a call it was built on failed, or has nothing at the path | id of that call · `00`, or `01` and path |
-//! | `04` | failed | code · what the code says |
+//! | `04` | failed | code · the fields of the code |
 //!
 //! | code | failure | fields |
 //! |---|---|---|
@@ -104,7 +104,7 @@
 //! | `03` | schema mismatch | the answering side's layout `str` |
 //! | `04` | invalid argument | argument `str` · reason `str` |
 //! | `05` | invalid reference | argument `str` · reason `str` |
-//! | `06` | resource exhausted | limit `str` · retry after, ms, 0 if it cannot be said |
+//! | `06` | resource exhausted | limit `str` · retry after, ms, 0 if not known |
 //! | `07` | unavailable | |
 //! | `08` | unauthenticated | |
 //! | `09` | permission denied | |
@@ -114,7 +114,7 @@
 //! | `0d` | the object cannot be reached | reason `str` |
 //! | `0e` | the method cannot be called by anybody | reason `str` |
 //!
-//! A Call's payload is its arguments: a count, at most 64, and as many slots, and nothing behind them.
+//! A Call's payload is its arguments: a count, at most 64, as many slots, and nothing after them.
 //!
 //! | tag | slot | fields |
 //! |---|---|---|
@@ -124,26 +124,27 @@
 //! | `03` | Tuple | count, at most 64 · slots, none of them a tuple |
 //!
 //! A path is a count, at most 32, and as many steps: `00` field n · `01` index n · `02` some · `03` variant n, where
-//! n has 32 bits. No steps are the whole result.
+//! n has 32 bits. A path without steps is the whole result.
 //!
-//! A program is a policy, `00` if an element that fails fails the map, `01` if its error takes its place in the result ·
-//! a count and as many steps · an operand, which is what becomes of the element. How many steps and how deep a nesting
-//! are taken are limits of the side that runs it; all steps together have at most 1,024 slots.
+//! A program is a policy · a count and as many steps · an operand, which is the element's result. The policy is `00` if an
+//! element that fails fails the map, or `01` if the error takes the element's place in the result. The side that runs the
+//! program limits its steps and their nesting; all steps together have at most 1,024 slots.
 //!
 //! | tag | step | fields |
 //! |---|---|---|
 //! | `00` | Call | target · method number · count, at most 64 · slots · \[count · that many places in the table of the map's call\] |
 //! | `01` | Map | operand, the sequence or option · count, at most 64 · operands, the captures · program |
 //!
-//! A target is `00` the services at the root, `01` and an operand that is an object, or `02` and the place of an object in
-//! the table of the map's call. With `10` in it, the places follow that the slots' inline values name.
-//! The slots are those of a call, with an operand in the place of call id and path. An operand is `00` the element, `01`
-//! and the number of an earlier step, its result, or `02` and the number of a capture; then the path of the part.
+//! A step's target is `00` for the services at the root, `01` and an operand that is an object, or `02` and the place of an
+//! object in the table of the map's call. If the bit `10` is set in it, the places that inline slots name follow the slots.
+//! The slots are those of a call, with an operand in the place of call id and path. An operand is `00` for the element, `01`
+//! and the number of an earlier step for its result, or `02` and the number of a capture; then the path of the part.
 //!
-//! With the policy `01`, each element becomes a `Result` whose error is an `ElementError` (`error.rs`), as the codec
-//! encodes them. How an element failed the map is a count, at most 64, and as many pairs of element and step, from the
-//! outermost map inwards, where the number behind the last step stands for the result; then `00` and the `bytes` of the
-//! error that the call returned, `01` and the operand that has nothing at its path, or `02`, code and what that says.
+//! With the policy `01`, each element becomes a `Result` whose error is an `ElementError` (`error.rs`), as the codec encodes
+//! them. The failure of an element is a trail and a cause. The trail is a count, at most 64, and as many pairs of element and
+//! step, from the outermost map inwards; the number after the last step stands for the program's result. The cause is `00` and
+//! the `bytes` of the error that the call returned, `01` and the operand that has nothing at its path, or `02`, a code and its
+//! fields.
 
 use crate::{buffer::small_bytes::SmallBytes, path::Path};
 
@@ -154,19 +155,19 @@ pub(crate) mod read;
 pub(crate) mod varint;
 pub(crate) mod write;
 
-/// The version of this file's tables.
+/// The version of the wire format that this file documents.
 pub(crate) const WIRE_VERSION: u32 = 1;
 /// The codec of payloads: bincode 2, `standard()` configuration.
 pub(crate) const CODEC_BINCODE: u64 = 1;
-/// A batch is sealed when it has this many bytes.
+/// The length at which a batch is sealed.
 pub(crate) const BATCH_BYTES: usize = 16 << 10;
 /// Payloads up to this length travel inside their frame; longer ones in chunks.
 pub(crate) const INLINE_BYTES_MAX: usize = 72 << 10;
-/// The bytes of a chunk, except for the last.
+/// The bytes of each chunk but the last.
 pub(crate) const CHUNK_BYTES: usize = 64 << 10;
-/// The most that a chunk frame has besides its bytes.
+/// The most bytes that a chunk frame has besides those of the payload.
 pub(crate) const CHUNK_HEAD_BYTES: usize = 16;
-/// The longest message: a batch short of its seal and then the longest frame, with its metadata and names.
+/// The longest message: a batch that is just not sealed, and then the longest frame, with its metadata and names.
 #[cfg(any(test, feature = "websocket"))]
 pub(crate) const MESSAGE_BYTES_MAX: usize = BATCH_BYTES + INLINE_BYTES_MAX + (24 << 10);
 
@@ -183,77 +184,77 @@ const OBJECTS: u8 = 0x40;
 const CALL_FLAGS: u8 = WANTED | KEEP | ONEWAY | DEADLINE | METADATA | CHUNKED | OBJECTS;
 const RETURN_CHUNKED: u8 = 0x10;
 const END_OBJECTS: u8 = 0x20;
-/// Items that travel in one frame; a longer one travels in chunks.
+/// The most bytes of items in one frame; a longer item travels in chunks.
 pub(crate) const ITEMS_BYTES: usize = 16 << 10;
-/// The length before the item that fills a frame.
+/// The room for the length of an item that fills a frame.
 const ITEMS_HEAD_BYTES: usize = 8;
-/// Items keep the message they came in if they are more than this part of it.
+/// Items share the memory of their message if they are at least one in this number of its bytes; else they are copied.
 const ITEMS_SHARE: usize = 4;
-/// A chunk of an item that may be sent while any credit is left.
+/// The longest chunk of an item, which may be sent while any credit is left.
 pub(crate) const ITEM_CHUNK_BYTES: usize = 16 << 10;
-/// What an item takes from its stream's credit beside its bytes: it bounds the items as well.
+/// The credit that an item takes besides its bytes. It bounds the number of items.
 pub(crate) const ITEM_OVERHEAD: usize = 64;
-/// What an entry of its table takes.
+/// The credit that each entry of an item's table takes.
 const ITEM_OBJECT_OVERHEAD: usize = 16;
-/// The most credit that is not used.
+/// The most unused credit of a stream.
 pub(crate) const CREDIT_MAX: u64 = (1 << 31) - 1;
 const RETURN_OBJECTS: u8 = 0x20;
 /// The longest table of objects.
 pub(crate) const OBJECTS_BYTES_MAX: usize = 48 << 10;
 
-/// A call's name on the wire: chosen by the caller, rising, never used twice in a session.
+/// A call's name on the wire. The caller chooses ids in rising order and uses none twice in a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct CallId(pub(crate) i64);
 
-/// An object's name on the wire: chosen by the side that has it, rising, never used twice in a session.
+/// An object's name on the wire. The side that has the object chooses ids in rising order and uses none twice in a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ObjectId(pub(crate) i64);
 
-/// A stream's name on the wire: chosen by the side that sends its items, rising, never used twice in a session.
+/// A stream's name on the wire. The sender of the items chooses ids in rising order and uses none twice in a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct StreamId(pub(crate) i64);
 
-/// How far ahead of its reader a stream may be.
+/// How far a stream's sender may be ahead of the reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Flow {
-    /// As far as its window allows.
+    /// As far as the stream's window allows.
     #[default]
     Window,
-    /// One item.
+    /// By one item.
     OneByOne,
 }
 
-/// What a call addresses.
+/// The target of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Target {
     /// The services the peer offers.
     Root,
     /// An object of the receiver.
     Object(ObjectId),
-    /// The object that a call of the sender returns, or has in its result at a path.
+    /// The object at a path in the result of another call of the sender.
     Result(CallId, Path),
 }
 
-/// An object reference beside a payload.
+/// One entry of a table of objects beside a payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PassedObject {
-    /// The sender's, introduced to the receiver once more.
+    /// An object of the sender, introduced to the receiver once more.
     Senders(ObjectId),
-    /// The receiver's own.
+    /// An object of the receiver.
     Receivers(ObjectId),
-    /// In the result of a call of the sender.
+    /// An object in the result of another call of the sender.
     Result(CallId, Path),
-    /// A stream of the sender's.
+    /// A stream of the sender, opened by this entry.
     Stream(StreamId, Flow),
 }
 
-/// The number a peer gave a method when it first named it.
+/// The number that a peer's Define gave a method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct MethodNumber(pub(crate) u32);
 
-/// Method number of the built-in call that returns the value of its one reference.
+/// The method number of the built-in call that returns the value of its one reference.
 pub(crate) const METHOD_GET: MethodNumber = MethodNumber(0);
-/// Method number of the built-in call that runs a program for each element of its reference.
+/// The method number of the built-in call that runs a program for each element of its reference.
 pub(crate) const METHOD_MAP: MethodNumber = MethodNumber(1);
 /// The first number that a Define may give a meaning.
 pub(crate) const METHOD_FIRST: MethodNumber = MethodNumber(2);
@@ -276,16 +277,16 @@ pub(crate) struct Welcome {
     pub(crate) offer: Offer,
 }
 
-/// What the sender of a Hello or Welcome will take.
+/// The limits of the sender of a Hello or Welcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Offer {
     pub(crate) calls_max: u64,
     pub(crate) payload_bytes_max: u64,
     /// Sequenced bytes that may be received and not yet acknowledged; used where resume was agreed.
     pub(crate) window_bytes: u64,
-    /// Streams of the peer that may be open at once.
+    /// Streams that the receiver of the offer may have open at once.
     pub(crate) streams_max: u64,
-    /// The credit that each of them opens with.
+    /// The credit that each of these streams opens with.
     pub(crate) stream_window_bytes: u64,
 }
 
@@ -304,12 +305,12 @@ pub(crate) enum Payload {
     Chunked { total: usize },
 }
 
-/// What the caller wants of a result.
+/// What the peer is to do with a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Want {
-    /// Send the value back.
+    /// Whether to send the value back.
     pub(crate) value: bool,
-    /// Keep the result until it is released.
+    /// Whether to keep the result until it is released.
     pub(crate) keep: bool,
 }
 
@@ -329,7 +330,7 @@ pub(crate) struct Call {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Return {
     pub(crate) id: CallId,
-    /// Only beside a value or an error.
+    /// Objects beside a value or an error; else empty.
     pub(crate) objects: Vec<PassedObject>,
     pub(crate) status: Status,
 }
@@ -339,7 +340,7 @@ pub(crate) enum Status {
     Done,
     Value(Payload),
     Error(Payload),
-    /// An `ElementFailure`.
+    /// An encoded `ElementFailure`.
     Element(Payload),
     Upstream {
         origin: CallId,
@@ -355,17 +356,17 @@ pub(crate) struct Chunk {
     pub(crate) bytes: SmallBytes,
 }
 
-/// Items of a stream, one behind the other, each after its length.
+/// Items of a stream, one behind the other, each preceded by its length.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Items {
     pub(crate) stream: StreamId,
-    /// Those that the one item names.
+    /// The objects that the item names; more than one item has none.
     pub(crate) objects: Vec<PassedObject>,
     pub(crate) count: u64,
     pub(crate) bytes: SmallBytes,
 }
 
-/// An item that follows in chunks.
+/// The announcement of an item that follows in chunks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LargeItem {
     pub(crate) stream: StreamId,
@@ -373,7 +374,7 @@ pub(crate) struct LargeItem {
     pub(crate) total: usize,
 }
 
-/// How a stream ended, as its sender says.
+/// How a stream ended, as its sender tells the receiver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum StreamEnd {
     Complete,
@@ -383,7 +384,7 @@ pub(crate) enum StreamEnd {
     Failed(Failure),
 }
 
-/// What items take from their stream's credit.
+/// The credit that items take from their stream.
 pub(crate) fn items_charge(count: u64, bytes: usize, objects: usize) -> u64 {
     count.saturating_mul(ITEM_OVERHEAD as u64).saturating_add((bytes + objects * ITEM_OBJECT_OVERHEAD) as u64)
 }
@@ -410,7 +411,7 @@ pub(crate) enum Frame {
     Ack { frames: u64 },
 }
 
-/// Why the peer did not produce a result, as it travels.
+/// Why a call gave no result, or why a stream ended, as sent on the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Failure {
     UnknownService,
@@ -430,7 +431,7 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// A limit that stopped a call or a stream.
+    /// The failure of a call or a stream that a limit stopped.
     pub(crate) fn exhausted(limit: &'static str) -> Self {
         Self::ResourceExhausted { limit: limit.into(), retry_after_ms: 0 }
     }
@@ -448,7 +449,7 @@ impl Failure {
     }
 }
 
-/// In words, for errors that are told as text.
+/// The failure as text, for errors that are told in words.
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -1,18 +1,18 @@
-//! Messages on their way out: what was encoded, and long byte strings that stay where they lie.
+//! Outgoing messages: encoded bytes, and long byte strings that are not copied.
 
 #[cfg(feature = "websocket")]
 use bytes::Buf;
 use bytes::Bytes;
 
-/// Byte strings from this length on are not copied. Below, a copy costs less than an entry of a vectored write.
+/// Byte strings of at least this length are not copied. For shorter ones, a copy costs less than an entry of a vectored write.
 pub(crate) const LONG_BYTES: usize = 4 << 10;
 
-/// Something that frames are written to.
+/// A target that frames are written to.
 pub(crate) trait Out {
-    /// Where the next byte goes.
+    /// The buffer to append the next bytes to.
     fn bytes(&mut self) -> &mut Vec<u8>;
 
-    /// Appends bytes that may be many.
+    /// Appends a byte string, which a message does not copy if it is long.
     fn put_long(&mut self, bytes: &Bytes);
 }
 
@@ -30,7 +30,7 @@ impl Out for Vec<u8> {
 #[derive(Debug, Clone, Default)]
 pub struct Message {
     bytes: Vec<u8>,
-    /// Byte strings that lie elsewhere, and before which of the bytes they go.
+    /// Byte strings that lie elsewhere, each with its position: the number of `bytes` before it.
     parts: Vec<(usize, Bytes)>,
     parts_bytes: usize,
 }
@@ -54,17 +54,17 @@ impl Message {
         Self { bytes: Vec::with_capacity(bytes), ..Self::default() }
     }
 
-    /// Bytes of the whole message.
+    /// The length of the whole message, in bytes.
     pub fn len(&self) -> usize {
         self.bytes.len() + self.parts_bytes
     }
 
-    /// Whether it has no bytes.
+    /// Whether the message has no bytes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The bytes in order, in as few slices as there are. A slice may be empty.
+    /// The message's pieces, in order. A slice may be empty.
     pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.parts.iter().map(|(at, _)| *at));
         let ends = self.parts.iter().map(|(at, _)| *at).chain(std::iter::once(self.bytes.len()));
@@ -73,7 +73,7 @@ impl Message {
         between.zip(parts).flat_map(|(bytes, part)| [bytes, part])
     }
 
-    /// The bytes in one piece; copied only if they lie in several.
+    /// The message in one piece. Copies only if it has several.
     pub fn into_bytes(self) -> Vec<u8> {
         if self.parts.is_empty() {
             return self.bytes;
@@ -83,7 +83,7 @@ impl Message {
         whole
     }
 
-    /// Puts bytes before all others.
+    /// Puts bytes in front of the message.
     pub(crate) fn prepend(&mut self, bytes: &[u8]) {
         self.bytes.splice(0..0, bytes.iter().copied());
         self.parts.iter_mut().for_each(|(at, _)| *at += bytes.len());
@@ -98,18 +98,18 @@ impl Message {
     }
 }
 
-/// A message that is written little by little, and to which others are added behind.
+/// A queue of messages that are written little by little, kept as one long message.
 #[cfg(feature = "websocket")]
 #[derive(Debug, Default)]
 pub(crate) struct Unwritten {
     message: Message,
-    /// Bytes of the message that are written.
+    /// The number of bytes that are written.
     written: usize,
 }
 
 #[cfg(feature = "websocket")]
 impl Unwritten {
-    /// Bytes that are not written yet.
+    /// The number of bytes that are not written yet.
     pub(crate) fn len(&self) -> usize {
         self.message.len() - self.written
     }
@@ -118,13 +118,13 @@ impl Unwritten {
         self.len() == 0
     }
 
-    /// Where more is appended.
+    /// The message to append to.
     pub(crate) fn message(&mut self) -> &mut Message {
         self.forget_written();
         &mut self.message
     }
 
-    /// What is not written, as far as `slices` has room for it. Gives how many were filled.
+    /// Fills `slices` with the bytes not written yet, as far as there is room. Returns how many slices were filled.
     pub(crate) fn fill<'a>(&'a self, slices: &mut [std::io::IoSlice<'a>]) -> usize {
         let mut skip = self.written;
         let mut filled = 0;
@@ -141,7 +141,7 @@ impl Unwritten {
         filled
     }
 
-    /// `bytes` more bytes were written.
+    /// Takes note that `bytes` more bytes were written.
     pub(crate) fn advance(&mut self, bytes: usize) {
         self.written += bytes;
         if self.written == self.message.len() {
@@ -152,14 +152,14 @@ impl Unwritten {
         }
     }
 
-    /// Gives memory back that only long messages need.
+    /// Frees memory that only long messages need.
     pub(crate) fn shrink(&mut self) {
         self.forget_written();
         self.message.bytes.shrink_to_fit();
         self.message.parts.shrink_to_fit();
     }
 
-    /// What was written makes room. What is left is moved, so it should be little.
+    /// Removes the bytes that were written. The rest is moved to the front, so it should be short.
     fn forget_written(&mut self) {
         if self.written == 0 {
             return;
@@ -167,7 +167,7 @@ impl Unwritten {
         let Message { bytes, parts, parts_bytes } = &mut self.message;
         let mut left = std::mem::take(&mut self.written);
         let mut gone = 0;
-        // Bytes before the first part, the part, and so on.
+        // The parts that were written whole. The order is: bytes before the first part, the part, and so on.
         let mut over = 0;
         for (at, part) in parts.iter_mut() {
             let before = (*at - gone).min(left);

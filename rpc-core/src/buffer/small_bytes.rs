@@ -1,4 +1,4 @@
-//! Encoded values, most of which are short.
+//! Byte strings for encoded values, most of which are short.
 
 use std::{
     cell::Cell,
@@ -9,15 +9,15 @@ use std::{
 
 use bytes::Bytes;
 
-/// What lies inside the value itself.
+/// The most bytes that are stored inside the value itself.
 const INLINE: usize = 46;
-/// A buffer that has grown beyond this is given away with what was encoded into it, not copied out of.
+/// A scratch buffer with more bytes than this becomes the value itself, instead of being copied out of.
 const SCRATCH_BYTES: usize = 4 << 10;
-/// A longer one keeps no room for more.
+/// A scratch buffer of at least this length is shrunk before it becomes a value.
 const SHRUNK_BYTES: usize = 128 << 10;
 
-/// Bytes that are shared when they are many and copied when they are few: a short value costs no allocation, and no
-/// count of references that threads would pass back and forth.
+/// A byte string that is shared if it is long and copied if it is short. A short one costs no allocation, and no reference
+/// count that threads would pass back and forth.
 #[derive(Clone)]
 pub(crate) struct SmallBytes(Repr);
 
@@ -28,11 +28,11 @@ enum Repr {
     Joined(Arc<Joined>),
 }
 
-/// A value that ends with a byte string that was not copied.
+/// A value whose last part is a byte string that was not copied.
 struct Joined {
     head: Vec<u8>,
     tail: Bytes,
-    /// Both, copied for who wants them in one piece.
+    /// Head and tail in one piece, copied when first needed.
     whole: OnceLock<Bytes>,
 }
 
@@ -51,7 +51,7 @@ impl SmallBytes {
         Self::inline(slice).unwrap_or_else(|| Self(Repr::Shared(Bytes::copy_from_slice(slice))))
     }
 
-    /// One value of two parts, the second of which is not copied as long as nobody looks at the value as a slice.
+    /// A value of two parts. The second part is copied only if somebody reads the value as one slice.
     pub(crate) fn joined(head: &[u8], tail: Bytes) -> Self {
         Self(Repr::Joined(Arc::new(Joined { head: head.to_vec(), tail, whole: OnceLock::new() })))
     }
@@ -68,7 +68,7 @@ impl SmallBytes {
         self.len() == 0
     }
 
-    /// What is copied when it is sent, and what is not.
+    /// The part that is copied when the value is sent, and the part that is not.
     pub(crate) fn pieces(&self) -> (&[u8], Option<&Bytes>) {
         match &self.0 {
             Repr::Inline { .. } => (self, None),
@@ -83,22 +83,22 @@ impl SmallBytes {
     /// If the range is out of bounds.
     pub(crate) fn part(&self, range: Range<usize>) -> Self {
         Self::inline(&self[range.clone()]).unwrap_or_else(|| match &self.0 {
-            // A part of what fits inside fits inside.
+            // A part of an inline value fits inline.
             Repr::Inline { .. } => Self::default(),
             Repr::Shared(bytes) => Self(Repr::Shared(bytes.slice(range))),
             Repr::Joined(joined) => Self(Repr::Shared(joined.whole().slice(range))),
         })
     }
 
-    /// What `encode` appends to an empty buffer.
+    /// The bytes that `encode` appends to an empty buffer.
     pub(crate) fn encode<E>(encode: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<Self, E> {
         let mut scratch = Self::scratch();
         encode(&mut scratch)?;
         Ok(Self::from_scratch(scratch))
     }
 
-    /// An empty buffer to encode into, with room from its last use; given back by [`from_scratch`](Self::from_scratch).
-    /// Who takes one while another is out, as a `Serialize` that makes calls does, gets a new one.
+    /// An empty buffer to encode into, with room from its last use. [`from_scratch`](Self::from_scratch) gives it back. A second
+    /// one taken before that, as by a `Serialize` that makes calls, is a new buffer.
     pub(crate) fn scratch() -> Vec<u8> {
         let mut scratch = SCRATCH.take();
         scratch.clear();
@@ -107,7 +107,7 @@ impl SmallBytes {
 
     pub(crate) fn from_scratch(mut scratch: Vec<u8>) -> Self {
         if scratch.len() > SCRATCH_BYTES {
-            // It grew by doubling, and is kept for long. So long a buffer gives back its pages without being copied.
+            // The buffer grew by doubling and may live long. At this length, shrinking gives pages back without a copy.
             if scratch.len() >= SHRUNK_BYTES {
                 scratch.shrink_to_fit();
             }
@@ -132,7 +132,8 @@ impl SmallBytes {
         }
     }
 
-    /// Lets go of the message that a part of it would keep whole, if that is much longer than the part.
+    /// Copies the bytes out of the message that they share, if they are fewer than `worth_keeping`: they would keep all of it
+    /// in memory.
     pub(crate) fn leave_message(&mut self, worth_keeping: usize) {
         if let Repr::Shared(bytes) = &mut self.0
             && bytes.len() < worth_keeping

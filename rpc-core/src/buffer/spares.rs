@@ -1,8 +1,8 @@
-//! The memory of long payloads, used again by those that come next.
+//! Spare buffers: the memory of long payloads, reused by the next long payloads.
 //!
-//! An allocator takes buffers of this length from the operating system and gives them back, and then each of their
-//! pages costs a fault: more than to receive what is put into them. So a buffer whose last [`Bytes`] is dropped comes
-//! back here, and waits a moment for the next payload of its length.
+//! An allocator takes buffers of this length from the operating system and gives them back, and then each of their pages costs
+//! a page fault: more than receiving the bytes. So a buffer whose last [`Bytes`] is dropped comes back here, and waits a moment
+//! for the next payload of its length.
 
 use std::{
     collections::VecDeque,
@@ -14,32 +14,33 @@ use bytes::Bytes;
 
 use crate::{buffer::small_bytes::SmallBytes, sync::lock, time::Time};
 
-/// Shorter ones are what allocators are good at. It is where glibc's begins to ask the operating system.
+/// The shortest payload whose buffer is reused: allocators are good at shorter ones. From this length on, glibc's asks the
+/// operating system.
 const LONG_BYTES: usize = 128 << 10;
-/// Bytes that nobody uses and a session keeps: eight payloads of a MiB under way at once.
+/// The most unused bytes that a session keeps: enough for eight payloads of a MiB in flight at once.
 const KEPT_BYTES_MAX: usize = 8 << 20;
-/// How often a session lets go of those that nobody has used since the last time. So whatever a peer sends, what is kept of it
+/// How often a session frees the buffers that were not used since the last time. So, whatever a peer sends, each kept buffer
 /// was in use within twice that time.
 const KEPT_FOR: Duration = Duration::from_millis(100);
 
-/// What one session keeps.
+/// The spare buffers of one session.
 #[derive(Default)]
 pub(crate) struct Spares {
     kept: Option<Arc<Mutex<Kept>>>,
-    /// A part of a long payload has come since the last look at them.
+    /// Whether a part of a long payload has come since the last [`expire`](Self::expire).
     is_used: bool,
-    /// When to look next.
+    /// When [`expire`](Self::expire) is due.
     due: Option<Time>,
 }
 
 #[derive(Default)]
 struct Kept {
-    /// The last is the one that was used last.
+    /// The buffers, the one that was used last at the end.
     buffers: VecDeque<Vec<u8>>,
     bytes: usize,
-    /// The number of them, from the first on, that were there at the last look already.
+    /// The number of buffers, from the first on, that were kept at the last [`let_go`](Self::let_go) already.
     old: usize,
-    /// Nobody needs what comes back.
+    /// Whether buffers that come back are freed, because no long payloads come.
     is_closed: bool,
 }
 
@@ -50,8 +51,8 @@ struct Lent {
 }
 
 impl Spares {
-    /// Appends a part of a payload that will be `total` long. Memory is taken as bytes arrive; once a quarter has come,
-    /// the rest is believed.
+    /// Appends a part of a payload that will be `total` bytes long. Memory is taken as bytes arrive; once a quarter has arrived,
+    /// room for all of it is taken.
     pub(crate) fn append(&mut self, now: Time, payload: &mut Vec<u8>, part: &[u8], total: usize) {
         if total >= LONG_BYTES {
             self.is_used = true;
@@ -68,7 +69,7 @@ impl Spares {
         payload.extend_from_slice(part);
     }
 
-    /// A payload that has come whole. What is long comes back when nobody has it any more.
+    /// Turns a complete payload into a value. The buffer of a long payload comes back when the last copy of the value is dropped.
     pub(crate) fn lend(&self, payload: Vec<u8>) -> SmallBytes {
         match &self.kept {
             Some(kept) if payload.capacity() >= LONG_BYTES => {
@@ -82,7 +83,7 @@ impl Spares {
         self.due
     }
 
-    /// Lets go of what nobody has used for a while.
+    /// Frees the buffers that nobody has used for a while.
     pub(crate) fn expire(&mut self, now: Time) {
         if self.due.is_none_or(|due| due > now) {
             return;
@@ -92,12 +93,12 @@ impl Spares {
         self.due = (is_used || is_left).then_some(now + KEPT_FOR);
     }
 
-    /// Bytes that nobody uses.
+    /// The bytes of unused buffers.
     pub(crate) fn bytes(&self) -> usize {
         self.kept.as_ref().map_or(0, |kept| lock(kept).bytes)
     }
 
-    /// Lets go of all of them.
+    /// Frees all unused buffers.
     pub(crate) fn clear(&mut self) {
         if let Some(kept) = &self.kept {
             let mut kept = lock(kept);
@@ -106,7 +107,7 @@ impl Spares {
         }
     }
 
-    /// An empty buffer, with room for `total` bytes and not much more, if there is one.
+    /// An empty buffer with room for `total` bytes and not much more; a new one if none fits.
     fn take(&mut self, total: usize) -> Vec<u8> {
         let mut kept = lock(self.kept.get_or_insert_default());
         kept.is_closed = false;
@@ -136,7 +137,8 @@ impl Kept {
         self.buffers.push_back(buffer);
     }
 
-    /// Whether any are left. When empty and unused, stops taking buffers back.
+    /// Frees the buffers that were not used since the last time. Returns whether any are left. When empty and unused, stops
+    /// taking buffers back.
     fn let_go(&mut self, is_used: bool) -> bool {
         for buffer in self.buffers.drain(..self.old) {
             self.bytes -= buffer.capacity();

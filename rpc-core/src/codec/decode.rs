@@ -1,4 +1,4 @@
-//! Reading values out of bytes, within a budget.
+//! The decoder: reads values from bytes, within a budget.
 
 use std::{fmt, str::Utf8Error};
 
@@ -65,7 +65,7 @@ impl<'de> BorrowReader<'de> for Unread<'de> {
     }
 }
 
-/// The payload and what is left of its budget.
+/// The payload and the rest of its budget.
 pub(super) struct Source<'de> {
     pub(super) decoder: DecoderImpl<Unread<'de>, Configuration, ()>,
     pub(super) memory_left: usize,
@@ -79,7 +79,7 @@ impl<'de> Source<'de> {
         T::decode(&mut self.decoder).map_err(Rejected::from)
     }
 
-    /// A length, and that number of bytes. Called by all types that have strings, which then stay small enough to be inlined.
+    /// Reads a length, and that number of bytes. Not inlined, so that the decoders of all types with strings stay small.
     #[inline(never)]
     fn slice(&mut self) -> Result<&'de [u8], Rejected> {
         BorrowDecode::borrow_decode(&mut self.decoder).map_err(Rejected::from)
@@ -107,12 +107,12 @@ impl<'de> Source<'de> {
 pub(super) struct Guard<'a, 'de> {
     pub(super) source: &'a mut Source<'de>,
     pub(super) depth_left: usize,
-    /// Bytes already paid for where the value will lie. A larger value lies elsewhere and is charged.
+    /// Bytes already charged for the place where the value will lie. A larger value lies elsewhere and is charged.
     pub(super) room: usize,
 }
 
 impl<'a, 'de> Guard<'a, 'de> {
-    /// Enters a value that holds others, `T` being its type.
+    /// Enters a value of type `T` that holds others.
     #[inline(always)]
     fn enter<T>(self) -> Result<Self, Rejected> {
         let Some(depth_left) = self.depth_left.checked_sub(1) else {
@@ -165,7 +165,7 @@ impl<'de> Deserializer<'de> for Guard<'_, 'de> {
         visitor.visit_borrowed_str(str::from_utf8(self.source.slice()?)?)
     }
 
-    /// Checked after it was copied: where words are aligned, that is several times as fast for a short string.
+    /// The string is checked after it was copied: on aligned words, the check is several times as fast for a short string.
     #[inline(always)]
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Rejected> {
         let copy = self.source.slice()?.to_vec();
@@ -341,9 +341,9 @@ struct Elements<'a, 'de> {
     source: &'a mut Source<'de>,
     depth_left: usize,
     pub(crate) left: usize,
-    /// What the collection may be told to make room for: never more elements than bytes remained at the start.
+    /// The number of elements that the collection is told to reserve: never more than there were bytes left at the start.
     hint: usize,
-    /// Elements charged in advance, and how much each: the collection may have made room for `hint` of them.
+    /// The number of elements charged in advance, at `unit` bytes each: the collection may have reserved room for `hint` of them.
     prepaid: usize,
     unit: usize,
 }
@@ -431,8 +431,8 @@ impl<'de> MapAccess<'de> for Elements<'_, 'de> {
     }
 }
 
-/// [`DecodeError`] as a serde error. Apart from it, so that the public type does not promise to be one, and in a box, so
-/// that a result is hardly longer than its value, which is moved through many of them.
+/// [`DecodeError`] as a serde error. A type of its own, so that the public type does not promise to be a serde error. In a box,
+/// so that a `Result` is hardly longer than its value, which is moved through many of them.
 #[derive(Debug)]
 pub(super) struct Rejected(pub(super) Box<DecodeError>);
 

@@ -1,8 +1,8 @@
-//! Values to payload bytes: a serde serializer that writes bincode's format, as the table in `codec.rs` has it.
+//! The encoder: a serde serializer that writes bincode's format; see the table in `codec.rs`.
 //!
-//! bincode's own serializer writes what it is told, and some types tell it what no reader can follow: values nested deeper
-//! than the decoder goes, a field left out of some values, a length that is not that of what comes. Each is an error here,
-//! before anything is sent.
+//! bincode's own serializer writes whatever it is told, also values that no reader can decode: nested deeper than the decoder
+//! goes, with a field left out, or with a length that does not match the elements. The encoder rejects each of these before
+//! anything is sent.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ use serde::{
 
 use crate::error::EncodeError;
 
-/// Appends the encoded value, nested at most so deep, to `out`. After an error `out` is what it was before.
+/// Appends the encoded value, nested at most `depth_max` deep, to `out`. After an error, `out` is unchanged.
 #[inline]
 pub(crate) fn encode_within<T: Serialize + ?Sized>(
     value: &T,
@@ -27,7 +27,7 @@ pub(crate) fn encode_within<T: Serialize + ?Sized>(
         .map_err(|error| error.unwrap_or_else(|| EncodeError::Invalid("it has no end".into())))
 }
 
-/// The same, unless the value is longer than about `bytes_max`: that is an error of no name.
+/// Like [`encode_within`], but gives up with `Err(None)` if the value takes more than about `bytes_max` bytes.
 #[inline]
 pub(crate) fn encode_up_to<T: Serialize + ?Sized>(
     value: &T,
@@ -39,7 +39,7 @@ pub(crate) fn encode_up_to<T: Serialize + ?Sized>(
     let end_max = before.saturating_add(bytes_max);
     let mut target = Target { out: &mut *out, depth_max, end_max, is_full: false };
     let written = value.serialize(Encoding { target: &mut target, depth_left: depth_max });
-    // Whatever a `Serialize` made of the error on its way.
+    // A `Serialize` may have replaced the error on its way, or dropped it; `is_full` tells.
     let error = match written {
         _ if target.is_full => None,
         Ok(()) => return Ok(()),
@@ -49,22 +49,22 @@ pub(crate) fn encode_up_to<T: Serialize + ?Sized>(
     Err(error)
 }
 
-/// Values of a sequence that are written without a look at how long it has become.
+/// The number of elements that are written between two checks of `end_max`.
 const UNSEEN_VALUES: usize = 64;
-/// Shorter texts and byte strings are written without it.
+/// The length from which on a text or byte string is checked against `end_max` before it is written.
 const UNSEEN_BYTES: usize = 1 << 10;
 
 struct Target<'s> {
     out: &'s mut Vec<u8>,
     depth_max: usize,
-    /// Where it stops to write.
+    /// The length of `out` at which encoding gives up.
     end_max: usize,
-    /// It did.
+    /// Whether encoding has given up at `end_max`.
     is_full: bool,
 }
 
 impl Target<'_> {
-    /// Small numbers are a byte; others say how many bytes they take.
+    /// Writes a varint: a small number is one byte; a longer one begins with a byte that tells its length.
     #[inline(always)]
     fn varint(&mut self, value: u64) {
         match u8::try_from(value) {
@@ -96,7 +96,7 @@ impl Target<'_> {
         }
     }
 
-    /// Small numbers of either sign become small ones without.
+    /// Writes a signed number in zigzag: small numbers of either sign become small unsigned numbers.
     #[inline(always)]
     fn zigzag(&mut self, value: i64) {
         self.varint(((value << 1) ^ (value >> 63)).cast_unsigned());
@@ -107,7 +107,7 @@ impl Target<'_> {
         self.varint(length as u64);
     }
 
-    /// A text or a byte string.
+    /// Writes a text or a byte string.
     #[inline(always)]
     fn bytes(&mut self, bytes: &[u8]) -> Result<(), Unencodable> {
         if bytes.len() >= UNSEEN_BYTES {
@@ -118,7 +118,7 @@ impl Target<'_> {
         Ok(())
     }
 
-    /// Stops where there is no room for so many bytes.
+    /// Fails if there is no room for this number of bytes.
     #[inline(always)]
     fn make_sure_of(&mut self, bytes: usize) -> Result<(), Unencodable> {
         match self.out.len().saturating_add(bytes) > self.end_max {
@@ -141,7 +141,7 @@ struct Encoding<'a, 's> {
 }
 
 impl<'a, 's> Encoding<'a, 's> {
-    /// Enters a value that holds others: the same that the decoder counts as a level.
+    /// Enters a value that holds others. It counts as a level of nesting, as in the decoder.
     #[inline(always)]
     fn enter(self) -> Result<Self, Unencodable> {
         match self.depth_left.checked_sub(1) {
@@ -150,7 +150,7 @@ impl<'a, 's> Encoding<'a, 's> {
         }
     }
 
-    /// A variant's number; its content follows.
+    /// Writes a variant's index; its content follows.
     #[inline(always)]
     fn variant(self, index: u32) -> Result<Self, Unencodable> {
         let entered = self.enter()?;
@@ -317,7 +317,7 @@ impl<'a, 's> Serializer for Encoding<'a, 's> {
     }
 }
 
-/// The parts of a value that holds others, and how many are still to come.
+/// The parts of a value that holds others, and how many are still to be written.
 struct Parts<'a, 's> {
     target: &'a mut Target<'s>,
     depth_left: usize,
@@ -332,12 +332,12 @@ impl Parts<'_, '_> {
 
     #[inline(always)]
     fn counted<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unencodable> {
-        // Too many make it wrap, which the end sees as well.
+        // Too many parts make the count wrap, which `finish` notices as well.
         self.left = self.left.wrapping_sub(1);
         self.part(value)
     }
 
-    /// One of what there may be many of.
+    /// Writes one element of a collection, which may have many.
     #[inline(always)]
     fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unencodable> {
         self.counted(value)?;
@@ -433,8 +433,8 @@ impl SerializeMap for Parts<'_, '_> {
     }
 }
 
-/// [`EncodeError`] as a serde error. Apart from it, so that the public type does not promise to be one, and in a box, so
-/// that a result is one word.
+/// [`EncodeError`] as a serde error. A type of its own, so that the public type does not promise to be a serde error. In a box,
+/// so that a `Result` is one word.
 #[derive(Debug)]
 struct Unencodable(Box<EncodeError>);
 

@@ -1,24 +1,24 @@
-//! Finds parts of an encoded value by its layout, without decoding it.
+//! The walk: finds parts of an encoded value by its layout, without decoding it.
 //!
-//! How a step matches what serde serialises:
+//! Steps match what serde serialises:
 //!
 //! | step | matches |
 //! |---|---|
 //! | `Field(n)` | the n-th field of a struct, tuple, array or tuple struct; `Field(0)` of a newtype struct |
 //! | `Index(n)` | the n-th element of a sequence |
-//! | `Some` | the value of an `Option` that is there |
+//! | `Some` | the value inside a `Some` |
 //! | `Variant(i)`, then `Field(n)` | the n-th field of an enum's variant, if it is the i-th |
 //!
 //! - `Box`, `Rc`, `Arc` and `#[serde(transparent)]` are invisible to serde and take no step.
 //! - Maps are not selectable: their order is not part of the value.
 //! - A variant is not a value, so a path cannot end with `Variant`.
 //!
-//! The bytes need not be trusted: every length is checked against what is there, and what a walk costs is bounded by the
-//! bytes walked over, times the size of a type that takes none. In a long value that is walked often, [`Marks`] remember
+//! The bytes need not be trusted: every length is checked against the bytes that are left. The cost of a walk is bounded by the
+//! bytes walked over, times the size of a type that takes no bytes. In a long value that is walked often, [`Marks`] remember
 //! where parts of it lie, so that all walks together cost little more than one.
 //!
-//! A part whose layout is not known ends the walk with [`WalkError::Unknown`]: an opaque type, and what tracing could not
-//! reach. Bounded by [`WALK_DEPTH_MAX`].
+//! A part whose layout is not known ends the walk with [`WalkError::Unknown`]: an opaque type, or a part that tracing could not
+//! reach. Nesting is bounded by [`WALK_DEPTH_MAX`].
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -28,7 +28,7 @@ use crate::{
     schema::layout::{Field, Layout, Leaf, Node},
 };
 
-/// The deepest nesting that is walked over. Above what a payload may have to be decoded.
+/// The deepest nesting that is walked over. No less than the deepest that is ever decoded.
 const WALK_DEPTH_MAX: usize = 256;
 
 /// Why a part of an encoded value was not found.
@@ -40,40 +40,40 @@ pub(crate) enum WalkError {
     /// The path does not fit the type.
     #[error("the path does not fit the type")]
     NotThere,
-    /// How many bytes this type takes cannot be said.
+    /// The number of bytes that this type takes is not known.
     #[error("the bytes of `{0}` cannot be told apart: its layout is not known")]
     Unknown(String),
     /// The bytes are not a value of the layout.
     #[error("the bytes are not a value of the type: {0}")]
     Malformed(&'static str),
-    /// The value is nested deeper than is walked.
+    /// The value is nested deeper than a walk goes.
     #[error("the value is nested deeper than {WALK_DEPTH_MAX} levels")]
     TooDeep,
 }
 
-/// Parts that take fewer bytes are walked over again each time.
+/// The smallest part that marks remember, in bytes. Smaller parts are walked over again each time.
 pub(crate) const MARK_BYTES: usize = 4 << 10;
 
-/// Where parts of one value lie that were walked over and take [`MARK_BYTES`] or more. They take a hundredth of the value for
-/// each level of it that has such parts.
+/// The places of those parts of one value that were walked over and take [`MARK_BYTES`] or more. Marks take a hundredth of the
+/// value's memory for each level of nesting that has such parts.
 #[derive(Debug, Default)]
 pub(crate) struct Marks {
-    /// By where a part begins and what it is: two parts begin at the same byte where one is the first of the other.
+    /// Where parts end, by their start and their node. Two parts begin at the same byte if one is the first part of the other.
     ends: BTreeMap<(usize, usize), usize>,
-    /// By where the first of many alike begins and what they are: some of them, each by its number and where it begins.
+    /// Some elements of long sequences, each by its number and its start. The key is the start and the node of the first element.
     within: BTreeMap<(usize, usize), Vec<(u64, usize)>>,
 }
 
-/// A part of a value.
+/// A part of an encoded value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Located {
     pub(crate) range: Range<usize>,
     node: usize,
-    /// Values that were passed on the way to its end.
+    /// The number of values that the walk passed until the end of the part.
     pub(crate) walked: usize,
 }
 
-/// How many bytes the value at the start of `bytes` takes.
+/// The number of bytes that the value at the start of `bytes` takes.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn skip(layout: &Layout, bytes: &[u8]) -> Result<usize, WalkError> {
     let mut walk = Walk::new(layout, bytes);
@@ -81,8 +81,7 @@ pub(crate) fn skip(layout: &Layout, bytes: &[u8]) -> Result<usize, WalkError> {
     Ok(walk.at)
 }
 
-/// Where the part at `path` lies in the value at the start of `bytes`. Marks are those of an earlier walk over the same
-/// value.
+/// Finds the part at `path` in the value at the start of `bytes`. `marks` are those of earlier walks over this value.
 pub(crate) fn locate(
     layout: &Layout,
     bytes: &[u8],
@@ -96,8 +95,8 @@ pub(crate) fn locate(
     Ok(Located { range: start..walk.at, node, walked: walk.walked })
 }
 
-/// The bytes of a part that stands alone, and the places that its objects had in the table of the whole: in the part, they
-/// are numbered anew.
+/// Copies a part to stand alone. Its objects are numbered anew; also returns the place that each had in the table of the whole
+/// value.
 pub(crate) fn detach(
     layout: &Layout,
     bytes: &[u8],
@@ -121,7 +120,7 @@ pub(crate) fn detach(
 
 /// The parts of an encoded sequence or option, one after the other: each is the range of an element in the bytes.
 ///
-/// The count is what the bytes claim. Elements that take no bytes may be more than there are bytes.
+/// The count is what the bytes claim. Elements that take no bytes may outnumber the bytes.
 #[derive(Debug)]
 pub(crate) struct Elements<'a> {
     walk: Walk<'a>,
@@ -130,7 +129,7 @@ pub(crate) struct Elements<'a> {
 }
 
 impl<'a> Elements<'a> {
-    /// The elements of a `Seq`, or what an `Optional` holds: none or one. `None` for any other layout.
+    /// The elements of a `Seq`, or the zero or one value of an `Optional`. `None` for any other layout.
     pub(crate) fn of(layout: &'a Layout, bytes: &'a [u8]) -> Option<Result<Self, WalkError>> {
         let mut walk = Walk::new(layout, bytes);
         let (element, left) = match &walk.nodes[walk.below_newtypes(layout.nodes().1)] {
@@ -141,7 +140,7 @@ impl<'a> Elements<'a> {
         Some(left.map(|left| Self { walk, element, left }))
     }
 
-    /// How many are left.
+    /// The number of elements that are left.
     pub(crate) fn left(&self) -> u64 {
         self.left
     }
@@ -168,7 +167,7 @@ struct Walk<'a> {
     at: usize,
     walked: usize,
     marks: Option<&'a mut Marks>,
-    /// Where objects are named, and their places, for who wants to know.
+    /// Where the bytes name objects, and the places of these; recorded only for [`detach`].
     named: Option<Vec<(Range<usize>, u32)>>,
 }
 
@@ -179,7 +178,7 @@ impl<'a> Walk<'a> {
 
     // ---- along a path ----
 
-    /// Moves to the part at `path`; gives its node.
+    /// Moves to the part at `path`; returns its node.
     fn enter(&mut self, root: usize, path: &[Step]) -> Result<usize, WalkError> {
         let nodes = self.nodes;
         let mut root = root;
@@ -225,7 +224,7 @@ impl<'a> Walk<'a> {
         Ok(entered)
     }
 
-    /// Moves behind a part that lies beside the path.
+    /// Moves behind a part, with the help of marks.
     fn pass_part(&mut self, node: usize) -> Result<(), WalkError> {
         let start = self.at;
         if let Some(end) = self.marks.as_ref().and_then(|marks| marks.ends.get(&(start, node))) {
@@ -241,7 +240,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Moves behind the first of many alike.
+    /// Moves behind the first `count` elements of a sequence, with the help of marks.
     fn pass_many(&mut self, element: usize, count: u64) -> Result<(), WalkError> {
         let Some(marks) = &mut self.marks else { return self.skip_many(element, count, WALK_DEPTH_MAX) };
         let first = (self.at, element);
@@ -252,7 +251,7 @@ impl<'a> Walk<'a> {
         self.at = marked;
         let mut walked = Ok(());
         while number < count && walked.is_ok() {
-            // As many at once as take a mark's bytes at least, or all where they are passed in one step.
+            // One element at a time, so that marks can be set; all at once if the elements have a fixed width.
             let many = if self.width_of(element).is_some() { count - number } else { 1 };
             let before = self.at;
             walked = self.skip_many(element, many, WALK_DEPTH_MAX);
@@ -324,7 +323,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Ends early where elements take no bytes: the rest take none either, however many the bytes claim.
+    /// Moves behind `count` elements. Ends early if an element takes no bytes: the rest take none either, whatever the count.
     fn skip_many(&mut self, element: usize, count: u64, depth: usize) -> Result<(), WalkError> {
         if let Some(width) = self.width_of(element) {
             let bytes = usize::try_from(count).ok().and_then(|count| count.checked_mul(width));
@@ -412,7 +411,7 @@ impl<'a> Walk<'a> {
         self.varint(8)
     }
 
-    /// An integer of at most `width` bytes; what is above 64 bits is passed over.
+    /// Reads an integer of at most `width` bytes; bits above the lowest 64 are dropped.
     fn varint(&mut self, width: usize) -> Result<u64, WalkError> {
         let first = self.byte()?;
         let following = match first {

@@ -1,9 +1,9 @@
-//! Whether a call can be made between two versions of an API: the one rule, which sessions enforce and tools foretell.
+//! The compatibility rule: whether a call can be made between two versions of an API. Sessions enforce it, tools predict it.
 //!
-//! This is the rule alone; how a refusal is worded is in `session/methods.rs` and `error.rs`.
+//! This is the rule alone; the texts of refusals are in `session/methods.rs` and `error.rs`.
 //!
-//! A caller says the service, the method and the fingerprint of the method's signature before the first call of it. The
-//! called side compares them with what it has. Nothing else is compared, and nothing is converted.
+//! Before its first call of a method, a caller sends the names of the service and the method and the fingerprint of the method's
+//! signature. The called side compares them with its own. Nothing else is compared, and nothing is converted.
 //!
 //! ```
 //! use rpc_core::compatibility::{Compatibility, MethodVersion, Offered, of_call};
@@ -18,40 +18,40 @@
 /// A method as one side has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MethodVersion {
-    /// [`Signature::fingerprint`](crate::Signature::fingerprint).
+    /// The method's [`Signature::fingerprint`](crate::Signature::fingerprint).
     pub fingerprint: u64,
-    /// The method has no [`problems`](crate::MethodDescriptor::problems).
+    /// Whether the method has no [`problems`](crate::MethodDescriptor::problems).
     pub is_callable: bool,
 }
 
-/// What the called side has under the names that the caller says.
+/// What the called side has under the names that the caller sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Offered {
-    /// No service of that name.
+    /// There is no service of that name.
     NoService,
-    /// A service of that name without a method of that name.
+    /// There is a service of that name, without a method of that name.
     NoMethod,
-    /// A method.
+    /// There is a method of that name.
     Method(MethodVersion),
 }
 
-/// What becomes of a call. All but the first are refusals, which the caller sees as the
+/// The fate of a call. All variants but [`Works`](Self::Works) are refusals, which the caller sees as the
 /// [`Refusal`](crate::Refusal) of the same name; its session goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Compatibility {
-    /// It reaches the method.
+    /// The call reaches the method.
     Works,
     /// The called side has no such service.
     UnknownService,
-    /// Its service has no such method.
+    /// The called side's service has no such method.
     UnknownMethod,
-    /// The types of the method cannot travel.
+    /// The method has problems on one side: its types cannot be sent.
     NotCallable,
     /// The two versions of the method differ in arguments, result or error.
     SchemaMismatch,
 }
 
-/// What becomes of a call of a method at a side that has this.
+/// The fate of a call of `called`, which is the caller's version, at a side that has `offered`.
 pub fn of_call(called: MethodVersion, offered: Offered) -> Compatibility {
     match offered {
         // The caller's own side refuses it.

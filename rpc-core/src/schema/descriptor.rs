@@ -1,6 +1,6 @@
-//! What a service is, as data: names, docs, types and attributes, for dispatch, checks, documentation and tools.
+//! Descriptors of services as data: names, docs, types and attributes, for dispatch, checks, documentation and tools.
 //!
-//! `#[rpc]` writes one [`ServiceDescriptor`] a trait, in a `static`. Layouts are traced on first use and cached here.
+//! `#[rpc]` writes one [`ServiceDescriptor`] for each trait, in a `static`. Layouts are traced on first use and cached here.
 
 use std::sync::{
     OnceLock,
@@ -17,7 +17,7 @@ use crate::schema::{
 /// One service: a trait under `#[rpc]`.
 #[derive(Debug)]
 pub struct ServiceDescriptor {
-    /// The name on the wire: the trait's, or `#[rpc(name = "…")]`.
+    /// The name on the wire: the trait's name, or that of `#[rpc(name = "…")]`.
     pub name: &'static str,
     /// The trait's name.
     pub rust_name: &'static str,
@@ -25,7 +25,7 @@ pub struct ServiceDescriptor {
     pub docs: &'static str,
     /// Whether a call that waits for a promise holds back later calls (`#[rpc(ordered)]`).
     pub ordered: bool,
-    /// The methods, in the order written.
+    /// The methods, in the order of the trait.
     pub methods: &'static [MethodDescriptor],
     #[doc(hidden)]
     pub objects: ObjectsCache,
@@ -46,19 +46,19 @@ impl ObjectsCache {
 /// One method of a service.
 #[derive(Debug)]
 pub struct MethodDescriptor {
-    /// The name on the wire: the method's, or `#[rpc(name = "…")]`.
+    /// The name on the wire: the method's name, or that of `#[rpc(name = "…")]`.
     pub name: &'static str,
     /// The method's name in the trait.
     pub rust_name: &'static str,
     /// The method's doc comment.
     pub docs: &'static str,
-    /// The arguments that travel, in order; a context is not among them.
+    /// The arguments that are sent, in order. A context is not among them.
     pub arguments: &'static [ArgumentDescriptor],
     /// The `T` of `Result<T, E>`, or the plain result.
     pub result: ValueDescriptor,
     /// The `E` of `Result<T, E>`; `None` for a method that cannot fail.
     pub error: Option<ValueDescriptor>,
-    /// What `#[rpc(…)]` and Rust's own attributes say about it.
+    /// Properties set by `#[rpc(…)]` and Rust's own attributes.
     pub attributes: MethodAttributes,
     #[doc(hidden)]
     pub cache: SignatureCache,
@@ -67,42 +67,42 @@ pub struct MethodDescriptor {
 /// One argument of a method.
 #[derive(Debug)]
 pub struct ArgumentDescriptor {
-    /// The name in the trait.
+    /// The argument's name in the trait.
     pub name: &'static str,
-    /// Its type.
+    /// The argument's type.
     pub value: ValueDescriptor,
 }
 
-/// A type that travels.
+/// The type of an argument, a result or an error.
 pub struct ValueDescriptor {
     /// The type as written in the trait.
     pub type_name: &'static str,
     layout: fn(&'static str) -> Layout,
     text_layout: fn() -> Layout,
-    /// Finds what the types in it are declared to be.
+    /// Collects the declarations of the types in it.
     declared: fn(&mut Declarations),
 }
 
-/// What attributes say about a method.
+/// Properties of a method that attributes set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MethodAttributes {
-    /// Running it twice does what running it once does; it may be retried.
+    /// Running the method twice has the effect of running it once, so a call may be retried.
     pub idempotent: bool,
-    /// The caller gets no result and no error.
+    /// The caller gets neither a result nor an error.
     pub oneway: bool,
     /// The handler runs on the blocking pool.
     pub blocking: bool,
     /// A dropped promise does not stop the handler.
     pub no_cancel: bool,
-    /// The wire name of the method of the same service that answers calls of this one, many at once.
+    /// The wire name of the batch method of this service, which answers many calls of this method at once.
     pub batch: Option<&'static str>,
-    /// The note of `#[deprecated]`; empty when it has none.
+    /// The note of `#[deprecated]`, which may be empty; `None` without the attribute.
     pub deprecated: Option<&'static str>,
 }
 
 impl MethodAttributes {
-    /// Of a method about which attributes say nothing.
+    /// The properties of a method without attributes.
     pub const NONE: Self = Self {
         idempotent: false,
         oneway: false,
@@ -141,7 +141,7 @@ impl ValueDescriptor {
         Self { declared, ..self }
     }
 
-    /// Where the types in it are declared otherwise than traced.
+    /// The differences between the declarations of the types in it and their traced layouts, one sentence each.
     fn disagreements(&self, layout: &Layout) -> Vec<String> {
         let found = self.declarations();
         let mut problems = layout.disagreements(&found);
@@ -149,19 +149,19 @@ impl ValueDescriptor {
         problems
     }
 
-    /// What the types in it are declared to be, those under `#[data]`.
+    /// The declarations of the types in it that are under `#[data]`.
     pub fn declarations(&self) -> Declarations {
         let mut found = Declarations::default();
         self.declare(&mut found);
         found
     }
 
-    /// Adds to what the types of other values are declared to be.
+    /// Adds the declarations of the types in it to `found`.
     pub fn declare(&self, found: &mut Declarations) {
         (self.declared)(found);
     }
 
-    /// Traces how the type is read from formats for people, like JSON.
+    /// Traces the type's layout in human-readable formats, like JSON.
     pub fn text_layout(&self) -> Layout {
         (self.text_layout)()
     }
@@ -193,25 +193,25 @@ impl SignatureCache {
     }
 }
 
-/// Results that take less are not looked out for.
+/// The least length of a result that is remembered as expected.
 const EXPECTED_BYTES_MIN: usize = 64 << 10;
 
 /// The layouts of a method's arguments and results, and the fingerprint both sides compare.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Signature {
-    /// One layout an argument.
+    /// The layout of each argument.
     pub arguments: Vec<Layout>,
     /// The result's layout.
     pub result: Layout,
-    /// The error's layout.
+    /// The error's layout; `None` for a method that cannot fail.
     pub error: Option<Layout>,
-    /// Equal on both sides when their bytes mean the same, and the names of arguments, fields and variants say so.
+    /// A number that both sides share if their bytes mean the same: layouts and the names of arguments, fields and variants agree.
     pub fingerprint: u64,
     problems: Vec<String>,
-    /// No argument consists of many values.
+    /// Whether no argument consists of many values.
     decodes_fast: bool,
-    /// The result does not either.
+    /// Whether the result does not consist of many values.
     encodes_fast: bool,
 }
 
@@ -235,23 +235,23 @@ impl MethodDescriptor {
         })
     }
 
-    /// Whether even long arguments of it are decoded at once: what is long in them are texts and byte strings.
+    /// Whether even long arguments are decoded fast: they have few values, and only texts and byte strings in them are long.
     #[cfg(feature = "driver")]
     pub(crate) fn decodes_fast(&self) -> bool {
         self.signature().decodes_fast
     }
 
-    /// The same of its results.
+    /// Whether even long results are encoded fast: they have few values, and only texts and byte strings in them are long.
     pub(crate) fn encodes_fast(&self) -> bool {
         self.signature().encodes_fast
     }
 
-    /// What a result of it is expected to take, by what it returned before in this process: nothing where that is little.
+    /// The expected length of a result, by the results that the method returned before in this process; zero if they were short.
     pub(crate) fn expected_bytes(&self) -> usize {
         self.cache.result_bytes.load(Ordering::Relaxed)
     }
 
-    /// The length of a result that it returned. What is expected rises at once and falls slowly.
+    /// Takes note of the length of a result. The expected length rises at once and falls slowly.
     pub(crate) fn returned(&self, bytes: usize) {
         let before = self.expected_bytes();
         let expected = bytes.max(before - before / 4);
@@ -261,13 +261,13 @@ impl MethodDescriptor {
         }
     }
 
-    /// What the other side's version of it is compared with.
+    /// This side's version of the method, to compare with the other side's.
     pub fn version(&self) -> MethodVersion {
         let signature = self.signature();
         MethodVersion { fingerprint: signature.fingerprint, is_callable: signature.problems.is_empty() }
     }
 
-    /// The services whose objects it takes and returns.
+    /// The services of the objects that the method takes and returns.
     pub(crate) fn objects(&self) -> impl Iterator<Item = &'static ServiceDescriptor> {
         let signature = self.signature();
         let layouts = signature.arguments.iter().chain([&signature.result]).chain(&signature.error);
@@ -290,8 +290,8 @@ impl MethodDescriptor {
         text
     }
 
-    /// Why the method cannot be called, one sentence each: parts of its types that bincode cannot carry, that are written
-    /// otherwise than they are read, or that could not be looked at. None if all is well.
+    /// The reasons why the method cannot be called, one sentence each: parts of its types that bincode cannot carry, that are
+    /// written differently than they are read, or that tracing could not reach. Empty if the method can be called.
     pub fn problems(&self) -> &[String] {
         &self.signature().problems
     }
@@ -318,7 +318,7 @@ impl MethodDescriptor {
     }
 }
 
-/// What stands for the built-in call that runs a map where a method is named.
+/// The descriptor of the built-in call that runs a map, for places that name a method.
 pub(crate) static MAP: MethodDescriptor = MethodDescriptor {
     name: "map",
     rust_name: "map",
@@ -331,7 +331,7 @@ pub(crate) static MAP: MethodDescriptor = MethodDescriptor {
 };
 
 impl ServiceDescriptor {
-    /// The services whose objects its methods take and return; traced on first use.
+    /// The services of the objects that the methods take and return; traced on first use.
     pub(crate) fn objects(&self) -> &[&'static ServiceDescriptor] {
         self.objects.0.get_or_init(|| {
             let mut objects: Vec<&'static ServiceDescriptor> = Vec::new();
@@ -344,7 +344,8 @@ impl ServiceDescriptor {
         })
     }
 
-    /// Why methods of it, and of the services whose objects it takes and returns, cannot be called: one line each.
+    /// The reasons why methods of this service, and of the services whose objects it takes and returns, cannot be called: one line
+    /// each.
     pub(crate) fn problems(&'static self) -> Vec<String> {
         let mut services = vec![self];
         let mut next = 0;
@@ -364,7 +365,7 @@ impl ServiceDescriptor {
         problems
     }
 
-    /// The method with this wire name and its number.
+    /// The index of the method with this wire name.
     pub(crate) fn method_named(&self, name: &str) -> Option<usize> {
         self.methods.iter().position(|method| method.name == name)
     }

@@ -1,11 +1,11 @@
-//! The positional layout of a type: what its encoded bytes are made of, in order.
+//! Layouts: the parts that the encoded bytes of a type consist of, in order.
 //!
-//! Two sides may exchange a value without names only if they agree on its layout, so each method's signature and each
-//! argument slot is compared by [`Layout::fingerprint`] before anything is decoded. A layout is traced from the type's
-//! own `Deserialize` (see `layout/trace.rs`), once per method, and shared from then on.
+//! Two sides may exchange a value without names only if they agree on its layout. So each method's signature and each argument
+//! slot is compared by [`Layout::fingerprint`] before anything is decoded. A layout is traced from the type's own
+//! `Deserialize` (see `layout/trace.rs`), once for each method, and then shared.
 //!
-//! A layout is a graph: a recursive type leads back to itself. Fingerprints are those of the infinite tree that the
-//! graph stands for, so it does not matter where in the recursion a layout was entered.
+//! A layout is a graph: a recursive type leads back to itself. Fingerprints are those of the infinite tree that the graph
+//! represents, so the point where a layout enters the recursion does not matter.
 
 use std::{
     any::TypeId,
@@ -35,12 +35,12 @@ mod text;
 mod trace;
 mod written;
 
-/// What a type's encoded bytes are made of. Cheap to clone.
+/// The layout of a type: the parts that its encoded bytes consist of. Cheap to clone.
 ///
-/// Two layouts are equal when the same bytes mean the same in both: their parts are of the same kinds, and fields and
-/// variants have the same names, because two versions of a type that swapped fields of one kind have the same bytes. Names
-/// of types do not matter, except those of opaque types. A newtype struct equals what it wraps, an array the tuple of its
-/// elements. A layout that tracing did not get to the end of equals only its own clones.
+/// Two layouts are equal if the same bytes mean the same in both: their parts are of the same kinds, and fields and variants
+/// have the same names. Names count because two versions of a type that swapped fields of one kind have the same bytes. Names
+/// of types do not count, except those of opaque types. A newtype struct equals the type it wraps, and an array equals the
+/// tuple of its elements. A layout with a part that tracing did not reach equals only its own clones.
 ///
 /// ```
 /// use rpc_core::Layout;
@@ -56,29 +56,29 @@ pub struct Layout {
 
 struct Graph {
     nodes: Vec<Node<usize>>,
-    /// Which types the first nodes are, if they were traced.
+    /// The Rust types of the first nodes, if they were traced.
     types: Vec<Option<RustType>>,
-    /// The types that were asked for as parts of nodes, by node and the part's place among them.
+    /// The Rust types of the parts of nodes, as asked for in tracing, by the node and the part's place among its parts.
     asked: FxHashMap<(usize, usize), RustType>,
-    /// The outermost type.
+    /// The outermost Rust type, if it is known.
     whole: Option<RustType>,
     fingerprints: Fingerprints,
-    /// How values of the outermost type are written otherwise than read.
+    /// The differences between how values of the outermost type are written and how they are read.
     differences: Vec<String>,
-    /// Values of all parts could be made up, to be written and compared.
+    /// Whether values of all parts could be made up, to be written and compared.
     is_written: bool,
     outermost: usize,
-    /// It was made of others, for one session; a traced one is shared by all.
+    /// Whether the layout was composed from others, for one session. A traced layout is shared by all sessions.
     is_composed: bool,
 }
 
-/// A Rust type, as far as a program can know it of itself.
+/// A Rust type, as the running program knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RustType {
-    /// Its identity in this program.
+    /// The type's identity in this program.
     pub id: TypeId,
-    /// Its name with its path. For people: two types can share one.
+    /// The type's name with its path. For display only: two types can share a name.
     pub name: &'static str,
 }
 
@@ -88,33 +88,33 @@ impl RustType {
     }
 }
 
-/// One node of a layout, as [`Layout::node`] shows it. `L` is how it refers to its parts.
+/// One node of a layout, as [`Layout::node`] returns it. `L` is the type of references to its parts.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Node<L = Layout> {
     /// A value without parts.
     Leaf(Leaf),
-    /// A type that accepted none of the values it was tried with, so only its name is known.
+    /// A type that accepted none of the made-up values, so that only its name is known.
     Opaque {
         /// The type's name, without its module path.
         name: String,
-        /// What it reads, if it got that far.
+        /// The leaf that the type reads, if it got that far.
         base: Option<Leaf>,
     },
     /// A type that bincode cannot carry.
     Unsupported {
-        /// What the type asks the decoder for.
+        /// The value that the type asks the decoder for, in words.
         reads: &'static str,
     },
-    /// A type, or a part behind one, of which no finite value exists: no bytes of it can be.
+    /// A type without finite values, or a part behind one: it has no bytes.
     Uninhabited,
-    /// A part that tracing did not get to: what its bytes are made of is not known.
+    /// A part that tracing did not reach: its layout is not known.
     Unreached(Unreached),
     /// A struct around one unnamed value. Takes no bytes of its own.
     Newtype {
         /// The struct's name.
         name: &'static str,
-        /// What it wraps.
+        /// The wrapped value.
         inner: L,
     },
     /// A value that may be absent.
@@ -149,7 +149,7 @@ pub enum Node<L = Layout> {
 pub struct Field<L = Layout> {
     /// The field's name; empty where fields have none.
     pub name: &'static str,
-    /// What it holds.
+    /// The field's layout.
     pub layout: L,
 }
 
@@ -159,24 +159,24 @@ pub struct Field<L = Layout> {
 pub struct Variant<L = Layout> {
     /// The variant's name.
     pub name: &'static str,
-    /// Its fields; `None` if the type reads no variant of this number.
+    /// The variant's fields; `None` if the type reads no variant of this number.
     pub fields: Option<Vec<Field<L>>>,
 }
 
-/// A part of a type that tracing did not get to. Equals only its own clones.
+/// A part of a type that tracing did not reach. Equals only its own clones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unreached {
-    /// The type's name, or where it is in the one around it.
+    /// The type's name, or its place in the type around it.
     pub place: String,
-    /// Why it was not reached, and what can be done.
+    /// Why the part was not reached, and what to do about it.
     pub why: String,
     number: u64,
 }
 
 impl Unreached {
     fn new(place: String, why: String) -> Self {
-        // A fingerprint of its own, in all processes.
+        // A random number, so that no other layout in any process has the same fingerprint.
         Self { place, why, number: RandomState::new().hash_one(0) }
     }
 }
@@ -207,7 +207,7 @@ pub enum Leaf {
     Object(ObjectService),
 }
 
-/// The service that an object reference is a client of. Equal when the names are.
+/// The service that an object reference is a client of. Services are equal if their names are.
 #[derive(Clone, Copy)]
 pub struct ObjectService(pub &'static ServiceDescriptor);
 
@@ -232,7 +232,7 @@ impl fmt::Debug for ObjectService {
 }
 
 impl Leaf {
-    /// Written into fingerprints: never change one.
+    /// The leaf's name, which goes into fingerprints: never change one.
     fn name(self) -> &'static str {
         match self {
             Leaf::Bool => "bool",
@@ -258,13 +258,12 @@ impl Leaf {
 }
 
 impl Layout {
-    /// Whether a value consists of no more values than its type says: it has no sequences, maps or arrays, and no part that is
-    /// of its own type.
+    /// Whether the number of values in a value is fixed by its type: it has no sequences, maps or arrays, and is not recursive.
     pub(crate) fn is_of_few_values(&self) -> bool {
         let is_one = |node: &Node<usize>| {
             !matches!(node, Node::Seq(_) | Node::Map(..) | Node::Array(..) | Node::Unreached(_))
         };
-        // Nodes are peeled off whose parts all are; what is left leads back to itself.
+        // Nodes are marked as done once all their parts are. Recursive nodes are never marked.
         let nodes = &self.graph.nodes;
         let mut is_done = vec![false; nodes.len()];
         loop {
@@ -278,29 +277,29 @@ impl Layout {
         }
     }
 
-    /// The layout of `T`. Never fails: what cannot be found out is [`Node::Opaque`] under its type's name.
+    /// The layout of `T`. Never fails: a part whose layout cannot be found out becomes [`Node::Opaque`], with its type's name.
     ///
     /// Runs `T`'s `Deserialize` a bounded number of times on made-up values.
     pub fn of<T: DeserializeOwned>() -> Layout {
         Self::of_named::<T>(std::any::type_name::<T>())
     }
 
-    /// The layout of `T`, which is called `written` should it be opaque as a whole.
+    /// The layout of `T`. If `T` is opaque as a whole, its name is `written`.
     ///
     /// A module path in `written` is left out.
     pub fn of_named<T: DeserializeOwned>(written: &'static str) -> Layout {
         Self::from(trace::trace::<T>(written))
     }
 
-    /// The same of a type that is written as well as read. Where its values are written otherwise than they are read, it
+    /// The layout of a type that is both written and read. If its values are written differently than they are read, the layout
     /// has [`problems`](Self::problems).
     ///
-    /// Runs `T`'s `Serialize` too, on values that were made up.
+    /// Runs `T`'s `Deserialize` and `Serialize`, on made-up values.
     pub fn of_exchanged<T: Serialize + DeserializeOwned>(written: &'static str) -> Layout {
         Self::from(trace::trace_exchanged::<T>(written))
     }
 
-    /// The layout of `T` in formats for people, like JSON, where some types have another: a UUID is a text there.
+    /// The layout of `T` in human-readable formats, like JSON. Some types have another one there: a UUID is a text.
     pub fn of_text<T: DeserializeOwned>() -> Layout {
         Self::from(trace::trace_text::<T>())
     }
@@ -327,29 +326,30 @@ impl Layout {
         self.graph.fingerprints.of(&self.graph.nodes, self.root)
     }
 
-    /// The outermost node, for tools that print or draw layouts. Following a recursive layout has no end.
+    /// The outermost node, for tools that print or draw layouts. A recursive layout never ends: use [`nodes`](Self::nodes) for it.
     pub fn node(&self) -> Node {
         self.graph.nodes[self.root].map(|root| Layout { graph: Arc::clone(&self.graph), root: *root })
     }
 
-    /// All nodes, which refer to each other by their place in it, and the place of the outermost. For tools, which have to
-    /// find their way in recursive types.
+    /// All nodes and the index of the outermost one. Nodes refer to each other by index. For tools, which must handle recursive
+    /// types.
     pub fn nodes(&self) -> (&[Node<usize>], usize) {
         (&self.graph.nodes, self.root)
     }
 
-    /// The Rust type that a node of [`nodes`](Self::nodes) was traced of, if that is known.
+    /// The Rust type from which a node of [`nodes`](Self::nodes) was traced, if it is known.
     pub fn rust_type(&self, node: usize) -> Option<RustType> {
         self.graph.types.get(node).copied().flatten()
     }
 
-    /// The Rust type of a part of a node of [`nodes`](Self::nodes), by its place among all parts of the node, as it was
-    /// written: a type may read itself as another. Where nobody said it, as in an `Option` or a newtype, none.
+    /// The Rust type of a part of a node of [`nodes`](Self::nodes), as its owner names it; `place` is the part's place among all
+    /// parts of the node. It may differ from [`rust_type`](Self::rust_type), since a type may read itself as another. `None` if
+    /// the owner names no type, as in an `Option` or a newtype.
     pub fn part_type(&self, node: usize, place: usize) -> Option<RustType> {
         self.graph.asked.get(&(node, place)).copied()
     }
 
-    /// The Rust type of which it is the layout, if it was traced.
+    /// The Rust type that this is the layout of, if the layout was traced.
     pub fn whole_type(&self) -> Option<RustType> {
         self.graph.whole.filter(|_| self.root == self.graph.outermost)
     }
@@ -378,7 +378,7 @@ impl Layout {
         Some(Layout { graph: Arc::clone(&self.graph), root })
     }
 
-    /// Whether it is the standard library's `Result`, as serde sees it.
+    /// Whether this is the layout of the standard library's `Result`.
     pub(crate) fn is_result(&self) -> bool {
         match &self.graph.nodes[self.root] {
             Node::Enum { name, variants } => {
@@ -388,7 +388,7 @@ impl Layout {
         }
     }
 
-    /// The services whose objects occur in it.
+    /// The services of the objects in this layout.
     pub(crate) fn objects(&self) -> impl Iterator<Item = &'static ServiceDescriptor> {
         // The graph has parts of the outermost type only; nearly always the layout is all of it.
         self.graph.nodes.iter().filter_map(|node| match node {
@@ -397,7 +397,7 @@ impl Layout {
         })
     }
 
-    /// Whether a value of it can name objects or streams.
+    /// Whether a value of this layout can name objects or streams.
     pub(crate) fn has_objects(&self) -> bool {
         let mut seen = vec![false; self.graph.nodes.len()];
         let mut open = vec![self.root];
@@ -414,7 +414,7 @@ impl Layout {
         false
     }
 
-    /// The service of the object that this is a reference to.
+    /// The object's service, if this is the layout of an object reference.
     pub(crate) fn object(&self) -> Option<&'static ServiceDescriptor> {
         let mut root = self.root;
         for _ in 0..self.graph.nodes.len() {
@@ -427,11 +427,11 @@ impl Layout {
         None
     }
 
-    /// Why values of this type cannot travel, and where in it: one sentence each, none if all is well.
+    /// The reasons why values of this type cannot be sent, each with its place in the type, one sentence each; empty if they can.
     ///
-    /// Something in it cannot be carried by bincode, was not reached by tracing, or (if the layout was made by
-    /// [`of_exchanged`](Self::of_exchanged)) is written otherwise than it is read. Such a type can be encoded all the same;
-    /// only the receiver fails, or takes one value for another.
+    /// A part of the type cannot be carried by bincode, was not reached by tracing, or (if the layout was made by
+    /// [`of_exchanged`](Self::of_exchanged)) is written differently than it is read. Such a type can still be encoded, but the
+    /// receiver fails to decode it, or takes one value for another.
     pub fn problems(&self) -> Vec<String> {
         let is_whole = self.root == self.graph.outermost;
         let mut problems = if is_whole { self.graph.differences.clone() } else { Vec::new() };
@@ -457,7 +457,7 @@ impl Layout {
             parts.reverse();
             open.extend(parts.into_iter().map(|(part, name)| (part, place.clone() + &name)));
         }
-        // What bincode cannot carry hides what comes behind it; that is no problem of its own.
+        // Parts behind one that bincode cannot carry are unreached because of it; they are no problems of their own.
         if problems.is_empty() {
             problems = unreached;
         }
@@ -480,7 +480,7 @@ impl fmt::Debug for Layout {
 }
 
 impl<L> Node<L> {
-    /// All parts right below, in order: the fields of an enum's variants follow each other.
+    /// The direct parts, in order; for an enum, the fields of all its variants.
     pub fn parts(&self) -> Vec<&L> {
         match self {
             Node::Leaf(_)
@@ -531,7 +531,7 @@ impl<L> Node<L> {
 }
 
 impl Node<usize> {
-    /// What it is, in a word or two.
+    /// The kind of node, in a word or two.
     fn what(&self) -> String {
         match self {
             Node::Leaf(leaf) => leaf.name().into(),
@@ -550,7 +550,7 @@ impl Node<usize> {
         }
     }
 
-    /// The nodes right below, each with what leads to it, written as in Rust.
+    /// The nodes of the direct parts, each with the path to it, written as in Rust.
     fn named_parts(&self) -> Vec<(usize, String)> {
         fn named(fields: &[Field<usize>], prefix: &str) -> Vec<(usize, String)> {
             fields
@@ -584,8 +584,7 @@ impl Node<usize> {
     }
 }
 
-/// Whether a name is the one that was read. While it is not known which of several names is a field's or variant's own,
-/// all of them are.
+/// Whether a name matches the name that was read. If tracing found several possible names (`a|b`), each of them matches.
 fn is_among(name: &str, read: &str) -> bool {
     name == read || read.split('|').any(|read| read == name)
 }

@@ -1,21 +1,21 @@
-//! How clients and streams are told apart from other values while types are read.
+//! Marks by which tracing tells clients and streams apart from other values.
 
 use std::cell::Cell;
 
 use crate::schema::descriptor::ServiceDescriptor;
 
-/// The newtype that a client is to serde. Tracing knows it by this name.
+/// The name of the newtype as which serde sees a client. Tracing knows clients by it.
 pub(crate) const OBJECT: &str = "rpc_core::Object";
-/// The newtype that a stream is to serde.
+/// The name of the newtype as which serde sees a stream.
 pub(crate) const STREAM: &str = "rpc_core::Stream";
 
 thread_local! {
     static TRACED: Cell<Option<&'static ServiceDescriptor>> = const { Cell::new(None) };
-    /// A value is written only to see how.
+    /// Whether a value is being serialized only to record how.
     static IS_RECORDING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A client of this service is about to be deserialized on this thread.
+/// Takes note that a client of this service is about to be deserialized on this thread.
 pub(crate) fn trace_service(service: &'static ServiceDescriptor) {
     TRACED.set(Some(service));
 }
@@ -25,7 +25,7 @@ pub(crate) fn traced_service() -> Option<&'static ServiceDescriptor> {
     TRACED.get()
 }
 
-/// Runs what writes a value that goes nowhere: clients and streams in it may be written without a table to lie in.
+/// Runs `write`, which serializes a value only to record how. Clients and streams in the value then need no table.
 pub(super) fn recording<R>(write: impl FnOnce() -> R) -> R {
     struct Outer(bool);
 
@@ -39,7 +39,7 @@ pub(super) fn recording<R>(write: impl FnOnce() -> R) -> R {
     write()
 }
 
-/// Whether such a value is being written on this thread.
+/// Whether a value is being serialized on this thread only to record how.
 pub(crate) fn is_recording() -> bool {
     IS_RECORDING.get()
 }

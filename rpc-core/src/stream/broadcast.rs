@@ -1,4 +1,4 @@
-//! One producer, many subscribers, each with its own answer to falling behind.
+//! Broadcasts: one producer, many subscribers. Each subscriber chooses what happens when it falls behind.
 
 use std::{
     collections::VecDeque,
@@ -24,29 +24,29 @@ use crate::{
     wire::Failure,
 };
 
-/// What becomes of items for a subscriber that has fallen behind by as many as it is given room for.
+/// What happens to an item for a subscriber whose queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Slow {
-    /// [`Broadcast::send`] waits for it, and with it all others. [`Broadcast::try_send`] leaves the item out for it, and
-    /// counts that as [`DropOldest`](Self::DropOldest) does.
+    /// [`Broadcast::send`] waits until the subscriber has room, and so holds up all others. [`Broadcast::try_send`] drops the
+    /// subscriber's oldest item instead, as [`DropOldest`](Self::DropOldest) does.
     Block,
-    /// The oldest item that waits is left out. The subscriber reads [`StreamError::Missed`](crate::StreamError::Missed) in its place,
-    /// with how many there were, and what came after goes on.
+    /// The oldest waiting item is left out. The subscriber reads [`StreamError::Missed`](crate::StreamError::Missed) in its place,
+    /// with the number of items left out, and then the items that followed.
     DropOldest,
-    /// Only the newest item waits, whatever the room, and it leaves when the one before was read
-    /// ([`Streaming::one_by_one`]): for values of which the last one says all. What it replaced is not told.
+    /// Only the newest item waits, whatever the room, and it is sent when the one before was read ([`Streaming::one_by_one`]): for
+    /// values of which only the last matters. The subscriber does not learn of replaced items.
     Latest,
-    /// Its stream ends behind the items that wait, with [`StreamError::Broken`](crate::StreamError::Broken) that says so.
+    /// The subscriber's stream ends behind the waiting items, with [`StreamError::Broken`](crate::StreamError::Broken).
     Disconnect,
 }
 
-/// Sends each item to all subscribers. Cheap to clone; clones are the same. Each subscriber gets what one task sends in its
-/// order; what several send at the same time may reach subscribers in different ones.
+/// Sends each item to all subscribers. Cheap to clone; all clones send to the same subscribers. Each subscriber gets the items of
+/// one task in the order in which it sends them. Items that several tasks send at the same time may reach subscribers in
+/// different orders.
 ///
-/// An item is encoded once, however many subscribers there are, and a subscriber waits for nobody but those that
-/// [`Slow::Block`]. When the last clone is dropped, or [`close`](Self::close)d, the subscribers' streams are complete
-/// behind what was sent.
+/// An item is encoded once, however many subscribers there are. Only subscribers with [`Slow::Block`] hold up others. When the
+/// last clone is dropped, or one is [`close`](Self::close)d, the subscribers' streams are complete behind the items sent so far.
 ///
 /// # Example
 /// ```
@@ -78,7 +78,7 @@ struct Shared<T> {
 
 struct Subscribers<T> {
     list: Vec<Arc<Subscriber<T>>>,
-    /// Subscribers that went since the list was last tidied.
+    /// Subscribers in the list that are gone.
     gone: usize,
     closed: bool,
 }
@@ -95,12 +95,12 @@ struct Subscriber<T> {
 #[derive(Default)]
 struct Queue {
     items: VecDeque<Arc<Item>>,
-    /// Left out before them.
+    /// Items that were left out before these.
     missed: u64,
     end: Option<End>,
-    /// The stream's.
+    /// The waker of the subscriber's stream, if it waits for an item.
     reader: Option<Waker>,
-    /// Those of who wait for room.
+    /// Senders that wait for room.
     writers: Waiters,
 }
 
@@ -108,7 +108,7 @@ struct Queue {
 enum End {
     Closed,
     TooSlow,
-    /// Nobody reads it.
+    /// The subscriber's stream was dropped.
     Dropped,
 }
 
@@ -118,20 +118,20 @@ struct Item {
 }
 
 impl<T: Serialize + 'static> Broadcast<T> {
-    /// Without subscribers.
+    /// A broadcast without subscribers.
     pub fn new() -> Self {
         let subscribers = Subscribers { list: Vec::new(), gone: 0, closed: false };
         Self { shared: Arc::new(Shared { subscribers: Mutex::new(subscribers) }) }
     }
 
-    /// A stream of what is sent from now on, to be returned by a method or passed to one. `room` is how many items may
-    /// wait for it here, beside what is on its way to the reader; at least one.
+    /// A stream of all items sent from now on, to be returned by a method or passed to one. `room` is the number of items that may
+    /// wait here, not counting those on their way to the reader; zero counts as one.
     pub fn subscribe(&self, room: usize, slow: Slow) -> Streaming<T> {
         self.subscribe_with(room, slow, None)
     }
 
-    /// Like [`subscribe`](Self::subscribe), of the items that `is_wanted`, which runs where items are sent. Others take no
-    /// room, and are not missed.
+    /// Like [`subscribe`](Self::subscribe), but only of the items for which `is_wanted` returns true. It runs on the sender's task.
+    /// Other items take no room and are not counted as missed.
     pub fn subscribe_filtered(
         &self,
         room: usize,
@@ -153,17 +153,17 @@ impl<T: Serialize + 'static> Broadcast<T> {
         drop(subscribers);
         let shared = Arc::downgrade(&self.shared);
         let stream = Streaming::of_source(Subscription { subscriber, shared });
-        // What is on its way would be stale as well.
+        // Items on their way to the reader would be stale as well.
         if slow == Slow::Latest { stream.one_by_one() } else { stream }
     }
 
-    /// Sends an item to all subscribers; waits for those that block.
+    /// Sends an item to all subscribers. Waits for full subscribers with [`Slow::Block`].
     ///
     /// # Cancel safety
-    /// Dropped while it waits, all others have the item and those that it waits for do not.
+    /// If the future is dropped while it waits, the subscribers that it waits for do not get the item; all others have it.
     ///
     /// # Errors
-    /// When the item cannot be encoded. Then nobody gets it.
+    /// When the item cannot be encoded. Then no subscriber gets it.
     pub async fn send(&self, item: &T) -> Result<(), EncodeError> {
         let encoded = encode(item)?;
         let mut full = self.offer(item, &encoded, true);
@@ -175,16 +175,16 @@ impl<T: Serialize + 'static> Broadcast<T> {
         Ok(())
     }
 
-    /// Sends an item to all subscribers and waits for none.
+    /// Sends an item to all subscribers and waits for none of them.
     ///
     /// # Errors
-    /// When the item cannot be encoded. Then nobody gets it.
+    /// When the item cannot be encoded. Then no subscriber gets it.
     pub fn try_send(&self, item: &T) -> Result<(), EncodeError> {
         self.offer(item, &encode(item)?, false);
         Ok(())
     }
 
-    /// Puts an item in all queues. Gives those that have no room and block, if somebody waits for them.
+    /// Puts an item in all queues. If `waits`, returns the full subscribers that block; their queues do not have it yet.
     fn offer(&self, item: &T, encoded: &Arc<Item>, waits: bool) -> Vec<Arc<Subscriber<T>>> {
         // Filters are user code and run under no lock.
         let list = lock(&self.shared.subscribers).list.clone();
@@ -200,7 +200,7 @@ impl<T: Serialize + 'static> Broadcast<T> {
 }
 
 impl<T> Broadcast<T> {
-    /// How many subscribers there are.
+    /// The number of subscribers.
     pub fn subscribers(&self) -> usize {
         let subscribers = lock(&self.shared.subscribers);
         subscribers.list.len() - subscribers.gone
@@ -243,7 +243,7 @@ impl<T> Shared<T> {
     }
 }
 
-/// No clone of the broadcast is left.
+/// Dropped with the last clone of the broadcast.
 impl<T> Drop for Shared<T> {
     fn drop(&mut self) {
         self.close();
@@ -256,7 +256,7 @@ fn encode<T: Serialize>(item: &T) -> Result<Arc<Item>, EncodeError> {
 }
 
 impl<T> Subscriber<T> {
-    /// Takes the item, or says that it must be waited for.
+    /// Puts the item in the queue and returns true, or returns false if the sender must wait for room.
     fn put(&self, item: &Arc<Item>, waits: bool, wakers: &mut Vec<Waker>) -> bool {
         let mut queue = lock(&self.queue);
         if queue.end.is_some() {
@@ -282,7 +282,8 @@ impl<T> Subscriber<T> {
         true
     }
 
-    /// Takes the item if there is room, or nobody to read it. Wakes `cx` when that may be.
+    /// Puts the item in the queue if there is room, or drops it if nobody reads the stream. Otherwise returns false and wakes `cx`
+    /// when one of these may be true.
     fn put_when_room(&self, item: &Arc<Item>, cx: &mut Context<'_>) -> bool {
         let mut queue = lock(&self.queue);
         if queue.end.is_some() {
@@ -301,7 +302,7 @@ impl<T> Subscriber<T> {
 
     fn end(&self, end: End) {
         let mut queue = lock(&self.queue);
-        // A subscriber that was too slow is gone when its stream is.
+        // A subscriber that was too slow still counts as dropped once its stream is dropped.
         if queue.end.is_none() || matches!(end, End::Dropped) {
             queue.end = Some(end);
         }
@@ -363,7 +364,7 @@ impl<T> Drop for Subscription<T> {
             return;
         }
         subscribers.gone += 1;
-        // One by one would cost the square of their number when many leave.
+        // The list is tidied when half of it is gone: tidying for each subscriber would take quadratic time when many leave.
         if 2 * subscribers.gone >= subscribers.list.len() {
             let is_here =
                 |subscriber: &Arc<Subscriber<T>>| !matches!(lock(&subscriber.queue).end, Some(End::Dropped));

@@ -1,4 +1,4 @@
-//! Streams that are written to, item by item.
+//! Channels: streams whose items a sender puts in, one by one.
 
 use std::{
     fmt,
@@ -25,14 +25,14 @@ use crate::{
     value::stream::Ending,
 };
 
-/// More items than ever wait; `mpsc` panics at a fraction of what it could count.
+/// The largest capacity, more than ever waits: `mpsc` panics at very large capacities.
 const CAPACITY_MAX: usize = 1 << 28;
 
 /// Puts items into a [`Streaming`](crate::Streaming); made with [`Streaming::channel`](crate::Streaming::channel).
 ///
-/// Clones write to the same stream, and the word of one counts for all: unless one of them says [`finish`](Self::finish) or [`fail`](Self::fail), the reader
-/// learns that the stream is not complete ([`StreamError::Abandoned`](crate::StreamError::Abandoned)) when the last one
-/// is dropped: a task that panics or returns early does not make half a file look like a whole one.
+/// Clones write to the same stream, and one call of [`finish`](Self::finish) or [`fail`](Self::fail) counts for all of them.
+/// Without such a call, the stream ends with [`StreamError::Abandoned`](crate::StreamError::Abandoned) when the last clone is
+/// dropped. So a task that panics or returns early does not make half a file look like a whole one.
 ///
 /// # Example
 /// ```
@@ -61,12 +61,12 @@ pub struct StreamSender<T, E = Never> {
 
 struct Shared<E> {
     state: Mutex<State<E>>,
-    /// A reason is there; saves senders the lock, which look behind each item.
+    /// Whether `stopped` is set. Saves senders the lock, since they check after each item.
     is_stopped: AtomicBool,
 }
 
 struct State<E> {
-    /// How it ends when the last sender is gone; not at all, if nobody has said.
+    /// How the stream ends when the last sender is gone; abandoned if no sender has said.
     ending: Option<Result<(), E>>,
     stopped: Option<StopReason>,
     waiting: Waiters,
@@ -102,19 +102,19 @@ pub(super) fn channel<T, E: Send>(capacity: usize) -> (StreamSender<T, E>, Chann
 }
 
 impl<T, E> StreamSender<T, E> {
-    /// Waits until there is room for an item and puts it in. `Ok` says that the stream took it, not that it was read: what
-    /// is on its way when the reader goes is lost.
+    /// Waits until there is room for an item and puts it in. `Ok` means that the stream took the item, not that it was read: items
+    /// on their way when the reader stops are lost.
     ///
     /// # Cancel safety
-    /// Dropped before it completes, the item is not sent, and lost.
+    /// If the future is dropped before it completes, the item is not sent, and lost.
     ///
     /// # Errors
-    /// When the stream is over, which is the reader's doing: see [`StopReason`]. Always so once [`stopped`](Self::stopped) has
+    /// When the reader's side has ended the stream: see [`StopReason`]. Every call fails once [`stopped`](Self::stopped) has
     /// completed, an item was refused, or the session that sends the stream is known to be over.
     pub async fn send(&mut self, item: T) -> Result<(), StreamStopped> {
         let ready = poll_fn(|cx| self.items.poll_ready(cx)).await;
         let put = ready.and_then(|()| self.items.start_send(item));
-        // Looked at behind the item: the queue goes a moment after the word that nobody reads it, and takes items until then.
+        // Checked after the item was put: the queue is closed a moment after the stream was stopped, and takes items until then.
         if put.is_err() || self.shared.is_stopped.load(Ordering::Acquire) {
             return Err(self.shared.reason());
         }
@@ -137,12 +137,12 @@ impl<T, E> StreamSender<T, E> {
         .await
     }
 
-    /// The stream is complete behind what was sent, once all other senders are gone.
+    /// Marks the stream as complete. It ends behind all items sent, once all other senders are gone.
     pub fn finish(self) {
         self.shared.lock().ending.get_or_insert(Ok(()));
     }
 
-    /// The stream ends with this error behind what was sent, once all other senders are gone.
+    /// Lets the stream end with this error, behind all items sent, once all other senders are gone.
     pub fn fail(self, error: E) {
         self.shared.lock().ending = Some(Err(error));
     }

@@ -1,4 +1,4 @@
-//! The pipe of a stream that is not here yet.
+//! The pipe of a promised stream.
 
 use std::marker::PhantomData;
 
@@ -15,22 +15,22 @@ use crate::{
     wire::map_program::Policy,
 };
 
-/// The pipe of a stream.
+/// The pipe of a promised stream: maps its items at the peer.
 pub struct StreamPipe<T, E> {
     at: PipeAt<E>,
     _items: PhantomData<fn() -> T>,
 }
 
 impl<T, E: Send + Sync + 'static> StreamPipe<T, E> {
-    /// A stream of what the calls of `each` make of every item, in the order of the items. The peer makes the calls, next to
-    /// the stream, as items come and as this side has room for what becomes of them.
+    /// Maps each item through the calls of `each`, and gives a stream of the results in the order of the items. The peer makes
+    /// the calls, next to the stream, as items come and as this side has room for results.
     ///
-    /// What `each` may do is said at [`SequencePipe::map`](crate::SequencePipe::map). Items may become values with objects and streams inside.
+    /// [`SequencePipe::map`](crate::SequencePipe::map) documents what `each` may do. Results may have objects and streams inside.
     ///
     /// # Errors
-    /// An item that fails ends the stream, with [`StreamError::Failed`](crate::StreamError::Failed) that says how;
-    /// [`map_each`](Self::map_each) goes on instead. When the mapped stream ends with an error of its own type, this one
-    /// ends with [`StreamError::Broken`](crate::StreamError::Broken), and otherwise as that one does.
+    /// An item that fails ends the new stream with [`StreamError::Failed`](crate::StreamError::Failed), which has the item's error;
+    /// [`map_each`](Self::map_each) goes on instead. If the mapped stream ends with an error of its own type, the new one ends with
+    /// [`StreamError::Broken`](crate::StreamError::Broken); otherwise it ends as the mapped stream does.
     ///
     /// # Example
     /// ```
@@ -61,7 +61,7 @@ impl<T, E: Send + Sync + 'static> StreamPipe<T, E> {
         Promise::of_call(record::map(&self.at.place, Policy::Fail, decode_error::<Never>, each))
     }
 
-    /// Like [`map`](Self::map), but an item that fails takes its error's place in the stream and the others go on.
+    /// Like [`map`](Self::map), but the error of an item that fails takes its place in the stream, and the others go on.
     pub fn map_each<U, E2>(
         &self,
         each: impl FnOnce(Promise<T, E>) -> Promise<U, E2>,

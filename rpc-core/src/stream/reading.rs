@@ -1,4 +1,4 @@
-//! Streams that are read, whether their items come from a peer or a producer in this process.
+//! The reading side of a stream, whether its items come from a peer or from a producer in this process.
 
 use std::{
     collections::VecDeque,
@@ -23,26 +23,26 @@ use crate::{
     wire::{Failure, Flow, arguments::ItemReader},
 };
 
-/// Local streams are read in portions of this.
+/// The bytes that a producer in this process is asked for at once.
 const LOCAL_BYTES: i64 = 16 << 10;
 
-/// A stream that is being read, or can be.
+/// A stream that somebody reads, or may still read.
 pub(crate) struct Reading {
     pub(super) content: Content,
-    /// Items that are handed out one by one.
+    /// Packed items that are being handed out one by one.
     pub(super) open: Option<Open>,
-    /// What comes behind them.
+    /// Pieces behind the open items.
     pub(super) pieces: VecDeque<Piece>,
-    /// How far ahead of its reader its producer may be.
+    /// How far the producer may be ahead of the reader.
     pub(super) flow: Flow,
-    /// Of the session that its items call through; keeps it open.
+    /// The session that objects in the items call through; the handle keeps it open.
     handle: Option<Arc<Handle>>,
 }
 
 pub(crate) enum Content {
-    /// Made in this process.
+    /// A producer in this process.
     Source(Box<dyn Source>),
-    /// Of a peer.
+    /// A stream of the peer.
     Inlet(InletReader),
 }
 
@@ -61,19 +61,19 @@ impl Reading {
         Some(reading)
     }
 
-    /// A slot that a stream of this process waits in.
+    /// The slot of a stream with a producer in this process.
     pub(crate) fn slot_of(source: impl Source + 'static) -> Arc<StreamSlot> {
         let reading = Self::new(Content::Source(Box::new(source)), Flow::Window);
         StreamSlot::new(StreamContent::Opened(reading), Flow::Window)
     }
 
-    /// Takes the stream out of its slot, if nobody has.
+    /// Takes the stream out of its slot; `None` if it was taken before.
     pub(crate) fn take(slot: &StreamSlot) -> Option<Box<Self>> {
         Self::of(slot.take()?, slot.flow())
     }
 
-    /// The next item, as the reader gets it: each move of it on the way there costs as much as decoding a short one. All
-    /// but items and what was missed is the end.
+    /// The next item, in the type the reader gets: each move of an item on the way costs as much as decoding a short one. Any
+    /// result but an item or `Missed` is the end.
     pub(super) fn poll_item<T, E>(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, StreamError<E>>>>
     where
         T: DeserializeOwned + 'static,
@@ -102,7 +102,7 @@ impl Reading {
         }
     }
 
-    /// What comes next, items that were not handed out included.
+    /// The next piece, which may be the rest of the open items.
     pub(crate) fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Piece> {
         match self.open.take() {
             Some(open) => Poll::Ready(open.into_rest()),
@@ -110,12 +110,12 @@ impl Reading {
         }
     }
 
-    /// The objects of an item, as they are passed to the peer of `link`.
+    /// Turns the objects of an item into objects that the peer of `link` can be passed.
     pub(crate) fn onto(&self, item: &mut Encoded, link: &Arc<Link>) {
         passing::onto_item(item, self.handle.as_ref(), link);
     }
 
-    /// The next part that has not been taken apart.
+    /// The next piece behind the open items.
     pub(crate) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Piece> {
         loop {
             if let Some(piece) = self.pieces.pop_front() {
@@ -137,7 +137,7 @@ impl Reading {
         }
     }
 
-    /// How the reader learns of an end; `None` if it is complete.
+    /// The error that tells the reader of an end; `None` if the stream is complete.
     fn error<E: DeserializeOwned>(&self, ending: Ending) -> Option<StreamError<E>> {
         let handle = self.handle.as_ref().unwrap_or(Handle::never_open());
         Some(match ending {
@@ -155,7 +155,7 @@ impl Reading {
     }
 }
 
-/// Items that lie one behind the other.
+/// A piece of packed items, one behind the other, that is being read.
 pub(crate) struct Open {
     reader: ItemReader,
     capabilities: Capabilities,
@@ -178,7 +178,7 @@ impl Open {
     }
 }
 
-/// Inlined, so that a short item is made where its reader gets it.
+/// Decodes an item. Inlined, so that a short item is built in the place where its reader gets it.
 #[inline(always)]
 fn decode<T: DeserializeOwned + 'static>(
     bytes: &SmallBytes,
@@ -187,7 +187,7 @@ fn decode<T: DeserializeOwned + 'static>(
     handle: Option<&Arc<Handle>>,
 ) -> Result<T, DecodeError> {
     let handle = handle.unwrap_or(Handle::never_open());
-    // Items that are little of the message they came in were copied out of it when it was read.
+    // Items that were only a small part of their message were copied out of it when it was read.
     passing::decode_part(bytes, range, capabilities, handle, handle.link.budget, LONG_BYTES)
 }
 

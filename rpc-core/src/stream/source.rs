@@ -1,4 +1,4 @@
-//! Where the items of a stream come from, and how they become what travels.
+//! Producers of streams, and how their items are encoded and packed into pieces.
 
 use std::{
     future::Future,
@@ -34,26 +34,26 @@ use crate::{
 
 /// A producer of encoded items.
 pub(crate) trait Source: Send {
-    /// Adds items as long as there are some and there is room. Ready when there is no more room, or with the end; pending
-    /// with what was there.
+    /// Adds items while there are any and there is room. Ready when the room is used up or the stream has ended; pending, with the
+    /// items added so far, when the producer has no more yet.
     fn poll_fill(&mut self, cx: &mut Context<'_>, fill: &mut Fill<'_>) -> Poll<()>;
 
-    /// Its items are not wanted any more. It is dropped next.
+    /// Tells the producer that its items are not wanted any more. It is dropped next.
     fn stopped(&mut self, _reason: &StopReason) {}
 
-    /// What to tell that before it is dropped, which the task that polls it does later.
+    /// The part to tell at once that items are not wanted any more; the task that polls the producer drops it later.
     fn stop(&self) -> Option<Arc<dyn Stop>> {
         None
     }
 }
 
-/// The part of a producer that hears on any thread, at once, that its items are not wanted any more.
+/// The part of a producer that can be told on any thread, at once, that its items are not wanted any more.
 pub(crate) trait Stop: Send + Sync {
-    /// Takes no items from here on; gives the wakers of who waits to hear of it. The first reason counts.
+    /// Stops taking items; returns the wakers of tasks that wait for the stop. The first reason counts.
     fn stop(&self, reason: &StopReason) -> Vec<Waker>;
 }
 
-/// Lets a producer fill. It is user code: a panic ends the stream, behind what was filled.
+/// Lets a producer add items. A producer is user code: its panic ends the stream, behind the items added before.
 pub(crate) fn poll_fill(source: &mut dyn Source, cx: &mut Context<'_>, fill: &mut Fill<'_>) -> Poll<()> {
     catch_unwind(AssertUnwindSafe(|| source.poll_fill(cx, fill))).unwrap_or_else(|panic| {
         crate::log_rate::log_rarely!(
@@ -66,24 +66,24 @@ pub(crate) fn poll_fill(source: &mut dyn Source, cx: &mut Context<'_>, fill: &mu
     })
 }
 
-/// What a producer fills: items packed one behind the other, as far as there is credit for them.
+/// The pieces that a producer fills: items packed one behind the other, as far as there is credit for them.
 pub(crate) struct Fill<'a> {
-    /// The session that they are for.
+    /// The session that the items are for.
     link: &'a Arc<Link>,
-    /// What may still be added; below zero after an item that took more than there was.
+    /// Credit that is left; below zero after an item that took more than was left.
     room: i64,
     packed: Vec<u8>,
-    /// Where the last whole item ends in them: an encoder that panics leaves half of one.
+    /// Where the last whole item ends in `packed`: an encoder that panics leaves half an item behind it.
     whole: usize,
     count: u64,
     pieces: Vec<Piece>,
     has_ended: bool,
-    /// A long item is on its way.
+    /// A long item is being encoded on another thread.
     is_encoding: bool,
 }
 
 impl<'a> Fill<'a> {
-    /// Takes items that take up to `room`, and one more.
+    /// A fill that takes items until they have used up `room`; the last item may exceed it.
     pub(crate) fn new(link: &'a Arc<Link>, room: i64) -> Self {
         Self {
             link,
@@ -101,12 +101,12 @@ impl<'a> Fill<'a> {
         self.room > 0 && !self.has_ended
     }
 
-    /// An item is being encoded on another thread, and the producer waits for that.
+    /// Whether an item is being encoded on another thread, for which the producer waits.
     pub(crate) fn is_encoding(&self) -> bool {
         self.is_encoding
     }
 
-    /// What was added.
+    /// The pieces that were added.
     pub(crate) fn finish(mut self) -> Vec<Piece> {
         self.flush();
         self.pieces
@@ -116,7 +116,7 @@ impl<'a> Fill<'a> {
         self.link
     }
 
-    /// Encodes and adds an item, unless it is long: that is no error here.
+    /// Encodes and adds a short item. A long item is not added: `Err(None)`.
     pub(crate) fn short<T: Serialize + 'static>(&mut self, value: &T) -> Result<(), Option<EncodeError>> {
         if let Some((head, bytes)) = codec::long_byte_string(value) {
             self.bytes(&head, bytes);
@@ -156,7 +156,7 @@ impl<'a> Fill<'a> {
         self.alone(Piece::Items { count: 1, items });
     }
 
-    /// Adds a byte string, without looking at its bytes.
+    /// Adds a byte string, without encoding it byte by byte.
     fn bytes(&mut self, head: &[u8], bytes: Bytes) {
         if head.len() + bytes.len() > ITEMS_BYTES {
             let item = Encoded { bytes: SmallBytes::from(bytes), capabilities: None };
@@ -169,7 +169,7 @@ impl<'a> Fill<'a> {
         self.packed_item(start);
     }
 
-    /// Items were left out here.
+    /// Adds the notice that `count` items were left out at this point.
     pub(crate) fn missed(&mut self, count: u64) {
         self.flush();
         self.pieces.push(Piece::Missed(count));
@@ -181,7 +181,8 @@ impl<'a> Fill<'a> {
         self.pieces.push(Piece::End(ending));
     }
 
-    /// What was packed from `start` on is an item. With others before it, it must fit.
+    /// Counts the bytes from `start` on as an item. If it does not fit behind the items before it, these become a piece of their
+    /// own.
     fn packed_item(&mut self, start: usize) {
         let charge = i64::try_from(items_charge(1, self.packed.len() - start, 0)).unwrap_or(i64::MAX);
         if start > 0 && (charge > self.room || self.packed.len() > ITEMS_BYTES) {
@@ -193,7 +194,7 @@ impl<'a> Fill<'a> {
         self.count += 1;
         self.whole = self.packed.len();
         self.room -= charge;
-        // One that took more than there was stays alone.
+        // An item that took more than was left stays alone in its piece.
         if self.room <= 0 {
             self.flush();
         }
@@ -246,12 +247,12 @@ where
     }
 }
 
-/// The item of a stream that is being encoded on another thread; those behind it wait.
+/// The item of a stream that is being encoded on another thread, if any; items behind it wait.
 #[derive(Default)]
 pub(super) struct LongItem(Option<EncodedAside>);
 
 impl LongItem {
-    /// Adds an item, or the error that ends its stream. Pending while the item is on its way.
+    /// Adds an item, or the error that ends its stream. Pending while the item is being encoded on another thread.
     pub(super) fn put<T: Serialize + Send + 'static, E: Serialize>(
         &mut self,
         cx: &mut Context<'_>,
@@ -277,7 +278,7 @@ impl LongItem {
         Poll::Ready(())
     }
 
-    /// Adds the item, if there is one, as soon as it is encoded.
+    /// Adds the long item, if there is one, as soon as it is encoded.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, fill: &mut Fill<'_>) -> Poll<()> {
         let Some(item) = &mut self.0 else { return Poll::Ready(()) };
         fill.is_encoding = true;
@@ -298,16 +299,16 @@ fn unencodable(error: &EncodeError) -> Ending {
     Ending::Failed(Failure::InvalidArgument { argument: "(item)".into(), reason: error.to_string() })
 }
 
-/// Items that were encoded once for many streams.
+/// Adds an item that was encoded once for many streams.
 pub(super) fn put_passed(fill: &mut Fill<'_>, bytes: &SmallBytes, passed: &[Passed]) {
     let capabilities = encoded::capabilities(Capability::of_all(passed, fill.link()));
     fill.encoded(Encoded { bytes: bytes.clone(), capabilities });
 }
 
-/// A stream of another session, or of this one, that goes on to a peer. Its items stay encoded.
+/// A received stream as the producer of one that is passed on to a peer. Its items stay encoded.
 impl Source for Reading {
     fn poll_fill(&mut self, cx: &mut Context<'_>, fill: &mut Fill<'_>) -> Poll<()> {
-        // What was not begun to be read is filled by where it comes from.
+        // A local producer that nobody has begun to read fills directly.
         if let (Content::Source(source), None, true) = (&mut self.content, &self.open, self.pieces.is_empty())
         {
             return source.poll_fill(cx, fill);

@@ -1,4 +1,4 @@
-//! Encoded values, and the objects beside them.
+//! Encoded values, and the table of capabilities (objects and streams) beside each.
 
 use std::sync::Arc;
 
@@ -13,29 +13,30 @@ use crate::{
     wire::CallId,
 };
 
-/// One entry of a table that came with a payload.
+/// One entry of the table that came with a payload.
 #[derive(Debug, Clone)]
 pub(crate) enum Capability {
     Import(Arc<Import>),
     Local(Arc<LocalObject>),
-    /// For the first who takes it.
+    /// A stream; the first reader takes it.
     Stream(Arc<StreamSlot>),
 }
 
-/// A table as it is shared by the values that name its entries; `None` where there is none.
+/// A table of capabilities, shared by the values that name its entries; `None` if it is empty.
 pub(crate) type Capabilities = Option<Arc<[Capability]>>;
 
 pub(crate) fn capabilities(list: Vec<Capability>) -> Capabilities {
     (!list.is_empty()).then(|| list.into())
 }
 
-/// What the table takes.
+/// The memory of the table, in bytes.
 pub(crate) fn capabilities_bytes(table: &Capabilities) -> usize {
     table.as_ref().map_or(0, |table| size_of_val(&**table))
 }
 
 impl Capability {
-    /// The same for who passes it on alone: of a stream, nobody else can take it any more. `None` if somebody has.
+    /// This capability for one new owner. A stream is taken out of its slot, so that nobody else can take it; `None` if it was
+    /// taken before.
     pub(crate) fn claimed(&self) -> Option<Self> {
         match self {
             Self::Stream(slot) => slot.claim().map(Self::Stream),
@@ -47,17 +48,17 @@ impl Capability {
 /// The reason why a value cannot be passed on with a stream in it that another reader has taken.
 pub(crate) const STREAM_TAKEN: &str = "a stream in it was taken by another reader or call";
 
-/// An object on its way to the peer, in a call.
+/// A capability on its way to the peer, in a call.
 #[derive(Debug, Clone)]
 pub(crate) enum Passing {
-    /// This side's, which gets its id when it is sent, or the peer's own, whose handle lives until it is sent, so that its
-    /// release comes after.
+    /// A known capability. An object of this side gets its id when it is sent. The handle of an object of the peer lives until it
+    /// is sent, so that its release comes after.
     Settled(Capability),
-    /// In the result of a call of this side that goes to the same peer.
+    /// An object in the result of another call of this side to the same peer.
     Result(CallId, Path),
 }
 
-/// A value and the objects it names, encoded: what calls and results are until somebody decodes them.
+/// An encoded value and the objects it names: the form of arguments and results until somebody decodes them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Encoded {
     pub(crate) bytes: SmallBytes,
@@ -82,14 +83,14 @@ impl Encoded {
         self.bytes.len()
     }
 
-    /// The object that this is, if it is one and nothing else.
+    /// The capability, if the value is a single object or stream and nothing else.
     pub(crate) fn only_object(&self) -> Option<Capability> {
         let budget = DecodeBudget { depth_max: 1, factor: 1, zero_sized_max: 0 };
         let place = codec::decode::<u32>(&self.bytes, budget).ok()?;
         self.capabilities.as_ref()?.get(place as usize).cloned()
     }
 
-    /// Bytes of the value, and what its objects take.
+    /// The bytes of the value and of its table.
     pub(crate) fn size(&self) -> usize {
         self.bytes.len() + capabilities_bytes(&self.capabilities)
     }

@@ -1,7 +1,7 @@
-//! A result that later calls may refer to, as the bytes that its method returned.
+//! Kept results: values that later calls may refer to, as the bytes that their methods returned.
 //!
-//! It is kept encoded, not typed: its bytes are what it takes, parts of it are found without the user's code, and looking
-//! for them again and again costs little, because a long value remembers where its parts lie.
+//! A result is kept encoded, not typed. So its memory is known, and its parts are found without the user's code. Finding parts
+//! again and again costs little, because a long value remembers where its parts lie.
 
 use std::sync::Mutex;
 
@@ -20,7 +20,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Held {
     value: Encoded,
-    /// Of a long value, where parts lie that were passed on the way to others.
+    /// In a long value, where parts lie that were passed on the way to others.
     marks: Option<Box<Mutex<Marks>>>,
 }
 
@@ -28,7 +28,7 @@ pub(crate) struct Held {
 #[derive(Debug)]
 pub(crate) struct Selected {
     pub(crate) part: Encoded,
-    /// Values that were passed on the way to its end.
+    /// The number of values that the search passed until the end of the part.
     pub(crate) walked: usize,
 }
 
@@ -42,13 +42,13 @@ impl Held {
         &self.value
     }
 
-    /// What it takes while it is kept.
+    /// The bytes that the result takes while it is kept.
     pub(crate) fn size(&self) -> usize {
         self.value.size()
     }
 
-    /// The part at `path` in this value, whose layout is `layout`; inside of a `Some` with `as_some`. Its table has the
-    /// objects alone that it names itself.
+    /// The part at `path` in this value, whose layout is `layout`; with `as_some`, inside of a `Some`. The part's table has only
+    /// the objects that the part names.
     ///
     /// # Errors
     /// There is no such part, or its bytes cannot be told apart from others.
@@ -71,7 +71,7 @@ impl Held {
         let located = walk::locate(layout, bytes, path, marks.as_deref_mut())?;
         let range = located.range.clone();
         let Some(table) = capabilities else {
-            // A short part of a long value must not keep all of that.
+            // A short part must not keep all of a long value in memory.
             let is_most = range.len() >= bytes.len() / 2;
             let part = if is_most { bytes.part(range) } else { SmallBytes::copy_from_slice(&bytes[range]) };
             return Ok((part.into(), located.walked));
@@ -82,7 +82,7 @@ impl Held {
     }
 }
 
-/// What a `Some` of the value encodes as.
+/// The encoded `Some` of an encoded value.
 pub(crate) fn some(value: Encoded) -> Encoded {
     Encoded { bytes: [&[SOME], &value.bytes[..]].concat().into(), ..value }
 }

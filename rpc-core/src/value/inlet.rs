@@ -1,4 +1,4 @@
-//! What has arrived of a stream, between the session and its reader.
+//! Inlets: the queue of a received stream between the session and the reader.
 
 use std::{
     collections::VecDeque,
@@ -16,10 +16,10 @@ use crate::{
     wire::StreamId,
 };
 
-/// Shared by the session, which puts in what arrives, and the one reader.
+/// A received stream, shared by the session, which puts in arriving pieces, and the one reader.
 pub(crate) struct Inlet {
     pub(crate) stream: StreamId,
-    /// Bytes that the reader takes before it tells the session.
+    /// The bytes that the reader takes before it reports them to the session.
     report_at: AtomicU64,
     state: Mutex<State>,
 }
@@ -28,18 +28,19 @@ pub(crate) struct Inlet {
 struct State {
     queue: VecDeque<Piece>,
     waker: Option<Waker>,
-    /// Read, and not told to the session.
+    /// Bytes that were read and not yet reported to the session.
     unreported: u64,
-    /// The session wants to know when the reader waits for more.
+    /// Whether the session wants to be told when the reader waits for more.
     is_awaited: bool,
 }
 
-/// The right to read a stream of the peer. Dropped before its end, the peer is told to stop. The session hears of either.
+/// The right to read a stream of the peer. If it is dropped before the stream's end, the peer is told to stop. The session is
+/// told in either case.
 pub(crate) struct InletReader {
     inlet: Arc<Inlet>,
     home: Arc<dyn Home>,
     ended: bool,
-    /// Why nobody reads on, if somebody said so.
+    /// The reason why the reader stops, if it gave one.
     refusal: Option<String>,
 }
 
@@ -56,18 +57,19 @@ impl Inlet {
         self.report_at.store(bytes, Ordering::Relaxed);
     }
 
-    /// Something arrived. Gives the waker of the reader, if it waits.
+    /// Adds a piece that has arrived. Returns the waker of the reader, if it waits.
     pub(crate) fn push(&self, piece: Piece) -> Option<Waker> {
         let mut state = self.lock();
         match (piece, state.queue.back_mut()) {
-            // They cost no credit, so that they must not pile up.
+            // Missed pieces cost no credit, so they must not pile up.
             (Piece::Missed(more), Some(Piece::Missed(count))) => *count = count.saturating_add(more),
             (piece, _) => state.queue.push_back(piece),
         }
         state.waker.take()
     }
 
-    /// If the reader waits for more, what it has read and not told. If not, the session is told when it does.
+    /// If the reader waits for more, the bytes that it has read and not reported. If not, `None`, and the session is told when
+    /// the reader waits.
     pub(crate) fn awaited(&self) -> Option<u64> {
         let mut state = self.lock();
         let waits = state.queue.is_empty() && state.waker.is_some();
@@ -108,7 +110,7 @@ impl InletReader {
         Poll::Ready(piece)
     }
 
-    /// Says what the peer is told when this is dropped.
+    /// Sets the reason that the peer is told when the reader is dropped.
     pub(crate) fn refuse(&mut self, reason: String) {
         self.refusal = Some(reason);
     }
@@ -116,7 +118,7 @@ impl InletReader {
 
 impl Drop for InletReader {
     fn drop(&mut self) {
-        // What has arrived is dropped here and not with the session's own handle, because it may refer to the session.
+        // Arrived pieces are dropped here and not with the session's own handle, because they may refer to the session.
         let queue = std::mem::take(&mut self.inlet.lock().queue);
         drop(queue);
         if !self.ended {

@@ -1,4 +1,4 @@
-//! Objects: those of the peer, and those that this side answers for.
+//! Objects: imports of the peer's objects, and local objects, whose calls this side answers.
 
 use std::{
     any::Any,
@@ -20,30 +20,30 @@ use crate::{
 
 // ---- what travels ----
 
-/// An object of the peer. Dropped, the session hears that this side has one handle less.
+/// A handle to an object of the peer. When it is dropped, the session is told.
 pub(crate) struct Import {
     pub(crate) id: ObjectId,
     home: Arc<dyn Home>,
 }
 
-/// What a session's imports know of it; called from any thread.
+/// The part of a session that its imports and inlets know; called from any thread.
 pub(crate) trait Home: Send + Sync {
-    /// A handle to an import is gone.
+    /// Tells the session that a handle to an import was dropped.
     fn import_dropped(&self, id: ObjectId);
 
-    /// An object of this side that passes calls on to one of the peer.
+    /// An object of this side that forwards calls to an object of the peer.
     fn forward(&self, import: Arc<Import>) -> Arc<LocalObject>;
 
-    /// Whether this is the home of what the session at that address imports.
+    /// Whether this is the home of the session at that address.
     fn is_at(&self, session: *const ()) -> bool;
 
-    /// The reader of a stream of the peer took `bytes` of it.
+    /// Tells the session that the reader of a stream took `bytes` of it.
     fn stream_consumed(&self, stream: StreamId, bytes: u64);
 
-    /// The reader took `bytes`, and waits for more.
+    /// Tells the session that the reader took `bytes`, and waits for more.
     fn stream_awaited(&self, stream: StreamId, bytes: u64);
 
-    /// Nobody reads the stream any more, or it was read to its end.
+    /// Tells the session that nobody reads the stream any more, or that it was read to its end.
     fn stream_dropped(&self, stream: StreamId, reason: Option<String>);
 }
 
@@ -52,13 +52,13 @@ impl Import {
         Self { id, home }
     }
 
-    /// An object of this side that passes calls on to it.
+    /// An object of this side that forwards calls to this one.
     pub(crate) fn forward(self: Arc<Self>) -> Arc<LocalObject> {
         let home = Arc::clone(&self.home);
         home.forward(self)
     }
 
-    /// Whether the session at that address imported it.
+    /// Whether the session at that address imported the object.
     pub(crate) fn is_at(&self, session: *const ()) -> bool {
         self.home.is_at(session)
     }
@@ -78,20 +78,20 @@ impl fmt::Debug for Import {
 
 /// An object that this side answers for.
 pub(crate) struct LocalObject {
-    /// Empty only while it is dropped.
+    /// Empty only while the object is dropped.
     behaviour: Option<Box<dyn Behaviour>>,
-    /// How many sessions have it among their exports.
+    /// The number of sessions that export the object.
     exported: AtomicUsize,
-    /// Tasks that wait until no session has it.
+    /// Tasks that wait until no session exports the object.
     waiting: Mutex<Waiters>,
 }
 
-/// What an object of this side does. The session passes objects on without knowing.
+/// The behaviour of an object of this side. The session passes objects without knowing it.
 pub(crate) trait Behaviour: Any + Send + Sync {
-    /// What the object is; not known of one that passes calls on.
+    /// The object's service; `None` for an object that forwards calls, whose service is not known.
     fn descriptor(&self) -> Option<&'static ServiceDescriptor>;
 
-    /// The session in which this process calls it, as who made the object knows sessions.
+    /// The session in which this process itself calls the object, in a type that the maker of the object knows.
     fn session_here(&self) -> Option<Arc<dyn Any + Send + Sync>> {
         None
     }
@@ -106,28 +106,28 @@ impl LocalObject {
         })
     }
 
-    /// Its behaviour, if that is of this kind.
+    /// The object's behaviour, if it is a `B`.
     pub(crate) fn behaviour<B: Behaviour>(&self) -> Option<&B> {
         let behaviour: &dyn Any = self.behaviour.as_deref()?;
         behaviour.downcast_ref()
     }
 
-    /// What it is; not known of one that passes calls on.
+    /// The object's service; `None` for an object that forwards calls, whose service is not known.
     pub(crate) fn descriptor(&self) -> Option<&'static ServiceDescriptor> {
         self.behaviour.as_deref()?.descriptor()
     }
 
-    /// The session in which this process calls it.
+    /// The session in which this process itself calls the object.
     pub(crate) fn session_here(&self) -> Option<Arc<dyn Any + Send + Sync>> {
         self.behaviour.as_deref()?.session_here()
     }
 
-    /// A session passes it on, for the first time or again.
+    /// Takes note that a session exports the object.
     pub(crate) fn was_exported(&self) {
         self.exported.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// The peer of a session has let go of it, or the session is over.
+    /// Takes note that a session's peer has released the object, or that the session is over.
     pub(crate) fn was_released(&self) {
         if self.exported.fetch_sub(1, Ordering::AcqRel) == 1 {
             let waiting = lock(&self.waiting).take();
@@ -135,7 +135,7 @@ impl LocalObject {
         }
     }
 
-    /// Waits until no peer holds it.
+    /// Waits until no peer holds the object.
     pub(crate) async fn released(&self) {
         poll_fn(|cx| {
             let mut waiting = lock(&self.waiting);
@@ -150,7 +150,7 @@ impl LocalObject {
     }
 }
 
-/// A user's `Drop` may panic; it must not take the session with it.
+/// A user's `Drop` may panic; the panic must not end the session.
 impl Drop for LocalObject {
     fn drop(&mut self) {
         drop_quietly(self.behaviour.take(), "an object");

@@ -1,4 +1,4 @@
-//! How a call of the peer ended.
+//! The outcome of a call of the peer.
 
 use crate::{
     buffer::small_bytes::SmallBytes,
@@ -7,13 +7,13 @@ use crate::{
     wire::{CallId, Failure, map_program::ElementFailure},
 };
 
-/// How a call of the peer ended: as its handler says, or as the session does where none ran.
+/// The outcome of a call of the peer, as its handler says or as the session says where none ran.
 #[derive(Clone)]
 pub(crate) enum Outcome {
     Value {
         /// The encoded value, if anybody wants it.
         payload: Option<SmallBytes>,
-        /// The objects that it names.
+        /// The objects and streams that the value names.
         objects: Vec<Capability>,
     },
     Error(SmallBytes, Vec<Capability>),
@@ -28,7 +28,7 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    /// Its encoded bytes.
+    /// The number of encoded bytes of the value or error.
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Value { payload, .. } => payload.as_ref().map_or(0, SmallBytes::len),

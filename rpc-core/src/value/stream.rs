@@ -1,4 +1,4 @@
-//! Streams as they lie in values, and the pieces that they travel in.
+//! Streams inside values, and the pieces that streams travel in.
 
 use std::{
     any::Any,
@@ -15,7 +15,7 @@ use crate::{
     wire::{Failure, Flow, items_charge},
 };
 
-/// What a stream stands for, until somebody takes it.
+/// The place of a stream inside a value, until somebody takes the stream.
 pub(crate) struct StreamSlot {
     flow: Flow,
     content: Mutex<Option<TakenStream>>,
@@ -24,7 +24,7 @@ pub(crate) struct StreamSlot {
 /// A stream that somebody has taken.
 pub(crate) struct TakenStream {
     pub(crate) content: StreamContent,
-    /// The session that its items call through, if that is known.
+    /// The session that objects in its items call through, if it is known.
     pub(crate) session: Option<Arc<dyn Any + Send + Sync>>,
 }
 
@@ -35,21 +35,21 @@ impl From<StreamContent> for TakenStream {
 }
 
 pub(crate) enum StreamContent {
-    /// A stream of a peer, of which nothing was read.
+    /// A stream of the peer that nobody has begun to read.
     Arrived(InletReader),
-    /// A stream that this process produces, or that was read in part; whoever reads streams knows what it is.
+    /// A stream that this process produces, or that was read in part: a `Reading` of `stream/`.
     Opened(Box<dyn Any + Send>),
 }
 
-/// A part of a stream on its way.
+/// A piece of a stream on its way.
 pub(crate) enum Piece {
-    /// `count` items, one behind the other, each after its length.
+    /// `count` items, one behind the other, each preceded by its length.
     Items { count: u64, items: Encoded },
-    /// A long item. While it is to be sent, its first bytes may lie apart.
+    /// A long item. Until it is sent, its first bytes may lie apart in `head`.
     Large { head: SmallBytes, item: Encoded },
     /// The producer left out this number of items.
     Missed(u64),
-    /// Nothing comes behind it.
+    /// The end of the stream.
     End(Ending),
 }
 
@@ -58,16 +58,16 @@ pub(crate) enum Piece {
 pub(crate) enum Ending {
     Complete,
     Error(Encoded),
-    /// Its producer was dropped first.
+    /// The producer was dropped before the end.
     Abandoned,
-    /// The reader let go of it.
+    /// The reader dropped the stream.
     Stopped,
     Failed(Failure),
     Disconnected(CloseReason),
 }
 
 impl Piece {
-    /// What it takes of its stream's credit.
+    /// The credit that the piece takes from its stream.
     pub(crate) fn charge(&self) -> u64 {
         let objects = |encoded: &Encoded| encoded.capabilities.as_ref().map_or(0, |table| table.len());
         match self {
@@ -90,7 +90,7 @@ impl StreamSlot {
         Arc::new(Self { flow: Flow::default(), content: Mutex::default() })
     }
 
-    /// How far ahead of its reader its producer may be.
+    /// How far the producer may be ahead of the reader.
     pub(crate) fn flow(&self) -> Flow {
         self.flow
     }
@@ -99,12 +99,12 @@ impl StreamSlot {
         lock(&self.content)
     }
 
-    /// Takes the stream, if nobody has.
+    /// Takes the stream; `None` if it was taken before.
     pub(crate) fn take(&self) -> Option<TakenStream> {
         self.lock().take()
     }
 
-    /// Takes the stream for who passes it on.
+    /// Takes the stream and puts it into a new slot, which only the caller has.
     pub(crate) fn claim(&self) -> Option<Arc<Self>> {
         let content = self.take()?;
         Some(Self::new(content, self.flow))
@@ -115,7 +115,7 @@ impl StreamSlot {
         *self.lock() = Some(content.into());
     }
 
-    /// The items of the stream call through this session, unless it is known already through which.
+    /// Sets the session that objects in the stream's items call through, unless it is set already.
     pub(crate) fn belongs_to(&self, session: &Arc<impl Any + Send + Sync>) {
         if let Some(stream) = &mut *self.lock()
             && stream.session.is_none()
@@ -125,7 +125,7 @@ impl StreamSlot {
     }
 }
 
-/// The producer is user code, whose `Drop` may panic; it must not take the session with it.
+/// The producer is user code, whose `Drop` may panic; the panic must not end the session.
 impl Drop for StreamSlot {
     fn drop(&mut self) {
         drop_quietly(self.take(), "a stream");

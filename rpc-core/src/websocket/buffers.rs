@@ -10,7 +10,7 @@
 //! ```
 //!
 //! [`Metered`](super::metered::Metered) reports the traffic; the socket asks for the wanted sizes when it can rebuild
-//! its codec. A write buffer that a long message made large is given back when no other has followed for a while.
+//! its codec. A write buffer that a long message made large is given back when no other long message has followed for a while.
 
 use std::time::Duration;
 
@@ -20,17 +20,18 @@ use crate::limits::MESSAGE_BYTES;
 
 /// Read buffer sizes, smallest first.
 const READ_BYTES: [usize; 5] = [1 << 10, 2 << 10, 4 << 10, 16 << 10, 64 << 10];
-/// Where a socket starts, and for sockets on which nothing arrives. Too small for traffic: what the codec has handed on
-/// still occupies it.
+/// The rung of new sockets, and of sockets on which nothing arrives. Too small for traffic: messages that the codec has handed
+/// on still occupy the buffer.
 const IDLE: usize = 0;
-/// For small messages. Filling twice as much with zeros would be a fortieth of what a call takes.
+/// The rung for small messages. Filling twice as many bytes with zeros would take a fortieth of the time of a call.
 const AWAKE: usize = 1;
 /// Full reads that prove the buffer too small.
 const FULL_READS: u32 = 4;
-/// Reads after which full reads are forgotten; and that wake an idle socket's buffer when they come in a row.
+/// Reads after which the count of full reads starts anew.
 const WINDOW_READS: u32 = 64;
+/// Reads in a row after which an idle socket's buffer grows to the rung for small messages.
 const WAKING_READS: u32 = 4;
-/// Reads in a row that would have fitted the next smaller buffer.
+/// Reads in a row that would have fitted the next smaller buffer, after which it is chosen.
 const SMALL_READS: u32 = 256;
 /// After this long without traffic that needs it, a large buffer is given back.
 pub(super) const QUIET: Duration = Duration::from_secs(5);
@@ -75,12 +76,12 @@ impl BufferSizing {
             self.full_reads = 0;
         }
         self.last_read = now;
-        // Decided already. Until the rebuild, reads end where messages do and say nothing about the traffic.
+        // The new size is decided. Until the rebuild, reads end where messages do and say nothing about the traffic.
         if self.wants_rebuild() {
             return;
         }
         self.reads += 1;
-        // The codec offers less than its buffer while messages it handed on occupy the rest: no sign of a lack.
+        // The codec offers less than its buffer while messages that it handed on occupy the rest: no sign of too small a buffer.
         if taken == offered && offered >= READ_BYTES[self.rung] / 2 {
             self.full_reads += 1;
         }
@@ -113,10 +114,10 @@ impl BufferSizing {
         }
     }
 
-    /// When [`give_back`](Self::give_back) has something to do, if it ever has.
+    /// When [`give_back`](Self::give_back) has something to do next; `None` if only new traffic can change that.
     pub(super) fn quiet_deadline(&self) -> Option<Instant> {
         let read = match self.rung {
-            // Decided already.
+            // The new size is decided.
             _ if self.wants_rebuild() => None,
             IDLE => None,
             AWAKE => Some(self.last_read),
@@ -125,8 +126,8 @@ impl BufferSizing {
         [read, self.large_write].into_iter().flatten().min().map(|since| since + QUIET)
     }
 
-    /// Wants small buffers where the traffic of the last [`QUIET`] needed no large ones. Whether the write buffer is to
-    /// shrink, which it can at once.
+    /// Chooses small buffers if the traffic of the last [`QUIET`] needed no large ones. Returns whether the write buffer is to
+    /// shrink, which needs no rebuild.
     #[must_use]
     pub(super) fn give_back(&mut self, now: Instant) -> bool {
         let is_quiet = |since: Instant| now.saturating_duration_since(since) >= QUIET;
@@ -138,7 +139,7 @@ impl BufferSizing {
         self.large_write.take_if(|since| is_quiet(*since)).is_some()
     }
 
-    /// Whether the codec should be rebuilt when it can be.
+    /// Whether the codec should be rebuilt as soon as possible.
     pub(super) fn wants_rebuild(&self) -> bool {
         self.wanted != self.rung
     }
@@ -148,15 +149,15 @@ impl BufferSizing {
         READ_BYTES[self.rung]
     }
 
-    /// What the buffers take, beside what they do for small messages: that for reads, as much that waits to be handed on, and
-    /// that for writes where a long message was written.
+    /// Memory of the buffers beyond that for small messages: the read buffer, the same again for messages that wait to be handed
+    /// on, and the write buffer if a long message was written.
     pub(super) fn bytes(&self) -> usize {
         let read = 2 * (READ_BYTES[self.rung.max(AWAKE)] - READ_BYTES[AWAKE]);
         let written = if self.large_write.is_some() { MESSAGE_BYTES } else { 0 };
         read + written
     }
 
-    /// The codec is about to be rebuilt with the wanted sizes; answers the read buffer's.
+    /// Takes note that the codec is about to be rebuilt with the wanted sizes; returns the read buffer's size.
     pub(super) fn rebuild(&mut self) -> usize {
         self.rung = self.wanted;
         self.reads = 0;

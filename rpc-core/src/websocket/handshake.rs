@@ -1,8 +1,8 @@
 //! The HTTP exchange that turns a byte stream into a WebSocket, both sides of it.
 //!
-//! Written on tungstenite's parser and checks, but not on its handshake machine: that one drops a plain HTTP client
-//! without an answer. One HTTP head is read, at most [`Limits::handshake_bytes_max`] long, and parsed once; the whole
-//! exchange takes at most [`Limits::hello_timeout`].
+//! Built on tungstenite's parser and checks, but not on its handshake machine, which drops a plain HTTP client without an
+//! answer. One HTTP head is read, at most [`Limits::handshake_bytes_max`] long, and parsed once; the whole exchange takes at
+//! most [`Limits::hello_timeout`].
 
 mod client;
 mod head;
@@ -21,7 +21,7 @@ use crate::limits::Limits;
 /// The WebSocket subprotocol of this project: offered by clients, echoed by servers.
 pub const SUBPROTOCOL: &str = "rpc.v1";
 
-/// What a client asks a server for.
+/// A client's handshake request.
 ///
 /// ```
 /// let mut request = rpc_core::websocket::ClientHandshake::new("rpc.example.com:8443", "/rpc?tenant=7");
@@ -32,9 +32,9 @@ pub const SUBPROTOCOL: &str = "rpc.v1";
 pub struct ClientHandshake {
     /// The `Host` header: the server's name, with its port unless that is the scheme's own.
     pub host: String,
-    /// Path and query, beginning with `/`.
+    /// The path and query, beginning with `/`.
     pub path: String,
-    /// More headers, as names and values.
+    /// Additional headers, as names and values.
     pub headers: Vec<(String, String)>,
 }
 
@@ -56,20 +56,21 @@ impl fmt::Debug for ClientHandshake {
     }
 }
 
-/// What a client asked a server for. The caller adds the peer's address, which the byte stream does not know.
+/// A client's handshake request, as the server received it. The caller adds the peer's address, which the byte stream does not
+/// know.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HandshakeRequest {
     /// The path, beginning with `/`.
     pub path: String,
-    /// What follows the `?`.
+    /// The query, without the `?`.
     pub query: Option<String>,
     /// All headers in their order, with lower-case names. Bytes of a value that are not UTF-8 are replaced.
     pub headers: Vec<(String, String)>,
 }
 
 impl HandshakeRequest {
-    /// The first header called `name`, which is compared without regard to case.
+    /// The value of the first header called `name`, compared without regard to case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
         headers.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
@@ -107,7 +108,7 @@ impl Rejection {
         Self { status: status.unwrap_or(StatusCode::FORBIDDEN), text: text.into(), retry_after: None }
     }
 
-    /// Tells the client when another try makes sense, in whole seconds.
+    /// Tells the client when to retry (`Retry-After`). The delay is rounded up to whole seconds.
     pub fn retry_after(mut self, delay: Duration) -> Self {
         self.retry_after = Some(delay);
         self
@@ -136,7 +137,7 @@ impl std::fmt::Debug for Unprinted {
     }
 }
 
-/// Why there is no WebSocket.
+/// Why a handshake gave no WebSocket.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandshakeError {
@@ -183,7 +184,7 @@ pub enum HandshakeError {
         status: u16,
         /// The first line of the answer's body, as far as it came with the head.
         text: String,
-        /// When the server would like another try.
+        /// The delay after which the server asks for a retry.
         retry_after: Option<Duration>,
     },
     /// To a client: the server answered 101, but not to this request or not with [`SUBPROTOCOL`].
@@ -201,7 +202,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
     /// Dropping the future drops `io`.
     ///
     /// # Errors
-    /// Whatever kept the WebSocket from being made; [`HandshakeError::Refused`] has the server's HTTP status.
+    /// The reason why there is no WebSocket; [`HandshakeError::Refused`] has the server's HTTP status.
     pub async fn connect(io: IO, request: ClientHandshake, limits: &Limits) -> Result<Self, HandshakeError> {
         let exchange = client::connect(io, &request, limits);
         let in_time = tokio::time::timeout(limits.hello_timeout, exchange).await;
@@ -210,16 +211,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
 
     /// Waits for the client at the other end of `io` to ask for a WebSocket, and answers.
     ///
-    /// A client that may not have one gets a short HTTP answer. That is: one that asks for something else, one that
-    /// offers only other subprotocols, and one that names an `Origin` (every browser does) which is neither the
-    /// origin of its `Host` nor one of `origins_allowed` (`https://app.example.com`). Then `decide` is asked, which
-    /// must not block.
+    /// A client is refused with a short HTTP answer if it asks for anything but a WebSocket, if it offers only other
+    /// subprotocols, or if it names an `Origin` (every browser does) that is neither the origin of its `Host` nor one of
+    /// `origins_allowed` (`https://app.example.com`). After these checks `decide` accepts or refuses it; `decide` must not
+    /// block.
     ///
     /// # Cancel safety
     /// Dropping the future drops `io`.
     ///
     /// # Errors
-    /// Whatever kept the WebSocket from being made. The client has been told.
+    /// The reason why there is no WebSocket. The client has been told.
     pub async fn accept(
         io: IO,
         limits: &Limits,
@@ -232,12 +233,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
     }
 }
 
-/// Whether a client whose first byte this is means HTTP and not TLS.
+/// Whether a client speaks plain HTTP and not TLS, judged by its first byte.
 pub fn is_plain_http(first: u8) -> bool {
     first.is_ascii_uppercase()
 }
 
-/// Tells a client that speaks plain HTTP to an address of TLS so, in plain HTTP, and gives it a second to read that. Gives
+/// Answers a client that speaks plain HTTP to a TLS address, in plain HTTP, and gives it a second to read the answer. Returns
 /// [`HandshakeError::ClientSpeaksPlainText`], for the caller to hand on.
 ///
 /// # Cancel safety

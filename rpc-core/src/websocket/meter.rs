@@ -1,12 +1,11 @@
-//! Reads inbound WebSocket frame headers as their bytes pass, and holds the peer to its limits.
+//! The meter reads inbound WebSocket frame headers as their bytes pass, and enforces the peer's limits.
 //!
-//! [`Metered`](super::metered::Metered) shows it every byte before the codec sees it. It buffers nothing but one
-//! header, so a violation is found before anything is allocated for it. What the frames mean (masks, reserved bits,
-//! the order of fragments) is the codec's business; the meter only has to stay in step with a codec that accepted
-//! everything so far.
+//! [`Metered`](super::metered::Metered) shows it every byte before the codec sees it. The meter buffers nothing but one
+//! header, so a violation is found before anything is allocated for it. The codec interprets the frames (masks, reserved
+//! bits, the order of fragments); the meter only has to stay in step with a codec that accepted everything so far.
 //!
-//! It also counts what is complete. When the codec has handed on as many messages as are complete here, and no byte
-//! of another one has passed, then the codec holds nothing and may be rebuilt.
+//! The meter also counts complete messages. When the codec has handed on as many messages as the meter has counted, and no
+//! byte of another one has passed, then the codec holds nothing and may be rebuilt.
 
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::{error::SocketError, limits::Limits};
 
-/// Two bytes, an extended length of at most eight, a mask of four.
+/// The longest frame header: two bytes, an extended length of at most eight, a mask of four.
 const HEADER_BYTES_MAX: usize = 14;
 
 const OPCODE_CONTINUATION: u8 = 0x0;
@@ -31,11 +30,11 @@ pub(super) struct Meter {
     frames: usize,
     /// Payload bytes of those frames, as announced.
     bytes: u64,
-    /// When the first byte of what is unfinished arrived.
+    /// When the first byte of the unfinished message or control frame arrived.
     began: Option<Instant>,
-    /// Data messages and control frames that passed to their last byte.
+    /// Data messages and control frames whose last byte has passed.
     completed: u64,
-    /// A close frame has passed. What follows it is the codec's to refuse.
+    /// A close frame has passed. The codec refuses whatever follows it.
     closed: bool,
 }
 
@@ -73,7 +72,7 @@ impl Meter {
         }
     }
 
-    /// Holds messages that begin after this call to another length.
+    /// Sets another length limit for messages that begin after this call.
     pub(super) fn set_message_bytes_max(&mut self, bytes: usize) {
         self.message_bytes_max = bytes as u64;
     }
@@ -114,12 +113,12 @@ impl Meter {
         self.began.is_none() && !self.closed && self.completed == delivered
     }
 
-    /// What the message under way has announced.
+    /// Payload bytes that the message under way has announced so far.
     pub(super) fn message_bytes(&self) -> usize {
         usize::try_from(self.bytes).unwrap_or(usize::MAX)
     }
 
-    /// How many bytes may pass before there can be the end of a message. Never 0.
+    /// How many bytes may be read without passing the end of a message. Never 0.
     pub(super) fn bytes_to_boundary(&self) -> usize {
         match &self.position {
             Position::Header(header) => header.len_due() - header.len,
@@ -148,7 +147,7 @@ impl Meter {
         if frame.length == 0 && !frame.is_final {
             return Err(SocketError::Protocol("an empty fragment that is not the last".into()));
         }
-        // A first frame after an unfinished message is an error of the codec; here the counts merely start again.
+        // The codec rejects a first frame after an unfinished message; the meter merely starts its counts again.
         if frame.opcode != OPCODE_CONTINUATION {
             self.frames = 0;
             self.bytes = 0;
@@ -190,7 +189,7 @@ struct PartialHeader {
 }
 
 impl PartialHeader {
-    /// Takes what belongs to the header off the front of `input` and says how much that is.
+    /// Copies the header's bytes from the front of `input` and returns how many they are.
     fn fill(&mut self, input: &[u8]) -> usize {
         let mut taken = 0;
         // Twice: the first two bytes tell how long the header is.

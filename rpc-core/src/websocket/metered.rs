@@ -1,7 +1,7 @@
 //! The byte stream below the codec, with a [`Meter`] on its inbound side and an [`Outbox`] on the other.
 //!
-//! tungstenite knows only `io::Error`. So when the meter finds a violation, the read fails and the reason is parked
-//! here, where the socket picks it up as soon as the codec returns the failure.
+//! tungstenite knows only `io::Error`. So when the meter finds a violation, the read fails and the reason is stored here. The
+//! socket picks it up as soon as the codec returns the failure.
 
 use std::{
     io,
@@ -18,12 +18,12 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use super::{buffers::BufferSizing, meter::Meter, outbox::Outbox};
 use crate::{buffer::message::Message, error::SocketError, limits::Limits};
 
-/// Bytes that collect before they are written without a flush. Larger values make the two sides take turns. While more
-/// wait, neither messages nor what the codec has to say are added.
+/// Bytes that collect before they are written without a flush. Larger values make the two sides take turns. While more bytes
+/// wait, neither messages nor frames of the codec are added.
 pub(super) const WRITE_TARGET_BYTES: usize = 4 << 10;
-/// The same where long messages follow each other: waking the reader for each of them costs more than writing it.
+/// The target while long messages follow each other: waking the reader for each message costs more than writing it.
 pub(super) const BULK_TARGET_BYTES: usize = 512 << 10;
-/// A message is long from here on.
+/// The length from which on a message is long.
 const BULK_BYTES: usize = 32 << 10;
 
 pub(super) struct Metered<IO> {
@@ -31,13 +31,13 @@ pub(super) struct Metered<IO> {
     pub(super) meter: Meter,
     pub(super) sizing: BufferSizing,
     pub(super) outbox: Outbox,
-    /// When a ping was sent, until anything arrives.
+    /// When a ping was sent, if nothing has arrived since.
     pub(super) pinged: Option<Instant>,
     violation: Option<SocketError>,
     write_blocked: bool,
     /// The last message was long.
     is_bulk: bool,
-    /// When a link that had been full took bytes again: the peer reads, though it may have nothing to say.
+    /// When a full link last took bytes again: the peer reads, though it may send nothing.
     taken: Option<Instant>,
 }
 
@@ -70,31 +70,31 @@ impl<IO> Metered<IO> {
         self.write_blocked
     }
 
-    /// Whether it is time to write.
+    /// Whether enough bytes wait to be written without a flush.
     pub(super) fn is_full(&self) -> bool {
         self.outbox.len() >= if self.is_bulk { BULK_TARGET_BYTES } else { WRITE_TARGET_BYTES }
     }
 
-    /// Adds a message to them.
+    /// Adds a message to the bytes that wait to be written.
     pub(super) fn push(&mut self, message: Message) {
         self.is_bulk = message.len() >= BULK_BYTES;
         self.sizing.observe_write(message.len());
         self.outbox.push(message);
     }
 
-    /// Gives memory back that the traffic has not needed for a while.
+    /// Frees buffers that the traffic has not needed for a while.
     pub(super) fn give_back(&mut self, now: Instant) {
         if self.sizing.give_back(now) {
             self.outbox.shrink();
         }
     }
 
-    /// When the peer last sent something, or took something off a full link.
+    /// When the peer last sent bytes, or took bytes off a full link.
     pub(super) fn last_sign_of_life(&self) -> Instant {
         self.taken.map_or(self.sizing.last_read(), |taken| taken.max(self.sizing.last_read()))
     }
 
-    /// The stream itself, past the meter.
+    /// The byte stream itself, past the meter.
     pub(super) fn io(&mut self) -> &mut IO {
         &mut self.io
     }
@@ -149,7 +149,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Metered<IO> {
 }
 
 impl<IO: AsyncWrite + Unpin> Metered<IO> {
-    /// Writes all that waits.
+    /// Writes all waiting bytes.
     pub(super) fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Self { outbox, io, write_blocked, pinged, taken, .. } = self;
         let written = outbox.poll_write(io, cx, || {
@@ -163,7 +163,7 @@ impl<IO: AsyncWrite + Unpin> Metered<IO> {
     }
 }
 
-/// What the codec writes. It goes in behind the messages, and always whole, so that none comes between its halves.
+/// Takes the codec's frames. They are queued behind the messages, and always whole, so that no message comes between halves.
 impl<IO: AsyncWrite + Unpin> AsyncWrite for Metered<IO> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();

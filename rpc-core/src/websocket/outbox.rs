@@ -1,8 +1,8 @@
-//! Frames on their way to the operating system: one after the other, each whole.
+//! Outgoing frames on their way to the operating system: one after the other, each whole.
 //!
-//! The codec would copy every message into a buffer of its own and write that. Here a message of the server's goes to
-//! the socket from where its pieces lie; a client's is copied once, because RFC 6455 (5.3) has it masked. What the codec
-//! itself says (pongs, a close) is put between them.
+//! The codec would copy every message into a buffer of its own and write that. The outbox writes a server's message to the
+//! socket from where its pieces lie; a client's message is copied once, because RFC 6455 (5.3) has it masked. The codec's own
+//! frames (pongs, a close) are put between messages.
 
 use std::{
     io::{self, IoSlice},
@@ -21,9 +21,9 @@ use tokio_tungstenite::tungstenite::protocol::{
 
 use crate::buffer::message::{Message, Out, Unwritten};
 
-/// Pieces that are written at once.
+/// The most pieces in one vectored write.
 const SLICES: usize = 32;
-/// The bytes that the mask is applied to at once: they fill a vector register or more.
+/// The number of bytes masked at once: they fill a vector register or more.
 const MASKED_TOGETHER: usize = 64;
 
 pub(super) struct Outbox {
@@ -44,7 +44,7 @@ impl Outbox {
     /// Adds a message as one frame.
     pub(super) fn push(&mut self, message: Message) {
         let out = self.unwritten.message();
-        // Unpredictable, so that nobody can have a client write what a proxy on the way takes for a request.
+        // The mask is unpredictable, so that no server can make a client write bytes that a proxy takes for a request.
         let mask = self.masks.then(rand::random::<[u8; 4]>);
         let header = FrameHeader { opcode: OpCode::Data(Data::Binary), mask, ..FrameHeader::default() };
         header.format(message.len() as u64, out.bytes()).expect("writing to memory does not fail");
@@ -63,7 +63,7 @@ impl Outbox {
         self.unwritten.message().bytes().extend_from_slice(frames);
     }
 
-    /// Writes until nothing is left. Each time the link takes something, `took` is told.
+    /// Writes until nothing is left. Calls `took` each time the link takes bytes.
     pub(super) fn poll_write(
         &mut self,
         io: &mut (impl AsyncWrite + Unpin),
@@ -87,7 +87,7 @@ impl Outbox {
         Poll::Ready(Ok(()))
     }
 
-    /// Gives memory back that only long messages need.
+    /// Frees memory that only long messages need.
     pub(super) fn shrink(&mut self) {
         self.unwritten.shrink();
     }
@@ -98,7 +98,7 @@ impl Outbox {
     }
 }
 
-/// A message that is masked piece by piece.
+/// The masking of one message, piece by piece.
 struct Masking {
     mask: [u8; 4],
     at: usize,

@@ -1,8 +1,7 @@
 //! One live WebSocket: whole binary messages, a heartbeat, and a close that says why.
 //!
-//! The driver polls it from one task. Inbound it holds at most one unfinished message of
-//! [`Limits::message_bytes_max`] and one read buffer; outbound at most what
-//! collects before it is written, 512 KiB, one message more, and a few control frames.
+//! The driver polls it from one task. Inbound it holds at most one unfinished message of [`Limits::message_bytes_max`] and one
+//! read buffer; outbound at most the 512 KiB that collect before a write, one message more, and a few control frames.
 //!
 //! ```text
 //!          poll_close                the peer's close, or the link ends
@@ -47,21 +46,21 @@ use crate::{
 /// The longest message a socket sends: a batch sealed just below 16 KiB to which one chunk of 64 KiB was added.
 pub const SEND_BYTES_MAX: usize = crate::wire::MESSAGE_BYTES_MAX;
 
-/// What the codec keeps where its control frames find no room below: its last pong, one ping and a close.
+/// Room in the codec for control frames that the outbox does not take yet: its last pong, one ping and a close.
 const CONTROL_BYTES_MAX: usize = 1 << 10;
 
 /// The longest close reason RFC 6455 has room for.
 const CLOSE_REASON_BYTES_MAX: usize = 123;
 
-/// After a violation, how long and for how many more bytes the peer is listened to, so that what it still sends does
-/// not reset the link before it has read the close code.
+/// How long, and for how many bytes, the socket still reads after a violation: unread bytes would reset the link before the
+/// peer has read the close code.
 const FAREWELL: Duration = Duration::from_secs(1);
 const FAREWELL_BYTES_MAX: usize = 256 << 10;
 
 /// A WebSocket over any byte stream, after its handshake.
 ///
-/// Made by [`connect`](Self::connect) and [`accept`](Self::accept). Limits are held on every received byte. After an
-/// error of the peer, the matching code of [`close_codes`](crate::close_codes) has been sent, if the link took it.
+/// Made by [`connect`](Self::connect) and [`accept`](Self::accept). Limits are checked on every received byte. If the peer
+/// breaks a rule, the socket sends the matching code of [`close_codes`](crate::close_codes), if the link takes it.
 pub struct Socket<IO> {
     /// Empty only inside [`rebuild`](Self::rebuild).
     stream: Option<WebSocketStream<Metered<IO>>>,
@@ -70,10 +69,10 @@ pub struct Socket<IO> {
     phase: Phase,
     /// Messages and control frames that the codec has handed on.
     delivered: u64,
-    /// Something of the socket's own (a ping) waits to be flushed.
+    /// A frame of the socket's own (a ping) waits to be flushed.
     flush_due: bool,
     timer: Pin<Box<Sleep>>,
-    /// Until when [`poll_close`](Transport::poll_close) waits, once it was called.
+    /// When [`poll_close`](Transport::poll_close) gives up, once it was called.
     close_deadline: Option<Instant>,
     farewell_bytes: usize,
     peer_close: Option<PeerClose>,
@@ -81,7 +80,7 @@ pub struct Socket<IO> {
     rebuilds: usize,
 }
 
-/// What of [`Limits`] a socket needs for as long as it lives.
+/// The fields of [`Limits`] that a socket needs for as long as it lives.
 struct SocketLimits {
     message_bytes_max: usize,
     ping_interval: Duration,
@@ -103,18 +102,18 @@ enum Phase {
 pub struct PeerClose {
     /// The close code; 1005 where the peer gave none.
     pub code: u16,
-    /// What the peer said.
+    /// The reason text the peer sent.
     pub text: String,
 }
 
 enum Timer {
-    /// It fired and changed something; look at the socket again.
+    /// The timer fired and may have changed the socket, which must be polled again.
     Fired,
     Expired(SocketError),
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
-    /// A socket over `io`, whose handshake is done; `already_read` are bytes that followed it.
+    /// A socket over `io`, whose handshake is done. `already_read` are bytes that were read behind the handshake.
     pub(super) fn open(io: IO, role: Role, limits: &Limits, already_read: Vec<u8>) -> Self {
         let metered = Metered::new(io, role, limits, &already_read);
         let config = codec_config(limits.message_bytes_max, metered.sizing.read_bytes());
@@ -146,8 +145,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
         self.peer_close.as_ref()
     }
 
-    /// Holds the peer's next frames to another message length than [`Limits::message_bytes_max`], which stays the
-    /// upper bound. For peers that have not said yet who they are.
+    /// Sets another message length limit for the peer's next messages; [`Limits::message_bytes_max`] stays the upper bound. For
+    /// peers that have not sent their hello yet.
     pub fn set_message_bytes_max(&mut self, bytes: usize) {
         let bytes = bytes.min(self.limits.message_bytes_max);
         self.metered().meter.set_message_bytes_max(bytes);
@@ -200,11 +199,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
             Phase::Open => Phase::Answering,
             Phase::Closing | Phase::Answering | Phase::Ended | Phase::Failed(_) => Phase::Ended,
         };
-        // The driver may drop the socket after this. What the link does not take at once, poll_close pushes on.
+        // The driver may drop the socket after this. `poll_close` writes the bytes that the link does not take at once.
         let _ = self.poll_flush_all(cx);
     }
 
-    /// Says goodbye to a peer that is at fault, as far as the link takes it now.
+    /// Ends the socket with an error. If the peer is at fault, sends the close code, as far as the link takes it at once.
     fn fail(&mut self, cx: &mut Context<'_>, error: SocketError) -> SocketError {
         if let (Phase::Open, Some(code)) = (&self.phase, close_codes::for_error(&error)) {
             let _ = self.queue_close(code, &error.to_string());
@@ -233,7 +232,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
     /// Acts on the deadlines that have passed: an unfinished message, a silent peer, buffers no longer needed.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Timer> {
         if let Some(next) = self.next_deadline() {
-            // A deadline that moved away is found out when the timer fires; resetting it per message costs more.
+            // A deadline that moved to later is noticed when the timer fires; resetting the timer for each message costs more.
             if next < self.timer.deadline() {
                 self.timer.as_mut().reset(next);
             }
@@ -259,7 +258,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
         [message, quiet, self.ping_deadline()].into_iter().flatten().min()
     }
 
-    /// When silence leads to a ping; after the ping, when it means that the peer is dead.
+    /// When the peer's silence leads to a ping; after a ping, when the peer counts as dead.
     fn ping_deadline(&mut self) -> Option<Instant> {
         let metered = self.metered();
         let (pinged, last_sign) = (metered.pinged, metered.last_sign_of_life());
@@ -280,7 +279,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
 
     fn ping(&mut self, now: Instant) {
         self.metered().pinged = Some(now);
-        // On a full link a ping would only wait behind the rest; the peer is asked by that already.
+        // On a full link a ping would only wait behind other bytes, and taking those is a sign of life as well.
         if !self.metered().is_write_blocked() {
             self.flush_due = Pin::new(self.stream()).start_send(CodecMessage::Ping(Bytes::new())).is_ok();
         }
@@ -293,7 +292,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
         if !metered.sizing.wants_rebuild() || !metered.meter.is_between_messages(delivered) {
             return;
         }
-        // Twice: the first flush may only have made room for a pong that waited beside a full buffer.
+        // Flushed twice: the first flush may only have made room for a pong that waited beside a full buffer.
         for _ in 0..2 {
             if !matches!(self.poll_flush_all(cx), Poll::Ready(Ok(()))) {
                 return;
@@ -314,7 +313,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
         }
     }
 
-    /// Flushes the codec and what is below it. After a close the codec alone would leave out the latter.
+    /// Flushes the codec and the byte stream below it, which the codec no longer flushes after a close.
     fn poll_flush_all(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
         let flushed = ready!(Pin::new(self.stream()).poll_flush(cx));
         flushed.map_err(|error| self.translate(error))?;
@@ -347,7 +346,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
                     self.phase = Phase::Closing;
                 }
                 Phase::Closing => {
-                    // Pending or failed: either way the peer's answer or the end of the link shows up below.
+                    // Pending or failed: either way `poll_message` finds the peer's answer or the end of the link.
                     let _ = self.poll_flush_all(cx);
                     // Messages that crossed our close are not wanted any more.
                     if let None | Some(Err(_)) = ready!(self.poll_message(cx)) {
@@ -371,7 +370,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
         }
     }
 
-    /// Lets the peer read the close code: sends what is left, ends this direction, ignores what still comes.
+    /// Lets the peer read the close code: flushes, shuts this direction down, and ignores what still arrives.
     fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let _ = ready!(self.poll_flush_all(cx));
         let _ = ready!(Pin::new(self.metered()).poll_shutdown(cx));
@@ -402,7 +401,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for Socket<I
 
     fn buffer_bytes(&mut self) -> usize {
         let metered = self.metered();
-        // A short queue is there for a moment in every busy session.
+        // Every busy session has a short queue for moments; it is not counted.
         let queued = metered.outbox.len().saturating_sub(64 << 10);
         metered.sizing.bytes() + metered.meter.message_bytes() + queued
     }
@@ -433,7 +432,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for Socket<I
         match &self.phase {
             Phase::Open => {}
             Phase::Failed(error) => return Poll::Ready(Err(error.clone())),
-            // How it ended is for poll_receive to say.
+            // `poll_receive` tells how the socket ended.
             Phase::Closing | Phase::Answering | Phase::Ended => return Poll::Pending,
         }
         if self.metered().is_write_blocked() || self.metered().is_full() {
@@ -455,8 +454,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for Socket<I
         self.poll_flush_all(cx)
     }
 
-    /// Gives up with [`SocketError::Limit`] after [`Limits::close_timeout`]; after a violation it waits a second at
-    /// most, and the code that was sent with the violation stands.
+    /// Gives up with [`SocketError::Limit`] after [`Limits::close_timeout`]. After a violation it waits a second at most, and the
+    /// close code that was sent with the violation stands.
     fn poll_close(&mut self, cx: &mut Context<'_>, code: u16, reason: &str) -> Poll<Result<(), SocketError>> {
         let patience = self.close_patience();
         let deadline = *self.close_deadline.get_or_insert_with(|| {
@@ -488,7 +487,7 @@ fn codec_config(message_bytes_max: usize, read_bytes: usize) -> WebSocketConfig 
         .max_frame_size(Some(message_bytes_max))
 }
 
-/// A link that ends is cut, however the operating system or TLS puts it.
+/// Turns the many I/O errors for a link that ended into [`SocketError::Cut`].
 fn from_io(error: io::Error) -> SocketError {
     match error.kind() {
         io::ErrorKind::ConnectionReset

@@ -1,4 +1,4 @@
-//! Arguments: slots behind each other, counted at the front when a call is sent.
+//! Arguments of a call: a count, and as many slots one behind the other.
 
 use std::ops::Range;
 
@@ -9,13 +9,13 @@ use super::{
 };
 use crate::{buffer::small_bytes::SmallBytes, error::Violation, path::Path, wire::read::FrameReader};
 
-/// Begins a list of arguments that has none yet.
+/// Begins a list of arguments, with a count of zero.
 #[inline]
 pub(crate) fn begin(payload: &mut Vec<u8>) {
     payload.push(0);
 }
 
-/// Counts an argument that was written. There are at most [`SLOTS_MAX`], which a byte has room for.
+/// Counts one more argument. The count is a single byte: there are at most [`SLOTS_MAX`] arguments.
 #[inline]
 pub(crate) fn count_one(payload: &mut [u8]) {
     payload[0] += 1;
@@ -26,12 +26,12 @@ pub(crate) fn counted(payload: &[u8]) -> u8 {
     payload[0]
 }
 
-/// Where the first argument begins.
+/// The offset of the first argument.
 pub(crate) fn first(payload: &[u8]) -> usize {
     varint_at(payload, 0).map_or(payload.len(), |(_, first)| first)
 }
 
-/// How many arguments these are, if all are inline, well formed, and nothing is behind them.
+/// The number of arguments, if all are inline, well formed, and no bytes follow them.
 pub(crate) fn all_inline(payload: &[u8]) -> Option<usize> {
     let (count, first) = varint_at(payload, 0)?;
     let count = usize::try_from(count).ok().filter(|count| *count <= SLOTS_MAX)?;
@@ -42,7 +42,7 @@ pub(crate) fn all_inline(payload: &[u8]) -> Option<usize> {
     (at == payload.len()).then_some(count)
 }
 
-/// Where the value of the inline slot lies that begins at `at`, and ends with it.
+/// The range of the value of the inline slot at `at`; the slot ends where its value ends.
 #[inline]
 pub(crate) fn inline_value(payload: &[u8], at: usize) -> Option<Range<usize>> {
     if *payload.get(at)? != 0 {
@@ -60,27 +60,27 @@ pub(crate) fn put_inline<E>(
     put_sized(out, encode).map(drop).inspect_err(|_| out.truncate(out.len() - 1))
 }
 
-/// Appends an inline slot whose value is `head` and `following` bytes behind it.
+/// Appends an inline slot whose value is `head` and `following` more bytes, which the caller appends.
 pub(crate) fn put_inline_head(out: &mut Vec<u8>, head: &[u8], following: usize) {
     out.push(0);
     put_varint(out, (head.len() + following) as u64);
     out.extend_from_slice(head);
 }
 
-/// Appends a slot that stands for the part at `path` of what `base` returns.
+/// Appends a slot that refers to the part at `path` of the result of `base`.
 pub(crate) fn put_reference(out: &mut Vec<u8>, base: CallId, path: &Path, as_some: bool) {
     out.push(if as_some { 2 } else { 1 });
     put_id(out, base);
     put_path(out, path);
 }
 
-/// Opens a tuple of `count` slots.
+/// Begins a tuple of `count` slots.
 pub(crate) fn put_tuple(out: &mut Vec<u8>, count: usize) {
     out.push(3);
     put_varint(out, count as u64);
 }
 
-/// Goes through items that lie one behind the other; the frame they came in was checked.
+/// Reads packed items, one behind the other, of a frame that was checked.
 #[derive(Debug, Default)]
 pub(crate) struct ItemReader {
     bytes: SmallBytes,
@@ -92,7 +92,7 @@ impl ItemReader {
         Self { bytes, at: 0 }
     }
 
-    /// Where the next item lies in [`bytes`](Self::bytes).
+    /// The range of the next item in [`bytes`](Self::bytes).
     pub(crate) fn next_range(&mut self) -> Option<Range<usize>> {
         let item = sized_at(&self.bytes, self.at)?;
         self.at = item.end;
@@ -103,13 +103,13 @@ impl ItemReader {
         &self.bytes
     }
 
-    /// The items that were not passed.
+    /// The items that were not read.
     pub(crate) fn into_rest(self) -> SmallBytes {
         self.bytes.part(self.at..self.bytes.len())
     }
 }
 
-/// One argument as it arrived: of a call, or of a step of a map's program, which refer to different things.
+/// One received argument, of a call or of a step of a program; `R` is what it may refer to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Slot<R> {
     Inline(SmallBytes),
@@ -138,7 +138,7 @@ impl<R> Slot<R> {
     }
 }
 
-/// A slot that stands for a part of a result.
+/// A slot that refers to a part of a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reference {
     pub(crate) base: CallId,
@@ -146,7 +146,7 @@ pub(crate) struct Reference {
     pub(crate) as_some: bool,
 }
 
-/// The most slots a tuple may have; the macro's arguments stop there too.
+/// The most slots that a call or a tuple may have; the macro accepts no more arguments.
 pub(crate) const SLOTS_MAX: usize = 64;
 
 /// A call's arguments.

@@ -1,8 +1,7 @@
-//! The bytes of a map: the program that runs once for each element, and how an element failed.
+//! Maps on the wire: the program that runs once for each element, and the failure of an element.
 //!
-//! The formats are in the table of `wire.rs`. A program refers to nothing outside itself: what it uses of the world
-//! around it is a capture, which whoever starts the map gives as a value. So a nested map is read, checked and run like
-//! the map of a call.
+//! The formats are in the tables of `wire.rs`. A program refers to nothing outside itself: values from outside are captures,
+//! which the starter of the map passes. So a nested map is read, checked and run like the map of a call.
 
 use super::{
     MethodNumber,
@@ -18,21 +17,21 @@ use crate::{
     wire::Failure,
 };
 
-/// What is done for each element.
+/// The program that runs for each element.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Program {
     pub(crate) policy: Policy,
     pub(crate) steps: Vec<Step>,
-    /// What becomes of the element.
+    /// The result of the program for the element.
     pub(crate) result: Operand,
 }
 
-/// What an element that fails does to the map.
+/// The effect of an element's failure on the map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Policy {
-    /// The map fails with it.
+    /// The map fails with the element.
     Fail,
-    /// Its error takes its place in the result.
+    /// The error takes the element's place in the result.
     Collect,
 }
 
@@ -42,7 +41,7 @@ pub(crate) enum Step {
         target: Target,
         method: MethodNumber,
         arguments: Vec<Slot<OperandSlot>>,
-        /// What inline arguments name by their places, as places in the table of the whole map's call.
+        /// The objects that inline arguments name, as places in the table of the map's call.
         objects: Vec<u32>,
     },
     Map {
@@ -52,14 +51,14 @@ pub(crate) enum Step {
     },
 }
 
-/// What a call in a program addresses.
+/// The target of a call in a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Target {
     /// The services at the root.
     Root,
-    /// An object that is there when the step runs.
+    /// An object in the element, an earlier result or a capture.
     Object(Operand),
-    /// An object of the table that came with the map.
+    /// An object in the table of the map's call.
     Passed(u32),
 }
 
@@ -70,7 +69,7 @@ pub(crate) struct OperandSlot {
     pub(crate) as_some: bool,
 }
 
-/// A part of what is there when a step runs.
+/// A value that a step uses: a part of the element, of an earlier result or of a capture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Operand {
     pub(crate) base: Base,
@@ -88,8 +87,8 @@ pub(crate) enum Base {
 /// The first element of a map that failed, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ElementFailure {
-    /// The element and its step that failed, from the map of the call inwards; the number of steps stands for the
-    /// result.
+    /// The element and its step that failed, from the outermost map inwards. The number after the last step stands for the
+    /// program's result.
     pub(crate) trail: Vec<(u64, u32)>,
     pub(crate) cause: ElementCause,
 }
@@ -98,18 +97,18 @@ pub(crate) struct ElementFailure {
 pub(crate) enum ElementCause {
     /// The call returned its method's own error.
     Error(SmallBytes),
-    /// What the step uses has nothing at its path.
+    /// The operand has nothing at its path.
     Missed(Operand),
     Failed(Failure),
 }
 
-/// Why bytes are not a program that may run.
+/// Why a received program may not run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ProgramError {
     Malformed(Violation),
-    /// More steps than are taken.
+    /// The program has more steps than allowed.
     Steps,
-    /// Maps within maps deeper than is taken.
+    /// Maps are nested deeper than allowed.
     Depth,
 }
 
@@ -119,11 +118,11 @@ impl From<Violation> for ProgramError {
     }
 }
 
-/// Arguments of all steps together: a slot in memory is many times larger than on the wire.
+/// The most arguments of all steps together: a slot in memory is many times larger than on the wire.
 const PROGRAM_SLOTS_MAX: usize = 1_024;
-/// Beside a step's target: objects follow the arguments.
+/// A bit in a step's target: objects follow the arguments.
 const OBJECTS_NAMED: u8 = 0x10;
-/// Maps within maps that a failure can lie in. Far above what a program may have.
+/// The deepest nesting of maps that a failure can come from.
 const TRAIL_MAX: usize = 64;
 
 // ---- writing ----
@@ -141,7 +140,7 @@ impl Program {
 }
 
 impl Program {
-    /// Makes room for objects in front of its own in the table of the map's call.
+    /// Makes room for `by` objects in front of the program's own in the table of the map's call.
     pub(crate) fn shift_passed(&mut self, by: u32) {
         for step in &mut self.steps {
             match step {
@@ -254,9 +253,9 @@ impl ElementFailure {
 // ---- reading ----
 
 impl Program {
-    /// Reads a program and checks what can be said without its surroundings: that it has at most `steps_max` steps,
-    /// those of nested maps included, that maps nest at most `depth_max` deep, and that steps refer to earlier ones and
-    /// to captures that are given.
+    /// Reads a program and checks everything that does not depend on types: it has at most `steps_max` steps, those of nested
+    /// maps included; maps nest at most `depth_max` deep; steps refer only to earlier steps, and to captures and passed
+    /// objects that exist.
     pub(crate) fn parse(
         bytes: &SmallBytes,
         captures: usize,
@@ -296,7 +295,7 @@ impl ElementFailure {
     }
 }
 
-/// What a program may still have.
+/// The limits that are left for the rest of the program.
 struct Left {
     steps: usize,
     slots: usize,
@@ -304,7 +303,7 @@ struct Left {
     passed: usize,
 }
 
-/// What an operand may refer to where it stands.
+/// The earlier steps and the captures that an operand may refer to.
 #[derive(Clone, Copy)]
 struct Surroundings {
     steps: usize,
@@ -386,7 +385,7 @@ impl FrameReader {
 
     fn passed_objects(&mut self, left: &mut Left) -> Result<Vec<u32>, Violation> {
         let count = self.length()?;
-        // Each is as good as an argument.
+        // Each object counts as an argument.
         let Some(slots) = left.slots.checked_sub(count).filter(|_| count > 0) else {
             return Err(self.malformed("too many arguments in a program"));
         };

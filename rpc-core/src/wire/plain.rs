@@ -1,4 +1,4 @@
-//! The frames of plain calls and plain values: read without building a `Frame`.
+//! The frames of plain calls and plain values: read and written without building a `Frame`.
 
 use std::ops::Range;
 
@@ -11,28 +11,28 @@ use crate::{
     },
 };
 
-/// Room for what a plain frame has before its payload, and a short payload.
+/// Room for the head of a plain frame and a short payload.
 pub(super) const PLAIN_HEAD_BYTES: usize = 64;
 
-/// A plain frame. Its payload lies at its end.
+/// A plain frame. It ends with its payload.
 #[derive(Debug, Clone)]
 pub(crate) enum Plain {
     Call(PlainCall),
     Value(PlainValue),
 }
 
-/// A call whose value is wanted and not kept, without metadata and objects, that does not address a promised object.
+/// A plain call: its value is wanted and not kept, it has no metadata and objects, and its target is not a promised object.
 #[derive(Debug, Clone)]
 pub(crate) struct PlainCall {
     pub(crate) id: CallId,
-    /// Of the receiver; the services at the root if it is not.
+    /// The object of the receiver that is called; `None` for the services at the root.
     pub(crate) object: Option<ObjectId>,
     pub(crate) method: MethodNumber,
     pub(crate) deadline_us: Option<u64>,
     pub(crate) payload: Range<usize>,
 }
 
-/// A return with a value, without objects.
+/// A plain value: a Return with an inline value and without objects.
 #[derive(Debug, Clone)]
 pub(crate) struct PlainValue {
     pub(crate) id: CallId,
@@ -48,7 +48,7 @@ pub(super) fn plain_call(bytes: &[u8], at: usize) -> Option<PlainCall> {
     let (target, at) = varint_at(bytes, at + 1)?;
     let object = match target {
         0 => None,
-        // Odd is negative: the object n is 2n - 1.
+        // Zigzag: an odd number is a negative one, which is an object id. Object n is 2n - 1.
         odd if odd & 1 == 1 => Some(ObjectId(id_in_range(i64::try_from(odd / 2 + 1).ok()?)?)),
         _ => return None,
     };

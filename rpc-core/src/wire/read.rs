@@ -1,4 +1,4 @@
-//! Frames read from messages.
+//! Reads frames from messages.
 
 use std::ops::Range;
 
@@ -28,8 +28,8 @@ impl FrameReader {
         Self { message: message.into(), at: 0 }
     }
 
-    /// The next frame, if it is a plain call or a plain value. All others, for
-    /// whatever reason, malformed frames included, are left to [`next_frame`](Self::next_frame).
+    /// The next frame, if it is a plain call or a plain value. All others, malformed frames included, are left to
+    /// [`next_frame`](Self::next_frame).
     #[inline]
     pub(crate) fn peek_plain(&self) -> Option<Plain> {
         let bytes = &self.message[..];
@@ -48,7 +48,7 @@ impl FrameReader {
         self.message.part(range)
     }
 
-    /// Goes on reading at `end`, where a plain frame ends.
+    /// Continues at `end`, the end of a plain frame.
     pub(crate) fn skip_to(&mut self, end: usize) {
         self.at = end;
     }
@@ -103,7 +103,7 @@ impl FrameReader {
             self.at = at;
             return Ok(value);
         }
-        // Read to what is wrong with it, which may be that the message ends.
+        // Read on to the error, so that its offset is right; the message may also end here.
         for _ in 0..VARINT_BYTES_MAX {
             if self.byte()? & 0x80 == 0 {
                 break;
@@ -181,7 +181,7 @@ impl FrameReader {
         }
     }
 
-    /// Items one behind the other, which must be as many as is said and fill their bytes.
+    /// Reads packed items. They must be `count` items and fill their `bytes` exactly.
     fn items(&mut self, count: u64) -> Result<SmallBytes, Violation> {
         let end = self.length()?.saturating_add(self.at);
         let start = self.at;
@@ -199,7 +199,7 @@ impl FrameReader {
             return Err(self.malformed("bytes behind the last item of a frame"));
         }
         let mut items = self.message.part(start..end);
-        // They may wait long to be read, and keep a message of which they are most.
+        // Items may wait long to be read: they share their message only if they are a large part of it.
         items.leave_message(self.message.len() / ITEMS_SHARE);
         Ok(items)
     }
@@ -224,7 +224,7 @@ impl FrameReader {
         })
     }
 
-    /// A table of objects. `in_call` is whether it may name results of the sender's calls.
+    /// Reads a table of objects. `in_call` tells whether it may name results of the sender's calls.
     fn objects(&mut self, in_call: bool) -> Result<Vec<PassedObject>, Violation> {
         let count = self.length()?;
         let start = self.at;
@@ -377,7 +377,7 @@ impl FrameReader {
 
     fn metadata(&mut self) -> Result<Vec<(String, String)>, Violation> {
         let count = self.length()?;
-        // Each entry takes two bytes at least: a count beyond that is a lie, found before anything is reserved.
+        // Each entry takes two bytes at least: a larger count is false, and rejected before anything is reserved.
         if count > (self.message.len() - self.at) / 2 {
             return Err(self.malformed("more metadata than bytes"));
         }

@@ -1,8 +1,8 @@
-//! Integers of variable length, and lengths and ids, which are nothing else.
+//! Varints: integers of variable length, which lengths and ids are, too.
 
 use std::ops::Range;
 
-/// Ids stay below 2^53 so that a peer written in JavaScript can hold them.
+/// The largest id: ids stay below 2^53 so that a peer written in JavaScript can hold them.
 pub(crate) const ID_MAX: i64 = (1 << 53) - 1;
 
 pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
@@ -21,7 +21,7 @@ pub(super) fn id_in_range(raw: i64) -> Option<i64> {
     (1..=ID_MAX).contains(&raw).then_some(raw)
 }
 
-/// Where the byte string lies whose length begins at `at`.
+/// The range of the byte string whose length begins at `at`.
 #[inline]
 pub(super) fn sized_at(bytes: &[u8], at: usize) -> Option<Range<usize>> {
     let (length, start) = varint_at(bytes, at)?;
@@ -29,7 +29,7 @@ pub(super) fn sized_at(bytes: &[u8], at: usize) -> Option<Range<usize>> {
     (end <= bytes.len()).then_some(start..end)
 }
 
-/// The most bytes of an integer of 64 bits.
+/// The most bytes of a varint of 64 bits.
 pub(super) const VARINT_BYTES_MAX: usize = 10;
 
 /// The integer that begins at `at`, and where it ends; `None` if it does not end or has more than 64 bits.

@@ -1,4 +1,4 @@
-//! Frames written to messages.
+//! Writes frames to messages.
 
 use crate::{
     buffer::{message::Out, small_bytes::SmallBytes},
@@ -20,7 +20,7 @@ pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// Long texts are cut at a character boundary: they explain, they do not carry data.
+/// Appends a text. Long texts are cut at a character boundary: they explain, they do not carry data.
 fn put_text(out: &mut Vec<u8>, text: &str) {
     put_bytes(out, &text.as_bytes()[..text.floor_char_boundary(TEXT_BYTES_MAX)]);
 }
@@ -74,7 +74,7 @@ pub(super) fn put_path(out: &mut Vec<u8>, path: &Path) {
 
 /// Appends one frame.
 pub(crate) fn put_frame(out: &mut impl Out, frame: &Frame) {
-    // These end with bytes that may be many.
+    // These frames end with a byte string that may be long.
     match frame {
         Frame::Call(call) => {
             put_call_head(out.bytes(), call);
@@ -225,7 +225,7 @@ pub(crate) fn put_objects(out: &mut Vec<u8>, objects: &[PassedObject]) {
     }
 }
 
-/// The bytes of a table of objects; none for an empty one, which is not written.
+/// The number of bytes of a table of objects; zero for an empty table, which is not written.
 pub(crate) fn objects_bytes(objects: &[PassedObject]) -> usize {
     if objects.is_empty() {
         return 0;
@@ -363,7 +363,7 @@ pub(crate) fn put_large_item(out: &mut Vec<u8>, stream: StreamId, objects: &[Pas
     put_varint(out, total as u64);
 }
 
-/// The bytes of the chunk follow.
+/// Appends the head of a chunk frame; the caller appends the bytes of the chunk.
 pub(crate) fn put_item_chunk_head(out: &mut Vec<u8>, stream: StreamId, bytes: usize) {
     put_stream_head(out, 0x14, stream);
     put_varint(out, bytes as u64);
@@ -389,12 +389,12 @@ fn put_stream_end(out: &mut Vec<u8>, stream: StreamId, end: &StreamEnd) {
     }
 }
 
-/// The item of this length follows.
+/// Appends the length of an item; the caller appends the item.
 pub(crate) fn put_item_length(out: &mut Vec<u8>, length: usize) {
     put_varint(out, length as u64);
 }
 
-/// Appends what `encode` writes after its length. Gives that length.
+/// Appends a length and then the bytes that `encode` writes. Returns the length.
 pub(crate) fn put_sized<E>(
     out: &mut Vec<u8>,
     encode: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
@@ -418,14 +418,14 @@ pub(crate) fn put_sized<E>(
     Ok(length)
 }
 
-/// The bytes of the chunk follow.
+/// Appends the head of a chunk frame; the caller appends the bytes of the chunk.
 pub(crate) fn put_chunk_head(out: &mut Vec<u8>, id: CallId, of_return: bool, bytes: usize) {
     out.push(0x08);
     put_varint(out, ((id.0 as u64) << 1) | u64::from(of_return));
     put_varint(out, bytes as u64);
 }
 
-/// A chunk whose bytes are copied.
+/// Appends a chunk frame, with a copy of its bytes.
 #[cfg(test)]
 pub(crate) fn put_chunk(out: &mut Vec<u8>, id: CallId, of_return: bool, bytes: &[u8]) {
     put_chunk_head(out, id, of_return, bytes.len());

@@ -1,8 +1,8 @@
-//! Layouts made of others: what a map returns is a sequence or an option of what its program does.
+//! Composed layouts, made from other layouts: a map returns a sequence, an option or a stream of its program's results.
 //!
-//! The parts are taken over as they were traced; the bytes are those of the standard library's types. A peer can have maps run
-//! over what maps returned: such a layout has at most [`NODES_MAX`] nodes, and who keeps one is charged its
-//! [`composed_bytes`](Layout::composed_bytes).
+//! The parts are copied as they were traced; the bytes are those of the standard library's types. A peer can run maps over the
+//! results of maps: a layout composed from a composed one has at most [`NODES_MAX`] nodes, and each kept one is charged to the
+//! session by its [`composed_bytes`](Layout::composed_bytes).
 
 use std::sync::{Arc, OnceLock};
 
@@ -11,10 +11,10 @@ use rustc_hash::FxHashMap;
 use super::{Field, Fingerprints, Graph, Layout, Leaf, Node, Variant};
 use crate::{error::ElementError, never::Never};
 
-/// The most nodes of a layout that is made of one that was made. Types of traits can have more.
+/// The most nodes of a layout that is composed from a composed one. Layouts of a trait's types can have more.
 const NODES_MAX: usize = 4_096;
 
-/// What a map runs over.
+/// The kind of value that a map runs over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Over {
     Sequence,
@@ -29,7 +29,7 @@ impl Layout {
         TRACED.get_or_init(Layout::of::<Never>).clone()
     }
 
-    /// What a sequence, an option or a stream, whatever wraps it, is made of, and which of them it is.
+    /// The layout of the elements of a sequence, an option or a stream, inside any newtypes, and which of the three it is.
     pub(crate) fn element(&self) -> Option<(Layout, Over)> {
         let nodes = &self.graph.nodes;
         let (root, over) = match &nodes[crate::schema::layout::below_newtypes(nodes, self.root)] {
@@ -41,9 +41,9 @@ impl Layout {
         Some((Layout { graph: Arc::clone(&self.graph), root }, over))
     }
 
-    /// The layout of a stream of these, which ends with an `ElementError<E>` or with no error of its own.
+    /// The layout of a stream of items with this layout. Its error is an `ElementError<E>` for the `E` of `error`, or none.
     ///
-    /// `None` where that would be too many nodes, here and below.
+    /// `None` if the result has too many nodes, as in the functions below.
     pub(crate) fn streamed(&self, error: Option<&Layout>) -> Option<Layout> {
         let mut nodes = Vec::new();
         let item = self.append_to(&mut nodes);
@@ -58,7 +58,7 @@ impl Layout {
         self.composed(nodes)
     }
 
-    /// The layout of a sequence of these.
+    /// The layout of a sequence of elements with this layout.
     pub(crate) fn sequence(&self) -> Option<Layout> {
         let mut nodes = Vec::new();
         let element = self.append_to(&mut nodes);
@@ -66,7 +66,7 @@ impl Layout {
         self.composed(nodes)
     }
 
-    /// The layout of an option of this.
+    /// The layout of an option of a value with this layout.
     pub(crate) fn optional(&self) -> Option<Layout> {
         let mut nodes = Vec::new();
         let inner = self.append_to(&mut nodes);
@@ -85,7 +85,7 @@ impl Layout {
         self.composed(nodes)
     }
 
-    /// The nodes of `ElementError<E>`, for the `E` of this layout.
+    /// Appends the nodes of `ElementError<E>`, for the `E` of this layout; returns the index of their root.
     fn append_as_element_error(&self, nodes: &mut Vec<Node<usize>>) -> usize {
         let own = self.append_to(nodes);
         // The variants but the first do not depend on `E`.
@@ -99,7 +99,7 @@ impl Layout {
         error
     }
 
-    /// Copies the nodes of this layout, and no others of its graph, behind others; gives where its root then is.
+    /// Appends copies of the nodes of this layout, and no others of its graph; returns the index of its root.
     fn append_to(&self, nodes: &mut Vec<Node<usize>>) -> usize {
         let shift = nodes.len();
         let mut place = vec![None; self.graph.nodes.len()];
@@ -120,7 +120,7 @@ impl Layout {
         shift
     }
 
-    /// The layout of these nodes, of which the last is made of this one.
+    /// The layout of these nodes, the last of which is the root; `None` if they are too many.
     fn composed(&self, nodes: Vec<Node<usize>>) -> Option<Layout> {
         if self.graph.is_composed && nodes.len() > NODES_MAX {
             return None;
@@ -140,7 +140,7 @@ impl Layout {
         Some(Layout { graph: Arc::new(graph), root })
     }
 
-    /// The memory of a layout that was made of others; none for a traced one, which all sessions share.
+    /// The memory of a composed layout, in bytes; zero for a traced one, which all sessions share.
     pub(crate) fn composed_bytes(&self) -> usize {
         if !self.graph.is_composed {
             return 0;

@@ -1,12 +1,12 @@
-//! What `#[data]` and the types written in a trait say of a type: a second witness beside tracing, which sees the attributes
-//! that tracing cannot.
+//! Declarations of types, from `#[data]` and from the types written in a trait: a second witness beside tracing, which sees the
+//! attributes that tracing cannot.
 //!
 //! `#[derive(Pipeline)]` implements [`Declared`]. Generated code asks every type that a method names, and every type named
-//! in those, whether it has a declaration ([`Witness`]); where one was traced, the two must agree. A type behind an alias,
-//! or behind a type parameter that nobody names, is not asked.
+//! in those, for its declaration ([`Witness`]). A declaration and the traced layout must agree. A type behind an alias, or
+//! behind a type parameter that nobody names, is not asked.
 //!
-//! They also say what the elements of tuples are: behind an element of which no value can be made up, tracing does not get
-//! to the others, and each is traced by itself.
+//! Declarations also name the elements of tuples. Tracing does not get behind an element for which no value can be made up, so
+//! the elements behind it are traced by themselves.
 
 use std::{
     any::{TypeId, type_name},
@@ -18,18 +18,18 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Field, Layout, Node, RustType, Variant, is_among, trace::Traced};
 
-/// What a struct or enum is declared to be: only what travels, in the order in which it does.
+/// The declaration of a struct or enum: only the parts that are sent, in their order on the wire.
 #[derive(Debug, Clone, Copy)]
 pub struct Declaration {
     /// The type's name in Rust.
     pub name: &'static str,
-    /// The doc comments of the type and its parts, by their numbers; behind the last that has one, none.
+    /// The doc comments of the type and its parts, by their numbers. Parts after the end of the list have no doc comment.
     ///
-    /// The type is number 0. Fields follow in their order; of an enum, each variant and its fields.
+    /// The type is number 0. Its fields follow in their order; for an enum, each variant followed by its fields.
     pub docs: &'static [&'static str],
-    /// What else is unusual about the type or its parts, by their numbers.
+    /// Remarks about the type or its parts, by their numbers.
     pub remarks: &'static [(usize, Remark)],
-    /// Its parts.
+    /// The parts of the type.
     pub parts: DeclaredParts,
 }
 
@@ -38,44 +38,44 @@ pub struct Declaration {
 pub enum Remark {
     /// `#[deprecated]` with its note; empty when it has none.
     Deprecated(&'static str),
-    /// The name in Rust, where serde has another; of an unnamed field its number, where fields before it are skipped.
+    /// The name in Rust, if serde has another. For an unnamed field, its number in Rust, if fields before it are skipped.
     RustName(&'static str),
-    /// What `#[error("…")]` says of a variant.
+    /// The text of a variant's `#[error("…")]`.
     Message(&'static str),
-    /// The field's bytes are other than those of its type (`#[serde(with)]`): promises of it have no parts.
+    /// The field's bytes differ from those of its type (`#[serde(with)]`): promises of the field have no parts.
     Opaque,
-    /// The field's type as written, where another type has the same layout: `Box<User>`.
+    /// The field's type as written, if it is spelled differently than the type with its layout: `Box<User>`.
     Spelled(&'static str),
-    /// The variant has named fields of which none travels: where names are written, it is `{}` and not a bare name.
+    /// The variant has named fields, none of which is sent. Formats that write names write it with `{}`, not as a bare name.
     Braces,
-    /// The struct or variant has unnamed fields, none or several, of which at most one travels: it is a list all the same.
+    /// The struct or variant has unnamed fields, none or several, at most one of which is sent. It is still written as a list.
     Parentheses,
 }
 
-/// What people are told of a type, a field or a variant.
+/// Documentation of a type, a field or a variant, for people.
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct About {
     /// The doc comment.
     pub docs: &'static str,
-    /// The note of `#[deprecated]`; empty when it has none.
+    /// The note of `#[deprecated]`, which may be empty; `None` without the attribute.
     pub deprecated: Option<&'static str>,
-    /// The name in Rust, where serde has another.
+    /// The name in Rust, if serde has another.
     pub rust_name: Option<&'static str>,
-    /// What `#[error("…")]` says of a variant.
+    /// The text of a variant's `#[error("…")]`.
     pub message: Option<&'static str>,
-    /// The field's bytes are other than those of its type.
+    /// Whether the field's bytes differ from those of its type.
     pub is_opaque: bool,
-    /// The field's type as written, where another type has the same layout.
+    /// The field's type as written, if it is spelled differently than the type with its layout.
     pub spelled: Option<&'static str>,
-    /// The variant has named fields of which none travels.
+    /// Whether the variant has named fields, none of which is sent.
     pub has_braces: bool,
-    /// The struct or variant has unnamed fields, none or several, of which at most one travels.
+    /// Whether the struct or variant has unnamed fields, none or several, at most one of which is sent.
     pub has_parentheses: bool,
 }
 
 impl Declaration {
-    /// What people are told of the type (number 0) or a part of it.
+    /// The documentation of the type (number 0) or of a part of it.
     pub fn about(&self, part: usize) -> About {
         let mut about = About { docs: self.docs.get(part).copied().unwrap_or_default(), ..About::default() };
         for (_, remark) in self.remarks.iter().filter(|(number, _)| *number == part) {
@@ -96,47 +96,47 @@ impl Declaration {
 /// The parts of a declared type.
 #[derive(Debug, Clone, Copy)]
 pub enum DeclaredParts {
-    /// Of a struct.
+    /// The fields of a struct.
     Fields(&'static [DeclaredField]),
-    /// Of an enum.
+    /// The variants of an enum.
     Variants(&'static [DeclaredVariant]),
-    /// Those of another type, by whose bytes it travels (`#[serde(transparent)]` and its like).
+    /// The parts of another type, as whose bytes the type is sent (`#[serde(transparent)]` and its like).
     Another,
 }
 
-/// A field as it is declared.
+/// A declared field.
 #[derive(Debug, Clone, Copy)]
 pub struct DeclaredField {
     /// The name that serde reads; empty where fields have none.
     pub name: &'static str,
     /// Other names that it is read by where names are.
     pub aliases: &'static [&'static str],
-    /// It has `#[serde(default)]`, which counts where names are read.
+    /// Whether the field has `#[serde(default)]`, which matters in formats that have names.
     pub has_default: bool,
 }
 
-/// A variant as it is declared.
+/// A declared variant.
 #[derive(Debug, Clone, Copy)]
 pub struct DeclaredVariant {
     /// The name that serde reads.
     pub name: &'static str,
     /// Other names that it is read by where names are.
     pub aliases: &'static [&'static str],
-    /// The number that it is written with, and that promises of its fields use.
+    /// The number that the variant is written with, and that promises of its fields use.
     pub index: u32,
-    /// Every number that is not known is read as this one (`#[serde(other)]`).
+    /// Whether every unknown number is read as this variant (`#[serde(other)]`).
     pub is_other: bool,
-    /// Its fields; `None` if its content has an encoding of its own.
+    /// The variant's fields; `None` if its content has an encoding of its own.
     pub fields: Option<&'static [DeclaredField]>,
 }
 
-/// A type that says what it is made of.
+/// A type with a declaration.
 pub trait Declared {
-    /// Adds its declaration and those of the types named in it.
+    /// Adds the type's declaration and those of the types named in it.
     fn declare(found: &mut Declarations);
 }
 
-/// A type that travels, which can be traced by itself.
+/// A type that can be sent, and so can be traced by itself.
 #[derive(Debug, Clone, Copy)]
 pub struct Element {
     ty: TypeId,
@@ -144,34 +144,35 @@ pub struct Element {
     trace: fn() -> Layout,
 }
 
-/// Declarations of types, and how types that travel are traced by themselves.
+/// Declarations of types, and the types that can be traced by themselves.
 #[derive(Debug, Default)]
 pub struct Declarations {
     declared: FxHashMap<TypeId, Declaration>,
-    /// The elements of tuples and tuple structs; `None` for those that do not travel.
+    /// The elements of tuples and tuple structs; `None` for elements that cannot be sent.
     rows: FxHashMap<TypeId, Vec<Option<Element>>>,
-    /// All types that are named somewhere and travel.
+    /// All named types that can be sent.
     elements: Vec<Element>,
 }
 
 impl Declarations {
-    /// Adds a declaration. False if it is there already, and the types in it too.
+    /// Adds a declaration and returns true. Returns false if the type's declaration, and so those of the types in it, were added
+    /// before.
     pub fn add<T>(&mut self, declaration: Declaration) -> bool {
         self.declared.insert(typeid::of::<T>(), declaration).is_none()
     }
 
-    /// What a type is declared to be, if it is.
+    /// The declaration of a type, if it has one.
     pub fn of(&self, ty: TypeId) -> Option<&Declaration> {
         self.declared.get(&ty)
     }
 
-    /// What a newtype wraps, if its declaration says it.
+    /// The type that a newtype wraps, if its declaration names it.
     pub fn wrapped(&self, ty: TypeId) -> Option<RustType> {
         let [Some(only)] = self.rows.get(&ty)?[..] else { return None };
         Some(RustType { id: only.ty, name: only.name })
     }
 
-    /// Adds a type that travels, if it does.
+    /// Adds a type that can be sent; `None` adds nothing.
     pub fn element(&mut self, element: Option<Element>) {
         let is_known = |new: &Element| self.elements.iter().any(|known| known.ty == new.ty);
         self.elements.extend(element.filter(|new| !is_known(new)));
@@ -183,8 +184,8 @@ impl Declarations {
     }
 }
 
-/// Asks a type for its declaration, whether it has one or not: `(&Witness::<T>::new()).__rpc_declare(…)` means
-/// [`ByDeclaration`] for types that have one, and [`ByNothing`] for all others.
+/// Asks any type for its declaration, whether it has one or not: `(&Witness::<T>::new()).__rpc_declare(…)` resolves to
+/// [`ByDeclaration`] for types that have one, and to [`ByNothing`] for all others.
 pub struct Witness<T: ?Sized>(PhantomData<T>);
 
 impl<T: ?Sized> Witness<T> {
@@ -215,9 +216,9 @@ pub trait ByNothing {
 
 impl<T: ?Sized> ByNothing for &Witness<T> {}
 
-/// Like [`ByDeclaration`], for the layouts of types that travel.
+/// Like [`ByDeclaration`], for the layouts of types that can be sent.
 pub trait ByLayout {
-    /// How the type is traced.
+    /// The type, to be traced by itself.
     fn __rpc_element(&self) -> Option<Element>;
 }
 
@@ -230,7 +231,7 @@ impl<T: Serialize + DeserializeOwned> ByLayout for Witness<T> {
 
 /// See [`ByLayout`].
 pub trait ByNoLayout {
-    /// The type does not travel.
+    /// Returns `None`: the type cannot be sent.
     fn __rpc_element(&self) -> Option<Element> {
         None
     }
@@ -239,7 +240,7 @@ pub trait ByNoLayout {
 impl<T: ?Sized> ByNoLayout for &Witness<T> {}
 
 impl Layout {
-    /// The same layout, with what tracing did not get to in tuples traced by itself.
+    /// This layout, in which the elements of tuples that tracing did not reach are traced by themselves.
     pub(crate) fn filled(self, declarations: &Declarations) -> Layout {
         if !self.graph.nodes.iter().any(|node| matches!(node, Node::Unreached(_))) {
             return self;
@@ -285,7 +286,8 @@ impl Layout {
         Layout::from(Traced { nodes, root: self.root, types, asked, whole, differences, is_written })
     }
 
-    /// How types named in it are written otherwise than read, if values of some part could not be made up to see it there.
+    /// The differences between how named types are written and how they are read. Empty if values of all parts could be made up,
+    /// because then tracing the whole has found them.
     pub(crate) fn differences_of_parts(&self, declarations: &Declarations) -> Vec<String> {
         let elements: &[Element] = if self.graph.is_written { &[] } else { &declarations.elements };
         let told = |Element { name, trace, .. }: &Element| -> Vec<String> {
@@ -295,7 +297,7 @@ impl Layout {
         elements.iter().flat_map(told).collect()
     }
 
-    /// Where declarations of types in this layout and what was traced of them differ: one sentence each.
+    /// The differences between the declarations of types in this layout and their traced nodes, one sentence each.
     pub(crate) fn disagreements(&self, declarations: &Declarations) -> Vec<String> {
         let types = self.graph.types.iter().zip(&self.graph.nodes);
         types
@@ -315,12 +317,12 @@ impl Layout {
 /// The first point in which a declaration and a traced node differ.
 fn disagreement(parts: DeclaredParts, node: &Node<usize>) -> Option<String> {
     match (parts, node) {
-        // Tracing says itself what is wrong with these.
+        // Tracing reports the problems of these nodes itself.
         (_, Node::Opaque { .. } | Node::Unsupported { .. } | Node::Unreached(_) | Node::Uninhabited) => None,
         (DeclaredParts::Another, _) => None,
-        // Serde takes no notice of `skip` there.
+        // Serde ignores `skip` in a newtype.
         (DeclaredParts::Fields([] | [_]), Node::Newtype { .. }) => None,
-        // Its value comes from a reader of somebody else (`#[serde(with)]` on a field): the derived one says its name.
+        // The value is read by foreign code (`#[serde(with)]` on a field): derived code would have given the type's name.
         (
             _,
             Node::Leaf(_)

@@ -1,11 +1,11 @@
-//! A number for each layout that equal layouts share.
+//! Fingerprints: a number for each layout, which equal layouts share.
 //!
-//! A layout is a graph that stands for an infinite tree, and many graphs stand for the same tree. So nodes with equal
-//! trees are first found to be one *class*, by partition refinement; what is left is the least graph of the tree, of which
-//! there is one. Its nodes are numbered in the order that a walk from the root meets them, and hashed in that order: two
-//! layouts share a fingerprint if their trees are equal, to any depth, and by accident once in 2^64.
+//! A layout is a graph that represents an infinite tree, and many graphs represent one tree. So partition refinement first
+//! joins nodes with equal trees into one *class*. The classes form the smallest graph of the tree, which is unique. Its nodes
+//! are numbered and hashed in the order in which a walk from the root meets them. Two layouts share a fingerprint if their
+//! trees are equal, to any depth, and otherwise only by accident, once in 2^64.
 //!
-//! Parts of which no finite value exists are all alike, whatever they are made of: there are no bytes of them.
+//! All parts without finite values are alike, whatever their nodes: they have no bytes.
 
 use std::{collections::VecDeque, sync::OnceLock};
 
@@ -13,18 +13,18 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{Field, Leaf, Node, below_newtypes};
 
-/// The fingerprints of a graph's nodes, computed when they are asked for.
+/// The fingerprints of a graph's nodes, each computed on first use.
 #[derive(Default)]
 pub(super) struct Fingerprints {
     graph: OnceLock<Classes>,
     of_nodes: OnceLock<Box<[OnceLock<u64>]>>,
 }
 
-/// What is computed once for all nodes of a graph.
+/// Properties that are computed once for all nodes of a graph.
 struct Classes {
-    /// The class of every node: those of one class have equal trees.
+    /// The class of each node. Nodes of one class have equal trees.
     classes: Vec<u64>,
-    /// Whether a finite value of it exists.
+    /// Whether each node has a finite value.
     has_values: Vec<bool>,
 }
 
@@ -41,7 +41,7 @@ impl Fingerprints {
     }
 }
 
-/// Whether finite values exist: the least fixpoint over all nodes.
+/// Whether each node has a finite value: the least fixpoint over all nodes.
 fn has_values(nodes: &[Node<usize>]) -> Vec<bool> {
     let mut known = vec![false; nodes.len()];
     loop {
@@ -71,10 +71,10 @@ fn fields_have_values(fields: &[Field<usize>], known: &[bool]) -> bool {
     fields.iter().all(|field| known[field.layout])
 }
 
-/// The class of every node.
+/// The class of each node.
 ///
-/// After n rounds a node's number stands for its tree cut at depth n, so each round can only tell more nodes apart. The
-/// first that does not is the last.
+/// After n rounds, a node's number represents its tree cut at depth n. So each round can only tell more nodes apart, and the
+/// first round that tells no more apart is the last.
 fn classes(nodes: &[Node<usize>], has_values: &[bool]) -> Vec<u64> {
     let meant: Vec<usize> = (0..nodes.len()).map(|index| below_newtypes(nodes, index)).collect();
     let mut current = vec![0; nodes.len()];
@@ -109,7 +109,7 @@ fn walked(nodes: &[Node<usize>], graph: &Classes, root: usize) -> u64 {
     whole.0
 }
 
-/// Hashes one node from its parts' numbers. The tags are part of what a fingerprint is: never change one.
+/// Hashes one node from its parts' numbers. The tags go into fingerprints: never change one.
 fn hash(nodes: &[Node<usize>], has_values: &[bool], index: usize, mut part: impl FnMut(usize) -> u64) -> u64 {
     let mut hash = Fnv::new();
     match &nodes[index] {
@@ -122,7 +122,7 @@ fn hash(nodes: &[Node<usize>], has_values: &[bool], index: usize, mut part: impl
             hash.text(2, base.map_or("", Leaf::name));
         }
         Node::Unsupported { .. } => hash.number(3),
-        // A newtype gets here that contains nothing but itself, and has no values.
+        // Only a newtype that contains nothing but itself gets here; it has no values.
         Node::Newtype { .. } | Node::Uninhabited => hash.number(4),
         Node::Unreached(unreached) => hash.numbers([13, unreached.number]),
         Node::Optional(inner) => hash.numbers([5, part(*inner)]),
@@ -185,7 +185,7 @@ impl Fnv {
         self.bytes(text.as_bytes());
     }
 
-    /// Fields in a row: equal neighbours are counted, so that an array is the tuple of its elements.
+    /// Hashes fields in a row. Equal neighbours are counted, so that an array equals the tuple of its elements.
     fn runs<'a>(&mut self, parts: impl Iterator<Item = (&'a str, u64, u64)>) {
         let mut run = ("", 0, 0);
         self.number(10);

@@ -1,14 +1,14 @@
-//! Layouts in words, for error messages and people.
+//! Layouts as text, for error messages and people.
 
 use std::fmt;
 
 use super::{Field, Layout, Leaf, Node};
 
-/// Nodes that are written before `…`.
+/// The most nodes that are written before the text ends with `…`.
 const NODES_MAX: usize = 512;
 
-/// Compact and readable: `{id: u64, boss: option<u64>}`, `enum{Circle{r: f64}, Unit}`, `seq<..>`. A recursive type is
-/// written with its name, and `^Name` where it comes back.
+/// Prints a compact, readable text: `{id: u64, boss: option<u64>}`, `enum{Circle{r: f64}, Unit}`, `seq<..>`. A recursive type
+/// is written with its name, and as `^Name` where it recurs.
 impl fmt::Display for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nodes = &self.graph.nodes;
@@ -17,10 +17,10 @@ impl fmt::Display for Layout {
     }
 }
 
-/// Which nodes lead back to themselves: those in a circle of several, or in one of their own. One pass over the graph
-/// (R. Tarjan, "Depth-first search and linear graph algorithms", 1972), because a peer decides how often a text is written.
+/// Which nodes lead back to themselves, directly or in a cycle of several. One pass over the graph (R. Tarjan, "Depth-first
+/// search and linear graph algorithms", 1972), because a peer decides how often a text is written.
 pub(super) fn recursive(nodes: &[Node<usize>], root: usize) -> Vec<bool> {
-    /// When a node was met first, and the earliest that it leads back to.
+    /// The number of the node in the order of the search, and the lowest number of an open node that it leads back to.
     #[derive(Clone, Copy)]
     struct Met {
         first: usize,
@@ -59,7 +59,7 @@ pub(super) fn recursive(nodes: &[Node<usize>], root: usize) -> Vec<bool> {
         way.pop();
         let Some(own) = met[node] else { return recursive };
         if own.back_to == own.first {
-            // All that is open behind it is one circle.
+            // The open nodes from this one on are one cycle.
             let start = open.iter().rposition(|open| *open == node).unwrap_or_default();
             let circle = open.split_off(start);
             for part in &circle {
@@ -94,7 +94,7 @@ impl Writer<'_> {
             Node::Newtype { name, .. } | Node::Product { name, .. } | Node::Enum { name, .. } => *name,
             _ => "",
         };
-        // Where several types make up the circle, one with a name ends it.
+        // If several types make up the cycle, it ends at one with a name.
         if let Some(start) = self.above.iter().position(|(above, _)| *above == index)
             && (!label.is_empty() || self.above[start..].iter().all(|(_, name)| name.is_empty()))
         {

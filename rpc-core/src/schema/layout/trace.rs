@@ -1,21 +1,19 @@
-//! Finds out a type's layout by running its `Deserialize` on made-up values and watching what it asks for.
+//! Tracing: finds out a type's layout by running its `Deserialize` on made-up values and recording what it asks for.
 //!
-//! One *pass* runs the whole `Deserialize` once. What is known lies in a [`Grammar`]; each pass goes straight to the
-//! nearest thing that is not, and supplies the least value (`None`, no elements, the smallest variant) for all that lies
-//! beside its way, because a neighbour can only be seen if what comes before it succeeds. Tracing ends when nothing is
-//! left that a pass can learn.
+//! One *pass* runs the whole `Deserialize` once. A [`Grammar`] holds what is known. Each pass goes straight to the nearest
+//! unknown part. For all parts beside the way it supplies the least value (`None`, no elements, the smallest variant), because a
+//! part can only be seen if the parts before it are accepted. Tracing ends when no pass can learn more.
 //!
 //! - A value that its type rejects is tried again with other leaves, some dozens of times. A leaf that accepts none is
 //!   opaque; a compound keeps its shape.
-//! - Behind a slot that cannot be supplied, the other fields of a struct are reached by name. Those of a tuple cannot be.
-//! - How many fields and variants there are is what the type reads and accepts: lists of names have aliases in them.
+//! - Behind a slot for which no value can be supplied, other fields of a struct are reached by name. Those of a tuple cannot be.
+//! - The number of fields and variants is the number that the type reads and accepts: lists of names contain aliases.
 //!
-//! What is left over has one of three reasons, and they are told apart. No finite value of a type exists
-//! ([`Node::Uninhabited`]): then there are no bytes to misread. The type rejects every value ([`Node::Opaque`]): it is
-//! compared by its name and what it reads. Or tracing did not get there, or found another thing each time
-//! ([`Node::Unreached`]): that equals nothing.
+//! A part that stays unknown has one of three reasons. The type has no finite value ([`Node::Uninhabited`]): then there are no
+//! bytes to misread. The type rejects every value ([`Node::Opaque`]): it is compared by its name and by the leaf it reads. Or
+//! tracing did not reach the part, or it read something else each time ([`Node::Unreached`]): such a part equals no other.
 //!
-//! Whoever can write the type as well has made-up values written and compared with what is read, see `written.rs`.
+//! If the type can be written as well, made-up values are written and compared with what is read; see `written.rs`.
 //!
 //! Bounded by [`PASSES_MAX`], [`STEPS_MAX`], [`DEPTH_MAX`] and the number of slots. Panics in a user's `Deserialize` count
 //! as rejection.
@@ -44,46 +42,46 @@ pub(crate) mod parts;
 mod probes;
 mod reading;
 
-/// Runs of the whole `Deserialize`.
+/// The most passes: runs of the whole `Deserialize`.
 const PASSES_MAX: usize = 8_192;
-/// Values deserialised in all passes together.
+/// The most values deserialized in all passes together.
 const STEPS_MAX: usize = 1 << 21;
-/// Nesting: what the decoder takes by default.
+/// The deepest nesting: the decoder's default.
 const DEPTH_MAX: usize = DECODE_DEPTH_MAX;
 /// The number of values of each part that are written and compared: zeros, empty strings and both booleans are among them.
 const WRITTEN_VARIATIONS: usize = 3;
 
-/// A layout as nodes, and what is wrong with it.
+/// A traced layout as nodes, and the problems found.
 pub(super) struct Traced {
     pub(super) nodes: Vec<Node<usize>>,
     pub(super) root: usize,
-    /// Which types the first nodes are.
+    /// The Rust types of the first nodes.
     pub(super) types: Vec<Option<RustType>>,
-    /// The types that were asked for as parts of nodes, by node and the part's place among them.
+    /// The Rust types that were asked for as parts of nodes, by the node and the part's place among its parts.
     pub(super) asked: FxHashMap<(usize, usize), RustType>,
     /// The type as a whole.
     pub(super) whole: Option<RustType>,
-    /// How what is written differs from what is read.
+    /// The differences between how values are written and how they are read.
     pub(super) differences: Vec<String>,
-    /// Values of all parts could be made up, to be written and compared.
+    /// Whether values of all parts could be made up, to be written and compared.
     pub(super) is_written: bool,
 }
 
-/// The layout of what `T` reads. `written` names it should it be opaque.
+/// The layout of the values that `T` reads. If `T` is opaque, its name is `written`.
 pub(super) fn trace<T: DeserializeOwned>(written: &'static str) -> Traced {
     let mut tracer = Tracer::default();
     let root = tracer.explore::<T>(written);
     tracer.read::<T>(root)
 }
 
-/// The layout of what `T` reads from formats for people.
+/// The layout of the values that `T` reads from human-readable formats.
 pub(super) fn trace_text<T: DeserializeOwned>() -> Traced {
     let mut tracer = Tracer { is_human_readable: true, ..Tracer::default() };
     let root = tracer.explore::<T>(type_name::<T>());
     tracer.read::<T>(root)
 }
 
-/// The layout of what `T` reads, compared with what it writes.
+/// The layout of the values that `T` reads, compared with those that it writes.
 pub(super) fn trace_exchanged<T: Serialize + DeserializeOwned>(written: &'static str) -> Traced {
     let mut tracer = Tracer::default();
     let root = tracer.explore::<T>(written);
@@ -113,51 +111,51 @@ pub(super) fn trace_exchanged<T: Serialize + DeserializeOwned>(written: &'static
     }
 }
 
-/// What is asked of a type by name, to tell its names from aliases.
+/// A question to a type about one name, to tell names from aliases.
 #[derive(Clone, Copy)]
 enum Asking {
-    /// Which field of a group this is; the slot is for its value.
+    /// Which field of a group has this name; the slot is for its value.
     Field(ShapeId, usize, &'static str, SlotId),
-    /// Which variant of an enum this is.
+    /// Which variant of an enum has this name.
     Variant(ShapeId, &'static str),
 }
 
 #[derive(Default)]
 struct Tracer {
     grammar: Grammar,
-    /// What reads is told that people read it too.
+    /// Whether the format claims to be human-readable.
     is_human_readable: bool,
     /// The way to this pass's goal.
     way: Vec<Hop>,
     /// The variation of all leaves of this pass.
     base_variation: usize,
-    /// Rejected values of this pass say nothing about the type.
+    /// Whether rejected values of this pass are ignored.
     is_trial: bool,
     asking: Option<Asking>,
-    /// What was answered: the field's own name.
+    /// The answer about a field: its own name.
     answered_field: Option<&'static str>,
-    /// And the variant's identity.
+    /// The answer about a variant: its identity.
     answered_variant: Option<u64>,
-    /// Variants by all their names, where it is not known which is their own.
+    /// All names of a variant, joined, if its own one is not known.
     aliased: FxHashMap<(ShapeId, usize), &'static str>,
     passes: usize,
     steps: usize,
     /// The slot read last, to blame if the user's code panics.
     last: SlotId,
-    /// The failure on its way up was caused or noted further down.
+    /// Whether the cause of the current failure was noted already, further down.
     explained: bool,
-    /// Groups that this pass's value has.
+    /// The groups in the value of this pass.
     used: Vec<(ShapeId, usize)>,
-    /// What items and errors of streams were written as.
+    /// Records of the items and errors of streams.
     items: Vec<(SlotId, written::Record)>,
-    /// Not all that can be written was.
+    /// Whether tracing ran out of passes before all parts were written.
     is_unwritten: bool,
 }
 
 impl Tracer {
     // ---- passes ----
 
-    /// Runs passes until nothing is left to learn. Gives the outermost slot.
+    /// Runs passes until nothing is left to learn. Returns the outermost slot.
     fn explore<T: DeserializeOwned>(&mut self, written: &'static str) -> SlotId {
         let root = self.grammar.slot(written);
         while let Some((goal, way)) = self.grammar.next_goal(root) {
@@ -173,8 +171,8 @@ impl Tracer {
         root
     }
 
-    /// Runs `Deserialize` once, toward the end of `way`; `then` sees the value if there is one. Gives whether there
-    /// was, and `None` when there have been enough passes.
+    /// Runs `Deserialize` once, toward the end of `way`. If it gives a value, `then` sees it. Returns whether there was a value;
+    /// `None` if the bounds of tracing are reached.
     fn pass<T: DeserializeOwned>(
         &mut self,
         root: SlotId,
@@ -199,7 +197,7 @@ impl Tracer {
                 accepted
             }
             Err(_) => {
-                // Nobody went back through these.
+                // The panic skipped the code that resets these flags.
                 self.grammar.slots.iter_mut().for_each(|slot| slot.is_active = false);
                 for shape in &mut self.grammar.shapes {
                     shape.is_active = false;
@@ -223,7 +221,7 @@ impl Tracer {
         }
     }
 
-    /// Tells names from aliases where there are more than fields or variants.
+    /// Tells names from aliases if there are more names than fields or variants.
     fn ask_for_names<T: DeserializeOwned>(&mut self, root: SlotId) {
         for shape in 0..self.grammar.shapes.len() {
             for group in 0..self.grammar.shapes[shape].groups.len() {
@@ -240,7 +238,7 @@ impl Tracer {
         self.asking = None;
     }
 
-    /// Given a field twice, a struct complains about it by its own name.
+    /// Finds the own names of fields: a struct that is given a field twice complains with the field's own name.
     fn ask_for_fields<T: DeserializeOwned>(
         &mut self,
         root: SlotId,
@@ -263,13 +261,13 @@ impl Tracer {
         if own.len() == count {
             group.own_names = Some(own.into());
         } else if let Some(joined) = &group.own_names {
-            // Of a field for which there is no value all names are kept.
+            // A field for which no value can be supplied keeps all its names.
             let own_of = |names| own.iter().copied().find(|own| is_among(own, names)).unwrap_or(names);
             group.own_names = Some(joined.iter().copied().map(own_of).collect());
         }
     }
 
-    /// An enum takes all names of a variant for the same. Which is its own is seen when it is written.
+    /// Finds the names that an enum reads as the same variant. Writing the variant later tells which of them is its own.
     fn ask_for_variants<T: DeserializeOwned>(&mut self, root: SlotId, shape: ShapeId) {
         let Some(way) = self.grammar.way_to(root, shape, 0) else { return };
         let mut names_of: FxHashMap<u64, Vec<&'static str>> = FxHashMap::default();
@@ -286,7 +284,7 @@ impl Tracer {
         }
     }
 
-    /// Runs passes until there is an answer, or none comes.
+    /// Runs passes until the question is answered, or no pass learns more.
     fn ask<T: DeserializeOwned>(&mut self, root: SlotId, way: &[Hop], asking: Asking) {
         self.asking = Some(asking);
         loop {
@@ -299,14 +297,14 @@ impl Tracer {
         }
     }
 
-    /// Has values written until all parts that can be supplied were among them.
+    /// Writes values until all parts that can be supplied were among them. Returns their records.
     fn write<T: Serialize + DeserializeOwned>(&mut self, root: SlotId) -> Vec<(SlotId, written::Record)> {
         let mut records = Vec::new();
         let mut next = Some((Goal::Slot(root), Vec::new()));
         while let Some((goal, way)) = next {
             let before = self.grammar.findings;
             let mut is_whole = false;
-            // What has no parts has no other values.
+            // A group without parts has only one value.
             let variations = match goal {
                 Goal::Group(shape, group) if self.grammar.shapes[shape].groups[group].known().is_empty() => 1,
                 Goal::Group(..) | Goal::Slot(_) => WRITTEN_VARIATIONS,
@@ -325,7 +323,7 @@ impl Tracer {
                 if accepted {
                     is_whole = true;
                 }
-                // What another variation has besides is to be had in all of them.
+                // Groups that only another variation has are still to be covered in all variations.
                 if accepted && variation == 0 {
                     for (shape, group) in std::mem::take(&mut self.used) {
                         self.grammar.shapes[shape].groups[group].is_covered = true;
@@ -333,7 +331,7 @@ impl Tracer {
                 }
             }
             match goal {
-                // If the value did not get there after all, it will not the next time either.
+                // If the value did not contain the group after all, no later one will.
                 Goal::Group(shape, group) if is_whole => {
                     self.grammar.shapes[shape].groups[group].is_covered = true;
                 }
@@ -363,7 +361,7 @@ impl Tracer {
 
     // ---- the result ----
 
-    /// What was traced, where nothing was written.
+    /// The traced layout of a type that was read but not written.
     fn read<T>(&self, root: SlotId) -> Traced {
         let (nodes, node_of) = self.to_nodes();
         Traced {
@@ -377,7 +375,7 @@ impl Tracer {
         }
     }
 
-    /// The types that were asked for as parts of shapes, in the order in which a node has its parts.
+    /// The Rust types that were asked for as parts of shapes, by the shape's node and the part's place in it.
     fn asked(&self) -> FxHashMap<(usize, usize), RustType> {
         let of_shape = |(id, shape): (ShapeId, &Shape)| {
             let groups = match shape.kind {
@@ -396,7 +394,7 @@ impl Tracer {
         parts.filter_map(|(id, place, ty)| Some(((id, place), ty?))).collect()
     }
 
-    /// Which types the nodes are.
+    /// The Rust types of the nodes.
     fn types<T>(&self, root: SlotId) -> Vec<Option<RustType>> {
         let shapes = self.grammar.shapes.iter().map(|shape| Some(shape.value));
         let of_slot = |(id, slot): (SlotId, &grammar::Slot)| match slot.content {
@@ -407,7 +405,7 @@ impl Tracer {
         shapes.chain(self.grammar.slots.iter().enumerate().filter_map(of_slot)).collect()
     }
 
-    /// The nodes of all shapes, in their order, those of all other slots behind them, and which node is in which slot.
+    /// The nodes of all shapes, in order, followed by those of all other slots; and the node of each slot.
     fn to_nodes(&self) -> (Vec<Node<usize>>, Vec<usize>) {
         let mut node_of = Vec::with_capacity(self.grammar.slots.len());
         let mut count = self.grammar.shapes.len();
@@ -422,7 +420,7 @@ impl Tracer {
         let mut leaves: Vec<_> = (0..self.grammar.slots.len())
             .map(|slot| self.leaf_node(slot, String::new, || self.out_of_bounds()))
             .collect();
-        // Shapes know where they have their parts.
+        // The shape of a leaf names the place of the leaf.
         for (id, shape) in self.grammar.shapes.iter().enumerate() {
             for (index, group) in shape.groups.iter().enumerate() {
                 self.name_leaves((id, shape), (index, group), &mut leaves);
@@ -469,13 +467,13 @@ impl Tracer {
         }
     }
 
-    /// How many variants an enum has: those behind the last that it reads are none.
+    /// The number of variants of an enum, up to the last that it reads.
     fn variant_count(&self, id: ShapeId) -> usize {
         let is_read = |group: &Group| group.state != GroupState::Refused;
         self.grammar.shapes[id].groups.iter().rposition(is_read).map_or(0, |last| last + 1)
     }
 
-    /// Where there are as many names as variants none is an alias.
+    /// The name of a variant. If there are as many names as variants, none is an alias.
     fn variant_name(&self, id: ShapeId, index: usize) -> &'static str {
         let names = self.grammar.shapes[id].variant_names;
         if names.len() == self.variant_count(id) {
@@ -484,7 +482,7 @@ impl Tracer {
         self.aliased.get(&(id, index)).copied().unwrap_or_default()
     }
 
-    /// Says of the leaves of a group where they are, and of those that were never read why.
+    /// Names the places of a group's leaves, and the reasons for leaves that were never read.
     fn name_leaves(
         &self,
         (id, shape): (ShapeId, &Shape),
@@ -528,7 +526,7 @@ impl Tracer {
         }
     }
 
-    /// Why a slot was never read although values of its type may exist.
+    /// The reason why a slot was never read, although values of its type may exist.
     fn why_unreached(&self, shape: &Shape, group: &Group, index: usize) -> String {
         let blocks = |slot: &&SlotId| self.grammar.height(**slot).is_none();
         let Some(first) = group.slots[..index].iter().find(blocks) else { return self.out_of_bounds() };
@@ -565,7 +563,7 @@ impl Kind {
     }
 }
 
-/// All names of a field or variant, where it is not known which of them is its own.
+/// All names of a field or variant, joined as `a|b`, if its own one is not known.
 fn joined(names: &[&'static str]) -> &'static str {
     match names {
         [name] => name,
@@ -573,7 +571,7 @@ fn joined(names: &[&'static str]) -> &'static str {
     }
 }
 
-/// Names of layouts live as long as the program, which has a handful of types with aliases.
+/// Interns a joined name. It lives as long as the program, which has only a handful of types with aliases.
 fn interned(name: String) -> &'static str {
     static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
     let mut names = lock(&NAMES);

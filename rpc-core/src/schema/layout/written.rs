@@ -1,12 +1,12 @@
-//! What a value is written as, compared with what its type reads.
+//! The comparison of how values of a type are written with how the type reads them.
 //!
 //! Serde's attributes can make the two sides of one type differ (`skip` on a variant, `skip_serializing_if`,
-//! `serialize_with`, `into` without `from`): then a value arrives as another, and no comparison of what the two *peers*
-//! read finds it. So tracing has made-up values written down as [`Record`]s, and a [`Comparison`] holds them against the
-//! layout that was read.
+//! `serialize_with`, `into` without `from`). Then a value arrives as another one, and comparing what the two *peers* read does
+//! not find it. So tracing records made-up values as they are written ([`Record`]), and a [`Comparison`] compares the records
+//! with the layout that was read.
 //!
-//! Kinds that have the same bytes pass for each other: texts, byte strings and sequences of bytes; unsigned integers of
-//! any width above a byte, and signed ones.
+//! Kinds with the same bytes count as equal: texts, byte strings and sequences of bytes; unsigned integers of all widths
+//! above a byte; signed integers of all widths above a byte.
 
 use std::{
     cell::RefCell,
@@ -25,16 +25,16 @@ use serde::{
 use super::{Field, Leaf, Node, Variant, below_newtypes, is_among};
 use crate::schema::markers::{self, OBJECT, STREAM};
 
-/// Differences told of one type.
+/// The most differences reported for one type.
 const DIFFERENCES_MAX: usize = 8;
 
-/// A value as it was written.
+/// The record of a value as it was written.
 #[derive(Debug)]
 pub(super) enum Record {
     Leaf(Leaf),
     None,
     Some(Box<Record>),
-    /// Elements, and how many there were said to be.
+    /// The announced number of elements, and the elements.
     Seq(Option<usize>, Vec<Record>),
     Map(Option<usize>, Vec<(Record, Record)>),
     Product(Fields),
@@ -43,7 +43,7 @@ pub(super) enum Record {
     Stream,
 }
 
-/// Fields that were written, and those that were left out.
+/// The announced number of fields, the fields that were written, and one that was left out.
 #[derive(Debug)]
 pub(super) struct Fields {
     said: usize,
@@ -52,7 +52,7 @@ pub(super) struct Fields {
 }
 
 impl Record {
-    /// What a value is written as; `None` if its type refuses to write it. A panic is a refusal: the value was made up.
+    /// Records how a value is written; `None` if its type refuses to write it. A panic is a refusal: the value was made up.
     pub(super) fn of<T: Serialize + ?Sized>(value: &T) -> Option<Self> {
         let write = || markers::recording(|| value.serialize(Recorder));
         catch_unwind(AssertUnwindSafe(write)).ok()?.ok()
@@ -73,18 +73,18 @@ impl Record {
 }
 
 thread_local! {
-    /// Items and errors of streams, which lie beside the value.
+    /// Records of the items and errors of streams, which are not part of the value itself.
     static OFFERED: RefCell<Vec<Record>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Has a part that lies beside the value being traced compared too.
+/// Records an item or error of a stream in the value being traced, so that it is compared as well.
 pub(crate) fn offer<T: Serialize>(value: &T) {
     if let Some(record) = Record::of(value) {
         OFFERED.with_borrow_mut(|offered| offered.push(record));
     }
 }
 
-/// What was offered since it was asked last.
+/// Takes the last record that was offered since the last call.
 pub(super) fn offered() -> Option<Record> {
     OFFERED.with_borrow_mut(|offered| {
         let last = offered.pop();
@@ -95,12 +95,12 @@ pub(super) fn offered() -> Option<Record> {
 
 // ---- comparing ----
 
-/// Holds records against a layout.
+/// Compares records with a layout.
 pub(super) struct Comparison<'a, N> {
     nodes: &'a mut [Node<usize>],
-    /// The names of an enum's variants, those of aliases among them.
+    /// The names of an enum's variants, including aliases.
     variant_names: N,
-    /// One sentence each.
+    /// The differences found, one sentence each.
     pub(super) differences: Vec<String>,
 }
 
@@ -121,7 +121,7 @@ impl<'a, N: Fn(usize) -> &'static [&'static str]> Comparison<'a, N> {
     fn value(&mut self, record: &Record, root: usize, place: &str) -> Result<(), String> {
         let root = below_newtypes(self.nodes, root);
         match (record, &self.nodes[root]) {
-            // These say nothing about bytes, or nothing that could be compared.
+            // These nodes have no bytes, or none that could be compared.
             (_, Node::Opaque { .. } | Node::Unsupported { .. } | Node::Unreached(_) | Node::Uninhabited) => {
                 Ok(())
             }
@@ -183,7 +183,7 @@ impl<'a, N: Fn(usize) -> &'static [&'static str]> Comparison<'a, N> {
             && (read.name.is_empty() || is_among(name, read.name))
             && aliases.contains(&name)
         {
-            // Of the names by which it is read, the one it is written by is its own.
+            // A variant is written by its own name; the other names by which it is read are aliases.
             read.name = name;
         }
         if let Some(read) = variants.iter().position(|variant| variant.name == name && !name.is_empty())
@@ -291,7 +291,7 @@ fn alike(written: Leaf, read: Leaf) -> bool {
 
 // ---- recording ----
 
-/// The type did not write the value.
+/// The error of a value that its type refuses to write.
 #[derive(Debug)]
 struct Refused;
 
@@ -487,7 +487,7 @@ impl SerializeMap for Entries {
     }
 }
 
-/// Fields of a tuple, struct or variant.
+/// The fields of a tuple, struct or variant, as they are being recorded.
 struct Listed {
     variant: Option<(u32, &'static str)>,
     fields: Fields,

@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::{
 use super::{ClientHandshake, HandshakeError, SUBPROTOCOL, head, tls};
 use crate::{limits::Limits, websocket::Socket};
 
-/// How much of a refusal's text is kept.
+/// The most characters of a refusal's text that are kept.
 const REFUSAL_CHARS_MAX: usize = 200;
 
 pub(super) async fn connect<IO: AsyncRead + AsyncWrite + Unpin>(
@@ -45,7 +45,7 @@ pub(super) async fn connect<IO: AsyncRead + AsyncWrite + Unpin>(
 
 fn write_request(request: &ClientHandshake, key: &str) -> Result<Vec<u8>, HandshakeError> {
     let ClientHandshake { host, path, headers } = request;
-    // Also keeps line breaks out, with which a caller's string could forge headers.
+    // The check also rejects line breaks, with which a caller's string could forge headers.
     let is_path = path.starts_with('/') && path.parse::<PathAndQuery>().is_ok_and(|parsed| parsed == *path);
     if !is_path {
         return Err(HandshakeError::InvalidRequest("its path is not a URL path".into()));
@@ -123,7 +123,7 @@ fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
     values.any(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(token)))
 }
 
-/// Go's servers answer clients that should have used TLS in HTTP/1.0, which is no head here.
+/// The error for an answer that does not parse. Go's TLS servers answer plain text in HTTP/1.0, which the parser rejects.
 fn fault(error: CodecError, answer: &[u8]) -> HandshakeError {
     match answer.strip_prefix(b"HTTP/1.0 400 ") {
         Some(rest) if names_https(rest) => HandshakeError::ServerSpeaksTls,
@@ -131,7 +131,7 @@ fn fault(error: CodecError, answer: &[u8]) -> HandshakeError {
     }
 }
 
-/// A TLS server that hears HTTP answers with an alert.
+/// Recognises a TLS server: it answers HTTP with an alert.
 fn check_language(answer: &[u8]) -> Result<(), HandshakeError> {
     match answer {
         [tls::ALERT | tls::HANDSHAKE, tls::VERSION_MAJOR, ..] => Err(HandshakeError::ServerSpeaksTls),
@@ -139,8 +139,8 @@ fn check_language(answer: &[u8]) -> Result<(), HandshakeError> {
     }
 }
 
-/// Whether the server refuses because it wants TLS. RFC 2817 has a header for that, which our own servers send. Others say it
-/// in words, and all of them name HTTPS; a server that means something else by them is only misquoted.
+/// Whether the server refuses because it wants TLS. RFC 2817 has a header for that, which our own servers send. Other servers
+/// say so in their text, which always names HTTPS. A server that names HTTPS for another reason is only misquoted.
 fn wants_tls(response: &Response, body: &[u8]) -> bool {
     let upgrades = response.headers().get_all(header::UPGRADE).iter();
     let names_tls = upgrades.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).any(|product| {

@@ -13,9 +13,9 @@ pub(super) struct Head<T> {
     pub(super) rest: Vec<u8>,
 }
 
-/// Reads until a head is complete and parses it once, so that a peer that sends single bytes costs no more. `check` sees the
-/// bytes that there are after each read: a peer that speaks another language may wait for an answer to what is no head.
-/// `fault` says what is wrong with a head that is none.
+/// Reads until a head is complete and parses it once, so that a peer that sends single bytes costs no more. `check` sees all
+/// bytes after each read: a peer that speaks another protocol may wait for an answer and never send a whole head. `fault` turns
+/// a parser's error into ours.
 pub(super) async fn read<T: TryParse>(
     io: &mut (impl AsyncRead + Unpin),
     bytes_max: usize,

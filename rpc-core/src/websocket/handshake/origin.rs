@@ -1,9 +1,9 @@
-//! Which pages' scripts may open a WebSocket: RFC 6454 origins, as browsers send them.
+//! The origin check: which pages' scripts may open a WebSocket. Origins are those of RFC 6454, as browsers send them.
 
-/// Whether a browser on a page of `origin` may use the server it knows as `host`.
+/// Whether a browser on a page of `origin` may use the server that it addresses as `host`.
 ///
-/// The scheme's default port stands in for a missing one on both sides, because a `Host` header does not tell the
-/// scheme and TLS may end at a proxy.
+/// The default port of the origin's scheme stands in for a missing one on both sides, because a `Host` header does not tell
+/// the scheme and TLS may end at a proxy.
 pub(super) fn is_allowed(origin: &str, host: &str, allowed: &[String]) -> bool {
     allowed.iter().any(|known| known.eq_ignore_ascii_case(origin)) || is_same(origin, host)
 }

@@ -34,19 +34,19 @@ pub(super) async fn accept<IO: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Tells the client why it gets no WebSocket, where it would hear that.
+/// Tells the client why it gets no WebSocket, if it can read an answer.
 pub(super) async fn refuse<IO: AsyncRead + AsyncWrite + Unpin>(
     mut io: IO,
     error: HandshakeError,
 ) -> HandshakeError {
     if let Some(answer) = answer(&error) {
-        // Why the client has no WebSocket matters more than whether it heard about it.
+        // The caller gets the reason of the refusal, not an error of telling it.
         let _ = tokio::time::timeout(LINGER, say(&mut io, answer.as_bytes())).await;
     }
     error
 }
 
-/// A TLS client waits for an answer to its hello, in which there is no end of a head.
+/// Recognises a TLS client: its hello contains no end of an HTTP head, and it waits for an answer.
 fn check_language(request: &[u8]) -> Result<(), HandshakeError> {
     match request {
         [tls::HANDSHAKE, ..] => Err(HandshakeError::ClientSpeaksTls),
@@ -90,7 +90,7 @@ fn check_origin(headers: &HeaderMap, allowed: &[String]) -> Result<(), Handshake
     Ok(())
 }
 
-/// Echoes our subprotocol. A client that offers none is taken at its word: it connected here.
+/// Echoes our subprotocol. A client that offers no subprotocol is accepted: connecting to this address is word enough.
 fn choose_subprotocol(headers: &HeaderMap, response: &mut Response) -> Result<(), HandshakeError> {
     let offers: Vec<_> = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().collect();
     if offers.is_empty() {
@@ -117,7 +117,7 @@ fn describe(request: &Request) -> HandshakeRequest {
     }
 }
 
-/// What a client is told that gets no WebSocket; `None` where it would not hear it.
+/// The HTTP answer to a refused client; `None` if it could not read one.
 fn answer(error: &HandshakeError) -> Option<String> {
     let mut headers = String::new();
     let (status, text) = match error {
@@ -144,7 +144,7 @@ fn answer(error: &HandshakeError) -> Option<String> {
         HandshakeError::Malformed(_) => {
             (StatusCode::BAD_REQUEST, "This is not a valid WebSocket handshake.".to_owned())
         }
-        // A TLS client that finds HTTP where a record should be knows what that means.
+        // TLS clients recognise an HTTP answer and report that the server speaks plain text.
         HandshakeError::ClientSpeaksTls => {
             (StatusCode::BAD_REQUEST, "This address speaks plain text; connect with ws://.".to_owned())
         }
@@ -168,7 +168,8 @@ fn answer(error: &HandshakeError) -> Option<String> {
     ))
 }
 
-/// Sends the answer and lets the client read it: bytes that arrive at a closed link would take the answer with them.
+/// Sends the answer and then reads until the client closes: bytes that arrive at a closed link reset it, and the client would
+/// lose the answer.
 async fn say<IO: AsyncRead + AsyncWrite + Unpin>(io: &mut IO, answer: &[u8]) -> std::io::Result<()> {
     io.write_all(answer).await?;
     io.shutdown().await?;
@@ -176,7 +177,7 @@ async fn say<IO: AsyncRead + AsyncWrite + Unpin>(io: &mut IO, answer: &[u8]) -> 
     Ok(())
 }
 
-/// Whether the client broke the rules of a WebSocket handshake or did not mean one.
+/// The error for tungstenite's: the client broke the rules of a WebSocket handshake, or did not ask for a WebSocket.
 fn fault(error: CodecError) -> HandshakeError {
     let CodecError::Protocol(fault) = &error else {
         return HandshakeError::Malformed(error.to_string());

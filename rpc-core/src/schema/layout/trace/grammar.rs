@@ -1,13 +1,13 @@
-//! What tracing knows of a type so far: a grammar, whose rules are the type's parts.
+//! The grammar: everything that tracing knows of a type so far. Its rules are the type's parts.
 //!
-//! - A *slot* is a place where a value occurs; a *shape* is what a compound type consists of. All places that read with
-//!   the same visitor type share a shape, which is also how a recursive type leads back to itself.
-//! - A shape has *groups* of slots: an enum one for each variant, every other shape one.
+//! - A *slot* is a place where a value occurs. A *shape* is the structure of a compound type. All places that read with the
+//!   same visitor type share a shape; so a recursive type leads back to itself.
+//! - A shape has *groups* of slots: an enum has one for each variant, every other shape has one.
 //! - The *height* of a slot or shape is the nesting of the least finite value that can be supplied for it, as far as is
-//!   known. Heights are the least fixpoint over all shapes, so going to the lowest group always comes to an end.
-//! - A *goal* is what is not known yet: a slot never read, a variant never entered, a value that was not accepted.
-//!   [`Grammar::next_goal`] finds the nearest that can be reached, and the way there. A goal that taught nothing is not tried
-//!   again; what it was for may still be found on the way to another.
+//!   known. Heights are the least fixpoint over all shapes, so choosing the lowest group always comes to an end.
+//! - A *goal* is an unknown: a slot never read, a variant never entered, a value that was not accepted.
+//!   [`Grammar::next_goal`] finds the nearest reachable goal, and the way there. A goal that taught nothing is not tried again;
+//!   a pass to another goal may still resolve it.
 
 use std::{any::TypeId, collections::VecDeque, rc::Rc};
 
@@ -19,40 +19,40 @@ use crate::schema::layout::{Leaf, RustType};
 pub(super) type SlotId = usize;
 pub(super) type ShapeId = usize;
 
-/// Places in one layout.
+/// The most slots of one layout.
 const SLOTS_MAX: usize = 1 << 14;
 /// Variations tried before a value counts as rejected. At least the length of the longest list of probes.
 const PROBES: usize = 42;
-/// Variants tried of an enum that does not say how many it has.
+/// The most variants tried of an enum that does not tell how many it has.
 const VARIANTS_MAX: usize = 256;
 
-/// The number of its first variant, at most.
+/// The highest number that the first variant of such an enum may have.
 const FIRST_VARIANT_MAX: usize = 16;
 
 /// A place where a value occurs.
 pub(super) struct Slot {
-    /// The name of the type that was asked for here; empty if nobody said.
+    /// The name of the type that was asked for here; empty if it is not known.
     pub(super) name: &'static str,
     pub(super) content: Content,
-    /// The type that was asked for here, where that is known.
+    /// The type that was asked for here, if it is known.
     pub(super) value: Option<TypeId>,
-    /// The same; where nobody asked, the type whose reader was seen here.
+    /// The type that was asked for here; if none was, the type whose visitor read here.
     pub(super) ty: Option<RustType>,
-    /// The type that was asked for here by a seed: exactly the one that somebody wrote.
+    /// The type that a seed asked for here: exactly the one that the code names.
     pub(super) asked: Option<RustType>,
-    /// A value was accepted here.
+    /// Whether a value was accepted here.
     accepted: bool,
-    /// No value was accepted, out of all that were tried.
+    /// Whether all values that are tried were rejected.
     pub(super) rejects: bool,
-    /// Counts the values rejected so far: the next one tried is another.
+    /// The number of the value to try: rises with each rejected value.
     pub(super) variation: usize,
-    /// How many values were rejected.
+    /// The number of values that were rejected.
     tries: usize,
-    /// What another leaf of its type accepted was tried.
+    /// Whether the value that another leaf of this type accepted was tried.
     has_recalled: bool,
-    /// The slot is being read further up.
+    /// Whether the slot is being read further up.
     pub(super) is_active: bool,
-    /// This goal was tried in vain.
+    /// Whether this goal was tried in vain.
     is_stuck: bool,
 }
 
@@ -61,26 +61,26 @@ pub(super) enum Content {
     Unseen,
     Leaf(Leaf),
     Shape(ShapeId),
-    /// What bincode cannot carry.
+    /// A kind of value that bincode cannot carry.
     Unsupported(&'static str),
-    /// Refused before anything was read.
+    /// The type refused before it read anything.
     Opaque,
-    /// Another thing on another occasion.
+    /// The type reads different kinds of values on different occasions.
     Mixed,
 }
 
-/// What a compound type consists of.
+/// The structure of a compound type.
 pub(super) struct Shape {
     pub(super) value: RustType,
     pub(super) kind: Kind,
     /// The struct's or enum's name as serde knows it.
     pub(super) name: &'static str,
     pub(super) groups: Vec<Group>,
-    /// The variants' names, those of aliases among them.
+    /// The names of the variants, including aliases.
     pub(super) variant_names: &'static [&'static str],
     pub(super) is_active: bool,
     height: Option<usize>,
-    /// A finite value may exist.
+    /// Whether a finite value may exist.
     is_possible: bool,
 }
 
@@ -99,26 +99,26 @@ pub(super) enum Kind {
 /// Slots that a value has together.
 pub(super) struct Group {
     pub(super) slots: Rc<[SlotId]>,
-    /// What fields are found by when they are read by name, those of aliases among them. Empty if fields have no names.
+    /// The names by which fields are read, including aliases. Empty if fields have no names.
     pub(super) names: &'static [&'static str],
-    /// The fields' own names in their order, once it is known which of `names` are aliases. Where it is known only which
-    /// are names of one field, all of them: `a|b`.
+    /// The fields' own names in their order, once it is known which of `names` are aliases. A field whose own name is not known
+    /// has all its names, joined: `a|b`.
     pub(super) own_names: Option<Rc<[&'static str]>>,
-    /// What the type makes of each of `names`, as far as they were asked about; `None` if that cannot be told.
+    /// The identity that the type gives to each of `names`, as far as they were asked about; `None` if that cannot be told.
     pub(super) identities: Option<Vec<u64>>,
     pub(super) state: GroupState,
-    /// What the type makes of the variant's index, where that can be told.
+    /// The identity that the type gives to the variant's index, if that can be told.
     pub(super) identity: Option<u64>,
-    /// How many slots the type really has, once it was satisfied.
+    /// The number of slots that the type really has, known once it has accepted a value.
     pub(super) count: Option<usize>,
-    /// How many it says that it has.
+    /// The number of slots that the type claims to have.
     pub(super) stated: Option<usize>,
-    /// Its fields cannot be read in their order, though bincode offers them so.
+    /// Whether the fields can only be read by name, which bincode does not offer.
     pub(super) by_name_only: bool,
     pub(super) is_active: bool,
-    /// A value with this group was written and compared.
+    /// Whether a value with this group was written and compared.
     pub(super) is_covered: bool,
-    /// This goal was tried in vain.
+    /// Whether this goal was tried in vain.
     is_stuck: bool,
 }
 
@@ -150,9 +150,9 @@ pub(super) struct Hop {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Goal {
-    /// What is in a slot, or that it accepts a value.
+    /// To find the content of a slot, or a value that it accepts.
     Slot(SlotId),
-    /// What a variant has.
+    /// To find the slots of a variant.
     Group(ShapeId, usize),
 }
 
@@ -161,9 +161,9 @@ pub(super) struct Grammar {
     pub(super) slots: Vec<Slot>,
     pub(super) shapes: Vec<Shape>,
     keys: FxHashMap<ShapeKey, ShapeId>,
-    /// What the first leaf of a type was varied by when it accepted its value.
+    /// The variation of the first leaf of each type that accepted its value.
     leaves: FxHashMap<TypeId, usize>,
-    /// Counts what was found out: a pass that adds nothing was in vain.
+    /// The number of findings so far: a pass that adds none was in vain.
     pub(super) findings: usize,
 }
 
@@ -210,14 +210,14 @@ impl Grammar {
         }
     }
 
-    /// The shape of this key; made, with `slots` slots in its only group, when it is met first.
+    /// The shape with this key. It is made when it is met first, with `slots` slots in its only group.
     pub(super) fn shape(&mut self, key: ShapeKey, value: RustType, slots: usize) -> ShapeId {
         if let Some(id) = self.keys.get(&key) {
             return *id;
         }
         let ShapeKey { kind, name, members, .. } = key;
         let (group, variant_names): (_, &[_]) = match kind {
-            // What an unknown variant has is in one slot until it is known.
+            // A variant has one slot for its content until it is entered.
             Kind::Enum => (self.group(GroupState::Unentered, 1, &[]), members),
             _ => (self.group(GroupState::Entered, slots, members), &[]),
         };
@@ -237,7 +237,7 @@ impl Grammar {
         self.shapes.len() - 1
     }
 
-    /// Sets what is in a slot. A type that reads something else there another time has no layout.
+    /// Sets the content of a slot. If the type reads different content there another time, it has no layout.
     pub(super) fn set_content(&mut self, slot: SlotId, content: Content) {
         let known = self.slots[slot].content;
         if known == Content::Unseen {
@@ -250,7 +250,7 @@ impl Grammar {
         }
     }
 
-    /// A value was accepted in the slot, all wrappers around what it reads included.
+    /// Notes that a value was accepted in the slot, with all wrappers around it.
     pub(super) fn accept(&mut self, slot: SlotId) {
         let slot = &mut self.slots[slot];
         if slot.content == Content::Unseen {
@@ -264,8 +264,8 @@ impl Grammar {
         }
     }
 
-    /// Goes on, in a leaf that has not accepted anything, with what another of its type accepted. Gives by how much more it
-    /// is varied for that.
+    /// Lets a leaf that has not accepted anything try the value that another leaf of its type accepted. Returns how much further
+    /// it is varied for that.
     pub(super) fn recall(&mut self, slot: SlotId) -> usize {
         let entry = &mut self.slots[slot];
         if entry.accepted || entry.rejects || entry.has_recalled {
@@ -278,7 +278,7 @@ impl Grammar {
         more
     }
 
-    /// Its value was rejected: sees to it that the next pass tries another.
+    /// Notes that the slot's value was rejected, so that the next pass tries another.
     pub(super) fn vary(&mut self, slot: SlotId) {
         let known = &mut self.slots[slot];
         if known.rejects {
@@ -297,13 +297,13 @@ impl Grammar {
         }
     }
 
-    /// No value can be supplied here.
+    /// Notes that no value can be supplied for the slot.
     pub(super) fn reject(&mut self, slot: SlotId) {
         self.slots[slot].rejects = true;
         self.findings += 1;
     }
 
-    /// A variant turned out to exist and to have these slots. `None` if it had others before.
+    /// Notes that a variant exists and has these slots. `None` if it had others before.
     pub(super) fn enter(
         &mut self,
         shape: ShapeId,
@@ -324,32 +324,32 @@ impl Grammar {
         }
     }
 
-    /// The type knows no variant of this index.
+    /// Notes that the type knows no variant of this index.
     pub(super) fn refuse(&mut self, shape: ShapeId, index: usize) {
         self.shapes[shape].groups[index].state = GroupState::Refused;
         self.add_variant(shape, index);
     }
 
-    /// One more may come behind the one of this index: names are no more than a hint how many there are.
+    /// Adds a variant to try behind the one of this index, if there may be one: names are only a hint at the number of variants.
     fn add_variant(&mut self, shape: ShapeId, index: usize) {
         self.findings += 1;
         let of = &self.shapes[shape];
         let most = if of.variant_names.is_empty() { VARIANTS_MAX } else { of.variant_names.len() };
-        // They may begin at another number than 0.
+        // Variants may begin at another number than 0.
         let has_begun =
             index >= FIRST_VARIANT_MAX || of.groups.iter().any(|group| group.state == GroupState::Entered);
         let ends = of.variant_names.is_empty() && of.groups[index].state == GroupState::Refused && has_begun;
         let is_bound = index + 1 >= most && of.variant_names.is_empty();
         if of.groups.len() == index + 1 && !ends && (index + 1 < most || is_bound) {
             let mut next = self.group(GroupState::Unentered, 1, &[]);
-            // It stays unknown, and the layout with it.
+            // The variant stays unknown, and so does the layout.
             next.is_stuck = is_bound || self.is_full();
             self.shapes[shape].groups.push(next);
         }
     }
 
-    /// Notes what the type makes of a variant's index. False if it makes the same of an earlier one: then it takes every
-    /// index it does not know for that (`#[serde(other)]`), and this is no variant.
+    /// Notes the identity that the type gives to a variant's index. Returns false if an earlier index has this identity: then the
+    /// type reads every unknown index as that variant (`#[serde(other)]`), and this index is none.
     pub(super) fn identify(&mut self, shape: ShapeId, index: usize, identity: u64) -> bool {
         let groups = &mut self.shapes[shape].groups;
         if groups[..index].iter().any(|group| group.identity == Some(identity)) {
@@ -359,7 +359,7 @@ impl Grammar {
         true
     }
 
-    /// The type was satisfied when it had read this number of slots of a group.
+    /// Notes that the type accepted a value after it had read this number of slots of a group.
     pub(super) fn set_count(&mut self, shape: ShapeId, group: usize, count: usize) {
         let group = &mut self.shapes[shape].groups[group];
         if group.count.is_none() {
@@ -379,7 +379,7 @@ impl Grammar {
         let mut changed = true;
         while changed {
             changed = false;
-            // Parts are found after what they are parts of.
+            // Parts are found after the shapes that contain them, so the last come first.
             for id in (0..self.shapes.len()).rev() {
                 let groups = 0..self.shapes[id].groups.len();
                 let height = groups.clone().filter_map(|group| self.group_height(id, group)).min();
@@ -399,7 +399,7 @@ impl Grammar {
         match slot.content {
             _ if slot.rejects => None,
             Content::Leaf(_) => Some(0),
-            // It may read what it did before.
+            // It may read again what it accepted before.
             Content::Mixed => slot.accepted.then_some(0),
             Content::Shape(shape) => self.shapes[shape].height,
             Content::Unseen | Content::Unsupported(_) | Content::Opaque => None,
@@ -418,7 +418,7 @@ impl Grammar {
             return None;
         }
         match kind {
-            // None, none at all.
+            // The least value is `None`, or has no elements.
             Kind::Option | Kind::Seq | Kind::Map | Kind::Stream | Kind::Array(0) => Some(0),
             Kind::Newtype | Kind::Array(_) | Kind::Product | Kind::Enum => {
                 group.known().iter().try_fold(0, |most, slot| Some(most.max(self.height(*slot)?)))
@@ -453,7 +453,7 @@ impl Grammar {
         }
     }
 
-    /// Whether a value can be supplied in every place that may have one.
+    /// Whether a value can be supplied for every slot that may have one.
     pub(super) fn is_all_suppliable(&self, root: SlotId) -> bool {
         let groups = self.shapes.iter().flat_map(|shape| &shape.groups);
         let slots = groups.filter(|group| group.state == GroupState::Entered).flat_map(Group::known);
@@ -471,8 +471,8 @@ impl Grammar {
 
     // ---- goals ----
 
-    /// Walks over all that can be reached from a slot, nearest first, until something wanted is found; `through` says in
-    /// which groups to go on. Gives it with the way there.
+    /// Walks over all slots and groups that can be reached from a slot, nearest first, until a wanted one is found; `through`
+    /// tells which groups to enter. Returns the wanted one with the way there.
     fn find<G>(
         &self,
         root: SlotId,
@@ -518,14 +518,14 @@ impl Grammar {
         None
     }
 
-    /// The nearest thing that is not known, and the way there.
+    /// The nearest goal, and the way there.
     pub(super) fn next_goal(&self, root: SlotId) -> Option<(Goal, Vec<Hop>)> {
         let slot_wanted = |id: SlotId| {
             let slot = &self.slots[id];
             let is_open = match slot.content {
                 Content::Unseen => true,
                 Content::Leaf(_) => !slot.accepted && !slot.rejects,
-                // What reads another thing each time is seen to do so only while its values are rejected.
+                // A type that reads different kinds of values shows that only while its values are rejected.
                 Content::Shape(shape) => {
                     !slot.accepted && !slot.rejects && self.shapes[shape].height.is_some()
                 }
@@ -541,7 +541,7 @@ impl Grammar {
         self.find(root, |_, _| true, slot_wanted, group_wanted)
     }
 
-    /// The nearest group that was not written yet and that a whole value can be supplied with, and the way there.
+    /// The nearest group that was not written yet and for which a whole value can be supplied, and the way there.
     pub(super) fn next_uncovered(&self, root: SlotId) -> Option<(Goal, Vec<Hop>)> {
         let group_wanted = |shape: ShapeId, index: usize| {
             let Shape { kind, groups, .. } = &self.shapes[shape];
@@ -556,7 +556,7 @@ impl Grammar {
                 && parts.iter().all(|slot| self.height(*slot).is_some());
             (is_open && can).then_some((Goal::Group(shape, index), toward))
         };
-        // A group read by name, or without values, gives no whole value.
+        // A group that is read by name, or has no values, gives no whole value.
         self.find(root, |shape, group| self.group_height(shape, group).is_some(), |_| None, group_wanted)
     }
 
@@ -566,7 +566,7 @@ impl Grammar {
         self.find(root, |_, _| true, |_| None, wanted).map(|((), way)| way)
     }
 
-    /// This goal taught nothing.
+    /// Notes that this goal taught nothing.
     pub(super) fn set_stuck(&mut self, goal: Goal) {
         match goal {
             Goal::Slot(slot) => self.slots[slot].is_stuck = true,
@@ -574,7 +574,7 @@ impl Grammar {
         }
     }
 
-    /// Whether a slot can be read: in order if all before it can be supplied, by name if it has one.
+    /// Whether a slot can be read: in order if all slots before it can be supplied, or by name if it has one.
     fn is_reachable(&self, shape: ShapeId, group: usize, index: usize) -> bool {
         let Shape { kind, groups, .. } = &self.shapes[shape];
         let group = &groups[group];
@@ -596,7 +596,7 @@ impl Group {
         &self.slots[..self.count.or(self.stated).unwrap_or(self.slots.len()).min(self.slots.len())]
     }
 
-    /// Whether each slot has a name by which it can be read: not where aliases hide which names are fields.
+    /// Whether each slot has a known name by which it can be read. False while it is not known which names are aliases.
     pub(super) fn is_named(&self) -> bool {
         !self.names.is_empty() && (self.known().len() == self.names.len() || self.own_names.is_some())
     }
@@ -607,7 +607,7 @@ impl Group {
         name.split_once('|').filter(|_| !self.names.contains(&name)).map_or(name, |(first, _)| first)
     }
 
-    /// Notes what the type makes of the next name. After the last it is known how many fields there are.
+    /// Notes the identity that the type gives to the next name. After the last name, the number of fields is known.
     pub(super) fn identify(&mut self, identity: Option<u64>) {
         let (Some(known), Some(identity)) = (&mut self.identities, identity) else {
             self.identities = None;
@@ -630,7 +630,7 @@ impl Group {
         }
     }
 
-    /// The name of the slot at this place; empty if it has none, or it is not known which it is.
+    /// The name of the slot at this place; empty if it has none, or if its name is not known.
     pub(super) fn name_of(&self, index: usize) -> &'static str {
         match &self.own_names {
             Some(names) => names.get(index).copied().unwrap_or_default(),

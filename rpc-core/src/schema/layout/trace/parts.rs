@@ -1,4 +1,4 @@
-//! What a type that is traced is given to read: its fields, elements, entries and variants.
+//! The parts that a traced type is given to read: its fields, elements, entries and variants.
 
 use std::{any::type_name, hash::BuildHasher, mem};
 
@@ -38,7 +38,7 @@ impl<'de> SeqAccess<'de> for FieldsInOrder<'_, '_> {
     }
 }
 
-/// A struct without fields, to hear how many it should have.
+/// A struct without fields: the type's complaint tells how many it has.
 pub(super) struct NoFields;
 
 impl<'de> SeqAccess<'de> for NoFields {
@@ -72,7 +72,7 @@ impl<'de> SeqAccess<'de> for Elements<'_, '_> {
     }
 }
 
-/// An item and an error of a stream: only the one on the way to the goal is there, and an empty stream is as good.
+/// The item and the error of a stream. Only the one on the way to the goal is supplied; a stream may have neither.
 pub(super) struct StreamParts<'a, 't> {
     pub(super) at: &'a mut At<'t>,
     pub(super) slots: &'a [SlotId],
@@ -98,7 +98,7 @@ impl<'de> SeqAccess<'de> for StreamParts<'_, '_> {
 /// The entries of a map.
 pub(super) struct Entries<'a, 't> {
     pub(super) at: &'a mut At<'t>,
-    /// That of keys and that of values.
+    /// The slot of keys and the slot of values.
     pub(super) slots: &'a [SlotId],
     pub(super) choice: Choice,
     pub(super) left: usize,
@@ -125,7 +125,7 @@ impl<'de> MapAccess<'de> for Entries<'_, '_> {
     ) -> Result<Option<(K::Value, V::Value)>, Ended> {
         let Some(left) = self.left.checked_sub(1) else { return nothing_left(self.at, &mut self.vain) };
         self.left = left;
-        // Both seeds are here, so the value can be seen although no key is accepted.
+        // Both seeds are at hand, so the value can be seen even if no key is accepted.
         let key = read_part(self.at, self.slots[0], 0, self.choice, key);
         self.at.tracer.explained = false;
         let value = read_part(self.at, self.slots[1], 1, self.choice, value);
@@ -138,7 +138,7 @@ impl<'de> MapAccess<'de> for Entries<'_, '_> {
     }
 }
 
-/// A struct of which only one field is there.
+/// A struct with only one field, given by name.
 pub(super) struct OneField<'a, 't> {
     pub(super) at: &'a mut At<'t>,
     pub(super) name: &'static str,
@@ -164,7 +164,7 @@ impl<'de> MapAccess<'de> for OneField<'_, '_> {
     }
 }
 
-/// A struct of which the name of one field is there, to see what the type makes of it.
+/// A struct with only the name of one field, to see the identity that the type gives it.
 pub(super) struct OneName<'a> {
     pub(super) name: &'static str,
     pub(super) identity: &'a mut Option<u64>,
@@ -184,7 +184,7 @@ impl<'de> MapAccess<'de> for OneName<'_> {
     }
 }
 
-/// A struct of which one field is there twice.
+/// A struct with one field given twice, by name.
 pub(super) struct Twice<'a, 't> {
     pub(super) at: &'a mut At<'t>,
     pub(super) name: &'static str,
@@ -210,7 +210,8 @@ impl<'de> MapAccess<'de> for Twice<'_, '_> {
     }
 }
 
-/// Tells what derived code makes of a variant's index, or of a name, from what it makes of others.
+/// The identity that derived code gives to a variant's index, or to a name: equal for equal variants or fields. `None` if the
+/// code is not derived.
 pub(super) fn identity<T>(variant: &T) -> Option<u64> {
     let is_derived = type_name::<T>().rsplit("::").next().is_some_and(|name| name.starts_with("__Field"));
     is_derived.then(|| FxBuildHasher.hash_one(mem::discriminant(variant)))

@@ -1,6 +1,6 @@
-//! Made-up values: what the leaves of a type are given until one is accepted.
+//! Made-up values, which the leaves of a type are given until one is accepted.
 //!
-//! The order matters: the first that a type accepts is what its neighbours are found out with.
+//! The order matters: the first value that a type accepts is used while its neighbours are traced.
 
 pub(super) const INTEGERS: &[i32] = &[
     1,
@@ -90,5 +90,5 @@ pub(super) const STRINGS: &[&str] = &[
     "Mon",
     "Jan",
 ];
-/// How many elements a sequence or map is given.
+/// The numbers of elements that a sequence or map is given.
 pub(super) const COUNTS: &[usize] = &[0, 1, 2, 3, 4, 6, 8, 9, 12, 16, 32];

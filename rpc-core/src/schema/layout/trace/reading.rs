@@ -1,4 +1,4 @@
-//! One pass: the deserializer that hands made-up values to a type and writes down what it asks for.
+//! The deserializer of a pass: it hands made-up values to a type and notes what the type asks for.
 
 use std::{any::type_name, fmt, mem, rc::Rc};
 
@@ -22,20 +22,20 @@ use crate::schema::{
     markers::{self, OBJECT, STREAM},
 };
 
-/// The longest tuple whose elements are told apart. Serde's own are shorter; what is longer is an array.
+/// The longest tuple whose elements are told apart. Serde's tuples have no more elements; a longer one is an array.
 pub(super) const TUPLE_MAX: usize = 16;
-/// So often may a type ask for more where there is nothing left.
+/// How often a type may ask for more elements when none are left.
 const VAIN_READS_MAX: usize = 1_000;
 
-/// A pass, or a part of it, ended. Why is in the tracer, but for what only the type itself can say.
+/// The error that ends a pass, or a part of it. The tracer holds the reason, except if only the type itself can tell it.
 #[derive(Debug, Default)]
 pub(super) struct Ended(Option<Told>);
 
 #[derive(Debug)]
 enum Told {
-    /// This field was there twice.
+    /// The type complains that this field was given twice.
     Duplicate(&'static str),
-    /// A struct has this number of elements.
+    /// The type complains that it has this number of elements.
     Stated(usize),
 }
 
@@ -56,7 +56,7 @@ impl serde::de::Error for Ended {
         Self(Some(Told::Duplicate(field)))
     }
 
-    /// Derived code says here how many elements there would have to be.
+    /// Derived code tells here how many elements it expects.
     fn invalid_length(_: usize, expected: &dyn Expected) -> Self {
         let text = expected.to_string();
         let count = text.rsplit_once(" with ").and_then(|(_, rest)| {
@@ -71,16 +71,16 @@ impl serde::de::Error for Ended {
 pub(super) struct At<'t> {
     pub(super) tracer: &'t mut Tracer,
     pub(super) slot: SlotId,
-    /// How far leaves are varied from here on: what was rejected from the root to here.
+    /// The variation of leaves below: the number of values that were rejected from the root to here.
     variation: usize,
     depth: usize,
     /// The slot's place on the way to the goal, if it is on it.
     hop: Option<usize>,
-    /// The slot is not being read further up.
+    /// Whether the slot is not being read further up as well.
     is_outermost: bool,
 }
 
-/// The group of a shape that is read, and the slot in it that the way to the goal goes on in.
+/// The group of a shape to read, and the slot in it through which the way to the goal leads.
 #[derive(Clone, Copy)]
 pub(super) struct Choice {
     pub(super) group: usize,
@@ -94,10 +94,10 @@ impl<'t> At<'t> {
         At { tracer, slot, variation, depth: 0, hop: Some(0), is_outermost: true }
     }
 
-    /// A part of this slot's value; `index` tells it from its neighbours.
+    /// The deserializer of a part of this slot's value; `index` tells the part from its neighbours.
     fn part(&mut self, slot: SlotId, index: usize, choice: Choice) -> At<'_> {
         let own = &self.tracer.grammar.slots[slot];
-        // What was rejected as a whole is tried with all parts alike, rising, and falling.
+        // A compound that was rejected as a whole is tried with parts that are all alike, rising, and falling.
         let shared = match self.variation % 3 {
             1 => self.variation + index,
             2 => self.variation.saturating_sub(index),
@@ -109,7 +109,7 @@ impl<'t> At<'t> {
         At { tracer: self.tracer, slot, variation, depth: self.depth + 1, hop, is_outermost }
     }
 
-    /// How often this slot's own value was rejected. Inside of itself a value is the least one, so that it ends.
+    /// How often this slot's own value was rejected. Zero inside of itself: there the least value is read, so that it ends.
     fn own_variation(&self) -> usize {
         if self.is_outermost { self.tracer.grammar.slots[self.slot].variation } else { 0 }
     }
@@ -139,7 +139,7 @@ impl<'t> At<'t> {
         self.tracer.stop()
     }
 
-    /// Enters a compound type of `parts` parts, if that leads to anything, and lets `read` have them.
+    /// Enters a compound type with `len` parts, if that can end or teach something, and lets `read` read them.
     fn compound<'de, V: Visitor<'de>>(
         mut self,
         (kind, name): (Kind, &'static str),
@@ -178,8 +178,8 @@ impl<'t> At<'t> {
         result
     }
 
-    /// The group to read: the one on the way to the goal, else the lowest, else one that was never read. `None` if that
-    /// would neither end nor teach anything.
+    /// The group to read: the one on the way to the goal, else the lowest, else one that was never read. `None` if no group would
+    /// end or teach anything.
     fn choose(&self, id: ShapeId) -> Option<Choice> {
         let Tracer { grammar, way, .. } = &*self.tracer;
         let shape = &grammar.shapes[id];
@@ -204,7 +204,7 @@ impl<'t> At<'t> {
         unread.map(free)
     }
 
-    /// Reads fields in their order or, past one that cannot be supplied, the one on the way to the goal by its name.
+    /// Reads fields in their order. If one before the goal cannot be supplied, reads the field on the way to the goal by its name.
     pub(super) fn read_fields<'de, V: Visitor<'de>>(
         &mut self,
         id: ShapeId,
@@ -231,7 +231,7 @@ impl<'t> At<'t> {
         let group = &mut self.tracer.grammar.shapes[id].groups[choice.group];
         match (&result, group.count) {
             (Ok(_), None) => self.tracer.grammar.set_count(id, choice.group, read),
-            // How many there are depends on what they are.
+            // The number of fields depends on their values.
             (Ok(_), Some(count)) if count != read => {
                 self.tracer.grammar.set_content(self.slot, Content::Mixed)
             }
@@ -255,8 +255,8 @@ impl<'t> At<'t> {
         let group = &mut self.tracer.grammar.shapes[id].groups[choice.group];
         let names = group.names;
         if group.stated.is_none() {
-            // Aliases are among the names. Derived code tells which are of one field, a name in each pass; of other code
-            // it is known from how many fields there are.
+            // The names contain aliases. Derived code tells which names are of one field, one name in each pass. For other code,
+            // only the number of fields tells.
             let name = group.identities.as_ref().and_then(|known| names.get(known.len()));
             let finding = match name {
                 Some(name) => {
@@ -279,12 +279,12 @@ impl<'t> At<'t> {
         }
         let (slot, name) = (group.slots[index], group.key_of(index));
         let result = visitor.visit_map(OneField { at: self, name, slot, index, choice, is_read: false });
-        // That the others are missing is no wonder.
+        // An error because the other fields are missing is expected.
         self.tracer.explained = true;
         result
     }
 
-    /// Gives a struct one field twice.
+    /// Gives a struct one field twice, so that it complains with the field's own name.
     fn ask_for_name<'de, V: Visitor<'de>>(
         &mut self,
         name: &'static str,
@@ -300,7 +300,7 @@ impl<'t> At<'t> {
         result
     }
 
-    /// How many elements a sequence or map is given.
+    /// The number of elements that a sequence or map is given.
     fn element_count(&self, choice: Choice, parts: &[SlotId]) -> usize {
         let varied = if self.is_outermost { self.tracer.base_variation } else { 0 };
         let count = COUNTS[(self.own_variation() + varied) % COUNTS.len()];
@@ -316,10 +316,10 @@ impl<'t> At<'t> {
     }
 }
 
-/// The type that is read by a visitor: the one whose values it makes.
+/// The type that a visitor reads: the one whose values it makes.
 ///
-/// Of some types of the standard library serde reads another and converts it: a `Range<u8>` is made of a `(u8, u8)`, and a
-/// `RangeFrom<User>` of a `User`, which it is not. Those are known by their visitor, and called what serde calls them.
+/// For some types of the standard library, serde reads another type and converts it: a `Range<u8>` is made from a `(u8, u8)`,
+/// and a `RangeFrom<User>` from a `User`. Such types are recognised by their visitor, and get the name that serde gives them.
 fn read_type<'de, V: Visitor<'de>>(name: &'static str) -> RustType {
     let value = RustType::of::<V::Value>();
     let visitor = type_name::<V>();
@@ -388,7 +388,7 @@ impl<'de> Deserializer<'de> for At<'_> {
 
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Ended> {
         self.leaf::<V>(Leaf::Bytes, |variation| {
-            // Zeros are no keys and no identifiers in many types.
+            // Many types of keys and identifiers reject zeros.
             let fill = u8::from(variation / BYTE_COUNTS.len() % 2 == 1);
             visitor.visit_bytes(&vec![fill; BYTE_COUNTS[variation % BYTE_COUNTS.len()]])
         })
@@ -544,7 +544,7 @@ impl<'de> Deserializer<'de> for At<'_> {
     }
 }
 
-/// Reads the value of a slot that says its type.
+/// Reads the value of a slot with a seed, which tells the slot's type.
 pub(super) fn read_part<'de, S: DeserializeSeed<'de>>(
     at: &mut At<'_>,
     slot: SlotId,
@@ -566,7 +566,7 @@ pub(super) fn read_part<'de, S: DeserializeSeed<'de>>(
     result
 }
 
-/// What is read where nothing is left. A type that does not stop asking accepts nothing.
+/// The answer to a type that asks for more when nothing is left. A type that does not stop asking is rejected.
 pub(super) fn nothing_left<T>(at: &mut At<'_>, vain: &mut usize) -> Result<Option<T>, Ended> {
     at.tracer.step(at.slot)?;
     *vain += 1;
