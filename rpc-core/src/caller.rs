@@ -1,4 +1,4 @@
-//! The caller's side: clients, promises and pipes, and how their calls are made.
+//! The calling side: clients, promises and pipes, and how calls are made.
 
 pub(crate) mod args;
 pub(crate) mod arguments;

@@ -1,8 +1,8 @@
-//! Moves bytes, time and results between one session and the world: a socket, tokio's clock, callers, handlers.
+//! The driver: the task that moves bytes, time and results between one session and its socket, clock, callers and handlers.
 //!
-//! One task a session. Each turn takes what callers submitted, reads what the peer sent, starts handlers and hands
-//! out results, and writes what came of it, so that everything one turn produced leaves together. The task yields
-//! after a budget of its own, because handlers that finish at once run inside it.
+//! Each session has one task. A turn takes the submissions of callers, reads the peer's messages, starts handlers, hands
+//! out results and writes messages, so that everything one turn produces leaves together. The task yields after a budget of
+//! its own, because handlers that finish at once run inside it.
 
 use std::{
     future::Future,
@@ -51,40 +51,41 @@ mod streams;
 
 /// How long calls that nobody awaits are held back for others to join their message.
 const SEAL_GRACE: Duration = Duration::from_millis(1);
-/// Bytes that count as one of those steps: long messages must not make turns long, at whose ends other sessions, and calls made
-/// meanwhile, get theirs.
+/// The bytes read or sent that count as one of the [`TURN_STEPS`]. Long messages must not make turns long: other sessions, and
+/// calls made meanwhile, wait for a turn's end.
 const STEP_READ_BYTES: usize = 1 << 10;
 const STEP_SENT_BYTES: usize = 2 << 10;
-/// Calls that are not worth another turn: a small conversation is answered in one message, however long it takes.
+/// The number of waiting calls that do not end a turn whose time is over, unless it is a long one: they are answered in one
+/// message.
 const CALLS_TOGETHER: usize = 16;
-/// Bytes that are read at once while calls wait.
+/// The bytes that are read ahead while calls wait to start.
 const READ_AHEAD_BYTES: usize = 256 << 10;
-/// Bytes of results that are sent while others are still being made.
+/// The bytes of waiting results that are sent while more results are still being made.
 const SLICE_BYTES: usize = 1 << 10;
-/// The timer is not set for longer: the longest deadline is beyond what some clocks can add. It is set again then.
+/// The longest time the timer is set for; then it is set again. The longest deadline is beyond what some clocks can add.
 const TIMER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What a session is started with.
+/// The configuration of a session that is started with [`start`].
 #[derive(Debug, Default)]
 pub struct SessionConfig {
-    /// What this side offers the peer.
+    /// The services this side offers the peer. Default: none.
     pub services: Services,
-    /// Who the peer is.
+    /// The address and identity of the peer. Default: anonymous.
     pub peer: Peer,
-    /// The bounds of the session.
+    /// The limits of the session.
     pub limits: Limits,
-    /// What it shares with other sessions. By default it is bounded by its own limits alone.
+    /// The memory budget that the session shares with others. By default only its own limits bound it.
     pub memory: MemoryBudget,
-    /// Told once the peer's hello (a server's) or welcome (a client's) was accepted. Dropped untold when the session ends before.
+    /// Notified once the peer's hello (on a server) or welcome (on a client) was accepted. Dropped if the session ends before.
     pub opened: Option<oneshot::Sender<()>>,
 }
 
 /// Starts a session on a transport. Nothing moves until the returned future is polled; it completes when the session
-/// is over. Dropping it ends the session: calls in flight fail as disconnected, handlers are dropped. With limits that no
-/// session can have ([`Limits::check`]) it ends when it is first polled, as [`CloseReason::Limits`].
+/// is over. Dropping it ends the session: calls in flight fail as disconnected, handlers are dropped. If [`Limits::check`]
+/// refuses the limits, the session ends when the future is first polled, with [`CloseReason::Limits`].
 ///
 /// # Panics
-/// Polling it outside a tokio runtime with time enabled.
+/// When the future is polled outside a tokio runtime with time enabled.
 pub fn start<T: Transport>(
     transport: T,
     side: Side,
@@ -130,7 +131,7 @@ struct Driver<T> {
     socket: Attached<T>,
     submissions: Vec<Submission>,
     sealing: Sealing,
-    /// Other tasks have had their turn since calls became due.
+    /// Whether other tasks have had their turn since calls became due.
     yielded: bool,
     timer: Option<(Time, Pin<Box<Sleep>>)>,
     phase: Phase,
@@ -139,19 +140,19 @@ struct Driver<T> {
 /// Whether the queued calls may be sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sealing {
-    /// None are queued.
+    /// No calls are queued.
     Idle,
-    /// Nobody awaits them yet; more may join until then.
+    /// Nobody awaits the queued calls yet; more may join until then.
     Held { until: Time },
-    /// They go with the next message.
+    /// The queued calls leave with the next message.
     Now,
 }
 
 enum Phase {
-    /// Not to be started.
+    /// The limits are invalid: the session is not started.
     Refused(LimitsError),
     Running,
-    /// Saying goodbye on the socket, for a while.
+    /// The session is over; the socket is being closed, for at most `grace`.
     Closing {
         end: End,
         grace: Pin<Box<Sleep>>,
@@ -163,7 +164,7 @@ impl<T: Transport> Future for Driver<T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
         let driver = self.get_mut();
-        // Handlers are polled here once.
+        // Handlers are first polled inside the turn.
         let session = Arc::as_ptr(&driver.conversation.link);
         let ended = match driver.phase {
             Phase::Refused(error) => Err(End::new(close_codes::INTERNAL, CloseReason::Limits(error))),
@@ -171,7 +172,7 @@ impl<T: Transport> Future for Driver<T> {
             Phase::Closing { .. } => Ok(()),
         };
         if let Err(end) = ended {
-            // From here on only the close frame matters; who waits for the session learns of the end at once.
+            // From here on only the close frame matters; callers and handles learn of the end at once.
             driver.conversation.end(&end.reason);
             let due = driver.conversation.session.close_due();
             let grace_max = match end.reason {
@@ -186,7 +187,7 @@ impl<T: Transport> Future for Driver<T> {
 }
 
 impl<T: Transport> Driver<T> {
-    /// One turn of a running session; `Ready` only with its end.
+    /// Runs one turn of a running session; `Ready` only when the session ends.
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         let mut steps = TURN_STEPS;
         self.conversation.stopwatch.start_turn();
@@ -210,14 +211,14 @@ impl<T: Transport> Driver<T> {
             received?;
             self.conversation.tell_opened();
             self.check_end(now)?;
-            // What was sent opened streams or made room in them, and what could not be sent is refused.
+            // Sending opened streams or made room in them, or refused calls that could not be sent.
             if steps > 0 && self.conversation.session.has_events_of_sending() {
                 continue;
             }
-            // Several callers that have their results ask for more; the next turn, behind all of them, sends it together.
+            // Several woken callers make more calls; the next turn runs behind all of them and sends those calls together.
             if steps == 0 || woken > 1 {
                 self.yielded |= woken > 0;
-                // A session that is never done keeps its deadlines all the same.
+                // Deadlines expire also in a session that never gets to its timer.
                 self.expire(now);
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -231,7 +232,8 @@ impl<T: Transport> Driver<T> {
     }
 
     fn await_peer(&mut self, cx: &mut Context<'_>) {
-        // Items of streams flow on whenever this side wakes; a side that sends that much needs the cores for other things.
+        // Only calls are worth staying awake for. Items of streams flow on whenever this side wakes, and a side that sends
+        // many needs the cores for other things.
         let has_calls = self.conversation.session.live_calls() > 0 || self.conversation.has_begun;
         if self.socket.await_peer(cx, has_calls) {
             self.conversation.has_begun = false;
@@ -263,7 +265,7 @@ impl<T: Transport> Driver<T> {
         self.sealing = match self.sealing {
             _ if !self.conversation.session.has_queued_calls() => Sealing::Idle,
             _ if flush => Sealing::Now,
-            // On one thread the caller has stopped making calls, or this task would not run.
+            // On a runtime of one thread this task runs only after the caller has stopped making calls.
             Sealing::Idle if on_one_thread() => Sealing::Now,
             Sealing::Idle => Sealing::Held { until: now + SEAL_GRACE },
             other => other,
@@ -287,8 +289,8 @@ impl<T: Transport> Driver<T> {
         Ok(())
     }
 
-    /// Reads on before more handlers start, if those of the last turn took all its time: so each call's time
-    /// counts from when it came, and cancels are heard before the calls that they cancel start.
+    /// Reads on before more handlers start, if handlers took all the time of the last turn. So each call's time counts from
+    /// when it arrived, and a cancel is read before the call that it cancels starts.
     fn read_ahead(&mut self, cx: &mut Context<'_>, now: Time) -> Result<(), End> {
         if !self.conversation.stopwatch.was_last_turn_over() {
             return Ok(());
@@ -300,7 +302,7 @@ impl<T: Transport> Driver<T> {
                     read += message.len();
                     self.conversation.session.handle_message(now, message)?;
                 }
-                // Calls that came before it start before it.
+                // Calls that arrived before the end start before it.
                 Poll::Ready(Err(end)) => self.socket.put_back(end),
                 Poll::Pending => break,
             }
@@ -315,7 +317,7 @@ impl<T: Transport> Driver<T> {
 
     fn after_message(&mut self, cx: &mut Context<'_>, now: Time, steps: &mut usize) -> Result<(), End> {
         self.run_events(cx, now, steps)?;
-        // The rest of a message that makes much work is for the next turn.
+        // The rest of an expensive message waits for the next turn.
         if self.conversation.session.is_reading() || self.conversation.stopwatch.is_turn_over() {
             *steps = 0;
         }
@@ -360,7 +362,7 @@ impl<T: Transport> Driver<T> {
                     self.conversation.link.begin_draining(CloseReason::Peer { code, text: reason });
                 }
             }
-            // The peer works on the first results while the next are made.
+            // The peer can use the first results while the next are being made.
             if self.conversation.session.outgoing_bytes() >= SLICE_BYTES {
                 self.send(cx, now, steps)?;
             }
@@ -372,20 +374,20 @@ impl<T: Transport> Driver<T> {
     // ---- to the peer ----
 
     /// Whether to let other tasks run before the queued calls are sealed. Where several calls are live, results of one
-    /// message wake several callers, and what all of them ask next should leave in one message too.
+    /// message wake several callers, and the next calls of all of them should leave in one message too.
     fn yields_before_sealing(&mut self) -> bool {
         let due = self.sealing == Sealing::Now && self.conversation.session.live_calls() > 1;
         self.yielded = due && !self.yielded;
         self.yielded
     }
 
-    /// Sends what there is, as far as there is room. Bytes take steps; the last one ends the turn, and the rest leaves in
-    /// the next. A turn that has none left still sends what it has made.
+    /// Sends messages as long as the socket has room. Bytes take steps: when none are left, the turn ends and the rest leaves
+    /// in the next. A turn that has no steps left at the start sends everything.
     fn send(&mut self, cx: &mut Context<'_>, now: Time, steps: &mut usize) -> Result<(), End> {
         let bytes_max = if *steps == 0 { usize::MAX } else { *steps * STEP_SENT_BYTES };
         let (mut blocked, mut sent) = (false, 0);
         loop {
-            // What has become pointless until the socket has room is never sealed.
+            // Calls are not sealed before the socket has room: those that become unwanted meanwhile are never sent.
             if !self.socket.poll_ready(cx)? {
                 blocked = self.conversation.session.wants_to_send();
                 break;
@@ -407,7 +409,7 @@ impl<T: Transport> Driver<T> {
         self.socket.flush(cx, now, blocked)
     }
 
-    /// `Ready` when something of the session or the driver is due.
+    /// `Ready` when a timeout of the session or the driver is due.
     fn poll_timer(&mut self, cx: &mut Context<'_>, now: Time) -> Poll<()> {
         let held = match self.sealing {
             Sealing::Held { until } => Some(until),

@@ -1,4 +1,4 @@
-//! The side that answers calls: services, their contexts, method batches, and objects that forward calls.
+//! The answering side: services, their contexts, batches, and objects that forward calls.
 
 pub(crate) mod batch;
 pub(crate) mod context;

@@ -1,11 +1,11 @@
-//! The road from stubs, promises and handlers to the session they belong to.
+//! The queue from stubs, promises and handlers to the driver of their session.
 //!
 //! Callers on any thread append submissions under one short lock: an id is assigned, a few words are copied, nothing
 //! is encoded and nothing awaits. The driver, which alone owns the session, swaps the queue out and works through it.
 //!
-//! A call does not flush at once. The driver holds what it was given until somebody awaits a promise (or the call is
-//! detached, one-way, or a grace of a millisecond passes), so that a graph of calls made without awaiting leaves in
-//! one message whichever threads the caller and the driver run on.
+//! A call does not flush at once. The driver holds queued calls until somebody awaits a promise, a call is detached or
+//! one-way, or a millisecond has passed. So a graph of calls made without awaiting leaves in one message, whichever threads
+//! the caller and the driver run on.
 
 use std::{
     any::Any,
@@ -39,25 +39,25 @@ pub(crate) mod recorder;
 #[cfg(test)]
 mod tests;
 
-/// What a caller, a handler or a handle asks of the session.
+/// A request of a caller, a handler or a handle to its session.
 pub(crate) enum Submission {
     Call(OutgoingCall),
     /// Nobody waits for the value of this call any more. Sent only after the call was sealed.
     Unwanted(CallId),
-    /// Nobody can pass the result of this call on any more. Sent only after the call was sealed.
+    /// Nobody can pass the result of this call to another call any more. Sent only after the call was sealed.
     Released(CallId),
     /// A handler finished.
     Finish {
         answer: CallId,
         outcome: Outcome,
     },
-    /// What the driver gave to another thread has come back.
+    /// Calls that the driver had started on another thread have come back.
     CameBack(Box<dyn Any + Send>),
-    /// A handle to an object of the peer is gone.
+    /// One introduction of an object of the peer was dropped.
     ImportDropped(ObjectId),
     /// Items of a stream of this side, or its end.
     Stream(StreamId, Vec<Piece>),
-    /// Bytes were read of a stream of the peer; `awaited` says that its reader waits for more.
+    /// Bytes of a stream of the peer were read; `awaited` says that its reader waits for more.
     StreamConsumed {
         stream: StreamId,
         bytes: u64,
@@ -65,9 +65,9 @@ pub(crate) enum Submission {
     },
     /// Nobody reads a stream of the peer any more.
     StreamDropped(StreamId, Option<String>),
-    /// Tell how much the session holds.
+    /// Send back the session's counts.
     Stats(oneshot::Sender<SessionStats>),
-    /// Close in good order once the calls in flight are done.
+    /// Close gracefully once the calls in flight are done.
     Close,
     /// Nobody holds the session any more: close when the streams that it sends are over too.
     Left,
@@ -79,25 +79,25 @@ pub(crate) struct OutgoingCall {
     pub(crate) number: MethodNumber,
     /// Encoded slots, preceded by their count.
     pub(crate) payload: SmallBytes,
-    /// The calls that it is built on. Held until the session knows of this call: it may be asked what is wanted of them
-    /// before.
+    /// The calls that this one is built on. Held until the session has this call: a base that is sealed earlier must still
+    /// count as referred to.
     pub(crate) bases: Vec<Referable>,
     pub(crate) deadline: Option<Time>,
     pub(crate) extras: Option<Box<CallExtras>>,
     pub(crate) cell: Arc<CallCell>,
 }
 
-/// Shared by every handle of one session and its driver.
+/// The queue and the state that all handles of one session share with its driver.
 pub(crate) struct Link {
     pub(crate) limits: Arc<Limits>,
     pub(crate) budget: DecodeBudget,
-    /// What arguments have no memory left of is the budget that sessions share.
+    /// Whether the shared memory budget, not the session's own limit, left too little memory for arguments.
     pub(crate) short_of: AtomicBool,
     outbox: Mutex<Outbox>,
     driver: AtomicWaker,
-    /// The driver has been woken since it last took the queue, in which something is. Changed with the outbox locked.
+    /// Whether the queue has entries and the driver has been woken for them. Changed with the outbox locked.
     woken: AtomicBool,
-    /// Whether the driver has been told to send; saves the lock when a promise is awaited and it has.
+    /// Whether the driver has been told to flush; then awaiting a promise need not wake it again.
     flushing: AtomicBool,
     closed: Mutex<Closed>,
 }
@@ -112,7 +112,7 @@ struct Outbox {
 
 enum OutboxState {
     Open,
-    /// Closing or told to go away: no new calls.
+    /// Closing, on either side's request: no new calls.
     Draining(CloseReason),
     Closed(CloseReason),
 }
@@ -200,20 +200,19 @@ impl Link {
         }
     }
 
-    /// Somebody waits: what is queued leaves at once.
+    /// Makes the queued calls leave at once, because somebody awaits a result.
     pub(crate) fn flush(&self) {
-        // Read first: all callers on all cores come by here, and a line that is only read is not passed around.
+        // Read first: callers on all cores come by here, and a cache line that is only read does not move between cores.
         if !self.flushing.load(Ordering::Acquire) && !self.flushing.swap(true, Ordering::AcqRel) {
             self.driver.wake();
         }
     }
 
-    /// The driver's turn: swaps the queue with an empty one and says whether somebody awaits what is in it. Registers
-    /// `cx` to be woken by what comes later.
+    /// Takes the queue for the driver and returns whether to flush. Registers `cx` to be woken by later submissions.
     pub(crate) fn drain(&self, cx: &mut Context<'_>, into: &mut Vec<Submission>) -> bool {
         self.driver.register(cx.waker());
-        // Cleared before the queue is taken: a flush that comes in between is not lost, it only wakes once more. Both are
-        // read first: a driver that polls would take them away from the cores that callers run on.
+        // Cleared before the queue is taken: a flush that comes in between is not lost, it only wakes once more. Both flags are
+        // read first: writing them would take their cache line from the cores that callers run on.
         let flush = self.flushing.load(Ordering::Acquire) && self.flushing.swap(false, Ordering::AcqRel);
         if !self.woken.load(Ordering::Acquire) {
             return flush;
@@ -228,7 +227,7 @@ impl Link {
         flush
     }
 
-    /// From here on new calls fail as not sent; those in flight go on.
+    /// Makes new calls fail as not sent from here on; calls in flight go on.
     pub(crate) fn begin_draining(&self, reason: CloseReason) {
         let mut outbox = lock(&self.outbox);
         if matches!(outbox.state, OutboxState::Open) {
@@ -236,14 +235,14 @@ impl Link {
         }
     }
 
-    /// The session is over: fails what is still queued and wakes who waits for it or for the end.
+    /// Ends the session: fails the queued calls and wakes everybody who waits for one of them or for the end.
     pub(crate) fn close(&self, reason: &CloseReason) {
         let mut wakers = self.shut(reason);
         wakers.extend(self.announce_end(reason));
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// From here on nothing is taken, and what is still queued fails. Gives the wakers of who waits for that.
+    /// Takes no submissions from here on, and fails the queued calls. Returns the wakers of tasks that wait for them.
     pub(crate) fn shut(&self, reason: &CloseReason) -> Vec<Waker> {
         let queue = {
             let mut outbox = lock(&self.outbox);
@@ -263,14 +262,14 @@ impl Link {
         wakers
     }
 
-    /// Whoever asks learns that the session is over. Gives the wakers of who waits for that.
+    /// Publishes that the session is over. Returns the wakers of tasks that wait for the end.
     pub(crate) fn announce_end(&self, reason: &CloseReason) -> Vec<Waker> {
         let mut closed = lock(&self.closed);
         closed.reason.get_or_insert_with(|| reason.clone());
         closed.waiting.take()
     }
 
-    /// Why no new calls are taken, while those in flight go on.
+    /// Why no new calls are taken, while calls in flight go on.
     pub(crate) fn draining_reason(&self) -> Option<CloseReason> {
         match &lock(&self.outbox).state {
             OutboxState::Draining(reason) => Some(reason.clone()),
@@ -292,25 +291,25 @@ impl Link {
     }
 }
 
-/// The session takes no calls; this is why.
+/// The reason why the session takes no calls.
 pub(crate) struct CallRejected(pub(crate) CloseReason);
 
 /// Keeps a session open while a handle, a stub or a promise exists; the last one closes it.
 pub(crate) struct Handle {
     pub(crate) link: Arc<Link>,
-    /// A served session lives as long as its socket, whoever holds handles to it.
+    /// False for a server's session, which lives as long as its socket, and for handles that a session itself holds.
     pub(crate) closes_on_drop: bool,
 }
 
 impl Handle {
-    /// Of a session that is over.
+    /// A handle of a session that is over.
     pub(crate) fn closed() -> Self {
         let link = Arc::new(Link::new(Arc::default()));
         link.close(&CloseReason::Aborted);
         Self { link, closes_on_drop: false }
     }
 
-    /// What calls that cannot be made go through.
+    /// The handle for calls that have no session and cannot be made.
     pub(crate) fn never_open() -> &'static Arc<Self> {
         static NEVER_OPEN: OnceLock<Arc<Handle>> = OnceLock::new();
         NEVER_OPEN.get_or_init(|| Arc::new(Self::closed()))

@@ -1,4 +1,5 @@
-//! One conversation between two peers: every table it has, its clock and its outputs. Frames are routed in `session/incoming.rs`.
+//! The session: one conversation between two peers, with all its tables, its clock and its outputs. Frames are routed in
+//! `session/incoming.rs`.
 //!
 //! A `Session` knows no socket, clock, thread or future. It takes messages, requests and the time as arguments and
 //! hands out messages and events; its driver does the rest. Both ends run the same type, because both call and answer.
@@ -67,16 +68,17 @@ pub(crate) mod streams;
 pub(crate) mod tests;
 pub(crate) mod work;
 
-/// A session that has nothing of the shared memory is looked at when this has come, or when [`LONG_BYTES`] wait to be sent.
+/// The bytes received after which a session settles its account, if it has nothing of the shared memory. It also does when
+/// [`LONG_BYTES`] wait to be sent.
 const SETTLED_BYTES: usize = 4 << 10;
 const LONG_BYTES: usize = 64 << 10;
 
-/// Which end of the socket this is. Only the hello differs.
+/// The end of the socket that a session is on. Both ends call and answer alike; the handshake differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
-    /// Opened the socket and says hello.
+    /// The side that opened the socket and sends the hello.
     Client,
-    /// Accepted it.
+    /// The side that accepted the socket.
     Server,
 }
 
@@ -90,22 +92,22 @@ pub(crate) struct Session<W> {
     arguments: Assembly,
     results: Assembly,
     spares: Spares,
-    /// Of messages that came since what is kept was last held against what may be.
+    /// Bytes of messages received since the account was last settled.
     unsettled: usize,
-    /// What the socket's buffers take.
+    /// The memory that the socket's buffers take.
     transport_bytes: usize,
     outgoing: Outgoing,
     events: VecDeque<Event<W>>,
-    /// What is left of a message that made much work.
+    /// The rest of a message that made much work.
     reading: Option<FrameReader>,
     closing: Closing,
-    /// What to say when the calls made before the close are sealed.
+    /// The goodbye to send when the calls made before the close are sealed.
     goodbye: Option<(u16, String)>,
-    /// How long a close that this side asked for may take, whatever the peer says meanwhile.
+    /// The time at which a close that this side asked for times out, whatever the peer sends meanwhile.
     close_until: Option<Time>,
-    /// That close does not wait for open streams.
+    /// Whether that close does not wait for open streams.
     cuts_streams: bool,
-    /// The peer has stopped in the middle of a payload.
+    /// Whether the peer has stopped in the middle of a payload.
     payload_stalled: bool,
 }
 
@@ -118,7 +120,7 @@ enum Closing {
     Open,
     /// This side said goodbye and waits for the peer's.
     Local,
-    /// The peer said goodbye; this side does when its calls are done.
+    /// The peer said goodbye; this side says it when its calls are done.
     Peer,
     Both,
 }
@@ -176,39 +178,39 @@ impl<W: Waiter> Session<W> {
 
     // ---- from this side ----
 
-    /// Queues a call. It is sealed, with what is wanted of it then, by the next `poll_message` that has room.
+    /// Queues a call. The next `poll_message` that has room seals it: it reads what is wanted of the call and encodes it.
     pub(crate) fn call(&mut self, now: Time, call: NewCall<W>) {
         let payload_bytes_max = self.handshake.peer_payload_bytes_max();
         self.calls.queue(now, call, payload_bytes_max, &mut self.outgoing);
     }
 
-    /// Nobody waits for the value of this sealed call any more.
+    /// Takes note that nobody waits for the value of this sealed call any more.
     pub(crate) fn unwanted(&mut self, id: CallId) {
         self.calls.unwanted(id, &mut self.outgoing);
     }
 
-    /// Nobody can refer to the result of this sealed call any more.
+    /// Takes note that nobody can refer to the result of this sealed call any more.
     pub(crate) fn released(&mut self, id: CallId) {
         self.calls.released(id, &mut self.outgoing);
     }
 
-    /// A handler is over; its permit is free.
+    /// Ends a call of the peer: its handler is over and its permit is free.
     pub(crate) fn finish(&mut self, answer: CallId, outcome: Outcome) {
         self.answers.finish(answer, outcome, &mut self.outgoing);
         self.learn_exports();
     }
 
-    /// This side holds one handle to an object of the peer less.
+    /// Drops one handle of this side to an object of the peer.
     pub(crate) fn import_dropped(&mut self, id: ObjectId) {
         self.outgoing.objects.import_dropped(id);
     }
 
-    /// The producer of a stream of this side has more, or its end.
+    /// Queues items of a stream of this side, or its end.
     pub(crate) fn send_stream(&mut self, stream: StreamId, piece: Piece) {
         self.outgoing.streams.send(stream, piece);
     }
 
-    /// `bytes` were read of a stream of the peer; `awaited` says that its reader waits for more.
+    /// Takes note that `bytes` of a stream of the peer were read; `awaited` says that its reader waits for more.
     pub(crate) fn stream_consumed(&mut self, now: Time, stream: StreamId, bytes: u64, awaited: bool) {
         let streams = &mut self.outgoing.streams;
         match awaited {
@@ -218,14 +220,14 @@ impl<W: Waiter> Session<W> {
         streams.share_buffer(now);
     }
 
-    /// Nobody reads a stream of the peer any more, or it was read to its end.
+    /// Stops a stream of the peer that nobody reads any more, or forgets one that was read to its end.
     pub(crate) fn stream_dropped(&mut self, now: Time, stream: StreamId, reason: Option<String>) {
         self.outgoing.streams.dropped(stream, reason);
         self.outgoing.streams.share_buffer(now);
     }
 
-    /// Says goodbye: no new calls either way. What is in flight goes on until `until`, open streams only without
-    /// `cuts_streams`; of those that their producers have ended, all is delivered.
+    /// Begins a graceful close: no new calls either way. Calls in flight go on until `until`. With `cuts_streams` the close does
+    /// not wait for open streams, except for sent ones whose producers have ended: those are delivered whole.
     pub(crate) fn close(&mut self, until: Time, code: u16, reason: &str, cuts_streams: bool) {
         self.cuts_streams |= cuts_streams;
         self.close_until = Some(self.close_until.map_or(until, |earlier| earlier.min(until)));
@@ -238,14 +240,14 @@ impl<W: Waiter> Session<W> {
         self.goodbye = Some((code, reason.into()));
     }
 
-    /// Waits for the peer's hello until then and no longer.
+    /// Waits for the peer's hello at most until `until`.
     pub(crate) fn hurry_hello(&mut self, until: Time) {
         self.handshake.hurry(until);
     }
 
-    // ---- what it is charged ----
+    // ---- the account ----
 
-    /// Holds what is kept for the peer, and a message that comes, against what may be.
+    /// Settles the account: checks the memory kept for the peer, and an arriving message, against the limits.
     fn settle(&mut self, message: usize) {
         self.unsettled = 0;
         let mut short_of = self.answers.books.settle(self.bytes_beside_answers(), message);
@@ -265,7 +267,7 @@ impl<W: Waiter> Session<W> {
             + self.transport_bytes
     }
 
-    /// The same at the end of a turn, if anything has to be given back.
+    /// Settles the account at the end of a turn, if memory may have to be given back.
     pub(crate) fn settle_rest(&mut self, transport_bytes: usize) {
         self.transport_bytes = transport_bytes;
         self.outgoing.flushed(transport_bytes);
@@ -274,22 +276,22 @@ impl<W: Waiter> Session<W> {
         }
     }
 
-    /// What a value may take that is decoded now, and the limit that says so.
+    /// The memory that a value decoded now may take, and the limit that bounds it.
     pub(crate) fn memory_left(&self) -> (usize, &'static str) {
         self.answers.books.memory_left()
     }
 
-    /// A handler that was given `given` bytes goes on by itself, and is expected to return `expected`.
+    /// Charges a handler that goes on by itself: `given` bytes of arguments, and `expected` bytes of its result.
     pub(crate) fn goes_on(&mut self, given: usize, expected: usize) {
         self.answers.books.goes_on(given, expected);
     }
 
-    /// It is over.
+    /// Ends the charge of [`goes_on`](Self::goes_on): the handler is over.
     pub(crate) fn came_back(&mut self, given: usize, expected: usize) {
         self.answers.books.came_back(given, expected);
     }
 
-    /// What is charged by tasks that keep something for the peer, and what they spend.
+    /// The accounts of memory and work, for tasks of this session that keep something for the peer.
     pub(crate) fn for_tasks(&self) -> (Elsewhere, Work) {
         (self.answers.books.elsewhere().clone(), self.work.clone())
     }
@@ -315,7 +317,7 @@ impl<W: Waiter> Session<W> {
         .min()
     }
 
-    /// Expires what is due.
+    /// Expires deadlines and timeouts that are due.
     pub(crate) fn handle_timeout(&mut self, now: Time) {
         self.calls.expire(now, &mut self.outgoing);
         self.answers.expire(now, &mut self.outgoing);
@@ -334,7 +336,7 @@ impl<W: Waiter> Session<W> {
         self.payload_stalled
     }
 
-    /// Whether both sides know each other.
+    /// Whether the handshake is done.
     pub(crate) fn is_open(&self) -> bool {
         self.handshake.is_open()
     }
@@ -344,7 +346,7 @@ impl<W: Waiter> Session<W> {
         self.handshake.timeout().is_some_and(|until| until <= now)
     }
 
-    /// Whether both sides said goodbye and nothing is left to do.
+    /// Whether both sides have said goodbye and nothing is left to do.
     pub(crate) fn close_complete(&self) -> bool {
         let idle = self.calls.is_idle()
             && self.goodbye.is_none()
@@ -354,12 +356,12 @@ impl<W: Waiter> Session<W> {
         self.closing == Closing::Both && idle
     }
 
-    /// When a close that this side asked for has waited for long enough.
+    /// When a close that this side asked for times out.
     pub(crate) fn close_due(&self) -> Option<Time> {
         self.close_until
     }
 
-    /// Whether a close that this side asked for has waited for long enough, also for a peer that says nothing at all.
+    /// Whether a close that this side asked for has timed out, also because the peer has sent no hello in time.
     pub(crate) fn close_overdue(&self, now: Time) -> bool {
         self.close_until.is_some_and(|until| until <= now || self.hello_overdue(now))
     }
@@ -367,7 +369,7 @@ impl<W: Waiter> Session<W> {
     // ---- outputs ----
 
     /// The next message for the peer. With `seal`, the queued calls are sealed first. `None` when there is nothing to
-    /// say.
+    /// send.
     pub(crate) fn poll_message(&mut self, now: Time, seal: bool) -> Option<Message> {
         if !self.handshake.may_send() {
             return None;
@@ -377,7 +379,7 @@ impl<W: Waiter> Session<W> {
             self.calls.seal(now, allowance, &mut self.own_methods, &mut self.outgoing);
             self.learn_exports();
         }
-        // Calls made before the close go before the goodbye: after it the peer takes none.
+        // Calls made before the close leave before the goodbye: after that the peer takes none.
         if !self.calls.has_queued()
             && let Some((code, reason)) = self.goodbye.take()
         {
@@ -400,7 +402,7 @@ impl<W: Waiter> Session<W> {
         message
     }
 
-    /// Without `may_start`, calls that may start wait.
+    /// The next event for the driver. Without `may_start`, ready calls of the peer wait.
     pub(crate) fn poll_event(&mut self, now: Time, may_start: bool) -> Option<Event<W>> {
         if let Some(event) = self.events.pop_front() {
             return Some(event);
@@ -418,8 +420,7 @@ impl<W: Waiter> Session<W> {
         })
     }
 
-    /// What is left to be told when the session has ended: results that are here, and what came of streams. No call starts any
-    /// more.
+    /// The next event after the session has ended: results and stream events that are here. No call starts any more.
     pub(crate) fn poll_last_event(&mut self) -> Option<Event<W>> {
         if let Some((waiter, returned)) = self.calls.pop_finished() {
             return Some(Event::Returned { waiter, returned });
@@ -427,7 +428,7 @@ impl<W: Waiter> Session<W> {
         self.outgoing.streams.pop_event().map(Event::Stream)
     }
 
-    /// Calls of the peer that may start.
+    /// The number of calls of the peer that may start.
     pub(crate) fn calls_waiting(&self) -> usize {
         self.answers.waiting()
     }
@@ -439,8 +440,8 @@ impl<W: Waiter> Session<W> {
             || self.answers.may_go_on(&self.outgoing)
     }
 
-    /// At most `many` more calls of the peer that may start and are of the same method as `first`, which has just been
-    /// polled; in the order in which they became ready.
+    /// Takes at most `many` more ready calls of the peer for the same method as `first`, which has just been polled, in the
+    /// order in which they became ready.
     pub(crate) fn poll_alike(&mut self, first: &Begin, many: usize) -> Vec<Begin> {
         self.answers.pop_alike(first, many, &mut self.outgoing)
     }
@@ -450,37 +451,37 @@ impl<W: Waiter> Session<W> {
         self.calls.has_queued()
     }
 
-    /// Whether calls were sealed and wait at home, because the peer takes no more at once.
+    /// Whether sealed calls wait on this side, because the peer takes no more at once.
     pub(crate) fn has_calls_waiting_for_room(&self) -> bool {
         self.calls.has_sealed()
     }
 
-    /// Streams that this side sends.
+    /// The number of streams that this side sends.
     pub(crate) fn streams_sent(&self) -> usize {
         self.outgoing.streams.sent()
     }
 
-    /// What waits to be sent of all streams.
+    /// Bytes of all streams that wait to be sent.
     pub(crate) fn stream_bytes_queued(&self) -> usize {
         self.outgoing.streams.queued_bytes()
     }
 
-    /// Bytes that wait to be sent.
+    /// Bytes that wait to be sent, without those of streams.
     pub(crate) fn outgoing_bytes(&self) -> usize {
         self.outgoing.bytes()
     }
 
-    /// Calls of this side that are queued or in flight.
+    /// The number of calls of this side that are queued or in flight.
     pub(crate) fn live_calls(&self) -> usize {
         self.calls.live()
     }
 
-    /// Whether something waits for room on the socket.
+    /// Whether frames or calls wait to be sent.
     pub(crate) fn wants_to_send(&self) -> bool {
         !self.outgoing.is_empty() || self.calls.has_queued() || self.goodbye.is_some()
     }
 
-    /// Bytes of the peer's payloads that nobody has any more, kept for the next.
+    /// Bytes of buffers of the peer's payloads that are no longer used, kept for the next payloads.
     #[cfg(test)]
     pub(crate) fn spare_bytes(&self) -> usize {
         self.spares.bytes()
@@ -504,13 +505,13 @@ impl<W: Waiter> Session<W> {
         }
     }
 
-    /// What the sides remember beside their tables: deadlines of calls, of answers, places of ordered calls.
+    /// Counts kept beside the tables: deadlines of calls, deadlines of answers, places of ordered calls.
     #[cfg(test)]
     pub(crate) fn remembered_beside_tables(&self) -> [usize; 3] {
         [self.calls.deadlines(), self.answers.deadlines(), self.answers.in_order()]
     }
 
-    /// That nothing is left in any table once nobody refers to anything, also in those that `stats` does not count.
+    /// Checks that nothing is left in any table once nobody refers to anything, also in tables that `stats` does not count.
     #[cfg(test)]
     #[track_caller]
     pub(crate) fn check_empty(&self) {
@@ -522,7 +523,7 @@ impl<W: Waiter> Session<W> {
         assert!(self.outgoing.is_empty() && self.events.is_empty(), "something waits to be told");
     }
 
-    /// Lets the peer call what it was given: services it may not have known before.
+    /// Lets the peer name methods of the services of newly exported objects.
     fn learn_exports(&mut self) {
         for service in self.outgoing.objects.take_new_services() {
             self.answers.methods.learn(service);
@@ -534,12 +535,12 @@ impl<W: Waiter> Session<W> {
         self.outgoing.objects.abandon();
     }
 
-    /// Readers and producers of streams, who are to learn that the session is over.
+    /// Takes out all streams: their readers and producers must learn that the session is over.
     pub(crate) fn abandon_streams(&mut self) -> (Vec<Arc<Inlet>>, Vec<StreamId>) {
         self.outgoing.streams.abandon()
     }
 
-    /// The calls that can no longer return, and whether each was sent.
+    /// Takes out the calls that can no longer return, with whether each was sent.
     pub(crate) fn abandon_calls(&mut self) -> Vec<(W, bool)> {
         self.calls.abandon()
     }

@@ -1,10 +1,10 @@
-//! What may be passed to a stub's method: values, promises, and what stands for them.
+//! The arguments that a client's method accepts: values, promises, and substitutes for them.
 
 use serde::Serialize;
 
 use crate::caller::{arguments::Arguments, promise::Promise};
 
-/// Something that can be passed where a remote method takes a `T`: a `T`, a promise of one (by value or by
+/// An argument that can be passed where a remote method takes a `T`: a `T`, a promise of one (by value or by
 /// reference), a `&str` or `&String` for a `String`, a promise of a `T` for an `Option<T>`, a tuple of promises for
 /// a tuple.
 ///

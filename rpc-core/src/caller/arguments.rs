@@ -1,4 +1,4 @@
-//! The arguments of a call that is made: encoded, or as references to results that are not here.
+//! The arguments of an outgoing call: encoded values, and references to results that are not here yet.
 
 use std::sync::Arc;
 
@@ -28,27 +28,27 @@ use crate::{
 /// The arguments of one call, as slots.
 #[doc(hidden)]
 pub struct Arguments<'a> {
-    /// The session they are for.
+    /// The session that the call goes through.
     link: &'a Arc<Link>,
     /// The count, then the slots.
     payload: Vec<u8>,
-    /// A long byte string that ends them and is not copied, unless another slot follows.
+    /// A long byte string that ends the arguments. Copied into `payload` only if another slot follows.
     tail: Option<Bytes>,
-    /// Most calls have nothing of it.
+    /// `None` for most calls.
     beside: Option<Box<Beside>>,
 }
 
-/// What a call's arguments are beside values.
+/// The parts of a call's arguments beside the payload: objects, references and faults.
 #[derive(Default)]
 pub(super) struct Beside {
     /// Clients and streams in the values, in the order of their places.
     passed: Vec<Passed>,
     bases: Vec<Referable>,
-    /// The result that has the object which the call addresses.
+    /// The result that contains the object which the call addresses.
     pub(super) target: Option<Referable>,
-    /// Clients and streams of values that came encoded.
+    /// Clients and streams of values that were given encoded.
     pub(super) objects: Vec<Passing>,
-    /// The maps whose closures the call is made in, as far as its arguments say.
+    /// The recorders of the map closures whose placeholders the arguments use.
     pub(super) recorders: Vec<Arc<Recorder>>,
     failed: Option<ArgumentFault>,
 }
@@ -59,7 +59,7 @@ pub(super) enum ArgumentFault {
     Misuse(&'static str),
 }
 
-/// What is sent of a call's arguments.
+/// The finished arguments and options of a call, ready to be sent.
 pub(crate) struct Ready {
     pub(crate) payload: SmallBytes,
     pub(crate) objects: Vec<Passing>,
@@ -91,7 +91,7 @@ impl<'a> Arguments<'a> {
         arguments::count_one(&mut self.payload);
     }
 
-    /// Where the next slot goes.
+    /// The payload, ready for the next slot to be appended.
     fn slots(&mut self) -> &mut Vec<u8> {
         if let Some(tail) = self.tail.take() {
             self.payload.extend_from_slice(&tail);
@@ -139,7 +139,7 @@ impl<'a> Arguments<'a> {
         arguments::count_one(&mut self.payload);
     }
 
-    /// One argument whose parts are all promises.
+    /// Appends one argument whose parts are all promises.
     pub(crate) fn push_tuple(&mut self, places: &[&Place]) {
         arguments::put_tuple(self.slots(), places.len());
         for place in places {
@@ -164,7 +164,8 @@ impl<'a> Arguments<'a> {
         }
     }
 
-    /// Whether the call can be built on this result; it fails if not. What is recorded makes the call recorded too.
+    /// Whether the call can be built on this result; if not, the call is marked as failed. A recorded result makes the call
+    /// recorded too.
     fn can_use(&mut self, place: &Place) -> bool {
         let base = place.base.cell();
         if !Arc::ptr_eq(&base.handle.link, self.link) {
@@ -182,7 +183,8 @@ impl<'a> Arguments<'a> {
         false
     }
 
-    /// How the clients in the arguments are passed. One that this peer promises is named by the call that promises it.
+    /// The clients and streams in the arguments, as they are passed. A client that the same peer promises is named by the call
+    /// that promises it.
     fn pass(&mut self) -> Vec<Passing> {
         let beside = self.beside();
         let mut objects = std::mem::take(&mut beside.objects);

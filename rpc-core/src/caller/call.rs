@@ -1,4 +1,4 @@
-//! A call that is made: its arguments are collected, then it is queued, or recorded in a map.
+//! Making a call: its arguments are collected, then the call is queued, or recorded in a map.
 
 use std::{future::IntoFuture, sync::Arc};
 
@@ -49,7 +49,7 @@ impl CallBuilder<'_> {
         Promise::of_call(self.queue(decode_error::<E>))
     }
 
-    /// Queues a call nobody waits for.
+    /// Queues a one-way call.
     pub fn send_oneway(self) -> Result<(), NotSent> {
         let (service, method) = (self.stub.service.name, self.method);
         let not_sent = |returned| outcomes::not_sent(returned, service, method);
@@ -130,13 +130,13 @@ impl CallBuilder<'_> {
         let Self { stub, handle, method, number, mut arguments } = self;
         let beside = arguments.beside();
         let recorders = std::mem::take(&mut beside.recorders);
-        // A recorded call pairs its bases with the references among its arguments; its target is told beside them.
+        // A recorded call pairs its bases with the references among its arguments; its target is passed separately.
         beside.target = None;
         let is_stream = |object: &Passing| matches!(object, Passing::Settled(Capability::Stream(_)));
         let ready = arguments
             .finish(stub, method)
             .and_then(|ready| match ready.objects.iter().any(is_stream) {
-                // Every element would want it, and it can be read once.
+                // Every element of the map would read the stream, and a stream can be read once.
                 true => Err(Returned::Misuse(record::STREAM_INSIDE.into())),
                 false => Ok(ready),
             })
@@ -159,13 +159,13 @@ impl CallBuilder<'_> {
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotSent {
-    /// The call cannot be made like this.
+    /// This side refused the call; the [`Refusal`] says why.
     #[error("the call was refused before it was sent")]
     Refused(#[source] Refusal),
-    /// A promise it was built on had failed already.
+    /// A promise the call was built on had failed already.
     #[error("a promise the call was built on had failed")]
     Upstream,
-    /// Its deadline had passed already.
+    /// The call's deadline had passed already.
     #[error("the deadline passed before the call was sent")]
     DeadlineExceeded,
     /// The session is over or takes no new calls.
@@ -173,7 +173,7 @@ pub enum NotSent {
     Disconnected(#[source] CloseReason),
 }
 
-/// Waits for all of several promises; their results keep the order. Like `futures`' `join_all`, for promises.
+/// Waits for all promises and returns their results in the same order. Like `futures`' `join_all`, for promises.
 pub fn join_all<P: IntoFuture>(promises: impl IntoIterator<Item = P>) -> JoinAll<P::IntoFuture> {
     futures::future::join_all(promises.into_iter().map(IntoFuture::into_future))
 }
@@ -191,7 +191,7 @@ impl Stub {
         }
     }
 
-    /// What a call has that most have not.
+    /// The parts of a call that a plain call to a root service does not have; `None` if it has none of them.
     pub(super) fn extras(
         &self,
         objects: Vec<Passing>,

@@ -88,7 +88,7 @@ pub(super) fn not_sent(returned: Returned, service: &str, method: &MethodDescrip
     }
 }
 
-/// A failure as the caller of the method is told it.
+/// The public error for a failure that the peer sent, or that this side found before sending.
 pub(crate) fn refusal(failure: Failure, service: &str, method: &MethodDescriptor) -> Refusal {
     let name = method.name;
     match failure {
@@ -119,8 +119,8 @@ pub(crate) fn refusal(failure: Failure, service: &str, method: &MethodDescriptor
     }
 }
 
-/// The element of a map that failed, told as if the map's closure had run here for it: its index, and how a call of the
-/// closure came back.
+/// The failed element of a map, as if the map's closure had run on this side: the element's index, a call of the closure, and
+/// that call's outcome.
 fn failed_element(
     map: &CallCell,
     failure: &ElementFailure,
@@ -151,7 +151,7 @@ fn failed_element(
         }
     };
     Ok(match step {
-        // The result of another step is built on it.
+        // The closure returns the result of another step, which is built on this one.
         Some(step) if *result != Some(*number) => {
             let cause = OriginCause::Failed(Box::new(returned));
             let returned = Returned::Upstream { origin: Arc::clone(step), cause };

@@ -2,11 +2,11 @@
 //!
 //! A client inside an argument or a result is written as its place in a table that travels beside the payload. While a
 //! value is encoded or decoded, that table lies in a scoped thread-local, because serde has no other way to hand it
-//! to a value deep inside others. Nothing is exported by encoding alone and nothing is taken by decoding: stubs are
-//! collected, or cloned out of the table, and what was not cloned is let go of when the table is dropped.
+//! to a value deep inside others. Encoding exports nothing: it collects stubs. Decoding takes nothing: it clones stubs out of
+//! the table, and entries that were not cloned are released when the table is dropped.
 //!
-//! Who lets go is Rust's ownership: an [`Import`] is one introduction's worth of the peer's object, a [`LocalObject`] is
-//! kept by the exports of every session that passed it on.
+//! Rust's ownership says when references are released: an [`Import`] is one introduction of the peer's object, and a
+//! [`LocalObject`] is kept alive by the exports of every session that passed it on.
 
 use std::{
     any::{Any, TypeId},
@@ -40,7 +40,7 @@ use crate::{
     wire::{ObjectId, StreamId},
 };
 
-/// What a value that is encoded names beside its bytes.
+/// A client or stream in a value that is encoded; listed beside its bytes.
 #[derive(Clone)]
 pub(crate) enum Passed {
     Stub(Stub),
@@ -48,7 +48,8 @@ pub(crate) enum Passed {
 }
 
 impl Capability {
-    /// A stub for it, whose calls go through `handle` where they leave this side.
+    /// Makes a stub for the object; calls of an import go through `handle`. Fails for a stream, and for a local object of
+    /// another service.
     pub(crate) fn to_stub(
         &self,
         handle: &Arc<Handle>,
@@ -71,8 +72,8 @@ impl Capability {
         Err(format!("the object is a `{found}`, and a `{}` is due", service.name))
     }
 
-    /// How a stub is passed to the peer of `link`. One that leads anywhere else is passed as an object of this side, which
-    /// passes calls on.
+    /// The capability with which a stub is passed to the peer of `link`. A stub that is neither local nor an import of this
+    /// session is passed as a local object that forwards calls.
     pub(crate) fn of(stub: &Stub, link: &Arc<Link>) -> Self {
         let remote = match stub.kind() {
             Kind::Local(object) => return Self::Local(Arc::clone(object)),
@@ -84,13 +85,13 @@ impl Capability {
         }
         let mut remote = remote.clone();
         if is_same {
-            // The session holds it: it must not keep itself open.
+            // The session holds this handle: it must not keep itself open.
             remote.handle = Arc::new(Handle { link: Arc::clone(link), closes_on_drop: false });
         }
         Self::Local(LocalObject::new(remote))
     }
 
-    /// The same for all stubs of a value.
+    /// The capabilities with which all stubs and streams of a value are passed to the peer of `link`.
     pub(crate) fn of_all(passed: &[Passed], link: &Arc<Link>) -> Vec<Self> {
         let one = |passed: &Passed| match passed {
             Passed::Stub(stub) => Self::of(stub, link),
@@ -115,7 +116,7 @@ impl Encoded {
 
 // Read on every encode: a `Cell` without a destructor skips the thread-local's registration check.
 thread_local! {
-    /// The table of the payload that is being encoded; none outside of that.
+    /// The table of the payload that is being encoded; `None` while none is.
     static WRITING: Cell<Option<Table>> = const { Cell::new(None) };
     /// The entries of all tables that are being made, the innermost last.
     static PASSED: RefCell<Vec<Passed>> = const { RefCell::new(Vec::new()) };
@@ -124,7 +125,7 @@ thread_local! {
     static READING: RefCell<Vec<Option<Reading>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Entries that a table had before, and those that were added to it.
+/// The number of entries that a table had before, and of those added to it.
 #[derive(Clone, Copy)]
 struct Table {
     before: usize,
@@ -136,8 +137,8 @@ struct Reading {
     handle: Arc<Handle>,
 }
 
-/// Runs `encode`. Clients and streams that it serializes are written as their places in a table that has `before` entries,
-/// and given as those to add to it.
+/// Runs `encode`. Clients and streams that it serializes are written as their places in a table that already has `before`
+/// entries, and returned as the entries to add to it.
 #[inline(always)]
 pub(crate) fn writing<R>(before: usize, encode: impl FnOnce() -> R) -> (R, Added) {
     let scope = Writing { outer: WRITING.replace(Some(Table { before, added: 0 })) };
@@ -147,7 +148,7 @@ pub(crate) fn writing<R>(before: usize, encode: impl FnOnce() -> R) -> (R, Added
     (result, added)
 }
 
-/// A table is being made.
+/// The scope in which a table is made; ends by restoring the table of the scope around it.
 struct Writing {
     outer: Option<Table>,
 }
@@ -159,14 +160,14 @@ impl Writing {
     }
 }
 
-/// `encode` has panicked.
+/// Runs only if `encode` has panicked.
 impl Drop for Writing {
     fn drop(&mut self) {
         drop(self.end());
     }
 }
 
-/// So many of the last entries, which wait to be taken; most values have none.
+/// The number of entries at the end of `PASSED` that wait to be taken; zero for most values.
 pub(crate) struct Added(usize);
 
 impl Added {
@@ -181,7 +182,7 @@ impl Added {
         PASSED.with_borrow_mut(|all| all.split_off(all.len() - added))
     }
 
-    /// As they are passed to the peer of `link`.
+    /// The entries as they are passed to the peer of `link`.
     #[inline(always)]
     pub(crate) fn capabilities(self, link: &Arc<Link>) -> Vec<Capability> {
         match self.is_empty() {
@@ -191,7 +192,7 @@ impl Added {
     }
 }
 
-/// Nobody has taken them.
+/// Discards entries that nobody has taken.
 impl Drop for Added {
     #[inline(always)]
     fn drop(&mut self) {
@@ -201,8 +202,8 @@ impl Drop for Added {
     }
 }
 
-/// While it lives, clients that are deserialized are cloned out of a table. Most payloads name none and are decoded outside
-/// of any other's table: then there is nothing to do.
+/// The scope in which deserialized clients are cloned out of a table. Most payloads have no table and are decoded outside of
+/// any other scope with one: then it does nothing.
 struct ReadingScope {
     is_entered: bool,
 }
@@ -246,11 +247,12 @@ impl Drop for ReadingScope {
     }
 }
 
-/// A byte string of a call keeps the message that it came in, and the socket's buffer around that, as long as somebody has
-/// it. Shorter ones are copied: who collects them must not collect many times as much.
+/// Byte strings of at least this length share the memory of the message they came in. That keeps the message, and the
+/// socket's buffer around it, alive as long as the byte string. Shorter ones are copied, so that collecting them does not
+/// hold many times their size.
 pub(crate) const SHARED_BYTES: usize = 32 << 10;
 
-/// Decodes a value whose clients and streams are in the table; what it calls, it calls through `handle`.
+/// Decodes a value whose clients and streams are in the table. Its clients call through `handle`.
 #[inline(always)]
 pub(crate) fn decode<T: DeserializeOwned>(
     bytes: &[u8],
@@ -263,7 +265,8 @@ pub(crate) fn decode<T: DeserializeOwned>(
     codec::decode_beside(objects, bytes, budget)
 }
 
-/// Decodes a value that lies in `bytes`. A byte string is not looked at, and shares them if it is `shared_min` long.
+/// Decodes a value that lies in `bytes`. A byte string does not pass through serde, and shares `bytes` if it is at least
+/// `shared_min` long.
 #[inline(always)]
 pub(crate) fn decode_part<T: DeserializeOwned + 'static>(
     bytes: &SmallBytes,
@@ -287,7 +290,7 @@ pub fn serialize<S: Serializer>(stub: &Stub, serializer: S) -> Result<S::Ok, S::
     serializer.serialize_newtype_struct(OBJECT, &place)
 }
 
-/// Writes a stream as its place in the table of the payload being encoded. It stays where it is until it is sent.
+/// Writes a stream as its place in the table of the payload being encoded. The stream stays in its slot until it is sent.
 pub(crate) fn serialize_stream<S: Serializer>(
     slot: &Arc<StreamSlot>,
     serializer: S,
@@ -333,13 +336,13 @@ impl<'de> Visitor<'de> for ObjectVisitor {
         capability.to_stub(&handle, self.0).map_err(D::Error::custom)
     }
 
-    /// How tracing makes one that nobody calls.
+    /// Makes a client that nobody calls, for tracing.
     fn visit_unit<E: serde::de::Error>(self) -> Result<Stub, E> {
         Ok(Stub::unreachable(self.0))
     }
 }
 
-/// Reads a stream out of the table of the payload being decoded, which keeps it until somebody takes it.
+/// Reads a stream out of the table of the payload being decoded. The slot keeps the stream until somebody takes it.
 pub(crate) fn deserialize_stream<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Arc<StreamSlot>, D::Error> {
@@ -370,14 +373,16 @@ fn take_from_table<'de, D: Deserializer<'de>>(
     })
 }
 
-/// Turns the objects of an item into those that are passed to the peer of `link`; they are known in the session of `home`.
+/// Replaces the objects of a stream's item, which are known in the session of `home`, by those that are passed to the peer of
+/// `link`.
 pub(crate) fn onto_item(item: &mut Encoded, home: Option<&Arc<Handle>>, link: &Arc<Link>) {
     if let Some(table) = &item.capabilities {
         item.capabilities = capabilities(onto(table, home, link));
     }
 }
 
-/// Objects that are known in the session of `home`, if that is known, as they are passed to the peer of `link`.
+/// Objects of another session as they are passed to the peer of `link`. They are known in the session of `home`, if that is
+/// given.
 pub(crate) fn onto(table: &[Capability], home: Option<&Arc<Handle>>, link: &Arc<Link>) -> Vec<Capability> {
     table.iter().map(|object| onto_one(object, home, link)).collect()
 }
@@ -411,7 +416,7 @@ fn onto_one(object: &Capability, home: Option<&Arc<Handle>>, link: &Arc<Link>) -
     }
 }
 
-/// What a session's imports know of it.
+/// A session as its imports and streams know it: the queue to its driver.
 pub(crate) struct LinkHome(pub(crate) Arc<Link>);
 
 impl Home for LinkHome {

@@ -1,4 +1,4 @@
-//! What can be done with a result before it is here: pipes, made by `#[derive(Pipeline)]` and for the standard types.
+//! Pipes: the parts of a result that is not here yet, as promises. Made by `#[derive(Pipeline)]` and for standard types.
 
 use std::{marker::PhantomData, sync::Arc};
 
@@ -23,14 +23,14 @@ use crate::{
     note = "put `#[rpc_core::data]` or `#[derive(rpc_core::Pipeline)]` on `{Self}`, or await the promise first"
 )]
 pub trait Pipelined {
-    /// What a `Promise<Self, E>` derefs to.
+    /// The pipe that a `Promise<Self, E>` derefs to.
     type Pipe<E: Send + Sync + 'static>: Send + Sync + 'static;
 
     #[doc(hidden)]
     fn pipe<E: Send + Sync + 'static>(at: PipeAt<E>) -> Self::Pipe<E>;
 }
 
-/// Where a pipe stands: a call's result and the path into it. Keeps the call alive.
+/// The place a pipe stands for: a call's result and the path into it. Keeps the call alive.
 #[doc(hidden)]
 pub struct PipeAt<E> {
     pub(crate) place: Place,
@@ -61,12 +61,12 @@ impl<E: Send + Sync + 'static> PipeAt<E> {
         Promise::part(self.place.then(Step::Field(ordinal)))
     }
 
-    /// The same value under another type: what a transparent wrapper holds.
+    /// The same value under another type: the one inside a transparent wrapper.
     pub fn same<T>(&self) -> Promise<T, E> {
         Promise::part(self.place.clone())
     }
 
-    /// Inside the variant with this index.
+    /// The place inside the variant with this index.
     pub fn variant(&self, index: u32) -> Self {
         self.then(Step::Variant(index))
     }
@@ -79,12 +79,12 @@ pub struct OptionPipe<T, E> {
 }
 
 impl<T, E: Send + Sync + 'static> OptionPipe<T, E> {
-    /// The value inside. A call that uses it fails with `Upstream` when the value is `None`.
+    /// The value inside the `Some`. A call that uses it fails with `Upstream` when the option is `None`.
     pub fn some(&self) -> Promise<T, E> {
         Promise::part(self.at.place.then(Step::Some))
     }
 
-    /// What the calls of `each` make of the value inside; `None` stays `None`. The peer makes the calls.
+    /// Makes the calls of `each` with the value inside, at the peer; `None` stays `None`.
     ///
     /// Everything that [`SequencePipe::map`] says holds here too, for a sequence of one element or none.
     pub fn map<U, E2>(&self, each: impl FnOnce(Promise<T, E>) -> Promise<U, E2>) -> Promise<Option<U>, E2>
@@ -114,33 +114,36 @@ impl<T, E: Send + Sync + 'static> SequencePipe<T, E> {
         Promise::part(self.at.place.then(Step::Index(index)))
     }
 
-    /// What the calls of `each` make of every element, in the order of the elements. The peer makes the calls: however
-    /// many elements there are, the map is one call and one result.
+    /// Makes the calls of `each` for every element, at the peer, and returns their results in the order of the elements.
+    /// However many elements there are, the map is one call and one result.
     ///
-    /// `each` runs once, here and now, with a promise that stands for an element. A call that uses it, or the result of
-    /// one that does, is not made but recorded, and the peer makes all recorded calls for each element, also those whose
-    /// results are not returned. A call that uses nothing of the kind is made once, as usual, and its promise may be used by
-    /// the recorded ones. `each` may map in turn, also over what it was given, and use promises of the closures around it.
+    /// `each` runs once, here and now, with a promise that stands for an element. A call that uses this promise, or the
+    /// result of such a call, is not made but recorded. The peer makes all recorded calls for each element, also those whose
+    /// results are not returned. Other calls in `each` are made once, as usual, and recorded calls may use their promises.
+    /// `each` may map in turn, also over its element, and use promises of the closures around it.
     ///
-    /// The peer works on several elements at once (`Limits::map_concurrency`), and takes each through the calls in the
-    /// order in which they were recorded. A one-way call is recorded too; what becomes of it does not matter to its
-    /// element. All recorded calls share the earliest of their deadlines and the metadata of their stubs.
+    /// `each` cannot await: it passes a promise to the next call instead. It returns one promise; for several values of an
+    /// element, map several times over the same promise.
     ///
-    /// `each` runs once, here, and cannot await: what it would wait for, it passes to the next call. It returns one promise; for
-    /// several values of an element, map several times over the same promise.
+    /// The peer works on several elements at once (`Limits::map_concurrency`). For each element it makes the calls in the
+    /// order in which they were recorded. A one-way call is recorded too; its failure does not fail its element. All recorded
+    /// calls share the earliest of their deadlines and the metadata of their stubs.
     ///
     /// # Errors
     /// The first element that fails ends the map with [`CallError::Element`](crate::CallError::Element), which holds its
     /// index and how the promise that `each` returned would have failed for it. Elements before it have run to their end,
-    /// those behind it are stopped. [`map_each`](Self::map_each) goes on instead. If what is mapped over
-    /// fails, the map fails as other calls that are built on it do.
+    /// those behind it are stopped. [`map_each`](Self::map_each) goes on instead. If the mapped promise itself fails, the map
+    /// fails as other calls that are built on that promise do.
     ///
-    /// The promise fails with [`Refusal::Misuse`](crate::Refusal::Misuse) if `each` used what belongs to another closure or
-    /// session, as does whatever else a promise was used for that stands for an element and has left its closure. It fails
-    /// with [`Refusal::InvalidReference`](crate::Refusal::InvalidReference), also before any call, if an element would become a
-    /// value with objects inside: return the object itself (`.board()`, not the struct it lies in). It fails
-    /// with [`Refusal::ResourceExhausted`](crate::Refusal::ResourceExhausted) before any call is made if the program, or
-    /// its length times the number of elements, exceeds the peer's `map_steps_max`, `map_depth_max` or `map_calls_max`.
+    /// The promise fails with [`Refusal::Misuse`](crate::Refusal::Misuse) if `each` used a promise of another session or of a
+    /// closure that is not around it, or if its calls carry different metadata. Any other use of an element's promise outside
+    /// of its closure fails with `Misuse` too.
+    ///
+    /// The promise fails with [`Refusal::InvalidReference`](crate::Refusal::InvalidReference), also before any call, if the
+    /// result of an element would be a value with objects inside: return the object itself (`.board()`, not the struct it
+    /// lies in). It fails with [`Refusal::ResourceExhausted`](crate::Refusal::ResourceExhausted) before any call is made if
+    /// the program, or its length times the number of elements, exceeds the peer's `map_steps_max`, `map_depth_max` or
+    /// `map_calls_max`.
     ///
     /// # Example
     /// ```
@@ -170,10 +173,12 @@ impl<T, E: Send + Sync + 'static> SequencePipe<T, E> {
         Promise::of_call(record::map(&self.at.place, Policy::Fail, decode_error::<E2>, each))
     }
 
-    /// Like [`map`](Self::map), but an element that fails takes its error's place in the result and the others go on.
+    /// Like [`map`](Self::map), but the error of a failed element takes the element's place in the result, and the others
+    /// go on.
     ///
     /// # Errors
-    /// Only if the map as a whole cannot be run; see [`map`](Self::map). [`Promise::widen`] gives it another error type.
+    /// Only if the map as a whole cannot be run; see [`map`](Self::map). [`Promise::widen`] gives the promise another error
+    /// type.
     pub fn map_each<U, E2>(
         &self,
         each: impl FnOnce(Promise<T, E>) -> Promise<U, E2>,

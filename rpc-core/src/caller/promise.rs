@@ -1,4 +1,4 @@
-//! Results that are not here yet: awaited, or passed on before they are.
+//! Promises: results that are not here yet, which can be awaited or passed to other calls.
 
 use std::{
     any::Any,
@@ -28,16 +28,17 @@ use crate::{
     wire::{METHOD_GET, arguments},
 };
 
-/// The result of a call that is on its way.
+/// The result of a call, which may not be here yet.
 ///
-/// The call was queued when the stub's method returned this; it leaves, with everything else made without awaiting in
-/// between, when a promise of the session is first awaited, and within about a millisecond in any case.
+/// The client's method queued the call and returned this promise. The queue is flushed when a promise of the session is first
+/// awaited, so calls made without awaiting in between leave together; it is flushed within about a millisecond in any case.
 ///
 /// * `.await` gives the value or a [`CallError<E>`]. A promise is not a future but becomes one: where a future is asked
 ///   for, as by `tokio::spawn`, pass `promise.into_future()`.
-/// * Passed to another call, by value or by reference, the peer substitutes the result: no round trip in between.
-/// * If `T` is [`Pipelined`], the promise derefs to a pipe whose methods are promises of its parts.
-/// * Dropped, it cancels the call, unless another call depends on it. [`Promise::detach`] lets it run.
+/// * A promise can be an argument of another call, by value or by reference. The peer substitutes the result, which saves a
+///   round trip.
+/// * If `T` is [`Pipelined`], the promise derefs to a pipe whose methods return promises of the value's parts.
+/// * Dropping a promise cancels the call, unless another call depends on it. [`Promise::detach`] lets the call run.
 ///
 /// # Example
 /// ```
@@ -69,7 +70,7 @@ pub struct Promise<T, E> {
     _types: PhantomData<fn() -> (T, E)>,
 }
 
-/// The right to a call's value; dropped, nobody wants it any more.
+/// The right to a call's value. Dropping it before the value is taken means that nobody wants the value.
 struct Value {
     cell: Arc<CallCell>,
     taken: bool,
@@ -109,15 +110,15 @@ impl<T, E> Promise<T, E> {
         &self.place
     }
 
-    /// Lets the call run to its end though nobody waits for the result. Its errors are lost.
+    /// Drops the promise without cancelling its call, which runs to its end. The result and any error are lost.
     pub fn detach(promise: Self) {
         promise.value.cell.detach();
     }
 }
 
 impl<T> Promise<T, Never> {
-    /// The promise of a method that cannot fail, as one of a method that can: for `try_join!` and other places where all
-    /// errors must have one type.
+    /// Gives the promise of a method that cannot fail another error type, for `try_join!` and other places where all errors
+    /// must have one type.
     pub fn widen<E>(promise: Self) -> Promise<T, E> {
         Promise { value: promise.value, place: promise.place, pipe: OnceLock::new(), _types: PhantomData }
     }
@@ -144,10 +145,10 @@ impl<T: DeserializeOwned + 'static, E: DeserializeOwned + Send + Sync + 'static>
     }
 }
 
-/// Waits for a call's result.
+/// The future of a [`Promise`]: waits for a call's result.
 ///
 /// # Cancel safety
-/// Dropping it cancels the call, unless another call depends on it. A result that was not polled out is lost.
+/// Dropping the future cancels the call, unless another call depends on it. A result that was not polled out is lost.
 ///
 /// # Panics
 /// When it is polled after it completed, as futures of `async fn`s do.
@@ -183,7 +184,7 @@ impl RawCall {
         Self { value, flushed: false }
     }
 
-    /// Of a call that nothing else refers to.
+    /// Waits for a call that nothing else refers to.
     pub(crate) fn of_call(cell: Arc<CallCell>) -> Self {
         drop(Referable::first(Arc::clone(&cell)));
         Self::new(Value::new(cell))
@@ -203,7 +204,7 @@ impl Future for RawCall {
             self.value.taken = true;
             return poll;
         }
-        // Looked at here only, because a result that is here has not been taken.
+        // Checked only while the result is pending: a result that was taken cannot be ready again.
         assert!(!self.value.taken, "a call's future was polled after it completed");
         if !self.flushed {
             self.flushed = true;
@@ -219,7 +220,8 @@ impl<T, E> fmt::Debug for CallFuture<T, E> {
     }
 }
 
-/// Queues the built-in call for the part of a result at `place`. Withdrawn before it is sent if nobody wants its value.
+/// Queues the built-in call for the part of a result at `place`. The call is withdrawn before it is sent if nobody wants its
+/// value.
 pub(crate) fn call_for_part(place: &Place) -> Arc<CallCell> {
     let whole = place.base.cell();
     let new_cell = |id| CallCell::part(id, whole);

@@ -1,14 +1,14 @@
-//! The closure of a `map`, run once here with a placeholder and written down as a program that the peer runs.
+//! Recording of a `map`: its closure runs once, here, with a placeholder and becomes a program that the peer runs.
 //!
-//! The placeholder's call is recorded: its cell names the [`Recorder`] of its map. So does that of every call whose
-//! arguments carry such a cell, because the call is not made but becomes a step of the program. What a step uses from
-//! outside of its closure becomes a capture. No thread-local is involved: a call that carries nothing recorded knows of no
-//! map and is made at once.
+//! The placeholder's cell is a recorded one: it names the [`Recorder`] of its map. A call whose arguments use a recorded cell
+//! is not made. It becomes a step of the program, and its own cell is recorded too. A promise from outside of the closure
+//! that a step uses becomes a capture. No thread-local is involved: a call that uses nothing recorded knows of no map and is
+//! made at once.
 //!
-//! Maps nest when a call carries placeholders of several open closures: the one opened last is the innermost. An inner
+//! Maps nest when a call uses placeholders of several open closures: the one opened last is the innermost. An inner
 //! program is a step of the next outer one. When its closure has returned, a recorder is closed for good.
 //!
-//! Recorded cells were born failed with a `Misuse`, which is what awaiting one gives.
+//! Recorded cells are born failed: awaiting one gives `Misuse`.
 
 use std::sync::Arc;
 
@@ -33,12 +33,12 @@ use crate::{
     },
 };
 
-/// Captures of a map whose source and program are arguments too.
+/// The limit of a map's captures, which are arguments beside its source and its program.
 const CAPTURES_MAX: usize = SLOTS_MAX - 2;
 pub(crate) const STREAM_INSIDE: &str = "a stream can be read once, so the calls of a closure cannot take one";
 const FOREIGN: &str = "it belongs to another session; await it first";
 
-/// Closes the recorder also when the closure panics; what it holds refers back to it.
+/// Closes the recorder also when the closure panics; otherwise the cells it holds, which refer back to it, would leak.
 struct Closing<'a>(&'a Recorder);
 
 impl Drop for Closing<'_> {
@@ -47,7 +47,7 @@ impl Drop for Closing<'_> {
     }
 }
 
-/// Puts the closures of these recorders into each other and gives the innermost.
+/// Nests the closures of these recorders and returns the innermost.
 fn nest(recorders: &[Arc<Recorder>]) -> Result<Arc<Recorder>, &'static str> {
     let mut all: Vec<Arc<Recorder>> = Vec::new();
     for recorder in recorders {
@@ -72,7 +72,7 @@ fn misuse(reason: &str) -> Returned {
 
 // ---- calls of the closure ----
 
-/// A call that carries something recorded.
+/// A call that uses something recorded.
 pub(crate) struct RecordedCall<'a> {
     pub(crate) handle: &'a Arc<Handle>,
     pub(crate) name: MethodName,
@@ -80,7 +80,7 @@ pub(crate) struct RecordedCall<'a> {
     pub(crate) target: RecordedTarget,
 }
 
-/// What a recorded call addresses.
+/// The object that a recorded call addresses.
 pub(crate) enum RecordedTarget {
     Root,
     Settled(Capability),
@@ -134,14 +134,14 @@ impl RecordedCall<'_> {
     }
 }
 
-/// A call that carries something recorded and cannot be made fails the map.
+/// Fails the map in which a call was recorded that cannot be made.
 pub(crate) fn fail(recorders: &[Arc<Recorder>], failed: &Returned) {
     if let Ok(recorder) = nest(recorders) {
         recorder.fail(failed);
     }
 }
 
-/// What stands for a result that no call of this side will bring.
+/// Makes the cell of a recorded call, whose result no call of this side will bring.
 pub(crate) fn cell(
     handle: &Arc<Handle>,
     service: &'static str,
@@ -156,8 +156,7 @@ pub(crate) fn cell(
 
 // ---- maps ----
 
-/// Runs the closure of a map over the sequence or option at `place` and queues the map, or adds it to the closure that it
-/// is in itself.
+/// Runs the closure of a map over the sequence or option at `place`. Queues the map, or adds it to the closure around it.
 pub(crate) fn map<T, E, U, E2>(
     place: &Place,
     policy: Policy,
@@ -176,7 +175,7 @@ pub(crate) fn map<T, E, U, E2>(
     let placeholder =
         cell(&source.handle, source.service, source.method, source.decode_error, recorded, None);
     let result = each(Promise::of_call(Arc::clone(&placeholder)));
-    // The result is dropped after the map is queued: until then nothing may take it for unneeded.
+    // The result is dropped after the map is queued: until then it keeps the calls that the map needs wanted.
     let map = Map { place, policy, decode_error, placeholder };
     map.finish(&recorder, result.place()).unwrap_or_else(|failed| {
         let id = BORN_FAILED;
@@ -197,7 +196,7 @@ impl Map<'_> {
     fn finish(self, recorder: &Arc<Recorder>, result: &Place) -> Result<Arc<CallCell>, Returned> {
         let result = self.result(recorder, result);
         let Some(mut recording) = recorder.close() else { return Err(misuse(ESCAPED)) };
-        // What failed first is why; a result built on it only says so.
+        // The first failure is the reason; a result built on the failed call only names it.
         let result = recording.failed.take().map_or(result, Err).inspect_err(|failed| {
             if let Some(outer) = &recording.outer {
                 outer.fail(failed);
@@ -221,7 +220,7 @@ impl Map<'_> {
         }
     }
 
-    /// What the closure returned, as its program names it.
+    /// The closure's result as an operand of its program.
     fn result(&self, recorder: &Arc<Recorder>, place: &Place) -> Result<Operand, Returned> {
         let cell = place.base.cell();
         if !Arc::ptr_eq(&cell.handle.link, &self.placeholder.handle.link) {
@@ -306,7 +305,7 @@ impl Map<'_> {
     }
 }
 
-/// The arguments of a map: what it runs over, what it runs, and what that captures.
+/// The arguments of a map: its source, its program and the captures.
 fn payload(source: &Place, program: &Program, captures: &[Place]) -> SmallBytes {
     let reference = |out: &mut Vec<u8>, place: &Place| {
         arguments::put_reference(out, place.base.cell().id, &place.path, false);

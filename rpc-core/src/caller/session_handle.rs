@@ -1,4 +1,4 @@
-//! A running session, as its users hold it.
+//! The handle with which users make clients of a running session, and close it.
 
 use std::{future::poll_fn, sync::Arc, task::Poll};
 
@@ -26,15 +26,16 @@ impl SessionHandle {
         C::from_stub(Stub::root(Arc::clone(&self.handle), C::descriptor()))
     }
 
-    /// Closes in good order: takes no new calls, lets those in flight finish (at most
-    /// [`Limits::close_timeout`](crate::Limits::close_timeout)), says goodbye and waits until the session is over. On the side
-    /// that connected, open streams end then, except that all is delivered of those whose producers are done; the other side
-    /// waits for all streams, as long as for calls: end its broadcasts first.
+    /// Closes the session gracefully: takes no new calls, lets those in flight finish (for at most
+    /// [`Limits::close_timeout`](crate::Limits::close_timeout)), tells the peer, and waits until the session is over.
     ///
-    /// Inside a handler of the same session, or the producer of one of its streams, it begins the closing and does not wait: the
-    /// handler is a call in flight, so it would wait for itself. It gives the reason with which the session is going to end;
-    /// what the handler returns still reaches its caller. That is known of what the handler awaits, and not of tasks that it
-    /// spawns: one that waits for a task that waits for the end waits for [`Limits::close_timeout`](crate::Limits::close_timeout).
+    /// On the side that connected, open streams end when the calls are done; streams whose producers are done are still
+    /// delivered whole. The other side waits for all its streams, within the same timeout: end its broadcasts first.
+    ///
+    /// Inside a handler of the same session, or the producer of one of its streams, `close` begins the closing and does not
+    /// wait: the handler is a call in flight, so it would wait for itself. It returns the reason with which the session is
+    /// going to end, and the handler's result still reaches its caller. Tasks that the handler spawns are not recognised: a
+    /// handler that awaits a task which awaits `close` waits until [`Limits::close_timeout`](crate::Limits::close_timeout).
     ///
     /// # Cancel safety
     /// Dropping the future does not stop the closing.
@@ -49,7 +50,7 @@ impl SessionHandle {
         .await
     }
 
-    /// Waits until the session is over and says why.
+    /// Waits until the session is over and returns the reason.
     ///
     /// # Cancel safety
     /// Holds nothing; may be dropped and called again at any time.
@@ -57,7 +58,7 @@ impl SessionHandle {
         poll_fn(|cx| self.handle.link.poll_closed(cx)).await
     }
 
-    /// How much the session holds at the moment; nothing once it is over.
+    /// Counts what the session holds at the moment; all counts are zero once it is over.
     ///
     /// # Cancel safety
     /// Holds nothing; may be dropped at any time.

@@ -1,4 +1,4 @@
-//! The untyped half of a generated client: which object it stands for, and with which options its calls are made.
+//! The untyped half of a generated client: the object it stands for and the options of its calls.
 
 use std::{
     future::{Future, poll_fn},
@@ -21,7 +21,7 @@ use crate::{
     note = "name what `#[rpc]` made of the trait for its callers: `ChatClient` for `Chat`"
 )]
 pub trait ServiceClient: Sized + Clone + Send + Sync + 'static {
-    /// What the service is, as data.
+    /// The descriptor of the service: its methods and their types.
     fn descriptor() -> &'static ServiceDescriptor;
 
     #[doc(hidden)]
@@ -30,17 +30,17 @@ pub trait ServiceClient: Sized + Clone + Send + Sync + 'static {
     #[doc(hidden)]
     fn stub(&self) -> &Stub;
 
-    /// The same client, whose calls must return within `limit`. The deadline travels with each call and is inherited
-    /// by calls built on its result and by calls its handler makes. Once it has passed, a call is not sent, its handler is not
-    /// started, and a result that comes is dropped: the call fails with
-    /// [`CallError::DeadlineExceeded`](crate::CallError::DeadlineExceeded). Of no time at all, always.
+    /// Returns this client with a deadline: each call must return within `limit`, counted from when the call is made. The
+    /// deadline travels with the call. Calls built on its result and calls that its handler makes inherit it. Once it has
+    /// passed, the call is not sent, its handler is not started, and a late result is dropped: the call fails with
+    /// [`CallError::DeadlineExceeded`](crate::CallError::DeadlineExceeded). With a `limit` of zero every call fails so.
     ///
     /// Under overload, a call that has not started after three quarters of its time fails as if its deadline had passed.
     fn deadline(&self, limit: Duration) -> Self {
         Self::from_stub(self.stub().with_options(|options| options.deadline = Some(limit)))
     }
 
-    /// Completes with the reason when the object cannot be reached any more, because its session is over. Of a local
+    /// Completes with the reason when the object cannot be reached any more, because its session is over. For a local
     /// object it never completes.
     ///
     /// # Cancel safety
@@ -50,8 +50,8 @@ pub trait ServiceClient: Sized + Clone + Send + Sync + 'static {
         async move { stub.closed().await }
     }
 
-    /// Completes when no peer holds this local object: all have dropped their clients of it, or their sessions are over. A
-    /// client of a remote object does not wait.
+    /// Completes when no peer holds this local object: all have dropped their clients of it, or their sessions are over. For
+    /// a remote object it completes at once.
     ///
     /// # Cancel safety
     /// Holds nothing; may be dropped and called again at any time.
@@ -60,25 +60,25 @@ pub trait ServiceClient: Sized + Clone + Send + Sync + 'static {
         async move { stub.released().await }
     }
 
-    /// The same client, whose calls carry this key and value beside their arguments. Unlike a deadline, they are not
-    /// inherited: not by calls built on the results, nor by calls that handlers make.
+    /// Returns this client with one more metadata entry: its calls carry this key and value beside their arguments. Unlike
+    /// a deadline, metadata is not inherited, neither by calls built on the results nor by calls that handlers make.
     fn metadata(&self, key: impl Into<String>, value: impl Into<String>) -> Self {
         Self::from_stub(self.stub().with_options(|options| options.metadata.push((key.into(), value.into()))))
     }
 }
 
-/// What generated clients hold.
+/// The untyped client inside a generated one.
 #[doc(hidden)]
 #[derive(Clone)]
 pub struct Stub {
     pub(super) kind: Kind,
     pub(super) service: &'static ServiceDescriptor,
-    /// Of the service's methods in the session its calls go through; unused for a local object.
+    /// The session's number of the service's first method; unused for a local object.
     pub(super) first_method: u32,
     pub(super) options: Option<Arc<CallOptions>>,
 }
 
-/// Where the object is.
+/// The place of a stub's object: at the other end of a session, or in this process.
 #[derive(Clone)]
 pub(crate) enum Kind {
     Remote(Remote),
@@ -103,7 +103,7 @@ pub(crate) enum RemoteTarget {
     /// The service of this name that the peer offers.
     Root,
     Import(Arc<Import>),
-    /// In a result that is not here yet.
+    /// An object in a result that is not here yet.
     Promised(Place),
 }
 
@@ -120,7 +120,7 @@ impl std::fmt::Debug for Stub {
 }
 
 impl Stub {
-    /// A service that the peer offers.
+    /// The stub of a service that the peer offers.
     pub(crate) fn root(handle: Arc<Handle>, service: &'static ServiceDescriptor) -> Self {
         Self::remote(Remote { handle, target: RemoteTarget::Root }, service)
     }
@@ -134,14 +134,14 @@ impl Stub {
         Self { kind: Kind::Local(object), service, first_method: 0, options: None }
     }
 
-    /// The object in a result that is not here yet.
+    /// The stub of the object in a result that is not here yet.
     pub fn promised<E: Send + Sync + 'static>(at: &PipeAt<E>, service: &'static ServiceDescriptor) -> Self {
         let place = at.place().clone();
         let handle = Arc::clone(&place.base.cell().handle);
         Self::remote(Remote { handle, target: RemoteTarget::Promised(place) }, service)
     }
 
-    /// One whose calls fail.
+    /// A stub whose calls fail.
     pub(crate) fn unreachable(service: &'static ServiceDescriptor) -> Self {
         Self::root(Arc::new(Handle::closed()), service)
     }
@@ -150,7 +150,8 @@ impl Stub {
         &self.kind
     }
 
-    /// The session that a call goes through where the stub has none: of a local object one inside this process.
+    /// The session for a call of a local object, which lies inside this process. The stub of a remote object has its session
+    /// itself.
     #[inline]
     pub fn session(&self) -> CallSession {
         match &self.kind {
@@ -159,7 +160,7 @@ impl Stub {
         }
     }
 
-    /// Waits until the object cannot be reached any more; for ever if it is local.
+    /// Waits until the object cannot be reached any more; forever if it is local.
     pub(crate) async fn closed(&self) -> CloseReason {
         match &self.kind {
             Kind::Remote(remote) => poll_fn(|cx| remote.handle.link.poll_closed(cx)).await,
@@ -167,14 +168,14 @@ impl Stub {
         }
     }
 
-    /// Waits until no peer holds the local object; not at all if it is not local.
+    /// Waits until no peer holds the local object; does not wait if the object is remote.
     pub(crate) async fn released(&self) {
         if let Kind::Local(object) = &self.kind {
             object.released().await;
         }
     }
 
-    /// The same stub, whose calls carry this beside their arguments.
+    /// Returns this stub with this metadata, unless it is empty.
     pub(crate) fn with_metadata(self, metadata: Vec<(String, String)>) -> Self {
         match metadata.is_empty() {
             true => self,
@@ -189,7 +190,8 @@ impl Stub {
     }
 }
 
-/// The session of a call to a local object, or why there is none; held while the call is made. `None` where the stub has it.
+/// The session of a call to a local object, or why there is none; held while the call is made. `None` for a remote object,
+/// whose stub has the session.
 #[doc(hidden)]
 pub struct CallSession(pub(super) Option<Result<Arc<Handle>, &'static str>>);
 

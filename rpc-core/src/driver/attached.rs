@@ -19,17 +19,17 @@ use crate::{
     transport::Transport,
 };
 
-/// A session's socket: what is known of it alone, and ends with it.
+/// A session's socket and the state that belongs to it alone.
 pub(super) struct Attached<T> {
     transport: T,
-    /// The end of what the peer says, which was read ahead.
+    /// The end of the peer's messages, if it was read ahead.
     received_end: Option<End>,
     busy_poll: BusyPoll,
-    /// A message was given to the transport since this task last had nothing to do.
+    /// Whether a message was given to the transport since this task last had nothing to do.
     has_sent: bool,
-    /// Messages were given to the transport since it was last flushed.
+    /// Whether messages were given to the transport since it was last flushed.
     unflushed: bool,
-    /// Since when the peer has taken nothing though something waits for it.
+    /// Since when the peer has read nothing though messages wait to be written.
     blocked_since: Option<Time>,
     write_stall: Duration,
 }
@@ -47,13 +47,13 @@ impl<T: Transport> Attached<T> {
         }
     }
 
-    /// What its buffers take.
+    /// The memory that the transport's buffers take.
     pub(super) fn buffer_bytes(&mut self) -> usize {
         self.transport.buffer_bytes()
     }
 
-    /// The next message; an error when the peer says nothing more. A close that this side has begun may be completed by the
-    /// peer; `is_closing` tells whether it has.
+    /// The next message; an error when the peer sends nothing more. `is_closing` tells whether this side has begun to close:
+    /// then the end counts as its own close.
     pub(super) fn poll_message(
         &mut self,
         cx: &mut Context<'_>,
@@ -77,7 +77,7 @@ impl<T: Transport> Attached<T> {
         })
     }
 
-    /// Tells the end again when the next message is asked for: what came before it is looked at before it.
+    /// Keeps the end to return it again when the next message is asked for: messages before it are handled first.
     pub(super) fn put_back(&mut self, end: End) {
         self.received_end = Some(end);
     }
@@ -100,7 +100,7 @@ impl<T: Transport> Attached<T> {
         Ok(())
     }
 
-    /// Writes what was given to the socket. `blocked` says that more waits for room.
+    /// Flushes the messages given to the transport. `blocked` says that more messages wait for room.
     pub(super) fn flush(&mut self, cx: &mut Context<'_>, now: Time, mut blocked: bool) -> Result<(), End> {
         if self.unflushed {
             match self.transport.poll_flush(cx)? {
@@ -116,25 +116,25 @@ impl<T: Transport> Attached<T> {
         Ok(())
     }
 
-    /// Whether something was sent that the socket has not written.
+    /// Whether a sent message has not been flushed yet.
     pub(super) fn is_unflushed(&self) -> bool {
         self.unflushed
     }
 
-    /// When a peer that takes nothing has had enough time.
+    /// When a peer that reads nothing counts as stalled.
     pub(super) fn stall_due(&self) -> Option<Time> {
         self.blocked_since.map(|since| since + self.write_stall)
     }
 
-    /// Has this task polled again as soon as nothing else is to be done, if what the peer says next is near. `has_calls` says
-    /// whether there are calls that it answers, or has made since something was sent.
+    /// Busy-polls if that helps: has this task polled again as soon as the worker has nothing else to do. `has_calls` says
+    /// whether calls are in flight, or the peer has made some since the last wait. Returns whether a wait began.
     pub(super) fn await_peer(&mut self, cx: &mut Context<'_>, has_calls: bool) -> bool {
         let waits = std::mem::take(&mut self.has_sent) && has_calls;
         if waits {
             self.busy_poll.wait(Instant::now);
         }
         if self.busy_poll.is_awake(Instant::now) {
-            // Polled once, it has the runtime wake this task when it has looked at its sockets.
+            // Polled once, it makes the runtime wake this task after it has polled its sockets.
             let _ = pin!(tokio::task::yield_now()).poll(cx);
         }
         waits

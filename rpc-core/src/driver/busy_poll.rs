@@ -1,13 +1,13 @@
-//! Staying awake for what the peer says next, where that makes it come sooner.
+//! Busy polling: a session stays awake for the peer's next message, where that makes the message arrive sooner.
 //!
-//! Who waits for a socket lets its core sleep, and waking a core takes from a few to fifty microseconds, by machine:
+//! A task that waits for a socket lets its core sleep, and waking a core takes from a few to fifty microseconds, by machine:
 //! more than a call. Linux polls network cards for that reason ("busy polling", `SO_BUSY_POLL`), and guests their idle loop
-//! (`haltpoll`); here a session polls its socket for a moment before it sleeps. Other tasks of the runtime go first: it is
-//! only done where the worker would sleep.
+//! (`haltpoll`); here a session polls its socket for a moment before it sleeps. Other tasks of the runtime go first: busy
+//! polling happens only where the worker would sleep.
 //!
-//! Whether it helps is measured: from time to time some waits are spent the other way, awake or asleep, and what gave the
-//! shorter ones is kept. Awake must be shorter by a quarter. So it does not happen where the peer is far or slow, or has to wait
-//! for the very core that is kept awake.
+//! Measurements decide: from time to time some waits are spent the other way, awake or asleep, and the way with the shorter
+//! waits is kept. Awake must be shorter by a quarter. So there is no busy polling where the peer is far or slow, or has to
+//! wait for the very core that is kept awake.
 //!
 //! ```text
 //!  Unmeasured, one way ──▶ Measured, the same way ──▶ Tried, the other way ──▶ Unmeasured, the better way
@@ -15,24 +15,24 @@
 
 use std::time::{Duration, Instant};
 
-/// Waits that are measured each way.
+/// The number of waits that are measured each way.
 const MEASURED: u32 = 16;
-/// Waits before that. Each time that nothing changes they are twice as many.
+/// The number of waits between two measurements. It doubles each time that a measurement changes nothing.
 const UNMEASURED_MIN: u32 = 16;
 const UNMEASURED_MAX: u32 = 4_096;
-/// A wait that takes longer than this many times what one may take awake counts as one that took as long: it says nothing.
+/// The cap of a measured wait, as a multiple of `BusyPoll::max`: how much longer a wait takes says nothing.
 const LONG: u32 = 4;
-/// More makes no sense.
+/// The upper bound of `BusyPoll::max`.
 const LONGEST: Duration = Duration::from_secs(1);
 
 pub(super) struct BusyPoll {
-    /// How long a wait may be spent awake. Twice as long while that is tried: the peer may not have noticed yet that it helps.
+    /// How long a wait may be spent awake; twice as long in `Tried`, because the peer may not stay awake yet.
     max: Duration,
     is_awake: bool,
     phase: Phase,
-    /// How long the next unmeasured phase is.
+    /// The number of waits in the next unmeasured phase.
     unmeasured: u32,
-    /// The wait that is measured or spent awake.
+    /// The current wait, if it is measured or spent awake.
     wait: Option<Wait>,
 }
 
@@ -73,8 +73,8 @@ impl BusyPoll {
         Self { max, is_awake: false, phase, unmeasured: UNMEASURED_MIN, wait: None }
     }
 
-    /// Something was sent and nothing is left to do: the peer's turn. Until it has said something, more that is sent
-    /// changes nothing.
+    /// Begins a wait for the peer: something was sent and nothing is left to do. Further calls change nothing until the peer
+    /// has sent something.
     pub(super) fn wait(&mut self, clock: impl FnOnce() -> Instant) {
         if self.max.is_zero() || self.wait.is_some() {
             return;
@@ -97,7 +97,7 @@ impl BusyPoll {
         self.wait = Some(Wait { since: clock(), is_awake });
     }
 
-    /// Whether to stay awake.
+    /// Whether to stay awake a while longer.
     pub(super) fn is_awake(&mut self, clock: impl FnOnce() -> Instant) -> bool {
         let Some(wait) = self.wait.as_mut().filter(|wait| wait.is_awake) else { return false };
         let max = if matches!(self.phase, Phase::Tried { .. }) { 2 * self.max } else { self.max };
@@ -105,7 +105,7 @@ impl BusyPoll {
         wait.is_awake
     }
 
-    /// The peer said something.
+    /// Ends the wait: the peer has sent something.
     pub(super) fn received(&mut self, clock: impl FnOnce() -> Instant) {
         let Some(wait) = self.wait.take() else { return };
         let took = || (clock() - wait.since).min(LONG * self.max);
@@ -129,7 +129,7 @@ impl BusyPoll {
         }
     }
 
-    /// What waits the other way may take at most, to be better than those that took so long this way.
+    /// The mean below which waits the other way are better, given the mean of the waits this way.
     fn bar(&self, mean: Duration) -> Duration {
         match self.is_awake {
             false => (mean * 3 / 4).min(self.max),

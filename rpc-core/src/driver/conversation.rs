@@ -1,6 +1,8 @@
-//! One session and all that this process does for it: handlers, maps, producers of streams, callers that wait.
+//! The session's half of a driver: the session, and all that this process does for it. That is handlers, maps, producers of
+//! streams and waiting callers.
 //!
-//! It knows no socket. The driver gives it what callers submit and the peer says, and sends what comes of that.
+//! A conversation knows no socket. The driver gives it the submissions of callers and the peer's messages, and sends the
+//! messages that result.
 
 use std::{sync::Arc, task::Waker, time::Duration};
 
@@ -35,12 +37,12 @@ use crate::{
     wire::{CallId, StreamId},
 };
 
-/// Messages read, handlers started and results handed out before other tasks get their turn.
+/// The number of messages read, handlers started and results handed out before other tasks get their turn.
 pub(super) const TURN_STEPS: usize = 256;
 /// How long a server that closes waits for a hello, which may be on its way.
 const HELLO_GRACE: Duration = Duration::from_secs(1);
 
-/// What belongs to a session, whatever carries its messages.
+/// Everything that belongs to a session, except for its socket.
 pub(super) struct Conversation {
     pub(super) link: Arc<Link>,
     pub(super) session: Session<Arc<CallCell>>,
@@ -49,23 +51,23 @@ pub(super) struct Conversation {
     pub(super) services: Services,
     pub(super) limits: Arc<Limits>,
     pub(super) running: IdMap<CallId, RunningTask>,
-    /// Of the streams that this side sends.
+    /// The producers of the streams that this side sends.
     pub(super) producers: FxHashMap<StreamId, Arc<Producer>>,
     pub(super) backlog: Arc<Backlog>,
-    /// What its maps hold, and what they spend.
+    /// The accounts of memory and work that tasks such as maps are charged to.
     pub(super) elsewhere: Elsewhere,
     pub(super) work: Work,
     pub(super) map_permits: Permits,
-    /// A call whose arguments are being decoded on another thread; those behind it wait.
+    /// Calls whose arguments are being decoded on another thread; later calls wait.
     pub(super) starting: Option<Starting>,
-    /// Callers whose results are here; woken together at the end of the turn.
+    /// The wakers of callers whose results are here; woken together at the end of the turn.
     pub(super) wakers: Vec<Waker>,
     pub(super) stopwatch: Stopwatch,
-    /// A call of the peer was begun since this side last waited for its next message.
+    /// Whether a call of the peer was begun since this side last waited for its next message.
     pub(super) has_begun: bool,
-    /// Nobody holds the session any more: it closes when the streams that it sends are over.
+    /// Whether nobody holds the session any more: it closes when the streams that it sends are over.
     pub(super) is_left: bool,
-    /// Waits to be told that both sides know each other.
+    /// Notified when the handshake is done.
     opened: Option<oneshot::Sender<()>>,
 }
 
@@ -108,7 +110,7 @@ impl Conversation {
         }
     }
 
-    /// Does what a caller, a handler or a handle asks.
+    /// Handles a submission of a caller, a handler or a handle.
     pub(super) fn take(&mut self, submission: Submission, now: Time) {
         match submission {
             Submission::Call(call) => self.session.call(
@@ -147,7 +149,7 @@ impl Conversation {
         }
     }
 
-    /// Begins to close in good order.
+    /// Begins a graceful close.
     pub(super) fn close(&mut self, now: Time) {
         self.link.begin_draining(CloseReason::Local);
         let (code, text) = match self.side {
@@ -157,34 +159,34 @@ impl Conversation {
         if self.side == Side::Server {
             self.session.hurry_hello(now + HELLO_GRACE);
         }
-        // A server lets its clients read on for a while; a client that closes has read enough.
+        // A closing server waits for its streams, so that clients can read on; a closing client does not.
         let cuts_streams = self.side == Side::Client;
         self.session.close(now + self.limits.close_timeout, code, text, cuts_streams);
     }
 
-    /// Says once that both sides know each other.
+    /// Notifies `opened` once the handshake is done.
     pub(super) fn tell_opened(&mut self) {
         if self.opened.is_some()
             && self.session.is_open()
             && let Some(opened) = self.opened.take()
         {
-            // Who does not listen does not want to know.
+            // The receiver may be gone.
             let _ = opened.send(());
         }
     }
 
-    /// Callers that get their turn together: what they ask next leaves, and the peer works on it, while the rest of the
-    /// results are handed out. With all of them at once the two sides would take turns.
+    /// The number of callers that are woken together. Their next calls leave, and the peer works on them, while the rest of
+    /// the results are handed out. If all callers were woken at once, the two sides would work in turns.
     pub(super) fn callers_woken_together(&self) -> usize {
-        // Where calls wait for others to return, the peer has something to work on whatever callers ask next.
+        // Where sealed calls wait for room, the peer has work anyway.
         if self.session.has_calls_waiting_for_room() {
             return TURN_STEPS;
         }
         (self.session.live_calls() / 6).clamp(24, 48)
     }
 
-    /// The session is over: whoever waits learns why, handlers stop. Nobody is woken, and the session says of itself that it is
-    /// over, before nothing is taken for it any more: neither calls nor items.
+    /// Ends the session: callers, readers and producers learn the reason, and handlers stop. The link stops taking calls and
+    /// items first; only then is the end announced and anybody woken.
     pub(super) fn end(&mut self, reason: &CloseReason) {
         self.wakers.extend(self.link.shut(reason));
         self.last_events(reason);
@@ -201,7 +203,7 @@ impl Conversation {
         self.session.abandon_objects();
     }
 
-    /// Hands out what came before the end and waited for its turn: results, and the last of streams.
+    /// Hands out events that arrived before the end and waited for their turn: results, and the last items of streams.
     fn last_events(&mut self, reason: &CloseReason) {
         while let Some(event) = self.session.poll_last_event() {
             match event {
@@ -216,7 +218,7 @@ impl Conversation {
     }
 }
 
-/// A session dropped half-way, for example by a runtime that shuts down, leaves nobody waiting.
+/// Ends the session if it is dropped half-way, for example by a runtime that shuts down, so that nobody waits forever.
 impl Drop for Conversation {
     fn drop(&mut self) {
         self.end(&CloseReason::Aborted);

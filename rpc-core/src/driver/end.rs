@@ -1,4 +1,4 @@
-//! How a session ends: when, with which close code, and what its users and the peer are told.
+//! The end of a session: its causes, its close code, and what its users and the peer are told.
 //!
 //! The codes themselves are in `close_codes.rs`.
 
@@ -16,10 +16,10 @@ use crate::{
     transport::Transport,
 };
 
-/// How long the peer may take to answer a close, and how long at least when the time for closing is over.
+/// How long the peer may take to answer a close: at most, and at least even if the close timeout is over.
 pub(super) const CLOSE_GRACE: Duration = Duration::from_secs(2);
 pub(super) const CLOSE_GRACE_MIN: Duration = Duration::from_millis(200);
-/// How long a peer may take to answer a close that has not said hello in time; until then it takes a place.
+/// How long a peer that has sent no hello in time may take to answer a close; until then it occupies a place of the listener.
 pub(super) const CLOSE_GRACE_UNGREETED: Duration = Duration::from_millis(500);
 
 impl<T: Transport> Driver<T> {
@@ -55,7 +55,7 @@ impl<T: Transport> Driver<T> {
     }
 }
 
-/// What ends a running session, and what the peer is told.
+/// The reason why a running session ends, and the close code and text that the peer is told.
 pub(super) struct End {
     pub(super) code: u16,
     pub(super) text: String,
@@ -78,7 +78,7 @@ impl From<Violation> for End {
     }
 }
 
-/// The socket knows by itself what to say about its errors.
+/// The code and text here are not sent as they are: the transport itself tells the peer about its errors.
 impl From<SocketError> for End {
     fn from(error: SocketError) -> Self {
         Self::new(close_codes::INTERNAL, CloseReason::Socket(error))

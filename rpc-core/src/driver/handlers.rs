@@ -1,8 +1,8 @@
 //! The one runner of handlers: of calls, of batches, and of the programs of maps.
 //!
-//! A handler is polled once in the driver's turn, in start order: one that finishes at once needs no task and no wake. What
-//! does not moves to a task of its own, whose end is reported in any case. Arguments that take long to decode are decoded on
-//! another thread before; calls behind them start after them.
+//! A handler is polled once in the driver's turn, in start order: one that finishes at once needs no task and no wake. Any
+//! other handler moves to a task of its own, whose end is always reported. Arguments that take long to decode are decoded on
+//! another thread first; later calls start after them.
 
 use std::{
     future::Future,
@@ -39,9 +39,9 @@ use crate::{
     wire::{CallId, Failure},
 };
 
-/// Arguments that are shorter may take what their limit is, without a look at what is left of the session's memory.
+/// The longest arguments that are decoded with their usual budget, whatever is left of the session's memory.
 const SMALL_BYTES: usize = 512;
-/// The multiple of its size, as its decoder saw it grow, that a value is charged.
+/// A value is charged this multiple of the memory that its decoder saw it take.
 const SPARE_FACTOR: usize = 2;
 
 /// A handler that did not finish at once.
@@ -49,9 +49,9 @@ pub(super) struct RunningTask {
     pub(super) abort: AbortHandle,
     pub(super) cancelled: Option<Arc<CancelSignal>>,
     pub(super) no_cancel: bool,
-    /// What its arguments take.
+    /// The memory charged for its arguments, in bytes.
     pub(super) given: usize,
-    /// What it is expected to return.
+    /// The bytes that it is expected to return.
     pub(super) expected: usize,
 }
 
@@ -59,7 +59,7 @@ pub(super) struct RunningTask {
 pub(super) struct Starting {
     calls: Vec<StartingCall>,
     descriptor: &'static MethodDescriptor,
-    /// Of the arguments as they came.
+    /// The encoded length of all arguments.
     length: usize,
 }
 
@@ -75,15 +75,15 @@ impl StartingCall {
     }
 }
 
-/// What came of that.
+/// The result of starting calls on another thread.
 pub(super) struct Started {
-    /// One for each call; fewer where that could not be finished.
+    /// One reply for each call; fewer if decoding did not finish.
     replies: Vec<ReplyInner>,
     given: usize,
 }
 
 impl Conversation {
-    /// Starts a handler and polls it once, in start order: one that finishes at once needs no task and no wake.
+    /// Starts a handler and polls it once, in start order.
     pub(super) fn begin(&mut self, begin: Begin) {
         self.has_begun = true;
         self.stopwatch.start();
@@ -130,7 +130,7 @@ impl Conversation {
         });
     }
 
-    /// Has calls started on another thread; those behind them start after them.
+    /// Has calls started on another thread; later calls start after them.
     fn start_elsewhere(
         &mut self,
         calls: Vec<StartingCall>,
@@ -149,7 +149,7 @@ impl Conversation {
         });
     }
 
-    /// The arguments of calls were decoded on another thread.
+    /// Runs the handlers of calls whose arguments were decoded on another thread.
     pub(super) fn started(&mut self, started: Started) {
         let Some(Starting { calls, descriptor, length }) = self.starting.take() else { return };
         self.session.came_back(length, 0);
@@ -176,8 +176,8 @@ impl Conversation {
         }
     }
 
-    /// Starts all calls of the method that are ready, in the place of the first: one call of the batch method answers
-    /// them. Gives how many they are.
+    /// Starts all ready calls of the same method at the place of the first: one call of the batch method answers them.
+    /// Returns how many they are.
     pub(super) fn begin_batch(&mut self, first: Begin) -> usize {
         let target = first.target.clone();
         let service = match &target {
@@ -185,7 +185,7 @@ impl Conversation {
             BeginTarget::Object(object) => object.service(),
         };
         let Some(service) = service.map(Arc::clone) else {
-            // An object that passes calls on; the peer gathers them again.
+            // The object forwards calls; its peer collects them into a batch again.
             self.begin(first);
             return 1;
         };
@@ -196,7 +196,7 @@ impl Conversation {
         let calls: Vec<StartingCall> = begins.iter().map(StartingCall::of).collect();
         let length = begins.iter().map(|begin| begin.arguments.bytes()).sum();
         self.stopwatch.start();
-        // What is left of the session's memory is there once for all of them.
+        // All calls share what is left of the session's memory.
         let budget = self.budget(length);
         let mut number = 0;
         let mut incoming = Vec::with_capacity(count);
@@ -212,7 +212,7 @@ impl Conversation {
         }
         codec::forget_decoded();
         let replies = start();
-        // One handler has them all, for as long as any of the calls goes on.
+        // One handler holds all arguments as long as any of the calls is unfinished: each call is charged its share.
         let share = given(length, self.link.budget) / count;
         for (StartingCall { answer, deadline, .. }, reply) in calls.into_iter().zip(replies) {
             self.run(answer, reply, deadline, descriptor, share);
@@ -230,7 +230,7 @@ impl Conversation {
         (u32::try_from(method).unwrap_or(u32::MAX), incoming)
     }
 
-    /// What decoding arguments may cost that are so long.
+    /// The budget for decoding arguments of `length` bytes.
     #[inline(always)]
     fn budget(&self, length: usize) -> DecodeBudget {
         match length < codec::COUNTED_BYTES_MIN {
@@ -239,7 +239,7 @@ impl Conversation {
         }
     }
 
-    /// What arguments may take that are not of the shortest; what they take is counted from here on.
+    /// The budget for arguments whose decoded memory is counted, which begins here.
     #[inline(never)]
     fn budget_left(&self, length: usize) -> DecodeBudget {
         codec::forget_decoded();
@@ -252,7 +252,7 @@ impl Conversation {
         budget
     }
 
-    /// Polls what answers a call once; what does not finish at once moves to a task of its own.
+    /// Polls a call's handler once; one that does not finish at once moves to a task of its own.
     fn run(
         &mut self,
         answer: CallId,
@@ -269,7 +269,7 @@ impl Conversation {
             let polled = with_deadline(deadline, || {
                 poll_once(|cx| dispatch::poll_handler(&mut handler, descriptor, cx))
             });
-            // Printing a panic takes long, and is not what the warning is about.
+            // Printing a panic takes long, which the warning about blocking handlers is not about.
             if matches!(polled, Poll::Ready(Outcome::Failed(Failure::Panicked))) {
                 self.stopwatch.forget();
             } else {
@@ -294,7 +294,7 @@ impl Conversation {
         self.running.insert(answer, RunningTask { abort, cancelled, no_cancel, given, expected });
     }
 
-    /// A handler on a task of its own is over.
+    /// Ends a call whose handler ran on a task of its own.
     pub(super) fn finish(&mut self, answer: CallId, outcome: Outcome) {
         self.elsewhere.received(outcome.bytes());
         if let Some(RunningTask { given, expected, .. }) = self.running.remove(&answer) {
@@ -314,14 +314,14 @@ impl Conversation {
     }
 }
 
-/// Polls what may finish at once. tokio's cooperative budget belongs to the task that does it; a handler must not pend
-/// because others ran before it.
+/// Polls a handler that may finish at once, outside of tokio's cooperative budget. That budget belongs to the driver's task: a
+/// handler must not pend because others ran before it.
 pub(super) fn poll_once(poll: impl FnMut(&mut Context<'_>) -> Poll<Outcome>) -> Poll<Outcome> {
     let mut unconstrained = pin!(tokio::task::unconstrained(std::future::poll_fn(poll)));
     unconstrained.as_mut().poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Runs a handler on a task of its own, or on a thread of its own where it blocks that.
+/// Runs a handler on a task of its own, or on a blocking thread if its method is marked `blocking`.
 pub(super) fn spawn<F>(task: F, descriptor: &MethodDescriptor) -> JoinHandle<F::Output>
 where
     F: Future<Output: Send> + Send + 'static,
@@ -333,9 +333,9 @@ where
     tokio::task::spawn_blocking(move || runtime.block_on(task))
 }
 
-/// What a call's arguments take that was just decoded, as far as it can be seen: what the decoder saw, and as much again for
-/// the room that collections keep for more, and for what an allocator adds to many small pieces. Of the shortest it is not
-/// looked at: they count as if they took what they may, up to 1,024 times their length.
+/// The estimated memory of arguments that were just decoded. It is their length and twice what the decoder saw them take:
+/// collections keep spare room, and allocators add to many small pieces. The shortest arguments are not measured: they count
+/// as if they took all they may, up to 1,024 times their length.
 fn given(length: usize, budget: DecodeBudget) -> usize {
     match length < codec::COUNTED_BYTES_MIN {
         true => length.saturating_mul(budget.factor.min(1_024)),
@@ -344,7 +344,7 @@ fn given(length: usize, budget: DecodeBudget) -> usize {
 }
 
 impl RunningTask {
-    /// Drops the handler, unless it is to run to its end; then it can know that nobody waits.
+    /// Cancels the handler: sets its signal and drops it, unless its method is `no_cancel` or a batch.
     pub(super) fn cancel(&mut self) {
         // Calls of one batch share the signal, which counts them.
         if let Some(cancelled) = self.cancelled.take() {
@@ -361,13 +361,14 @@ pub(super) struct HandlerTask {
     pub(super) handler: RunningHandler,
     pub(super) method: &'static MethodDescriptor,
     pub(super) deadline: Option<Time>,
-    /// What its arguments take.
+    /// The memory charged for its arguments, in bytes.
     pub(super) given: usize,
-    // Behind the handler, because fields are dropped in order: its permit is free when it has let go of everything.
+    // Declared after the handler, because fields are dropped in order: the permit is freed after the handler is dropped.
     pub(super) report: Arc<EndReport>,
 }
 
-/// Dropping many values takes long, and a peer that hangs up has many handlers dropped at once.
+/// Drops a handler with long arguments on another thread. Dropping many values takes long, and a peer that hangs up has many
+/// handlers dropped at once.
 impl Drop for HandlerTask {
     fn drop(&mut self) {
         if self.given > LONG_BYTES {
@@ -395,15 +396,15 @@ impl Future for HandlerTask {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let task = self.get_mut();
         let outcome = ready!(task.poll_outcome(cx));
-        // It has let go of them.
+        // A finished handler has dropped its arguments.
         task.given = 0;
         task.report.finish(outcome);
         Poll::Ready(())
     }
 }
 
-/// Reports the end of a handler in any case, also when it is dropped. Handlers of a map that go on without it share
-/// this, so that its permit is taken until they are over.
+/// Reports the end of a handler in any case, also when it is dropped. Handlers of a map that outlive the map share this, so
+/// that its permit is taken until they are over.
 pub(super) struct EndReport {
     pub(super) answer: CallId,
     pub(super) link: Arc<Link>,
@@ -417,20 +418,20 @@ impl EndReport {
         Arc::new(Self { answer, link, elsewhere, finished: AtomicBool::new(false) })
     }
 
-    /// One that has nothing to report.
+    /// A report that reports nothing.
     pub(super) fn of_nobody(link: &Arc<Link>) -> Arc<Self> {
         let (link, elsewhere) = (Arc::clone(link), Elsewhere::default());
         Arc::new(Self { answer: CallId(0), link, elsewhere, finished: AtomicBool::new(true) })
     }
 
-    /// The driver has the outcome already.
+    /// Reports nothing from here on: the driver has the outcome already.
     pub(super) fn is_known(&self) {
         self.finished.store(true, Ordering::Release);
     }
 
     fn finish(&self, mut outcome: Outcome) {
         if !self.finished.swap(true, Ordering::AcqRel) {
-            // However many finish before the driver sees the first.
+            // Results on their way count too: many handlers can finish before the driver sees the first result.
             if !self.elsewhere.sends(outcome.bytes(), self.link.limits.session_bytes_max) {
                 outcome = Outcome::Failed(Failure::exhausted("session_bytes_max"));
             }
@@ -445,7 +446,7 @@ impl Drop for EndReport {
     }
 }
 
-/// Reports what came of decoding, also when it did not come to run.
+/// Reports the result of starting calls on another thread, also if that did not finish.
 struct StartReport {
     link: Arc<Link>,
     is_told: bool,

@@ -1,12 +1,12 @@
 //! Runs the programs of maps: each is one task that starts the handlers of its elements itself.
 //!
 //! A window of `Limits::map_concurrency` elements goes through the program step by step: all of them through one step,
-//! then those that are left through the next. What an element holds is let go when its last use is over. `start_step` in
+//! then the remaining ones through the next. The result of an element's step is dropped after its last use. `start_step` in
 //! `maps/window.rs` starts a step for as many elements of the window as one turn may decode the arguments of, and gives a
 //! service with a batch method all of its calls at once. Maps within a map spend the turn of the outermost.
 //!
-//! Bounded by `map_calls_max` (maps within maps are charged before they start), and by `held_bytes_max` for what all
-//! maps of the session hold together: what they were given, results of steps and what is collected.
+//! Bounded by `map_calls_max` (maps within maps are charged before they start), and by `held_bytes_max` for all that the
+//! maps of the session hold together: their arguments, results of steps and collected results.
 
 use std::{
     future::{Future, poll_fn},
@@ -59,11 +59,12 @@ mod tasks;
 mod window;
 
 impl Conversation {
-    /// Starts a map and polls it once, as a handler: one whose handlers finish at once answers with the results it was
-    /// built on. It stops for others after [`TURN_NS`]. Gives the calls it may have made, for the driver's turn to count.
+    /// Starts a map and polls it once, like a handler: a map whose handlers finish at once is answered together with the
+    /// results it was built on. It yields after [`TURN_NS`]. Returns the number of calls it may have made, which the driver's
+    /// turn counts.
     pub(super) fn begin_map(&mut self, begin: BeginMap) -> usize {
         let report = EndReport::of(begin.answer, &self.link, &self.elsewhere);
-        // Its handlers are many.
+        // Handlers before the map are timed here, because the map's own handlers are not timed.
         self.stopwatch.look();
         let answer = begin.answer;
         let deadline = begin.deadline;
@@ -90,7 +91,7 @@ impl Conversation {
         };
         let (plan, want) = (begin.plan, begin.want);
         let future: RunningHandler = if plan.over == Over::Stream {
-            // Its items outlive the call, and with it the deadline and the permit: each has as long as the call had.
+            // The items outlive the call, its deadline and its permit. Each item may take as long as the call had left.
             let item_time = deadline.map_or(self.limits.deadline_max, |deadline| time::now().until(deadline));
             let run = Arc::new(MapRun { deadline: None, report: EndReport::of_nobody(&self.link), ..run });
             let outcome = run.streamed(Arc::new(plan), &begin.source, begin.captures, item_time);
@@ -105,7 +106,7 @@ impl Conversation {
                 .await
             })
         };
-        // What it was given it charges itself.
+        // `given` is zero: a map charges its arguments itself.
         let mut task = HandlerTask { handler: future, method: &MAP, deadline, given: 0, report };
         let polled = handlers::poll_once(|cx| task.poll_outcome(cx));
         let calls = usize::try_from(calls_max - calls_left.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
@@ -119,22 +120,23 @@ impl Conversation {
     }
 }
 
-/// Work that a map does, as it is estimated, before other tasks get their turn.
+/// The estimated work that a map does before it yields, in nanoseconds.
 const TURN_NS: u64 = 500_000;
-/// The same for a map over a stream, of which a session may have many at work.
+/// The estimated work that a map over a stream does before it yields: a session may have many of these at work.
 const STREAM_TURN_NS: u64 = 50_000;
-/// Bytes of arguments that are decoded for a map's elements at once.
+/// The bytes of arguments after which a map starts no more elements in one turn.
 const TURN_BYTES: usize = 64 << 10;
-/// Bytes of captures that are decoded for elements which are worked on together.
+/// The most bytes of captures that are decoded for the elements of one window.
 const CAPTURED_BYTES: u64 = 1 << 20;
 
-/// What the calls of one element cost, without their handlers and what is found out only while it runs.
+/// The estimated cost of one element's calls in nanoseconds, without their handlers and without costs that show only at run
+/// time.
 fn cost_ns(plan: &Plan) -> u64 {
     (plan.cost().saturating_mul(work::CALL_NS))
         .saturating_add((plan.inline_bytes() as u64).saturating_mul(work::BYTE_NS))
 }
 
-/// What all programs of one map share.
+/// The state that all programs of one map share.
 struct MapRun {
     services: Services,
     scope: Arc<SessionScope>,
@@ -151,7 +153,7 @@ struct MapRun {
     payload_bytes_max: usize,
     /// The objects that came with the map.
     passed: Capabilities,
-    /// The estimated work after which other tasks get their turn, in nanoseconds, and what was done of it.
+    /// The estimated work after which the map yields, in nanoseconds, and the work done since it last yielded.
     turn_ns: u64,
     spent_ns: AtomicU64,
     report: Arc<EndReport>,
@@ -159,7 +161,7 @@ struct MapRun {
 
 /// Why a map has no result.
 enum NoResult {
-    /// It could not be run, or not to its end.
+    /// The map could not be run, or not to its end.
     Whole(Failure),
     Element(ElementFailure),
 }
@@ -170,7 +172,7 @@ impl From<Failure> for NoResult {
     }
 }
 
-/// How a step failed: inside of which elements of a map within, and why.
+/// The failure of a step: its cause, and the trail of elements of inner maps that leads to it.
 struct StepFailure {
     trail: Vec<(u64, u32)>,
     cause: ElementCause,
@@ -242,7 +244,7 @@ impl MapRun {
                 plan,
                 source: &source,
                 captures: &captures,
-                // The maps within these elements share what is left of it.
+                // The inner maps of these elements share the rest of the concurrency.
                 concurrency_within: (concurrency / ranges.len()).max(1),
                 elements,
                 failed: None,
@@ -256,8 +258,8 @@ impl MapRun {
         Ok(collected.finish())
     }
 
-    /// How many elements go through the program together. Where all calls have batch methods, as many as one call of
-    /// those answers: what that costs is theirs to bound. Fewer where long arguments are decoded for each.
+    /// How many elements go through the program together. If all calls have batch methods, as many as one call of such a method
+    /// answers: the methods bound their cost themselves. Fewer if long arguments are decoded for each.
     fn window(&self, plan: &Plan, captured: u64, concurrency: usize) -> usize {
         let window = match !plan.steps.is_empty() && plan.steps.iter().all(PlannedStep::is_batched) {
             true => concurrency.max(self.scope.session.handle.link.limits.batch_max),
@@ -267,17 +269,18 @@ impl MapRun {
         window.min(TURN_BYTES / plan.inline_bytes().max(1)).min(with_captures).max(1)
     }
 
-    /// The map is polled anew: other tasks had their turn.
+    /// Begins a new turn: the map is polled anew, so other tasks had theirs.
     fn start_turn(&self) {
         self.spent_ns.store(0, Ordering::Relaxed);
     }
 
-    /// Whether the maps within others are to wait for the next turn, all of them.
+    /// Whether this turn's work is done: then all inner maps wait for the next turn.
     fn is_turn_over(&self) -> bool {
         self.spent_ns.load(Ordering::Relaxed) >= self.turn_ns
     }
 
-    /// Counts estimated work against the turn. Handlers that finish at once never wait: other tasks get their turn here.
+    /// Counts estimated work against the turn, and yields when that is over. Handlers that finish at once never yield
+    /// themselves.
     async fn spend_turn(&self, ns: u64) {
         self.spent_ns.fetch_add(ns, Ordering::Relaxed);
         if self.is_turn_over() {
@@ -285,7 +288,7 @@ impl MapRun {
         }
     }
 
-    /// Where the elements lie, if the program may run for that number of them.
+    /// The ranges of the elements in the source, if the limits allow the program to run for all of them.
     fn elements(
         &self,
         plan: &Plan,
@@ -307,7 +310,7 @@ impl MapRun {
         }
         let found = (source.len() as u64).saturating_mul(work::BYTE_NS);
         let work = elements.left().saturating_mul(cost_ns(plan)).saturating_add(found);
-        // What of captures is decoded is paid for when it is selected.
+        // Decoded captures are paid for when they are selected.
         let with_captures =
             elements.left().saturating_mul(captured.saturating_mul(work::BYTE_NS)).saturating_add(work);
         if !self.work.affords(with_captures) {
@@ -318,7 +321,7 @@ impl MapRun {
     }
 }
 
-/// What calls of one element take of whole captures.
+/// The bytes of whole captures that the calls of one element take as arguments.
 fn captured_bytes(plan: &Plan, captures: &[Held]) -> u64 {
     fn of(slot: &Slot<OperandSlot>, captures: &[Held]) -> usize {
         match slot {
@@ -339,7 +342,7 @@ fn captured_bytes(plan: &Plan, captures: &[Held]) -> u64 {
     plan.steps.iter().map(of_step).sum::<usize>() as u64
 }
 
-/// Charges `bytes`, if that is no more than maps may hold.
+/// Charges `bytes`, unless the maps of the session would hold more than `bytes_max`.
 fn charged(elsewhere: &Elsewhere, bytes: usize, bytes_max: usize) -> Result<Charge, Failure> {
     let mut charge = elsewhere.charge(0);
     match charge.add(bytes, bytes_max) {

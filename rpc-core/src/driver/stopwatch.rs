@@ -1,25 +1,26 @@
-//! How long handlers hold their thread, without a look at the clock for each: that costs as much as a small handler.
+//! Measures how long handlers hold their thread, without reading the clock for each: that costs as much as a small handler.
 //!
-//! Handlers that run one after the other are timed together, the fewer the longer they take. Where they took far too long
-//! together, each one is timed from then on, so that the one at fault is named at the latest when it does so again.
+//! Handlers that run one after the other are timed together; the longer they take, the fewer are timed together. If a group
+//! took far too long, each handler is timed by itself from then on. So the handler at fault is named at the latest when it
+//! blocks again.
 
 use std::time::Duration;
 
-// A clock that can be stopped: where it is, as for counting instructions, nothing depends on how long things take.
+// tokio's clock can be stopped. While it is, as for counting instructions, nothing depends on how long handlers take.
 use tokio::time::Instant;
 
 use crate::schema::descriptor::MethodDescriptor;
 
 /// A handler that holds its thread for longer before its first await is named in a warning.
 const BLOCKING_WARNING: Duration = Duration::from_millis(10);
-/// The time that handlers get before other tasks get their turn: sessions with much to do wait for each other's turns, and
-/// what they have to read waits meanwhile.
+/// The time that handlers get before other tasks get their turn. Busy sessions wait for each other's turns, and their unread
+/// messages wait meanwhile.
 const TURN: Duration = Duration::from_micros(250);
 /// After a turn of this length other tasks get theirs even if only few calls wait, whose results would leave together.
 const LONG_TURN: Duration = Duration::from_millis(2);
 /// The most handlers that are timed together.
 const TOGETHER_MAX: u32 = 16;
-/// They should take about as long together: a part of a turn.
+/// The time between two looks at the clock that grouping aims at: a part of a turn.
 const LOOK_EVERY: Duration = Duration::from_micros(100);
 
 pub(super) struct Stopwatch {
@@ -29,10 +30,10 @@ pub(super) struct Stopwatch {
     is_turn_over: bool,
     is_turn_long: bool,
     was_turn_over: bool,
-    /// Handlers that have run since the last look at the clock, and the last of them.
+    /// The number of handlers that have run since the last look at the clock, and the method of the last one.
     handlers: u32,
     last: Option<&'static MethodDescriptor>,
-    /// Handlers between two looks.
+    /// The number of handlers between two looks.
     together: u32,
     times_each: bool,
 }
@@ -58,22 +59,22 @@ impl Stopwatch {
         self.was_turn_over = std::mem::take(&mut self.is_turn_over);
     }
 
-    /// Whether handlers have had their time in this turn.
+    /// Whether handlers have used up their time ([`TURN`]) in this turn.
     pub(super) fn is_turn_over(&self) -> bool {
         self.is_turn_over
     }
 
-    /// Whether they had several times that.
+    /// Whether handlers have used up a [`LONG_TURN`] in this turn.
     pub(super) fn is_turn_long(&self) -> bool {
         self.is_turn_long
     }
 
-    /// Whether they had it in the turn before.
+    /// Whether handlers had used up their time in the turn before.
     pub(super) fn was_last_turn_over(&self) -> bool {
         self.was_turn_over
     }
 
-    /// A handler starts.
+    /// Begins the time of a handler that starts.
     pub(super) fn start(&mut self) {
         if self.handlers == 0 {
             self.since = Instant::now();
@@ -81,7 +82,7 @@ impl Stopwatch {
         }
     }
 
-    /// It has come to its first await, or to its end.
+    /// Ends the time of a handler that has come to its first await, or to its end.
     pub(super) fn stop(&mut self, method: &'static MethodDescriptor) {
         self.handlers += 1;
         self.last = Some(method);
@@ -90,7 +91,7 @@ impl Stopwatch {
         }
     }
 
-    /// Forgets what has run: it took its time for reasons that nobody needs to be warned of.
+    /// Forgets the handlers since the last look: they took their time for reasons that need no warning.
     pub(super) fn forget(&mut self) {
         self.handlers = 0;
     }

@@ -1,4 +1,4 @@
-//! Runs the producers of streams: each is a task that fills as much as there is credit and room for.
+//! Runs the producers of streams. Each is a task that makes items as long as there is credit and room in the backlog.
 
 use std::{
     future::Future,
@@ -27,20 +27,21 @@ use crate::{
     wire::StreamId,
 };
 
-/// What a producer adds at once. Then it lets other tasks go on, and what it added leave while it makes more.
+/// The bytes that a producer adds at once. Then it yields, so that they can leave while it makes more.
 const FILL_BYTES: i64 = 64 << 10;
 
-/// What waits to be sent of all streams of a session, as its producers see it: while it is too much, none makes more.
-/// Without it, each could add a long item before the session has said that there is no room.
+/// The bytes of all streams of a session that wait to be sent, shared by its producers. While they are too many, no producer
+/// makes more items. Without it, each producer could add a long item before the session has said that there is no room.
 pub(super) struct Backlog {
     bytes_max: u64,
-    /// On its way to the session.
+    /// Bytes on their way to the session.
     submitted: AtomicU64,
-    /// In the session, when the driver last looked.
+    /// Bytes in the session when the driver last looked.
     queued: AtomicU64,
-    /// Items that are being encoded on another thread. Producers make no more meanwhile: each could add a long one.
+    /// The number of items that are being encoded on another thread. Producers make no more meanwhile: each could add a long
+    /// one.
     encoding: AtomicUsize,
-    /// A producer waits for it to fall.
+    /// Whether a producer waits for the backlog to fall.
     is_awaited: AtomicBool,
 }
 
@@ -64,24 +65,24 @@ impl Backlog {
             return false;
         }
         self.is_awaited.store(true, Ordering::Release);
-        // It may have fallen in between, and nobody been woken.
+        // The backlog may have fallen before the flag was set, without waking anybody: check again.
         is_full()
     }
 }
 
-/// What a producer's task shares with the driver.
+/// The state that a producer's task shares with the driver.
 pub(super) struct Producer {
-    /// What it may add; below zero after an item that took more than there was.
+    /// The bytes that the producer may add; below zero after an item that took more than there was.
     room: AtomicI64,
     stopped: OnceLock<StopReason>,
-    /// Whoever puts the items in, who takes no more from then on.
+    /// Stops the user's half that puts items in, if there is one.
     stop: Option<Arc<dyn Stop>>,
     waker: AtomicWaker,
     backlog: Arc<Backlog>,
 }
 
 impl Producer {
-    /// Gives the wakers of who waits to hear of it.
+    /// Stops the producer. Returns the wakers of tasks that wait to put items in.
     pub(super) fn stop(&self, reason: StopReason) -> Vec<Waker> {
         let waiting = self.stop.as_ref().map_or_else(Vec::new, |stop| stop.stop(&reason));
         let _ = self.stopped.set(reason);
@@ -126,7 +127,7 @@ impl Conversation {
         }
     }
 
-    /// What a producer has filled.
+    /// Queues the pieces that a producer has made.
     pub(super) fn send_stream(&mut self, stream: StreamId, pieces: Vec<Piece>) {
         let submitted = pieces.iter().map(Piece::charge).sum();
         self.backlog.submitted.fetch_sub(submitted, Ordering::AcqRel);
@@ -138,7 +139,7 @@ impl Conversation {
         }
     }
 
-    /// Lets producers go on when less waits to be sent.
+    /// Updates the backlog; wakes producers when it has fallen to half of its limit.
     pub(super) fn tell_backlog(&mut self) {
         if self.producers.is_empty() {
             return;
@@ -150,14 +151,14 @@ impl Conversation {
         }
     }
 
-    /// The session is over before the producer was started.
+    /// Stops a producer that was not started before the session ended.
     pub(super) fn never_opened(&mut self, slot: &StreamSlot, reason: &CloseReason) {
         let Some(mut reading) = Reading::take(slot) else { return };
         reading.stopped(&StopReason::Disconnected(reason.clone()));
         drop_quietly(reading, "the producer of a stream");
     }
 
-    /// The session is over: readers and producers learn why.
+    /// Tells readers and producers why the session is over.
     pub(super) fn end_streams(&mut self, reason: &CloseReason) {
         let (inlets, _) = self.session.abandon_streams();
         for inlet in inlets {
@@ -172,9 +173,9 @@ impl Conversation {
 /// The task of one producer.
 struct Pump {
     stream: StreamId,
-    /// Gone when the stream is over.
+    /// `None` when the stream is over.
     source: Option<Box<Reading>>,
-    /// It waits for a long item.
+    /// Present while the stream waits for a long item.
     encoding: Option<EncodingItem>,
     producer: Arc<Producer>,
     link: Arc<Link>,
@@ -228,7 +229,7 @@ impl Pump {
         self.encoding.get_or_insert_with(|| EncodingItem::new(*stream, &producer.backlog, link));
     }
 
-    /// A user's `Drop` may panic; here nobody needs to know.
+    /// Ends the task. A panic of the user's `Drop` is caught.
     fn over(&mut self) -> Poll<()> {
         self.encoding = None;
         drop_quietly(self.source.take(), "the producer of a stream");
@@ -236,7 +237,7 @@ impl Pump {
     }
 }
 
-/// Dropped by a runtime that shuts down, it has nothing more to say: its reader learns of it with the session.
+/// Sends no end when a runtime that shuts down drops the task: the reader learns of the end with the session's.
 impl Drop for Pump {
     fn drop(&mut self) {
         if self.source.is_some() {
@@ -245,7 +246,7 @@ impl Drop for Pump {
     }
 }
 
-/// An item that is being encoded on another thread, as long as the stream waits for it.
+/// Counts an item that is being encoded on another thread, as long as its stream waits for it.
 struct EncodingItem {
     stream: StreamId,
     backlog: Arc<Backlog>,

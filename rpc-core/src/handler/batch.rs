@@ -1,10 +1,12 @@
-//! One call of a batch method that answers many calls: `#[rpc(batch = "…")]`.
+//! Method batches: one call of a batch method answers many calls, `#[rpc(batch = "…")]`.
 //!
-//! Each call of a [`MethodBatch`] has a [`Seat`], a handler like any other to whoever runs it, done with its own outcome.
-//! All seats share the one handler, which is the batch method's future. Whichever seat is polled when the handler has
-//! something to do polls it; the seat that did so last is woken for it, and when that seat is dropped, another one takes
-//! over. A cancelled call keeps its seat, and with it its permit, because its share of the work goes on: when all are
-//! cancelled, the handler is dropped and all seats are answered. It is also dropped with the last seat.
+//! Each call of a [`MethodBatch`] has a [`Seat`]. To its runner, a seat is a handler like any other, with its own outcome.
+//! All seats share one handler, which is the batch method's future. When the handler has been woken, the next seat that is
+//! polled polls it. The seat that polled the handler last is woken for it; when that seat is dropped, another one takes
+//! over.
+//!
+//! A cancelled call keeps its seat, and with it its permit, because its share of the work goes on. When all calls are
+//! cancelled, the handler is dropped and all seats are answered. The handler is also dropped with the last seat.
 //!
 //! ```text
 //! handler:  idle ──a seat is polled, and it was woken──▶ in that seat's hands ──pending──▶ idle
@@ -42,11 +44,11 @@ use crate::{
     wire::{Failure, Want},
 };
 
-/// What comes of each call, at its place; every place is filled in the end.
+/// The reply to each call, at the call's place; every place is filled in the end.
 type Replies = Vec<Option<ReplyInner>>;
 
 impl Incoming {
-    /// Decodes the arguments of each call and answers all that could be decoded with one handler.
+    /// Decodes the arguments of each call. One handler answers all calls whose arguments could be decoded.
     pub fn run_batch<A, T, E, F>(
         calls: Vec<Self>,
         decode: Decode<A>,
@@ -66,8 +68,8 @@ impl Incoming {
         into_replies(replies)
     }
 
-    /// The same for a handler that takes a context. One context stands for all calls of a handler, so calls that say
-    /// different things in their metadata get handlers of their own.
+    /// Like [`run_batch`](Self::run_batch), for a handler that takes a context. One context stands for all calls of a handler,
+    /// so calls with different metadata get different handlers.
     pub fn run_batch_with_context<A, T, E, F>(
         calls: Vec<Self>,
         decode: Decode<A>,
@@ -107,21 +109,22 @@ impl Incoming {
     }
 }
 
-/// What a batch method of a method that cannot fail returned, as one of a method that can.
+/// The results of a batch method whose calls cannot fail, as `Result`s.
 #[doc(hidden)]
 pub fn succeeded<T, E>(values: Vec<T>) -> Vec<Result<T, E>> {
     values.into_iter().map(Ok).collect()
 }
 
-/// What a batch method that returns nothing returned, for `calls` calls.
+/// The results of a batch method that returns nothing, for `calls` calls.
 #[doc(hidden)]
 pub fn nothing<E>(calls: usize) -> Vec<Result<(), E>> {
     succeeded(vec![(); calls])
 }
 
-/// Starts user code for calls of one method; a panic becomes their outcome. What comes of a call stands at its place. If
-/// the method has a batch method, that answers them, at most [`Limits::batch_max`](crate::Limits::batch_max) at once:
-/// then a call is cancelled through its signal, and its handler is polled until it is done or dropped with all others.
+/// Starts handlers for calls of one method and returns the replies in the order of the calls. A panic becomes the outcome.
+///
+/// If the method has a batch method, that answers the calls, at most [`Limits::batch_max`](crate::Limits::batch_max) at once.
+/// Such a call is cancelled through its signal, and its handler is polled until it is done or dropped with all others.
 pub(crate) fn start_many(service: &dyn Service, method: u32, mut calls: Vec<Incoming>) -> Vec<ReplyInner> {
     let Some(first) = calls.first() else { return Vec::new() };
     let descriptor = first.method;
@@ -156,7 +159,7 @@ fn into_replies(replies: Replies) -> Vec<Reply> {
 /// Calls and their places among all that were started together.
 type Placed = Vec<(usize, Incoming)>;
 
-/// The calls in groups that share their metadata; groups and calls in the order made.
+/// Groups the calls by their metadata; groups and calls keep the order in which the calls were made.
 fn by_metadata(calls: Vec<Incoming>) -> Vec<(Vec<(String, String)>, Placed)> {
     let mut groups: Vec<(Vec<(String, String)>, Placed)> = Vec::new();
     // The peer chooses the keys: a hash that it cannot steer.
@@ -173,7 +176,8 @@ fn by_metadata(calls: Vec<Incoming>) -> Vec<(Vec<(String, String)>, Placed)> {
     groups
 }
 
-/// The arguments of the calls that could be decoded, and those calls; the others are answered.
+/// Decodes the arguments of each call. Returns the arguments and calls that could be decoded; the others are answered in
+/// `replies`.
 fn decode_each<A>(
     calls: impl Iterator<Item = (usize, Incoming)>,
     decode: Decode<A>,
@@ -197,13 +201,13 @@ fn decode_each<A>(
     decoded
 }
 
-/// The latest of the calls' deadlines; none if one of them has none. What is done for all must not end before that.
+/// The latest of the calls' deadlines; none if one of them has none. The shared handler must not end before that.
 fn latest_deadline(calls: &[(usize, Incoming)]) -> Option<Time> {
     let deadlines: Option<Vec<Time>> = calls.iter().map(|(_, incoming)| incoming.deadline).collect();
     deadlines?.into_iter().max()
 }
 
-/// Gives each of the calls a seat at the handler, which is made when the first of them is polled.
+/// Gives each of the calls a seat at one handler, which is made when a seat is first polled.
 fn seat<T, E, F>(
     calls: Placed,
     cancelled: &Arc<CancelSignal>,
@@ -238,7 +242,7 @@ fn seat<T, E, F>(
     }
 }
 
-/// What becomes of the calls: each has its own result, or all have one error.
+/// The outcomes of the calls: each has its own result, or all have one error.
 async fn outcomes<T: Serialize + Send + 'static, E: Serialize>(
     results: Result<Vec<Result<T, E>>, E>,
     wants: &[Want],
@@ -273,17 +277,17 @@ struct MethodBatch {
 struct State {
     /// `None` while a seat polls it, and when it is over.
     handler: Option<BatchHandler>,
-    /// It has something to do.
+    /// Whether the handler was woken since it was last polled.
     woken: bool,
-    /// The seat that is woken when it has.
+    /// The seat that is woken when the handler is.
     lead: usize,
     calls: Vec<SeatState>,
-    /// How many of them wait.
+    /// How many of the calls wait.
     waiting: usize,
 }
 
 enum SeatState {
-    /// Whom to wake, once it was polled.
+    /// The waker of the seat's task; `None` until the seat is first polled.
     Waiting(Option<Waker>),
     Answered(Outcome),
     Left,
@@ -309,7 +313,7 @@ impl Drop for Seat {
     }
 }
 
-/// The handler has something to do.
+/// Wakes the lead seat for the handler.
 impl Wake for MethodBatch {
     fn wake(self: Arc<Self>) {
         Self::wake_by_ref(&self);
@@ -354,7 +358,7 @@ impl MethodBatch {
         };
         let handler_waker = Waker::from(Arc::clone(self));
         let mut cx = task::Context::from_waker(&handler_waker);
-        // Who polls has a deadline of its own, which is not that of what is done for all.
+        // The seat that polls has a deadline of its own, which is not that of the shared handler.
         let polled = with_deadline(self.deadline, || {
             catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(&mut cx)))
         });
@@ -372,7 +376,7 @@ impl MethodBatch {
         Poll::Ready(self.finish(seat, outcomes))
     }
 
-    /// Answers every call, those without an outcome as panicked, and gives the answer of this one.
+    /// Answers every call and returns the answer for `seat`. A call without an outcome counts as panicked.
     fn finish(&self, seat: usize, outcomes: Vec<Outcome>) -> Outcome {
         let panicked = || Outcome::Failed(Failure::Panicked);
         let mut outcomes = outcomes.into_iter();
@@ -396,7 +400,7 @@ impl MethodBatch {
         own.unwrap_or_else(panicked)
     }
 
-    /// The seat's call is over, or nobody waits for it.
+    /// Leaves a seat whose call is over, or that nobody polls any more.
     fn leave(&self, seat: usize) {
         let mut state = self.lock();
         let left = std::mem::replace(&mut state.calls[seat], SeatState::Left);
@@ -406,18 +410,18 @@ impl MethodBatch {
             if state.waiting == 0 {
                 handler = state.handler.take();
             } else if state.woken && state.lead == seat {
-                // It was to poll the handler and will not.
+                // This seat was woken to poll the handler; another one must do it.
                 lead = state.lead_waker();
             }
         }
         drop(state);
         lead.into_iter().for_each(Waker::wake);
-        // A user's values, among them what was answered and not taken, are dropped outside the lock.
+        // User values, such as an answer that was not taken, are dropped outside the lock.
         drop((left, handler));
     }
 }
 
-/// What a polled seat is to do.
+/// What a polled seat does next.
 enum Turn {
     Answered(Outcome),
     Wait,
@@ -446,7 +450,8 @@ impl State {
         Turn::Run(handler)
     }
 
-    /// Whom to wake for the handler. A seat that was never polled needs no waking: it will be.
+    /// The waker of the seat that is woken for the handler. A seat that was never polled needs no waking: its first poll is
+    /// still to come.
     fn lead_waker(&mut self) -> Option<Waker> {
         if !matches!(self.calls[self.lead], SeatState::Waiting(_)) {
             self.lead = self.calls.iter().position(|call| matches!(call, SeatState::Waiting(_)))?;

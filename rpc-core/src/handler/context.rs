@@ -1,4 +1,4 @@
-//! What a handler can know about its call: who makes it, until when, and whether anybody still waits.
+//! The context of a call, for its handler: the peer, the deadline, the metadata, and whether the caller still waits.
 
 use std::{
     fmt,
@@ -21,7 +21,7 @@ use crate::{
     time::{self, Time},
 };
 
-/// Who the peer is, as far as this side knows.
+/// The identity of the peer, as far as this side knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Principal {
@@ -38,7 +38,7 @@ impl Principal {
         Self::Named(name.into())
     }
 
-    /// Its name, if it has one.
+    /// The principal's name; `None` if anonymous.
     pub fn name(&self) -> Option<&str> {
         match self {
             Self::Anonymous => None,
@@ -47,27 +47,27 @@ impl Principal {
     }
 }
 
-/// The other end of a session: where it is and what its handshake said.
+/// The other end of a session: its address, its identity, and the HTTP request of its handshake.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Peer {
-    /// Its network address; `None` for links that have none.
+    /// The network address; `None` for transports that have none.
     pub address: Option<SocketAddr>,
-    /// Who it is.
+    /// The identity; anonymous by default.
     pub principal: Principal,
-    /// The path and query it asked for, like `/chat?v=2`; empty where there was no HTTP request.
+    /// The path and query of the peer's HTTP request, like `/chat?v=2`; empty where there was none.
     pub target: String,
-    /// The headers of its HTTP request, names in lower case.
+    /// The headers of the peer's HTTP request, names in lower case.
     pub headers: Vec<(String, String)>,
 }
 
 impl Peer {
-    /// A peer that proved to be this one, without an address: for tests and links that know their ends.
+    /// A peer with this name as its principal and without an address: for tests, and for transports that know their ends.
     pub fn named(name: impl Into<Arc<str>>) -> Self {
         Self { principal: Principal::named(name), ..Self::default() }
     }
 
-    /// The first header of this lower-case name.
+    /// The value of the first header of this name, which must be in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
@@ -89,15 +89,15 @@ pub(crate) struct ContextInner {
 }
 
 impl Context {
-    /// A context without a call, to test a handler that takes one: `peer` calls, with this metadata, without a deadline
-    /// and never cancelling. Calls of the peer's services fail as not sent.
+    /// Makes a context without a call, to test a handler that takes one. The caller is `peer`, with this metadata and without
+    /// a deadline, and never cancels. Calls of the peer's services fail as not sent.
     pub fn for_test(peer: Peer, metadata: &[(&str, &str)]) -> Self {
         let metadata = metadata.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let scope = Arc::new(SessionScope::of_no_session(peer, Limits::default()));
         Self { inner: Arc::new(ContextInner { scope, deadline: None, metadata, cancelled: Arc::default() }) }
     }
 
-    /// Who calls.
+    /// The caller's identity.
     pub fn principal(&self) -> &Principal {
         &self.inner.scope.peer.principal
     }
@@ -107,13 +107,13 @@ impl Context {
         &self.inner.scope.peer
     }
 
-    /// Its network address; `None` for links that have none.
+    /// The peer's network address; `None` for transports that have none.
     pub fn peer_address(&self) -> Option<SocketAddr> {
         self.inner.scope.peer.address
     }
 
-    /// How long the caller will still wait; `None` without a deadline, zero when it has passed. For a batch, the longest of
-    /// what its callers will.
+    /// The time left until the caller's deadline; `None` without a deadline, zero when it has passed. For a batch, the
+    /// longest such time among its callers.
     pub fn remaining(&self) -> Option<Duration> {
         self.inner.deadline.map(|deadline| time::now().until(deadline))
     }
@@ -123,18 +123,18 @@ impl Context {
         self.inner.metadata.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
     }
 
-    /// Everything the caller sent beside the arguments, in its order.
+    /// All metadata entries of the call, in the order in which the caller added them.
     pub fn metadata_entries(&self) -> impl Iterator<Item = (&str, &str)> {
         self.inner.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// Whether the caller has stopped waiting; for a batch, all callers.
+    /// Whether the caller has stopped waiting; for a batch, whether all callers have.
     pub fn is_cancelled(&self) -> bool {
         self.inner.cancelled.is_set()
     }
 
     /// Completes when the caller stops waiting: it dropped its promise, its deadline passed, or its session ended.
-    /// Matters to handlers marked `#[rpc(no_cancel)]`; others are dropped then.
+    /// Useful in handlers marked `#[rpc(no_cancel)]`; other handlers are dropped at that moment.
     ///
     /// # Cancel safety
     /// Holds nothing; may be dropped and called again at any time.
@@ -159,7 +159,7 @@ impl fmt::Debug for Context {
 }
 
 impl SessionScope {
-    /// What calls would share of a session that is over.
+    /// The scope of a session that is over.
     pub(crate) fn of_no_session(peer: Peer, limits: Limits) -> Self {
         let link = Arc::new(Link::new(Arc::new(limits)));
         link.close(&CloseReason::Aborted);
@@ -168,7 +168,8 @@ impl SessionScope {
     }
 }
 
-/// Set once by each caller of a handler, and with the last of them for good; waited for by any number of tasks.
+/// Counts the callers of a handler that still wait. Set for good when the last one stops; any number of tasks may wait for
+/// that.
 pub(crate) struct CancelSignal {
     callers: AtomicUsize,
     waiting: Mutex<Waiters>,
@@ -186,7 +187,7 @@ impl CancelSignal {
         Self { callers: AtomicUsize::new(callers), waiting: Mutex::default() }
     }
 
-    /// One of the callers has stopped waiting. Each says so once.
+    /// Records that one of the callers has stopped waiting. Called once for each caller.
     pub(crate) fn set(&self) {
         let one_less = |callers: usize| callers.checked_sub(1);
         if self.callers.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less) != Ok(1) {
@@ -212,7 +213,7 @@ impl CancelSignal {
     }
 }
 
-/// What all calls of one session share.
+/// The peer and the session handle, which all calls of one session share.
 pub(crate) struct SessionScope {
     pub(crate) peer: Peer,
     pub(crate) session: SessionHandle,

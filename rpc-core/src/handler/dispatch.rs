@@ -1,4 +1,4 @@
-//! Services, and the start of a call: at the service it is for, or wherever its object passes calls on.
+//! Services, and the start of a call: at its service, or at the peer to which its object forwards calls.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -15,19 +15,19 @@ use crate::{
     value::{object::LocalObject, outcome::Outcome},
 };
 
-/// Something that answers calls: what `#[rpc]` generates as `…Server` around an implementation of the trait.
+/// A service that answers calls. `#[rpc]` generates one as `…Server`, around an implementation of the trait.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` answers no calls",
     label = "wrap it in the server that `#[rpc]` generated: `…Server::new(…)`"
 )]
 pub trait Service: Send + Sync + 'static {
-    /// What it offers, as data.
+    /// The descriptor of the service: its methods and their types.
     fn descriptor(&self) -> &'static ServiceDescriptor;
 
     #[doc(hidden)]
     fn dispatch(&self, method: u32, incoming: Incoming) -> Reply;
 
-    /// Calls of one method that start together; what comes of each, in the same order.
+    /// Starts several calls of one method together and returns their replies in the same order.
     #[doc(hidden)]
     fn dispatch_many(&self, method: u32, calls: Vec<Incoming>) -> Vec<Reply> {
         calls.into_iter().map(|incoming| self.dispatch(method, incoming)).collect()
@@ -55,17 +55,18 @@ pub struct Services {
 }
 
 impl Services {
-    /// None yet.
+    /// An empty list of services.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// These and one more. Looks at the types of its methods, and of those of the objects that it takes and returns.
+    /// Adds a service. Checks the types of its methods, and those of the objects that the methods take and return.
     ///
     /// # Panics
-    /// When a service of the same wire name is there already: which one answers would be chance. When a type of one of
-    /// the methods would not arrive as it was sent: bincode cannot carry it, serde's attributes make it write otherwise
-    /// than it reads, or it could not be looked at to the end. The message names methods, places and remedies.
+    /// - When the list already has a service of this wire name.
+    /// - When a type of one of the methods would not arrive as it was sent: bincode cannot carry it, serde's attributes make
+    ///   it write otherwise than it reads, or it could not be traced to the end. The message names methods, places and
+    ///   remedies.
     #[track_caller]
     pub fn with(mut self, service: impl Service) -> Self {
         let descriptor = service.descriptor();
@@ -89,7 +90,7 @@ impl Services {
         }
     }
 
-    /// What they offer, as data.
+    /// The descriptors of the services, in the order in which they were added.
     pub fn descriptors(&self) -> impl Iterator<Item = &'static ServiceDescriptor> {
         self.list.iter().map(|service| service.descriptor())
     }
@@ -99,7 +100,7 @@ impl Services {
     }
 }
 
-/// Logs the methods that cannot be called, where it is too late to refuse the service.
+/// Logs the methods of a service that cannot be called, where it is too late to refuse the service.
 #[doc(hidden)]
 pub fn log_problems(service: &'static ServiceDescriptor) {
     for problem in service.problems() {
@@ -113,7 +114,7 @@ impl std::fmt::Debug for Services {
     }
 }
 
-/// Polls user code; a panic becomes the call's outcome.
+/// Polls a handler; a panic becomes the call's outcome.
 pub(crate) fn poll_handler(
     handler: &mut RunningHandler,
     method: &MethodDescriptor,
@@ -123,14 +124,14 @@ pub(crate) fn poll_handler(
         .unwrap_or_else(|panic| Poll::Ready(panicked(&*panic, method)))
 }
 
-/// Starts user code, which begins with decoding its arguments; a panic becomes the call's outcome.
+/// Starts a handler, which begins with decoding its arguments; a panic becomes the call's outcome.
 pub(crate) fn start(service: &dyn Service, method: u32, incoming: Incoming) -> ReplyInner {
     let descriptor = incoming.method;
     catch_unwind(AssertUnwindSafe(|| service.dispatch(method, incoming)))
         .map_or_else(|panic| ReplyInner::Done(panicked(&*panic, descriptor)), |reply| reply.0)
 }
 
-/// The same for a method of an object.
+/// Starts a call of an object's method: at the object's service, or where the object forwards calls.
 pub(crate) fn start_on(object: &LocalObject, method: u32, incoming: Incoming) -> Option<ReplyInner> {
     match object.service() {
         Some(service) => Some(start(service.as_ref(), method, incoming)),

@@ -1,6 +1,7 @@
-//! Values of user code to what travels: where they are if they are short, on another thread if they are long.
+//! Encodes results of handlers: short values in place, long values on another thread.
 //!
-//! How long a value is shows when it is written. One that is not short is written anew on the other thread, from its start.
+//! The length of a value shows only while it is encoded. A value that turns out long is encoded again on the other thread,
+//! from its start.
 
 use std::{
     any::Any,
@@ -29,17 +30,17 @@ use crate::{
     wire::{Failure, Want},
 };
 
-/// A value's bytes, and the objects it names.
+/// A value's bytes, and the objects inside it.
 pub(crate) type Payload = (SmallBytes, Vec<Capability>);
 
-/// The bytes of a value, however many.
+/// Encodes a value of any length.
 pub(crate) fn encode<T: Serialize>(value: &T, link: &Arc<Link>) -> Result<Payload, EncodeError> {
     let write = |out: &mut Vec<u8>| codec::encode_within(value, link.limits.decode_depth_max, out);
     let (bytes, added) = passing::writing(0, || SmallBytes::encode(write));
     Ok((bytes?, added.capabilities(link)))
 }
 
-/// The same, unless the value is longer than about `bytes_max`: that is an error of no name.
+/// Encodes a value. Stops with `Err(None)` if it is longer than about `bytes_max`.
 #[inline(always)]
 fn encode_up_to<T: Serialize>(
     value: &T,
@@ -52,13 +53,13 @@ fn encode_up_to<T: Serialize>(
     Ok((bytes?, added.capabilities(link)))
 }
 
-/// What becomes of a call whose handler returned a long value.
+/// The outcome of a call whose handler returned a long value.
 #[cold]
 pub(super) async fn long_outcome<T: Serialize + Send + 'static>(value: T, link: &Arc<Link>) -> Outcome {
     value_outcome(encode_aside(value, link).await)
 }
 
-/// What becomes of many calls that one handler answered.
+/// The outcomes of several calls that one handler answered.
 pub(super) async fn outcomes_of<T, E>(
     results: Vec<Result<T, E>>,
     wants: &[Want],
@@ -88,7 +89,7 @@ where
     outcomes
 }
 
-/// What becomes of a call whose handler returned this, all of it encoded here.
+/// The outcome of a call whose handler returned `result`, encoded in place whatever its length.
 #[cfg(test)]
 pub(crate) fn outcome<T: Serialize, E: Serialize>(
     result: Result<T, E>,
@@ -102,7 +103,7 @@ pub(crate) fn outcome<T: Serialize, E: Serialize>(
     }
 }
 
-/// The outcome of a call, or the value that is to be encoded elsewhere.
+/// The outcome of a call, or its value if that is long and must be encoded on another thread.
 #[inline(always)]
 pub(super) fn short_outcome<T: Serialize + 'static, E: Serialize>(
     result: Result<T, E>,
@@ -137,7 +138,7 @@ fn value_outcome(encoded: Result<Payload, EncodeError>) -> Outcome {
     }
 }
 
-/// What a call is answered with whose handler returned an error.
+/// The outcome of a call whose handler returned an error.
 pub(super) fn error_outcome<E: Serialize>(error: &E, link: &Arc<Link>) -> Outcome {
     match encode(error, link) {
         Ok((bytes, objects)) => Outcome::Error(bytes, objects),
@@ -145,7 +146,7 @@ pub(super) fn error_outcome<E: Serialize>(error: &E, link: &Arc<Link>) -> Outcom
     }
 }
 
-/// The failure of a call whose handler returned what cannot be handed out.
+/// The failure of a call whose handler returned an unusable result.
 pub(crate) fn unusable(reason: String) -> Failure {
     Failure::InvalidArgument { argument: "(result)".into(), reason }
 }
@@ -159,13 +160,13 @@ pub(crate) fn encode_aside<T: Serialize + Send + 'static>(value: T, link: &Arc<L
             let value = value;
             inside(Arc::as_ptr(&link), || with_deadline(deadline, || encode(&value, &link)))
         };
-        // Nobody waits for it if the call was cancelled.
+        // Nobody receives the bytes if the call was cancelled.
         let _ = done.send(catch_unwind(AssertUnwindSafe(encode)));
     });
     EncodedAside(encoded)
 }
 
-/// A value that is being encoded on another thread. A panic there is one of who polls this.
+/// A value that is being encoded on another thread. A panic there is resumed where this future is polled.
 pub(crate) struct EncodedAside(oneshot::Receiver<thread::Result<Result<Payload, EncodeError>>>);
 
 impl Future for EncodedAside {

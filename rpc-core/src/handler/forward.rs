@@ -1,7 +1,7 @@
-//! Passing calls on: what an object does that is another session's, or only promised by the peer.
+//! Forwards calls of an object that belongs to another session, or is only promised by the peer.
 //!
-//! Arguments and results stay encoded; the objects they name are passed on as objects of this side, which pass calls on
-//! in their turn. An object that is passed back to where it came from is itself again.
+//! Arguments and results stay encoded; the objects inside them are passed as objects of this side, which forward calls
+//! in their turn. An object that is passed back to the session it came from becomes the original object again.
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
@@ -25,7 +25,7 @@ use crate::{
     wire::Failure,
 };
 
-/// Starts a call of the same method where `remote` leads.
+/// Forwards a call: starts a call of the same method at the object that `remote` stands for.
 pub(crate) fn start(remote: &Remote, method: u32, incoming: Incoming) -> ReplyInner {
     let Incoming { service, arguments, want, metadata, scope, .. } = incoming;
     let (beside, selected) = arguments.objects();
@@ -68,7 +68,7 @@ fn refuse(failure: Failure) -> ReplyInner {
     ReplyInner::Done(Outcome::Failed(failure))
 }
 
-/// How a call that was passed on failed, told to who made it.
+/// The failure of a forwarded call, as its caller is told of it.
 fn failure(returned: Returned, cell: &CallCell) -> Failure {
     let unreachable = |reason: String| Failure::Unreachable { reason };
     match returned {

@@ -1,4 +1,4 @@
-//! A call of the peer as its handler gets it, and how it is replied to.
+//! A call of the peer as its handler gets it, and the reply to it.
 
 use std::{
     any::Any,
@@ -31,7 +31,7 @@ use crate::{
     wire::{Failure, Want, arguments},
 };
 
-/// A call that may start: its arguments and what is wanted of it.
+/// A call that may start: its arguments, its options and what the caller wants of the result.
 #[doc(hidden)]
 pub struct Incoming {
     pub(crate) service: &'static ServiceDescriptor,
@@ -44,7 +44,7 @@ pub struct Incoming {
     pub(crate) scope: Arc<SessionScope>,
 }
 
-/// A handler at work, or the reason why there is none.
+/// A running handler, or the outcome of a call that needs none.
 #[doc(hidden)]
 pub struct Reply(pub(crate) ReplyInner);
 
@@ -52,7 +52,7 @@ pub(crate) enum ReplyInner {
     Done(Outcome),
     Running {
         handler: RunningHandler,
-        /// Tells the handler that it is cancelled, if it can know.
+        /// Tells the handler that it is cancelled; `None` if nothing in it listens.
         cancelled: Option<Arc<CancelSignal>>,
     },
 }
@@ -108,7 +108,7 @@ impl Reply {
     }
 }
 
-/// How generated code takes its arguments, in order.
+/// The function of generated code that takes a method's arguments, in order.
 #[doc(hidden)]
 pub type Decode<A> = fn(&mut ArgumentReader<'_>) -> Result<A, ArgumentError>;
 
@@ -119,7 +119,7 @@ pub struct ArgumentReader<'a> {
     scope: &'a SessionScope,
     budget: DecodeBudget,
     index: usize,
-    /// Where the next one lies, if they are inline.
+    /// The offset of the next argument, if they are inline.
     at: usize,
 }
 
@@ -129,7 +129,7 @@ pub struct ArgumentReader<'a> {
 pub struct ArgumentError {
     index: usize,
     reason: String,
-    /// The limit that has no memory left for it.
+    /// The limit that left no memory for decoding the argument, if that is why it failed.
     short_of: Option<&'static str>,
 }
 
@@ -141,7 +141,7 @@ impl ArgumentError {
 
     #[cold]
     fn of(reader: &ArgumentReader<'_>, index: usize, error: &DecodeError) -> Self {
-        // With more memory left, the budget would be the session's usual one.
+        // A budget below the session's usual one means that memory is short.
         let link = &reader.scope.session.handle.link;
         let is_short = *error == DecodeError::OverBudget && reader.budget.factor < link.budget.factor;
         let limit = match link.short_of.load(Ordering::Relaxed) {
@@ -172,7 +172,7 @@ impl<'a> ArgumentReader<'a> {
         Self { arguments, scope, budget: *budget, index: 0, at: arguments.first() }
     }
 
-    /// Where the argument lies.
+    /// The bytes that hold the next argument, and its range in them.
     fn next(&mut self, index: usize) -> Option<(&'a SmallBytes, Range<usize>)> {
         match self.arguments {
             Arguments::Inline(payload) => {
@@ -194,7 +194,7 @@ impl<'a> ArgumentReader<'a> {
         }
     }
 
-    /// The next argument.
+    /// Decodes the next argument.
     #[inline]
     pub fn take<T: DeserializeOwned + 'static>(&mut self) -> Result<T, ArgumentError> {
         let index = self.index;

@@ -22,9 +22,9 @@ pub(crate) type Connect = fn(Services) -> SessionHandle;
 /// The behaviour of an object whose calls a service answers.
 pub(crate) struct Served {
     service: Arc<dyn Service>,
-    /// How this process calls it, if it can.
+    /// Makes sessions in which this process itself calls the service; `None` if it cannot.
     connect: Option<Connect>,
-    /// The sessions in which it does: one for each runtime that has, as long as that lives.
+    /// Those sessions: one for each runtime that has called the service and is still alive.
     #[cfg(feature = "driver")]
     in_process: Mutex<Vec<InProcess>>,
 }
@@ -47,9 +47,9 @@ impl Behaviour for Served {
 }
 
 impl Served {
-    /// The session in which this process calls it from the current runtime, made if there is none; outside of all runtimes,
-    /// one that another has made. A session of another runtime is not used while there is a current one: nobody may be driving
-    /// it, and it ends with that runtime.
+    /// The session in which this process calls the service from the current runtime; made if there is none. Outside of all
+    /// runtimes, a session that some runtime has made. Inside a runtime, sessions of other runtimes are not used: nobody may be
+    /// driving them, and they end with their runtime.
     #[cfg(feature = "driver")]
     fn in_process(&self, connect: Connect) -> Option<Arc<Handle>> {
         let mut sessions = lock(&self.in_process);
@@ -64,7 +64,7 @@ impl Served {
         }
         let mut services = Services::new();
         services.offer(Arc::clone(&self.service));
-        // Those of runtimes that are gone go, too.
+        // Sessions of runtimes that are gone are closed: they are removed here.
         sessions.retain(|known| !known.session.is_closed());
         let session = connect(services);
         let handle = Arc::clone(&session.handle);
@@ -79,13 +79,13 @@ impl Served {
 }
 
 impl Stub {
-    /// What answers calls in this process.
+    /// The stub of a service of this process.
     #[cfg(not(feature = "driver"))]
     pub fn of_service(service: Arc<dyn Service>) -> Self {
         Self::served(service, None)
     }
 
-    /// What answers calls in this process, which itself calls it through sessions that `connect` makes.
+    /// The stub of a service of this process, which itself calls the service through sessions that `connect` makes.
     pub(crate) fn served(service: Arc<dyn Service>, connect: Option<Connect>) -> Self {
         let descriptor = service.descriptor();
         Self::local(LocalObject::of_service(service, connect), descriptor)
@@ -102,7 +102,7 @@ impl LocalObject {
         })
     }
 
-    /// What answers its calls, unless it passes them on.
+    /// The service that answers the object's calls; `None` for an object that forwards them.
     pub(crate) fn service(&self) -> Option<&Arc<dyn Service>> {
         self.behaviour::<Served>().map(|served| &served.service)
     }

@@ -1,4 +1,4 @@
-//! One call, shared by its promise, what was derived from it, and the driver.
+//! The cell of one call, shared by its promise, the pipes derived from that, and the driver.
 
 use std::{
     sync::{
@@ -42,9 +42,9 @@ pub(crate) fn born_failed(cell: Arc<CallCell>, failed: Returned) -> Arc<CallCell
     cell
 }
 
-// ---- one call, shared by its promise, what was derived from it, and the driver ----
+// ---- one call, shared by its promise, the pipes derived from that, and the driver ----
 
-/// How a call came back, still encoded.
+/// The outcome of a call as its promise takes it, still encoded.
 pub(crate) type Returned = crate::value::returned::Returned<Arc<CallCell>>;
 
 /// Turns a failed return of a call into its `CallError<E>` and that error's text, without knowing `E`.
@@ -57,11 +57,11 @@ pub(crate) struct CallCell {
     pub(crate) service: &'static str,
     pub(crate) method: &'static MethodDescriptor,
     pub(crate) decode_error: ErrorDecoder,
-    /// The call whose result this is a part of, when this is the built-in call for a part.
+    /// The call whose result has the part, if this is the built-in call for a part.
     pub(crate) part_of: Option<Arc<CallCell>>,
-    /// It is not a call but stands for one in the program of a map.
+    /// The place in the program of a map, if this cell only stands for a recorded call.
     pub(crate) recorded: Option<Recorded>,
-    /// It is a map, or stands for one; these are its steps.
+    /// The steps of the map, if this is a map or stands for a recorded one.
     pub(crate) steps: Option<Arc<MapSteps>>,
     interest: AtomicU32,
     state: Mutex<CellState>,
@@ -79,7 +79,7 @@ const DETACHED: u32 = 4;
 const REFERENCE: u32 = 8;
 
 impl CallCell {
-    /// A call with one promise: wanted, and referable through it.
+    /// The cell of a call with one promise: its value is wanted, and later calls can refer to it.
     pub(crate) fn new(
         id: CallId,
         handle: Arc<Handle>,
@@ -90,7 +90,7 @@ impl CallCell {
         Self::with(id, handle, service, method, decode_error, None, WANTED | REFERENCE)
     }
 
-    /// A call that nobody waits for and that runs all the same.
+    /// The cell of a one-way call: nobody waits for it, and it runs all the same.
     pub(crate) fn oneway(
         id: CallId,
         handle: Arc<Handle>,
@@ -101,7 +101,7 @@ impl CallCell {
         Self::with(id, handle, service, method, no_promise, None, DETACHED)
     }
 
-    /// What stands for a call in the program of a map. Nobody waits for it, and it is never queued.
+    /// The cell of a recorded call, which stands for a call in the program of a map and is never queued.
     pub(crate) fn recorded(
         handle: Arc<Handle>,
         service: &'static str,
@@ -115,7 +115,7 @@ impl CallCell {
         Arc::new(Self { recorded: Some(recorded), steps, ..cell })
     }
 
-    /// The built-in call that runs a program for each element of a result.
+    /// The cell of the built-in call that runs a program for each element of a result.
     pub(crate) fn map(
         id: CallId,
         handle: Arc<Handle>,
@@ -127,7 +127,7 @@ impl CallCell {
         Arc::new(Self { steps: Some(steps), ..cell })
     }
 
-    /// The built-in call for a part of what `whole` returns. Later calls refer to the whole, never to it.
+    /// The cell of the built-in call for a part of the result of `whole`. Later calls refer to the whole, never to this call.
     pub(crate) fn part(id: CallId, whole: &Arc<CallCell>) -> Arc<Self> {
         let handle = Arc::clone(&whole.handle);
         Self::with(
@@ -177,7 +177,7 @@ impl CallCell {
         }
     }
 
-    /// Why a call that was born failed did; for calls built on it.
+    /// The failure of a call that was born failed.
     pub(crate) fn failure(&self) -> Returned {
         match &*lock(&self.state) {
             CellState::Done(returned) => returned.clone(),
@@ -185,13 +185,13 @@ impl CallCell {
         }
     }
 
-    /// Freezes the interest; from here on changes are submitted.
+    /// Reads the interest for sealing the call; later changes are submitted to the session.
     pub(crate) fn seal(&self) -> Interest {
         let bits = self.interest.fetch_or(SEALED, Ordering::AcqRel);
         Interest { value: bits & WANTED != 0, reference: bits >= REFERENCE, detached: bits & DETACHED != 0 }
     }
 
-    /// How calls fail that are built on this one, which was born failed. A deadline is theirs as well.
+    /// The failure of calls that are built on this one, which was born failed. An exceeded deadline is theirs as well.
     pub(crate) fn failure_of_dependents(self: &Arc<Self>) -> Returned {
         match self.failure() {
             failed @ Returned::Failed(Failure::DeadlineExceeded) => failed,
@@ -213,7 +213,7 @@ impl CallCell {
         }
     }
 
-    /// Nobody will take the value.
+    /// Records that nobody will take the value.
     pub(crate) fn drop_value(&self) {
         let before = self.interest.fetch_and(!WANTED, Ordering::AcqRel);
         let pending = matches!(&*lock(&self.state), CellState::Pending(_));
@@ -222,13 +222,13 @@ impl CallCell {
         }
     }
 
-    /// Lets the call run whoever drops what.
+    /// Lets the call run to its end even if all its promises are dropped.
     pub(crate) fn detach(&self) {
         self.interest.fetch_or(DETACHED, Ordering::AcqRel);
         self.handle.link.flush();
     }
 
-    /// Puts the result where its promise finds it; gives the waker of who waits for it.
+    /// Stores the result for the promise. Returns the waker of the task that waits for it.
     pub(crate) fn complete(&self, returned: Returned) -> Option<Waker> {
         match std::mem::replace(&mut *lock(&self.state), CellState::Done(returned)) {
             CellState::Pending(waker) => waker,
@@ -236,7 +236,7 @@ impl CallCell {
         }
     }
 
-    /// Takes the result, or registers the waker. The first poll flushes what is queued.
+    /// Takes the result, or registers the waker. Does not flush.
     pub(crate) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Returned> {
         let mut state = lock(&self.state);
         match &mut *state {

@@ -1,4 +1,4 @@
-//! What the closure of a `map` has recorded so far.
+//! The recorder of a `map`: the calls that its closure has recorded so far.
 
 use std::sync::{
     Arc, Mutex, MutexGuard,
@@ -21,9 +21,9 @@ use crate::{
 pub(crate) const ESCAPED: &str = "it stands for something inside the closure of a `map`, and can be used by calls made in that closure alone";
 pub(crate) const TOO_DEEP: &str = "it lies deeper inside a result than paths may reach";
 
-/// What one closure recorded so far.
+/// The recording of one closure, until the closure returns.
 pub(crate) struct Recorder {
-    /// Rises with every map of the process: of nested closures, the inner one's is higher.
+    /// A number that rises with every map of the process: of nested closures, the inner one has the higher number.
     pub(crate) opened: u64,
     state: Mutex<State>,
 }
@@ -39,7 +39,7 @@ pub(crate) struct Recording {
     pub(crate) steps: Vec<Step>,
     pub(crate) cells: Vec<Arc<CallCell>>,
     pub(crate) captures: Vec<Place>,
-    /// Objects that are settled, for the table of the map's call.
+    /// The objects for the table of the map's call.
     pub(crate) passed: Vec<Capability>,
     pub(crate) methods: Vec<MethodName>,
     pub(crate) deadline: Option<Time>,
@@ -54,11 +54,11 @@ pub(crate) struct Recorded {
     pub(crate) base: Base,
 }
 
-/// What a sent map remembers of its program, to tell which of its calls failed.
+/// The calls of a sent map's program, kept to tell which of them failed.
 pub(crate) struct MapSteps {
     pub(crate) placeholder: Arc<CallCell>,
     pub(crate) steps: Vec<Arc<CallCell>>,
-    /// The step whose result, or a part of it, is the element's.
+    /// The step whose result, or a part of it, is the element's result.
     pub(crate) result: Option<u32>,
 }
 
@@ -91,7 +91,7 @@ impl Recorder {
         let _ = self.with(|recording| recording.failed.get_or_insert_with(|| failed.clone()).clone());
     }
 
-    /// How the program names a part of a result: its own, or one that it captures.
+    /// The operand with which the program names a place: a place in its own results, or a capture.
     pub(crate) fn operand(self: &Arc<Self>, place: &Place) -> Result<Operand, &'static str> {
         if place.path.steps().len() > PATH_STEPS_MAX {
             return Err(TOO_DEEP);
@@ -116,7 +116,7 @@ impl Recording {
         Operand { base: Base::Capture(u32::try_from(index).unwrap_or(u32::MAX)), path: Path::whole() }
     }
 
-    /// The object's place in the table of the map's call.
+    /// Adds an object to the table of the map's call and returns its place.
     pub(crate) fn pass(&mut self, object: Capability) -> u32 {
         self.passed.push(object);
         u32::try_from(self.passed.len() - 1).unwrap_or(u32::MAX)
@@ -128,7 +128,7 @@ impl Recording {
         }
     }
 
-    /// All calls of a map travel as one, so they share what is said beside the arguments.
+    /// Merges a call's deadline and metadata into the map's. All calls of a map travel as one, so they share both.
     pub(crate) fn carry(
         &mut self,
         deadline: Option<Time>,
@@ -143,7 +143,7 @@ impl Recording {
         Ok(())
     }
 
-    /// Adds a step and gives what stands for its result.
+    /// Adds a step and returns the cell that stands for its result.
     pub(crate) fn push(
         &mut self,
         recorder: &Arc<Recorder>,
@@ -160,5 +160,5 @@ impl Recording {
 
 pub(crate) const PROMISED_INSIDE: &str = "a client that is only promised cannot lie inside a value in a `map`; pass its promise as an argument of its own";
 
-/// What a reference to something recorded has in the place of a call until it becomes an operand.
+/// The call id in a reference to a recorded result, until the reference becomes an operand.
 pub(crate) const RECORDED: CallId = CallId(1);

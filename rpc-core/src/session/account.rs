@@ -1,8 +1,9 @@
-//! What a session is charged: the memory that it keeps for its peer, against its own bound and the budget that it shares.
+//! The memory account of a session: the memory it keeps for its peer, against its own limit and the budget that it shares.
 //!
-//! The parts are counted where they are kept; here their sum is held against what the session may have. That does not happen for
-//! each call: a session that has nothing of the shared budget is looked at when 4 KiB have come or much waits to be sent, others
-//! with each message and at the end of each turn. What calls announce beyond their message is asked for before it is taken.
+//! The parts are counted where they are kept; here their sum is checked against the limits. That does not happen for each
+//! call. A session that has nothing of the shared budget settles when 4 KiB have come or much waits to be sent; other sessions
+//! settle with each message and at the end of each turn. Payloads that calls announce beyond their message are checked before
+//! they are taken.
 
 use std::sync::{
     Arc,
@@ -11,19 +12,19 @@ use std::sync::{
 
 use crate::memory_budget::MemoryBudget;
 
-/// What a session may have without taking anything of the shared budget.
+/// The bytes that a session may have without taking anything of the shared budget.
 const FREE_BYTES: usize = 4 << 10;
-/// It takes of the shared budget in multiples of this.
+/// The unit in which a session takes bytes of the shared budget.
 const BLOCK_BYTES: usize = 64 << 10;
 
-/// What refusals name that have nothing left of the shared budget, or of the session's own.
+/// The limits that refusals name: the shared budget, and the session's own.
 pub(crate) const MEMORY_BUDGET: &str = "memory_budget";
 pub(crate) const SESSION_BYTES_MAX: &str = "session_bytes_max";
 
 pub(crate) struct Account {
     bytes_max: usize,
     budget: MemoryBudget,
-    /// Taken of the budget.
+    /// Bytes taken of the shared budget.
     taken: usize,
 }
 
@@ -32,10 +33,10 @@ impl Account {
         Self { bytes_max, budget, taken: 0 }
     }
 
-    /// Whether the session may have `total` bytes; takes of the budget what that needs.
+    /// Checks whether the session may have `total` bytes; takes the bytes it needs from the shared budget.
     ///
     /// # Errors
-    /// The name of the limit.
+    /// The name of the limit that leaves no room.
     pub(crate) fn cover(&mut self, total: usize) -> Result<(), &'static str> {
         if total > self.bytes_max {
             return Err(SESSION_BYTES_MAX);
@@ -52,13 +53,14 @@ impl Account {
         Err(MEMORY_BUDGET)
     }
 
-    /// The session has `total` bytes, whether it may or not: others are to see it. Gives back what is not needed for that.
+    /// Records that the session has `total` bytes. They are taken from the shared budget even if too many, so that other
+    /// sessions see them. Gives back what is not needed.
     ///
     /// # Errors
     /// The name of the limit that it has exceeded.
     pub(crate) fn settle(&mut self, total: usize) -> Result<(), &'static str> {
         let needed = total.saturating_sub(FREE_BYTES).next_multiple_of(BLOCK_BYTES);
-        // What grows and shrinks by a block does not take and give it back each time.
+        // One spare block is kept: a session that grows and shrinks by a block does not take and give it back each time.
         if self.taken > needed + BLOCK_BYTES || needed == 0 {
             let kept = self.taken.min(needed);
             self.budget.give_back(self.taken - kept);
@@ -73,7 +75,7 @@ impl Account {
         covered
     }
 
-    /// What the session may have beside `total` bytes, and the limit that says so.
+    /// The bytes that the session may have beside `total`, and the limit that bounds them.
     pub(crate) fn left(&self, total: usize) -> (usize, &'static str) {
         let covered = self.taken + FREE_BYTES;
         let of_budget = self.budget.left().saturating_add(covered.saturating_sub(total));
@@ -81,7 +83,7 @@ impl Account {
         if own <= of_budget { (own, SESSION_BYTES_MAX) } else { (of_budget, MEMORY_BUDGET) }
     }
 
-    /// Whether it has anything of the budget.
+    /// Whether the session has taken anything of the shared budget.
     pub(crate) fn has_taken(&self) -> bool {
         self.taken > 0
     }
@@ -93,21 +95,21 @@ impl Drop for Account {
     }
 }
 
-/// Bytes that are kept elsewhere than in the session's tables, by tasks of their own; shared with them.
+/// Bytes that tasks of the session keep outside of its tables; shared with those tasks.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Elsewhere(Arc<Tasks>);
 
 #[derive(Debug, Default)]
 struct Tasks {
-    /// What they keep.
+    /// Bytes that tasks keep.
     kept: AtomicUsize,
-    /// Results that go to the session.
+    /// Bytes of results on their way to the session.
     on_the_way: AtomicUsize,
-    /// What else the session is charged, when it last looked.
+    /// Other bytes that the session is charged, when it last settled.
     rest: AtomicUsize,
 }
 
-/// A result that is shorter is not counted on its way to the session: it is there before many of them are.
+/// The shortest result that is counted on its way to the session. Shorter ones arrive before they add up.
 const COUNTED_BYTES_MIN: usize = 16 << 10;
 
 impl Elsewhere {
@@ -125,12 +127,13 @@ impl Elsewhere {
         Charge { elsewhere: self.clone(), bytes }
     }
 
-    /// The session is charged `rest` bytes beside.
+    /// Records the other bytes that the session is charged.
     pub(crate) fn beside(&self, rest: usize) {
         self.0.rest.store(rest, Ordering::Relaxed);
     }
 
-    /// A result of `bytes` bytes goes to the session, if that may have `bytes_max` in all.
+    /// Counts a result of `bytes` bytes on its way to the session. False, and not counted, if the session would have more than
+    /// `bytes_max` in all.
     pub(crate) fn sends(&self, bytes: usize, bytes_max: usize) -> bool {
         if bytes < COUNTED_BYTES_MIN {
             return true;
@@ -144,7 +147,7 @@ impl Elsewhere {
         total <= bytes_max
     }
 
-    /// It has come there.
+    /// Ends the count of a result that has reached the session.
     pub(crate) fn received(&self, bytes: usize) {
         if bytes >= COUNTED_BYTES_MIN {
             self.0.on_the_way.fetch_sub(bytes, Ordering::Relaxed);
@@ -152,7 +155,7 @@ impl Elsewhere {
     }
 }
 
-/// Bytes that are kept; counted until this is dropped.
+/// Bytes that a task keeps; counted until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Charge {
     elsewhere: Elsewhere,
@@ -160,7 +163,7 @@ pub(crate) struct Charge {
 }
 
 impl Charge {
-    /// Charges `bytes` more. The sum of all charges there may be at most `bytes_max`; it is charged in any case.
+    /// Charges `bytes` more, in any case. False if the sum of all charges exceeds `bytes_max`.
     pub(crate) fn add(&mut self, bytes: usize, bytes_max: usize) -> bool {
         let before = self.elsewhere.0.kept.fetch_add(bytes, Ordering::Relaxed);
         self.bytes += bytes;

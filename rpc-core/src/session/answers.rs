@@ -1,4 +1,4 @@
-//! The calls this side answers: waiting for what they are built on, running, and kept for what is built on them.
+//! The calls this side answers: waiting for the calls they are built on, running, and kept for the calls built on them.
 //!
 //! ```text
 //! Arguments ──complete──▶ Waiting ──all references resolved──▶ (Ready) ──▶ Running ──finish──▶ Held / Failed / gone
@@ -47,25 +47,24 @@ pub(crate) mod starting;
 pub(crate) struct Answers {
     limits: Arc<Limits>,
     pub(super) methods: PeerMethods,
-    /// Plain calls. `promote` moves one to `table` before anything happens to it but that it is
-    /// run and answered.
+    /// Plain calls. `promote` moves one to `table` before anything but run-and-answer happens to it.
     plain: IdMap<CallId, PlainAnswer>,
-    /// All other calls. Boxed, because an idle session keeps the table's room.
+    /// All other calls. Boxed, because an idle session keeps the table's capacity.
     table: IdMap<CallId, Box<Answer>>,
-    /// When a call last came or started.
+    /// The time when a call last came or started.
     now: Time,
     last: CallId,
     pub(super) books: Books,
     work: Work,
-    /// Calls that may start wait until less waits to be sent.
+    /// Whether ready calls wait because too much waits to be sent.
     held_up: bool,
-    /// Values in kept results that were passed to find parts, since this was last taken.
+    /// The number of values in kept results that were passed to find parts, since this was last taken.
     walked: usize,
-    /// Calls that have not started, of services whose calls start in the order made; ids rise.
+    /// Calls of ordered services that have not started, by service; ids rise.
     in_order: FxHashMap<usize, VecDeque<CallId>>,
     deadlines: Deadlines,
     steps: VecDeque<HandlerStep>,
-    /// Steps, from the first on, whose calls have left their messages.
+    /// The number of steps, from the first on, whose calls have been copied out of their messages.
     left_messages: usize,
     refusing: bool,
     /// A rule that a test adds to those of [`admission`].
@@ -75,7 +74,7 @@ pub(crate) struct Answers {
     caller_payload_bytes_max: usize,
 }
 
-/// What a call of the peer addresses.
+/// The service or object that a call of the peer addresses.
 pub(crate) enum AnswerTarget {
     Root,
     Object(Arc<LocalObject>),
@@ -84,7 +83,7 @@ pub(crate) enum AnswerTarget {
 }
 
 impl AnswerTarget {
-    /// Whether a call that is ready addresses what another one does that begins.
+    /// Whether a ready call has the same target as a call that begins.
     fn is_as(&self, other: &BeginTarget) -> bool {
         match (self, other) {
             (Self::Root, BeginTarget::Root(_)) => true,
@@ -104,30 +103,30 @@ struct PlainAnswer {
 struct Answer {
     method: Method,
     target: AnswerTarget,
-    /// Those that came with the call, until its arguments are read.
+    /// The objects that came with the call, until its arguments are read.
     objects: Vec<Passing>,
     want: Want,
     oneway: bool,
     deadline: Option<Time>,
     metadata: Vec<(String, String)>,
     stage: Stage,
-    /// What a map returns, known from when it may start.
+    /// The layout of a map's result; known once the map may start.
     returns: Option<KeptLayout>,
-    /// A map that may start and has not.
+    /// The plan of a map that may start and has not.
     plan: Option<Box<Plan>>,
     /// The longest chain of unfinished calls that ends here.
     depth: usize,
     uses: Vec<Use>,
-    /// The caller neither waits nor refers to it any more; it goes on only for the sake of `uses`.
+    /// Whether the caller neither waits for it nor refers to it any more; it goes on only for the sake of `uses`.
     cancelled: bool,
-    /// The Return was sent.
+    /// Whether the Return was sent.
     returned: bool,
-    /// A handler holds the permit.
+    /// Whether a handler holds the permit.
     running: bool,
 }
 
 impl Answer {
-    /// One that has just come.
+    /// The answer to a call that has just come.
     fn new(method: Method, target: AnswerTarget, want: Want) -> Self {
         Self {
             method,
@@ -150,7 +149,7 @@ impl Answer {
 }
 
 impl Answer {
-    /// What its result looks like; not known of a map that may not start yet.
+    /// The layout of the result; not known for a map that may not start yet.
     fn result_layout(&self) -> Option<&Layout> {
         match &self.method {
             Method::Known(known) => Some(&known.descriptor.signature().result),
@@ -161,14 +160,14 @@ impl Answer {
 }
 
 enum Stage {
-    /// Its arguments are on their way.
+    /// The arguments are on their way.
     Arguments,
     Waiting(Waiting),
-    /// All arguments are here; it starts when the driver gets to it, or when it is its turn.
+    /// All arguments are here; the call starts when the driver gets to it, or when it is its turn.
     Ready(Arguments),
     Running,
     Held(Box<Held>),
-    /// It failed, or `origin` did, which it was built on.
+    /// The call failed, or `origin` did, which it was built on.
     Failed {
         origin: CallId,
     },
@@ -198,12 +197,12 @@ impl Answers {
         }
     }
 
-    /// The caller said how long a result it takes.
+    /// Sets the longest result that the caller takes.
     pub(crate) fn caller_takes(&mut self, payload_bytes_max: usize) {
         self.caller_payload_bytes_max = payload_bytes_max;
     }
 
-    /// From here on new calls are refused; they have not run.
+    /// Refuses new calls from here on.
     pub(crate) fn refuse_new_calls(&mut self) {
         self.refusing = true;
     }
@@ -235,7 +234,7 @@ impl Answers {
 
     // ---- figures ----
 
-    /// Whether `many` values were passed to find parts; then counts anew.
+    /// Whether at least `many` values were passed to find parts; then counts anew.
     pub(crate) fn take_walked(&mut self, many: usize) -> bool {
         let is_many = self.walked >= many;
         if is_many {
@@ -244,7 +243,7 @@ impl Answers {
         is_many
     }
 
-    /// Results and failures kept for the caller, of calls that are over.
+    /// The number of results and failures kept for the caller, of calls that are over.
     pub(crate) fn held(&self) -> usize {
         self.table.len() + self.plain.len() - self.books.unfinished()
     }
@@ -269,7 +268,7 @@ impl Answers {
     }
 }
 
-/// Whether this is the deadline of a call that was not answered.
+/// Whether `at` is the deadline of a call that was not answered yet.
 fn is_due(
     plain: &IdMap<CallId, PlainAnswer>,
     table: &IdMap<CallId, Box<Answer>>,
@@ -282,12 +281,12 @@ fn is_due(
     }
 }
 
-/// What a table takes that came with a call.
+/// The memory of the table of objects that came with a call.
 fn slots_bytes(objects: &[Passing]) -> usize {
     size_of_val(objects)
 }
 
-/// The table that came with a call, which counts as pending until it is taken.
+/// Takes the table of objects that came with a call; it counts as pending until then.
 fn take_objects(answer: &mut Answer, books: &mut Books) -> Vec<Passing> {
     let objects = std::mem::take(&mut answer.objects);
     books.remove_pending(slots_bytes(&objects));
@@ -299,17 +298,17 @@ pub(super) struct Waiting {
     objects: Vec<Passing>,
     missing: usize,
     pub(super) bases: Vec<CallId>,
-    /// What the references of a map were resolved to, and which argument each is.
+    /// The layouts that the references of a map were resolved to, by the index of the argument.
     layouts: Vec<(usize, Layout)>,
 }
 
 enum Argument {
     One(Option<Encoded>),
-    /// Encodes as its parts do, one behind the other.
+    /// Encoded parts, one behind the other.
     Tuple(Vec<Option<SmallBytes>>),
 }
 
-/// A call that waits for this answer, and where it wants which part of it.
+/// A call that waits for this answer: the part that it uses, and where that part goes.
 pub(super) struct Use {
     pub(super) call: CallId,
     place: Place,
@@ -317,14 +316,14 @@ pub(super) struct Use {
     as_some: bool,
 }
 
-/// What of a call waits for a result.
+/// The place in a call that waits for a result.
 #[derive(Clone, Copy)]
 enum Place {
     Argument {
         index: usize,
         part: Option<usize>,
     },
-    /// An entry of its table of objects.
+    /// An entry of the call's table of objects.
     Object(usize),
     Target,
 }
@@ -341,7 +340,7 @@ impl Waiting {
         }
     }
 
-    /// What the arguments take: their bytes, and their places, of which there may be more than bytes.
+    /// The memory of the arguments: their bytes and their places, which may take more than the bytes.
     pub(super) fn bytes(&self) -> usize {
         let one = |length: Option<usize>| size_of::<Argument>() + length.unwrap_or(0);
         let arguments: usize = self
@@ -370,7 +369,7 @@ impl Argument {
     }
 }
 
-/// What is to happen to a handler.
+/// The next thing to happen to a handler.
 pub(crate) enum NextStep {
     Begin(Begin),
     Map(Box<BeginMap>),
@@ -378,15 +377,15 @@ pub(crate) enum NextStep {
 }
 
 pub(super) enum HandlerStep {
-    /// A call that may start since then.
+    /// A ready call, and the time since when it may start.
     Begin(CallId, Time),
-    /// A plain one, which lies here until it does.
+    /// A plain call, kept here until it starts, and the time since when it may start.
     BeginPlain(Begin, Time),
-    /// Of a handler that runs; before all calls that wait.
+    /// Cancels a running handler; goes before all calls that wait.
     Cancel(CallId),
 }
 
-/// What a map returns, charged to its session as long as the answer is there.
+/// The layout of a map's result, charged to the session as long as the answer is kept.
 pub(super) struct KeptLayout {
     pub(super) layout: Layout,
     _charge: Charge,
@@ -395,18 +394,19 @@ pub(super) struct KeptLayout {
 /// A call that arrives, except for its payload.
 pub(crate) struct Arriving {
     pub(crate) call: Call,
-    /// Of its payload, which is here or will follow.
+    /// The length of the payload, which is here or will follow.
     pub(crate) length: usize,
     /// Bytes of payloads that are being assembled.
     pub(crate) pending_elsewhere: usize,
-    /// The limit that leaves no memory for what it announces.
+    /// The limit that leaves no memory for the announced payload.
     pub(crate) short_of: Option<&'static str>,
-    /// What it addresses, and the method as that has it.
+    /// The target of the call, and the target's version of the method.
     pub(crate) addressed: Result<(AnswerTarget, Method), Failure>,
     pub(crate) objects: Result<Vec<Passing>, Failure>,
 }
 
-/// An argument that waits keeps its own bytes, not all of the message they came in. A long one is most of its message.
+/// Copies a waiting argument out of the message it came in, so that it does not keep the whole message. A long argument stays:
+/// it is most of its message.
 pub(super) fn leave_message(argument: &mut SmallBytes) {
     argument.leave_message(CHUNK_BYTES);
 }

@@ -1,4 +1,4 @@
-//! Large payloads on their way in, chunk by chunk.
+//! Assembles large payloads from the chunks in which they arrive.
 
 use std::time::Duration;
 
@@ -14,15 +14,15 @@ use crate::{
 pub(crate) struct Assembly {
     partial: IdMap<CallId, Partial>,
     announced: usize,
-    /// Since when payloads are watched that are under way, and what has come of them since.
+    /// Since when progress is watched, and the bytes that have arrived since.
     since: Time,
     arrived: usize,
 }
 
-/// Payloads of which less comes in their time are given up.
+/// The bytes that must arrive in each period of patience; with less, the peer counts as stalled.
 const PROGRESS_BYTES: usize = 16 << 10;
 
-/// A payload of which chunks come, until all have.
+/// A payload that arrives in chunks.
 pub(super) struct Partial {
     total: usize,
     received: usize,
@@ -35,7 +35,7 @@ impl Partial {
         Self { total, received: 0, bytes: keep.then(Vec::new) }
     }
 
-    /// What has not come yet.
+    /// Bytes that have not arrived yet.
     pub(super) fn rest(&self) -> usize {
         self.total - self.received
     }
@@ -56,7 +56,7 @@ impl Partial {
         true
     }
 
-    /// Counts the rest off.
+    /// Drops the bytes; the rest is only counted off.
     pub(super) fn forget(&mut self) {
         self.bytes = None;
     }
@@ -68,22 +68,22 @@ impl Partial {
 }
 
 impl Assembly {
-    /// Bytes of kept payloads that were announced and are not complete.
+    /// The announced bytes of kept payloads that are not complete.
     pub(crate) fn bytes_announced(&self) -> usize {
         self.announced
     }
 
-    /// How many payloads are on their way, kept or not.
+    /// The number of payloads that are on their way, kept or not.
     pub(crate) fn payloads(&self) -> usize {
         self.partial.len()
     }
 
-    /// When enough must have come of those that are under way, if each `patience` something has to.
+    /// When the current period of patience ends; `None` while no payload is on its way.
     pub(crate) fn timeout(&self, patience: Duration) -> Option<Time> {
         (!self.partial.is_empty()).then(|| self.since + patience)
     }
 
-    /// Whether too little has come; else looks from now on.
+    /// Whether too little has arrived by the end of the period; if not, a new period begins.
     pub(crate) fn is_stalled(&mut self, now: Time, patience: Duration) -> bool {
         if self.timeout(patience).is_none_or(|due| due > now) {
             return false;
@@ -100,7 +100,7 @@ impl Assembly {
         self.partial.is_empty() && self.announced == 0
     }
 
-    /// Chunks for `id` will follow.
+    /// Expects the chunks of a payload of `total` bytes. Without `keep` they are only counted off.
     pub(crate) fn expect(
         &mut self,
         now: Time,
@@ -130,7 +130,7 @@ impl Assembly {
         spares: &mut Spares,
     ) -> Result<Option<Option<SmallBytes>>, Violation> {
         let partial = self.partial.get_mut(&id).ok_or(Violation::UnexpectedChunk(id.0))?;
-        // An empty chunk would make no progress, for ever.
+        // Empty chunks could go on forever without progress.
         if bytes.is_empty() || !partial.take(now, bytes, spares) {
             return Err(Violation::UnexpectedChunk(id.0));
         }

@@ -4,11 +4,11 @@
 //! Queued ──seal──▶ Sent ──return──▶ Returned ──nobody refers to it──▶ forgotten
 //!    └─nobody wants it and nothing is built on it─▶ withdrawn, never sent
 //! ```
-//! What is wanted of a result is read when the call is sealed. A call that others are built on stays remembered until
-//! they are forgotten, because an answer to them may name it as the origin of their failure. A call that failed is
-//! released at once, whatever still refers to it: calls built on it later fail here and are never sent, so that the
-//! peer keeps no markers for a caller that collects failed promises.
-//! Sent calls are bounded by what the peer offered; queued ones by the memory of the caller who makes them.
+//! The caller's interest in a result is read when the call is sealed. A call that others are built on stays remembered until
+//! those are forgotten, because an answer to them may name it as the origin of their failure. A failed call is released at
+//! once, even if something still refers to it. Calls built on it later fail here and are never sent, so that the peer keeps
+//! no markers for a caller that collects failed promises.
+//! Sent calls are bounded by the limits the peer offered; queued ones by the memory of the caller who makes them.
 
 use std::collections::VecDeque;
 
@@ -35,11 +35,11 @@ pub(crate) mod sealing;
 pub(crate) struct Calls<W> {
     table: FxHashMap<CallId, Entry<W>>,
     queue: VecDeque<Queued>,
-    /// How many at the front of the queue have been asked for their interest.
+    /// The number of calls at the front of the queue that are sealed: their interest was read.
     sealed: usize,
     last_sent: CallId,
     in_flight: usize,
-    /// Calls whose last reference went before the peer could be told; goes out with the next batch.
+    /// Calls whose results the peer may release; told with the next batch.
     releases: Releases<CallId>,
     deadlines: Deadlines,
     finished: VecDeque<(W, Returned<W>)>,
@@ -49,33 +49,33 @@ struct Entry<W> {
     waiter: W,
     deadline: Option<Time>,
     stage: Stage,
-    /// Its waiter was asked for its interest.
+    /// Whether the waiter was asked for its interest.
     sealed: bool,
-    /// Somebody waits for the value.
+    /// Whether somebody waits for the value.
     value: bool,
-    /// Something can still pass the result on.
+    /// Whether something can still pass the result to another call.
     reference: bool,
-    /// It runs though nobody is interested.
+    /// Whether the call runs even if nobody is interested.
     detached: bool,
-    /// Its own arguments have not been sent in full.
+    /// Whether the call's arguments have not been sent in full.
     arguments_unsent: bool,
-    /// The peer was told that it need not go on.
+    /// Whether a Cancel was sent.
     cancelled: bool,
-    /// The peer was asked to keep the result and has not been told to let it go.
+    /// Whether the peer was asked to keep the result and has not been told to release it.
     kept: bool,
-    /// Most calls have none.
+    /// `None` for most calls.
     ties: Option<Box<Ties<W>>>,
 }
 
-/// What ties a call to others.
+/// The ties of a call to the calls it is built on, and to those built on it.
 struct Ties<W> {
-    /// Those it is built on.
+    /// The calls that this one is built on.
     bases: Vec<CallId>,
-    /// Calls in the table that are built on this one.
+    /// The number of calls in the table that are built on this one.
     dependents: usize,
     /// How many of them have not been sent in full: the peer must keep the result for them.
     unsent_dependents: usize,
-    /// Those that were queued and may still be.
+    /// The dependents that were queued; some may have been sent since.
     queued_dependents: Vec<CallId>,
     /// The failure, kept for calls built on this one.
     failure: Option<Returned<W>>,
@@ -97,16 +97,16 @@ impl<W> Default for Ties<W> {
 }
 
 enum Stage {
-    /// Its place in the queue has the rest.
+    /// The call waits in the queue, which has its payload.
     Queued,
     Sent,
-    /// Its return is being assembled from chunks.
+    /// The call's Return is being assembled from chunks.
     Assembling(Box<Assembled>),
     Returned,
 }
 
-/// What a return that comes in chunks will be.
-/// With the objects that came with it, or a failure if this side does not take them; then the bytes mean nothing.
+/// The kind of a Return that comes in chunks, with the objects that came with it. If this side does not take the objects, it
+/// has a failure instead, and the bytes mean nothing.
 #[derive(Debug)]
 pub(crate) enum Assembled {
     Value(Result<Capabilities, Failure>),
@@ -114,7 +114,7 @@ pub(crate) enum Assembled {
     Element,
 }
 
-/// What is sent of a call. Its place in the queue is kept when the call is refused or withdrawn, and passed over.
+/// A queued call with its payload. The place in the queue stays when the call is refused or withdrawn, and is skipped later.
 struct Queued {
     id: CallId,
     number: MethodNumber,
@@ -122,7 +122,7 @@ struct Queued {
     method: &'static crate::schema::descriptor::MethodDescriptor,
     payload: SmallBytes,
     extras: Option<Box<CallExtras>>,
-    /// From when on it is too late to send it.
+    /// The time from which it is too late to send the call.
     late: Option<Time>,
 }
 
@@ -159,7 +159,7 @@ impl<W> Entry<W> {
         matches!(self.stage, Stage::Returned)
     }
 
-    /// Asks the waiter, once, what is wanted of the result.
+    /// Asks the waiter, once, for its interest in the result.
     fn seal(&mut self)
     where
         W: Waiter,
@@ -173,8 +173,8 @@ impl<W> Entry<W> {
         self.detached = interest.detached;
     }
 
-    /// How a call built on this one fails because this one did. Names the call that failed first, so that what is
-    /// told does not grow with the length of a chain.
+    /// The failure of a call built on this one, if this one failed. It names the call that failed first, so that its size does
+    /// not grow with the length of a chain.
     fn as_cause(&self) -> Option<Returned<W>>
     where
         W: Clone,
@@ -188,7 +188,7 @@ impl<W> Entry<W> {
         })
     }
 
-    /// Nobody would notice if it never ran.
+    /// Whether nobody would notice if the call never ran.
     fn is_pointless(&self) -> bool {
         !(self.value || self.reference || self.detached) && self.unsent_dependents() == 0
     }
@@ -210,7 +210,7 @@ impl<W: Waiter> Calls<W> {
 
     // ---- towards the peer ----
 
-    /// Queues a call. One the peer would not take, or that is built on a failed one, fails here.
+    /// Queues a call. A call with a payload too large for the peer, or built on a failed call, fails here.
     pub(crate) fn queue(
         &mut self,
         now: Time,
@@ -271,7 +271,7 @@ impl<W: Waiter> Calls<W> {
         }
     }
 
-    /// Fails a call that has not been sent; then the unsent ones built on it.
+    /// Fails a call that has not been sent, then the unsent calls built on it.
     fn refuse(&mut self, id: CallId, outcome: Returned<W>, outgoing: &mut Outgoing) {
         let mut failing = vec![(id, outcome)];
         while let Some((id, outcome)) = failing.pop() {
@@ -307,7 +307,7 @@ impl<W: Waiter> Calls<W> {
         self.deadlines.watch(deadline, id, table.len(), is_due);
     }
 
-    /// Does what is due.
+    /// Sends overdue releases and expires deadlines.
     pub(crate) fn expire(&mut self, now: Time, outgoing: &mut Outgoing) {
         if self.releases.is_overdue(now) {
             self.send_releases(now, outgoing);
@@ -315,7 +315,7 @@ impl<W: Waiter> Calls<W> {
         self.expire_deadlines(now, outgoing);
     }
 
-    /// Ends the wait for calls whose deadline has passed. The peer is told; its late answer is dropped.
+    /// Fails calls whose deadline has passed, and cancels them if nothing else needs them. A late answer is dropped.
     pub(crate) fn expire_deadlines(&mut self, now: Time, outgoing: &mut Outgoing) {
         while let Some((_, id)) = self.deadlines.pop_passed(now) {
             let Some(entry) = self.table.get_mut(&id) else { continue };
@@ -342,12 +342,12 @@ impl<W: Waiter> Calls<W> {
         !self.queue.is_empty()
     }
 
-    /// Calls are sealed and not sent.
+    /// Whether sealed calls wait to be sent.
     pub(crate) fn has_sealed(&self) -> bool {
         self.sealed > 0
     }
 
-    /// Nothing is queued or in flight.
+    /// Whether no call is queued or in flight.
     pub(crate) fn is_idle(&self) -> bool {
         self.queue.is_empty() && self.in_flight == 0
     }
@@ -374,7 +374,7 @@ impl<W: Waiter> Calls<W> {
         self.table.is_empty() && self.queue.is_empty() && self.releases.is_empty() && self.finished.is_empty()
     }
 
-    /// The session is over: every waiter that still waits, and whether its call was sent.
+    /// Takes out every waiter that still waits when the session is over, with whether its call was sent.
     pub(crate) fn abandon(&mut self) -> Vec<(W, bool)> {
         let mut waiting: Vec<_> =
             self.table.drain().filter(|(_, entry)| entry.value && !entry.has_returned()).collect();

@@ -1,22 +1,23 @@
-//! Things with a time: deadlines of calls, and releases that wait for a message to ride on.
+//! Deadlines of calls, and releases that wait for a message to ride on.
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
 use crate::{time::Time, wire::CallId};
 
-/// The number of deadlines that are not worth sweeping.
+/// The number of stale deadlines that are not worth sweeping out.
 const DEADLINES_KEPT: usize = 64;
 /// How long a release waits for a message to ride on.
 pub(crate) const RELEASE_DELAY: Duration = Duration::from_millis(20);
 /// The number of releases that make a message of their own.
 pub(crate) const RELEASES_MAX: usize = 256;
 
-/// The deadlines of calls, soonest first. Calls that end leave theirs behind; these are swept out when they are the most.
+/// The deadlines of calls, soonest first. Calls that end leave their deadlines behind; these are swept out when most deadlines
+/// are stale.
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines(BinaryHeap<Reverse<(Time, CallId)>>);
 
 impl Deadlines {
-    /// Adds the deadline of one of `live` calls. `is_due` tells those that still count.
+    /// Adds the deadline of one of `live` calls. `is_due` tells whether a deadline still counts.
     pub(crate) fn watch(
         &mut self,
         deadline: Time,
@@ -57,7 +58,7 @@ impl Deadlines {
     }
 }
 
-/// Names of results or objects that the peer may let go of, until it is told so.
+/// Results or objects that the peer may release, until it is told so.
 #[derive(Debug)]
 pub(crate) struct Releases<T> {
     waiting: Vec<T>,
@@ -75,12 +76,12 @@ impl<T: Ord> Releases<T> {
         self.waiting.push(release);
     }
 
-    /// Takes one back.
+    /// Takes a release back.
     pub(crate) fn remove(&mut self, release: &T) {
         self.waiting.retain(|waiting| waiting != release);
     }
 
-    /// All of them in order, if a message leaves anyway or they have waited for long enough; none otherwise.
+    /// Takes all releases in order, if a message leaves anyway or they have waited for long enough; none otherwise.
     pub(crate) fn take(&mut self, now: Time, message_leaves: bool) -> Vec<T> {
         if self.waiting.is_empty() {
             self.due = None;
@@ -95,13 +96,13 @@ impl<T: Ord> Releases<T> {
         std::mem::take(&mut self.waiting)
     }
 
-    /// When they leave at the latest.
+    /// When the releases leave at the latest.
     pub(crate) fn timeout(&self) -> Option<Time> {
         self.due
     }
 
-    /// Whether they leave though no other frame does. What stays due makes the driver spin: they are written even when the
-    /// socket has no room.
+    /// Whether the releases leave even if no other frame does. Overdue releases are written even when the socket has no room:
+    /// a timeout that stays due would make the driver spin.
     pub(crate) fn is_overdue(&self, now: Time) -> bool {
         self.due.is_some_and(|due| due <= now)
     }

@@ -1,4 +1,4 @@
-//! What the session gives: calls of the peer to begin, answers to calls of this side, figures.
+//! The outputs of a session: calls of the peer to begin, results of this side's calls, and counts.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::{
     wire::{CHUNK_BYTES, CallId, Want, arguments},
 };
 
-/// What the driver has to act on.
+/// An event of the session that the driver must act on.
 pub(crate) enum Event<W> {
     /// A call of this side is over.
     Returned {
@@ -26,7 +26,7 @@ pub(crate) enum Event<W> {
     Begin(Begin),
     /// A map of the peer is to start.
     Map(Box<BeginMap>),
-    /// Nobody waits for this answer any more; its handler may stop. `finish` is due when it has.
+    /// Nobody waits for this answer any more; its handler may stop. The driver calls `finish` when it has.
     Cancel(CallId),
     Stream(StreamEvent),
     /// The peer takes no new calls.
@@ -49,10 +49,10 @@ pub(crate) struct Begin {
     pub(crate) metadata: Vec<(String, String)>,
 }
 
-/// The service or object that is to answer a call.
+/// The service or object that answers a call.
 #[derive(Debug, Clone)]
 pub(crate) enum BeginTarget {
-    /// The service of this place among those at the root.
+    /// The service at this index among those at the root.
     Root(usize),
     Object(Arc<LocalObject>),
 }
@@ -71,17 +71,17 @@ pub(crate) struct Resolved {
     pub(crate) values: Vec<SmallBytes>,
     /// The objects that came with the call.
     pub(crate) beside: Capabilities,
-    /// Those of arguments that came out of results.
+    /// The objects of arguments that came out of results, by the index of the argument.
     pub(crate) selected: Vec<(usize, Capabilities)>,
 }
 
 impl Arguments {
-    /// None.
+    /// An empty list of arguments.
     pub(crate) fn none() -> Self {
         Self::Inline(SmallBytes::default())
     }
 
-    /// How many there are.
+    /// The number of arguments.
     pub(crate) fn count(&self) -> usize {
         match self {
             Self::Inline(payload) => arguments::all_inline(payload).unwrap_or(0),
@@ -89,7 +89,7 @@ impl Arguments {
         }
     }
 
-    /// Where the first of them begins, if they are inline.
+    /// The offset of the first argument, if they are inline.
     pub(crate) fn first(&self) -> usize {
         match self {
             Self::Inline(payload) => arguments::first(payload),
@@ -109,7 +109,7 @@ impl Arguments {
         }
     }
 
-    /// The objects that the argument names.
+    /// The table of objects for the argument at `index`.
     pub(crate) fn capabilities(&self, index: usize) -> &Capabilities {
         match self {
             Self::Inline(_) => &None,
@@ -125,7 +125,7 @@ impl Arguments {
         }
     }
 
-    /// Each value with the objects that it names.
+    /// Each value with its table of objects.
     pub(crate) fn into_encoded(self) -> impl Iterator<Item = Encoded> {
         let Resolved { values, beside, selected } = match self {
             Self::Inline(_) => Resolved { values: self.values(), ..Resolved::default() },
@@ -138,7 +138,7 @@ impl Arguments {
         })
     }
 
-    /// Lets go of the message that they came in, if that is much longer; they may wait long.
+    /// Copies the arguments out of the message that they came in, if that is much longer: they may wait long.
     pub(crate) fn leave_message(&mut self) {
         match self {
             Self::Inline(payload) => payload.leave_message(CHUNK_BYTES),
@@ -157,7 +157,7 @@ impl Arguments {
         }
     }
 
-    /// Bytes of the values, and what the objects take.
+    /// Bytes of the values and of the tables of objects.
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Inline(payload) => payload.len(),
@@ -167,7 +167,7 @@ impl Arguments {
 }
 
 impl Resolved {
-    /// The objects that the argument names.
+    /// The table of objects for the argument at `index`.
     pub(crate) fn capabilities(&self, index: usize) -> &Capabilities {
         self.selected.iter().find(|(known, _)| *known == index).map_or(&self.beside, |(_, table)| table)
     }
@@ -185,7 +185,7 @@ impl From<Resolved> for Arguments {
     }
 }
 
-/// A map of the peer that may start: what it is given is here, and its program was checked.
+/// A map of the peer that may start: its source and captures are here, and its program was checked.
 pub(crate) struct BeginMap {
     pub(crate) answer: CallId,
     pub(crate) plan: Plan,
@@ -200,23 +200,23 @@ pub(crate) struct BeginMap {
     pub(crate) payload_bytes_max: usize,
 }
 
-/// How much a session holds at the moment.
+/// Counts of what a session holds at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct SessionStats {
-    /// Calls of this side that have not returned.
+    /// Calls of this side that were sent and have not returned.
     pub calls_in_flight: usize,
-    /// Calls of this side whose results can still be referred to, or that others are built on.
+    /// Calls of this side that are queued or in flight, whose results can still be referred to, or that others are built on.
     pub calls_remembered: usize,
     /// Calls of the peer that wait or run.
     pub answers_unfinished: usize,
-    /// Results kept for the peer.
+    /// Results and failures kept for the peer, of calls that are over.
     pub answers_held: usize,
-    /// Their encoded bytes.
+    /// Bytes of the results kept for the peer, and of what maps of the peer hold.
     pub held_bytes: usize,
     /// Bytes of the peer's arguments that wait to run or are being assembled.
     pub pending_bytes: usize,
-    /// Bytes that wait to be sent.
+    /// Bytes that wait to be sent, those of streams included.
     pub outgoing_bytes: usize,
     /// Objects of this side that the peer holds.
     pub exports: usize,
@@ -226,8 +226,10 @@ pub struct SessionStats {
     pub streams_sent: usize,
     /// Streams that this side receives.
     pub streams_received: usize,
-    /// What has arrived of those and waits to be read, counted as [`Limits::stream_window_bytes`](crate::Limits::stream_window_bytes) does.
+    /// Bytes of received streams that have arrived and wait to be read, counted as
+    /// [`Limits::stream_window_bytes`](crate::Limits::stream_window_bytes) does.
     pub stream_bytes_unread: usize,
-    /// What the session keeps for its peer in all, as [`Limits::session_bytes_max`](crate::Limits::session_bytes_max) counts it.
+    /// All bytes that the session keeps for its peer, as [`Limits::session_bytes_max`](crate::Limits::session_bytes_max) counts
+    /// them.
     pub session_bytes: usize,
 }

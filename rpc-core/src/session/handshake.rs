@@ -1,4 +1,4 @@
-//! Who may say what before both sides know each other.
+//! The handshake: which frames may come and leave before both sides know each other.
 //!
 //! The client's Hello leads its first message and costs no round trip: calls follow it at once, within fixed initial
 //! limits. The server answers with its Welcome before anything else.
@@ -15,7 +15,7 @@ use crate::{
     wire::{CODEC_BINCODE, Frame, Hello, Offer, WIRE_VERSION, Welcome},
 };
 
-/// What a client may send before it knows the server's limits.
+/// The bytes and calls that a client may send before it knows the server's limits.
 const INITIAL_BYTES: usize = 64 << 10;
 pub(crate) const INITIAL_CALLS: usize = 256;
 
@@ -28,23 +28,23 @@ pub(crate) struct Handshake {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Server: nothing heard yet.
+    /// Server: no hello was received yet.
     Awaiting {
         until: Time,
     },
-    /// Client: said hello, not welcomed yet.
+    /// Client: the hello was sent, no welcome was received yet.
     Greeted {
         until: Time,
     },
     Open,
 }
 
-/// What may be sealed now.
+/// The calls that may be sealed now.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Allowance {
-    /// Calls that may be in flight.
+    /// The number of calls that may be in flight.
     pub(crate) calls: usize,
-    /// Bytes that calls may still add to what is sent.
+    /// The bytes that calls may still add.
     pub(crate) bytes: usize,
     /// Whether payloads may leave in chunks.
     pub(crate) large: bool,
@@ -88,7 +88,7 @@ impl Handshake {
         }
     }
 
-    /// Whether both sides know each other: any frame but a greeting may come.
+    /// Whether the handshake is done: any frame but Hello and Welcome may come.
     pub(crate) fn is_open(&self) -> bool {
         self.state == State::Open
     }
@@ -97,7 +97,7 @@ impl Handshake {
         check_codec(hello.codec)?;
         self.peer = Some(hello.offer);
         self.state = State::Open;
-        // A close may have been asked for before the peer was heard.
+        // The Welcome goes first, because a close may have been asked for before the hello came.
         outgoing.put_first(&Frame::Welcome(Welcome {
             version: WIRE_VERSION,
             features: 0,
@@ -114,7 +114,7 @@ impl Handshake {
         Ok(())
     }
 
-    /// The peer must say hello by then, if not before.
+    /// Requires the peer's hello by `until`, if it is not due before.
     pub(crate) fn hurry(&mut self, until: Time) {
         match &mut self.state {
             State::Awaiting { until: due } | State::Greeted { until: due } => *due = until.min(*due),
@@ -122,7 +122,7 @@ impl Handshake {
         }
     }
 
-    /// When the peer must have said hello.
+    /// When the peer's hello or welcome is due.
     pub(crate) fn timeout(&self) -> Option<Time> {
         match self.state {
             State::Awaiting { until } | State::Greeted { until } => Some(until),
@@ -130,7 +130,7 @@ impl Handshake {
         }
     }
 
-    /// A server is silent until it has been greeted.
+    /// Whether messages may be sent: a server sends nothing before it has received the hello.
     pub(crate) fn may_send(&self) -> bool {
         !matches!(self.state, State::Awaiting { .. })
     }
@@ -150,12 +150,12 @@ impl Handshake {
         }
     }
 
-    /// What the peer takes, once it said so.
+    /// The limits that the peer has offered; `None` before its hello or welcome.
     pub(crate) fn peer(&self) -> Option<Offer> {
         self.peer
     }
 
-    /// The longest payload the peer takes; before it said so, what this side itself would take.
+    /// The longest payload the peer takes; before the peer has said so, the longest that this side takes.
     pub(crate) fn peer_payload_bytes_max(&self) -> usize {
         usize::try_from(self.peer.unwrap_or(self.offer).payload_bytes_max).unwrap_or(usize::MAX)
     }

@@ -1,4 +1,4 @@
-//! What the peer says: each frame goes to the table that it is about.
+//! The router of the peer's frames: each frame goes to the table that it is about.
 
 use std::sync::Arc;
 
@@ -23,17 +23,17 @@ use crate::{
     },
 };
 
-/// Values in kept results that are passed to find parts before others get their turn: a few bytes of a call may ask for
-/// the last part of a long list.
+/// The number of values in kept results that are passed to find parts before other sessions get their turn. A few bytes of a
+/// call may ask for the last part of a long list.
 const WALKED_MAX: usize = 64 << 10;
 
 impl<W: Waiter> Session<W> {
-    /// Takes one message. An error ends the session: what the peer says after breaking the protocol means nothing.
+    /// Takes one message. An error ends the session: messages after a violation mean nothing.
     ///
-    /// While [`is_reading`](Self::is_reading), the message made much work, and its rest waits for
-    /// [`read_on`](Self::read_on), and the next message for that.
+    /// A message that makes much work is read in parts. While [`is_reading`](Self::is_reading), its rest waits for
+    /// [`read_on`](Self::read_on), which must be called before the next message is taken.
     pub(crate) fn handle_message(&mut self, now: Time, message: Bytes) -> Result<(), Violation> {
-        // A result that comes after its call's deadline is too late, whenever the timer fires.
+        // A result that comes after its call's deadline is too late, even if the timer has not fired yet.
         self.calls.expire_deadlines(now, &mut self.outgoing);
         self.work.earn(now, message.len());
         self.unsettled += message.len();
@@ -48,7 +48,7 @@ impl<W: Waiter> Session<W> {
         self.read_on(now)
     }
 
-    /// Goes on with the message of which a part is left.
+    /// Reads the rest of the last message.
     pub(crate) fn read_on(&mut self, now: Time) -> Result<(), Violation> {
         let Some(mut frames) = self.reading.take() else { return Ok(()) };
         loop {
@@ -156,14 +156,14 @@ impl<W: Waiter> Session<W> {
         }
     }
 
-    /// Streams make room for calls beside them. One that opens a stream is not beside it.
+    /// Lets streams make room for calls beside them. A call or result with objects does not count: it may open a stream.
     fn saw_call<T>(&mut self, now: Time, objects: &[T]) {
         if objects.is_empty() {
             self.outgoing.streams.saw_call(now);
         }
     }
 
-    /// The peer said what it takes.
+    /// Applies the limits that the peer has offered.
     fn heard_offer(&mut self) {
         let payload_bytes_max = self.handshake.peer_payload_bytes_max();
         self.calls.refuse_larger_than(payload_bytes_max, &mut self.outgoing);
@@ -185,7 +185,7 @@ impl<W: Waiter> Session<W> {
         };
         let id = call.id;
         let pending = self.arguments.bytes_announced();
-        // Read in any case: also of a call that is refused, the objects were introduced and have to be released.
+        // The objects are read even if the call is refused: they were introduced and have to be released.
         let objects = self.outgoing.take_objects(std::mem::take(&mut call.objects))?;
         let addressed = self.address(&call.target, method);
         // A payload in chunks is longer than the message that announces it.
@@ -203,7 +203,7 @@ impl<W: Waiter> Session<W> {
                 self.answers.arguments(id, bytes, &mut self.outgoing);
                 Ok(())
             }
-            // An honest caller has no more payloads on their way than calls in flight, whatever became of the calls.
+            // An honest caller never has more payloads on their way than calls in flight, even if the calls are over.
             Payload::Chunked { .. }
                 if self.arguments.payloads() >= self.limits.calls_max.max(INITIAL_CALLS) =>
             {
@@ -216,7 +216,7 @@ impl<W: Waiter> Session<W> {
         }
     }
 
-    /// Finds what a call addresses.
+    /// Finds the target of a call, and the target's version of the method.
     fn address(&self, target: &Target, method: Method) -> Result<(AnswerTarget, Method), Failure> {
         let known = match method {
             Method::Known(known) => known,

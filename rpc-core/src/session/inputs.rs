@@ -1,4 +1,4 @@
-//! What the session is given: calls of this side, and who waits for them.
+//! The inputs of a session: calls of this side, and the callers that wait for them.
 
 use std::sync::Arc;
 
@@ -32,11 +32,11 @@ pub(crate) struct NewCall<W> {
     pub(crate) waiter: W,
 }
 
-/// Parts that few calls have; boxed apart, because a call is moved several times on its way.
+/// Parts that few calls have. They are boxed, because a call is moved several times on its way.
 #[derive(Default)]
 pub(crate) struct CallExtras {
     pub(crate) target: CallTarget,
-    /// What the payload's places in a table of objects stand for.
+    /// The table of objects that the payload's places refer to.
     pub(crate) objects: Vec<Passing>,
     /// Methods that the call's program names.
     pub(crate) methods: Vec<MethodName>,
@@ -44,7 +44,7 @@ pub(crate) struct CallExtras {
 }
 
 impl CallExtras {
-    /// Nothing if there are none.
+    /// The boxed parts; `None` if the call has none of them.
     pub(crate) fn boxed(
         target: CallTarget,
         objects: Vec<Passing>,
@@ -59,14 +59,14 @@ impl CallExtras {
     }
 }
 
-/// What a call of this side addresses.
+/// The service or object that a call of this side addresses.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum CallTarget {
     #[default]
     Root,
-    /// Its handle lives until the call is sent.
+    /// An object of the peer. Its handle lives until the call is sent.
     Import(Arc<Import>),
-    /// The object in the result of another call; which is among the bases.
+    /// The object in the result of another call, which is among the bases.
     Result(CallId, Path),
 }
 
@@ -81,10 +81,10 @@ pub(crate) struct MethodName {
 /// The caller's interest in a result at the moment its call is sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Interest {
-    /// A promise waits for the value.
+    /// Whether a promise waits for the value.
     pub(crate) value: bool,
-    /// Something can still pass the result into later calls.
+    /// Whether something can still pass the result into later calls.
     pub(crate) reference: bool,
-    /// It is to run whoever is interested.
+    /// Whether the call must run even if nobody is interested.
     pub(crate) detached: bool,
 }

@@ -1,4 +1,4 @@
-//! Long payloads on their way out: cut into chunks here, whether they are arguments, results or items of streams.
+//! Long payloads on their way out: arguments, results and items of streams are cut into chunks here.
 
 use std::collections::VecDeque;
 
@@ -12,7 +12,7 @@ use crate::buffer::{
 /// A payload that leaves in chunks.
 #[derive(Debug)]
 pub(crate) struct Long {
-    /// Copied when it is sent; the rest is not.
+    /// Copied into the message; the rest is not copied.
     head: SmallBytes,
     rest: Bytes,
     /// The length of the payload.
@@ -36,7 +36,7 @@ impl Long {
         self.head.len() + self.rest.len()
     }
 
-    /// The next `length` bytes, or what is left.
+    /// Cuts off the next `length` bytes, or fewer if fewer are left.
     pub(crate) fn cut(&mut self, length: usize) -> Chunk {
         let of_head = length.min(self.head.len());
         let following = self.head.part(of_head..self.head.len());
@@ -68,14 +68,14 @@ impl Chunk {
     }
 }
 
-/// The memory of long payloads beyond what of them still waits to be sent. An allocation is freed as a whole, and only once
-/// the socket has let go of the last chunk of it.
+/// Counts the memory of long payloads whose bytes are sent already. An allocation is freed as a whole, once the socket has
+/// written the last chunk of it.
 #[derive(Debug, Default)]
 pub(crate) struct Pinned {
     bytes: usize,
     /// Bytes of payloads that ended since the last look.
     ended: usize,
-    /// Payloads that ended before: how many bytes the session had handed out by then, and what they pin.
+    /// Payloads that ended before: the bytes the session had handed out by then, and the bytes they pin.
     leaving: VecDeque<(usize, usize)>,
 }
 
@@ -84,17 +84,17 @@ impl Pinned {
         self.bytes
     }
 
-    /// A chunk of `length` bytes was cut off a payload.
+    /// Counts a chunk of `length` bytes that was cut off a payload.
     pub(crate) fn cut(&mut self, length: usize) {
         self.bytes += length;
     }
 
-    /// Nothing more is cut off a payload.
+    /// Takes note that nothing more will be cut off a payload.
     pub(crate) fn ended(&mut self, long: &Long) {
         self.ended += long.whole - long.left();
     }
 
-    /// Of `sent` bytes that the session handed out, all but the last `waiting` have left the socket.
+    /// Frees payloads that have left the socket: of `sent` bytes that the session handed out, it still has the last `waiting`.
     #[inline]
     pub(crate) fn flushed(&mut self, sent: usize, waiting: usize) {
         if self.bytes > 0 {

@@ -1,4 +1,4 @@
-//! Names of methods, said once: numbers stand for them afterwards.
+//! Method names: each is sent once, and a number stands for it afterwards.
 
 use crate::{
     error::Violation,
@@ -16,7 +16,7 @@ pub(crate) fn not_callable(method: &MethodDescriptor) -> Option<Failure> {
     (!problems.is_empty()).then(|| Failure::NotCallable { reason: problems.join("; ") })
 }
 
-/// How a call of a method is refused, if the two sides' versions of it do not fit.
+/// The refusal of a method whose versions on the two sides do not fit; `None` if they fit.
 fn refusal(compatibility: Compatibility, ours: Option<&'static MethodDescriptor>) -> Option<Refused> {
     let unfit = |is_callable| ours.map(|ours| Refused::Unfit(Unfit { ours, is_callable }));
     match compatibility {
@@ -31,12 +31,12 @@ fn refusal(compatibility: Compatibility, ours: Option<&'static MethodDescriptor>
 /// The methods this side has named to the peer.
 #[derive(Default)]
 pub(crate) struct OwnMethods {
-    /// By their numbers, which this side gives one after the other.
+    /// Whether each method was named, by its number. This side numbers its methods in sequence.
     defined: Vec<bool>,
 }
 
 impl OwnMethods {
-    /// Whether the peer has yet to hear this method's name; it counts as said from here on.
+    /// Marks a method as named. Returns whether its name must be sent first.
     pub(crate) fn define(&mut self, number: MethodNumber) -> bool {
         if !self.is_new(number) {
             return false;
@@ -49,18 +49,18 @@ impl OwnMethods {
         true
     }
 
-    /// Whether it has a name that the peer has yet to hear.
+    /// Whether the method's name was not sent yet. Built-in methods have none.
     pub(crate) fn is_new(&self, number: MethodNumber) -> bool {
         number.0 >= METHOD_FIRST.0 && !self.is_defined(number)
     }
 
-    /// Whether the peer has heard it.
+    /// Whether the method's name was sent.
     pub(crate) fn is_defined(&self, number: MethodNumber) -> bool {
         self.defined.get(number.0 as usize).copied().unwrap_or_default()
     }
 }
 
-/// A method as the peer's number for it names it.
+/// The method that a number of the peer stands for.
 #[derive(Debug, Clone)]
 pub(crate) enum Method {
     /// The built-in call for the value of a reference.
@@ -69,7 +69,7 @@ pub(crate) enum Method {
     Map,
     /// A method this side has.
     Known(KnownMethod),
-    /// One it does not have, or not with this signature.
+    /// A method that this side does not have, or not with this signature.
     Refused(Refused),
 }
 
@@ -80,7 +80,7 @@ pub(crate) enum Refused {
     Unfit(Unfit),
 }
 
-/// A method of this side that is not what the peer takes it for, or that nobody can call.
+/// A method of this side whose signature is not the one that the peer expects, or that nobody can call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Unfit {
     ours: &'static MethodDescriptor,
@@ -88,7 +88,7 @@ pub(crate) struct Unfit {
 }
 
 impl Refused {
-    /// How a call of it fails.
+    /// The failure of a call of the method.
     pub(crate) fn failure(&self) -> Failure {
         match self {
             Self::As(failure) => failure.clone(),
@@ -105,7 +105,7 @@ impl Refused {
 /// A method that this side has.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KnownMethod {
-    /// Among the services at the root, or after them among those of objects.
+    /// The index of the service: services at the root come first, then those of objects.
     pub(crate) service: usize,
     pub(crate) descriptor_of_service: &'static ServiceDescriptor,
     pub(crate) method: usize,
@@ -114,7 +114,7 @@ pub(crate) struct KnownMethod {
 }
 
 impl KnownMethod {
-    /// The method as an object of this service has it; of one that passes calls on, whatever it is.
+    /// The method in the version of an object's service. An object that forwards calls has no descriptor: the method stays.
     pub(crate) fn of(self, object: Option<&'static ServiceDescriptor>) -> Result<Self, Failure> {
         let ours = self.descriptor_of_service;
         let Some(object) = object.filter(|object| !std::ptr::eq(*object, ours)) else { return Ok(self) };
@@ -122,7 +122,7 @@ impl KnownMethod {
             let reason = format!("the object is a `{}`, not a `{}`", object.name, ours.name);
             return Err(Failure::InvalidReference { argument: "(target)".into(), reason });
         }
-        // Two traits of one name on this side: the one that the object has decides.
+        // This side has two traits of one name: that of the object counts.
         let method = object.method_named(self.descriptor.name).ok_or(Failure::UnknownMethod)?;
         let descriptor = &object.methods[method];
         let called =
@@ -137,12 +137,13 @@ impl KnownMethod {
 
 /// The methods the peer has named. Bounded by `Limits::methods_max`.
 pub(crate) struct PeerMethods {
-    /// Those at the root first, then those whose objects the peer can get from them or was given.
+    /// The services at the root first, then those of objects that the peer can get from them or was given.
     services: Vec<&'static ServiceDescriptor>,
     at_root: usize,
     named: IdMap<u32, Method>,
     methods_max: usize,
-    /// What numbers stand for of which nothing is known: once the peer has named more than is kept, they may be of those.
+    /// The method that unknown numbers stand for, once the peer has named more methods than are kept: an unknown number may be
+    /// one of those.
     unknown: Option<Method>,
     /// A method that a test forbids the peer.
     #[cfg(test)]
@@ -167,7 +168,7 @@ impl PeerMethods {
         methods
     }
 
-    /// The peer may come to call objects of this service, and of those it can get from them.
+    /// Adds a service whose objects the peer may call, and the services of objects that it can get from them.
     pub(crate) fn learn(&mut self, service: &'static ServiceDescriptor) {
         if self.services.iter().all(|known| known.name != service.name) {
             self.services.push(service);
@@ -192,7 +193,7 @@ impl PeerMethods {
             return Err(Violation::MethodRedefined(number.0));
         }
         if self.named.len() >= self.methods_max {
-            // The peer does not know how many are taken.
+            // No violation: the peer does not know this limit.
             self.unknown = Some(Method::Refused(Refused::As(Failure::exhausted("methods_max"))));
             return Ok(());
         }
@@ -228,7 +229,7 @@ impl PeerMethods {
         }
     }
 
-    /// What a number stands for that a program names; `None` for those that were not defined.
+    /// The method that a number stands for; `None` if it was not defined.
     pub(crate) fn find_number(&self, number: MethodNumber) -> Option<&Method> {
         self.named.get(&number.0).or(self.unknown.as_ref())
     }

@@ -1,8 +1,8 @@
-//! The objects that this side let the peer have, and those it has from the peer.
+//! The objects of a session: exports, which the peer may call, and imports from the peer.
 //!
-//! Each time an object is sent it is *introduced* once more. Who got it so and so often lets go of it by saying how
-//! often; while a release and a new introduction cross on the way, the exporter's count stays above zero. Several
-//! handles on this side share one entry, whose introductions are given back together when the last is gone.
+//! Each time an object is sent, it is *introduced* once more. The receiver releases the object by giving back the number of
+//! its introductions; so the exporter's count stays above zero while a release and a new introduction cross on the wire.
+//! Several handles on this side share one entry, whose introductions are given back together when the last handle is gone.
 
 use std::sync::Arc;
 
@@ -26,13 +26,13 @@ pub(crate) struct Objects {
     limits: Arc<Limits>,
     home: Arc<dyn Home>,
     exports: FxHashMap<ObjectId, Export>,
-    /// By address: an object that is passed again keeps its id while the peer has it.
+    /// The ids of exports by address: an object that is passed again keeps its id while the peer has it.
     ids: FxHashMap<usize, ObjectId>,
     next: ObjectId,
     /// Services of objects that were exported, until they are taken.
     new_services: Vec<&'static ServiceDescriptor>,
     imports: IdMap<ObjectId, Imported>,
-    /// What the peer's objects are to be released by; goes out with the next batch.
+    /// Imports to be released and their introductions; told with the next batch.
     releases: Releases<(ObjectId, u64)>,
 }
 
@@ -63,7 +63,7 @@ impl Objects {
 
     // ---- exports ----
 
-    /// Whether these can be passed. What the peer has already, or has itself, takes no room.
+    /// Whether `exports_max` has room for these objects. Objects that the peer has already, or that are its own, take no room.
     pub(crate) fn has_room_for<'a>(&self, objects: impl Iterator<Item = &'a Capability>) -> bool {
         let is_new = |object: &&Capability| match object {
             Capability::Local(object) => !self.ids.contains_key(&address(object)),
@@ -72,7 +72,7 @@ impl Objects {
         self.exports.len().saturating_add(objects.filter(is_new).count()) <= self.limits.exports_max
     }
 
-    /// Introduces an object to the peer, once more if it has it already.
+    /// Introduces an object to the peer, once more if the peer has it already.
     pub(crate) fn export(&mut self, object: &Arc<LocalObject>) -> ObjectId {
         let id = *self.ids.entry(address(object)).or_insert_with(|| {
             let id = self.next;
@@ -88,22 +88,22 @@ impl Objects {
         id
     }
 
-    /// The peer may come to call objects of these services.
+    /// Adds services whose objects the peer may come to call.
     pub(crate) fn learn(&mut self, services: impl Iterator<Item = &'static ServiceDescriptor>) {
         self.new_services.extend(services);
     }
 
-    /// Services of objects that were exported since this was last asked.
+    /// Takes the services of objects that were exported since the last time.
     pub(crate) fn take_new_services(&mut self) -> Vec<&'static ServiceDescriptor> {
         std::mem::take(&mut self.new_services)
     }
 
-    /// This side's object of that id, if the peer has it.
+    /// This side's object with that id, if the peer has it.
     pub(crate) fn exported(&self, id: ObjectId) -> Option<&Arc<LocalObject>> {
         self.exports.get(&id).map(|export| &export.object)
     }
 
-    /// The peer gives introductions back. With the last one the object is dropped.
+    /// Takes back introductions that the peer releases. With the last one the object is dropped.
     pub(crate) fn release(&mut self, id: ObjectId, introductions: u64) -> Result<(), Violation> {
         let export = self.exports.get_mut(&id).ok_or(Violation::UnknownObject(id.0))?;
         export.introductions = export
@@ -122,7 +122,7 @@ impl Objects {
 
     // ---- imports ----
 
-    /// The peer introduced an object. `None` if this side has too many, and gives the introduction back.
+    /// Takes an object that the peer introduced. `None` if this side has too many; then the introduction is given back.
     pub(crate) fn introduced(&mut self, id: ObjectId) -> Option<Arc<Import>> {
         let is_full = self.imports.len() >= self.limits.imports_max;
         let imported = match self.imports.get_mut(&id) {
@@ -138,7 +138,7 @@ impl Objects {
         Some(Arc::new(Import::new(id, Arc::clone(&self.home))))
     }
 
-    /// A handle of this side is gone.
+    /// Drops one handle of this side; the last one releases the import.
     pub(crate) fn import_dropped(&mut self, id: ObjectId) {
         let Some(imported) = self.imports.get_mut(&id) else { return };
         imported.handles -= 1;
@@ -151,8 +151,8 @@ impl Objects {
 
     // ---- releases ----
 
-    /// Tells the peer which objects it may let go, if a message leaves anyway or they have waited for long enough.
-    /// Gives the frames that say so.
+    /// The frames that tell the peer which objects it may release, if a message leaves anyway or they have waited for long
+    /// enough.
     pub(crate) fn take_releases(&mut self, now: Time, message_leaves: bool) -> Vec<Frame> {
         let releases = self.releases.take(now, message_leaves);
         releases.chunks(RELEASES_MAX).map(|part| Frame::ReleaseObjects(part.to_vec())).collect()
@@ -176,7 +176,7 @@ impl Objects {
         self.imports.len()
     }
 
-    /// The session is over: nobody can call this side's objects any more.
+    /// Drops all exports when the session is over: nobody can call them any more.
     pub(crate) fn abandon(&mut self) {
         self.ids.clear();
         for (_, export) in self.exports.drain() {

@@ -1,8 +1,8 @@
 //! The one way out: frames packed into batches, large payloads cut into chunks between them, and items of streams.
 //!
-//! Whatever is sent is written by [`Batch::put`] and leaves by [`Outgoing::pop_message`], which is where messages and
-//! frames can be counted. The objects and streams of the session are here because their frames say what a message
-//! introduces and opens: an object is introduced, and a stream is open, from the message on that carries such a frame.
+//! Every frame is written by [`Batch::put`] and leaves by [`Outgoing::pop_message`], which is where messages and
+//! frames can be counted. The objects and streams of the session are here because frames introduce objects and open
+//! streams: an object is introduced, and a stream is open, from the message on that carries such a frame.
 //!
 //! Frames are encoded where they are made and keep their order. Each message carries a batch of small frames and at
 //! most one chunk, so that a large payload never holds up small ones for longer than one chunk takes.
@@ -31,29 +31,29 @@ use crate::{
 pub(super) mod batch;
 pub(crate) mod items;
 
-/// Streams fill a message up to this. A chunk, which may be the last that is added, is at most twice as long.
+/// Streams fill a message up to this length. The chunk that is added last may be up to twice as long.
 const STREAM_BYTES: usize = 32 << 10;
 
 pub(crate) struct Outgoing {
-    /// Objects are introduced as what names them is sent.
+    /// Objects are introduced by the frames that name them.
     pub(crate) objects: Objects,
-    /// Streams are opened so too.
+    /// Streams are opened by the frames that name them.
     pub(crate) streams: Streams,
     full: VecDeque<Batch>,
     open: Batch,
-    /// Returns in all batches.
+    /// The number of Returns in all batches.
     returns: usize,
     large: VecDeque<Large>,
     pinned: Pinned,
-    /// How many of `large` are arguments.
+    /// The number of arguments in `large`.
     arguments_in_chunks: usize,
     /// Calls whose last chunk of arguments has left, until they are taken.
     arguments_sent: Vec<CallId>,
-    /// Messages handed out; with the length of `full`, the position of the open batch.
+    /// The number of messages handed out. With the length of `full` added, it is the position of the open batch.
     popped: usize,
     queued_bytes: usize,
     sent_bytes: usize,
-    /// Whose turn it is where both wait: streams or large payloads.
+    /// Whether streams come before large payloads in a message; alternates.
     streams_first: bool,
 }
 
@@ -84,7 +84,7 @@ impl Outgoing {
         }
     }
 
-    /// Tells the peer which objects it may let go, if a message leaves anyway or they have waited for long enough.
+    /// Tells the peer which objects it may release, if a message leaves anyway or they have waited for long enough.
     pub(crate) fn push_object_releases(&mut self, now: Time) {
         let message_leaves = !self.is_empty();
         for frame in self.objects.take_releases(now, message_leaves) {
@@ -108,7 +108,7 @@ impl Outgoing {
         self.put(|out| write::put_return(out, answer));
     }
 
-    /// Appends a Return with a value that is not too long to be in it.
+    /// Appends a plain Return, whose value is short enough to be inline.
     pub(crate) fn put_value(&mut self, id: CallId, payload: &SmallBytes) {
         self.count_return();
         self.put(|out| plain::put_plain_value(out, id, payload));
@@ -134,13 +134,13 @@ impl Outgoing {
         }
     }
 
-    /// Answers that the peer cannot have seen.
+    /// The number of Returns that wait to be sent.
     pub(crate) fn returns(&self) -> usize {
         self.returns
     }
 
-    /// The payload as its frame carries it; a large one is queued to follow in chunks, once the frame is appended.
-    /// `beside` is what else of unbounded length is in the frame.
+    /// The payload as its frame carries it. A large payload is queued to follow in chunks, once the frame is appended.
+    /// `beside` is the length of the frame's other parts that are not bounded.
     pub(crate) fn payload(
         &mut self,
         id: CallId,
@@ -159,13 +159,13 @@ impl Outgoing {
         Payload::Chunked { total }
     }
 
-    /// The open batch; the next one starts with room for a little more than this one needed.
+    /// Takes the open batch; the next one starts with room for a little more than this one needed.
     fn take_open(&mut self) -> Batch {
         let room = (self.open.copied_bytes() + 1).next_power_of_two().min(BATCH_BYTES);
         std::mem::replace(&mut self.open, Batch::with_capacity(room))
     }
 
-    /// The number of the message that has what is appended now.
+    /// The number of the message that frames appended now belong to.
     pub(crate) fn position(&self) -> usize {
         self.popped + self.full.len()
     }
@@ -181,7 +181,7 @@ impl Outgoing {
         (!is_last).then_some(self.popped + 1 + self.full.len())
     }
 
-    /// Bytes that wait to be sent, those of streams left out, which wait for credit as well.
+    /// Bytes that wait to be sent, without those of streams, which wait for credit as well.
     pub(crate) fn bytes(&self) -> usize {
         self.queued_bytes
     }
@@ -191,28 +191,28 @@ impl Outgoing {
         self.queued_bytes + self.streams.queued_bytes()
     }
 
-    /// The memory of all that waits to be sent, long payloads whole until their last chunk has left.
+    /// The memory of everything that waits to be sent; long payloads count whole until their last chunk has left.
     pub(crate) fn memory(&self) -> usize {
         self.all_bytes() + self.pinned.bytes() + self.streams.pinned_bytes()
     }
 
-    /// The socket still has `waiting` of the bytes that were handed out.
+    /// Takes note that the socket still has `waiting` of the bytes that were handed out.
     pub(crate) fn flushed(&mut self, waiting: usize) {
         self.pinned.flushed(self.sent_bytes, waiting);
         self.streams.flushed(self.sent_bytes, waiting);
     }
 
-    /// Calls whose arguments are leaving in chunks.
+    /// The number of calls whose arguments are leaving in chunks.
     pub(crate) fn arguments_in_chunks(&self) -> usize {
         self.arguments_in_chunks
     }
 
-    /// Calls whose last chunk of arguments has left since this was last asked.
+    /// Takes the calls whose last chunk of arguments has left since the last time.
     pub(crate) fn take_arguments_sent(&mut self) -> Vec<CallId> {
         std::mem::take(&mut self.arguments_sent)
     }
 
-    /// Puts a frame before everything else. Only while nothing was sent.
+    /// Puts a frame before all others. Called only while nothing was sent.
     pub(crate) fn put_first(&mut self, frame: &Frame) {
         let mut bytes = Vec::new();
         write::put_frame(&mut bytes, frame);
@@ -224,12 +224,12 @@ impl Outgoing {
         self.has_only_streams() && self.streams.is_silent()
     }
 
-    /// Whether nothing waits to be sent but items of streams, and what is said about them.
+    /// Whether only streams have frames to send.
     pub(crate) fn has_only_streams(&self) -> bool {
         self.full.is_empty() && self.open.is_empty() && self.large.is_empty()
     }
 
-    /// Bytes handed out or ready to be.
+    /// Bytes that were handed out or are in batches.
     pub(crate) fn sent_bytes(&self) -> usize {
         self.sent_bytes + self.open.len() + self.full.iter().map(|batch| batch.len()).sum::<usize>()
     }
@@ -245,7 +245,7 @@ impl Outgoing {
         }
         let mut batch = match self.full.pop_front() {
             Some(batch) => batch,
-            // Left where it is, with its room.
+            // An empty open batch stays where it is, with its capacity.
             None if self.open.is_empty() => Batch::default(),
             None => self.take_open(),
         };
@@ -256,7 +256,7 @@ impl Outgoing {
             if self.streams_first {
                 self.append_streams(&mut batch, STREAM_BYTES);
             }
-            // A batch that a large frame has filled is long enough.
+            // A batch that is long enough already, because of a large frame, gets no chunk.
             if batch.len() <= 2 * BATCH_BYTES {
                 self.append_chunk(&mut batch);
             }
@@ -272,7 +272,7 @@ impl Outgoing {
         Some(batch.into_message())
     }
 
-    /// Adds a chunk of the payload that has waited longest, among those whose frame has left or leaves with it.
+    /// Adds a chunk of the payload that has waited longest, among those whose frame has left or is in this message.
     fn append_chunk(&mut self, batch: &mut Batch) {
         let Some(index) = self.large.iter().position(|large| large.announced_in <= self.popped) else {
             return;

@@ -9,11 +9,11 @@ use crate::{
     wire::{Failure, OBJECTS_BYTES_MAX, ObjectId, PassedObject},
 };
 
-/// The most bytes of an entry of a table of objects; a step of its path takes some more.
+/// The most bytes of an entry of a table of objects, and of each step of its path.
 const OBJECT_BYTES_MAX: usize = 10;
 const STEP_BYTES_MAX: usize = 6;
 
-/// The most bytes that a table of these takes in its frame.
+/// The most bytes that a table of these objects takes in its frame.
 pub(super) fn objects_bytes_max(objects: &[Passing]) -> usize {
     let bytes_max = |object: &Passing| match object {
         Passing::Settled(_) => OBJECT_BYTES_MAX,
@@ -22,7 +22,7 @@ pub(super) fn objects_bytes_max(objects: &[Passing]) -> usize {
     objects.iter().map(bytes_max).sum()
 }
 
-/// A table as it was read: what its entries stand for here, or why this side does not take them. What is refused is given
+/// A table of objects as it was read: its objects, or the failure if this side does not take them. Refused objects are given
 /// back at once.
 type Taken<T> = Result<Result<T, Failure>, Violation>;
 
@@ -45,12 +45,12 @@ impl Outgoing {
         Ok(objects.iter().filter_map(pass).collect())
     }
 
-    /// The same for a result.
+    /// Introduces the objects of a result, and opens its streams; all of them or none.
     pub(super) fn pass_result(&mut self, objects: &[Capability]) -> Result<Vec<PassedObject>, Failure> {
         self.pass_settled(objects, self.position())
     }
 
-    /// The same for an item of a stream, in the message of that number.
+    /// Introduces the objects of an item of a stream, and opens its streams, in the message of that number; all of them or none.
     pub(super) fn pass_settled(
         &mut self,
         objects: &[Capability],
@@ -94,8 +94,8 @@ impl Outgoing {
         Ok(claimed.into_iter().map(one).collect())
     }
 
-    /// The objects that came with a call. One that the peer does not hold fails the call: it may have released the object
-    /// while another call was on its way.
+    /// Takes the objects that came with a call. An object that the peer does not hold fails the call: the peer may have
+    /// released it while another call was on its way.
     pub(super) fn take_objects(&mut self, objects: Vec<PassedObject>) -> Taken<Vec<Passing>> {
         let mut failure = None;
         let mut taken = Vec::with_capacity(objects.len());
@@ -112,7 +112,7 @@ impl Outgoing {
         Ok(failure.map_or(Ok(taken), Err))
     }
 
-    /// The objects that came with a result, or an item of a stream.
+    /// Takes the objects that came with a result or an item of a stream.
     pub(super) fn take_returned(&mut self, objects: &[PassedObject]) -> Taken<Capabilities> {
         let mut failure = None;
         let mut taken = Vec::with_capacity(objects.len());
@@ -141,7 +141,7 @@ impl Outgoing {
                 None => Err(not_held(*id)?),
             },
             PassedObject::Stream(id, flow) => self.streams.receive(*id, *flow)?,
-            // `wire` reads none outside of a Call.
+            // `wire` reads such an entry only in a Call.
             PassedObject::Result(base, _) => return Err(Violation::UnknownCall(base.0)),
         })
     }

@@ -1,7 +1,7 @@
-//! A program that was checked and may run: its methods are known and every part it uses fits where it is used.
+//! The plan of a map: a checked program that may run. Its methods are known, and every part it uses fits where it is used.
 //!
-//! Made of what arrived before anything of it runs, so that a program that cannot work costs no call. What the checks
-//! cannot see, because it depends on values, is bounded while it runs: see `driver/maps.rs`.
+//! A plan is made before anything of the program runs, so that a program that cannot work costs no call. Costs that depend on
+//! values cannot be checked here; they are bounded while the program runs: see `driver/maps.rs`.
 
 use super::methods::{KnownMethod, Method, PeerMethods};
 use crate::{
@@ -18,16 +18,16 @@ use crate::{
 
 pub(crate) struct Plan {
     pub(crate) policy: Policy,
-    /// What it runs over.
+    /// The layout of the sequence, option or stream that the program runs over.
     pub(crate) source: Layout,
     pub(crate) over: Over,
     pub(crate) element: Layout,
     pub(crate) captures: Vec<Layout>,
     pub(crate) steps: Vec<PlannedStep>,
     pub(crate) result: Operand,
-    /// An element becomes an object and nothing else.
+    /// Whether the result of an element is an object and nothing else.
     pub(crate) result_is_object: bool,
-    /// What the whole map returns.
+    /// The layout of the whole map's result.
     pub(crate) returns: Layout,
     /// The error type of the call whose result becomes the element's.
     pub(crate) error: Option<Layout>,
@@ -36,9 +36,9 @@ pub(crate) struct Plan {
 pub(crate) struct PlannedStep {
     pub(crate) work: Work,
     pub(crate) returns: Layout,
-    /// Something uses the result, or parts of it.
+    /// Whether something uses the result, or parts of it.
     pub(crate) is_used: bool,
-    /// The last step that uses it; the number of steps stands for the result.
+    /// The last step that uses the result; the number of steps stands for the element's result.
     pub(crate) last_use: usize,
 }
 
@@ -48,7 +48,7 @@ pub(crate) enum Work {
 }
 
 impl PlannedStep {
-    /// Whether one call of a batch method answers it for many elements.
+    /// Whether one call of a batch method answers the step for many elements.
     pub(crate) fn is_batched(&self) -> bool {
         match &self.work {
             Work::Call { method, .. } => method.descriptor.attributes.batch.is_some(),
@@ -58,7 +58,8 @@ impl PlannedStep {
 }
 
 impl Plan {
-    /// Reads and checks a program. `source` and `captures` are the layouts of what it is given.
+    /// Reads and checks a program. `source` and `captures` are the layouts of its arguments, `passed` is the number of its
+    /// objects.
     pub(crate) fn new(
         program: &SmallBytes,
         source: &Layout,
@@ -166,7 +167,7 @@ impl Plan {
                     _ => Err(misfit("(target)", format!("it is {found}, not an object of `{service}`"))),
                 }
             }
-            // What it is, is seen when it is called.
+            // The service of a passed object is checked when it is called.
             Target::Passed(_) => Ok(()),
         }
     }
@@ -197,7 +198,7 @@ impl Plan {
         Ok(())
     }
 
-    /// A part fits when it has the same bytes as the argument it stands for.
+    /// Checks that a part has the same layout as the argument it stands for.
     fn check_slot(
         &mut self,
         number: usize,
@@ -216,7 +217,7 @@ impl Plan {
         }
     }
 
-    /// The layout of what an operand names, and that this step uses it.
+    /// The layout of the part that an operand names. Marks its step as used by step `by`.
     fn used(&mut self, operand: &Operand, by: usize, place: &str) -> Result<Layout, Failure> {
         let whole = match operand.base {
             Base::Element => &self.element,
@@ -244,8 +245,8 @@ impl Plan {
             },
             Base::Element | Base::Capture(_) => None,
         };
-        // The results of elements have tables of their own, which one table can stand for only where it is known where
-        // they are named.
+        // The results of elements have tables of their own. They can be merged into one table only if each result is an
+        // object: then it is known where the table is referred to.
         let is_within = value.has_objects() && value.object().is_none();
         // Items of a stream keep their tables.
         if is_within && self.over != Over::Stream {
@@ -273,7 +274,7 @@ impl Plan {
         Ok(self)
     }
 
-    /// The memory of the layouts that it was given or made, while it is kept.
+    /// The memory of the layouts that the plan has composed.
     pub(crate) fn layout_bytes(&self) -> usize {
         let within = self.steps.iter().map(|step| match &step.work {
             Work::Map { plan, .. } => plan.layout_bytes(),
@@ -282,7 +283,7 @@ impl Plan {
         self.returns.composed_bytes() + within.sum::<usize>()
     }
 
-    /// Bytes that calls of one element take out of the program itself.
+    /// Bytes of inline arguments in the calls of one element.
     pub(crate) fn inline_bytes(&self) -> usize {
         fn of(slot: &Slot<OperandSlot>) -> usize {
             match slot {
@@ -298,7 +299,7 @@ impl Plan {
         self.steps.iter().map(of_step).sum()
     }
 
-    /// Calls and maps that one element makes, as far as they are known beforehand; at least one, for its own sake.
+    /// The number of calls and inner maps that one element makes, as far as it is known beforehand; at least one.
     pub(crate) fn cost(&self) -> u64 {
         self.steps.len().max(1) as u64
     }
@@ -312,7 +313,8 @@ fn misfit(argument: &str, reason: String) -> Failure {
     Failure::InvalidReference { argument: argument.into(), reason }
 }
 
-/// The caller knows which method the step calls; this side may not.
+/// The failure of a program whose step calls a refused method. It names the step: the caller knows the method, this side may
+/// not.
 fn refused(number: usize, failure: &Failure) -> Failure {
     let what = match failure {
         Failure::UnknownService => "a service that is not here".to_owned(),

@@ -1,4 +1,4 @@
-//! The streams of a session: those this side sends, and those it receives.
+//! The streams of a session, sent and received.
 //!
 //! ```text
 //! sent      Open ──end queued──▶ Ending ──StreamEnd sent──▶ forgotten
@@ -6,15 +6,16 @@
 //! received  Open ──nobody reads it: Stop──▶ Stopped
 //!             └────────────┴──StreamEnd──▶ forgotten
 //! ```
-//! A sender may send what it has credit for; a receiver grants what its reader has taken. So at most a *window* of a stream
-//! is ever on its way or waits to be read, and a reader that stops stops the producer, at no cost to anything else. A
-//! window grows while its reader is limited by it: to twice what was read during a round trip, as far as
-//! `stream_window_bytes_max` and, for all streams together, `stream_buffer_bytes_max` allow. Beside calls, where the round
-//! trip is short, it becomes narrower again (`pace.rs`). An item longer than its
-//! window is let in when its reader waits for it and the rest of that buffer has room for it.
+//! A sender sends as far as it has credit; a receiver grants credit for the bytes its reader has taken. So at most a *window*
+//! of a stream is on its way or waits to be read, and a reader that stops stops the producer, at no cost to anything else.
 //!
-//! What is to be sent waits in a queue a stream, which is short: its producer is told how much it may add. Streams that
-//! have something to send take turns.
+//! A window grows while it limits its reader: to twice the bytes read during a round trip, as far as
+//! `stream_window_bytes_max` and, for all streams together, `stream_buffer_bytes_max` allow. Beside calls, where the round
+//! trip is short, it becomes narrower again (`pace.rs`). An item longer than its window is let in when its reader waits for
+//! it and the rest of the shared buffer has room for it.
+//!
+//! Each sent stream has a short queue, whose producer is told how much it may add. Streams that have something to send take
+//! turns.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -42,58 +43,58 @@ mod pace;
 mod received;
 pub(super) mod sent;
 
-/// Streams that may be open before the peer has said how many it takes.
+/// The number of streams that may be open before the peer has said how many it takes.
 pub(crate) const INITIAL_STREAMS: usize = 64;
 
 pub(crate) struct Streams {
     pub(super) limits: Arc<Limits>,
     home: Arc<dyn Home>,
-    /// What the peer takes, once it has said so.
+    /// The limits that the peer has offered; `None` before.
     peer: Option<Offer>,
     pub(super) outlets: FxHashMap<StreamId, Outlet>,
     next: StreamId,
-    /// Those that can send, in the order of their turns.
+    /// The streams that can send, in the order of their turns.
     pub(super) turns: VecDeque<StreamId>,
-    /// What waits to be sent of all streams.
+    /// Bytes of all streams that wait to be sent.
     pub(super) queued: u64,
-    /// Producers that may go on when less waits.
+    /// The streams whose producers may go on when less waits to be sent.
     pub(super) held_back: Vec<StreamId>,
     inlets: IdMap<StreamId, Entry>,
     last_received: StreamId,
-    /// Over for the peer, and not read to the end.
+    /// The received streams that are over for the peer and not read to the end.
     unread_ends: IdMap<StreamId, UnreadEnd>,
-    /// What they take.
+    /// The bytes that `unread_ends` take.
     unread_ends_bytes: u64,
-    /// What has arrived of those that are not over, and was not read yet.
+    /// Bytes of streams that are not over which have arrived and were not read yet.
     arrived: u64,
-    /// The limit that leaves no memory for more.
+    /// The limit that leaves no memory for more items.
     short_of: Option<&'static str>,
-    /// What is left of `stream_buffer_bytes_max`.
+    /// The rest of the shared buffer, `stream_buffer_bytes_max`.
     unreserved: u64,
-    /// Streams whose next item is longer than that.
+    /// The streams that wait for room in the shared buffer for an item, in the order in which they get it.
     short_of_buffer: VecDeque<StreamId>,
     /// When to look next for streams that nobody reads.
     stall_due: Option<Time>,
-    /// When a call or a result came that brought no streams or objects.
+    /// When a call or a result came last that brought no streams or objects.
     last_call: Option<Time>,
-    /// Memory of long items that are on their way.
+    /// The memory of long items that are on their way.
     pub(super) pinned: Pinned,
-    /// Goes out with the next message.
+    /// Frames for the next message.
     control: Vec<Frame>,
     pub(super) events: VecDeque<StreamEvent>,
 }
 
-/// What the driver has to act on.
+/// An event of a stream that the driver must act on.
 pub(crate) enum StreamEvent {
-    /// A stream of this side was opened: its producer is to start.
+    /// A stream of this side was opened: the driver starts its producer.
     Opened { stream: StreamId, slot: Arc<StreamSlot> },
-    /// Its producer may add items that take this number of bytes.
+    /// The producer of a stream may add items of this number of bytes.
     Room { stream: StreamId, bytes: i64 },
-    /// Its items are not wanted any more.
+    /// The items of a stream are not wanted any more.
     Stopped { stream: StreamId, reason: StopReason },
-    /// For the reader of a stream of the peer.
+    /// A piece for the reader of a stream of the peer.
     Arrived { inlet: Arc<Inlet>, piece: Piece },
-    /// `awaited` is due when the reader waits for more.
+    /// The driver must call `awaited` when the reader waits for more.
     Awaited { inlet: Arc<Inlet> },
 }
 
@@ -124,7 +125,7 @@ impl Streams {
         }
     }
 
-    /// The peer said what it takes.
+    /// Applies the limits that the peer has offered: waiting streams get their first credit.
     pub(crate) fn heard(&mut self, offer: Offer) {
         self.peer = Some(offer);
         let mut waiting: Vec<StreamId> = self.outlets.keys().copied().collect();
@@ -153,17 +154,18 @@ impl Streams {
         std::mem::take(&mut self.control)
     }
 
-    /// Whether something can be sent.
+    /// Whether streams have nothing that can be sent.
     pub(crate) fn is_silent(&self) -> bool {
         self.control.is_empty() && self.turns.is_empty()
     }
 
-    /// Whether none has anything to send, and no producer waits for the others' items to leave.
+    /// Whether no stream can send items, and no producer waits for other streams' items to leave.
     pub(crate) fn are_quiet(&self) -> bool {
         self.turns.is_empty() && self.held_back.is_empty()
     }
 
-    /// Whether the session may end without losing more of them than it has to.
+    /// Whether a graceful close need not wait for streams any longer. With `cuts_streams` it waits only for sent streams whose
+    /// producers have ended.
     pub(crate) fn may_close(&self, cuts_streams: bool) -> bool {
         match cuts_streams {
             true => !self.outlets.values().any(|outlet| outlet.ended),
@@ -179,38 +181,38 @@ impl Streams {
         self.inlets.len()
     }
 
-    /// What waits to be sent.
+    /// Bytes that wait to be sent.
     pub(crate) fn queued_bytes(&self) -> usize {
         usize::try_from(self.queued).unwrap_or(usize::MAX)
     }
 
-    /// What long items pin beyond that.
+    /// Bytes that long items pin beyond those that wait to be sent.
     pub(crate) fn pinned_bytes(&self) -> usize {
         self.pinned.bytes()
     }
 
-    /// Of `sent` bytes that the session handed out, the socket still has `waiting`.
+    /// Frees items that have left the socket: of `sent` bytes that the session handed out, it still has `waiting`.
     pub(crate) fn flushed(&mut self, sent: usize, waiting: usize) {
         self.pinned.flushed(sent, waiting);
     }
 
-    /// What has arrived and waits to be read.
+    /// Bytes that have arrived and wait to be read, summed over all streams.
     pub(crate) fn unread_bytes(&self) -> usize {
         let unread = self.inlets.values().map(Entry::unread).sum::<u64>() + self.unread_ends_bytes;
         usize::try_from(unread).unwrap_or(usize::MAX)
     }
 
-    /// What has arrived and was not read: the same, counted as it comes and goes.
+    /// Bytes that have arrived and were not read, from running counts.
     pub(crate) fn arrived_bytes(&self) -> usize {
         usize::try_from(self.arrived + self.unread_ends_bytes).unwrap_or(usize::MAX)
     }
 
-    /// Which limit leaves no memory for more items.
+    /// Sets the limit that leaves no memory for more items.
     pub(crate) fn short_of(&mut self, limit: Option<&'static str>) {
         self.short_of = limit;
     }
 
-    /// The session is over: whom to tell.
+    /// Takes out all streams when the session is over: their readers and producers must be told.
     pub(crate) fn abandon(&mut self) -> (Vec<Arc<Inlet>>, Vec<StreamId>) {
         self.turns.clear();
         self.queued = 0;
@@ -233,7 +235,7 @@ impl Streams {
             && self.unreserved == self.limits.stream_buffer_bytes_max as u64
     }
 
-    /// That every byte is accounted for, and that nothing waits beyond the windows and what is reserved.
+    /// Checks that every byte is accounted for, and that nothing waits beyond the windows and the reserved bytes.
     #[cfg(test)]
     #[track_caller]
     pub(crate) fn check_books(&self) {
@@ -283,7 +285,7 @@ impl Streams {
         assert_eq!(self.unread_ends_bytes, over, "what is over and unread");
     }
 
-    /// The window of a received stream, and what is unread of it.
+    /// The window of a received stream, and its unread bytes.
     #[cfg(test)]
     pub(crate) fn window(&self, stream: StreamId) -> Option<(u64, u64)> {
         self.inlets.get(&stream).map(|entry| (entry.window, entry.unread))

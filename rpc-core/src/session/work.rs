@@ -1,10 +1,10 @@
-//! The processor time that a peer may make this side spend on it, without that of handlers.
+//! The work account of a session: the processor time that a peer may make this side spend on it, without handlers.
 //!
-//! What costs no more than what it came with is not counted: reading, decoding and answering a call. Counted is what a few
-//! bytes can ask for much of: searching kept results, copying parts of them, running maps, checking programs. It is paid
-//! for with what the peer sends and takes, with 50 ms that it has to begin with, and with a share of a processor that
-//! flows back ([`Limits::work_per_second`]). Costs are estimates in nanoseconds, of which each is a little above what was
-//! measured, and are the same on any machine and in any run.
+//! Work in proportion to the bytes received is not counted: reading, decoding and answering a call. Work is counted where a
+//! few bytes can ask for much: searching kept results, copying parts of them, running maps, checking programs. The peer pays
+//! with the bytes it sends and takes, with 50 ms that it has to begin with, and with a share of a processor that flows back
+//! ([`Limits::work_per_second`]). Costs are estimates in nanoseconds, each a little above what was measured. They are the same
+//! on any machine and in any run.
 
 use std::{
     sync::{
@@ -16,27 +16,27 @@ use std::{
 
 use crate::{limits::Limits, time::Time, wire::Failure};
 
-/// What a session has to begin with, and again after it was idle for long enough.
+/// The credit that a session has to begin with, and again after it was idle for long enough.
 const BURST_NS: i64 = 50_000_000;
-/// What a byte that the peer sent pays for, and one that it took.
+/// The credit for a byte that the peer sent, and for one that it took.
 const PER_BYTE_SENT_NS: i64 = 9_000;
 const PER_BYTE_TAKEN_NS: i64 = 1_000;
-/// Nobody saves up more.
+/// The most credit that a session can save up.
 const CREDIT_MAX_NS: i64 = 1_000_000_000;
 
-/// A value that is passed in a search.
+/// The cost of passing over a value in a search.
 pub(crate) const STEP_NS: u64 = 5;
-/// A byte that is decoded, or encoded, or walked over where it is not counted how many values it has.
+/// The cost of a byte that is decoded or encoded, or walked over where values are not counted.
 pub(crate) const BYTE_NS: u64 = 5;
-/// A call that a map makes, apart from its arguments.
+/// The cost of a call that a map makes, apart from its arguments.
 pub(crate) const CALL_NS: u64 = 2_000;
-/// A byte of the types that a map makes of others.
+/// The cost of a byte of the layouts that a map makes of others.
 pub(crate) const LAYOUT_BYTE_NS: u64 = 4;
 
-/// Shared by the session and its maps.
+/// The work account, shared by the session and its maps.
 #[derive(Debug, Clone)]
 pub(crate) struct Work {
-    /// What is left, in nanoseconds.
+    /// The credit left, in nanoseconds.
     credit: Arc<AtomicI64>,
     /// Nanoseconds that flow back in a second; `None` where work is not bounded.
     per_second: Option<i64>,
@@ -50,21 +50,21 @@ impl Work {
         Self { credit: Arc::new(AtomicI64::new(BURST_NS)), per_second, since: now }
     }
 
-    /// Time has passed until `now`, and the peer has sent `bytes` bytes.
+    /// Adds credit for the time until `now`, and for `bytes` bytes that the peer has sent.
     pub(crate) fn earn(&mut self, now: Time, bytes: usize) {
         let Some(per_second) = self.per_second else { return };
         let credit = self.credit.load(Ordering::Relaxed);
         let sent = i64::try_from(bytes).unwrap_or(i64::MAX).saturating_mul(PER_BYTE_SENT_NS);
         let passed = i64::try_from(self.since.until(now).as_micros()).unwrap_or(i64::MAX);
         self.since = now;
-        // Time fills up what a session has to begin with and no more.
+        // Time fills the credit up to the initial burst and no further.
         let flowed = passed.saturating_mul(per_second) / 1_000_000;
         let flowed = flowed.min((BURST_NS - credit).max(0));
         let room = (CREDIT_MAX_NS - credit).max(0);
         self.credit.fetch_add(sent.saturating_add(flowed).min(room), Ordering::Relaxed);
     }
 
-    /// The peer took `bytes` bytes.
+    /// Adds credit for `bytes` bytes that the peer took.
     pub(crate) fn took(&self, bytes: usize) {
         if self.per_second.is_some() {
             let taken = i64::try_from(bytes).unwrap_or(i64::MAX).saturating_mul(PER_BYTE_TAKEN_NS);
@@ -79,24 +79,24 @@ impl Work {
         }
     }
 
-    /// Whether more was spent than there was.
+    /// Whether more was spent than the credit allowed.
     #[inline]
     pub(crate) fn is_overdrawn(&self) -> bool {
         self.credit.load(Ordering::Relaxed) < 0
     }
 
-    /// Whether something of this cost may begin.
+    /// Whether work of this cost may begin.
     pub(crate) fn affords(&self, ns: u64) -> bool {
         let ns = i64::try_from(ns).unwrap_or(i64::MAX);
         self.per_second.is_none() || self.credit.load(Ordering::Relaxed) >= ns
     }
 
-    /// Why something of this cost may not begin, and when it may; without a time where the peer would have to send more.
+    /// The refusal of work of this cost, with the time to retry after; without one if the peer would have to send more.
     pub(crate) fn refusal(&self, ns: u64) -> Failure {
         let needed = i64::try_from(ns).unwrap_or(i64::MAX);
         let missing = needed.saturating_sub(self.credit.load(Ordering::Relaxed)).max(0);
         let per_second = self.per_second.unwrap_or(i64::MAX);
-        // What time alone never pays for has no time to wait.
+        // Waiting does not help where time alone never pays for the work.
         let retry_after_ms = match needed > BURST_NS || per_second == 0 {
             true => 0,
             false => u64::try_from(missing.saturating_mul(1_000) / per_second + 1).unwrap_or(0),

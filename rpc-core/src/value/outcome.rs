@@ -20,7 +20,7 @@ pub(crate) enum Outcome {
     /// An element of a map failed.
     Element(ElementFailure),
     Failed(Failure),
-    /// A call it is built on failed, or has nothing at the path.
+    /// A call that this one is built on failed, or its result has nothing at the path.
     Upstream {
         origin: CallId,
         missed: Option<Path>,

@@ -1,4 +1,4 @@
-//! How a call came back.
+//! The outcome of a call, as its caller gets it.
 
 use crate::{
     error::{CloseReason, Delivery},
@@ -7,22 +7,22 @@ use crate::{
     wire::{Failure, map_program::ElementFailure},
 };
 
-/// How a call came back to its caller, with value and error still encoded. `W` stands for a call of this side.
+/// The outcome of a call of this side, with value and error still encoded. `W` stands for a call of this side.
 #[derive(Debug, Clone)]
 pub(crate) enum Returned<W> {
-    /// It ran, and its value was not wanted.
+    /// The call ran, and its value was not wanted.
     Done,
     Value(Encoded),
     Error(Encoded),
     /// An element of a map failed.
     Element(Box<ElementFailure>),
-    /// A call it was built on failed, or has nothing at the path.
+    /// A call that this one was built on failed, or its result has nothing at the path.
     Upstream {
         origin: W,
         cause: OriginCause<W>,
     },
     Failed(Failure),
-    /// It cannot be made like this, and was not sent.
+    /// The call cannot work as it was made, and was not sent.
     Misuse(String),
     Disconnected {
         delivery: Delivery,
@@ -36,7 +36,7 @@ pub(crate) enum OriginCause<W> {
     Missed(Path),
 }
 
-/// Reasons of a disconnect are not compared.
+/// `Disconnected` equals nothing: its reason cannot be compared.
 #[cfg(test)]
 impl<W: PartialEq> PartialEq for Returned<W> {
     fn eq(&self, other: &Self) -> bool {

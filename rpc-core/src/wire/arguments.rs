@@ -118,7 +118,7 @@ pub(crate) enum Slot<R> {
 }
 
 impl<R> Slot<R> {
-    /// Itself and its parts.
+    /// Number of slots: this one and its parts.
     pub(super) fn count(&self) -> usize {
         match self {
             Self::Inline(_) | Self::Reference(_) => 1,
@@ -126,7 +126,7 @@ impl<R> Slot<R> {
         }
     }
 
-    /// The same with other references.
+    /// Replaces each reference by what `each` makes of it.
     pub(crate) fn try_map<S, E>(self, each: &mut impl FnMut(R) -> Result<S, E>) -> Result<Slot<S>, E> {
         Ok(match self {
             Self::Inline(bytes) => Slot::Inline(bytes),
@@ -173,7 +173,7 @@ impl ArgumentList {
 }
 
 impl FrameReader {
-    /// One argument. `reference` reads what it refers to, to be passed as it is or as `Some`.
+    /// Reads one argument. `reference` reads a reference; its flag says whether the value is passed as `Some`.
     pub(super) fn slot<R>(
         &mut self,
         tuple_allowed: bool,

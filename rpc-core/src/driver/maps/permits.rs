@@ -1,4 +1,4 @@
-//! Permits for handlers of maps over streams, which no call waits for: a session has as many as it may have calls.
+//! Permits for elements of maps over streams, which no call waits for: a session has as many permits as it may have calls.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard},
@@ -16,7 +16,7 @@ struct Free {
     waiting: Waiters,
 }
 
-/// Permits that are taken; free again when this is dropped.
+/// Taken permits; dropping this gives them back.
 #[derive(Debug)]
 pub(super) struct Permit {
     home: Permits,
@@ -28,7 +28,7 @@ impl Permits {
         Self(Arc::new(Mutex::new(Free { count, waiting: Waiters::default() })))
     }
 
-    /// Takes as many as are free, at most `most` and at least one.
+    /// Takes as many permits as are free, at most `most`; waits while none is free.
     pub(super) fn poll_take(&self, cx: &mut Context<'_>, most: usize) -> Poll<Permit> {
         let mut free = self.lock();
         let count = free.count.min(most.max(1));
@@ -46,7 +46,7 @@ impl Permits {
 }
 
 impl Permit {
-    /// Gives back what is not needed.
+    /// Keeps `count` permits and gives back the others.
     pub(super) fn keep(&mut self, count: usize) {
         let spare = self.count.saturating_sub(count);
         self.count -= spare;

@@ -1,8 +1,8 @@
-//! Maps over streams: a stream whose items are what a program makes of another's.
+//! Maps over streams: the result is a stream whose items a program makes of the items of another stream.
 //!
-//! Items are taken as they come and as the reader of the result has room for what they become: those that are here, at most
-//! `Limits::map_concurrency`, go through the program together. What a map within the program may cost is counted anew
-//! for them, because nobody knows how many items there will be.
+//! Items are taken as they arrive, and as the reader of the result has room for its items. Items that are here, at most
+//! `Limits::map_concurrency`, go through the program together. `map_calls_max` counts anew for each such window, because the
+//! number of items is not known.
 
 use std::{
     collections::VecDeque,
@@ -36,7 +36,7 @@ use crate::{
 };
 
 impl MapRun {
-    /// The result of a map over a stream, which is there before any of its items.
+    /// The result of a map over a stream: a stream, which exists before any of its items.
     pub(super) fn streamed(
         self: Arc<Self>,
         plan: Arc<Plan>,
@@ -73,7 +73,7 @@ impl MapRun {
     }
 }
 
-/// What an item has become; or the error that ends the stream.
+/// An item of the result, or the error that ends the stream.
 type Made = Result<Encoded, Encoded>;
 
 struct Mapped {
@@ -85,7 +85,7 @@ struct Mapped {
     captured: u64,
     /// The number of the next item.
     next: u64,
-    /// How long what becomes of an item may take.
+    /// How long the program may take for an item.
     item_time: Duration,
     working: Option<Working>,
     made: VecDeque<Made>,
@@ -101,11 +101,11 @@ struct Working {
 /// The stream that is mapped over.
 struct Items {
     reading: Box<Reading>,
-    /// What is here and has not gone through the program.
+    /// Items that have arrived and have not gone through the program.
     open: Option<(ItemReader, Capabilities)>,
 }
 
-/// Items that share a table.
+/// Items that share a table of objects.
 struct Portion {
     source: Encoded,
     ranges: Vec<Range<usize>>,
@@ -149,14 +149,14 @@ impl Source for Mapped {
             let permit = ready!(self.run.permits.poll_take(cx, window));
             let next = self.items.poll_next(cx, &self.run, permit.count);
             let Poll::Ready(next) = next else {
-                // Others may have what it waits without.
+                // The stream waits for items: other maps may have the permit meanwhile.
                 drop(permit);
                 return Poll::Pending;
             };
             match next {
                 Next::Portion(portion) => self.work(portion, permit),
                 Next::Missed(count) => fill.missed(count),
-                // Its type is that of what was mapped over, which the reader of the result does not know.
+                // The error has the type of the source's errors, which the reader of the result does not know.
                 Next::End(Ending::Error(_)) => {
                     let reason = "the stream that is mapped over ended with an error of its own".into();
                     fill.end(Ending::Failed(Failure::Unreachable { reason }));
@@ -199,7 +199,7 @@ impl Mapped {
             }
             let made = window.each();
             run.work.spend(count as u64 * super::cost_ns(&plan));
-            // Its arguments were spent when they were decoded.
+            // The work of decoding arguments was spent in `step`.
             run.spend_turn(count as u64 * plan.cost().saturating_mul(crate::session::work::CALL_NS)).await;
             made
         });

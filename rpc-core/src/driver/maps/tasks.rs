@@ -1,4 +1,4 @@
-//! One step of one element: a handler, or a map within.
+//! One step of one element: a handler, or an inner map.
 
 use std::{
     future::{Future, poll_fn},
@@ -26,7 +26,7 @@ use crate::{
     wire::{Failure, Want, map_program::ElementCause},
 };
 
-/// What a step left for later ones.
+/// The result of a step, kept for later steps.
 #[expect(dead_code, reason = "a charge is held to be dropped")]
 pub(super) enum StepResult {
     Nothing,
@@ -41,7 +41,8 @@ pub(super) enum StepTask<'a> {
     Map(Pin<Box<dyn Future<Output = StepOutcome> + Send + 'a>>),
 }
 
-/// Polls what runs. Gives all outcomes when they are there; those behind the first failure are left out if it stops them.
+/// Polls all tasks, and returns their outcomes when all are done. With `stops`, the first failure stops the tasks behind it,
+/// and their outcomes are left out.
 pub(super) fn poll_tasks(
     tasks: &mut Vec<StepTask<'_>>,
     stops: bool,
@@ -55,7 +56,7 @@ pub(super) fn poll_tasks(
             pending |= task.stop(cx).is_pending();
             continue;
         }
-        // The map within that used up the turn has it polled again.
+        // The inner map that used up the turn has already had the task woken.
         if matches!(task, StepTask::Map(_)) && run.is_turn_over() {
             pending = true;
             continue;
@@ -82,7 +83,7 @@ pub(super) fn poll_tasks(
 }
 
 impl StepTask<'_> {
-    /// Becomes `Done` when it is.
+    /// Polls the task; a finished one becomes `Done`.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let outcome = match self {
             Self::Done(_) => return Poll::Ready(()),
@@ -93,7 +94,7 @@ impl StepTask<'_> {
         Poll::Ready(())
     }
 
-    /// Ends it; a handler that cannot be dropped is told and waited for.
+    /// Stops the task. A handler on a task of its own is told and waited for; any other is dropped.
     fn stop(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Self::Call(RunningCall { place: CallPlace::Task { .. }, cancelled, .. }) = self {
             if let Some(cancelled) = cancelled {
@@ -109,27 +110,27 @@ impl StepTask<'_> {
 /// The handler of one element's step.
 pub(super) struct RunningCall {
     place: CallPlace,
-    /// Tells the handler that it is cancelled, if it can know; gone when it is over.
+    /// Tells the handler that it is cancelled; `None` if nothing in it listens, or if it is over.
     cancelled: Option<Arc<CancelSignal>>,
     descriptor: &'static MethodDescriptor,
     run: CallRun,
 }
 
 enum CallPlace {
-    /// On the map's own task: dropped with it.
+    /// On the map's own task; dropped with it.
     Here(RunningHandler),
-    /// On a task of its own: it blocks its thread, or is to run to its end.
+    /// On a task of its own, because its method is `blocking` or `no_cancel`.
     Task(JoinHandle<Outcome>),
 }
 
-/// What a finished call's outcome is turned into a result with.
+/// Turns the outcome of a finished call into the result of its step; charges the bytes.
 struct CallRun {
     elsewhere: Elsewhere,
     bytes_max: usize,
 }
 
 impl MapRun {
-    /// What one element's call is started with.
+    /// The call of one element, as its handler gets it.
     pub(super) fn incoming(&self, step: &PlannedStep, method: KnownMethod, arguments: Arguments) -> Incoming {
         let descriptor = method.descriptor;
         Incoming {
@@ -144,7 +145,7 @@ impl MapRun {
         }
     }
 
-    /// Runs what a call was answered with.
+    /// The task of a call that was started with this reply.
     pub(super) fn task<'a>(&self, descriptor: &'static MethodDescriptor, reply: ReplyInner) -> StepTask<'a> {
         let run = CallRun { elsewhere: self.elsewhere.clone(), bytes_max: self.bytes_max };
         match reply {
@@ -207,10 +208,10 @@ impl CallRun {
                 return Ok(StepResult::Value(Held::new(value), charge));
             }
             Outcome::Value { payload: None, .. } => return Ok(StepResult::Nothing),
-            // Its caller gets no error outside of a map either.
+            // A one-way call gives its caller no error outside of a map either.
             _ if descriptor.attributes.oneway => return Ok(StepResult::Nothing),
             Outcome::Error(bytes, objects) if objects.is_empty() => ElementCause::Error(bytes),
-            // Only an error of the call itself has a table beside it.
+            // An element's error has no table of objects beside it.
             Outcome::Error(..) => ElementCause::Failed(Failure::InvalidReference {
                 argument: "(error)".into(),
                 reason: "it has objects inside, which the error of an element cannot carry".into(),

@@ -1,4 +1,4 @@
-//! Elements of a map that are worked on at the same time, and what becomes of them.
+//! The window of a map: elements that go through the program together, and their results.
 
 use std::{
     future::poll_fn,
@@ -38,11 +38,11 @@ use crate::{
     },
 };
 
-/// What becomes of the elements, encoded as the map returns it.
+/// The results of the elements, encoded as the map returns them.
 pub(super) struct Collected<'a> {
     run: &'a MapRun,
     out: Vec<u8>,
-    /// The objects that the results are.
+    /// The results that are objects.
     objects: Vec<Capability>,
     charge: Charge,
     bytes_max: usize,
@@ -56,7 +56,7 @@ impl<'a> Collected<'a> {
             (Over::Option, 0) => codec::encode(&None::<()>, &mut collected.out),
             (Over::Option, _) => codec::encode(&Some(()), &mut collected.out),
             (Over::Sequence, count) => codec::encode(&(count as u64), &mut collected.out),
-            // Each of its items is by itself.
+            // Items of a stream are encoded one by one.
             (Over::Stream, _) => Ok(()),
         };
         encoded.map_err(unencodable)?;
@@ -68,7 +68,7 @@ impl<'a> Collected<'a> {
         (Encoded { bytes: out.into(), capabilities: encoded::capabilities(objects) }, charge)
     }
 
-    /// What becomes of an element. An object gets a place in the table of the whole.
+    /// Appends the result of an element. An object gets a place in the table of the whole map.
     fn append_value(&mut self, value: &Encoded, is_object: bool) -> Result<(), StepFailure> {
         if is_object {
             let object = value.only_object().ok_or_else(|| unselectable("there is no object".into()))?;
@@ -101,7 +101,7 @@ impl<'a> Collected<'a> {
 pub(super) struct ElementRun {
     index: u64,
     range: Range<usize>,
-    /// A long element, as soon as parts of it are looked for.
+    /// The element as a value whose parts can be selected; made when a part is first selected.
     held: OnceLock<Box<Held>>,
     results: Vec<StepResult>,
     /// The step that failed, where errors are collected.
@@ -109,29 +109,29 @@ pub(super) struct ElementRun {
 }
 
 impl ElementRun {
-    /// The element that lies there in what is mapped over.
+    /// The element number `index`, which lies at `range` in the source.
     pub(super) fn new(index: u64, range: Range<usize>) -> Self {
         Self { index, range, held: OnceLock::new(), results: Vec::new(), failed: None }
     }
 }
 
-/// Elements that are worked on at the same time.
+/// Elements that go through the program together.
 pub(super) struct Window<'a> {
     pub(super) run: &'a MapRun,
     pub(super) plan: &'a Plan,
     pub(super) source: &'a Encoded,
     pub(super) captures: &'a [Held],
-    /// Elements that a map within one of these works on at once.
+    /// The number of elements that an inner map of one of these works on at once.
     pub(super) concurrency_within: usize,
-    /// In order; those behind one that failed the map are gone.
+    /// The elements in order, up to the first one that failed the map.
     pub(super) elements: Vec<ElementRun>,
     /// The first element that failed the map.
     pub(super) failed: Option<ElementFailure>,
 }
 
 impl<'a> Window<'a> {
-    /// Takes all elements through one step. Where an element fails the map, those behind it are stopped, and those
-    /// before it go on: the first one that fails is told, whichever fails first.
+    /// Takes all elements through one step. If an element fails the map, the elements behind it are stopped and those before
+    /// it go on: so the failure reported is that of the first element in order, not in time.
     pub(super) async fn step(&mut self, number: usize) {
         let mut tasks = Vec::with_capacity(self.elements.len());
         while tasks.len() < self.elements.len() {
@@ -145,7 +145,7 @@ impl<'a> Window<'a> {
             let Some(element) = self.elements.get_mut(position) else { break };
             match outcome {
                 Some(Ok(result)) => element.results.push(result),
-                // It failed in an earlier step.
+                // The element failed in an earlier step.
                 None => element.results.push(StepResult::Nothing),
                 Some(Err(failure)) => {
                     element.results.push(StepResult::Nothing);
@@ -180,9 +180,9 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// Starts one step for the elements that have no task yet, or for as many as one turn may decode the arguments of; gives
-    /// their bytes. Calls of one service or object go to it together: it may answer them with a
-    /// batch method.
+    /// Starts one step for the elements that have no task yet, or for as many as one turn may decode the arguments of. Returns
+    /// the bytes of their arguments. Calls of one service or object are started together: it may answer them with a batch
+    /// method.
     fn start_step(&mut self, number: usize, tasks: &mut Vec<StepTask<'a>>) -> usize {
         let step = &self.plan.steps[number];
         let mut groups: Vec<Together> = Vec::new();
@@ -246,7 +246,7 @@ impl<'a> Window<'a> {
         }
         let replies = match object.service() {
             Some(service) => batch::start_many(service.as_ref(), number_of(method), incoming),
-            // One that passes calls on; its peer gathers them again.
+            // The object forwards calls; its peer collects them into a batch again.
             None => incoming
                 .into_iter()
                 .filter_map(|incoming| dispatch::start_on(object, number_of(method), incoming))
@@ -317,7 +317,7 @@ impl<'a> Window<'a> {
         Ok(arguments.into())
     }
 
-    /// A tuple encodes as its parts do, one behind the other.
+    /// Encodes a tuple: its encoded parts, one behind the other.
     fn tuple(&self, element: &ElementRun, parts: &[Slot<OperandSlot>]) -> Result<SmallBytes, StepFailure> {
         let mut out = Vec::new();
         for part in parts {
@@ -337,7 +337,7 @@ impl<'a> Window<'a> {
         Ok(out.into())
     }
 
-    /// The part that an operand names, and the objects that it names itself; inside of a `Some` with `as_some`.
+    /// The part that an operand names, with the objects inside it; wrapped in a `Some` with `as_some`.
     fn select(&self, element: &ElementRun, operand: &Operand, as_some: bool) -> Result<Encoded, StepFailure> {
         let path = operand.steps();
         let (held, layout) = match operand.base {
@@ -370,7 +370,7 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// What answers an element's call.
+    /// The object that answers an element's call; `None` for a service at the root.
     fn target(&self, element: &ElementRun, target: &Target) -> Result<Option<Arc<LocalObject>>, StepFailure> {
         let object = match target {
             Target::Root => return Ok(None),
@@ -387,7 +387,7 @@ impl<'a> Window<'a> {
         }))
     }
 
-    /// Appends what became of the elements to the result, or gives the first one that failed the map.
+    /// Appends the results of the elements to the map's, or returns the first failure that fails the map.
     pub(super) fn collect_into(mut self, collected: &mut Collected<'_>) -> Result<(), NoResult> {
         let elements = std::mem::take(&mut self.elements);
         for element in &elements {
@@ -413,7 +413,7 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// The result, where that is all that a step returned.
+    /// The element's result, if it is the whole result of a step.
     fn result_of_step<'b>(&self, element: &'b ElementRun) -> Option<&'b Encoded> {
         let Operand { base: Base::Step(step), .. } = &self.plan.result else { return None };
         match element.results.get(*step as usize)? {
@@ -425,7 +425,7 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// What stands for the result where steps are counted.
+    /// The step number that stands for the element's result: one more than the last step.
     fn result_number(&self) -> u32 {
         u32::try_from(self.plan.steps.len()).unwrap_or(u32::MAX)
     }
@@ -452,7 +452,7 @@ impl<'a> Window<'a> {
     ) -> Result<(), StepFailure> {
         let (error, own) = self.element_error(step, failure);
         collected.append(|out| {
-            // An error of the method itself stands where the unit does.
+            // The method's own error takes the place of the encoded unit, which has no bytes.
             codec::encode(&Err::<(), _>(error), out).map_err(unencodable)?;
             out.extend_from_slice(own);
             Ok(())
@@ -479,7 +479,7 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// What became of each element, as items of a stream; an error is the last, and ends it.
+    /// The results of the elements as items of a stream; an error is the last item and ends the stream.
     pub(super) fn each(mut self) -> Vec<Result<Encoded, Encoded>> {
         let elements = std::mem::take(&mut self.elements);
         let mut made = Vec::with_capacity(elements.len());
@@ -520,7 +520,7 @@ impl<'a> Window<'a> {
         self.encoded(&error, own).map_or_else(|error| error, Encoded::from)
     }
 
-    /// A value and bytes behind it. What cannot be encoded, or is too long, is told as an error that can.
+    /// Encodes a value, followed by `own`. A value that cannot be encoded, or is too long, becomes an encoded error.
     fn encoded(&self, value: &impl serde::Serialize, own: &[u8]) -> Result<SmallBytes, Encoded> {
         let mut bytes = Vec::new();
         let failed = match codec::encode(value, &mut bytes) {
@@ -542,7 +542,7 @@ impl<'a> Window<'a> {
 /// The call that failed an element.
 struct Culprit<'a> {
     method: &'a str,
-    /// The element's result is what the call returns.
+    /// Whether the call's result is the element's result.
     gives_result: bool,
     error: Option<&'a Layout>,
 }
@@ -567,7 +567,7 @@ impl<'a> Culprit<'a> {
     }
 }
 
-/// Calls of elements that the same service or object answers.
+/// Calls of several elements that one service or object answers.
 struct Together {
     /// `None` for the service at the root.
     object: Option<Arc<LocalObject>>,
@@ -582,8 +582,8 @@ impl Together {
             (Some(known), Some(object)) => Arc::ptr_eq(known, object),
             (None, Some(_)) | (Some(_), None) => false,
         };
-        // Neighbours mostly address the same. With the last group alone compared, elements that are objects, of which each
-        // is a group of its own, do not cost the square of their number.
+        // Neighbours mostly address the same service or object. Only the last group is compared: elements that address an
+        // object each are a group each, and comparing all groups would cost the square of their number.
         if let Some(group) = groups.last_mut().filter(is_same) {
             group.positions.push(position);
             group.incoming.push(incoming);

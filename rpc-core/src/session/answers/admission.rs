@@ -1,8 +1,8 @@
-//! The one door for calls of the peer: whether a call is taken, refused or ends the session.
+//! Admission, the one door for calls of the peer: a call is taken, refused, or ends the session.
 //!
-//! Asked before anything of a call is kept, by plain calls and by all others. What it says about a call depends on what the
-//! call says of itself and on how full the session is, not on what its method does: what a caller may do by its method is
-//! decided where method numbers are resolved (`session/methods.rs`), which steps of maps pass too.
+//! Plain calls and all others are checked here before anything of a call is kept. The checks depend on the call's size and
+//! options and on how full the session is, not on its method. Rules about methods belong where method numbers are resolved
+//! (`session/methods.rs`), which steps of maps pass too.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,15 +24,15 @@ use crate::{
     wire::{CallId, Failure, Want, arguments, plain::PlainCall},
 };
 
-/// What is known of a call when it comes.
+/// The sizes and options of a call that admission checks.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CallHead {
-    /// Of its payload, which is here or will follow.
+    /// The length of the payload, which is here or will follow.
     pub(super) length: usize,
-    /// What else of it is kept while it waits.
+    /// Other bytes of the call that are kept while it waits.
     pub(super) beside: usize,
     pub(super) metadata: usize,
-    /// Its result is to be kept.
+    /// Whether the result is to be kept.
     pub(super) keeps: bool,
     /// Bytes of payloads that are being assembled.
     pub(super) pending_elsewhere: usize,
@@ -50,7 +50,7 @@ pub(super) enum Obstacle {
 }
 
 impl Answers {
-    /// What speaks against a call.
+    /// The first condition that speaks against a call, if any.
     #[inline]
     pub(super) fn obstacle(&self, head: &CallHead, outgoing: &Outgoing) -> Option<Obstacle> {
         #[cfg(test)]
@@ -59,20 +59,20 @@ impl Answers {
         }
         let limits = &self.limits;
         let pending = self.books.pending_with(head.length).saturating_add(head.beside);
-        // Failed calls leave markers until they are released, which the caller does when it hears of the failure. Those
-        // that it has not heard of are as many as it may have in flight, and as many again that it sends before the
-        // releases; a peer that piles up more keeps to no limit at all.
+        // Failed calls leave markers until the caller hears of the failure and releases them. An honest caller can have
+        // twice its calls in flight of these: failures it has not heard of, and calls sent before the releases. A peer that
+        // piles up more ignores the limits.
         let in_flight_max = limits.calls_max.max(INITIAL_CALLS);
         let obstacle =
             if self.books.keeping() >= limits.held_answers_max + 2 * in_flight_max + 2 * RELEASES_MAX {
                 Obstacle::Breaks("held_answers_max")
             } else if self.books.unfinished() + outgoing.returns() >= 4 * in_flight_max {
-                // Refusals cost memory too. An honest caller waits for answers; one that reads none of them does not.
+                // Refusals cost memory too. An honest caller waits for answers and does not get here.
                 Obstacle::Breaks("calls_max")
             } else if self.refusing {
                 Obstacle::Closing
             } else if head.length > limits.payload_bytes_max {
-                // A caller that has not been welcomed does not know what is taken.
+                // A caller that has not read the Welcome does not know this limit.
                 Obstacle::Full("payload_bytes_max")
             } else if head.metadata > limits.metadata_bytes_max {
                 Obstacle::Full("metadata_bytes_max")
@@ -94,10 +94,10 @@ impl Answers {
         Some(obstacle)
     }
 
-    /// Why a call that has come is not taken, if it is not.
+    /// The failure of a call that is not taken; `None` if it is taken.
     ///
     /// # Errors
-    /// It ends the session.
+    /// A violation, which ends the session.
     pub(super) fn refusal(
         &self,
         arriving: &Arriving,
@@ -118,7 +118,7 @@ impl Answers {
             Some(Obstacle::Work) => Some(self.work.refusal(0)),
             None => short_of.map(Failure::exhausted),
         };
-        // What the call itself says is told first: it will not change.
+        // Failures of the call itself come first: a retry would not change them.
         Ok(match (addressed, objects) {
             (Err(failure), _) | (_, Err(failure)) => Some(failure.clone()),
             (Ok((_, Method::Get)), _) if call.want.keep => {
@@ -130,8 +130,8 @@ impl Answers {
 }
 
 impl Answers {
-    /// Accepts a plain call, of a service at the root or of this object, and gives true,
-    /// or changes nothing and gives false; then [`announce`](Self::announce) decides what becomes of the call.
+    /// Accepts a plain call, of a service at the root or of this object, and returns true; or changes nothing and returns
+    /// false. Then [`announce`](Self::announce) takes or refuses the call.
     pub(crate) fn take_plain(
         &mut self,
         now: Time,
@@ -184,7 +184,7 @@ impl Answers {
         true
     }
 
-    /// Moves a plain call to where anything may become of it.
+    /// Moves a plain call to `table`, where anything may happen to it.
     pub(super) fn promote(&mut self, id: CallId) {
         let Some(PlainAnswer { method, deadline, running }) = self.plain.remove(&id) else { return };
         let method =
@@ -192,7 +192,7 @@ impl Answers {
         let mut answer = Answer::new(method, AnswerTarget::Root, Want { value: true, keep: false });
         answer.deadline = deadline;
         answer.running = running;
-        // Before it starts, its arguments are where it waits for that.
+        // Until the call starts, its arguments stay with its step.
         answer.stage = if running { Stage::Running } else { Stage::Ready(Arguments::none()) };
         self.table.insert(id, Box::new(answer));
     }
@@ -202,7 +202,7 @@ impl Answers {
     }
 
     /// Enters a call whose payload of `length` bytes is here or will follow. A call that cannot be taken is answered
-    /// at once; only what a peer that keeps to the protocol never does is a violation.
+    /// at once. A violation is only what a peer that keeps to the protocol never does.
     pub(crate) fn announce(
         &mut self,
         now: Time,
@@ -239,7 +239,7 @@ impl Answers {
         Ok(())
     }
 
-    /// Whether the call's payload is wanted.
+    /// Whether the call still waits for its payload.
     pub(crate) fn is_waiting_for_arguments(&self, id: CallId) -> bool {
         self.table.get(&id).is_some_and(|answer| matches!(answer.stage, Stage::Arguments))
     }

@@ -1,25 +1,25 @@
-//! What the peer's calls take: counted here as it comes and goes, and held against the session's account.
+//! The books: counts of the memory that the peer's calls take, settled against the session's account.
 
 use crate::session::account::{Account, Elsewhere};
 
 /// The counts of everything that is kept for the calls of the peer.
 pub(in crate::session) struct Books {
-    /// Calls that wait or run.
+    /// The number of calls that wait or run.
     unfinished: usize,
-    /// Answers the caller asked to keep and has not released, finished or not.
+    /// The number of answers the caller asked to keep and has not released, finished or not.
     keeping: usize,
-    /// Results that are kept.
+    /// Bytes of results that are kept.
     held: usize,
-    /// Arguments that are here, of calls that have not started.
+    /// Bytes of arguments that are here, of calls that have not started.
     pending: usize,
-    /// What handlers at work were given, as they have it.
+    /// Bytes of the decoded arguments of running handlers.
     running: usize,
-    /// What they are expected to return.
+    /// Bytes that running handlers are expected to return.
     expected: usize,
     /// The memory of the layouts that maps have made, kept beside their results, and of what maps at work hold.
     elsewhere: Elsewhere,
     account: Account,
-    /// What else the session is charged, when it last looked.
+    /// Other bytes that the session is charged, when it last settled.
     beside: usize,
     /// The limit that leaves no memory for more calls.
     short_of: Option<&'static str>,
@@ -43,13 +43,13 @@ impl Books {
 
     // ---- calls ----
 
-    /// A call has come; whether its result is to be kept.
+    /// Counts a call that has come; `keeps` says whether its result is to be kept.
     pub(in crate::session) fn came(&mut self, keeps: bool) {
         self.unfinished += 1;
         self.keeping += usize::from(keeps);
     }
 
-    /// A call was answered and no handler runs for it.
+    /// Ends the count of a call that was answered and has no running handler.
     pub(in crate::session) fn is_over(&mut self) {
         self.unfinished -= 1;
     }
@@ -76,18 +76,18 @@ impl Books {
         self.pending
     }
 
-    /// What would be pending with `bytes` more.
+    /// The pending bytes with `bytes` more.
     pub(in crate::session) fn pending_with(&self, bytes: usize) -> usize {
         self.pending.saturating_add(bytes)
     }
 
-    /// A handler that was given `given` bytes goes on by itself, and is expected to return `expected`.
+    /// Charges a handler that goes on by itself: `given` bytes of arguments, and `expected` bytes of its result.
     pub(in crate::session) fn goes_on(&mut self, given: usize, expected: usize) {
         self.running += given;
         self.expected += expected;
     }
 
-    /// It is over.
+    /// Ends the charge of [`goes_on`](Self::goes_on): the handler is over.
     pub(in crate::session) fn came_back(&mut self, given: usize, expected: usize) {
         self.running -= given;
         self.expected -= expected;
@@ -99,31 +99,31 @@ impl Books {
         self.held += bytes;
     }
 
-    /// The caller will not refer to an answer again, of which a result of `held` bytes was kept.
+    /// Ends the count of an answer that the caller will not refer to again; `held` bytes of its result were kept.
     pub(in crate::session) fn let_go(&mut self, held: usize) {
         self.keeping -= 1;
         self.held -= held;
     }
 
-    /// Results, and the layouts beside them.
+    /// Bytes of kept results, of the layouts beside them, and of what running maps hold.
     pub(in crate::session) fn held(&self) -> usize {
         self.held + self.elsewhere.kept()
     }
 
-    /// What maps charge that run by themselves.
+    /// The account that maps, which run by themselves, charge.
     pub(in crate::session) fn elsewhere(&self) -> &Elsewhere {
         &self.elsewhere
     }
 
     // ---- the account ----
 
-    /// All that is kept for the peer's calls.
+    /// All bytes that are kept for the peer's calls.
     pub(in crate::session) fn bytes(&self) -> usize {
         self.pending + self.running + self.expected + self.held() + self.elsewhere.on_the_way()
     }
 
-    /// Holds what is kept for the peer's calls, with `beside` bytes kept elsewhere and `more` that come, against the limits. Gives the limit
-    /// that leaves no memory for more.
+    /// Checks the bytes kept for the peer's calls, with `beside` bytes kept elsewhere and `more` that come, against the limits.
+    /// Returns the limit that leaves no memory for more.
     pub(in crate::session) fn settle(&mut self, beside: usize, more: usize) -> Option<&'static str> {
         self.beside = beside;
         self.elsewhere.beside(beside + self.pending + self.running + self.held);
@@ -137,18 +137,17 @@ impl Books {
         self.account.cover((self.beside + self.bytes()).saturating_add(more)).err()
     }
 
-    /// The limit that had no room at the last look.
+    /// The limit that had no room when the account was last settled.
     pub(in crate::session) fn short_of(&self) -> Option<&'static str> {
         self.short_of
     }
 
-    /// What a value may take that is decoded now, and the limit that says so.
+    /// The memory that a value decoded now may take, and the limit that bounds it.
     pub(in crate::session) fn memory_left(&self) -> (usize, &'static str) {
         self.account.left(self.beside + self.bytes())
     }
 
-    /// Whether what is kept must be looked at: something of the shared budget may have to be given back, or there was too
-    /// little.
+    /// Whether the account must be settled often: shared memory may have to be given back, or memory was short.
     pub(in crate::session) fn is_watched(&self) -> bool {
         self.account.has_taken() || self.short_of.is_some()
     }

@@ -1,4 +1,4 @@
-//! How calls of the peer end: with a value that is sent and kept, without one, or unwanted.
+//! The end of calls of the peer: with a value that is sent and kept, with a failure, or cancelled.
 
 use std::collections::VecDeque;
 
@@ -19,7 +19,7 @@ use crate::{
     wire::{CallId, Failure, INLINE_BYTES_MAX, PassedObject, Return, Status, write},
 };
 
-/// Results that are shorter are held against the session's memory with the next message, longer ones at once.
+/// The shortest result that is checked against the session's memory at once; shorter ones are checked with the next message.
 const SETTLED_BYTES: usize = 16 << 10;
 
 fn put_return(outgoing: &mut Outgoing, id: CallId, objects: Vec<PassedObject>, status: Status) {
@@ -27,7 +27,7 @@ fn put_return(outgoing: &mut Outgoing, id: CallId, objects: Vec<PassedObject>, s
 }
 
 impl Answers {
-    /// The handler is over.
+    /// Answers a call whose handler is over.
     pub(crate) fn finish(&mut self, id: CallId, outcome: Outcome, outgoing: &mut Outgoing) {
         match outcome {
             Outcome::Value { payload: Some(payload), objects }
@@ -63,7 +63,7 @@ impl Answers {
         }
     }
 
-    /// Answers a call with its value, gives that to calls which wait for it, and keeps it for later ones.
+    /// Answers a call with its value, passes the value to calls that wait for it, and keeps it for later calls.
     fn finish_value(
         &mut self,
         id: CallId,
@@ -92,7 +92,7 @@ impl Answers {
         }
         let has_streams = objects.iter().any(|object| matches!(object, Capability::Stream(_)));
         if let (Some(held), true) = (&held, has_streams) {
-            // Calls that were built on it get its streams, not a caller who may never ask for them.
+            // Calls that were built on this one get its streams first, not the caller, who may never read them.
             let answer = self.table.get_mut(&id);
             let uses = answer.map(|answer| std::mem::take(&mut answer.uses)).unwrap_or_default();
             self.resolve_uses(id, held, uses, outgoing);
@@ -139,7 +139,7 @@ impl Answers {
         }
     }
 
-    /// Answers a call without a value; then the calls that were built on it.
+    /// Fails a call, then the calls that were built on it.
     pub(super) fn fail(&mut self, id: CallId, outcome: Outcome, outgoing: &mut Outgoing) {
         let mut failing = VecDeque::from([(id, outcome)]);
         while let Some((id, outcome)) = failing.pop_front() {
@@ -152,14 +152,14 @@ impl Answers {
             let uses = std::mem::take(&mut answer.uses);
             let stage = std::mem::replace(&mut answer.stage, Stage::Failed { origin });
             let oneway = answer.oneway;
-            // They would stay with the marker until that is released.
+            // Otherwise these would stay with the failure's marker until it is released.
             answer.metadata = Vec::new();
             answer.plan = None;
             drop(take_objects(answer, &mut self.books));
             answer.target = AnswerTarget::Root;
             self.drop_arguments(id, stage, outgoing);
             let (objects, status) = match oneway {
-                // Its caller hears of no error: objects in it would be introduced to nobody.
+                // A one-way call returns no error to its caller, so objects in the error must not be introduced.
                 true => (Vec::new(), Status::Done),
                 false => self
                     .status_of(id, outcome, outgoing)
@@ -173,7 +173,7 @@ impl Answers {
         }
     }
 
-    /// An outcome without a value as it is sent, or the reason that cannot be.
+    /// The status that tells the caller of an outcome without a value, or why the outcome cannot be sent.
     fn status_of(
         &self,
         id: CallId,
@@ -240,13 +240,13 @@ impl Answers {
 
     // ---- the caller loses interest ----
 
-    /// The caller neither waits for the value nor will refer to it again.
+    /// Cancels a call: the caller neither waits for the value nor will refer to it again.
     pub(crate) fn cancel(&mut self, id: CallId, outgoing: &mut Outgoing) -> Result<(), Violation> {
         if id > self.last {
             return Err(Violation::UnknownCall(id.0));
         }
         self.promote(id);
-        // Answered and forgotten: the cancel crossed the return on the wire.
+        // A call that is not in the table was answered and forgotten: the cancel crossed the Return on the wire.
         let Some(answer) = self.table.get_mut(&id).filter(|answer| !answer.cancelled) else { return Ok(()) };
         answer.cancelled = true;
         if answer.want.keep && answer.uses.is_empty() {
@@ -274,7 +274,7 @@ impl Answers {
         }
     }
 
-    /// The caller will not refer to the result again.
+    /// Releases an answer: the caller will not refer to the result again.
     pub(crate) fn release(&mut self, id: CallId) -> Result<(), Violation> {
         if !self.table.get(&id).is_some_and(|answer| answer.want.keep && !answer.cancelled) {
             return Err(Violation::UnknownRelease(id.0));
@@ -283,7 +283,7 @@ impl Answers {
         Ok(())
     }
 
-    /// Keeps the answer no longer than its call is unfinished.
+    /// Keeps the answer only until its call is finished.
     fn let_go(&mut self, id: CallId) {
         let Some(answer) = self.table.get_mut(&id) else { return };
         answer.want.keep = false;
@@ -296,8 +296,7 @@ impl Answers {
         }
     }
 
-    /// Answers the calls whose deadline has passed; a handler that runs is told to stop and keeps its permit until it
-    /// has.
+    /// Fails the calls whose deadline has passed. A running handler is told to stop and keeps its permit until it has.
     pub(crate) fn expire(&mut self, now: Time, outgoing: &mut Outgoing) {
         while let Some((at, id)) = self.deadlines.pop_passed(now) {
             if !is_due(&self.plain, &self.table, id, at) {
@@ -311,7 +310,7 @@ impl Answers {
         }
     }
 
-    /// Answers a call that cannot be done in its time.
+    /// Fails a call that cannot be done before its deadline.
     pub(super) fn give_up(&mut self, id: CallId, outgoing: &mut Outgoing) {
         self.promote(id);
         self.fail(id, Outcome::Failed(Failure::DeadlineExceeded), outgoing);

@@ -1,4 +1,4 @@
-//! References of calls to results: resolved when the call comes, or when the result is there.
+//! Resolves references of calls to results: when the call comes, or when the result is there.
 
 use crate::{
     buffer::small_bytes::SmallBytes,
@@ -32,7 +32,7 @@ fn are_map_arguments(slots: &[Slot<Reference>]) -> bool {
     matches!(slots, [source, Slot::Inline(_), captures @ ..] if is_reference(source) && captures.iter().all(is_reference))
 }
 
-/// The table that came with a call, once all its entries are here.
+/// The table of objects that came with a call, once all its entries are here.
 fn settled(objects: Vec<Passing>) -> Capabilities {
     let here = |object| match object {
         Passing::Settled(capability) => Some(capability),
@@ -41,7 +41,7 @@ fn settled(objects: Vec<Passing>) -> Capabilities {
     encoded::capabilities(objects.into_iter().filter_map(here).collect())
 }
 
-/// The object that a selected part is, as its layout says.
+/// The object that a selected part consists of; its layout says that it is one.
 fn only_object(selected: &Encoded) -> Result<Capability, Outcome> {
     selected.only_object().ok_or_else(no_object)
 }
@@ -59,7 +59,7 @@ fn misfit(from: &str, path: &Path, found: &Layout, wanted: &Layout) -> String {
 }
 
 impl Answers {
-    /// The call's arguments are complete.
+    /// Takes the complete arguments of a call, resolves its references, and starts it if none is missing.
     pub(crate) fn arguments(&mut self, id: CallId, payload: SmallBytes, outgoing: &mut Outgoing) {
         if !self.is_waiting_for_arguments(id) {
             return;
@@ -165,7 +165,7 @@ impl Answers {
         let Some(source) = self.table.get(&base).filter(|source| base != id && source.want.keep) else {
             return Err(refuse(&format!("the result of call {} is not held", base.0)));
         };
-        // Of a method that was refused, no layout is known; it failed when it came.
+        // A call of a refused method failed when it came, and its layout is not known.
         if let (Stage::Failed { origin }, Method::Refused(_)) = (&source.stage, &source.method) {
             return Err(Outcome::Upstream { origin: *origin, missed: None });
         }
@@ -208,8 +208,8 @@ impl Answers {
         }
     }
 
-    /// A reference fits when the part it names has the same bytes as the argument it stands for. Gives the part's layout,
-    /// or `None` as long as that of the source is not known: a map's is when it starts.
+    /// Checks a reference: the part it names must have the same layout as the argument it stands for. Returns the part's
+    /// layout, or `None` while the source's layout is not known: a map's is known once it may start.
     fn check_layout(
         &self,
         id: CallId,
@@ -235,7 +235,7 @@ impl Answers {
             Place::Object(_) | Place::Target => {
                 let service = to.descriptor_of_service.name;
                 return match found.object() {
-                    // Which service the payload wants there is seen when it is decoded.
+                    // Decoding checks which service the payload wants there.
                     Some(object) if matches!(place, Place::Object(_)) || object.name == service => {
                         Ok(Some(found))
                     }
@@ -257,7 +257,8 @@ impl Answers {
         }
     }
 
-    /// The encoded part of a held result, within what may be pending; and how many values were passed to find it.
+    /// Selects the encoded part of a held result, within the limit of pending bytes. Also returns how many values were passed
+    /// to find it.
     fn select(
         &self,
         held: &Held,
@@ -274,7 +275,7 @@ impl Answers {
             other => refuse(&other.to_string()),
         })?;
         let Encoded { bytes, capabilities } = selected.part;
-        // Streams in it belong to the call that got here first.
+        // Streams in the part belong to the first call that selects them.
         let table = capabilities.as_deref().unwrap_or_default();
         let claimed: Option<Vec<Capability>> = table.iter().map(Capability::claimed).collect();
         let claimed = claimed.ok_or_else(|| refuse(STREAM_TAKEN))?;
@@ -285,13 +286,13 @@ impl Answers {
         Ok((part, selected.walked))
     }
 
-    /// A part was found behind `walked` values, and will be decoded where it goes.
+    /// Spends the work of finding a part behind `walked` values, and of decoding it later.
     fn spend(&mut self, walked: usize, part: &Encoded) {
         self.walked += walked;
         self.work.spend(walked as u64 * work::STEP_NS + part.len() as u64 * work::BYTE_NS);
     }
 
-    /// Puts what was selected out of a result in its place.
+    /// Puts a part that was selected out of a result in its place in the call.
     fn put(
         &mut self,
         id: CallId,
@@ -319,7 +320,8 @@ impl Answers {
                     Capability::Import(import) => import.forward(),
                     Capability::Stream(_) => return Err(no_object()),
                 };
-                // The result's layout says what it should be; one that was passed on for a peer may be something else.
+                // The result's layout says which service the object should be of; an object that forwards calls of a peer may
+                // be of another.
                 if let Method::Known(known) = answer.method {
                     answer.method = Method::Known(known.of(object.descriptor()).map_err(Outcome::Failed)?);
                 }
@@ -377,7 +379,7 @@ impl Answers {
         self.start(id, arguments, layouts, outgoing);
     }
 
-    /// Gives a finished result to the calls that wait for it, in the order in which they were made.
+    /// Passes a finished result to the calls that wait for it, in the order in which they were made.
     pub(super) fn resolve_uses(
         &mut self,
         base: CallId,
@@ -385,7 +387,7 @@ impl Answers {
         mut uses: Vec<Use>,
         outgoing: &mut Outgoing,
     ) {
-        // Arguments that came in chunks were read later than those of calls made after.
+        // Arguments in chunks are read later than those of calls made after them, so `uses` may be out of order.
         uses.sort_by_key(|used| used.call);
         for Use { call, place, path, as_some } in uses {
             let Some(Answer { stage: Stage::Waiting(_), .. }) = self.answer(call) else { continue };
@@ -403,7 +405,8 @@ impl Answers {
         }
     }
 
-    /// The part of a finished result that a call waits for. What could not be checked when the call arrived is now.
+    /// The part of a finished result that a call waits for. References to and from maps are checked here, because their layouts
+    /// were not known when the call arrived.
     fn resolve_late(
         &mut self,
         base: CallId,

@@ -1,4 +1,4 @@
-//! Calls of the peer that may start: in the order in which they became ready, as far as there is room for their results.
+//! Starts ready calls of the peer in the order in which they became ready, as far as there is room for their results.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -18,10 +18,10 @@ use crate::{
     wire::{CallId, Failure, Want},
 };
 
-/// Places of calls that wait to start which are kept for the next ones.
+/// The queue capacity that an idle session keeps, in waiting calls.
 const STEPS_KEPT: usize = 256;
 
-/// How long calls that wait to start keep the whole message that they came in.
+/// How long waiting calls keep the whole message that they came in.
 const LEFT_AFTER: Duration = Duration::from_millis(10);
 
 /// Checks a map whose references are all resolved.
@@ -45,14 +45,15 @@ pub(super) fn plan(
     Plan::new(program, &source, given, passed, methods, limits)
 }
 
-/// Whether a call that could have started then is not worth starting now.
+/// Whether a call that was ready at `since` would start too late to be answered before its deadline.
 fn is_too_late(since: Time, deadline: Option<Time>, now: Time) -> bool {
     deadline.is_some_and(|deadline| since.too_late(deadline) <= now)
 }
 
 impl Answers {
-    /// Calls that are cancelled before they start leave their places behind. They are swept out when they are the most, so
-    /// that a peer that makes calls and cancels them does not fill the memory while others keep the handlers busy.
+    /// Sweeps out stale steps. Calls that are cancelled before they start leave their steps behind. These are removed when most
+    /// steps are stale, so that a peer that makes and cancels calls does not fill the memory while other calls keep the handlers
+    /// busy.
     pub(super) fn sweep_steps(&mut self) {
         if self.steps.len() < 2 * self.books.unfinished() + STEPS_KEPT {
             return;
@@ -74,7 +75,7 @@ impl Answers {
         });
     }
 
-    /// Lets a call start whose arguments are all here, when it is its turn.
+    /// Queues a call whose arguments are all here to start when it is its turn.
     pub(super) fn start(
         &mut self,
         id: CallId,
@@ -105,7 +106,7 @@ impl Answers {
                             );
                         }
                         self.work.spend(bytes as u64 * work::LAYOUT_BYTE_NS);
-                        // The layouts of the whole plan, of which this is the outermost.
+                        // The charge covers the layouts of the whole plan; `returns` is the outermost of them.
                         let charge = self.books.elsewhere().charge(bytes);
                         let layout = plan.returns.clone();
                         answer.returns = Some(KeptLayout { layout, _charge: charge });
@@ -131,7 +132,7 @@ impl Answers {
         }
     }
 
-    /// Starts the calls of an ordered service up to the first that still waits.
+    /// Queues the calls of an ordered service to start, up to the first that still waits.
     fn start_in_order(&mut self, service: usize) {
         let Some(queue) = self.in_order.get_mut(&service) else { return };
         while let Some(id) = queue.front() {
@@ -149,7 +150,7 @@ impl Answers {
             self.answer(id)
         {
             let service = *service;
-            // Left in its place behind a call that waits, it would stay for as long as that one does.
+            // If it were left in the queue, it would stay there as long as a call before it waits.
             if let Some(queue) = self.in_order.get_mut(&service)
                 && let Ok(place) = queue.binary_search(&id)
             {
@@ -159,7 +160,7 @@ impl Answers {
         }
     }
 
-    /// What is to happen next to a handler, in the order in which calls became ready.
+    /// The next thing to happen to a handler, in the order in which calls became ready.
     pub(crate) fn pop_step(
         &mut self,
         now: Time,
@@ -170,7 +171,7 @@ impl Answers {
         loop {
             let Some(next) = self.steps.front() else {
                 self.held_up = false;
-                // An idle session keeps the queue's room.
+                // An idle session keeps the queue's capacity: do not keep a large one.
                 if self.steps.capacity() > STEPS_KEPT {
                     self.steps = VecDeque::new();
                 }
@@ -186,7 +187,7 @@ impl Answers {
                 HandlerStep::Cancel(id) => return Some(NextStep::Cancel(id)),
                 HandlerStep::BeginPlain(begin, since) => {
                     self.books.remove_pending(begin.arguments.bytes());
-                    // Fields by value: one whose address is taken is copied once more.
+                    // Fields are passed by value: taking the address of one would copy `begin` once more.
                     let (answer, method, deadline) = (begin.answer, begin.descriptor, begin.deadline);
                     if self.starts_plain(answer, method, is_too_late(since, deadline, now), outgoing) {
                         return Some(NextStep::Begin(begin));
@@ -215,7 +216,7 @@ impl Answers {
         }
     }
 
-    /// Calls that have waited to start for a while let go of the message that they came in, which may be much longer than
+    /// Copies calls that have waited to start for a while out of the message that they came in, which may be much longer than
     /// they are.
     #[inline]
     pub(crate) fn leave_messages(&mut self, now: Time) {
@@ -255,7 +256,7 @@ impl Answers {
         is_too_late: bool,
         outgoing: &mut Outgoing,
     ) -> bool {
-        // It may have been cancelled.
+        // The call may have been cancelled.
         let Some(plain) = self.plain.get_mut(&id) else { return false };
         if is_too_late {
             self.give_up(id, outgoing);
@@ -265,10 +266,10 @@ impl Answers {
         method.expected_bytes() == 0 || self.starts_large(id, method, outgoing)
     }
 
-    /// The same of one that is expected to return much.
+    /// Whether a plain call still starts that is expected to return much.
     #[cold]
     fn starts_large(&mut self, id: CallId, method: &MethodDescriptor, outgoing: &mut Outgoing) -> bool {
-        // What it returns is looked at there.
+        // Only the long path records the length of the result.
         self.promote(id);
         let Some(limit) = self.books.lacks(self.expected(method)) else { return true };
         if let Some(answer) = self.table.get_mut(&id) {
@@ -278,12 +279,12 @@ impl Answers {
         false
     }
 
-    /// What a call of the method is expected to return here.
+    /// The bytes that a call of the method is expected to return.
     fn expected(&self, method: &MethodDescriptor) -> usize {
         method.expected_bytes().min(self.limits.payload_bytes_max)
     }
 
-    /// The limit that has no room for what a call will keep or return, as far as that is known.
+    /// The limit that has no room for the result that a call is expected to return or keep.
     fn has_no_memory_for(&mut self, id: CallId) -> Option<&'static str> {
         let answer = self.answer(id)?;
         let expected = match &answer.method {
@@ -291,25 +292,25 @@ impl Answers {
             _ => 0,
         };
         if expected == 0 {
-            // What little it keeps is too much only where there is nothing left.
+            // A short result fits unless no memory is left at all.
             return self.books.short_of().filter(|_| answer.want.keep);
         }
-        // It is sent, and kept.
+        // A result that is kept is also sent: it counts twice.
         self.books.lacks(if answer.want.keep { 2 * expected } else { expected })
     }
 
-    /// Whether calls that had to wait for what is to be sent to leave may start.
+    /// Whether calls may start that had to wait until less waits to be sent.
     pub(crate) fn may_go_on(&self, outgoing: &Outgoing) -> bool {
         self.held_up && outgoing.bytes() <= self.limits.outgoing_bytes_max
     }
 
-    /// Calls that may start.
+    /// The number of calls that may start.
     pub(crate) fn waiting(&self) -> usize {
         self.steps.len()
     }
 
-    /// At most `many` other calls of the same method that may start, taken out of their places behind `first`. What is
-    /// ordered stays so: there only calls are taken that no call of another method of the service stands before.
+    /// Takes at most `many` other ready calls of the same method out of their places behind `first`. Ordered services keep
+    /// their order: the search stops at the first call of another method of the same service.
     pub(crate) fn pop_alike(&mut self, first: &Begin, many: usize, outgoing: &mut Outgoing) -> Vec<Begin> {
         self.left_messages = 0;
         let expected = self.expected(first.descriptor);
@@ -372,7 +373,7 @@ impl Answers {
             answer: id,
             plan: *plan,
             source,
-            // Behind the program.
+            // The captures come after the program.
             captures: given.skip(1).collect(),
             passed,
             want,
@@ -389,14 +390,14 @@ impl Answers {
         if !matches!(answer.stage, Stage::Ready(_)) {
             return None;
         }
-        // Released already, it is still needed for the calls that wait for it.
+        // A released result is still kept for the calls that wait for it.
         let want = Want { keep: answer.want.keep || !answer.uses.is_empty(), ..answer.want };
         let Stage::Ready(arguments) = std::mem::replace(&mut answer.stage, Stage::Running) else {
             return None;
         };
         answer.running = true;
         self.books.remove_pending(arguments.bytes());
-        // The handler keeps the object; an answer that is kept for its result does not.
+        // The handler keeps the object alive; a finished answer that is kept for its result does not.
         let target = match std::mem::replace(&mut answer.target, AnswerTarget::Root) {
             AnswerTarget::Object(object) => BeginTarget::Object(object),
             AnswerTarget::Root | AnswerTarget::Awaited(..) => BeginTarget::Root(known.service),

@@ -1,4 +1,4 @@
-//! Calls that were sent: returned, or unwanted, and forgotten when nothing refers to them.
+//! The end of sent calls: they return or are cancelled, and are forgotten when nothing refers to them.
 
 use std::collections::{VecDeque, hash_map};
 
@@ -36,8 +36,7 @@ fn sent_entry<W>(
 }
 
 impl<W: Waiter> Calls<W> {
-    /// Tells the peer that nothing on this side needs a call that runs there. The peer stops it unless a call it has
-    /// received is built on it.
+    /// Cancels a sent call that nothing on this side needs. The peer stops it unless a call it has received is built on it.
     pub(super) fn cancel_if_unneeded(&mut self, id: CallId, outgoing: &mut Outgoing) {
         let Some(entry) = self.table.get_mut(&id) else { return };
         let needed = entry.value || entry.reference || entry.detached || entry.unsent_dependents() > 0;
@@ -88,7 +87,7 @@ impl<W: Waiter> Calls<W> {
         self.forget_if_done(id);
     }
 
-    /// A call is over. Every call that was sent is remembered until this, also a cancelled one.
+    /// Ends a sent call with its outcome. Every sent call is remembered until then, also a cancelled one.
     pub(crate) fn returned(
         &mut self,
         id: CallId,
@@ -108,8 +107,8 @@ impl<W: Waiter> Calls<W> {
         Ok(())
     }
 
-    /// Takes the value of a plain call: sent, wanted, and nothing refers to it or ever will. Whether it
-    /// was taken; if not, nothing has changed.
+    /// Takes the value of a plain call: one that is sent and wanted, and that nothing refers to or ever will. Returns false and
+    /// changes nothing for any other call.
     pub(crate) fn take_plain(&mut self, id: CallId, payload: impl FnOnce() -> SmallBytes) -> bool {
         let hash_map::Entry::Occupied(place) = self.table.entry(id) else { return false };
         let entry = place.get();
@@ -129,7 +128,7 @@ impl<W: Waiter> Calls<W> {
         true
     }
 
-    /// Ends one call. Gives how calls built on it fail, if it failed, and those whose answers waited for that.
+    /// Ends one call. Returns the failure of calls built on it, if it failed, and the calls whose answers waited for its end.
     fn end(
         &mut self,
         id: CallId,
@@ -158,7 +157,7 @@ impl<W: Waiter> Calls<W> {
         (cause, parked)
     }
 
-    /// A call did not run because `origin` failed, or had nothing at `missed`.
+    /// Ends a call that did not run because `origin` failed, or because the result of `origin` has nothing at `missed`.
     pub(crate) fn upstream(
         &mut self,
         id: CallId,
@@ -217,7 +216,7 @@ impl<W: Waiter> Calls<W> {
         }
     }
 
-    /// Drops a call that has returned and that nothing refers to; then what it was built on, for the same reason.
+    /// Forgets a call that has returned and that nothing refers to, then the calls it was built on if nothing refers to those.
     pub(super) fn forget_if_done(&mut self, id: CallId) {
         let mut candidates = Vec::new();
         let mut next = Some(id);

@@ -1,4 +1,4 @@
-//! Calls that are made: withdrawn while nobody wants them, sent while the peer takes more.
+//! Seals queued calls: those that nobody wants are withdrawn, the others are sent while the peer takes more.
 
 use crate::{
     buffer::{message::Out, small_bytes::SmallBytes},
@@ -31,7 +31,7 @@ fn micros_until(now: Time, deadline: Time) -> u64 {
 }
 
 impl<W: Waiter> Calls<W> {
-    /// Seals what is queued: reads what is wanted of each call, withdraws what is not needed, encodes the rest while
+    /// Seals the queued calls: reads the interest in each, withdraws those that are not needed, and encodes the rest while
     /// the allowance lasts.
     pub(crate) fn seal(
         &mut self,
@@ -68,7 +68,7 @@ impl<W: Waiter> Calls<W> {
         }
     }
 
-    /// Tells the peer which results it may let go, if a message leaves anyway or they have waited for long enough.
+    /// Tells the peer which results it may release, if a message leaves anyway or they have waited for long enough.
     pub(crate) fn send_releases(&mut self, now: Time, outgoing: &mut Outgoing) {
         let releases = self.releases.take(now, !outgoing.is_empty());
         if !releases.is_empty() {
@@ -94,7 +94,7 @@ impl<W: Waiter> Calls<W> {
         self.sealed = self.queue.len();
     }
 
-    /// Takes an unsent call back when nobody would notice; then what it was built on, for the same reason.
+    /// Withdraws an unsent call that nobody would miss, then the calls it was built on if nobody would miss those either.
     pub(super) fn withdraw_if_pointless(&mut self, id: CallId, outgoing: &mut Outgoing) {
         let mut candidates = Vec::new();
         let mut next = Some(id);
@@ -112,8 +112,8 @@ impl<W: Waiter> Calls<W> {
         }
     }
 
-    /// Lets go of what would have been sent of a call. Its place stays, maybe for long behind calls that wait for room; producers
-    /// of its streams and holders of its objects need not wait as long.
+    /// Drops the payload and objects of a queued call that will not be sent. Its place stays, maybe for long behind calls that
+    /// wait for room; its streams and objects are released at once.
     pub(super) fn clear_place(&mut self, id: CallId) {
         if let Ok(place) = self.queue.binary_search_by_key(&id, |queued| queued.id) {
             let queued = &mut self.queue[place];
@@ -128,16 +128,16 @@ impl<W: Waiter> Calls<W> {
         let CallExtras { target, objects, methods: named, metadata } =
             extras.map_or_else(CallExtras::default, |extras| *extras);
         let names = || named.iter().copied().chain([MethodName { number, service, method }]);
-        // Those of its own are looked at again for each call: they never count as named.
+        // A method that cannot be called is never named to the peer: it stays new and is checked again for each call.
         let failure =
             names().filter(|name| methods.is_new(name.number)).find_map(|name| not_callable(name.method));
         if let Some(failure) = failure {
             return self.refuse(id, Returned::Failed(failure), outgoing);
         }
-        // Before the payload and the streams, whose chunks and items count batches from here.
+        // Names come before the payload and the streams, whose chunks and items remember the batch that is open then.
         for MethodName { number, service, method } in names() {
             if methods.define(number) {
-                // The peer may come to call objects of these services, also such as are passed on for others.
+                // The peer may come to call objects of these services, also objects that forward calls.
                 outgoing.objects.learn(method.objects());
                 let fingerprint = method.signature().fingerprint;
                 outgoing.put(|out| write::put_define(out.bytes(), number, service, method.name, fingerprint));
@@ -166,13 +166,13 @@ impl<W: Waiter> Calls<W> {
         outgoing.put_frame(&Frame::Call(call));
         self.last_sent = id;
         self.in_flight += 1;
-        // References in chunked arguments are read when the last chunk is there.
+        // The peer reads references in chunked arguments only when the last chunk is there.
         if !in_chunks {
             self.arguments_sent(id, outgoing);
         }
     }
 
-    /// Sends a plain call; gives any other back.
+    /// Sends a plain call; returns any other call unchanged.
     fn send_plain(
         &mut self,
         queued: Queued,
@@ -201,7 +201,7 @@ impl<W: Waiter> Calls<W> {
         None
     }
 
-    /// The peer has all it needs of the call's arguments, or the call has failed without them.
+    /// Releases the bases of a call whose arguments were sent in full, or that failed before.
     pub(crate) fn arguments_sent(&mut self, id: CallId, outgoing: &mut Outgoing) {
         let Some(entry) = self.table.get_mut(&id) else { return };
         if !std::mem::take(&mut entry.arguments_unsent) {
@@ -213,7 +213,7 @@ impl<W: Waiter> Calls<W> {
         }
     }
 
-    /// A call built on `base` needs it no longer to be kept on its account: it was sent, or never will be.
+    /// Takes one off the unsent dependents of `base`: a call built on it was sent in full, or never will be.
     fn dependent_sent(&mut self, base: CallId, outgoing: &mut Outgoing) {
         let Some(ties) = self.table.get_mut(&base).map(Entry::ties) else { return };
         ties.unsent_dependents -= 1;

@@ -1,16 +1,15 @@
-//! A batch of frames on its way out: what one message will carry.
+//! A batch: the frames that one message will carry.
 
 use crate::{
     buffer::message::{Message, Out},
     wire::{Frame, write},
 };
 
-/// Frames leave through here: whatever is written to a message, of calls, answers, streams and chunks, is written by
-/// [`put`](Self::put).
+/// The frames of one message. Every frame, of calls, answers, streams and chunks, is written by [`put`](Self::put).
 #[derive(Default)]
 pub(in crate::session) struct Batch {
     message: Message,
-    /// Returns among the frames.
+    /// The number of Returns among the frames.
     pub(super) returns: usize,
     #[cfg(test)]
     frames: usize,
@@ -56,7 +55,7 @@ impl Batch {
         self.message.is_empty()
     }
 
-    /// Its bytes without those that lie elsewhere.
+    /// The length of the batch without byte strings that are not copied into it.
     pub(super) fn copied_bytes(&mut self) -> usize {
         self.message.bytes().len()
     }
@@ -69,7 +68,7 @@ impl Batch {
     }
 }
 
-/// Frames as the peer reads them.
+/// The number of frames that the peer reads in a message.
 #[cfg(test)]
 fn frames(message: &Message) -> usize {
     let bytes = bytes::Bytes::from(message.clone().into_bytes());

@@ -1,4 +1,4 @@
-//! Items of streams on their way out: in turns, as far as their readers gave credit.
+//! Writes items of streams: streams take turns, and each sends as far as its reader gave credit.
 
 use crate::{
     buffer::message::Out,
@@ -16,7 +16,7 @@ use crate::{
 };
 
 impl Outgoing {
-    /// Adds what streams have to send, in turns, until the message has `bytes` bytes.
+    /// Adds queued pieces of streams, in turns, until the message has `bytes` bytes.
     pub(in crate::session) fn append_streams(&mut self, batch: &mut Batch, bytes: usize) {
         let mut not_open = 0;
         while batch.len() < bytes
@@ -34,7 +34,8 @@ impl Outgoing {
             outlet.in_turns = false;
             let Some(queued) = outlet.queue.pop_front() else { continue };
             match behind.filter(|_| queued.opens_streams()) {
-                // Streams open in the order of their ids: behind those of calls that are written and wait.
+                // Streams open in the order of their ids: an item that opens streams goes behind calls that are written
+                // and wait.
                 Some(last) => {
                     outlet.opened_in = last;
                     let mut frames = Batch::default();
@@ -56,7 +57,7 @@ impl Outgoing {
         }
     }
 
-    /// Writes what is next of a stream to the message of that number.
+    /// Writes a queued piece of a stream to the message of that number.
     fn append_queued(&mut self, batch: &mut Batch, stream: StreamId, queued: Queued, position: usize) {
         match queued {
             Queued::Whole(Piece::Items { count, items }) => {
@@ -96,7 +97,7 @@ impl Outgoing {
     fn append_item_chunk(&mut self, batch: &mut Batch, stream: StreamId, mut item: Long) {
         let Some(outlet) = self.streams.outlets.get_mut(&stream) else { return };
         let within = usize::try_from(outlet.credit).unwrap_or(0);
-        // With the last of the credit used for its announcement, the item itself waits for more.
+        // If the announcement used up the credit, the item itself waits for more.
         if within > 0 {
             let chunk = item.cut(CHUNK_BYTES.min(within.max(ITEM_CHUNK_BYTES)));
             batch.put(|out| {
@@ -113,7 +114,7 @@ impl Outgoing {
         }
     }
 
-    /// What it was to send next cannot be.
+    /// Ends a stream whose next item cannot be sent.
     fn break_off(&mut self, batch: &mut Batch, stream: StreamId, failure: Failure) {
         self.streams.forget(stream);
         let reason = StopReason::Refused { reason: failure.to_string() };

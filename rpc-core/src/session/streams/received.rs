@@ -20,47 +20,47 @@ use crate::{
     },
 };
 
-/// What a stream that is over takes beside what of it was not read.
+/// The bytes that a stream that is over is charged beside its unread bytes.
 const END_BYTES: u64 = 512;
-/// Calls or results that came within this are made beside streams.
+/// How long after the last call or result a stream counts as beside calls.
 const CALLS_RECENT: Duration = Duration::from_millis(20);
 
 /// A stream that this side receives.
 pub(super) struct Entry {
     pub(super) inlet: Arc<Inlet>,
     pub(super) flow: Flow,
-    /// Nobody reads it any more.
+    /// Whether nobody reads the stream any more.
     pub(super) stopped: bool,
-    /// What the peer may still send; below zero after an item that took more than there was.
+    /// The bytes that the peer may still send; below zero after an item that took more than there was.
     pub(super) credit: i64,
-    /// What may be on its way or wait to be read.
+    /// The bytes that may be on their way or wait to be read.
     pub(super) window: u64,
-    /// What has arrived and was not read yet, apart from what is reserved.
+    /// The bytes that have arrived and were not read yet, without those of an item with reserved room.
     pub(super) unread: u64,
-    /// All that has arrived and was not read yet.
+    /// All bytes that have arrived and were not read yet.
     pub(super) arrived: u64,
-    /// For an item longer than the window.
+    /// Room for an item longer than the window.
     pub(super) reserved: Option<Reserved>,
     pub(super) assembling: Option<Assembling>,
-    /// The reader waits for the rest of it.
+    /// Whether the reader waits for the rest of the item in `assembling`.
     pub(super) awaited: bool,
     pub(super) pace: Pace,
 }
 
-/// What is left of a stream that is over.
+/// The unread rest of a stream that is over.
 pub(super) struct UnreadEnd {
     pub(super) bytes: u64,
-    /// Of the shared buffer.
+    /// Bytes reserved of the shared buffer.
     pub(super) reserved: u64,
 }
 
-/// What was reserved for an item until it is read.
+/// Room that is reserved for an item until it is read.
 pub(super) struct Reserved {
-    /// Of the shared buffer.
+    /// Bytes reserved of the shared buffer.
     pub(super) bytes: u64,
-    /// What was read before the item and is told before it.
+    /// Unread bytes before the item, which are reported as read before it.
     pub(super) ahead: u64,
-    /// What the item takes.
+    /// The bytes that the item is charged.
     pub(super) charge: u64,
 }
 
@@ -68,12 +68,12 @@ pub(super) struct Assembling {
     pub(super) item: Partial,
     pub(super) capabilities: Capabilities,
     pub(super) charge: u64,
-    /// The shared buffer has room for it.
+    /// Whether room for the item is reserved in the shared buffer.
     pub(super) reserved: bool,
 }
 
 impl Streams {
-    /// What a stream opens with.
+    /// The window that a stream opens with.
     pub(super) fn first_window(&self) -> u64 {
         (self.limits.stream_window_bytes as u64).clamp(1, CREDIT_MAX)
     }
@@ -82,7 +82,7 @@ impl Streams {
         self.limits.streams_max.max(INITIAL_STREAMS)
     }
 
-    /// The peer called, or answered a call.
+    /// Takes note of a call or result of the peer.
     #[inline]
     pub(crate) fn saw_call(&mut self, now: Time) {
         self.last_call = Some(now);
@@ -92,8 +92,8 @@ impl Streams {
         self.last_call.is_some_and(|last| last.until(now) < CALLS_RECENT)
     }
 
-    /// The peer opens a stream. It is stopped at once while too much waits to be read of streams that are over: those
-    /// count no longer as open.
+    /// Takes a stream that the peer opens. The stream is stopped at once while too many bytes of ended streams wait to be read:
+    /// those streams no longer count as open.
     pub(crate) fn receive(
         &mut self,
         stream: StreamId,
@@ -229,6 +229,7 @@ impl Streams {
         let charge = bytes.len() as u64;
         entry.take_credit(now, stream, charge, bytes.len() <= ITEM_CHUNK_BYTES)?;
         let Some(assembling) = &mut entry.assembling else { return Err(Violation::StreamOrder(stream.0)) };
+        // Chunks of a stopped stream are counted off.
         if !assembling.item.take(now, bytes, spares) {
             return Err(Violation::StreamOrder(stream.0));
         }
@@ -282,7 +283,7 @@ impl Streams {
         Ok(())
     }
 
-    /// The end is for the reader to read, behind `bytes` bytes.
+    /// Hands the reader the end of a stream, behind `bytes` unread bytes.
     fn ends(&mut self, inlet: Arc<Inlet>, bytes: u64, reserved: u64, ending: Ending) {
         let error = if let Ending::Error(error) = &ending { error.size() as u64 } else { 0 };
         let bytes = bytes + error + END_BYTES;
@@ -291,7 +292,7 @@ impl Streams {
         self.events.push_back(StreamEvent::Arrived { inlet, piece: Piece::End(ending) });
     }
 
-    /// The reader has taken `bytes` bytes.
+    /// Takes note that the reader has taken `bytes` bytes; grants credit for them.
     pub(crate) fn consumed(&mut self, now: Time, stream: StreamId, bytes: u64) {
         if let Some(unread) = self.unread_ends.get_mut(&stream) {
             let read = bytes.min(unread.bytes);
@@ -312,7 +313,7 @@ impl Streams {
             && let Some(window) = entry.pace.window(now, bytes, entry.window, beside_calls)
         {
             let most = (self.limits.stream_window_bytes_max as u64).min(CREDIT_MAX);
-            // What windows leave lets the longest item in.
+            // Windows leave room in the shared buffer for the longest item.
             let left = self.unreserved.saturating_sub(for_items);
             let more = window.min(most).saturating_sub(entry.window).min(left);
             let less = entry.shrink_to(window.max(first_window));
@@ -325,11 +326,11 @@ impl Streams {
         }
         entry.grant(now, stream, &mut self.control);
         self.give_back(freed);
-        // What was told on another thread may have crossed with the question whether it waits.
+        // The reader reports from another thread: its report may have crossed the question whether it waits.
         self.reserve(now, stream);
     }
 
-    /// The reader has taken `bytes` bytes and waits for more.
+    /// Takes note that the reader has taken `bytes` bytes and waits for more.
     pub(crate) fn awaited(&mut self, now: Time, stream: StreamId, bytes: u64) {
         if let Some(entry) = self.inlets.get_mut(&stream) {
             entry.awaited = true;
@@ -337,7 +338,7 @@ impl Streams {
         self.consumed(now, stream, bytes);
     }
 
-    /// Lets an item in that is longer than its stream's window, when it is its turn and the shared buffer has room.
+    /// Reserves room for an item longer than its stream's window, if it is the stream's turn and the shared buffer has room.
     fn reserve(&mut self, now: Time, stream: StreamId) {
         let is_first = self.short_of_buffer.front().is_none_or(|first| *first == stream);
         let is_short = if is_first { !self.reserved_or_needless(now, stream) } else { self.waits(stream) };
@@ -346,14 +347,14 @@ impl Streams {
         }
     }
 
-    /// Whether its reader waits for an item that nothing is reserved for.
+    /// Whether the reader of a stream waits for an item that has no reserved room.
     fn waits(&mut self, stream: StreamId) -> bool {
         let Some(entry) = self.inlets.get_mut(&stream) else { return false };
         entry.awaited &= entry.assembling.is_some();
         entry.awaited && !entry.stopped && entry.reserved.is_none()
     }
 
-    /// False if the shared buffer has no room.
+    /// Reserves room for the item that a stream's reader waits for. False if the shared buffer has none.
     fn reserved_or_needless(&mut self, now: Time, stream: StreamId) -> bool {
         if !self.waits(stream) {
             return true;
@@ -369,14 +370,14 @@ impl Streams {
         assembling.reserved = true;
         let bytes = charge.min(self.unreserved);
         self.unreserved -= bytes;
-        // All that waits to be read is what has come of this item.
+        // The arrived part of this item counts against the reserved room, no longer against the window.
         entry.unread = entry.unread.saturating_sub(assembling.arrived());
         entry.reserved = Some(Reserved { bytes, ahead: entry.unread, charge });
         entry.grant(now, stream, &mut self.control);
         true
     }
 
-    /// What windows do not take of the shared buffer, however much they grow: the longest item that may come.
+    /// The part of the shared buffer that growing windows leave free: the length of the longest item that may come.
     fn room_for_items(&self) -> u64 {
         let longest = self.limits.payload_bytes_max.saturating_add(ITEM_OVERHEAD);
         longest.min(self.limits.stream_buffer_bytes_max) as u64
@@ -386,7 +387,7 @@ impl Streams {
         self.unreserved += bytes;
     }
 
-    /// Items that waited for the shared buffer get what has become free.
+    /// Reserves free room of the shared buffer for items that wait for it, in order.
     pub(crate) fn share_buffer(&mut self, now: Time) {
         while let Some(first) = self.short_of_buffer.front().copied()
             && self.reserved_or_needless(now, first)
@@ -395,7 +396,7 @@ impl Streams {
         }
     }
 
-    /// Nobody reads it any more, or it was read to its end.
+    /// Stops a stream that nobody reads any more, or forgets one that was read to its end.
     pub(crate) fn dropped(&mut self, stream: StreamId, reason: Option<String>) {
         if let Some(unread) = self.unread_ends.remove(&stream) {
             self.unread_ends_bytes -= unread.bytes;
@@ -417,7 +418,7 @@ impl Streams {
         self.control.push(Frame::Stop { stream, reason });
     }
 
-    /// This side cannot take an item: the stream ends here, and both learn why.
+    /// Ends a stream with an item that this side cannot take; the reader and the peer learn why.
     fn refuse(&mut self, stream: StreamId, failure: Failure) {
         let Some(entry) = self.inlets.get(&stream).filter(|entry| !entry.stopped) else { return };
         let (inlet, bytes) = (Arc::clone(&entry.inlet), entry.unread());
@@ -427,7 +428,8 @@ impl Streams {
 }
 
 impl Entry {
-    /// What arrives was sent within its credit, or is one item or a short chunk and was sent while there was any.
+    /// Takes the credit of arriving bytes. They must be within the credit; one item or a short chunk (`may_owe`) may exceed it
+    /// while there is any.
     fn take_credit(
         &mut self,
         now: Time,
@@ -444,7 +446,7 @@ impl Entry {
         Ok(())
     }
 
-    /// What has arrived and was not read yet.
+    /// The bytes that have arrived and were not read yet, reserved room included.
     pub(super) fn unread(&self) -> u64 {
         let reserved = match (&self.reserved, &self.assembling) {
             (None, _) => 0,
@@ -454,7 +456,7 @@ impl Entry {
         self.unread + reserved
     }
 
-    /// Bytes were read. Gives back what was reserved for them.
+    /// Counts bytes that were read. Returns the bytes of the shared buffer that this frees.
     fn read(&mut self, bytes: u64) -> u64 {
         let Some(reserved) = &mut self.reserved else {
             self.unread = self.unread.saturating_sub(bytes);
@@ -471,7 +473,7 @@ impl Entry {
         self.reserved.take().map_or(0, |reserved| reserved.bytes)
     }
 
-    /// What may be on its way: what the window has room for, and the rest of an item that has room elsewhere.
+    /// The bytes that may be on their way: as many as the window has room for, and the rest of an item with reserved room.
     pub(super) fn open(&self) -> i64 {
         let rest = match &self.assembling {
             Some(assembling) if assembling.reserved => assembling.item.rest(),
@@ -481,15 +483,16 @@ impl Entry {
         i64::try_from(open).unwrap_or(i64::MAX)
     }
 
-    /// Whether the item that is arriving may need more than the window has: its reader may keep to itself that it has read a
-    /// quarter of that.
+    /// Whether the arriving item may stall: it is longer than three quarters of the window, and its reader reports reads only in
+    /// quarters. Then the reader must be asked.
     fn needs_reader(&self) -> bool {
         let charge = self.assembling.as_ref().map_or(0, |item| item.charge);
         charge > self.window - self.window / 4 && !self.stopped
     }
 
-    /// Makes the window narrower; gives by how much. What the peer may send already stays its own. A quarter at once: so
-    /// what its reader has read and not told, up to a quarter of what it was, does not fill what is left.
+    /// Makes the window narrower and returns by how much. Credit that the peer has already is not taken back. At most a quarter
+    /// at once: the reader may have read up to a quarter of the old window without reporting it, and that must not fill the new
+    /// one.
     fn shrink_to(&mut self, window: u64) -> u64 {
         let unused = u64::try_from(self.open().saturating_sub(self.credit)).unwrap_or(0);
         let less = self.window.saturating_sub(window).min(unused).min(self.window / 4);
@@ -497,11 +500,11 @@ impl Entry {
         less
     }
 
-    /// Lets the peer send what there is room for, if that is worth a frame.
+    /// Grants the peer credit for the free room, if that is worth a frame.
     fn grant(&mut self, now: Time, stream: StreamId, control: &mut Vec<Frame>) {
         let open = self.open();
         let Ok(more) = u64::try_from(open.saturating_sub(self.credit)) else { return };
-        // Half an item that has used up its credit cannot be read; little by little the rest of the window lets it in.
+        // Half an item cannot be read: if it has used up its credit, the rest of the window is granted in small pieces.
         let is_stuck = self.assembling.is_some() && self.credit <= 0;
         if more == 0 || (more < self.window / 4 && !is_stuck) {
             return;
@@ -513,7 +516,7 @@ impl Entry {
 }
 
 impl Assembling {
-    /// What has come of it, as it is charged.
+    /// The charge of the part of the item that has arrived.
     fn arrived(&self) -> u64 {
         self.charge - self.item.rest() as u64
     }

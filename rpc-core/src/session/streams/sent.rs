@@ -14,7 +14,7 @@ use crate::{
     wire::{CREDIT_MAX, Failure, Flow, Frame, StreamEnd, StreamId, varint::ID_MAX},
 };
 
-/// What may wait to be sent of one stream, apart from the last item.
+/// The bytes of one stream that may wait to be sent, apart from the last item.
 pub(super) const QUEUE_BYTES: i64 = 128 << 10;
 
 /// A stream that this side sends.
@@ -22,29 +22,29 @@ pub(in crate::session) struct Outlet {
     /// The message whose frame opens it; items come in that message or later.
     pub(in crate::session) opened_in: usize,
     pub(super) flow: Flow,
-    /// What may be sent; below zero after an item that took more than there was.
+    /// The bytes that may still be sent; below zero after an item that took more than there was.
     pub(in crate::session) credit: i64,
-    /// What the producer may still add.
+    /// The bytes that the producer may still add.
     pub(super) allowed: i64,
     pub(in crate::session) queue: VecDeque<Queued>,
     pub(super) queued: u64,
     pub(in crate::session) in_turns: bool,
-    /// Its producer may go on when less waits.
+    /// Whether the producer waits until all streams have less to send.
     pub(in crate::session) held_back: bool,
-    /// Its end is queued.
+    /// Whether the stream's end is queued.
     pub(super) ended: bool,
-    /// It could not send what it had at the last look, and has got no credit since.
+    /// Whether the stream had items and no credit at the last look for stalls, and has got no credit since.
     pub(super) is_stuck: bool,
 }
 
 pub(in crate::session) enum Queued {
     Whole(Piece),
-    /// What is left of an item of which a part was sent.
+    /// The rest of an item of which a part was sent.
     Rest(Long),
 }
 
 impl Streams {
-    /// Whether `count` more can be opened: the peer takes that many, and this side would take as many of it.
+    /// Whether `count` more streams can be opened: within the peer's `streams_max`, and within this side's own.
     pub(crate) fn has_room_for(&self, count: usize) -> bool {
         let peer_takes = self.peer.map_or(INITIAL_STREAMS, |peer| {
             usize::try_from(peer.streams_max).unwrap_or(usize::MAX).max(INITIAL_STREAMS)
@@ -55,7 +55,7 @@ impl Streams {
         self.outlets.len().saturating_add(ending).saturating_add(count) <= takes
     }
 
-    /// What a stream opens with, as soon as the peer has said so.
+    /// The credit that a stream opens with; none before the peer has offered its window.
     pub(super) fn first_credit(&self, flow: Flow) -> i64 {
         match (self.peer, flow) {
             (None, _) => 0,
@@ -90,7 +90,7 @@ impl Streams {
         stream
     }
 
-    /// Its producer has more, or its end.
+    /// Queues a piece that the producer has made: items, or the end.
     pub(crate) fn send(&mut self, stream: StreamId, piece: Piece) {
         let payload_bytes_max = self.peer.map_or(u64::MAX, |peer| peer.payload_bytes_max);
         let Some(outlet) = self.outlets.get_mut(&stream).filter(|outlet| !outlet.ended) else { return };
@@ -111,7 +111,7 @@ impl Streams {
         self.take_turn(stream);
     }
 
-    /// Tells the producer how much it may add, if that has become worth its while.
+    /// Tells the producer how much it may add, if that is enough to be worth waking it.
     pub(in crate::session) fn make_room(&mut self, stream: StreamId) {
         let Some(outlet) = self.outlets.get_mut(&stream).filter(|outlet| !outlet.ended) else { return };
         let queued = i64::try_from(outlet.queued).unwrap_or(i64::MAX);
@@ -119,7 +119,7 @@ impl Streams {
         if more < 1 || (more < QUEUE_BYTES / 2 && !outlet.queue.is_empty()) || outlet.allowed + more < 1 {
             return;
         }
-        // Nothing that a peer does not take piles up without end, however many streams it lets open.
+        // All streams share one bound: items that a peer does not take must not pile up, however many streams are open.
         if self.queued > self.limits.outgoing_bytes_max as u64 {
             if !std::mem::replace(&mut outlet.held_back, true) {
                 self.held_back.push(stream);
@@ -138,12 +138,12 @@ impl Streams {
         }
     }
 
-    /// The peer takes more of a stream.
+    /// Adds credit that the peer grants a stream.
     pub(crate) fn credit(&mut self, stream: StreamId, bytes: u64) -> Result<(), Violation> {
         if stream >= self.next {
             return Err(Violation::UnknownStream(stream.0));
         }
-        // Ended meanwhile.
+        // The stream may have ended meanwhile.
         let Some(outlet) = self.outlets.get_mut(&stream) else { return Ok(()) };
         let credit = i64::try_from(bytes).ok().and_then(|bytes| outlet.credit.checked_add(bytes));
         outlet.credit = credit
@@ -155,7 +155,7 @@ impl Streams {
         Ok(())
     }
 
-    /// The peer wants no more of a stream. It is told that this was heard.
+    /// Stops a stream of which the peer wants no more. A StreamEnd confirms that.
     pub(crate) fn stop(&mut self, stream: StreamId, reason: Option<String>) -> Result<(), Violation> {
         if stream >= self.next {
             return Err(Violation::UnknownStream(stream.0));
@@ -168,7 +168,7 @@ impl Streams {
         Ok(())
     }
 
-    /// Looks from now on for streams that nobody reads, as long as items wait.
+    /// Begins to look for streams that nobody reads, if items wait.
     pub(in crate::session) fn watch_stalls(&mut self, now: Time) {
         if self.queued > 0 && self.stall_due.is_none() {
             self.stall_due = Some(now + self.limits.stream_stall / 2);
@@ -179,7 +179,7 @@ impl Streams {
         self.stall_due
     }
 
-    /// Ends streams whose items nobody has taken for as long as they may wait.
+    /// Ends streams whose items nobody has taken for `stream_stall`. Looks twice in that time.
     pub(in crate::session) fn expire(&mut self, now: Time) {
         if self.stall_due.is_none_or(|due| due > now) {
             return;
@@ -188,7 +188,7 @@ impl Streams {
         let mut stalled = Vec::new();
         for (stream, outlet) in &mut self.outlets {
             let is_stuck = outlet.queued > 0 && !outlet.can_send();
-            // At the second look in a row.
+            // A stream is stalled if it is stuck at two looks in a row.
             if std::mem::replace(&mut outlet.is_stuck, is_stuck) && is_stuck {
                 stalled.push(*stream);
             }
