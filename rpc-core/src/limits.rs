@@ -77,7 +77,7 @@ pub struct Limits {
     /// 64 MiB; public 16 MiB. While it is reached, windows do not grow and such items wait. Windows leave `payload_bytes_max` of
     /// it to items.
     pub stream_buffer_bytes_max: usize,
-    /// The longest time that items of a stream of this side wait for a reader that takes none; at least half of it. Default
+    /// How long items of a stream of this side wait for a reader that takes none, and up to half as long again. Default
     /// unlimited; public 60 s. Then the stream ends with `ResourceExhausted`. A stream without waiting items stays open for as
     /// long as its producer likes.
     pub stream_stall: Duration,

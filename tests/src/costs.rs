@@ -359,6 +359,26 @@ async fn a_stream_that_nobody_reads_ends() {
     assert_eq!(reading.await.unwrap(), 100);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_nobody_reads_has_all_of_its_time_whenever_it_began() {
+    let house = House::new();
+    let limits = Limits { stream_window_bytes: 1_000, stream_window_bytes_max: 1_000, ..Limits::default() };
+    let (near, far) = memory::connect_with(
+        SessionConfig { limits, ..SessionConfig::default() },
+        server(&house, Limits::public(), &MemoryBudget::default()),
+    );
+    let depot: DepotClient = near.service();
+    let _first = depot.blobs().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(29)).await;
+    let _second = depot.blobs().await.unwrap();
+    let begun = tokio::time::Instant::now();
+    while far.stats().await.streams_sent > 0 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let lasted = begun.elapsed();
+    assert!((Duration::from_secs(60)..=Duration::from_secs(91)).contains(&lasted), "{lasted:?}");
+}
+
 // ---- honest use ----
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -33,8 +33,8 @@ pub(in crate::session) struct Outlet {
     pub(in crate::session) held_back: bool,
     /// Whether the stream's end is queued.
     pub(super) ended: bool,
-    /// Whether the stream had items and no credit at the last look for stalls, and has got no credit since.
-    pub(super) is_stuck: bool,
+    /// Looks for stalls in a row that found items and no credit, with no credit granted in between.
+    pub(super) looks_stuck: u8,
 }
 
 pub(in crate::session) enum Queued {
@@ -42,6 +42,9 @@ pub(in crate::session) enum Queued {
     /// The rest of an item of which a part was sent.
     Rest(Long),
 }
+
+/// Looks for stalls in a row that a stream may not spend without credit; two looks are made in `stream_stall`.
+const STALL_LOOKS: u8 = 3;
 
 impl Streams {
     /// Whether `count` more streams can be opened: within the peer's `streams_max`, and within this side's own.
@@ -82,7 +85,7 @@ impl Streams {
                 in_turns: false,
                 held_back: false,
                 ended: false,
-                is_stuck: false,
+                looks_stuck: 0,
             },
         );
         self.events.push_back(StreamEvent::Opened { stream, slot });
@@ -149,7 +152,7 @@ impl Streams {
         outlet.credit = credit
             .filter(|credit| u64::try_from(*credit).is_ok_and(|credit| credit <= CREDIT_MAX) || *credit < 0)
             .ok_or(Violation::CreditOverflow(stream.0))?;
-        outlet.is_stuck = false;
+        outlet.looks_stuck = 0;
         self.make_room(stream);
         self.take_turn(stream);
         Ok(())
@@ -179,7 +182,7 @@ impl Streams {
         self.stall_due
     }
 
-    /// Ends streams whose items nobody has taken for `stream_stall`. Looks twice in that time.
+    /// Ends streams whose items nobody has taken for `stream_stall`, or up to half as long again. Looks twice in that time.
     pub(in crate::session) fn expire(&mut self, now: Time) {
         if self.stall_due.is_none_or(|due| due > now) {
             return;
@@ -188,8 +191,8 @@ impl Streams {
         let mut stalled = Vec::new();
         for (stream, outlet) in &mut self.outlets {
             let is_stuck = outlet.queued > 0 && !outlet.can_send();
-            // A stream is stalled if it is stuck at two looks in a row.
-            if std::mem::replace(&mut outlet.is_stuck, is_stuck) && is_stuck {
+            outlet.looks_stuck = if is_stuck { outlet.looks_stuck + 1 } else { 0 };
+            if outlet.looks_stuck == STALL_LOOKS {
                 stalled.push(*stream);
             }
         }
