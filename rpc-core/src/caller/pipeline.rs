@@ -136,8 +136,8 @@ impl<T, E: Send + Sync + 'static> SequencePipe<T, E> {
     /// fails as other calls that are built on that promise do.
     ///
     /// The promise fails with [`Refusal::Misuse`](crate::Refusal::Misuse) if `each` used a promise of another session or of a
-    /// closure that is not around it, or if its calls carry different metadata. Any other use of an element's promise outside
-    /// of its closure fails with `Misuse` too.
+    /// closure that is not around it, if its calls carry different metadata or take a stream, or if it uses more than 62
+    /// promises from outside. Any other use of an element's promise outside of its closure fails with `Misuse` too.
     ///
     /// The promise fails with [`Refusal::InvalidReference`](crate::Refusal::InvalidReference), also before any call, if the
     /// result of an element would be a value with objects inside: return the object itself (`.board()`, not the struct it
