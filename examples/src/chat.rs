@@ -1,7 +1,7 @@
 //! A small chat: API, server, client, a conversation in a terminal, and a measurement on a slow link.
 //!
-//! In a project of its own each of the first three would be a crate. The API's would depend on `rpc-core` alone, without
-//! its default features, beside `thiserror` for the texts of its errors.
+//! In a real project, API, server and client would be a crate each. The API's crate would depend on `rpc-core` without its default
+//! features, and on `thiserror` for the messages of its errors.
 
 pub mod api;
 pub mod client;

@@ -1,4 +1,4 @@
-//! What the example programs share: a small chat and a slow link to run it on, and an upload.
+//! Modules shared by the example programs: a small chat, a slow link to run it on, and an upload.
 
 pub mod chat;
 pub mod link;

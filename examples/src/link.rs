@@ -1,8 +1,8 @@
-//! A slow link to try a program on: a TCP relay that delays what passes through it, and counts it.
+//! A slow link for trying programs: a TCP relay that delays and counts all traffic.
 //!
-//! Every byte arrives a fixed delay after it was sent, whatever was sent before it: the relay costs time, not
-//! throughput, until `CHUNKS_MAX` chunks are under way. It reads the headers of WebSocket frames as they pass, so it
-//! knows messages as well as bytes.
+//! Every byte arrives a fixed delay after it was sent, whatever was sent before it. So the relay adds latency and does not limit
+//! throughput, until `CHUNKS_MAX` chunks are under way. It reads the headers of WebSocket frames, so it counts messages as well as
+//! bytes.
 
 use std::{
     io,
@@ -20,12 +20,12 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// Bytes read at once.
+/// The maximum number of bytes in one read.
 const CHUNK_BYTES_MAX: usize = 16 << 10;
-/// Chunks under way in one direction, 64 MiB when all are full; then the relay stops reading.
+/// The maximum number of chunks under way in one direction, 64 MiB when all are full. At the limit the relay stops reading.
 const CHUNKS_MAX: usize = 4096;
 
-/// A relay in front of a server. Takes no new connections when dropped.
+/// A relay in front of a server. Dropping it stops accepting connections.
 #[derive(Debug)]
 pub struct Link {
     address: SocketAddr,
@@ -39,7 +39,7 @@ struct Directions {
     back: Mutex<Flow>,
 }
 
-/// What was sent into the link in either direction, all connections together.
+/// The traffic sent into the link in both directions, over all connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Traffic {
     /// From clients to the server.
@@ -48,10 +48,10 @@ pub struct Traffic {
     pub back: Flow,
 }
 
-/// What was sent in one direction.
+/// The traffic in one direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Flow {
-    /// WebSocket messages; pings and the like are none.
+    /// WebSocket messages, without control frames.
     pub messages: u64,
     /// Bytes of TCP payload.
     pub bytes: u64,
@@ -75,10 +75,10 @@ impl Link {
     /// Puts a link in front of `server` that delays everything by `delay` in each direction.
     ///
     /// # Errors
-    /// The system's, for example that no port is free.
+    /// Errors of the operating system, for example if no port is free.
     ///
     /// # Cancel safety
-    /// Dropping the future starts nothing.
+    /// If the future is dropped, no link is started.
     pub async fn start(server: SocketAddr, delay: Duration) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -88,17 +88,17 @@ impl Link {
         Ok(Self { address, traffic, _accepting: accepting })
     }
 
-    /// The socket that clients connect to.
+    /// The address that clients connect to.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The same as clients name it.
+    /// The URL that clients connect to.
     pub fn url(&self) -> String {
         format!("ws://{}", self.address)
     }
 
-    /// What was sent so far.
+    /// The traffic so far.
     pub fn traffic(&self) -> Traffic {
         Traffic { out: *lock(&self.traffic.out), back: *lock(&self.traffic.back) }
     }
@@ -117,9 +117,9 @@ async fn accept(listener: TcpListener, server: SocketAddr, delay: Duration, traf
 }
 
 async fn relay(client: TcpStream, server: SocketAddr, delay: Duration, traffic: Arc<Directions>) {
-    // A server that is not there looks to the client like one that hangs up.
+    // If the server cannot be reached, the client's connection just closes.
     let Ok(server) = TcpStream::connect(server).await else { return };
-    // Nagle's algorithm would add a delay of its own. It is an optimization: a socket that refuses still relays.
+    // Nagle's algorithm would add delays of its own. If a socket refuses the option, the relay still works.
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let (client_read, client_write) = client.into_split();
     let (server_read, server_write) = server.into_split();
@@ -141,7 +141,7 @@ async fn pass(
         let mut frames = Frames::new();
         loop {
             let mut chunk = Vec::with_capacity(CHUNK_BYTES_MAX);
-            // A failed read ends the direction like an orderly end does, and an end is an empty chunk.
+            // A failed read ends this direction like an orderly end. An empty chunk stands for the end.
             let count = from.read_buf(&mut chunk).await.unwrap_or(0);
             {
                 let mut flow = lock(flow);
@@ -181,7 +181,7 @@ impl Frames {
         Self::Header { bytes: Vec::new() }
     }
 
-    /// How many messages' last headers end in these bytes.
+    /// The number of messages whose last header ends in these bytes.
     fn count_messages(&mut self, bytes: &[u8]) -> u64 {
         bytes.iter().map(|byte| u64::from(self.ends_message(*byte))).sum()
     }
@@ -214,7 +214,7 @@ impl Frames {
     }
 }
 
-/// How long the body behind a header is; `None` while the header is not complete.
+/// The length of the body after a header; `None` while the header is not complete.
 fn body_length(header: &[u8]) -> Option<u64> {
     let second = *header.get(1)?;
     let mask = if second & 0x80 != 0 { 4 } else { 0 };

@@ -1,4 +1,4 @@
-//! Sending a file: the far end's disk decides how fast, and neither side's memory grows with the file.
+//! Uploads a file: the server's disk sets the pace, and neither side's memory grows with the file.
 
 use std::{
     io::{self, Read},
@@ -15,20 +15,20 @@ use rpc_core::{data, rpc};
 use rpc_server::Server;
 use tokio::time::Instant;
 
-/// Where files are kept.
+/// A store for files.
 #[rpc]
 pub trait Store {
-    /// Takes a file and says what arrived.
+    /// Stores a file and returns its length and checksum.
     async fn put(&self, file: Streaming<Bytes, ReadError>) -> Result<Receipt, StoreError>;
 }
 
-/// What arrived.
+/// The receipt for a stored file.
 #[data]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Receipt {
-    /// Its length.
+    /// The length of the file in bytes.
     pub bytes: u64,
-    /// A sum over its bytes, to compare.
+    /// The checksum of the file.
     pub checksum: u64,
 }
 
@@ -38,19 +38,19 @@ pub struct Receipt {
 #[error("the file could not be read: {0}")]
 pub struct ReadError(pub String);
 
-/// Why a file was not kept.
+/// Why a file was not stored.
 #[data]
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum StoreError {
-    /// It is not complete.
+    /// The file is not complete.
     #[error("the upload broke off: {0}")]
     Incomplete(String),
 }
 
-/// What is read of a file at once.
+/// The number of bytes of a file that are read at once.
 const PART_BYTES: usize = 256 << 10;
 
-/// A store on a disk that is slow.
+/// A store on a slow disk.
 struct SlowDisk {
     bytes_a_second: u64,
 }
@@ -63,7 +63,7 @@ impl Store for SlowDisk {
             let part = part.map_err(|error| StoreError::Incomplete(error.to_string()))?;
             receipt.bytes += part.len() as u64;
             receipt.checksum = checksum(receipt.checksum, &part);
-            // While it is written nothing is read, so nothing more is sent.
+            // The handler does not read while it writes, so backpressure stops the sender.
             written += Duration::from_secs_f64(part.len() as f64 / self.bytes_a_second as f64);
             tokio::time::sleep_until(written).await;
         }
@@ -71,18 +71,18 @@ impl Store for SlowDisk {
     }
 }
 
-/// Continues a sum over bytes.
+/// Updates a checksum with more bytes.
 pub fn checksum(sum: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(sum, |sum, byte| sum.rotate_left(5).wrapping_mul(0x9e37_79b9) ^ u64::from(*byte) ^ 1)
 }
 
-/// Serves a store that writes so many bytes a second, on a task of its own. Gives its address.
+/// Serves a store that writes `bytes_a_second`, on a task of its own. Returns its URL.
 ///
 /// # Errors
-/// That the system gives no socket.
+/// If no socket can be opened.
 ///
 /// # Cancel safety
-/// Dropping the future starts nothing.
+/// If the future is dropped, no server is started.
 pub async fn serve(bytes_a_second: u64) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
     let store = StoreServer::new(SlowDisk { bytes_a_second });
     let server = Server::builder().service(store).bind("127.0.0.1:0").await?;
@@ -91,13 +91,13 @@ pub async fn serve(bytes_a_second: u64) -> Result<String, Box<dyn std::error::Er
     Ok(format!("ws://{address}"))
 }
 
-/// Sends a file. `read` counts the bytes that have been read of it, which are those sent and what is on its way.
+/// Uploads a file. `read` counts the bytes that were read from it: bytes already sent and bytes waiting to be sent.
 ///
 /// # Errors
-/// That the store cannot be reached, or did not keep it.
+/// If the store cannot be reached or did not store the file.
 ///
 /// # Cancel safety
-/// Dropping the future breaks the upload off.
+/// Dropping the future cancels the upload.
 pub async fn upload(
     url: &str,
     file: impl Read + Send + 'static,
@@ -107,7 +107,7 @@ pub async fn upload(
     Ok(store.put(Streaming::try_new(parts(file, read))).await?)
 }
 
-/// The parts of a file. They are read when there is room for them, on threads that may block.
+/// The parts of a file, read on the blocking pool when there is room for them.
 fn parts(
     file: impl Read + Send + 'static,
     read: Arc<AtomicU64>,
@@ -131,13 +131,13 @@ fn read_part<R: Read>(mut file: R) -> io::Result<(Bytes, R)> {
     Ok((part.into(), file))
 }
 
-/// A file that is nowhere: so many bytes, none like its neighbours.
+/// A made-up file of `left` bytes, in which neighbouring bytes differ.
 pub struct MadeUp {
     left: u64,
 }
 
 impl MadeUp {
-    /// One of that length.
+    /// A file of `bytes` bytes.
     pub fn new(bytes: u64) -> Self {
         Self { left: bytes }
     }

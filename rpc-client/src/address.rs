@@ -1,10 +1,10 @@
-//! Where a server is: a `ws://` or `wss://` URL, taken apart and checked.
+//! A server's address: a `ws://` or `wss://` URL, parsed and checked.
 //!
-//! Strict on purpose: what another program might read differently is refused with a sentence that says what to write.
+//! The parser is strict on purpose: it refuses text that another program might read differently, and says what to write.
 
 use std::{fmt, net::Ipv6Addr, str::FromStr};
 
-/// A server's address.
+/// A server's address: a parsed `ws://` or `wss://` URL.
 ///
 /// ```
 /// let address: rpc_client::address::Address = "wss://rpc.example.com/chat".parse()?;
@@ -17,7 +17,7 @@ pub struct Address {
     /// A DNS name or an IP address, in lower case, IPv6 without brackets.
     host: String,
     port: u16,
-    /// Begins with `/`.
+    /// Path and query, beginning with `/`.
     path_and_query: String,
 }
 
@@ -43,14 +43,14 @@ impl Scheme {
     }
 }
 
-/// What is wrong with an address.
+/// Why a text is not a valid address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AddressError {
     /// There is no `://`.
     #[error("the address does not begin with `ws://` or `wss://`")]
     SchemeMissing,
-    /// Another scheme than the two.
+    /// The scheme is neither `ws` nor `wss`.
     #[error("the address begins with `{0}://`; write `ws://` or `wss://`")]
     Scheme(String),
     /// `user:password@`, which would end up in logs.
@@ -59,16 +59,16 @@ pub enum AddressError {
     /// `#…`, which has no meaning for a server.
     #[error("the address has a fragment; leave out `#` and what follows")]
     Fragment,
-    /// Nothing stands where the host should.
+    /// The host is empty.
     #[error("the address has no host")]
     HostMissing,
     /// Neither a DNS name nor an IP address.
     #[error("`{0}` is not a host name; names with other letters than a-z are written in punycode")]
     Host(String),
-    /// Brackets around something else than an IPv6 address, or an IPv6 address without them.
+    /// The brackets hold no IPv6 address, or an IPv6 address has no brackets.
     #[error("`{0}` is not an IPv6 address in brackets, like `[::1]`")]
     Ipv6(String),
-    /// Not a number from 1 to 65,535.
+    /// The port is not a number from 1 to 65,535.
     #[error("`{0}` is not a port; it is a number from 1 to 65535")]
     Port(String),
     /// A character in path or query that must be percent-encoded.
@@ -82,17 +82,17 @@ impl Address {
         self.scheme == Scheme::Wss
     }
 
-    /// The name or IP address to look up and to expect in the server's certificate; IPv6 without brackets.
+    /// The host name or IP address to connect to, which the server's certificate must name. IPv6 has no brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port; the scheme's own where the address names none.
+    /// The port: 80 for `ws://` and 443 for `wss://` if the address names none.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// What belongs in the `Host` header: the port only if it is not the scheme's own, IPv6 in brackets.
+    /// The value of the `Host` header: the port only if it is not the scheme's default, IPv6 in brackets.
     pub fn host_header(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         if self.port == self.scheme.default_port() { host } else { format!("{host}:{}", self.port) }
@@ -127,7 +127,7 @@ impl FromStr for Address {
     }
 }
 
-/// Splits at the colon before the port; those of an IPv6 address stand in brackets.
+/// Splits at the colon before the port. Colons of an IPv6 address are in brackets.
 fn split_port(authority: &str) -> Result<(&str, Option<&str>), AddressError> {
     if let Some(end) = authority.find(']') {
         let (host, port) = authority.split_at(end + 1);
@@ -165,7 +165,7 @@ fn parse_host(host: &str) -> Result<String, AddressError> {
         let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         (1..=63).contains(&label.len()) && label.bytes().all(is_letter)
     };
-    // One dot at the end makes a name absolute.
+    // A trailing dot makes a name absolute.
     let name = host.strip_suffix('.').unwrap_or(host);
     if name.len() > 253 || !name.split('.').all(is_label) {
         return Err(AddressError::Host(host.to_owned()));

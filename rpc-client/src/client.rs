@@ -18,9 +18,9 @@ use crate::tls::{TlsConnector, TlsError};
 
 /// A connection to a server. Cheap to clone, `Send` and `Sync`: one is enough for a whole application.
 ///
-/// The connection closes in good order when the last clone, client and promise of it is dropped, or by
-/// [`close`](Self::close). Objects that the server was given, like listeners, do not keep it open: keep the `Client` for
-/// as long as they are to be called.
+/// The connection closes gracefully when its last clone, service client and promise are dropped, or by
+/// [`close`](Self::close). Objects passed to the server, like listeners, do not keep it open: keep the `Client` as long as
+/// the server should call them.
 ///
 /// # Example
 /// ```no_run
@@ -36,31 +36,31 @@ pub struct Client {
     session: SessionHandle,
 }
 
-/// Why there is no connection.
+/// Why connecting failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The address is not one of a server.
+    /// The address is not a valid `ws://` or `wss://` URL.
     #[error(transparent)]
     Address(#[from] AddressError),
     /// The server cannot be reached.
     #[error("`{address}` cannot be reached")]
     Unreachable {
-        /// Host and port that were tried.
+        /// The host and port of the attempt.
         address: String,
-        /// The system's reason.
+        /// The operating system's error.
         #[source]
         source: io::Error,
     },
-    /// Nothing answered in time.
+    /// Connecting took longer than [`ClientBuilder::connect_timeout`].
     #[error("`{address}` did not answer within {limit:?}")]
     Timeout {
-        /// Host and port that were tried.
+        /// The host and port of the attempt.
         address: String,
-        /// The time given.
+        /// The timeout.
         limit: Duration,
     },
-    /// The link cannot be encrypted.
+    /// The TLS handshake failed.
     #[cfg(feature = "tls")]
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -68,15 +68,15 @@ pub enum ConnectError {
     #[cfg(not(feature = "tls"))]
     #[error("`wss://` needs rpc-client's feature `tls`")]
     TlsMissing,
-    /// The server did not make a WebSocket of it.
+    /// The WebSocket handshake failed.
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
-    /// No session can have these limits; nothing was dialled.
+    /// The limits are invalid: no session can have them. No connection was tried.
     #[error(transparent)]
     Limits(#[from] LimitsError),
 }
 
-/// Says how a [`Client`] connects. Made by [`Client::builder`].
+/// Configures how a [`Client`] connects. Made by [`Client::builder`].
 #[derive(Default)]
 #[must_use = "a builder does nothing until it connects"]
 pub struct ClientBuilder {
@@ -92,7 +92,7 @@ impl Client {
     /// Connects to `ws://host[:port][/path]` or `wss://…` with the defaults.
     ///
     /// # Errors
-    /// Why there is no connection.
+    /// See [`ConnectError`].
     ///
     /// # Cancel safety
     /// Dropping the future abandons the attempt.
@@ -100,21 +100,21 @@ impl Client {
         Self::builder().connect(address).await
     }
 
-    /// Starts with the default limits, the platform's certificates and no services.
+    /// A builder with the default limits, the platform's certificates and no services.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
     }
 
-    /// A client of one of the server's services. Costs no message: a server without it refuses its calls.
+    /// A client of one of the server's services. Sends no message; a server without the service refuses its calls.
     pub fn service<C: ServiceClient>(&self) -> C {
         self.session.service()
     }
 
-    /// Closes in good order: takes no new calls, lets those in flight finish and waits for the end, at most
+    /// Closes the connection gracefully: takes no new calls, lets calls in flight finish and waits for the end, at most
     /// [`Limits::close_timeout`].
     ///
-    /// Inside a handler that the server called it does not wait for the end, because that waits for the handler: it begins the
-    /// closing and returns. What the handler returns still reaches the server. See [`SessionHandle::close`].
+    /// Inside a handler that the server called, begins closing and returns at once, because the end would wait for the handler.
+    /// The handler's result still reaches the server. See [`SessionHandle::close`].
     ///
     /// # Cancel safety
     /// Dropping the future does not stop the closing.
@@ -122,23 +122,23 @@ impl Client {
         self.session.close().await
     }
 
-    /// Waits until the connection is over and says why.
+    /// Waits until the connection has ended and returns why.
     ///
     /// # Cancel safety
-    /// Holds nothing; may be dropped and called again at any time.
+    /// Cancel safe: the future may be dropped and the method called again at any time.
     pub async fn closed(&self) -> CloseReason {
         self.session.closed().await
     }
 
-    /// Whether the connection is over.
+    /// Whether the connection has ended.
     pub fn is_closed(&self) -> bool {
         self.session.is_closed()
     }
 
-    /// How much the session holds at the moment.
+    /// Counts of the calls, results, objects, streams and bytes that the session holds now.
     ///
     /// # Cancel safety
-    /// Holds nothing; may be dropped at any time.
+    /// Cancel safe: the future may be dropped at any time.
     pub async fn stats(&self) -> SessionStats {
         self.session.stats().await
     }
@@ -155,7 +155,7 @@ impl ClientBuilder {
         self
     }
 
-    /// The bounds of the session. Default [`Limits::default`].
+    /// The limits of the session. Default [`Limits::default`].
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
@@ -167,14 +167,14 @@ impl ClientBuilder {
         self
     }
 
-    /// How long connecting may take in all: name lookup, TCP, TLS and the WebSocket handshake. Default 10 s; the
-    /// handshake alone is also bounded by [`Limits::hello_timeout`].
+    /// The timeout of connecting: name lookup, TCP, TLS and the WebSocket handshake together. Default 10 s. The WebSocket
+    /// handshake is also bounded by [`Limits::hello_timeout`].
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = Some(limit);
         self
     }
 
-    /// Whom to trust on `wss://`. Default: whom the platform trusts.
+    /// The certificates to trust for `wss://`. Default: those of the platform.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, connector: TlsConnector) -> Self {
         self.tls = Some(connector);
@@ -184,7 +184,7 @@ impl ClientBuilder {
     /// Connects to `ws://host[:port][/path]` or `wss://…`.
     ///
     /// # Errors
-    /// Why there is no connection.
+    /// See [`ConnectError`].
     ///
     /// # Cancel safety
     /// Dropping the future abandons the attempt.
@@ -222,10 +222,10 @@ impl ClientBuilder {
         Err(ConnectError::TlsMissing)
     }
 
-    /// Connects over any byte stream: asks `host` for `path` over it.
+    /// Connects over any byte stream: runs the WebSocket handshake with `host` and `path` in the request. Adds no TLS.
     ///
     /// # Errors
-    /// That the other end did not make a WebSocket of it, or that no session can have the limits.
+    /// If the WebSocket handshake fails, or the limits are invalid.
     ///
     /// # Cancel safety
     /// Dropping the future drops `io`.
@@ -245,7 +245,7 @@ impl ClientBuilder {
     }
 }
 
-/// Leaves out header values, where tokens are.
+/// Leaves out header values, which may be secret tokens.
 impl std::fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();

@@ -1,4 +1,4 @@
-//! TLS towards servers: rustls with ring, certificates judged as the platform does unless told otherwise.
+//! TLS connections to servers: rustls with ring. The platform's verifier checks certificates by default.
 
 use std::{io, sync::Arc};
 
@@ -17,7 +17,7 @@ use tokio_rustls::{
     },
 };
 
-/// Why there is no encrypted link to a server.
+/// Why the TLS connection to a server failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
@@ -30,10 +30,10 @@ pub enum TlsError {
     /// The PEM holds no certificate.
     #[error("the root certificates hold no `BEGIN CERTIFICATE` section")]
     RootsEmpty,
-    /// A given root certificate cannot be one.
+    /// A given certificate cannot be used as a root certificate.
     #[error("a root certificate cannot be used")]
     Root(#[source] rustls::Error),
-    /// The host is neither a DNS name nor an IP address, so no certificate can be for it.
+    /// The host is neither a DNS name nor an IP address, so no certificate can name it.
     #[error("`{0}` is not a name that a certificate can be for")]
     HostName(String),
     /// The server's certificate is not trusted, or not for this host.
@@ -42,7 +42,7 @@ pub enum TlsError {
     /// The server answered, but not in TLS.
     #[error("the server speaks plain text; write `ws://`")]
     ServerSpeaksPlainText,
-    /// The two sides did not agree, or one broke the protocol.
+    /// The negotiation failed, or the server broke the TLS protocol.
     #[error("the TLS handshake failed")]
     Handshake(#[source] rustls::Error),
     /// The link failed or ended.
@@ -55,20 +55,20 @@ pub enum TlsError {
 pub struct TlsConnector(tokio_rustls::TlsConnector);
 
 impl TlsConnector {
-    /// Trusts whom the platform trusts.
+    /// Trusts the platform's certificates.
     ///
     /// # Errors
-    /// That the platform's certificates cannot be loaded.
+    /// If the platform's certificates cannot be loaded.
     pub fn platform() -> Result<Self, TlsError> {
         let provider = Arc::new(ring::default_provider());
         let verifier = Verifier::new(Arc::clone(&provider)).map_err(TlsError::Platform)?;
         Self::with_verifier(provider, Arc::new(verifier))
     }
 
-    /// Trusts whom the platform trusts, and the certificates in `roots` (PEM): for a private authority.
+    /// Trusts the platform's certificates and the ones in `roots` (PEM): for a private authority.
     ///
     /// # Errors
-    /// What is wrong with `roots`, or that the platform's certificates cannot be loaded.
+    /// If `roots` is invalid or the platform's certificates cannot be loaded.
     #[cfg(not(target_os = "android"))]
     pub fn with_extra_roots(roots: &[u8]) -> Result<Self, TlsError> {
         let provider = Arc::new(ring::default_provider());
@@ -76,10 +76,10 @@ impl TlsConnector {
         Self::with_verifier(provider, Arc::new(verifier.map_err(TlsError::Root)?))
     }
 
-    /// Trusts nobody but the certificates in `roots` (PEM): for tests and closed systems.
+    /// Trusts only the certificates in `roots` (PEM): for tests and closed systems.
     ///
     /// # Errors
-    /// What is wrong with `roots`.
+    /// If `roots` is invalid.
     pub fn with_only_roots(roots: &[u8]) -> Result<Self, TlsError> {
         let provider = Arc::new(ring::default_provider());
         let mut store = RootCertStore::empty();
@@ -99,23 +99,23 @@ impl TlsConnector {
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(TlsError::Handshake)?
-            // "Dangerous" because a verifier can be anything; these are rustls's own and the platform's.
+            // rustls calls custom verifiers dangerous. These are its own and the platform's.
             .dangerous()
             .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
-        // WebSocket as we speak it begins in HTTP/1.1.
+        // The WebSocket handshake used here is an HTTP/1.1 upgrade.
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self(Arc::new(config).into()))
     }
 
-    /// Runs the TLS handshake with the server that `host` (a DNS name or IP address, IPv6 without brackets) names.
-    /// It takes as long as the server likes: the caller bounds it.
+    /// Runs the TLS handshake. The server's certificate must name `host`, a DNS name or IP address (IPv6 without brackets).
+    /// The handshake has no timeout of its own: the caller bounds it.
     ///
     /// # Cancel safety
     /// Dropping the future drops `io`.
     ///
     /// # Errors
-    /// That the server's certificate was not accepted, or another reason why there is no link.
+    /// See [`TlsError`].
     pub async fn connect<IO>(&self, host: &str, io: IO) -> Result<TlsStream<IO>, TlsError>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
@@ -132,11 +132,11 @@ impl std::fmt::Debug for TlsConnector {
 }
 
 impl TlsError {
-    /// tokio-rustls hands rustls's errors on inside `io::Error`.
+    /// Converts an error of tokio-rustls, which wraps rustls's errors in `io::Error`.
     fn from_handshake(error: io::Error) -> Self {
         match error.downcast::<rustls::Error>() {
             Ok(error @ rustls::Error::InvalidCertificate(_)) => Self::Certificate(error),
-            // Its first byte begins no record.
+            // The server's first byte begins no TLS record.
             Ok(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)) => {
                 Self::ServerSpeaksPlainText
             }

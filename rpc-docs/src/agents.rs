@@ -1,4 +1,4 @@
-//! What programs that write code read first: `llms.txt`, which leads to the Markdown pages, and a skill.
+//! Files for programs that write code: `llms.txt`, which links to the Markdown pages, and a skill.
 
 use crate::{
     description::{Description, Method, Service, Shape, Side, Type},
@@ -11,18 +11,18 @@ use crate::{
 pub(crate) mod connecting;
 mod definitions;
 
-/// How many services, and methods of one, a skill lists: it is read as a whole each time.
+/// The maximum number of services, and of methods of one service, in a skill: an agent reads a skill as a whole each time.
 const SERVICES_MAX: usize = 40;
 const METHODS_MAX: usize = 60;
 
-/// How many examples a skill shows.
+/// The maximum number of examples in a skill.
 const EXAMPLES_MAX: usize = 4;
 
-/// How many types of errors, and variants of one, it names.
+/// The maximum number of error types, and of variants of one type, in a skill.
 const ERRORS_MAX: usize = 12;
 
-/// An index in the format of llmstxt.org, with links to the pages of [`markdown::render`] below `folder`: `""` for beside it,
-/// `"markdown/"` for a folder.
+/// An index in the format of llmstxt.org, with links to the pages of [`markdown::render`]. `folder` is the prefix of the links:
+/// `""` for pages beside the index, `"markdown/"` for pages in a folder.
 pub fn llms_txt(description: &Description, folder: &str) -> String {
     let (first, rest) = introduction(description);
     let mut text = format!("# {}\n\n> {first}\n\n", line(&description.title));
@@ -52,7 +52,7 @@ fn link(name: &str, address: &str, docs: &str) -> String {
     format!("- [{}]({address}){note}\n", line(name))
 }
 
-/// What the API is for: a first paragraph, and what follows.
+/// The API's introduction: its first paragraph, and the others.
 fn introduction(description: &Description) -> (String, Vec<String>) {
     let mut paragraphs = paragraphs(&description.docs);
     if paragraphs.is_empty() {
@@ -71,7 +71,7 @@ fn told(docs: &str) -> String {
     prose::unlinked(&summary(docs), Setting::Markdown)
 }
 
-/// A text on one line that ends no link and begins no markup.
+/// A text on one line, with characters replaced that could end a link or begin markup.
 fn line(text: &str) -> String {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     text.replace('<', "&lt;").replace('[', "(").replace(']', ")").replace('`', "'")
@@ -109,11 +109,11 @@ fn front_matter(description: &Description) -> String {
         plain(&description.title),
         plain(&services.join(", ")),
     );
-    // JSON's strings are YAML's.
+    // JSON strings are valid YAML strings.
     format!("---\nname: {name}\ndescription: {}\n---\n\n", serde_json::Value::from(when))
 }
 
-/// A name without what readers of front matter take for markup.
+/// A name without characters that readers of front matter take for markup.
 fn plain(text: &str) -> String {
     line(text).replace("&lt;", "").replace(['<', '>'], "")
 }
@@ -155,7 +155,7 @@ fn services(description: &Description) -> String {
     text
 }
 
-/// What is said of something, behind its name.
+/// A text after a colon; empty if the text is empty.
 fn after_colon(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!(": {text}") }
 }
@@ -216,7 +216,7 @@ fn round_trips(guide: &Guide<'_>, description: &Description) -> String {
     let mut examples: Vec<String> = callable.take(SERVICES_MAX).filter_map(best).collect();
     examples.sort_by_key(|example| std::cmp::Reverse(example.matches('(').count()));
     examples.truncate(EXAMPLES_MAX);
-    // Streams and callbacks look like nothing else.
+    // Streams, callbacks and maps need examples of their own.
     for special in ["while let Some", "::local(", ".map(|"] {
         let methods = description
             .services

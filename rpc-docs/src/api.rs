@@ -1,4 +1,4 @@
-//! From client types to a description.
+//! Makes a description from client types.
 //!
 //! ```text
 //! ChatClient ─▶ ServiceDescriptor ─▶ layouts, declarations ─▶ definitions.rs ─▶ Description
@@ -20,7 +20,7 @@ use definitions::Types;
 
 /// An API to describe: its name, its version, and the services that a connection offers.
 ///
-/// Services that are reached through objects and callbacks come along by themselves.
+/// Services of objects and callbacks are found and included automatically.
 ///
 /// ```
 /// use rpc_docs::Api;
@@ -49,8 +49,8 @@ pub struct Api {
 impl Api {
     /// An API without services.
     ///
-    /// The version is the API's own. It is a part of the description, so one that rises with each release of a crate is a
-    /// change each time.
+    /// `version` is the API's own version. It is part of the description, so a version that rises with each release of a crate
+    /// changes the description each time.
     pub fn new(title: impl Into<String>, version: impl Into<String>) -> Self {
         Self {
             title: title.into(),
@@ -62,29 +62,29 @@ impl Api {
         }
     }
 
-    /// An introduction, in Markdown.
+    /// Sets the introduction, in Markdown.
     pub fn docs(mut self, docs: impl Into<String>) -> Self {
         self.docs = docs.into();
         self
     }
 
-    /// A service that the server offers to every client.
+    /// Adds a service that the server offers to every client.
     pub fn service<C: ServiceClient>(self) -> Self {
         self.root(C::descriptor(), Side::Server)
     }
 
-    /// A service that every client offers to the server.
+    /// Adds a service that every client offers to the server.
     pub fn client_service<C: ServiceClient>(self) -> Self {
         self.root(C::descriptor(), Side::Client)
     }
 
-    /// The server's limits, as far as callers can meet them.
+    /// Adds the server's limits, as far as callers can reach them.
     pub fn limits(mut self, limits: &Limits) -> Self {
         self.limits = limits::of_callers(limits);
         self
     }
 
-    /// A type that brings a JSON schema of its own, which is used instead of the one made from its layout.
+    /// Uses the type's own JSON schema instead of the one made from its layout.
     #[cfg(feature = "schemars")]
     pub fn schema<T: schemars::JsonSchema + 'static>(mut self) -> Self {
         let schema =
@@ -104,7 +104,7 @@ impl Api {
 
     /// Describes the API.
     ///
-    /// Never fails: what cannot be known of a type is said to be opaque. Runs the `Deserialize` of the types that travel on
+    /// Never fails: types that cannot be traced are described as opaque. Runs the `Deserialize` of the types that travel on
     /// made-up values, as the first call of each method would.
     pub fn describe(&self) -> Description {
         let mut found: Vec<&'static ServiceDescriptor> = self.roots.iter().map(|(root, _)| *root).collect();
@@ -145,7 +145,7 @@ impl Api {
     }
 }
 
-/// What all types are declared to be, in whichever method they are named: another may have them behind an alias.
+/// The declarations of all types in all methods: one method may name a type that another has behind an alias.
 fn declarations(roots: &[&'static ServiceDescriptor]) -> Declarations {
     let mut found = Declarations::default();
     let mut services = roots.to_vec();
@@ -193,7 +193,7 @@ fn describe_method(method: &'static rpc_core::MethodDescriptor, types: &mut Type
         no_cancel: attributes.no_cancel,
         batch: attributes.batch.map(Into::into),
         deprecated: attributes.deprecated.map(Into::into),
-        // That of a method with problems is another one in each process.
+        // The fingerprint of a method with problems differs in each process.
         fingerprint: match method.problems() {
             [] => format!("{:016x}", signature.fingerprint),
             _ => "0000000000000000".into(),
@@ -202,7 +202,7 @@ fn describe_method(method: &'static rpc_core::MethodDescriptor, types: &mut Type
     }
 }
 
-/// The name in Rust, where it is not the one on the wire.
+/// The name in Rust, if it differs from the wire name.
 fn other_name(rust_name: &str, name: &str) -> Option<String> {
     (rust_name != name && !rust_name.is_empty()).then(|| rust_name.to_owned())
 }

@@ -1,8 +1,8 @@
-//! An AsyncAPI 3.0.0 document: for the renderers and generators that know message-driven APIs.
+//! Renders an AsyncAPI 3.0.0 document, for renderers and generators of message-driven APIs.
 //!
-//! The application that it describes is the server. A service is a channel over the WebSocket; a call of a client is an
-//! operation that receives a message with the arguments and replies with the result; a callback is one that sends. A stream
-//! is an operation of its own, in the direction in which its items go.
+//! The described application is the server. A service is a channel over the WebSocket. A call by a client is an operation that
+//! receives a message with the arguments and replies with the result; a callback is an operation that sends. A stream is an
+//! operation of its own, in the direction of its items.
 
 use serde_json::{Map, Value, json};
 
@@ -59,7 +59,7 @@ fn document(description: &Description) -> Value {
     })
 }
 
-/// The API's own introduction, and what a reader of AsyncAPI must not expect.
+/// The API's own introduction, and a note that the protocol is not one that AsyncAPI tools know.
 fn introduction(description: &Description) -> String {
     let protocol = "This API speaks its own protocol over WebSocket, in which many calls share a message and results can be passed on \
         before they are there. The messages here show what calls carry, as JSON.";
@@ -170,9 +170,9 @@ impl Writer<'_> {
         result
     }
 
-    /// An operation for each stream that stands in the method's signature.
+    /// Adds an operation for each stream in the method's signature.
     fn streams(&mut self, channel: &mut Channel<'_>, method: &Method, operation: &str, called: &str) {
-        // Items of arguments go the way of the call; items of results come back.
+        // Items of arguments flow in the direction of the call, items of results in the opposite direction.
         let back = if called == "receive" { "send" } else { "receive" };
         let arguments = method.arguments.iter().map(|argument| (&*argument.name, called, &argument.value.ty));
         for (place, action, ty) in arguments.chain([("result", back, &method.result.ty)]) {
@@ -209,7 +209,7 @@ impl Channel<'_> {
         json!({"$ref": format!("#/channels/{}", self.name)})
     }
 
-    /// Adds a message and refers to it. The names of operations are unique, so those of their messages are.
+    /// Adds a message and returns a reference to it. Names of operations are unique, so names of their messages are too.
     fn message(&mut self, name: &str, message: Value) -> Value {
         self.messages.insert(name.to_owned(), message);
         json!({"$ref": format!("#/channels/{}/messages/{name}", self.name)})

@@ -1,12 +1,11 @@
-//! Two versions of an API compared: what changed, and which calls no longer work between them.
+//! Compares two versions of an API: the changes, and the calls that no longer work between the versions.
 //!
 //! ```text
 //! old, new ─▶ calls.rs    rpc_core::compatibility for each method, both ways ─▶ Refused   the verdict
 //!          └▶ methods.rs, definitions.rs   differences in words                     ─▶ Change    the reasons
 //! ```
 //!
-//! The verdict comes from the rule that sessions enforce and from nothing else. The differences are for people: they explain
-//! a verdict, and never make one.
+//! The verdict comes only from the rule that sessions enforce. The differences explain the verdict to people and never affect it.
 
 use std::fmt;
 
@@ -19,28 +18,28 @@ mod definitions;
 mod methods;
 mod text;
 
-/// What changed between two descriptions of one API.
+/// The differences between two descriptions of one API.
 ///
-/// Its `Display` says it in words, with the verdict first.
+/// `Display` prints them in words, with the verdict first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Comparison {
     /// All differences, in the order of the descriptions.
     pub changes: Vec<Change>,
-    /// Calls that both old sides could make, and that fail between an old and a new one.
+    /// Calls that worked between two old sides and fail between an old and a new side.
     pub refused: Vec<Refused>,
-    /// Calls of methods that only the new version has, at old sides.
+    /// Calls by new sides of methods that old sides do not have yet.
     pub not_yet: Vec<Refused>,
 }
 
-/// How two versions stand to each other.
+/// The compatibility of two versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
-    /// Nothing differs.
+    /// The descriptions are equal.
     Unchanged,
     /// Every call that worked works between the old and the new version too.
     Compatible,
-    /// Some call that worked is refused between them.
+    /// Some call that worked is refused between the old and the new version.
     Breaking,
 }
 
@@ -48,15 +47,15 @@ pub enum Verdict {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {
-    /// Where it is.
+    /// The place of the change.
     pub place: Place,
-    /// What it is, in words.
+    /// The change, in words.
     pub what: String,
-    /// Methods whose signatures differ, and in which the changed type is.
+    /// Refused methods whose signatures contain the changed type.
     pub refused: Vec<MethodName>,
 }
 
-/// Where something changed.
+/// The place of a change.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// In the API as a whole.
@@ -73,18 +72,18 @@ pub enum Place {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct MethodName {
-    /// The service's.
+    /// The service's wire name.
     pub service: String,
-    /// The method's.
+    /// The method's wire name.
     pub method: String,
 }
 
 /// A version of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
-    /// The one that is checked in.
+    /// The version that is checked in.
     Old,
-    /// The one that is in the code.
+    /// The version in the code.
     New,
 }
 
@@ -92,13 +91,13 @@ pub enum Version {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refused {
-    /// The method that is called.
+    /// The called method.
     pub method: MethodName,
-    /// Which side calls.
+    /// The calling side.
     pub caller: Side,
-    /// Which version the caller has; the called side has the other.
+    /// The caller's version; the called side has the other one.
     pub caller_version: Version,
-    /// Why it fails.
+    /// Why the call fails.
     pub why: Compatibility,
 }
 
@@ -134,7 +133,7 @@ pub fn compare(old: &Description, new: &Description) -> Comparison {
 }
 
 impl Comparison {
-    /// How the versions stand to each other.
+    /// The verdict on the two versions.
     pub fn verdict(&self) -> Verdict {
         match (&self.refused[..], &self.changes[..]) {
             ([], []) => Verdict::Unchanged,

@@ -1,7 +1,7 @@
-//! The description of an API: plain data, from which all outputs are made and with which versions are compared.
+//! The description of an API: plain data from which all outputs are made, and by which versions are compared.
 //!
-//! Its JSON is what is checked in beside an API. Everything in it is in an order that depends on the API alone, so that
-//! two builds write the same bytes. [`Description::from_json`] refuses what it does not understand.
+//! Its JSON is checked in beside an API. The order of all parts depends on the API alone, so two builds write the same bytes.
+//! [`Description::from_json`] refuses descriptions that it does not understand.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,34 +19,34 @@ pub const FORMAT: u32 = 1;
 pub struct Description {
     /// The version of this format: [`FORMAT`].
     pub format: u32,
-    /// What the API is called.
+    /// The API's title.
     pub title: String,
-    /// The API's own version, as its authors count.
+    /// The API's own version, chosen by its authors.
     pub version: String,
     /// An introduction, in Markdown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub docs: String,
-    /// The services, those at the root first, then those that are reached through objects, as they are found.
+    /// The services: root services first, then services of objects in the order found.
     pub services: Vec<Service>,
-    /// All types with a name, by name.
+    /// All types with a name, sorted by name.
     pub types: Vec<TypeDefinition>,
-    /// What can be piped into what, by type.
+    /// The results that can be piped into arguments, by type.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flows: Vec<Flow>,
-    /// What the server's limits mean for callers, if it is known.
+    /// The server's limits for callers; empty if they are not known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<CallerLimit>,
 }
 
-/// Which side of a session implements a service.
+/// The side of a session that implements a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Side {
-    /// The server does, and clients call.
+    /// The server implements it, and clients call.
     Server,
-    /// Clients do, and the server calls back.
+    /// Clients implement it, and the server calls back.
     Client,
-    /// Both may.
+    /// Both sides may implement it.
     Both,
 }
 
@@ -54,25 +54,25 @@ pub enum Side {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Service {
-    /// The name on the wire; it is unique.
+    /// The service's name on the wire; unique.
     pub name: String,
-    /// The trait's name, where it is another.
+    /// The trait's name, if it differs from the wire name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rust_name: Option<String>,
     /// The trait's doc comment, in Markdown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub docs: String,
-    /// Which side implements it.
+    /// The side that implements the service.
     pub implemented_by: Side,
-    /// Whether a connection offers it at once; otherwise it is reached through an object.
+    /// Whether the service is a root service, which a connection offers; otherwise it is reached through an object.
     pub is_root: bool,
-    /// Which side's connections offer it, where that is not each side that implements it.
+    /// The side that offers the root service, if it differs from `implemented_by`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offered_by: Option<Side>,
-    /// A call that waits for a promise holds back later calls of the same object.
+    /// Whether a call that waits for a promise holds back later calls (`#[rpc(ordered)]`).
     #[serde(default, skip_serializing_if = "is_false")]
     pub ordered: bool,
-    /// The methods, in the order written.
+    /// The methods, in the order of the trait.
     pub methods: Vec<Method>,
 }
 
@@ -80,29 +80,29 @@ pub struct Service {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Method {
-    /// The name on the wire; it is unique in its service.
+    /// The method's name on the wire; unique in its service.
     pub name: String,
-    /// The method's name in the trait, where it is another.
+    /// The method's name in the trait, if it differs from the wire name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rust_name: Option<String>,
-    /// Its doc comment, in Markdown.
+    /// The method's doc comment, in Markdown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub docs: String,
     /// The arguments, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub arguments: Vec<Argument>,
-    /// What a successful call gives.
+    /// The type of a successful call's result.
     pub result: Value,
-    /// What it can fail with; none for a method that cannot fail by itself.
+    /// The method's error type; `None` for a method that cannot fail by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Value>,
-    /// Running it twice does what running it once does; it may be retried.
+    /// Whether running the method twice has the effect of running it once, so that it may be retried.
     #[serde(default, skip_serializing_if = "is_false")]
     pub idempotent: bool,
-    /// The caller gets no result and no error.
+    /// Whether the caller gets no result and no error.
     #[serde(default, skip_serializing_if = "is_false")]
     pub oneway: bool,
-    /// A dropped promise does not stop the handler.
+    /// Whether the handler continues when its promise is dropped.
     #[serde(default, skip_serializing_if = "is_false")]
     pub no_cancel: bool,
     /// The method of the same service that answers many calls of this one at once, by its name on the wire.
@@ -111,9 +111,9 @@ pub struct Method {
     /// The note of `#[deprecated]`; empty where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deprecated: Option<String>,
-    /// What two sides compare before a call: 16 hexadecimal digits.
+    /// The fingerprint that two sides compare before a call: 16 hexadecimal digits.
     pub fingerprint: String,
-    /// Why it cannot be called; empty if all is well.
+    /// The reasons why the method cannot be called; empty for a callable method.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
 }
@@ -122,9 +122,9 @@ pub struct Method {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Argument {
-    /// The name in the trait.
+    /// The argument's name in the trait.
     pub name: String,
-    /// Its type.
+    /// The argument's type.
     #[serde(flatten)]
     pub value: Value,
 }
@@ -133,14 +133,14 @@ pub struct Argument {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Value {
-    /// What it is.
+    /// The type.
     #[serde(rename = "type")]
     pub ty: Type,
-    /// As it is written in the trait.
+    /// The type as written in the trait.
     pub rust: String,
 }
 
-/// What a value is, where it is used. Types with a name are referred to.
+/// The type of a value where it is used. Types with a name are references.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names are those of the Rust types")]
@@ -166,18 +166,18 @@ pub enum Type {
     Ref(String),
     /// An object of a service in [`Description::services`], by its name.
     Object(String),
-    /// Items that come one after the other. Against the direction of results in arguments.
+    /// A stream of items. In arguments it flows from the caller to the called side.
     Stream {
         item: Box<Type>,
-        /// What may end it; none if nothing does.
+        /// The error that may end the stream; `None` if no error can.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<Box<Type>>,
     },
     /// A value that may be absent.
     Option(Box<Type>),
-    /// A `Vec`: any number of elements, which can be promised.
+    /// A `Vec`: any number of elements. Promises of elements can be made.
     List(Box<Type>),
-    /// Any number of elements in another collection, like a set: none of them can be promised.
+    /// Another collection, like a set: any number of elements. No promises of elements can be made.
     Collection {
         /// The collection's name in Rust.
         name: String,
@@ -203,7 +203,7 @@ pub enum Type {
         ok: Box<Type>,
         error: Box<Type>,
     },
-    /// What could not be found out, and why. No name of a type is known for it.
+    /// A type without a known name that could not be traced, and why.
     Unknown(String),
 }
 
@@ -213,29 +213,29 @@ pub enum Type {
 pub struct TypeDefinition {
     /// The name that [`Type::Ref`]s use: the Rust name, with as much of its path as makes it unique.
     pub name: String,
-    /// The Rust name with its whole path, where it is known.
+    /// The Rust name with its whole path; empty if it is not known.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub path: String,
-    /// Its doc comment, in Markdown. Only types under `#[data]` (or `#[derive(Pipeline)]`) have one.
+    /// The type's doc comment, in Markdown. Only types under `#[data]` (or `#[derive(Pipeline)]`) have one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub docs: String,
-    /// What a value is made of.
+    /// The parts of a value.
     pub shape: Shape,
-    /// How a value looks in JSON, where its shape does not say it: `"string"` for a UUID.
+    /// The type of a value's JSON form, if it differs from the shape: `"string"` for a UUID.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub json: Option<Type>,
-    /// A JSON schema that its author gave.
+    /// The JSON schema that the type's author gave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<serde_json::Value>,
     /// The note of `#[deprecated]`; empty where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deprecated: Option<String>,
-    /// Promises of its fields can be passed on before a value is there: it is under `#[data]` or `#[derive(Pipeline)]`.
+    /// Whether promises of the fields can be made: the type is under `#[data]` or `#[derive(Pipeline)]`.
     #[serde(default, skip_serializing_if = "is_false")]
     pub pipelined: bool,
 }
 
-/// What a type with a name is made of.
+/// The parts of a type with a name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Shape {
@@ -247,17 +247,17 @@ pub enum Shape {
     Tuple(Vec<Type>),
     /// A struct with named fields.
     Struct(Vec<Field>),
-    /// One of several variants.
+    /// An enum.
     Enum(Vec<Variant>),
-    /// A type that says only what it reads, if that: a foreign type, mostly.
+    /// A type of which at most the encoded form is known: mostly a foreign type.
     Opaque {
-        /// What its encoded bytes are.
+        /// The type of the encoded bytes, if it is known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reads: Option<Type>,
     },
     /// A type without values.
     Never,
-    /// A type that could not be looked at, and why.
+    /// A type that could not be traced, and why.
     Unknown(String),
 }
 
@@ -265,24 +265,24 @@ pub enum Shape {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Field {
-    /// The name that serde uses.
+    /// The field's name for serde.
     pub name: String,
-    /// The name in Rust, where it is another.
+    /// The name in Rust, if it differs from serde's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rust_name: Option<String>,
-    /// Its doc comment, in Markdown.
+    /// The field's doc comment, in Markdown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub docs: String,
-    /// What it holds.
+    /// The field's type.
     #[serde(rename = "type")]
     pub ty: Type,
-    /// It has `#[serde(default)]`: in JSON it may be left out.
+    /// Whether the field has `#[serde(default)]`: in JSON it may be left out.
     #[serde(default, skip_serializing_if = "is_false")]
     pub has_default: bool,
-    /// Its bytes are other than those of its type (`#[serde(with)]`): no promise of it can be passed on.
+    /// Whether the field's bytes differ from those of its type (`#[serde(with)]`): no promise of it can be made.
     #[serde(default, skip_serializing_if = "is_false")]
     pub is_opaque: bool,
-    /// Other names that it is read by in JSON.
+    /// Other names that JSON readers accept for the field.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
     /// The note of `#[deprecated]`; empty where there is none.
@@ -294,24 +294,24 @@ pub struct Field {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Variant {
-    /// The name that serde uses.
+    /// The variant's name for serde.
     pub name: String,
-    /// The name in Rust, where it is another.
+    /// The name in Rust, if it differs from serde's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rust_name: Option<String>,
-    /// Its doc comment, in Markdown.
+    /// The variant's doc comment, in Markdown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub docs: String,
-    /// What `#[error("…")]` says of it, with its placeholders.
+    /// The message of `#[error("…")]`, with its placeholders.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// What it holds.
+    /// The values in the variant.
     #[serde(default, skip_serializing_if = "Content::is_unit")]
     pub content: Content,
-    /// Other names that it is read by in JSON.
+    /// Other names that JSON readers accept for the variant.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
-    /// Variants that the reader does not know are read as this one.
+    /// Whether readers read unknown variants as this one (`#[serde(other)]`).
     #[serde(default, skip_serializing_if = "is_false")]
     pub is_other: bool,
     /// The note of `#[deprecated]`; empty where there is none.
@@ -319,11 +319,11 @@ pub struct Variant {
     pub deprecated: Option<String>,
 }
 
-/// What a variant holds.
+/// The values in a variant.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Content {
-    /// Nothing.
+    /// No value.
     #[default]
     Unit,
     /// One unnamed value.
@@ -332,20 +332,20 @@ pub enum Content {
     Tuple(Vec<Type>),
     /// Named fields.
     Struct(Vec<Field>),
-    /// The type reads no variant of this number: it cannot be sent.
+    /// A variant that the type cannot read: it cannot be sent.
     Unreadable,
 }
 
-/// Results, and parts of results, that fit arguments: all of one type.
+/// The results, and parts of results, of one type, with the arguments that they fit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Flow {
     /// The type.
     #[serde(rename = "type")]
     pub ty: Type,
-    /// Where values of it come from.
+    /// The results, or parts of results, of this type.
     pub from: Vec<Source>,
-    /// Where they can go.
+    /// The arguments, or objects, of this type.
     pub into: Vec<Sink>,
 }
 
@@ -357,7 +357,7 @@ pub struct Source {
     pub service: String,
     /// The method, by its name on the wire.
     pub method: String,
-    /// The way into the result; empty for the whole.
+    /// The path into the result; empty for the whole result.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub path: Vec<PathStep>,
 }
@@ -366,17 +366,17 @@ pub struct Source {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PathStep {
-    /// A named field, by its name for serde.
+    /// A named field, by serde's name.
     Field(String),
     /// An unnamed field or the element of a tuple.
     Index(usize),
-    /// The value in an `Option`; a missing one fails the call.
+    /// The value in an `Option`; `None` fails the call.
     Some,
-    /// An element of a list: one by its number, or each in a `map`.
+    /// An element of a list: one by its index, or each in a `map`.
     Element,
 }
 
-/// Where a value goes.
+/// A place where a value can be used.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sink {
@@ -389,22 +389,22 @@ pub enum Sink {
         /// The argument's name.
         argument: String,
     },
-    /// All methods of the service that an object is of: they can be called on it before it exists.
+    /// The target of the methods of an object's service: they can be called before the object exists.
     Target {
         /// The service, by its name on the wire.
         service: String,
     },
 }
 
-/// A limit that callers can meet.
+/// A limit that callers can reach.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CallerLimit {
-    /// The name of the field of `Limits`, which refusals name too.
+    /// The name of the field of `Limits`; refusals use the same name.
     pub name: String,
-    /// Its value in words, with its unit: `8 MiB`, `2048 calls`, `30 s`.
+    /// The limit's value with its unit: `8 MiB`, `2048 calls`, `30 s`.
     pub value: String,
-    /// What it bounds and what a caller sees at it, in a sentence.
+    /// A sentence on what the limit bounds and what a caller sees when it is reached.
     pub meaning: String,
 }
 
@@ -433,7 +433,7 @@ impl Description {
         self.services.iter().find(|service| service.name == name)
     }
 
-    /// The type that [`Type::Ref`]s call by this name.
+    /// The definition with this name, as [`Type::Ref`]s use it.
     pub fn definition(&self, name: &str) -> Option<&TypeDefinition> {
         self.types
             .binary_search_by(|known| known.name.as_str().cmp(name))
@@ -443,12 +443,12 @@ impl Description {
 }
 
 impl Service {
-    /// Which side's connections offer it at once, if one's do.
+    /// The side that offers this service as a root service; `None` if it is not a root service.
     pub fn offered_by(&self) -> Option<Side> {
         self.is_root.then(|| self.offered_by.unwrap_or(self.implemented_by))
     }
 
-    /// Whether a connection offers it at once to the other side of this one, the server or the client.
+    /// Whether `side` (server or client) offers this service as a root service.
     pub fn is_offered_by(&self, side: Side) -> bool {
         self.offered_by().is_some_and(|offering| [side, Side::Both].contains(&offering))
     }
@@ -472,7 +472,7 @@ impl Method {
 }
 
 impl Type {
-    /// The types right below: elements, items, errors, keys and values.
+    /// The types directly inside this one: elements, items, errors, keys and values.
     pub fn parts(&self) -> Vec<&Type> {
         match self {
             Type::Option(inner)
@@ -489,7 +489,7 @@ impl Type {
         }
     }
 
-    /// This type and all types in it, without looking into definitions.
+    /// Visits this type and all types inside it, without following references.
     pub fn walk<'a>(&'a self, visit: &mut impl FnMut(&'a Type)) {
         visit(self);
         for part in self.parts() {
@@ -499,7 +499,7 @@ impl Type {
 }
 
 impl Shape {
-    /// The types named in it, in order.
+    /// The types of all fields and variants, in order.
     pub fn parts(&self) -> Vec<&Type> {
         match self {
             Shape::Newtype(inner) => vec![inner],
@@ -513,7 +513,7 @@ impl Shape {
 }
 
 impl Content {
-    /// The types named in it, in order.
+    /// The types of all values in the variant, in order.
     pub fn parts(&self) -> Vec<&Type> {
         match self {
             Content::Newtype(inner) => vec![inner],

@@ -1,8 +1,8 @@
-//! Examples of use, made from types: for each method how to await it, and what pipelining makes of it.
+//! Generates examples from types: for each method, awaited calls and the same calls pipelined.
 //!
-//! A plan is made once (`plan.rs`) and spoken in both languages. It starts from the clients of root services; objects are
-//! reached the shortest way (`reach.rs`). Arguments are made up where that always compiles; others are variables with the
-//! name of the argument, which the functions of the files that prove the examples take as parameters.
+//! A plan is made once (`plan.rs`) and written in both languages. It starts from the clients of root services and reaches objects
+//! by the shortest path (`reach.rs`). Arguments are made up if that always compiles. Otherwise they are variables named after the
+//! argument; in the files that prove that the examples compile, functions take them as parameters.
 
 use crate::{
     description::{Description, Method, Service},
@@ -20,39 +20,39 @@ mod typescript;
 
 pub(crate) use parts::{rust_word, snake};
 
-/// Statements that use a method. The reader has the clients of the root services, called like them.
+/// Statements that use a method. They expect the clients of the root services in variables named after the services.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Examples {
-    /// Rust, one call after the other.
+    /// Rust, with each call awaited.
     pub rust_awaited: String,
-    /// Rust, in one round trip.
+    /// Rust, pipelined into one round trip.
     pub rust_pipelined: String,
-    /// TypeScript, one call after the other.
+    /// TypeScript, with each call awaited.
     pub typescript_awaited: String,
-    /// TypeScript, in one round trip.
+    /// TypeScript, pipelined into one round trip.
     pub typescript_pipelined: String,
 }
 
-/// Examples of one method.
+/// Generates the examples of one method.
 pub fn of(description: &Description, service: &Service, method: &Method) -> Examples {
     let names = Names::of(description);
     Guide::new(description, &names).examples(service, method)
 }
 
-/// All examples of an API as functions of one Rust file, to be compiled where `api` names the module with the traits.
+/// All examples of an API as functions of one Rust file. `api` is the path of the module with the traits.
 pub fn rust_file(description: &Description, api: &str) -> String {
     let names = Names::of(description);
     file::rust(&Guide::new(description, &names), api)
 }
 
-/// All examples of an API as functions of one TypeScript file, to be compiled beside the declarations in `./api`.
+/// All examples of an API as functions of one TypeScript file, which imports the declarations from `./api`.
 pub fn typescript_file(description: &Description) -> String {
     let names = Names::of(description);
     file::typescript(&Guide::new(description, &names))
 }
 
-/// Makes the examples of an API.
+/// Generates the examples of an API.
 #[derive(Debug)]
 pub(crate) struct Guide<'a> {
     description: &'a Description,
@@ -62,7 +62,7 @@ pub(crate) struct Guide<'a> {
 }
 
 impl<'a> Guide<'a> {
-    /// For this description, under these names.
+    /// A guide for this description; `names` are those of types and services in TypeScript.
     pub(crate) fn new(description: &'a Description, names: &'a Names<'a>) -> Self {
         let flows = Flows::of(description);
         let routes = reach::Routes::of(description, &flows);
@@ -72,7 +72,7 @@ impl<'a> Guide<'a> {
     /// The examples of one method.
     pub(crate) fn examples(&self, service: &'a Service, method: &'a Method) -> Examples {
         let (awaited, mut pipelined) = (self.awaited(service, method), self.pipelined(service, method));
-        // An implementation stands in the first example; the second goes on from there.
+        // The first example shows the implementation; the second uses it.
         if let [plan::Statement::Implement { .. }, _, ..] = &*pipelined.statements {
             pipelined.statements.remove(0);
         }
@@ -91,22 +91,22 @@ struct Spoken {
     text: String,
     /// The clients of root services, with their types.
     roots: Vec<(String, String)>,
-    /// What else the statements take for given, in the order met.
+    /// The other variables that the statements expect, in the order of their use.
     given: Vec<Given>,
 }
 
-/// A variable that an example takes for given.
+/// A variable that an example expects.
 #[derive(Debug)]
 struct Given {
     name: String,
-    /// The type that a parameter has, so that all that fits is accepted.
+    /// The type for a parameter: the widest that the statements accept.
     parameter: String,
-    /// The type of a value, for readers.
+    /// The type for readers.
     ty: String,
 }
 
 impl Spoken {
-    /// The statements as readers see them: below a line that says which variables they take for given.
+    /// The statements as readers see them, below comments that list the expected variables.
     fn shown(&self) -> String {
         if self.given.is_empty() {
             return self.text.clone();

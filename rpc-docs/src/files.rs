@@ -1,4 +1,4 @@
-//! The files of a documentation, and how they get into a folder.
+//! The files of a documentation, and writing them into a folder.
 
 use std::{
     collections::BTreeMap,
@@ -7,31 +7,31 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The list of the files that were written, with a checksum each: a later run removes what it no longer writes.
+/// The file that lists all written files with checksums. A later run uses it to remove files that it no longer writes.
 const LIST: &str = ".rpc-docs";
 
-/// The files of a documentation, by name. All of them belong into one folder; a name may have `/` in it.
+/// The files of a documentation, by name. All of them belong in one folder; names may contain `/`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Files {
     files: BTreeMap<String, Vec<u8>>,
 }
 
-/// Why a documentation was not written.
+/// Why the documentation was not written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WriteError {
-    /// The file system refused.
+    /// A file or folder could not be accessed.
     #[error("`{path}` could not be {action}")]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What was tried: `read`, `written`, `removed`, `made`.
+        /// The operation that failed: `read`, `written`, `removed`, `made`.
         action: &'static str,
-        /// What the file system said.
+        /// The operating system's error.
         #[source]
         source: io::Error,
     },
-    /// A file of another origin stands where one of ours belongs. Nothing was written.
+    /// A file that rpc-docs did not write has the name of one of these files. Nothing was written.
     #[error("`{path}` was not written by rpc-docs: move it away, or choose another folder")]
     Foreign {
         /// The file.
@@ -41,11 +41,11 @@ pub enum WriteError {
 
 impl Files {
     pub(crate) fn put(&mut self, name: impl Into<String>, contents: impl Into<Vec<u8>>) {
-        // Of two services of one name, which no description that was read has, the last is shown.
+        // Of two services with one name, the last one is kept. Descriptions that were read have no such services.
         self.files.insert(name.into(), contents.into());
     }
 
-    /// The files in the order of their names.
+    /// All files with their contents, in the order of their names.
     pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.files.iter().map(|(name, contents)| (&**name, &**contents))
     }
@@ -55,14 +55,14 @@ impl Files {
         self.files.get(name).map(|contents| &**contents)
     }
 
-    /// Writes all files into a folder, which is made if it is not there.
+    /// Writes all files into a folder, which is created if it does not exist.
     ///
-    /// Files that an earlier call wrote and this documentation does not have are removed. All others in the folder stay
-    /// as they are: which files are ours is kept in a list, `.rpc-docs`, in the folder.
+    /// Removes files that an earlier call wrote and this documentation does not have. Other files in the folder stay as they are:
+    /// the file `.rpc-docs` in the folder lists the written files.
     ///
     /// # Errors
-    /// That a file could not be read, written or removed, with its path; or that a file of another origin stands where one of
-    /// ours belongs.
+    /// If a file could not be read, written or removed; or if a file that rpc-docs did not write has the name of one of these
+    /// files. The error names the path.
     pub fn write_to(&self, folder: impl AsRef<Path>) -> Result<(), WriteError> {
         let folder = folder.as_ref();
         fs::create_dir_all(folder).map_err(failed(folder, "made"))?;
@@ -85,7 +85,7 @@ impl Files {
         fs::write(&list, self.list()).map_err(failed(&list, "written"))
     }
 
-    /// Removes what an earlier call wrote, unless somebody has changed it since.
+    /// Removes files that an earlier call wrote, unless they were changed since.
     fn remove_stale(&self, folder: &Path, ours: &BTreeMap<String, u64>) -> Result<(), WriteError> {
         // On a file system that ignores case, a stale name may be another spelling of one that was just written.
         let current: Vec<String> = self.files.keys().map(|name| name.to_lowercase()).collect();
@@ -108,7 +108,7 @@ impl Files {
     }
 }
 
-/// The files of an earlier call. A damaged line names no file; a name that leads out of the folder is none of ours.
+/// The files written by an earlier call, with checksums. Ignores damaged lines and names that lead out of the folder.
 fn written_before(folder: &Path) -> Result<BTreeMap<String, u64>, WriteError> {
     let Some(list) = read(&folder.join(LIST))? else { return Ok(BTreeMap::new()) };
     let line = |line: &str| {
@@ -133,7 +133,7 @@ fn failed(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> WriteE
     move |source| WriteError::Io { path, action, source }
 }
 
-/// FNV-1a: it only has to notice edits.
+/// A checksum (FNV-1a). It only has to detect edits.
 pub(crate) fn checksum_of(contents: &[u8]) -> u64 {
     contents.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)

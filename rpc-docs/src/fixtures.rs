@@ -1,4 +1,4 @@
-//! Descriptions to test outputs with: the example chat, one whose every word tries to break out, and a large one.
+//! Descriptions for tests of outputs: the example chat, an API whose words all try to break out of the output, and a large API.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ pub(crate) fn chat() -> Description {
     Description::from_json(include_str!("fixtures/chat.json")).expect("the fixture is a description")
 }
 
-/// Markup, ends of comments and of strings, links to nowhere.
+/// A text with markup, ends of comments and strings, and broken links.
 const BREAKOUT: &str = "`*/ alert(1) /* </script><script>alert(2)</script> <img src=x onerror=alert(3)> ${x} \" ' \\ `` ``` \
     *\r/ alert(5) \0 \u{1b}[31m \u{202e} \u{2028} \u{9b} --> <!-- [x](javascript:alert(4)) | [Nobody::none] [`Node::next`] @deprecated {@link x}\n\n# Heading\n\n```rust\nfn main() { /* */ }\n";
 

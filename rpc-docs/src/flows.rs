@@ -1,4 +1,4 @@
-//! Where results can be piped, looked up by method.
+//! Looks up flows by method: where a result can be piped, and what an argument takes.
 
 use std::collections::BTreeMap;
 
@@ -36,30 +36,30 @@ impl<'a> Flows<'a> {
                 }
             }
         }
-        // Whole results first, then their parts, the nearest before others.
+        // Whole results come first, then parts of results with the shortest path first.
         for results in flows.results.values_mut().flat_map(BTreeMap::values_mut) {
             results.sort_by_key(|(path, _)| path.len());
         }
         flows
     }
 
-    /// The parts of a method's result that fit somewhere, with where.
+    /// The parts of a method's result that fit arguments, with their flows.
     pub(crate) fn results(&self, service: &str, method: &str) -> &[(&'a [PathStep], &'a Flow)] {
         self.results.get(service).and_then(|methods| methods.get(method)).map_or(&[], Vec::as_slice)
     }
 
-    /// The arguments of a method that something fits, with what.
+    /// The arguments of a method that some result fits, with their flows.
     pub(crate) fn arguments(&self, service: &str, method: &str) -> &[(&'a str, &'a Flow)] {
         self.arguments.get(service).and_then(|methods| methods.get(method)).map_or(&[], Vec::as_slice)
     }
 
-    /// Where objects of a service come from.
+    /// The results that are objects of a service.
     pub(crate) fn objects(&self, service: &str) -> impl Iterator<Item = &'a Source> {
         self.targets.get(service).into_iter().flatten().flat_map(|flow| &flow.from)
     }
 }
 
-/// A path for readers: `presence.some`, `friends[…].name`; empty for the whole.
+/// A path for readers: `presence.some`, `friends[…].name`; empty for the whole result.
 pub(crate) fn spelled(path: &[PathStep]) -> String {
     let mut text = String::new();
     for step in path {

@@ -1,4 +1,4 @@
-//! A description that is checked in beside the code, and a test that fails when they part.
+//! Checks that the description that is checked in matches the code.
 
 use std::{
     fs, io,
@@ -12,74 +12,74 @@ use crate::{
     compare::{Comparison, Verdict, compare},
 };
 
-/// The environment variable that accepts changes: `UPDATE_API=compatible`, or `UPDATE_API=breaking` for any.
+/// The environment variable that accepts changes: `UPDATE_API=compatible`, or `UPDATE_API=breaking` for any change.
 pub const ACCEPT: &str = "UPDATE_API";
 
-/// What may be written to a description that is checked in.
+/// The changes that a check may write to the description file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accept {
-    /// Nothing.
+    /// No change.
     Nothing,
-    /// A change that breaks nobody.
+    /// Compatible changes only.
     Compatible,
     /// Any change, and a description in place of a damaged one.
     Breaking,
 }
 
-/// What became of a check.
+/// The outcome of a successful check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Checked {
-    /// The file says what the code says.
+    /// The file matches the code.
     Unchanged,
-    /// There was no file, or a damaged one; it was written.
+    /// The file was missing or damaged, and was written.
     Created,
-    /// The file was written anew, for these changes.
+    /// The file was updated with these changes.
     Accepted(Comparison),
 }
 
-/// Why a description that is checked in is not what the code says.
+/// Why a check failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GuardError {
-    /// There is no file.
+    /// The file does not exist.
     #[error("there is no description at {}; write it with {ACCEPT}=compatible and check it in", path.display())]
     Missing {
-        /// Where it was looked for.
+        /// The path of the missing file.
         path: PathBuf,
     },
     /// The file could not be read or written.
     #[error("the description at {} cannot be read or written", path.display())]
     File {
-        /// Which one.
+        /// The path of the file.
         path: PathBuf,
-        /// What the system says.
+        /// The operating system's error.
         #[source]
         error: io::Error,
     },
-    /// The file is no description that this version reads.
+    /// The file is not a description that this version can read.
     #[error("{error} ({}; restore it, or write it anew with {ACCEPT}=breaking)", path.display())]
     Unreadable {
-        /// Which one.
+        /// The path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault of the description.
         #[source]
         error: DescriptionError,
     },
-    /// The API differs.
+    /// The API differs from the file, and the change was not accepted.
     #[error("{}the API is not what {} says.\n\n{comparison}\n{}", not_written(*accept), path.display(), remedy(comparison))]
     Changed {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// What would have been written.
+        /// The changes that the check was allowed to write.
         accept: Accept,
-        /// What differs.
+        /// The differences.
         comparison: Comparison,
     },
-    /// The API is the same for callers, and the file is written otherwise: a type has moved, or the file was edited.
+    /// The API is unchanged for callers, but the file's text differs: a type has moved, or the file was edited.
     #[error("nothing changed for callers, but {} is not what would be written; write it anew with {ACCEPT}=compatible", path.display())]
     Stale {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
     },
 }
@@ -93,7 +93,7 @@ fn not_written(accept: Accept) -> String {
     }
 }
 
-/// What can be done instead, by the reasons for which calls are refused.
+/// Advice for each reason why calls are refused.
 fn remedy(comparison: &Comparison) -> String {
     let has = |reasons: &[Compatibility]| comparison.refused.iter().any(|call| reasons.contains(&call.why));
     let mut remedies = Vec::new();
@@ -123,12 +123,12 @@ fn remedy(comparison: &Comparison) -> String {
     }
 }
 
-/// Compares the API with the description at `path`, and writes it there as far as `accept` allows.
+/// Compares the API with the description at `path`, and updates the file as far as `accept` allows.
 ///
-/// [`assert_unchanged!`](crate::assert_unchanged) is this as one line of a test.
+/// [`assert_unchanged!`](crate::assert_unchanged) runs this check in one line of a test.
 ///
 /// # Errors
-/// That they differ, that there is no file, or that it is damaged or cannot be read or written.
+/// If the API differs, or the file is missing, damaged, or cannot be read or written.
 pub fn check(path: impl AsRef<Path>, api: &Api, accept: Accept) -> Result<Checked, GuardError> {
     let path = path.as_ref();
     let new = api.describe();
@@ -140,11 +140,11 @@ pub fn check(path: impl AsRef<Path>, api: &Api, accept: Accept) -> Result<Checke
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(GuardError::Missing { path: path.into() });
         }
-        // What is no text is damaged, and can be written anew.
+        // A file that is not UTF-8 counts as damaged.
         Err(error) if error.kind() == io::ErrorKind::InvalidData => String::new(),
         Err(error) => return Err(GuardError::File { path: path.into(), error }),
     };
-    // Git may have made the line ends those of its system, and an editor may have put a mark in front.
+    // Git may have converted the line ends, and an editor may have added a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text).replace("\r\n", "\n");
     if text == new.to_json() {
         return Ok(Checked::Unchanged);
@@ -171,17 +171,17 @@ fn write(path: &Path, description: &Description) -> Result<(), GuardError> {
         Some(folder) => fs::create_dir_all(folder),
         None => Ok(()),
     };
-    // Whoever reads it meanwhile finds the old one or the new one.
+    // The rename is atomic: concurrent readers see the old file or the new one.
     let new = path.with_extension("new");
     let written =
         written.and_then(|()| fs::write(&new, description.to_json())).and_then(|()| fs::rename(&new, path));
     written.map_err(|error| GuardError::File { path: path.into(), error })
 }
 
-/// What the environment says, for [`assert_unchanged!`](crate::assert_unchanged).
+/// Reads [`ACCEPT`] from the environment, for [`assert_unchanged!`](crate::assert_unchanged).
 ///
 /// # Panics
-/// If the variable has another value.
+/// If the variable has a value other than `compatible` or `breaking`.
 #[doc(hidden)]
 #[track_caller]
 pub fn accepted_by_environment() -> Accept {
@@ -194,7 +194,7 @@ pub fn accepted_by_environment() -> Accept {
     }
 }
 
-/// The error with what the system says, for [`assert_unchanged!`](crate::assert_unchanged), which shows nothing else.
+/// The error's text with the operating system's error, for [`assert_unchanged!`](crate::assert_unchanged).
 #[doc(hidden)]
 pub fn told(error: &GuardError) -> String {
     match error {
@@ -206,10 +206,10 @@ pub fn told(error: &GuardError) -> String {
     }
 }
 
-/// Fails if the API is not what the description at a path says, with the differences and whom they break.
+/// Panics if the API differs from the description at a path. The message lists the differences and the calls that they break.
 ///
-/// The path is relative to the crate's folder. `UPDATE_API=compatible` writes the file, also the first time, if nobody is
-/// broken by what changed, and `UPDATE_API=breaking` in any case.
+/// The path is relative to the crate's folder. `UPDATE_API=compatible` creates the file, or updates it if all changes are
+/// compatible. `UPDATE_API=breaking` writes it in any case.
 ///
 /// ```no_run
 /// # #[rpc_core::rpc]

@@ -1,7 +1,7 @@
-//! The documentation of an API as a folder of web pages, which need neither a server nor a network.
+//! Renders the documentation of an API as a folder of web pages, which need neither a server nor a network.
 //!
-//! [`render`] is a pure function: the same description and theme give the same bytes. Everything a description holds is
-//! shown as text, whatever it looks like; scripts, styles and pictures come from the folder alone.
+//! [`render`] is a pure function: the same description and theme give the same bytes. All contents of a description are shown as
+//! text, never as markup. Scripts, styles and pictures come from the folder alone.
 
 mod atlas;
 mod definitions;
@@ -32,7 +32,7 @@ pub use theme::{Colour, Logo, Page, Theme};
 
 use crate::{Description, Files, prose::printable};
 
-/// The script that runs before the first paint: colours and language.
+/// The script that sets colours and language before the first paint.
 const EARLY_SCRIPT: &str = include_str!("html/assets/early.js");
 /// The script behind search, switches and copy buttons.
 const SITE_SCRIPT: &str = include_str!("html/assets/site.js");
@@ -40,7 +40,7 @@ const STYLE: &str = include_str!("html/assets/site.css");
 
 /// The pages of an API's documentation, with their style and scripts: one flat folder that opens from `index.html`.
 ///
-/// File names and anchors are made from names alone, so links into the pages stay when the API grows.
+/// File names and anchors depend on names alone, so links into the pages stay valid when the API grows.
 ///
 /// # Example
 /// ```

@@ -1,8 +1,8 @@
-//! JSON schemas of types: values look as [`mod@json`] decides.
+//! Makes JSON schemas of types, for the forms of values in [`mod@json`].
 //!
-//! They keep to draft 7, because OpenRPC takes nothing else and AsyncAPI's own schemas extend it. So a reference has no
-//! neighbours (it stands in an `allOf` where it needs some), a tuple is `items` with a list, and definitions lie where
-//! both documents look for them: under `#/components/schemas/`.
+//! The schemas follow draft 7, because OpenRPC accepts only that and AsyncAPI's own schemas extend it. So a reference has no
+//! sibling keywords (with siblings it is in an `allOf`), a tuple is `items` with a list, and definitions are where both documents
+//! look for them: under `#/components/schemas/`.
 
 use serde_json::{Map, Value, json};
 
@@ -12,10 +12,10 @@ use crate::{
     names::Names,
 };
 
-/// The largest integer up to which JavaScript's numbers hold all integers.
+/// The largest integer up to which JavaScript's numbers represent all integers exactly.
 const EXACT_MAX: i64 = (1 << 53) - 1;
 
-/// Tuples and arrays longer than this are described as lists of some length.
+/// The maximum length of tuples and arrays with a schema for each element; longer ones are lists of a fixed length.
 const PLACES_MAX: usize = 32;
 
 /// Makes schemas of an API's types.
@@ -26,7 +26,7 @@ pub(crate) struct Schemas<'a> {
 }
 
 impl<'a> Schemas<'a> {
-    /// For the types of this description, under these names.
+    /// Schemas for the types of this description, under these names.
     pub(crate) fn new(description: &'a Description, names: &'a Names<'a>) -> Self {
         Self { description, names }
     }
@@ -90,7 +90,7 @@ impl<'a> Schemas<'a> {
         }
     }
 
-    /// What of a type lies in streams: the schemas of its items and errors, in the order found.
+    /// The schema of a stream: a reference, with the schemas of its items and its error under `x-stream`.
     fn stream(&self, item: &Type, error: Option<&Type>) -> Value {
         let mut stream = json!({"item": self.of(item)});
         if let Some(error) = error {
@@ -113,7 +113,7 @@ impl<'a> Schemas<'a> {
         }
     }
 
-    /// What keys may be, where not every text is one.
+    /// The schema of a map's keys; `None` if every string is a key.
     fn key_names(&self, key: &Type) -> Option<Value> {
         match json::seen(self.description, key) {
             Seen::Shape(Shape::Enum(variants)) => {
@@ -141,7 +141,7 @@ impl<'a> Schemas<'a> {
 
     fn definition(&self, name: &str, definition: &TypeDefinition) -> Value {
         let schema = match (&definition.schema, &definition.json) {
-            // Only objects and booleans are schemas. An author's schema is taken at its word otherwise.
+            // Only objects and booleans are schemas. An author's schema is not checked further.
             (Some(schema @ (Value::Object(_) | Value::Bool(_))), _) => return rebased(schema, name),
             _ if json::is_endless(self.description, &Type::Ref(definition.name.clone())) => never(),
             (_, Some(json)) => self.of(json),
@@ -220,13 +220,13 @@ fn long_integer(minimum: i64, pattern: &str) -> Value {
 fn tuple(items: Vec<Value>) -> Value {
     let len = items.len();
     if items.is_empty() {
-        // AsyncAPI takes no empty list of items.
+        // AsyncAPI does not accept an empty list of items.
         return json!({"type": "array", "maxItems": 0});
     }
     json!({"type": "array", "items": items, "minItems": len, "maxItems": len})
 }
 
-/// An object with one property: how a variant with content looks.
+/// The schema of a variant with content: an object with one property.
 fn tagged(name: &str, content: Value) -> Value {
     let properties: Map<String, Value> = [(name.to_owned(), content)].into_iter().collect();
     json!({"type": "object", "properties": properties, "required": [name], "additionalProperties": false})
@@ -244,7 +244,7 @@ fn quoted(name: &str) -> String {
     format!("“{name}”")
 }
 
-/// The schema with a comment and a mark, beside a reference if it is one.
+/// Adds a description and a deprecation mark to a schema; a reference is put into an `allOf` for that.
 pub(crate) fn documented(schema: Value, docs: &str, deprecated: Option<&str>) -> Value {
     if docs.is_empty() && deprecated.is_none() {
         return schema;
@@ -265,12 +265,12 @@ pub(crate) fn documented(schema: Value, docs: &str, deprecated: Option<&str>) ->
     schema.into()
 }
 
-/// An author's schema in its new place: references into itself lead to where it lies. One with an `$id` keeps its own
-/// base, so its references stay.
+/// Adapts an author's schema to its new place: references into itself get the new path. A schema with an `$id` keeps its own base,
+/// so its references stay.
 fn rebased(schema: &Value, name: &str) -> Value {
     let mut schema = schema.clone();
     if let Value::Object(root) = &mut schema {
-        // The dialect is that of the document around it.
+        // The document around the schema sets the dialect.
         root.shift_remove("$schema");
         if !root.contains_key("$id") {
             rebase(&mut schema, name);

@@ -1,9 +1,9 @@
-//! Documentation of an RPC API, made from its traits, and a check that says whom a change breaks.
+//! Generates documentation of an RPC API from its traits, and checks which callers a change breaks.
 //!
-//! [`Api`] takes client types and gives a [`Description`], which is plain data with a version of its own. Everything
-//! else is made of that:
+//! [`Api`] makes a [`Description`] from client types. A description is plain data in a versioned format. All outputs are made from
+//! it:
 //!
-//! | what | where |
+//! | output | item |
 //! |---|---|
 //! | all files at once, into a folder | [`outputs`] |
 //! | web pages with search, without a server or a network | [`html`] |
@@ -11,7 +11,7 @@
 //! | OpenRPC and AsyncAPI documents | [`openrpc`], [`asyncapi`] |
 //! | TypeScript declarations | [`typescript`] |
 //! | `llms.txt` and `SKILL.md` | [`agents`] |
-//! | what changed since a version that is checked in, and whom it breaks | [`assert_unchanged!`], [`compare`] |
+//! | changes since the version that is checked in, and the callers they break | [`assert_unchanged!`], [`compare`] |
 //!
 //! ```no_run
 //! use rpc_docs::{Api, html::Theme, outputs};
@@ -29,11 +29,11 @@
 //! # }
 //! ```
 //!
-//! It needs no runtime, and a crate that declares an API does not depend on it: a binary, a build step or a test beside
-//! it does. Doc comments of types and their fields are known where the type is under [`rpc_core::data`]; the fields and
-//! variants of all others are found by tracing their `Deserialize`.
+//! The crate needs no async runtime. A crate that declares an API does not depend on it; a binary, a build step or a test does.
+//! Doc comments of types and fields are known if the type is under [`rpc_core::data`]; the fields and variants of all other types
+//! are found by tracing their `Deserialize`.
 //!
-//! Feature `schemars`: types may bring a JSON schema of their own.
+//! Feature `schemars`: types may have a JSON schema of their own.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails where it unwraps in vain"))]
 

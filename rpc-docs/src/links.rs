@@ -1,10 +1,10 @@
-//! Intra-doc links: what a path in a comment names, in no output format.
+//! Resolves intra-doc links: paths in comments to items of the API, independent of the output format.
 
 use std::collections::BTreeMap;
 
 use crate::description::{Content, Description, Field, Method, Service, Shape, TypeDefinition, Variant};
 
-/// What a path names.
+/// The item that a path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target<'a> {
     /// A service: its trait, its client or its server.
@@ -15,30 +15,30 @@ pub(crate) enum Target<'a> {
     Type(&'a TypeDefinition),
     /// A field of a struct.
     Field(&'a TypeDefinition, &'a Field),
-    /// A variant of an enum; also for the fields of one.
+    /// A variant of an enum, or a field of a variant.
     Variant(&'a TypeDefinition, &'a Variant),
 }
 
 /// Resolves paths in comments.
 #[derive(Debug)]
 pub(crate) struct Links<'a> {
-    /// By trait name, wire name, and the names of the generated types.
+    /// Services by trait name, wire name, and the names of the generated types.
     services: BTreeMap<String, &'a Service>,
-    /// By the service's name on the wire and the method's in either place. Of two of one name, the first.
+    /// Methods by the service's wire name and the method's wire name or Rust name. Of two with one name, the first.
     methods: BTreeMap<(&'a str, &'a str), &'a Method>,
-    /// By name and by path.
+    /// Types by name and by path.
     types: BTreeMap<&'a str, &'a TypeDefinition>,
-    /// By the last word of their names; several where modules tell them apart.
+    /// Types by the last word of their names; several if only their modules differ.
     last_words: BTreeMap<&'a str, Vec<&'a TypeDefinition>>,
 }
 
 impl<'a> Links<'a> {
-    /// For the comments of this description.
+    /// Links for the comments of this description.
     pub(crate) fn new(description: &'a Description) -> Self {
         let mut services = BTreeMap::new();
         for service in &description.services {
             let name = service.trait_name();
-            // The name of a trait counts more than what is generated for another.
+            // The name of a trait takes precedence over a name generated for another trait.
             for generated in [format!("{name}Client"), format!("{name}Server"), service.name.clone()] {
                 services.entry(generated).or_insert(service);
             }
@@ -62,14 +62,14 @@ impl<'a> Links<'a> {
         Self { services, methods, types, last_words }
     }
 
-    /// What the path names; `Self` stands for `home`. None if it is not known here, or names several things.
+    /// The item that the path names; `Self` is `home`. `None` if no item has the name, or several have.
     pub(crate) fn resolve(&self, path: &str, home: Option<Target<'a>>) -> Option<Target<'a>> {
         let path = bare(path);
         if let Some(whole) = self.item(path) {
             return Some(whole);
         }
         let Some((before, last)) = path.rsplit_once("::") else {
-            // A word alone may be a sibling of what the comment is on.
+            // A single word may be a sibling of the item with the comment.
             return self.part(owner(home?), path);
         };
         if before == "Self" {
@@ -78,7 +78,7 @@ impl<'a> Links<'a> {
         if let Some(part) = self.item(before).and_then(|item| self.part(item, last)) {
             return Some(part);
         }
-        // A field of a variant: the variant is what can be shown.
+        // A field of a variant resolves to the variant, because fields of variants have no anchors.
         match self.resolve(before, home)? {
             variant @ Target::Variant(_, Variant { content: Content::Struct(fields), .. }) => fields
                 .iter()
@@ -88,10 +88,10 @@ impl<'a> Links<'a> {
         }
     }
 
-    /// A service or a type, also with modules in front.
+    /// A service or a type, possibly with modules before its name.
     fn item(&self, path: &str) -> Option<Target<'a>> {
         if let Some(definition) = self.types.get(path) {
-            // A service of the same name is the more likely subject of a comment.
+            // A comment more likely means a service with the same name than the type.
             return Some(
                 self.services.get(path).map_or(Target::Type(definition), |service| Target::Service(service)),
             );
@@ -137,7 +137,7 @@ impl<'a> Links<'a> {
     }
 }
 
-/// What `Self` is in a comment on this.
+/// The item that `Self` means in a comment on `target`.
 fn owner(target: Target<'_>) -> Target<'_> {
     match target {
         Target::Method(service, _) => Target::Service(service),
@@ -150,7 +150,7 @@ fn is_called(name: &str, rust_name: Option<&str>, wanted: &str) -> bool {
     rust_name.unwrap_or(name) == wanted || name == wanted
 }
 
-/// A path without what rustdoc allows around it: back-ticks, `trait@`, `fn@` and the like, `()`, `!`, generics behind it.
+/// A path without the decorations that rustdoc allows: back-ticks, `trait@`, `fn@` and the like, `()`, `!`, trailing generics.
 fn bare(path: &str) -> &str {
     let path = path.trim().trim_matches('`').trim();
     let path = path.split_once('@').map_or(path, |(_, path)| path);

@@ -1,6 +1,6 @@
-//! Markdown pages for code hosts: an index, a page a service, one with all types.
+//! Renders Markdown pages for code hosts: an index, a page for each service, and one with all types.
 //!
-//! Anchors are elements of their own (`<a id="…">`), because the ones that hosts make from headings differ and move when a
+//! Anchors are explicit elements (`<a id="…">`), because the anchors that hosts make from headings differ and change when a
 //! heading is added. All other markup in names and comments is escaped.
 
 use std::collections::BTreeMap;
@@ -28,10 +28,10 @@ pub(crate) use places::TYPES;
 pub(crate) use services::signature;
 pub(crate) use text::block;
 
-/// The first page.
+/// The file of the first page.
 pub(crate) const INDEX: &str = "README.md";
 
-/// The pages, by their paths.
+/// Renders the pages, by their paths.
 pub fn render(description: &Description) -> BTreeMap<String, String> {
     let names = Names::of(description);
     let pages = Pages {
@@ -71,11 +71,11 @@ struct Pages<'a> {
     links: Links<'a>,
     places: Places<'a>,
     flows: Flows<'a>,
-    /// By the names on the wire of service and method.
+    /// Methods by the wire names of service and method.
     methods: BTreeMap<(&'a str, &'a str), (&'a Service, &'a Method)>,
     guide: Guide<'a>,
     declarations: Declarations<'a>,
-    /// The names of the types that methods fail with, with how many do.
+    /// The error types of methods, with the number of methods.
     errors: BTreeMap<&'a str, usize>,
 }
 
@@ -89,7 +89,7 @@ fn errors(description: &Description) -> BTreeMap<&str, usize> {
     errors
 }
 
-/// What kind of type a reader sees in lists.
+/// The word for a kind of type in lists.
 fn kind(definition: &TypeDefinition) -> &'static str {
     match &definition.shape {
         Shape::Newtype(_) => "newtype",

@@ -1,13 +1,13 @@
-//! Names for types and services that JSON schemas and TypeScript can use: identifiers, each unique.
+//! Names of types and services for JSON schemas and TypeScript: unique identifiers.
 //!
-//! Types and services share one namespace there, together with the names that the outputs bring. A name that fits is
-//! kept; characters that fit nowhere become underscores; what is taken gets a number.
+//! Types and services share one namespace there, together with the outputs' own names. A valid name is kept, invalid characters
+//! become underscores, and a name that is taken gets a number.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::description::Description;
 
-/// What types and services are called outside of Rust.
+/// The names of types and services outside Rust.
 #[derive(Debug)]
 pub(crate) struct Names<'a> {
     types: BTreeMap<&'a str, String>,
@@ -39,7 +39,7 @@ const OWN: [&str; 20] = [
     "TupleParts",
 ];
 
-/// Names that TypeScript takes for something else, and those that JavaScript's objects have from birth.
+/// Reserved words and global names of TypeScript, and names of members that all JavaScript objects have.
 const RESERVED: &str = "any arguments as asserts async await bigint boolean break case catch class const \
     constructor continue debugger declare default delete do else enum eval export extends false finally for from function get if \
     implements import in infer instanceof interface is keyof let module namespace never new null number object of out \
@@ -56,7 +56,7 @@ impl<'a> Names<'a> {
         let mut taken = Taken::new();
         let types: Vec<&str> = description.types.iter().map(|definition| &*definition.name).collect();
         let services: Vec<&str> = description.services.iter().map(|service| &*service.name).collect();
-        // Names that can stay go first: no other type may push one of them aside.
+        // Valid names are claimed first, so that no other type takes one of them.
         let mut kept = BTreeSet::new();
         let fitting = types.iter().chain(&services).copied().filter(|name| identifier(name) == **name);
         kept.extend(fitting.filter(|name| taken.claim(name)));
@@ -68,29 +68,29 @@ impl<'a> Names<'a> {
         Self { types, services, implementations }
     }
 
-    /// The name of the type that references call so.
+    /// The name of a type, by its name in references.
     pub(crate) fn ty(&self, name: &str) -> Option<&str> {
         self.types.get(name).map(String::as_str)
     }
 
-    /// The name of the service with this name on the wire.
+    /// The name of a service, by its wire name.
     pub(crate) fn service(&self, name: &str) -> Option<&str> {
         self.services.get(name).map(String::as_str)
     }
 
-    /// The name for what implements the service.
+    /// The name of the interface for implementations of a service.
     pub(crate) fn implementation(&self, name: &str) -> Option<&str> {
         self.implementations.get(name).map(String::as_str)
     }
 }
 
-/// Whether a name means something already.
+/// Whether a name is reserved.
 #[cfg(test)]
 pub(crate) fn is_reserved(name: &str) -> bool {
     OWN.contains(&name) || RESERVED.split_whitespace().any(|reserved| reserved == name)
 }
 
-/// Gives each name one that fits: itself if it is among those that are kept.
+/// Gives each name a valid one: itself if it is in `kept`.
 fn give<'a>(names: &[&'a str], kept: &mut BTreeSet<&'a str>, taken: &mut Taken) -> BTreeMap<&'a str, String> {
     let mut name = |name: &str| {
         if kept.remove(name) { name.to_owned() } else { taken.name(&identifier(name)) }
@@ -98,22 +98,22 @@ fn give<'a>(names: &[&'a str], kept: &mut BTreeSet<&'a str>, taken: &mut Taken) 
     names.iter().map(|old| (*old, name(old))).collect()
 }
 
-/// Names that were given away.
+/// Names that are taken.
 #[derive(Debug, Clone)]
 pub(crate) struct Taken {
     names: BTreeSet<String>,
-    /// The last number that was tried behind a name, so that many equal names cost no more than others.
+    /// The last number that was tried for each name, so that many equal names cost no more than others.
     numbers: BTreeMap<String, usize>,
 }
 
 impl Taken {
-    /// Only what is reserved.
+    /// A set with the reserved names.
     fn new() -> Self {
         let names = OWN.into_iter().chain(RESERVED.split_whitespace()).map(str::to_owned).collect();
         Self { names, numbers: BTreeMap::new() }
     }
 
-    /// Nothing.
+    /// An empty set.
     pub(crate) fn none() -> Self {
         Self { names: BTreeSet::new(), numbers: BTreeMap::new() }
     }
@@ -122,7 +122,7 @@ impl Taken {
         self.names.insert(name.to_owned())
     }
 
-    /// This name, or it with a number.
+    /// Takes this name, or the name with a number if it is taken.
     pub(crate) fn name(&mut self, wanted: &str) -> String {
         if self.claim(wanted) {
             return wanted.to_owned();
@@ -138,10 +138,10 @@ impl Taken {
     }
 }
 
-/// The longest name that is made; longer ones are cut, and told apart by numbers.
+/// The maximum length of a name; longer names are cut, and numbers keep them unique.
 const NAME_CHARACTERS_MAX: usize = 120;
 
-/// The name as ASCII letters, digits and underscores, not with a digit in front.
+/// The name with only ASCII letters, digits and underscores, and no leading digit.
 pub(crate) fn identifier(name: &str) -> String {
     let mut text = String::new();
     for letter in name.chars() {

@@ -1,7 +1,6 @@
-//! An OpenRPC 1.4.1 document: for tools that know JSON-RPC services, and for programs that read an API.
+//! Renders an OpenRPC 1.4.1 document, for tools for JSON-RPC services and for programs that read an API.
 //!
-//! What OpenRPC has no word for stands under `x-` names. Each is explained in the document's own `x-extensions`, so that a
-//! reader needs nothing else.
+//! Properties that OpenRPC does not define have `x-` names. The document's own `x-extensions` explains each of them.
 
 use serde_json::{Map, Value, json};
 
@@ -19,13 +18,13 @@ mod errors;
 /// The version of OpenRPC that the document follows.
 const VERSION: &str = "1.4.1";
 
-/// How many sources and sinks a method lists for one value; how many more there are is said.
+/// The maximum number of sources and sinks listed for one value; the number of others is given.
 const ENDS_MAX: usize = 6;
 
-/// How many parts of a result are listed; the nearest come first.
+/// The maximum number of parts of a result that are listed; those with the shortest path come first.
 const PARTS_MAX: usize = 32;
 
-/// What the `x-` names mean.
+/// The `x-` names with their meanings.
 const EXTENSIONS: [(&str, &str); 15] = [
     (
         "x-service",
@@ -105,7 +104,7 @@ fn document(description: &Description) -> Value {
     document
 }
 
-/// The API's own introduction, and what a reader of OpenRPC must not expect.
+/// The API's own introduction, and a note that the protocol is not JSON-RPC.
 fn introduction(description: &Description) -> String {
     let protocol = "This API speaks its own protocol over WebSocket: binary, with promises, objects and streams. It speaks no JSON-RPC \
         yet; this document shows its methods and types to tools that know OpenRPC. Names under `x-` are explained in `x-extensions`.";
@@ -273,7 +272,7 @@ impl Writer<'_> {
     }
 }
 
-/// The first ends, and how many more there are.
+/// Adds the first ends to an entry, and the number of others.
 fn ends(mut entry: Value, name: &str, ends: impl ExactSizeIterator<Item = Value>) -> Value {
     let more = ends.len().saturating_sub(ENDS_MAX);
     entry[name] = ends.take(ENDS_MAX).collect::<Vec<_>>().into();
@@ -283,7 +282,7 @@ fn ends(mut entry: Value, name: &str, ends: impl ExactSizeIterator<Item = Value>
     entry
 }
 
-/// What `find` finds in the arguments and in the result.
+/// The results of `find` for each argument and for the result.
 fn carried(method: &Method, find: impl Fn(&Type) -> Vec<Value>) -> Map<String, Value> {
     let mut places = Map::new();
     let arguments: Map<String, Value> = method
@@ -303,7 +302,7 @@ fn carried(method: &Method, find: impl Fn(&Type) -> Vec<Value>) -> Map<String, V
     places
 }
 
-/// Names of parameters must not be empty.
+/// A parameter's name, or `_` if it is empty, which OpenRPC does not allow.
 fn filled(name: &str) -> &str {
     if name.is_empty() { "_" } else { name }
 }

@@ -1,4 +1,4 @@
-//! Everything that is made of a description, for one folder.
+//! Renders all outputs of a description, for one folder.
 
 use crate::{
     Description, Files, agents, asyncapi,
@@ -6,12 +6,12 @@ use crate::{
     markdown, openrpc, typescript,
 };
 
-/// All outputs of an API: what a documentation binary or a build step writes.
+/// Renders all outputs of an API, for a documentation binary or a build step to write.
 ///
 /// | file | for |
 /// |---|---|
-/// | `index.html` and what it leads to | people, in a browser; see [`html`] |
-/// | `markdown/README.md` and what it leads to | people, on a code host; see [`markdown`] |
+/// | `index.html` and its pages | people, in a browser; see [`html`] |
+/// | `markdown/README.md` and its pages | people, on a code host; see [`markdown`] |
 /// | `api.json` | the description itself |
 /// | `openrpc.json` | [OpenRPC 1.4.1](https://spec.open-rpc.org); see [`openrpc`] |
 /// | `asyncapi.json` | [AsyncAPI 3](https://www.asyncapi.com); see [`asyncapi`] |

@@ -1,15 +1,15 @@
-//! Doc comments as plain text: their first sentence, how much of them fits, and what of their code is shown.
+//! Doc comments as plain text: first sentences, clipped texts, and code as rustdoc shows it.
 
 use std::borrow::Cow;
 
 use pulldown_cmark::{BrokenLink, CowStr, Event, Options, Parser, Tag, TagEnd};
 
-/// The longest summary in characters; a first paragraph without a sentence is cut there.
+/// The maximum length of a summary in characters; a longer first sentence is cut.
 const SUMMARY_CHARACTERS_MAX: usize = 200;
 
 /// The first sentence of a doc comment on one line, without its full stop; empty if there is none.
 pub(crate) fn summary(docs: &str) -> String {
-    // No more of the comment is looked at than may be shown, however long it is.
+    // Only the start of a long comment is read.
     let start = clipped(docs.trim_start(), 4 * SUMMARY_CHARACTERS_MAX);
     let paragraph = start.split("\n\n").next().unwrap_or_default();
     let line = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -19,7 +19,7 @@ pub(crate) fn summary(docs: &str) -> String {
     if cut.len() < sentence.len() { format!("{}…", cut.trim_end()) } else { cut.to_owned() }
 }
 
-/// At most so many characters from the start.
+/// The first `characters_max` characters of a text.
 pub(crate) fn clipped(text: &str, characters_max: usize) -> &str {
     match text.char_indices().nth(characters_max) {
         Some((end, _)) => &text[..end],
@@ -27,9 +27,8 @@ pub(crate) fn clipped(text: &str, characters_max: usize) -> &str {
     }
 }
 
-/// A file for people without characters that show nothing, or that show it elsewhere than where it stands: control
-/// characters and those that turn the direction of writing. Rust's compiler refuses the latter in comments. JSON is
-/// left alone, because it has to give back the names that it was given.
+/// Replaces characters in a file for people that are invisible or change the writing direction: control characters and
+/// bidirectional controls. Rust's compiler refuses the latter in comments. JSON files stay as they are, to preserve names.
 pub(crate) fn printable(text: String) -> String {
     let is_plain = |letter: char| ['\n', '\t'].contains(&letter) || !is_unprintable(letter);
     if text.chars().all(is_plain) {
@@ -48,7 +47,7 @@ pub(crate) fn printable(text: String) -> String {
     out
 }
 
-/// Whether a character shows nothing, or turns what is around it.
+/// Whether a character is invisible, or changes the writing direction around it.
 pub(crate) fn is_unprintable(letter: char) -> bool {
     let turns = matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     letter.is_control()
@@ -56,26 +55,26 @@ pub(crate) fn is_unprintable(letter: char) -> bool {
         || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 
-/// Where a text on one line stands.
+/// The surroundings of a text on one line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Setting {
-    /// Among Markdown, where it may begin no markup.
+    /// Markdown: markup is escaped.
     Markdown,
-    /// In a comment of code, where everything is itself.
+    /// A comment in code: nothing is escaped.
     Code,
 }
 
-/// How much of a comment is told in paragraphs.
+/// The maximum number of characters of a comment that `paragraphs` reads.
 const TOLD_CHARACTERS_MAX: usize = 4000;
 
-/// A text on one line without its links: what they say remains.
+/// A text on one line, with links replaced by their text.
 pub(crate) fn unlinked(text: &str, setting: Setting) -> String {
     let mut line = Line { setting, out: String::new() };
     parsed(text).for_each(|event| line.add(&event));
     line.finished()
 }
 
-/// What a comment tells, a line each: its paragraphs and points, without headings and blocks of code.
+/// The paragraphs and list items of a comment, a line each, without headings and code blocks.
 pub(crate) fn paragraphs(docs: &str) -> Vec<String> {
     let mut paragraphs = Vec::new();
     let mut line = Line { setting: Setting::Markdown, out: String::new() };
@@ -112,7 +111,7 @@ fn parsed(text: &str) -> impl Iterator<Item = Event<'_>> {
     Parser::new_with_broken_link_callback(text, Options::empty(), Some(accept))
 }
 
-/// A line that is made of the texts of a comment.
+/// A line that collects the texts of a comment.
 struct Line {
     setting: Setting,
     out: String,
@@ -141,7 +140,7 @@ impl Line {
     }
 }
 
-/// A comment as rustdoc shows it: blocks of code without their hidden lines, and called `rust` where they are.
+/// A comment as rustdoc shows it: code blocks without hidden lines, and Rust code labelled `rust`.
 pub(crate) fn shown(docs: &str) -> String {
     let mut out: Vec<Cow<'_, str>> = Vec::new();
     let mut fence: Option<Fence<'_>> = None;
@@ -167,19 +166,19 @@ pub(crate) fn shown(docs: &str) -> String {
     out.join("\n")
 }
 
-/// The lines of a block of Rust that rustdoc shows.
+/// The lines of a Rust code block that rustdoc shows.
 pub(crate) fn shown_code(code: &str) -> String {
     code.lines().filter_map(shown_line).collect::<Vec<_>>().join("\n")
 }
 
-/// Whether a block of code with this language is Rust for rustdoc.
+/// Whether rustdoc treats a code block with this info string as Rust.
 pub(crate) fn is_rust(info: &str) -> bool {
     let language = info.trim().split([',', ' ']).next().unwrap_or_default();
     let own = ["", "rust", "rs", "ignore", "no_run", "should_panic", "compile_fail"];
     own.contains(&language) || language.starts_with("edition")
 }
 
-/// A line of Rust without the mark that keeps rustdoc from hiding it; none if it is hidden.
+/// A line of Rust as rustdoc shows it, without the `#` that escapes another; `None` for a hidden line.
 fn shown_line(line: &str) -> Option<Cow<'_, str>> {
     let code = line.trim_start();
     if code == "#" || code.starts_with("# ") {
@@ -191,7 +190,7 @@ fn shown_line(line: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// The line that begins a block of code.
+/// The line that begins a code block.
 struct Fence<'t> {
     indent: &'t str,
     mark: &'t str,
@@ -222,7 +221,7 @@ impl<'t> Fence<'t> {
 pub(crate) fn without_section(docs: &str, title: &str) -> (String, String) {
     let (mut rest, mut section) = (Vec::new(), Vec::new());
     let mut fence: Option<Fence<'_>> = None;
-    // The level of the heading whose section this is.
+    // The level of the section's heading, inside the section.
     let mut within: Option<usize> = None;
     for line in docs.lines() {
         match &fence {
@@ -247,7 +246,7 @@ pub(crate) fn without_section(docs: &str, title: &str) -> (String, String) {
     (rest.join("\n"), section.join("\n").trim().to_owned())
 }
 
-/// A message of `thiserror` for readers: `{0.name:?}` is `{name}`, and the first `{}` is `{0}`.
+/// A message of `thiserror` for readers: `{0.name:?}` becomes `{name}`, and the first `{}` becomes `{0}`.
 pub(crate) fn readable_message(message: &str) -> String {
     let mut out = String::new();
     let mut next = 0;
@@ -257,7 +256,7 @@ pub(crate) fn readable_message(message: &str) -> String {
         let brace = &rest[at..=at];
         rest = &rest[at + 1..];
         if let Some(after) = rest.strip_prefix(brace) {
-            // Two braces are one that is meant.
+            // A doubled brace is an escaped brace.
             out.push_str(brace);
             rest = after;
             continue;

@@ -1,4 +1,4 @@
-//! Made-up values of types as JSON: what the examples in schemas show.
+//! Makes sample values of types as JSON, for the examples in schemas.
 
 use serde_json::{Map, Value, json};
 
@@ -7,18 +7,18 @@ use crate::{
     json::{self, Keys, Seen},
 };
 
-/// How deep values are made up; below, lists are empty and options absent.
+/// The maximum depth of sample values; below it, lists are empty and options absent.
 const DEPTH_MAX: usize = 6;
 
-/// How many values one sample may have.
+/// The maximum number of values in one sample.
 const VALUES_MAX: usize = 60;
 
-/// A value of the type, and `name` for its strings; none if the type has objects, streams, no values or is not known.
+/// A sample of the type, with `name` as its strings; `None` if the type has objects or streams, has no values, or is unknown.
 pub(crate) fn sample(description: &Description, ty: &Type, name: &str) -> Option<Value> {
     Sampler { description, left: VALUES_MAX }.of(ty, name, DEPTH_MAX)
 }
 
-/// A text like those that a type of this name reads, where the name says so.
+/// A text that a well-known type with this name reads.
 pub(crate) fn text_of(type_name: &str) -> Option<&'static str> {
     let plain = type_name.split('<').next().unwrap_or_default();
     Some(match plain.rsplit("::").next().unwrap_or_default() {
@@ -57,7 +57,7 @@ impl Sampler<'_> {
             Type::Ref(reference) => {
                 let definition = self.description.definition(reference)?;
                 if definition.schema.is_some() {
-                    // What the author's schema accepts is not known here.
+                    // An author's schema may not accept a sample that is made here.
                     return None;
                 }
                 if matches!(json::seen(self.description, ty), Seen::Type(Type::String))
@@ -89,7 +89,7 @@ impl Sampler<'_> {
         })
     }
 
-    /// A value that may be left out: it takes at most a quarter of the values left, so that others find some.
+    /// A value that may be left out. It uses at most a quarter of the remaining values, so that some are left for others.
     fn optional(&mut self, ty: &Type, name: &str, depth: usize) -> Option<Value> {
         let share = self.left / 4;
         let rest = self.left - share;
@@ -132,7 +132,7 @@ impl Sampler<'_> {
             Shape::Tuple(elements) => self.tuple(elements, name, depth),
             Shape::Struct(fields) => self.object(fields, depth),
             Shape::Enum(variants) => {
-                // The first variant may lead back to the type itself; one of the others does not then.
+                // The first variant may contain the type itself; then one of the others does not.
                 variants.iter().find_map(|variant| self.variant(&variant.name, &variant.content, depth))
             }
             Shape::Opaque { reads } => self.of(reads.as_ref()?, name, depth),

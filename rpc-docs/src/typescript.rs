@@ -1,8 +1,8 @@
-//! TypeScript declarations of an API: what a client would have, as types without code.
+//! Renders TypeScript declarations of an API: the types of a client, without code.
 //!
-//! A promise's type says what can be done before its value is here, like in Rust; `prelude.ts` explains how. Methods, fields
-//! and variants have their names on the wire, unchanged: a name that was turned into another style would have to be turned
-//! back by every client, and two names may become one. Names of types are made to fit, as in the JSON schemas.
+//! As in Rust, a promise's type defines the operations that are possible before the value arrives; `prelude.ts` explains them.
+//! Methods, fields and variants keep their wire names: every client would have to convert a name in another style back, and two
+//! names may become equal. Names of types are made valid, as in the JSON schemas.
 
 use crate::{description::Description, names::Names, prose::printable};
 
@@ -13,19 +13,19 @@ mod text;
 pub(crate) use services::Declarations;
 pub(crate) use text::{Words, expression, property};
 
-/// What every reader of TypeScript has to know first.
+/// The note that readers of TypeScript output see first.
 pub(crate) const NO_CLIENT: &str = "Declarations only: there is no TypeScript client yet.";
 
 /// The declarations that every file has.
 const PRELUDE: &str = include_str!("typescript/prelude.ts");
 
-/// All types and services of an API, as one file.
+/// Renders all types and services of an API as one file.
 pub fn render(description: &Description) -> String {
     let names = Names::of(description);
     printable(Declarations::new(description, &names).file())
 }
 
-/// The method of these names on the wire, as it stands in the interface of its service; none if there is none.
+/// The TypeScript signature of a method, by wire names; `None` if the description has no such method.
 pub fn signature(description: &Description, service: &str, method: &str) -> Option<String> {
     let method = description.service(service)?.method(method)?;
     let names = Names::of(description);

@@ -1,4 +1,4 @@
-//! Attributes: the options in `#[rpc(…)]`, and which of Rust's own attributes generated items repeat.
+//! Attributes: the options in `#[rpc(…)]`, and the attributes of Rust that generated items repeat.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
@@ -11,7 +11,7 @@ use crate::errors::Errors;
 
 mod docs;
 
-/// Where options are written.
+/// The kind of item that an attribute stands on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Level {
     Trait,
@@ -49,7 +49,7 @@ impl Level {
     }
 }
 
-/// How an option is written.
+/// The syntax of an option, for error messages.
 fn usage(option: &str) -> &str {
     match option {
         "name" => "name = \"…\"",
@@ -140,7 +140,7 @@ fn method_name(value: &Expr, errors: &mut Errors) -> Option<LitStr> {
     }
 }
 
-/// Where generated code finds `rpc_core`: at this path, or at `::rpc_core`.
+/// The path of `rpc_core` in generated code: the given one, or `::rpc_core`.
 #[derive(Clone, Default)]
 pub(crate) struct Runtime(Option<Path>);
 
@@ -158,12 +158,12 @@ impl Runtime {
         };
     }
 
-    /// Whether it is elsewhere than usual.
+    /// Whether the path was given with `crate = …`.
     pub(crate) fn is_renamed(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Itself, so that rustc points at `span` when it speaks of it.
+    /// The path with the location of `span`, so that rustc's messages about it point there.
     pub(crate) fn at(&self, span: Span) -> TokenStream {
         let relocated = self.to_token_stream().into_iter().map(|mut token| {
             token.set_span(token.span().located_at(span));
@@ -172,7 +172,7 @@ impl Runtime {
         relocated.collect()
     }
 
-    /// The module of what only generated code names.
+    /// The module of items that only generated code names.
     pub(crate) fn private(&self) -> TokenStream {
         quote!(#self::__private)
     }
@@ -203,21 +203,21 @@ pub(crate) fn take_rpc(attributes: &mut Vec<Attribute>, level: Level, errors: &m
     options
 }
 
-/// `#[rpc]` or `#[path::to::rpc]`.
+/// Whether the attribute is `#[rpc]` or `#[path::to::rpc]`.
 fn is_rpc(attribute: &Attribute) -> bool {
     let segments = &attribute.path().segments;
     segments.last().is_some_and(|last| last.ident == "rpc")
         && segments.iter().all(|segment| segment.arguments.is_none())
 }
 
-/// Which of Rust's own attributes an item generated from another repeats.
+/// The attributes of Rust that a generated item repeats from the user's item. Each level includes the ones before.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Repeat {
-    /// Whether it exists: `cfg`.
+    /// Conditions on the item's existence: `cfg`.
     Conditions,
-    /// Also the lints its author set.
+    /// Also the levels of lints.
     Lints,
-    /// Also what its users see: docs and deprecation.
+    /// Also docs and deprecation, which users of the item see.
     Surface,
 }
 
@@ -227,7 +227,7 @@ pub(crate) fn repeated(attributes: &[Attribute], repeat: Repeat) -> Vec<Attribut
     metas.map(|meta| parse_quote!(#[#meta])).collect()
 }
 
-/// Whether it decides that its item exists.
+/// Whether the attribute decides if its item exists.
 pub(crate) fn is_condition(attribute: &Attribute) -> bool {
     repeated_meta(&attribute.meta, Repeat::Conditions).is_some()
 }
@@ -237,7 +237,7 @@ fn repeated_meta(meta: &Meta, repeat: Repeat) -> Option<Meta> {
         "cfg" => Some(meta.clone()),
         "cfg_attr" => repeated_conditionally(meta, repeat),
         "allow" | "warn" | "deny" | "forbid" if repeat >= Repeat::Lints => Some(meta.clone()),
-        // An expectation that the generated item does not meet would be a warning of its own.
+        // An unfulfilled expectation on the generated item would be a warning.
         "expect" if repeat >= Repeat::Lints => {
             let lints = &meta.require_list().ok()?.tokens;
             Some(parse_quote!(allow(#lints)))
@@ -257,7 +257,7 @@ fn repeated_conditionally(meta: &Meta, repeat: Repeat) -> Option<Meta> {
     (!kept.is_empty()).then(|| parse_quote!(cfg_attr(#condition, #(#kept),*)))
 }
 
-/// Whether its documentation is left out.
+/// Whether the item is `#[doc(hidden)]`.
 pub(crate) fn is_hidden(attributes: &[Attribute]) -> bool {
     attributes
         .iter()
@@ -265,7 +265,7 @@ pub(crate) fn is_hidden(attributes: &[Attribute]) -> bool {
         .any(|attribute| attribute.parse_args::<Ident>().is_ok_and(|option| option == "hidden"))
 }
 
-/// Whether one of them says something about the item's documentation text.
+/// Whether one of the attributes sets documentation text.
 pub(crate) fn has_docs(attributes: &[Attribute]) -> bool {
     attributes
         .iter()

@@ -1,4 +1,4 @@
-//! `#[rpc(batch = "…")]`, understood: which method answers calls in batches, and how its signature fits.
+//! The model of `#[rpc(batch = "…")]`: finds the batch method of a method and checks its signature.
 
 use quote::ToTokens;
 use syn::{GenericArgument, LitStr, PathArguments, Type, ext::IdentExt};
@@ -11,12 +11,12 @@ use crate::{
 
 /// The method that answers many calls at once.
 pub(crate) struct Batch {
-    /// Its place among the trait's items.
+    /// The index of the batch method among the trait's items.
     item: usize,
     pub(crate) answers: Answers,
 }
 
-/// What a batch method returns for calls of a method.
+/// The kind of result that a batch method returns for calls of a method.
 #[derive(Clone, Copy)]
 pub(crate) enum Answers {
     /// `Vec<Result<T, E>>` for `Result<T, E>`.
@@ -25,18 +25,18 @@ pub(crate) enum Answers {
     EachOrNone,
     /// `Vec<T>` for `T`.
     Values,
-    /// Nothing for nothing.
+    /// `()` for `()`.
     Nothing,
 }
 
 impl Batch {
-    /// The method.
+    /// The batch method.
     pub(crate) fn method<'a>(&self, service: &'a Service) -> Option<&'a Method> {
         service.items.get(self.item).and_then(Item::method)
     }
 }
 
-/// Finds the batch method of `method`, and reports everything about the two that does not fit.
+/// Finds the batch method of `method`, and reports every mismatch of the two signatures.
 pub(crate) fn find(service: &Service, method: &Method, errors: &mut Errors) -> Option<Batch> {
     let name = method.batch_name.as_ref()?;
     let before = errors.len();
@@ -81,7 +81,7 @@ fn find_method<'a>(
         let message = format_args!("`{text}` is conditional; put the same `cfg` on `{}`", method.ident);
         errors.push(name, message);
     }
-    // One that was refused was reported.
+    // A refused method was already reported.
     None
 }
 
@@ -130,7 +130,7 @@ fn check_arguments(method: &Method, target: &Method, errors: &mut Errors) {
     }
 }
 
-/// Whether this type holds the arguments of one call.
+/// Whether this type is the one that holds the arguments of one call.
 fn is_due(method: &Method, ty: &Type) -> bool {
     readable(ty) == argument_type(method)
 }
@@ -176,7 +176,7 @@ fn is_unit(ty: &Type) -> bool {
     matches!(ty, Type::Tuple(tuple) if tuple.elems.is_empty())
 }
 
-/// The `T` of what is written as `Vec<T>`.
+/// The `T` of a type written as `Vec<T>`.
 fn vec_element(ty: &Type) -> Option<&Type> {
     let path = match ty {
         Type::Group(group) => return vec_element(&group.elem),
@@ -205,7 +205,7 @@ fn wanted(method: &Method, name: &str) -> String {
     format!("async fn {name}(&self, {context}{arguments}: {ty}){result};")
 }
 
-/// The arguments of one call: the argument's type, or a tuple of them.
+/// The type that holds the arguments of one call: the argument's type, or a tuple of all arguments' types.
 fn argument_type(method: &Method) -> String {
     let types: Vec<String> = method.arguments().map(|argument| readable(&argument.ty)).collect();
     match &types[..] {

@@ -1,4 +1,4 @@
-//! Writes the client: a struct whose methods queue calls and return promises.
+//! Renders the client: a struct whose methods queue calls and return promises.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -101,7 +101,7 @@ pub(crate) fn render(service: &Service) -> TokenStream {
     }
 }
 
-/// What makes a client a value: it travels, and a promise of one can be called.
+/// Renders the implementations that make a client a value: it can be serialised, and a promise of one can be called.
 fn render_value(service: &Service) -> TokenStream {
     let runtime = &service.runtime;
     let private = runtime.private();
@@ -156,7 +156,7 @@ fn render_value(service: &Service) -> TokenStream {
     }
 }
 
-/// A client of an implementation in this process. A method of the user's trait of that name wins.
+/// Renders `local`, which makes a client of an implementation in this process; nothing if the user's trait has a method `local`.
 fn render_local(service: &Service) -> Option<TokenStream> {
     let Service { visibility, ident, .. } = service;
     let server = service.named("Server");
@@ -189,8 +189,8 @@ fn render_local(service: &Service) -> Option<TokenStream> {
 ///     CallBuilder::send::<User, ChatError>(call)
 /// }
 /// ```
-/// The parameters keep the user's names, because callers read them: one that is also a constant in scope is an error at
-/// the user's token, as it would be in an implementation.
+/// The parameters keep the user's names, because callers read them. A parameter with the name of a constant in scope is an
+/// error at the user's token, as in an implementation.
 fn render_method(service: &Service, method: &Method, number: &Number) -> TokenStream {
     let Service { runtime, visibility, .. } = service;
     let private = runtime.private();
@@ -229,11 +229,11 @@ fn render_method(service: &Service, method: &Method, number: &Number) -> TokenSt
     }
 }
 
-/// How many methods are told to take the result of another.
+/// The maximum number of methods that the docs list as takers of a result.
 const TAKERS_MAX: usize = 12;
 
-/// What callers want to know of a method beside its author's words: what a call gives, how it behaves, and what takes its
-/// result. One line each, with empty ones between paragraphs.
+/// The lines that generated docs add to the author's: what a call returns, how it behaves, and which methods take its result.
+/// Empty lines separate paragraphs.
 fn notes(service: &Service, method: &Method) -> Vec<String> {
     let mut behaviour = Vec::new();
     if method.oneway {
@@ -273,10 +273,10 @@ fn notes(service: &Service, method: &Method) -> Vec<String> {
     notes
 }
 
-/// The methods of the same service which take the result of this one, but for those that nobody should begin to call.
+/// The methods of the same service that take the result of this one, without deprecated and hidden ones.
 fn takers(service: &Service, method: &Method) -> Vec<String> {
     let value = readable(&method.output.value);
-    // Numbers and texts fit in too many places to tell anything.
+    // Numbers and strings fit too many arguments to be useful hints.
     let is_unit = matches!(&method.output.value, Type::Tuple(tuple) if tuple.elems.is_empty());
     if method.oneway || is_unit || declaration::is_plain(&method.output.value) {
         return Vec::new();
@@ -293,7 +293,7 @@ fn takers(service: &Service, method: &Method) -> Vec<String> {
     service.methods().filter(is_recommended).filter_map(taker).collect()
 }
 
-/// A link to a method of the client, if it surely exists.
+/// A link to a method of the client; its plain name if a condition may remove it.
 fn link(method: &Method) -> String {
     let name = method.ident.unraw();
     match &method.conditions()[..] {
@@ -308,8 +308,8 @@ pub(crate) fn error_type(service: &Service, method: &Method) -> TokenStream {
     method.output.error.as_ref().map_or_else(|| quote!(#runtime::Never), |error| quote!(#error))
 }
 
-/// The options of a call, as methods of the client itself: callers need no trait in scope. A method of the user's trait
-/// of that name wins; the option is then the `ServiceClient` trait's.
+/// Renders the options of a call as methods of the client itself, so that callers need no trait in scope. If the user's trait has
+/// a method of the same name, the option is available through the `ServiceClient` trait only.
 fn render_options(service: &Service) -> TokenStream {
     let Service { runtime, visibility, .. } = service;
     let private = runtime.private();

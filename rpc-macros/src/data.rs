@@ -56,7 +56,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     }
 }
 
-/// Whether the user derives this too; reported, because two implementations would be.
+/// Whether the user derives this trait too. Reports it, because two implementations would conflict.
 fn is_derived(attributes: &[Attribute], name: &str, errors: &mut Errors) -> bool {
     let mut found = false;
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("derive")) {
@@ -73,7 +73,7 @@ fn is_derived(attributes: &[Attribute], name: &str, errors: &mut Errors) -> bool
     found
 }
 
-/// Whether the user says where serde is.
+/// Whether the user gives the path of serde with `#[serde(crate = …)]`.
 fn names_serde(attributes: &[Attribute]) -> bool {
     attributes.iter().filter(|attribute| attribute.path().is_ident("serde")).any(|attribute| {
         let options = attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated);

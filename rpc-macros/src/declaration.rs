@@ -1,4 +1,4 @@
-//! What a type under `#[data]` is declared to be, as data: the second witness of its layout.
+//! Renders the declaration of a `#[data]` type, with which its traced layout is compared.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -28,7 +28,7 @@ use crate::{
 ///     }
 /// }
 /// ```
-/// Of a type whose bytes are those of another, no parts.
+/// A type whose bytes are those of another type is declared without parts.
 pub(crate) fn render(runtime: &Runtime, input: &DeriveInput) -> Option<TokenStream> {
     let container = SerdeOptions::read(&input.attrs);
     let is_another = ["transparent", "from", "try_from", "remote", "untagged", "tag", "content"];
@@ -106,7 +106,7 @@ pub(crate) fn render_witnesses(private: &TokenStream, found: &Ident, types: &[Ty
     quote!(#used #(#asked)*)
 }
 
-/// Input: `(Isin, f64)` and its elements. Output: code that says how each is traced, if it travels:
+/// Input: `(Isin, f64)` and its elements. Output: code that says how to trace each element that travels:
 /// `found.row::<(Isin, f64)>(vec![(&Witness::<Isin>::new()).element(), …]);`
 fn render_row<'a>(
     private: &TokenStream,
@@ -122,7 +122,7 @@ fn render_row<'a>(
     }
 }
 
-/// Adds a type and the types named in it, each once, but for those that surely have no declaration.
+/// Adds a type and the types named in it, each once. Leaves out types that certainly have no declaration.
 pub(crate) fn collect(ty: &Type, into: &mut Vec<Type>) {
     match ty {
         Type::Path(path) => {
@@ -144,7 +144,7 @@ pub(crate) fn collect(ty: &Type, into: &mut Vec<Type>) {
             }
         }
         Type::Tuple(tuple) => {
-            // Behind its first element tracing may be stuck.
+            // Tracing may not get past the first element.
             let is_known = || into.iter().any(|known| readable(known) == readable(ty));
             if tuple.elems.len() > 1 && !is_known() {
                 into.push(ty.clone());
@@ -154,12 +154,12 @@ pub(crate) fn collect(ty: &Type, into: &mut Vec<Type>) {
         Type::Array(array) => collect(&array.elem, into),
         Type::Paren(inner) => collect(&inner.elem, into),
         Type::Group(inner) => collect(&inner.elem, into),
-        // What else there is does not travel.
+        // Other types do not travel.
         _ => {}
     }
 }
 
-/// Whether a type is written by the name of one of the standard library's.
+/// Whether a type is written with the name of a standard type.
 pub(crate) fn is_plain(ty: &Type) -> bool {
     let Type::Path(path) = ty else { return false };
     let segments = &path.path.segments;
@@ -168,19 +168,19 @@ pub(crate) fn is_plain(ty: &Type) -> bool {
         && segments.iter().all(|only| PLAIN.iter().any(|plain| only.ident == plain))
 }
 
-/// Whether a type is written as one identifier that is so.
+/// Whether a type is written as one identifier for which `is_so` is true.
 fn is_ident(ty: &Type, is_so: impl FnOnce(&Ident) -> bool) -> bool {
     let Type::Path(path) = ty else { return false };
     path.qself.is_none() && path.path.get_ident().is_some_and(is_so)
 }
 
-/// `WIDTH` in `Row<WIDTH>` is read as a type, and may be a constant. A type parameter would have no declaration either; a
-/// type of such a name is not asked.
+/// Whether a name is written like a constant. syn parses `WIDTH` in `Row<WIDTH>` as a type. Types with such a name are not asked
+/// for a declaration; a type parameter has none anyway.
 fn looks_constant(ident: &Ident) -> bool {
     !ident.unraw().to_string().contains(char::is_lowercase)
 }
 
-/// Types of the standard library by the names that nearly all programs give them: they are not asked, only looked into.
+/// Standard types by their usual names. They are not asked for a declaration; only their type arguments are.
 const PLAIN: &[&str] = &[
     "bool",
     "char",
@@ -215,7 +215,7 @@ const PLAIN: &[&str] = &[
     "Bytes",
 ];
 
-/// The elements of a tuple struct of several, if each is serialised as its type is.
+/// The elements of a tuple struct, if each of them is serialised like its type.
 fn whole_row(data: &Data) -> Option<Vec<&Type>> {
     let Data::Struct(data) = data else { return None };
     let Fields::Unnamed(fields) = &data.fields else { return None };
@@ -223,7 +223,7 @@ fn whole_row(data: &Data) -> Option<Vec<&Type>> {
         let options = SerdeOptions::read(&field.attrs);
         !options.is_skipped() && !options.is_opaque()
     };
-    // Of a newtype it says what is wrapped, which its own reader does not, and the names of plain types do.
+    // For a newtype this names the wrapped type, which its `Deserialize` does not reveal. Plain types need no such hint.
     let is_told = match fields.unnamed.len() {
         0 => false,
         1 => fields.unnamed.iter().all(|only| !self::is_plain(&only.ty)),
@@ -241,7 +241,7 @@ fn all_fields(data: &Data) -> Vec<&syn::Field> {
     }
 }
 
-/// `is_default` says that all fields have a default, because their struct has.
+/// Renders the declared fields. `is_default`: the struct has `#[serde(default)]`, so all fields have a default.
 fn render_fields(
     about: &mut About<'_>,
     fields: &Fields,
@@ -325,7 +325,7 @@ fn render_variant(
     })
 }
 
-/// What people are told of a type and its parts, in the order of their numbers: few tokens, because most say nothing unusual.
+/// Docs and remarks on a type and its parts, in the order of their numbers. Only unusual properties cost tokens.
 struct About<'a> {
     private: &'a TokenStream,
     docs: Vec<TokenStream>,
@@ -337,7 +337,7 @@ impl<'a> About<'a> {
         Self { private, docs: Vec::new(), remarks: Vec::new() }
     }
 
-    /// The next part, with its attributes.
+    /// Adds the next part, with its attributes.
     fn part(&mut self, attributes: &[Attribute]) {
         self.docs.push(attributes::docs_text(attributes));
         if let Some(note) = attributes::deprecation(attributes) {
@@ -351,18 +351,18 @@ impl<'a> About<'a> {
         }
     }
 
-    /// How fields are written that few of travel, which their layout does not say.
+    /// Notes the brackets of fields of which at most one travels, because the layout does not show them.
     fn punctuation(&mut self, fields: &Fields) {
         let travels = |field: &&syn::Field| !SerdeOptions::read(&field.attrs).is_skipped();
         match (fields, fields.iter().filter(travels).count()) {
             (Fields::Named(_), 0) => self.remark(quote!(Braces)),
-            // Around a single field there is no list, skipped or not.
+            // A single unnamed field has no list, skipped or not.
             (Fields::Unnamed(_), 0 | 1) if fields.len() != 1 => self.remark(quote!(Parentheses)),
             _ => {}
         }
     }
 
-    /// The type, if others have the same layout: promises of those do not fit where this is taken.
+    /// Notes the written type if other types have the same layout: promises of those do not fit an argument of this type.
     fn spelled(&mut self, ty: &Type) {
         let text = readable(ty);
         let is_letter = |letter: char| letter.is_alphanumeric() || letter == '_';
@@ -373,7 +373,7 @@ impl<'a> About<'a> {
         }
     }
 
-    /// Something about the part that came last.
+    /// Adds a remark on the last part.
     fn remark(&mut self, remark: TokenStream) {
         let (private, part) = (self.private, self.docs.len().saturating_sub(1));
         self.remarks.push(quote!((#part, #private::Remark::#remark)));
@@ -391,7 +391,7 @@ impl<'a> About<'a> {
     }
 }
 
-/// Input: `#[error("there is no user {0:?}")]`, as thiserror and its like take it. Output: the message.
+/// Input: `#[error("there is no user {0:?}")]`, as thiserror and similar crates read it. Output: the message.
 fn error_message(attributes: &[Attribute]) -> Option<String> {
     let attribute = attributes.iter().find(|attribute| attribute.path().is_ident("error"))?;
     let list = attribute.meta.require_list().ok()?;
@@ -403,7 +403,7 @@ fn error_message(attributes: &[Attribute]) -> Option<String> {
     message.parse2(list.tokens.clone()).ok()
 }
 
-/// Serde's rules for the names of variants, as its documentation lists them.
+/// Applies serde's `rename_all` rule to the name of a variant.
 fn of_variant(name: &str, rule: &str) -> String {
     let snake = || {
         let mut snake = String::new();
@@ -427,7 +427,7 @@ fn of_variant(name: &str, rule: &str) -> String {
     }
 }
 
-/// The same for fields.
+/// Applies serde's `rename_all` rule to the name of a field.
 fn of_field(name: &str, rule: &str) -> String {
     let pascal = || {
         let words = name.split('_').filter(|word| !word.is_empty());

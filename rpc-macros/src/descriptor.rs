@@ -1,4 +1,4 @@
-//! Writes the description of a service, as data.
+//! Renders the descriptor of a service, as static data.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
@@ -21,7 +21,7 @@ use crate::{
 ///     &SERVICE
 /// }
 /// ```
-/// The methods are a static of their own because each holds a cache, which a static can borrow from a static only.
+/// The methods are a static of their own because each holds a cache: a static can borrow such a value only from another static.
 pub(crate) fn render(service: &Service) -> TokenStream {
     let Service { runtime, wire_name, ordered, ident, .. } = service;
     let rust_name = ident.unraw().to_string();

@@ -1,4 +1,4 @@
-//! The mistakes found in one macro input, each at the user's token; reported all at once.
+//! The errors found in one macro input, each at the user's token. All are reported at once.
 
 use std::fmt::Display;
 
@@ -9,28 +9,28 @@ use quote::ToTokens;
 pub(crate) struct Errors(Vec<syn::Error>);
 
 impl Errors {
-    /// A mistake at these tokens. The message says what to write instead.
+    /// Adds an error at these tokens. The message says what to write instead.
     pub(crate) fn push(&mut self, at: impl ToTokens, message: impl Display) {
         self.0.push(syn::Error::new_spanned(at, message));
     }
 
-    /// A mistake that syn found.
+    /// Adds an error that syn found.
     pub(crate) fn push_syntax(&mut self, error: syn::Error) {
         self.0.push(error);
     }
 
-    /// How many there are so far.
+    /// The number of errors so far.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The value, or nothing and a mistake.
+    /// Returns the value, or adds the error and returns `None`.
     pub(crate) fn keep<T>(&mut self, parsed: syn::Result<T>) -> Option<T> {
         parsed.map_err(|error| self.push_syntax(error)).ok()
     }
 }
 
-/// Input: two mistakes. Output: `::core::compile_error! { "…" }` twice, each with the span of its tokens.
+/// Input: two errors. Output: `::core::compile_error! { "…" }` twice, each with the span of its tokens.
 impl ToTokens for Errors {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         tokens.extend(self.0.iter().map(syn::Error::to_compile_error));

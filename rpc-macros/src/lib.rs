@@ -1,8 +1,8 @@
 //! The macros of `rpc-core`: `#[rpc]` for traits, `#[data]` and `#[derive(Pipeline)]` for the types that travel.
 //!
-//! Use them through `rpc_core`, which re-exports them; the code they write names its items. Each macro goes parse →
-//! model → render. Parsing collects every mistake, each at the user's token, and rendering goes on with what was
-//! understood, so that one mistake is one message.
+//! Use them through `rpc_core`, which re-exports them: generated code names its items. Each macro goes parse → model → render.
+//! Parsing collects all errors, each at the user's token. Rendering continues with the valid parts, so that one mistake gives
+//! one message.
 
 mod attributes;
 mod batch;
@@ -25,25 +25,25 @@ mod tests;
 
 /// Makes a trait callable from the other side of a session.
 ///
-/// From `trait Chat` it writes `ChatClient`, whose methods return promises; `ChatServer<Implementation>`, which
-/// answers calls with an implementation of the trait; and the description of the service that both share. The trait
-/// stays a plain one: implement it with `async fn` and test the implementation without any RPC. Its futures must be
+/// For `trait Chat` the macro generates `ChatClient`, whose methods return promises; `ChatServer<Implementation>`, which
+/// answers calls with an implementation of the trait; and the descriptor of the service that both share. The trait
+/// stays a plain trait: implement it with `async fn` and test the implementation without any RPC. Its futures must be
 /// `Send`, the implementation `Send + Sync + 'static`.
 ///
-/// Arguments, fields and variants travel by position. Both sides compare their names and kinds before a method is
-/// called, so a change that one side does not have is refused in words and never misread; add to an API with a new
-/// method. `E` should implement `std::error::Error`, so that `?` works for callers.
+/// Arguments, fields and variants travel by position. Both sides compare names and kinds before a method is called. A method
+/// that differs between the two sides is refused with both signatures and never misread; extend an API with new methods.
+/// `E` should implement `std::error::Error`, so that `?` works for callers.
 ///
 /// A method is `async fn name(&self, argument: Type, …) -> Result<T, E>;`, or returns a plain `T`, or nothing. Types
-/// are owned, and serde can write and read them.
+/// are owned and implement serde's `Serialize` and `Deserialize`.
 ///
-/// | on | option | says |
+/// | on | option | meaning |
 /// |---|---|---|
-/// | trait, method | `name = "…"` | the name on the wire, when the Rust name is to change |
+/// | trait, method | `name = "…"` | the name on the wire; keeps it when the Rust name changes |
 /// | trait | `ordered` | a call that waits for a promise holds back later calls |
-/// | trait | `crate = path` | where `rpc_core` is, if not at `::rpc_core` |
-/// | method | `idempotent` | running it twice does what once does; it may be retried |
-/// | method | `oneway` | nothing comes back, not even an error |
+/// | trait | `crate = path` | the path of `rpc_core`, if not `::rpc_core` |
+/// | method | `idempotent` | running the method twice has the effect of running it once; it may be retried |
+/// | method | `oneway` | the caller gets no result and no error |
 /// | method | `blocking` | the `async fn`'s body may block its thread; it runs on the blocking pool |
 /// | method | `no_cancel` | a dropped promise does not stop the handler |
 /// | method | `batch = "…"` | calls that are ready together are answered by one call of this method; see below |
@@ -70,9 +70,10 @@ mod tests;
 ///
 /// # Objects
 ///
-/// A client is a value: `ChatClient` may be an argument or a result, a field of a struct, lie in a `Vec`, an `Option`, a map
-/// or an error. `RoomClient::local(room)` makes one from an implementation of `Room` (from an `Arc` of one:
-/// `RoomServer::from_arc(room).into_client()`); whoever gets it can call it, over the wire or in the same process.
+/// A client is a value: `ChatClient` may be an argument, a result, a field of a struct, or an element of a `Vec`, an `Option`, a
+/// map or an error. `RoomClient::local(room)` makes one from an implementation of `Room`;
+/// `RoomServer::from_arc(room).into_client()` makes one from an `Arc`. Its receiver can call it, over the wire or in the same
+/// process.
 ///
 /// ```
 /// # use rpc_core::rpc;
@@ -121,21 +122,21 @@ mod tests;
 /// # }
 /// ```
 ///
-/// - An implementation is dropped when nobody holds a client of it any more, here or at the peer, or when the session that
-///   it was passed in ends. `client.released()` waits until no peer holds it, `client.closed()` until its session is over.
-/// - Clients that the peer holds do not keep a connection open: that is the part of the client, session and promises on this
-///   side. Objects that hold clients of each other across the wire live until the session ends; and an object that holds a
-///   client of the session which it was passed in keeps that session open, a circle as `Arc`s make them, until it is closed.
-/// - A client that comes back to where its object is, is the object: calls on it do not cross the wire. One of another
-///   session is passed on: calls go through this process. A *promise* belongs to its session; await it first.
-/// - Calls on a local object in its own process go through a session of its own, in the runtime of the first such call.
+/// - An implementation is dropped when the last client of it is dropped, on both sides, or when the session in which it was
+///   passed ends. `client.released()` waits until no peer holds it, `client.closed()` until its session has ended.
+/// - Clients that the peer holds do not keep a connection open; clients, session handles and promises on this side do. Objects
+///   that hold clients of each other across the wire live until the session ends. An object that holds a client of the session
+///   in which it was passed keeps that session open until it is closed, like a cycle of `Arc`s.
+/// - A client that returns to the process of its object becomes the object itself: calls on it do not cross the wire. A client
+///   of another session is forwarded: its calls go through this process. A *promise* belongs to its session; await it first.
+/// - Calls on a local object in its own process go through a session of their own, in the runtime of the first such call.
 ///
 /// `clone`, `local`, `deadline`, `metadata`, `closed` and `released` are methods of every client. A method of the trait with
-/// such a name takes its place; use `ServiceClient` for the last four and `…Server::new(…).into_client()` for `local`.
+/// such a name replaces it; use `ServiceClient` for the last four and `…Server::new(…).into_client()` for `local`.
 ///
 /// # Streams
-/// `Streaming<T>` is a value as clients are. As a result it is a subscription or a download, as an argument an upload; a
-/// method with both talks both ways. `Streaming<T, E>` may end with an error of its producer's own.
+/// `Streaming<T>` is a value like a client. As a result it is a subscription or a download, as an argument an upload; a
+/// method with both streams in both directions. `Streaming<T, E>` may end with an error that its producer chooses.
 /// ```
 /// # use rpc_core::{Streaming, rpc};
 /// #[rpc]
@@ -167,8 +168,8 @@ mod tests;
 /// ```
 ///
 /// # Batches
-/// A thousand calls of a method that travel together still make a thousand queries. `batch` names a method of the same
-/// trait that takes the arguments of many calls and returns their results, and so makes one.
+/// A thousand calls of a method in one message still make a thousand database queries. `batch` names a method of the same
+/// trait that takes the arguments of many calls and returns their results, so that one query answers all.
 /// ```
 /// # #[rpc_core::data]
 /// # pub struct User { pub id: u64 }
@@ -190,28 +191,29 @@ mod tests;
 /// | returns nothing, or is `oneway` | returns nothing |
 /// | takes a context | takes a context |
 ///
-/// Types are written alike in both.
+/// Both methods must write the types in the same way.
 ///
-/// * **Which calls.** When a call is to start, all calls of its method that the session has ready by then go with it, at
-///   most `Limits::batch_max`. Nothing waits for more to come. Every remote call goes through the batch method, also one
-///   that is alone; the method itself is called by code that holds the implementation. The batch method can be called
-///   remotely too, like any other.
-/// * **Order.** The batch starts in the place of its first call, so the others may start before calls of other methods
-///   that became ready before them. A call that must see what another one did is built on it or made when that is done. In
-///   an `ordered` trait, only calls share a batch that no call of another of the trait's methods comes between.
-/// * **Arguments** come in the order in which the calls became ready, duplicates included. A call whose arguments cannot
-///   be decoded fails alone, and is not among them.
-/// * **Results** are in that order, one for each call. With any other number all calls fail with `InvalidArgument` of
+/// * **Which calls.** When a call of the method starts, all ready calls of the same method in the session join its batch, at
+///   most `Limits::batch_max`. No call waits for further ones. Every remote call goes through the batch method, a single
+///   one too; the method itself is only called by code that holds the implementation. The batch method can also be called
+///   remotely, like any other method.
+/// * **Order.** The batch starts in the place of its first call. Its other calls may therefore start before calls of other
+///   methods that became ready earlier. If a call depends on the effects of another, build it on that call's promise or make
+///   it after that call has returned. In an `ordered` trait, calls share a batch only if no call of another method of the trait
+///   comes between them.
+/// * **Arguments** are in the order in which the calls became ready, duplicates included. A call whose arguments cannot
+///   be decoded fails alone and is left out.
+/// * **Results** are in the same order, one for each call. With any other number, all calls fail with `InvalidArgument` of
 ///   `(result)`, and the log names the method. A result that cannot be encoded fails its own call.
 /// * **A panic** fails the calls of the batch as panicked, and no others.
-/// * **Cancelling.** The batch goes on while one of its callers waits, and a cancelled call counts towards
-///   `Limits::calls_max` until the batch is over. When all are cancelled, its future is dropped, unless the method is
-///   `no_cancel`. A deadline that passes ends its own call; for what the batch does, the latest one counts, and none if
-///   one call has none.
-/// * **A context** stands for all calls of a batch: its deadline is the latest, it is cancelled when all are. If the batch
-///   method takes one, calls with different metadata are answered by calls of their own.
-/// * **Other options** are those of the method for its calls, and those of the batch method for calls of that. Neither
-///   can be `blocking`.
+/// * **Cancelling.** The batch continues while one of its callers waits. A cancelled call counts towards
+///   `Limits::calls_max` until the batch ends. When all calls are cancelled, the batch's future is dropped, unless the method
+///   is `no_cancel`. A deadline that passes ends its own call only. The batch's deadline is the latest of its calls'; it has
+///   none if one call has none.
+/// * **A context** stands for all calls of a batch: it has the latest deadline, and is cancelled when all calls are. If the
+///   batch method takes a context, calls with different metadata are in separate batches.
+/// * **Other options**: the method's options apply to its calls, the batch method's options to direct calls of that method.
+///   Neither can be `blocking`.
 #[proc_macro_attribute]
 pub fn rpc(arguments: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     rpc::expand(arguments.into(), item.into()).into()
@@ -219,9 +221,9 @@ pub fn rpc(arguments: proc_macro::TokenStream, item: proc_macro::TokenStream) ->
 
 /// Derives what a type needs to travel: serde's `Serialize` and `Deserialize`, and [`Pipeline`](derive@Pipeline).
 ///
-/// It uses the serde that `rpc_core` uses, so that an API crate depends on `rpc_core` alone. `#[serde(…)]` attributes
-/// and other derives work as usual; they come after `#[data]`. `#[data(crate = path)]` says where `rpc_core` is, if
-/// not at `::rpc_core`.
+/// The derives use the serde of `rpc_core`, so that an API crate depends on `rpc_core` alone. `#[serde(…)]` attributes
+/// and other derives work as usual; write them after `#[data]`. `#[data(crate = path)]` sets the path of `rpc_core`, if it is
+/// not `::rpc_core`.
 ///
 /// # Example
 /// ```
@@ -234,7 +236,7 @@ pub fn data(arguments: proc_macro::TokenStream, item: proc_macro::TokenStream) -
     data::expand(arguments.into(), item.into()).into()
 }
 
-/// Makes the parts of a promised value usable before it is here: `Promise<User, E>` gets `id()`, `name()`, ….
+/// Makes the parts of a promised value usable before the value has arrived: `Promise<User, E>` gets `id()`, `name()`, ….
 ///
 /// * A struct's pipe has one method per field; a tuple struct's are `_0()`, `_1()`, …. Each is as visible as its field.
 /// * An enum's pipe has one method per variant, in snake case, for the fields of that variant. A call that uses a
@@ -242,10 +244,10 @@ pub fn data(arguments: proc_macro::TokenStream, item: proc_macro::TokenStream) -
 /// * Fields and variants count as serde writes them: `#[serde(skip)]` leaves a field out.
 /// * A field or variant with `#[serde(with)]`, `serialize_with` or `deserialize_with` has no method, because its bytes
 ///   are not those of its type. It still travels with the whole value.
-/// * Refused is what makes positions depend on the value, or the bytes those of another type: `skip_serializing_if`,
-///   `flatten`, `tag`, `content`, `untagged`, `from`, `try_from`, `into`, `remote`.
+/// * Some serde attributes are refused, because positions would depend on the value or the bytes would be those of another
+///   type: `skip_serializing_if`, `flatten`, `tag`, `content`, `untagged`, `from`, `try_from`, `into`, `remote`.
 ///
-/// `#[pipeline(crate = path)]` says where `rpc_core` is, if not at `::rpc_core`.
+/// `#[pipeline(crate = path)]` sets the path of `rpc_core`, if it is not `::rpc_core`.
 #[proc_macro_derive(Pipeline, attributes(pipeline, serde))]
 pub fn pipeline(item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     pipeline::expand(item.into()).into()

@@ -1,4 +1,4 @@
-//! A trait under `#[rpc]`, understood: what the renderers read.
+//! The model of a trait under `#[rpc]`, which the renderers read.
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
@@ -16,7 +16,7 @@ use crate::{
     travel::{self, Role},
 };
 
-/// The most arguments a call carries; the wire counts them in one byte and stubs check no further.
+/// The maximum number of arguments of a call. The wire counts them in one byte; stubs do not check this again.
 const ARGUMENTS_MAX: usize = 64;
 
 /// One trait.
@@ -36,8 +36,8 @@ pub(crate) struct Service {
 /// One item of the trait.
 pub(crate) enum Item {
     Method(Box<Method>),
-    /// Something that cannot be called remotely, and was reported. It stays in the trait, so that implementations of
-    /// the trait are not refused a second time.
+    /// An item that cannot be called remotely, and was reported. It stays in the trait, so that implementations of the trait
+    /// give no second error.
     Refused(Box<TraitItem>),
 }
 
@@ -52,9 +52,9 @@ pub(crate) struct Method {
     pub(crate) no_cancel: bool,
     /// The name of the batch method, as written.
     pub(crate) batch_name: Option<LitStr>,
-    /// The batch method, once it was found and fits.
+    /// The batch method, if it was found and its signature fits.
     pub(crate) batch: Option<Batch>,
-    /// Where `async` stands: what rustc says about the future points here.
+    /// The span of `async`: rustc's messages about the future point here.
     pub(crate) async_span: Span,
     pub(crate) receiver: TokenStream,
     pub(crate) parameters: Vec<Parameter>,
@@ -76,17 +76,17 @@ pub(crate) enum ParameterKind {
     ContextReference,
 }
 
-/// What a method returns.
+/// The return type of a method, and its parts.
 pub(crate) struct Output {
-    /// As written; `()` for nothing.
+    /// The type as written; `()` if there is none.
     pub(crate) declared: Type,
-    /// The `T` of `Result<T, E>`, or all of it.
+    /// The `T` of `Result<T, E>`, or the whole type.
     pub(crate) value: Type,
     /// The `E` of `Result<T, E>`.
     pub(crate) error: Option<Type>,
 }
 
-/// A number of methods, which is also the number of the method after them. Known to rustc only if one is conditional.
+/// A number of methods, which is also the number of the next method. If one of them is conditional, only rustc knows the value.
 #[derive(Clone, Default)]
 pub(crate) struct Number {
     unconditional: u32,
@@ -101,7 +101,7 @@ impl Number {
         }
     }
 
-    /// Whether it can be written as a literal.
+    /// Whether the number can be written as a literal.
     pub(crate) fn is_literal(&self) -> bool {
         self.conditional.is_empty()
     }
@@ -146,7 +146,7 @@ impl Service {
         .with_batches(errors)
     }
 
-    /// Whether a client and a server can be written for it.
+    /// Whether a client and a server can be rendered for the trait: it has no generics.
     pub(crate) fn is_plain(&self) -> bool {
         self.generics.params.is_empty() && self.generics.where_clause.is_none()
     }
@@ -166,7 +166,7 @@ impl Service {
         })
     }
 
-    /// How many remote methods there are.
+    /// The number of remote methods.
     pub(crate) fn method_count(&self) -> Number {
         let mut count = Number::default();
         self.methods().for_each(|method| count.count(method));
@@ -237,7 +237,7 @@ fn check_header(item: &ItemTrait, errors: &mut Errors) {
 }
 
 impl Item {
-    /// The remote method, if it is one.
+    /// The remote method, if the item is one.
     pub(crate) fn method(&self) -> Option<&Method> {
         match self {
             Self::Method(method) => Some(method),
@@ -245,7 +245,7 @@ impl Item {
         }
     }
 
-    /// Whether it is a function of this name without `r#`, be it refused.
+    /// Whether the item is a function of this name without `r#`, refused or not.
     pub(crate) fn is_named(&self, name: &str) -> bool {
         match self {
             Self::Method(method) => method.ident.unraw() == name,
@@ -433,7 +433,7 @@ fn parse_output(output: &ReturnType, oneway: bool, errors: &mut Errors) -> Outpu
     Output { declared, value, error }
 }
 
-/// The `T` and `E` if this is written as a `Result`; `Err` if it hides one of them.
+/// The `T` and `E` of a type written as a `Result`; `Err` if the path hides one of them.
 pub(crate) fn result_parts(ty: &Type) -> Option<Result<(Type, Type), ()>> {
     let ty = match ty {
         Type::Group(group) => return result_parts(&group.elem),
@@ -464,7 +464,7 @@ impl Method {
     }
 }
 
-/// A reported method without what rustc would refuse once more.
+/// A reported method without the parts that rustc would report again.
 fn harmless(mut function: TraitItemFn) -> TraitItemFn {
     function.sig.constness = None;
     function.sig.variadic = None;
@@ -482,7 +482,7 @@ fn harmless(mut function: TraitItemFn) -> TraitItemFn {
     function
 }
 
-/// Attributes written inside the braces, as if written above.
+/// Turns inner attributes (`#![…]`) into outer ones.
 fn outer(attributes: &mut [Attribute]) {
     for attribute in attributes {
         attribute.style = syn::AttrStyle::Outer;

@@ -1,4 +1,4 @@
-//! `#[derive(Pipeline)]`: a type in; the pipe of a promise of it out.
+//! `#[derive(Pipeline)]`: takes a type and generates the pipe of its promises.
 
 use proc_macro2::TokenStream;
 use quote::quote;

@@ -1,4 +1,4 @@
-//! `#[rpc]`: a trait in; the trait, its client, its server and its description out.
+//! `#[rpc]`: takes a trait and generates the trait, its client, its server and its descriptor.
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote;

@@ -1,4 +1,4 @@
-//! Writes the server: a struct around an implementation of the trait that answers calls with it.
+//! Renders the server: a struct around an implementation of the trait, which answers calls.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -137,9 +137,9 @@ fn render_dispatch_many(service: &Service, names: &Names) -> Option<TokenStream>
     })
 }
 
-/// The locals of `dispatch`; arguments cannot meet them.
+/// The locals of `dispatch`; the user's arguments cannot clash with them.
 struct Names {
-    /// The arguments of all calls of a batch, and how many calls they are.
+    /// The arguments of all calls of a batch, and the number of these calls.
     values: Ident,
     calls: Ident,
     implementation: Ident,
@@ -174,9 +174,9 @@ impl Names {
 ///     },
 /// ),
 /// ```
-/// The types are named so that rustc points at them if they cannot travel. Without a context it is `Incoming::run`; a method that returns a `Result` is awaited as it is. After a conditional
-/// method the pattern is `number if number == { … }`. A method with a batch method is answered by that:
-/// `Incoming::batch_of_one(incoming, self, method)`.
+/// The types are named so that rustc points at them if they cannot travel. Without a context the function is `Incoming::run`. A
+/// method that returns a `Result` is awaited without `Result::Ok` around it. After a conditional method the pattern is
+/// `number if number == { … }`. A method with a batch method is answered by `Incoming::batch_of_one(incoming, self, method)`.
 fn render_arm(service: &Service, method: &Method, number: &Number, names: &Names) -> TokenStream {
     let private = service.runtime.private();
     let Names { incoming, reader, context, .. } = names;
@@ -307,7 +307,7 @@ fn render_call(
             index += 1;
             quote!(#value)
         }
-        // A context of another type than the runtime's is reported at the parameter.
+        // rustc reports a context of another type than the runtime's at the parameter.
         ParameterKind::Context => {
             let context = Ident::new(&context.to_string(), context.span().located_at(parameter.ty.span()));
             quote!(#context)
@@ -322,7 +322,7 @@ fn render_call(
     quote!(<__RpcImplementation as #ident>::#method_ident(&*#implementation, #(#passed),*).await)
 }
 
-/// A decoded argument, by its place.
+/// The local of a decoded argument, by its index.
 fn value(index: usize) -> Ident {
     local(&format!("value_{index}"))
 }

@@ -1,6 +1,6 @@
-//! What the macros write, as files to read: `tests/expansions/NAME.rs` becomes `NAME.expanded.rs`.
+//! Snapshots of generated code: `tests/expansions/NAME.rs` expands to `NAME.expanded.rs`.
 //!
-//! `UPDATE_EXPANSIONS=1 cargo nextest run -p rpc-macros` writes them anew.
+//! `UPDATE_EXPANSIONS=1 cargo nextest run -p rpc-macros` updates them.
 
 use std::{collections::BTreeSet, env, fs, path::PathBuf};
 
@@ -14,7 +14,7 @@ use syn::{
 
 use crate::names::RESERVED;
 
-/// Every expansion.
+/// The names of all snapshots.
 const EXPANSIONS: [&str; 8] =
     ["service", "options", "conditional", "batch", "refused", "structs", "enums", "data"];
 
@@ -68,7 +68,7 @@ fn every_expansion_is_among_those_that_are_searched_for_names() {
     assert_eq!(inputs, known);
 }
 
-/// A constant or unit variant of the name that a binding has would be the pattern.
+/// A binding with the name of a constant or unit variant in scope would be a pattern that matches it.
 #[test]
 fn what_generated_code_binds_has_reserved_names_or_the_users() {
     for name in EXPANSIONS {
@@ -79,7 +79,7 @@ fn what_generated_code_binds_has_reserved_names_or_the_users() {
         let written = words(input.into_token_stream());
         for binding in bindings.0 {
             let reserved = [RESERVED, "__Rpc", "__RPC_"].iter().any(|prefix| binding.starts_with(prefix));
-            // rustc's messages list one implementation of `Deserialize<'de>` beside others by this name alone.
+            // rustc's messages list the implementation of `Deserialize<'de>` beside others by this name.
             let reserved = reserved || binding == "'de";
             assert!(
                 reserved || written.contains(&binding),
@@ -112,7 +112,7 @@ fn all_words_of_generated_code_are_tried_as_the_users() {
     );
 }
 
-/// The names that are bound somewhere: in patterns, as parameters of types and functions, by items inside of functions.
+/// The names that generated code binds: in patterns, as generic parameters, as arguments, and by items inside functions.
 #[derive(Default)]
 struct Bindings(BTreeSet<String>);
 
@@ -131,7 +131,7 @@ impl<'a> Visit<'a> for Bindings {
         visit::visit_generics(self, generics);
     }
 
-    /// `as _` takes no name.
+    /// `as _` binds no name.
     fn visit_use_rename(&mut self, renamed: &'a syn::UseRename) {
         self.0.extend(Some(renamed.rename.to_string()).filter(|name| name != "_"));
     }
@@ -219,7 +219,7 @@ fn expand_all(name: &str) -> TokenStream {
     read_input(name).items.into_iter().map(expand).collect()
 }
 
-/// What rustc would do with the first attribute of the item.
+/// Expands the first attribute of the item, as rustc would.
 fn expand(mut item: Item) -> TokenStream {
     let attributes = match &mut item {
         Item::Trait(item) => &mut item.attrs,

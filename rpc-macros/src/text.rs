@@ -31,7 +31,7 @@ fn write(tokens: TokenStream, text: &mut String) {
             TokenTree::Punct(punct) => {
                 let joint = punct.spacing() == Spacing::Joint;
                 let arrow = after_joint && punct.as_char() == '>' && text.ends_with(" -");
-                // A comma at the end, as in `(u8,)`, has nothing to be kept apart from.
+                // A trailing comma, as in `(u8,)`, needs no space.
                 let last = tokens.peek().is_none();
                 match punct.as_char() {
                     ',' | ';' if !last => text.extend([punct.as_char(), ' ']),

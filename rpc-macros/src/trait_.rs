@@ -1,4 +1,4 @@
-//! Writes the user's trait: the same, with futures whose `Send` rustc checks at every implementation.
+//! Renders the user's trait with `Send` futures, which rustc checks at every implementation.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -40,7 +40,7 @@ pub(crate) fn render(service: &Service) -> TokenStream {
 fn render_method(service: &Service, method: &Method) -> TokenStream {
     let Method { attributes, ident, async_span, receiver, parameters, output, .. } = method;
     let runtime = service.runtime.at(*async_span);
-    // Calls of it are answered by its batch method; who implements the trait may still call it.
+    // The batch method answers remote calls of this method; implementers may still call it directly.
     let unused = method.batch.as_ref().map(|_| quote!(#[allow(dead_code)]));
     let declared = &output.declared;
     let parameters = parameters.iter().map(|parameter| {

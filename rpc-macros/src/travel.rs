@@ -1,4 +1,4 @@
-//! Which types may travel, as far as their tokens tell: owned ones that mean the same on both sides.
+//! Checks types by their tokens: only owned types that mean the same on both sides may travel.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use syn::{GenericArgument, Path, PathArguments, Type, TypeReference};
 
 use crate::{errors::Errors, text::readable};
 
-/// What a type is for, in messages.
+/// The role of a type in a signature, for error messages.
 #[derive(Clone, Copy)]
 pub(crate) enum Role {
     Argument,
@@ -22,7 +22,7 @@ impl fmt::Display for Role {
     }
 }
 
-/// Reports what in this type cannot travel.
+/// Reports the parts of this type that cannot travel.
 pub(crate) fn check(ty: &Type, role: Role, errors: &mut Errors) {
     match ty {
         Type::Reference(reference) => errors.push(reference, borrowed(reference, role)),
@@ -46,7 +46,7 @@ pub(crate) fn check(ty: &Type, role: Role, errors: &mut Errors) {
         Type::Tuple(tuple) => tuple.elems.iter().for_each(|ty| check(ty, role, errors)),
         Type::Paren(inner) => check(&inner.elem, role, errors),
         Type::Group(inner) => check(&inner.elem, role, errors),
-        // What else there is, rustc refuses: it is not serialisable.
+        // rustc refuses all other types, because they are not serialisable.
         _ => {}
     }
 }

@@ -1,4 +1,4 @@
-//! Accepts TCP connections for as long as the server lives, whatever single connections do.
+//! The accept loop: accepts TCP connections until shutdown, whatever single connections do.
 //!
 //! ```text
 //!  accept ──► room of its address? ──► place of a connection ──► place of a handshake ──► on_connection
@@ -7,9 +7,9 @@
 //!    └─────────────┴────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! A client that is slow to shake hands must not keep others out. So when all places for handshakes are taken, a new
-//! connection takes one, and it takes it from the address that has most of them: whoever connects a thousand times
-//! displaces itself. A handshake lasts until the peer's hello, because an upgrade costs a stranger nothing.
+//! A client with a slow handshake must not keep others out. When all places for handshakes are taken, a new connection evicts
+//! a handshake of the address that has the most: a client that connects a thousand times displaces itself. A handshake lasts
+//! until the peer's hello, because an upgrade alone costs a peer nothing.
 
 mod network;
 mod options;
@@ -40,13 +40,13 @@ use self::{
     places::{Begun, Place, Places, Refusal},
 };
 
-/// Connections the operating system completes before the server accepts them. 128, tokio's own choice, overflows when
-/// a few thousand clients come back at once, or one comes a few thousand times; then others are let in seconds later.
+/// Connections that the operating system completes before the server accepts them. tokio's default of 128 overflows when a few
+/// thousand clients reconnect at once, or one client connects a few thousand times; then others wait for seconds.
 const BACKLOG: u32 = 4_096;
 const BACKOFF_MIN: Duration = Duration::from_millis(10);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 
-/// What connections are let in by, shared by the accept loop and all of them.
+/// The connection limits and counts, shared by the accept loop and all connections.
 #[derive(Debug)]
 pub(crate) struct Doorway {
     connections: Arc<Semaphore>,
@@ -64,7 +64,7 @@ impl Doorway {
     }
 }
 
-/// A connection's places. Dropping it makes room for another connection.
+/// A connection's places among connections and handshakes. Dropping the permit makes room for another connection.
 #[derive(Debug)]
 pub struct Permit {
     doorway: Arc<Doorway>,
@@ -76,11 +76,11 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// Completes when this connection must give up its handshake for a newer one; never after
-    /// [`handshake_done`](Self::handshake_done), unless it had to before.
+    /// Completes when a newer connection evicts this one, which must then end. After
+    /// [`handshake_done`](Self::handshake_done), completes only if the eviction came before.
     ///
     /// # Cancel safety
-    /// Nothing is lost; it completes again when called again.
+    /// Dropping the future loses nothing. After an eviction, each further call completes at once.
     pub async fn evicted(&mut self) {
         if let Some(handshake) = &mut self.handshake {
             self.is_evicted = handshake.await.is_ok();
@@ -91,7 +91,8 @@ impl Permit {
         }
     }
 
-    /// Gives up the place among handshakes, and keeps that among connections: the peer has said hello.
+    /// Marks the handshake as done, because the peer's hello was accepted. Frees the place among handshakes and keeps the one
+    /// among connections.
     pub fn handshake_done(&mut self) {
         self.is_established |= self.doorway.places.establish(self.place);
     }
@@ -106,10 +107,10 @@ impl Drop for Permit {
 /// Listens on `address`, with a backlog for many clients at once.
 ///
 /// # Errors
-/// Those of the operating system, for example that the address is in use.
+/// Errors of the operating system, for example if the address is in use.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // A restarted server must not wait for the last one's connections to be forgotten.
+    // A restarted server must not wait until its old connections have left TIME_WAIT.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
@@ -118,8 +119,8 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Accepts connections and hands them to `on_connection`, until `shutdown` completes.
 ///
-/// Errors of accepting never end it: a client that left is skipped, anything else (no file descriptors, no memory) is
-/// tried again after 10 ms to 1 s. `on_connection` must not block; it spawns.
+/// Errors of `accept` never end the loop. A client that left is skipped; after any other error (no file descriptors, no
+/// memory) the loop retries in 10 ms to 1 s. `on_connection` must not block: it spawns a task.
 ///
 /// # Cancel safety
 /// Dropping the future closes the listener. Connections handed out are not affected.
@@ -132,7 +133,7 @@ pub async fn accept_loop(
     accept_through(Arc::new(Doorway::new(options)), listener, on_connection, shutdown).await;
 }
 
-/// [`accept_loop`] with places that others look at.
+/// [`accept_loop`] with a doorway that the server reads as well.
 pub(crate) async fn accept_through(
     doorway: Arc<Doorway>,
     listener: TcpListener,
@@ -140,7 +141,7 @@ pub(crate) async fn accept_through(
     shutdown: impl Future<Output = ()>,
 ) {
     let on_connection = |stream: TcpStream, peer, permit| {
-        // It fails only on a connection that is gone already, which shows at once.
+        // This fails only on a connection that is gone; its first read fails then.
         let _ = stream.set_nodelay(true);
         on_connection(stream, peer, permit);
     };
@@ -152,13 +153,13 @@ pub(crate) async fn accept_through(
     }
 }
 
-/// Where connections come from: a listener, or a test's script of failures.
+/// A source of connections: a listener, or a test's script of failures.
 trait Source {
     type Stream;
 
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Self::Stream, SocketAddr)>>;
 
-    /// Ends a connection that gets no place, and leaves nothing of it.
+    /// Resets a refused connection, so that the operating system keeps nothing of it.
     fn refuse(stream: Self::Stream);
 }
 
@@ -170,13 +171,13 @@ impl Source for TcpListener {
     }
 
     fn refuse(stream: TcpStream) {
-        // A reset. An orderly end would keep the operating system busy with each of them for a minute. It fails only on a
+        // Zero linger resets the connection. An orderly close would leave it in TIME_WAIT for a minute. This fails only on a
         // connection that is gone already.
         let _ = stream.set_zero_linger();
     }
 }
 
-/// The loop itself. Never ends.
+/// Accepts connections from `source` for ever.
 async fn accept_from<S: Source>(
     source: S,
     doorway: &Arc<Doorway>,
@@ -221,7 +222,7 @@ async fn accept_from<S: Source>(
     }
 }
 
-/// Peers decide how many connections are refused, and not how many lines are written.
+/// Logs a refused connection, at a bounded rate: peers decide how many connections are refused.
 fn log_refusal(peer: SocketAddr, refusal: Refusal) {
     static RATE: LogRate = LogRate::new();
     let Some(left_out) = RATE.admit() else { return };
@@ -244,8 +245,8 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// How long to leave a failing `accept` alone: twice as long each time, and logged once. A peer can make it fail and work in
-/// turns, and so the lines are bounded as well.
+/// The delay before a failed `accept` is tried again. It doubles with each failure, and only the first failure is logged. A peer
+/// can alternate failure and success, so the log rate is bounded as well.
 #[derive(Default)]
 struct Backoff {
     delay: Option<Duration>,

@@ -29,10 +29,10 @@ use crate::tls::TlsAcceptor;
 type MakeService = dyn Fn(&Peer) -> Arc<dyn Service> + Send + Sync;
 type Authenticate = dyn Fn(&Peer) -> Result<Principal, Rejection> + Send + Sync;
 
-/// What all sessions of a server may keep where nothing else is said.
+/// The default memory budget of a server: what all its sessions may keep together for their peers.
 const MEMORY_BYTES: usize = 1 << 30;
 
-/// Says what a [`Server`] offers and how it treats its peers. Made by [`Server::builder`].
+/// Configures a [`Server`]: its services, limits and listening options. Made by [`Server::builder`].
 #[must_use = "a builder does nothing until it is bound or built"]
 pub struct ServerBuilder {
     services: Services,
@@ -73,8 +73,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Offers a service with an implementation of its own for each connection, made when the connection opens. Where
-    /// its wire name is taken already, the service offered first answers.
+    /// Offers a service with an implementation of its own for each connection, made when the connection opens. If two
+    /// services have the same wire name, the one offered first answers.
     pub fn service_with<S: Service>(mut self, make: impl Fn(&Peer) -> S + Send + Sync + 'static) -> Self {
         let checked = Once::new();
         self.per_connection.push(Arc::new(move |peer| {
@@ -85,8 +85,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Decides who a peer is, or that it may not come in, from its handshake. Must not block. By default every peer is
-    /// let in as [`Principal::Anonymous`].
+    /// Authenticates a peer from its handshake: returns who it is, or refuses it. `decide` must not block. By default
+    /// every peer is accepted as [`Principal::Anonymous`].
     pub fn authenticate(
         mut self,
         decide: impl Fn(&Peer) -> Result<Principal, Rejection> + Send + Sync + 'static,
@@ -101,22 +101,22 @@ impl ServerBuilder {
         self
     }
 
-    /// What all sessions of the server may keep together for their peers. Default 1 GiB. Servers that share a budget share its
-    /// bytes; who keeps a clone can watch [`MemoryBudget::used`].
+    /// The memory that all sessions of the server together may keep for their peers. Default 1 GiB. Servers with clones of one
+    /// budget share its bytes. Keep a clone to watch [`MemoryBudget::used`].
     pub fn memory_budget(mut self, budget: MemoryBudget) -> Self {
         self.memory = budget;
         self
     }
 
-    /// How many connections are taken, in all and of one address. Default [`ListenOptions::default`]; on the open internet use
+    /// The limits on connections, in all and of one address. Default [`ListenOptions::default`]; on the open internet use
     /// [`ListenOptions::public`].
     pub fn listen_options(mut self, options: ListenOptions) -> Self {
         self.listen = options;
         self
     }
 
-    /// Lets in browsers on pages of this origin, like `https://app.example.com`. Pages of the server's own origin may
-    /// always come in; others are refused with 403.
+    /// Accepts browsers whose page has this origin, like `https://app.example.com`. Pages of the server's own origin are
+    /// always accepted. Other origins are refused with status 403.
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
         self.origins.push(origin.into());
         self
@@ -129,7 +129,7 @@ impl ServerBuilder {
         self
     }
 
-    /// The server, not listening anywhere yet.
+    /// Makes the server, which does not listen anywhere yet.
     pub fn build(self) -> Server {
         let (shutdown, _) = watch::channel(false);
         let (running, all_done) = mpsc::channel(1);
@@ -137,11 +137,11 @@ impl ServerBuilder {
         Server { shared: Arc::new(Shared { builder: self, doorway, shutdown }), running, all_done }
     }
 
-    /// Listens on an address; port 0 lets the system choose, see [`Listening::local_addr`].
+    /// Listens on an address. Port 0 lets the operating system choose a port, see [`Listening::local_addr`].
     ///
     /// # Errors
-    /// The system's, for example that the address is taken; or a [`LimitsError`](rpc_core::LimitsError), when no session can have
-    /// the limits.
+    /// Errors of the operating system, for example if the address is taken. A [`LimitsError`](rpc_core::LimitsError) if the limits
+    /// are invalid for every session.
     pub async fn bind(self, address: impl ToSocketAddrs) -> io::Result<Listening> {
         check_limits(&self.limits)?;
         let mut error = io::Error::new(io::ErrorKind::InvalidInput, "the address names no socket");
@@ -157,7 +157,8 @@ impl ServerBuilder {
     /// Serves on a listener that is bound already, until [`ServerHandle::shutdown`].
     ///
     /// # Errors
-    /// A [`LimitsError`](rpc_core::LimitsError), when no session can have the limits. Errors of single connections end only these.
+    /// A [`LimitsError`](rpc_core::LimitsError) if the limits are invalid for every session. An error of one connection ends only
+    /// that connection.
     ///
     /// # Cancel safety
     /// Dropping the future closes the listener; open sessions go on in their own tasks.
@@ -201,7 +202,7 @@ pub enum ServeError {
     /// The server was shut down before the stream was a session.
     #[error("the server is shutting down")]
     ShuttingDown,
-    /// No session can have these limits.
+    /// The limits are invalid: no session can have them.
     #[error(transparent)]
     Limits(#[from] LimitsError),
 }
@@ -216,16 +217,17 @@ impl Server {
         ServerBuilder::default()
     }
 
-    /// Ends it in good order from anywhere.
+    /// A handle that shuts the server down from anywhere.
     pub fn handle(&self) -> ServerHandle {
         ServerHandle { shared: Arc::clone(&self.shared) }
     }
 
     /// Accepts and serves connections until [`ServerHandle::shutdown`]; then waits until the sessions have ended,
-    /// at most [`Limits::close_timeout`] and a little more. Connections that are no sessions yet end at once.
+    /// at most [`Limits::close_timeout`] and a little more. Connections that are still in their handshake end at once.
     ///
     /// # Errors
-    /// A [`LimitsError`](rpc_core::LimitsError), when no session can have the limits. Errors of single connections end only these.
+    /// A [`LimitsError`](rpc_core::LimitsError) if the limits are invalid for every session. An error of one connection ends only
+    /// that connection.
     ///
     /// # Cancel safety
     /// Dropping the future closes the listener; open sessions go on in their own tasks.
@@ -254,14 +256,14 @@ impl Server {
         Ok(())
     }
 
-    /// Serves one session on any byte stream: handshakes, then runs the session to its end. Adds no TLS; hand in a
-    /// stream that is encrypted already.
+    /// Serves one session on any byte stream: runs the WebSocket handshake, then the session to its end, and returns why the
+    /// session ended. Adds no TLS: pass a stream that is already encrypted.
     ///
     /// # Errors
-    /// That the stream did not become a session. How a session ended is in the value.
+    /// A [`ServeError`] if the stream did not become a session.
     ///
     /// # Cancel safety
-    /// Dropping the future cuts the session.
+    /// Dropping the future aborts the session.
     pub async fn serve_io<IO>(&self, io: IO, address: Option<SocketAddr>) -> Result<CloseReason, ServeError>
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -275,7 +277,7 @@ impl Server {
     }
 }
 
-/// A server that listens and is about to serve.
+/// A server that is bound to an address and does not accept connections yet.
 #[derive(Debug)]
 pub struct Listening {
     server: Server,
@@ -283,15 +285,15 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// The address it listens on.
+    /// The address that the server listens on.
     ///
     /// # Errors
-    /// The system's.
+    /// Errors of the operating system.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// What a client on this machine connects to: `ws://127.0.0.1:9000`, or `wss://` with TLS.
+    /// The URL for clients on this machine: `ws://127.0.0.1:9000`, or `wss://` with TLS.
     ///
     /// # Errors
     /// As [`local_addr`](Self::local_addr).
@@ -309,7 +311,7 @@ impl Listening {
         Ok(format!("{scheme}://{address}"))
     }
 
-    /// Ends it in good order from anywhere.
+    /// A handle that shuts the server down from anywhere.
     pub fn handle(&self) -> ServerHandle {
         self.server.handle()
     }
@@ -317,21 +319,21 @@ impl Listening {
     /// Serves until [`ServerHandle::shutdown`]; see [`Server::serve_on`].
     ///
     /// # Errors
-    /// As there.
+    /// As [`Server::serve_on`].
     ///
     /// # Cancel safety
-    /// As there.
+    /// As [`Server::serve_on`].
     pub async fn serve(self) -> io::Result<()> {
         self.server.serve_on(self.listener).await
     }
 
-    /// Serves until `signal` completes, for example Ctrl-C; then shuts down in good order.
+    /// Serves until `signal` completes, for example Ctrl-C; then shuts down gracefully.
     ///
     /// # Errors
     /// As [`Server::serve_on`].
     ///
     /// # Cancel safety
-    /// As there.
+    /// As [`Server::serve_on`].
     pub async fn serve_until(self, signal: impl Future<Output = ()>) -> io::Result<()> {
         let handle = self.handle();
         let mut serve = pin!(self.serve());
@@ -345,28 +347,30 @@ impl Listening {
     }
 }
 
-/// Ends a server in good order. Cheap to clone.
+/// Shuts a server down gracefully. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct ServerHandle {
     shared: Arc<Shared>,
 }
 
 impl ServerHandle {
-    /// Stops accepting and closes every session in good order: no new calls, those in flight and open streams finish, at most
-    /// [`Limits::close_timeout`]: end broadcasts first, or subscriptions take all of it. Connections that are no sessions yet end
-    /// at once. Returns at once, also inside a handler, whose call is answered as any other in flight; `serve` returns when it is
-    /// done.
+    /// Starts a graceful shutdown: stops accepting connections and closes every session. A closing session takes no new calls.
+    /// Calls in flight and open streams may finish within [`Limits::close_timeout`]; end broadcasts first, because open
+    /// subscriptions use all of that time. Connections still in their handshake end at once.
+    ///
+    /// Returns at once, also inside a handler, whose call is answered like any other call in flight. `serve` returns when the
+    /// shutdown is complete.
     pub fn shutdown(&self) {
         self.shared.shutdown.send_replace(true);
     }
 
-    /// What the listener has taken and refused. Byte streams of [`Server::serve_io`] are not among it.
+    /// The counts of accepted and refused connections. They do not include byte streams of [`Server::serve_io`].
     pub fn listen_stats(&self) -> ListenStats {
         self.shared.doorway.stats()
     }
 }
 
-/// The time from an accepted connection to its peer's hello: one span of [`Limits::hello_timeout`] for all that is in between.
+/// The time from accepting a connection to its peer's hello: one [`Limits::hello_timeout`] for TLS, the HTTP upgrade and the hello.
 #[derive(Debug, Clone, Copy)]
 struct HelloTime {
     accepted: Instant,
@@ -378,13 +382,13 @@ impl HelloTime {
         Self { accepted: Instant::now(), limit: shared.builder.limits.hello_timeout }
     }
 
-    /// Never zero, which no session can have.
+    /// The remaining time. Never zero, which [`Limits::check`] refuses.
     fn left(self) -> Duration {
         self.limit.saturating_sub(self.accepted.elapsed()).max(Duration::from_micros(1))
     }
 }
 
-/// Serves a connection, which may lose its place to a newer one until its peer has said hello.
+/// Serves a connection. Until its peer's hello, a newer connection may evict it.
 async fn serve_tcp(
     shared: Arc<Shared>,
     stream: tokio::net::TcpStream,
@@ -406,14 +410,14 @@ async fn serve_tcp(
     Ok(())
 }
 
-/// Completes when a connection has lost its place; never once its peer has said hello.
+/// Completes when a connection was evicted; never after its peer's hello was accepted.
 async fn displaced(permit: &mut Permit, hello: Hello) {
     tokio::select! {
         biased;
         hello = hello => if hello.is_ok() { permit.handshake_done() },
         () = permit.evicted() => {}
     }
-    // It may have lost its place just before.
+    // The eviction may have happened just before the hello.
     permit.evicted().await;
 }
 
@@ -421,8 +425,8 @@ fn log_eviction(address: SocketAddr) {
     tracing::debug!(peer = %address, "a connection that was no session yet gave its place to a newer one");
 }
 
-/// Boxed: a task keeps the room that the largest of its states needs for as long as it lives, and a session lives for long
-/// after its handshakes.
+/// Opens a session on a TCP connection. The future is boxed because a task reserves memory for its largest state until it ends,
+/// and a session lives long after its handshakes.
 fn open_tcp(
     shared: &Shared,
     stream: tokio::net::TcpStream,
@@ -440,7 +444,7 @@ fn open_tcp(
     Box::pin(open(shared, stream, Some(address), time))
 }
 
-/// Looks at the first byte, without taking it: a client that speaks plain HTTP is told so in words that it understands.
+/// Runs the TLS handshake. Peeks at the first byte: a client that speaks plain HTTP gets an HTTP error instead.
 #[cfg(feature = "tls")]
 async fn accept_tls(
     tls: &TlsAcceptor,
@@ -454,7 +458,7 @@ async fn accept_tls(
     tls.accept(stream).await.map_err(ServeError::Tls)
 }
 
-/// A peer that has not become a session yet has nothing in flight that could be waited for.
+/// Runs `opening`, or ends with [`ServeError::ShuttingDown`] at shutdown: a connection without a session has no calls to wait for.
 async fn unless_shut_down(shared: &Shared, opening: Opening<'_>) -> Result<(Opened, Hello), ServeError> {
     let mut shutdown = shared.shutdown.subscribe();
     tokio::select! {
@@ -465,11 +469,11 @@ async fn unless_shut_down(shared: &Shared, opening: Opening<'_>) -> Result<(Open
     }
 }
 
-/// Told when the peer's hello was accepted.
+/// Completes when the peer's hello was accepted.
 type Hello = oneshot::Receiver<()>;
 type Opening<'a> = Pin<Box<dyn Future<Output = Result<(Opened, Hello), ServeError>> + Send + 'a>>;
 
-/// A session after the WebSocket's handshake, about to run.
+/// A session after the WebSocket handshake that does not run yet.
 struct Opened {
     handle: SessionHandle,
     session: Pin<Box<dyn Future<Output = CloseReason> + Send>>,
@@ -533,7 +537,7 @@ async fn run_session(shared: &Shared, opened: Opened) -> CloseReason {
     }
 }
 
-/// An error and its sources, on one line.
+/// Formats an error and its sources on one line.
 fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

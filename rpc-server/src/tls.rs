@@ -1,4 +1,4 @@
-//! TLS for accepted connections: rustls with ring, told so and never left to the process's default.
+//! TLS for accepted connections: rustls with ring as its explicit provider, whatever the process's default is.
 
 use std::{
     io,
@@ -23,12 +23,12 @@ use tokio_rustls::{
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
-    /// The operating system would not give the file.
+    /// The file could not be read.
     #[error("cannot read `{}`", path.display())]
     Read {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why not.
+        /// The operating system's error.
         #[source]
         error: io::Error,
     },
@@ -41,7 +41,7 @@ pub enum TlsError {
     /// The PEM holds no private key.
     #[error("the key holds no valid `BEGIN … PRIVATE KEY` section")]
     Key(#[source] pem::Error),
-    /// Both can be read, but not be used, for example because the key is another certificate's.
+    /// Certificate and key can be read but not used, for example because the key belongs to another certificate.
     #[error("the certificate and its key cannot be used")]
     Unusable(#[source] rustls::Error),
 }
@@ -54,7 +54,7 @@ impl TlsAcceptor {
     /// Serves the certificate chain (leaf first) with its private key, both in PEM.
     ///
     /// # Errors
-    /// What is wrong with either, or that they do not belong together.
+    /// If the chain or the key is invalid, or they do not belong together.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain).collect();
         let chain = chain.map_err(TlsError::ChainFormat)?;
@@ -68,7 +68,7 @@ impl TlsAcceptor {
             .with_no_client_auth()
             .with_single_cert(chain, key)
             .map_err(TlsError::Unusable)?;
-        // A client that would go on in HTTP/2 is told before it tries.
+        // ALPN tells a client that would use HTTP/2 before it tries.
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self(Arc::new(config).into()))
     }
@@ -76,18 +76,18 @@ impl TlsAcceptor {
     /// As [`from_pem`](Self::from_pem), from two files. Reads them once; blocks.
     ///
     /// # Errors
-    /// As there, and that a file cannot be read.
+    /// As [`from_pem`](Self::from_pem), and if a file cannot be read.
     pub fn from_files(chain: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self, TlsError> {
         Self::from_pem(&read(chain.as_ref())?, &read(key.as_ref())?)
     }
 
-    /// Runs the TLS handshake. It takes as long as the client likes: the caller bounds it.
+    /// Runs the TLS handshake. It has no timeout of its own: the caller bounds it.
     ///
     /// # Cancel safety
     /// Dropping the future drops `io`.
     ///
     /// # Errors
-    /// The link's, or that the two sides did not agree.
+    /// Errors of `io`, or a failed negotiation.
     pub async fn accept<IO: AsyncRead + AsyncWrite + Unpin>(&self, io: IO) -> io::Result<TlsStream<IO>> {
         self.0.accept(io).await
     }

@@ -1,4 +1,4 @@
-//! A chat: `chat` measures it on a slow link, `chat serve` and `chat talk` are for use in terminals.
+//! A chat: `chat` measures it on a slow link; `chat serve` and `chat talk` run it in terminals.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a program for a terminal")]
 

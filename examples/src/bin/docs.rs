@@ -1,4 +1,4 @@
-//! Writes the chat's documentation: `cargo run -p examples --bin docs`, or with another folder behind `--`.
+//! Writes the chat's documentation: `cargo run -p examples --bin docs`, or with another folder after `--`.
 #![allow(clippy::print_stdout, reason = "it says what it wrote")]
 
 use std::{env, error::Error, path::PathBuf, time::Instant};

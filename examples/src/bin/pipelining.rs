@@ -1,4 +1,4 @@
-//! A tour of promises: what can be done with a result that is not here yet, and what it costs on the wire.
+//! A tour of promises: uses of a result that has not arrived yet, and their cost on the wire.
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
@@ -8,7 +8,7 @@ use examples::link::Link;
 use rpc_client::{CallError, Client, join, join_all, try_join};
 use rpc_server::Server;
 
-/// `#[data]` makes a type that travels, and whose parts can be named before a value of it is here.
+/// `#[data]` makes the type serialisable, and its fields usable as promises before a value has arrived.
 #[rpc_core::data]
 #[derive(Debug, Clone)]
 struct Person {
@@ -58,7 +58,7 @@ impl Company for Bakery {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let server = Server::builder().service(CompanyServer::new(Bakery)).bind("127.0.0.1:0").await?;
-    // The link between the two counts WebSocket messages, so that what is said here can be seen.
+    // The link between client and server counts WebSocket messages, so that the output proves the claims of this tour.
     let link = Link::start(server.local_addr()?, Duration::from_millis(5)).await?;
     tokio::spawn(server.serve());
     let company: CompanyClient = Client::connect(&link.url()).await?.service();
@@ -83,7 +83,7 @@ struct Tour {
 type Stop = Result<(), Box<dyn Error + Send + Sync>>;
 
 impl Tour {
-    /// A call is on its way when it is made; awaiting its promise gives the value.
+    /// A call starts when it is made; awaiting its promise returns the value.
     async fn value(&self) -> Stop {
         self.show("a value", async {
             let ann = self.company.person(1);
@@ -92,7 +92,7 @@ impl Tour {
         .await
     }
 
-    /// A field of a promised struct is a promise too, and an argument like any other. The server puts the value in.
+    /// A field of a promised struct is a promise too, and can be an argument. The server fills in the value.
     async fn field(&self) -> Stop {
         self.show("a field of a result nobody has seen yet", async {
             let ann = self.company.person(1);
@@ -102,7 +102,7 @@ impl Tour {
         .await
     }
 
-    /// Passed by reference, a promise can be used again; and awaited in the end.
+    /// A promise passed by reference can be used again, and finally awaited.
     async fn reference(&self) -> Stop {
         self.show("a promise passed by reference, twice", async {
             let name = self.company.person(1).name();
@@ -112,7 +112,7 @@ impl Tour {
         .await
     }
 
-    /// Promises make a graph, not only a chain: two calls need the same result, a third needs both of theirs.
+    /// Promises form a graph, not only a chain: two calls need the same result, a third call needs the results of both.
     async fn diamond(&self) -> Stop {
         self.show("a diamond", async {
             let bob = self.company.person(2);
@@ -123,7 +123,7 @@ impl Tour {
         .await
     }
 
-    /// `some()` is what is in an `Option`, `index()` an element of a `Vec`.
+    /// `some()` is the value in an `Option`, `index()` an element of a `Vec`.
     async fn parts(&self) -> Stop {
         let Self { company, .. } = self;
         self.show("inside an Option", async {
@@ -138,7 +138,7 @@ impl Tour {
         .await
     }
 
-    /// Several results at once. Promises are made into futures before the first is polled, so all leave together.
+    /// Several results can be awaited at once. All promises become futures before the first is polled, so all calls leave together.
     async fn joins(&self) -> Stop {
         let Self { company, .. } = self;
         self.show("join!: each with its own result", async {
@@ -159,7 +159,7 @@ impl Tour {
         .await
     }
 
-    /// What was built on a call that failed never runs. Its error names the call and carries the typed error of that.
+    /// A call built on a failed call never runs. Its error names the failed call and carries that call's typed error.
     async fn errors(&self) -> Stop {
         self.show("an error further up", async {
             let nobody = self.company.person(9);
@@ -177,7 +177,7 @@ impl Tour {
         .await
     }
 
-    /// A deadline hangs on the client; it travels with its calls, and with those that are built on them.
+    /// A deadline is set on a client. It travels with the client's calls, and calls built on them inherit it.
     async fn deadline(&self) -> Stop {
         self.show("a deadline", async {
             let hurried = self.company.deadline(Duration::from_millis(100));
@@ -189,7 +189,7 @@ impl Tour {
         .await
     }
 
-    /// Runs one stop of the tour and prints what came of it and how many messages it took.
+    /// Runs one stop of the tour and prints its result and the number of messages.
     async fn show(
         &self,
         title: &str,

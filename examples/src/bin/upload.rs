@@ -1,4 +1,4 @@
-//! Sends a file to a store whose disk is slow, with a progress bar, and prints the most memory it took.
+//! Sends a file to a store with a slow disk, shows a progress bar, and prints the peak memory.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a program for a terminal")]
 
@@ -106,7 +106,7 @@ async fn run(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
     Ok(())
 }
 
-/// Draws a bar until it is dropped.
+/// Draws a progress bar until the future is dropped.
 async fn show_progress(read: &AtomicU64, length: u64, started: Instant) {
     const WIDTH: usize = 40;
     let is_terminal = stderr().is_terminal();
@@ -123,7 +123,7 @@ async fn show_progress(read: &AtomicU64, length: u64, started: Instant) {
     }
 }
 
-/// A line of the kernel's figures about this process.
+/// A value in KiB from the kernel's `/proc/self/status`.
 fn memory_kib(name: &str) -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with(name))?;

@@ -1,4 +1,4 @@
-//! What the chat offers: everything its server and its clients have to agree on.
+//! The chat's API: everything that its server and its clients have to agree on.
 
 use rpc_core::{Streaming, data, rpc};
 

@@ -1,33 +1,33 @@
-//! The chat's client: what a program shows first.
+//! The chat's client: loads the first screen.
 
 use rpc_client::{CallError, Streaming, try_join};
 
 use super::api::{ChatClient, ChatError, Message, RoomClient, User};
 
-/// What the first screen shows.
+/// The contents of the first screen.
 #[derive(Debug)]
 pub struct Overview {
-    /// Who logged in.
+    /// The user who logged in.
     pub user: User,
-    /// Their best friend.
+    /// The user's best friend.
     pub friend: User,
-    /// What all friends are called.
+    /// The names of all friends.
     pub friends: Vec<String>,
     /// The room where the friend is.
     pub room: RoomClient,
-    /// What was last said there.
+    /// The last messages in the room.
     pub history: Vec<Message>,
-    /// Who said the first of it.
+    /// The author of the first of these messages.
     pub first_author: User,
-    /// What is said from now on.
+    /// The messages from now on.
     pub news: Streaming<Message>,
 }
 
-/// Logs a user in, follows their best friend to a room, loads the names of all friends and what was said in the room, and
-/// subscribes to what is said next: eight calls, on objects and with results that do not exist yet, in one round trip.
+/// Logs a user in, follows their best friend to a room, loads the names of all friends and the room's last messages, and
+/// subscribes to new messages: eight calls, on objects and with results that do not exist yet, in one round trip.
 ///
 /// # Errors
-/// Also when the user has no friend, or is in no room, or nothing was said there.
+/// If a call fails, the user has no friend, the friend is in no room, or the room has no messages.
 ///
 /// # Cancel safety
 /// Dropping the future cancels the calls; the user may be logged in.

@@ -1,4 +1,4 @@
-//! The same conversation step by step and pipelined, on a slow link, counted.
+//! Compares one conversation awaited step by step and pipelined, on a slow link, by time, messages and bytes.
 
 use std::{
     error::Error,
@@ -16,16 +16,16 @@ use super::{
 };
 use crate::link::{Link, Traffic};
 
-/// How many calls the measured conversations have, each needing the result of the one before.
+/// The numbers of calls in the measured conversations. Each call needs the result of the one before.
 pub const DEPTHS: [u32; 5] = [1, 2, 4, 8, 16];
 
-/// Follows replies back, `depth` messages in all, and waits for each before it asks for the next.
+/// Follows replies back, `depth` messages in all, and awaits each message before it asks for the next.
 ///
 /// # Errors
-/// That a message is not there.
+/// If a message does not exist.
 ///
 /// # Cancel safety
-/// Dropping the future cancels the call it waits for.
+/// Dropping the future cancels the call in flight.
 pub async fn thread_awaited(
     chat: &ChatClient,
     newest: MessageId,
@@ -39,10 +39,10 @@ pub async fn thread_awaited(
     Ok(message)
 }
 
-/// Follows replies back, `depth` messages in all, and waits once, for the last.
+/// Follows replies back, `depth` messages in all, and awaits only the last.
 ///
 /// # Errors
-/// That a message is not there, or answers none.
+/// If a message does not exist, or is not a reply.
 ///
 /// # Cancel safety
 /// Dropping the future cancels all calls.
@@ -58,12 +58,12 @@ pub async fn thread_pipelined(
     message.await
 }
 
-/// A chat on a link: its server, a client that said hello, and people who have talked.
+/// A chat on a link: its server, a connected client, and users who have exchanged messages.
 pub struct Stage {
     chat: ChatClient,
     link: Link,
     delay: Duration,
-    /// Answers a message that answers a message, and so on.
+    /// The last message of a chain of replies.
     newest: MessageId,
 }
 
@@ -71,7 +71,7 @@ impl Stage {
     /// Starts a server and connects to it through a link of this delay.
     ///
     /// # Errors
-    /// That the system gives no sockets.
+    /// If no socket can be opened.
     ///
     /// # Cancel safety
     /// Dropping the future closes what was opened.
@@ -84,10 +84,10 @@ impl Stage {
         Ok(Self { chat, link, delay, newest })
     }
 
-    /// Measures the overview, then every depth awaited and pipelined. Says what it is about to do.
+    /// Measures the overview, then every depth awaited and pipelined. Calls `progress` before each step.
     ///
     /// # Errors
-    /// That a call failed.
+    /// If a call fails.
     ///
     /// # Cancel safety
     /// Dropping the future cancels the calls under way.
@@ -107,7 +107,7 @@ impl Stage {
         Ok(Report { delay: *delay, round_trip, overview, rows })
     }
 
-    /// The fastest of three runs: what slows the others is the machine.
+    /// The fastest of three runs: the machine slows the others.
     async fn cost<T, E, F>(&self, conversation: impl Fn() -> F) -> Result<Cost, E>
     where
         F: Future<Output = Result<T, E>>,
@@ -123,7 +123,7 @@ impl Stage {
     }
 
     async fn count<T, E>(&self, conversation: impl Future<Output = Result<T, E>>) -> Result<Cost, E> {
-        // Whatever is still on the link belongs to an earlier conversation.
+        // Wait until traffic of earlier conversations has left the link.
         tokio::time::sleep(2 * self.delay + Duration::from_millis(5)).await;
         let (before, start) = (self.link.traffic(), Instant::now());
         conversation.await?;
@@ -131,7 +131,7 @@ impl Stage {
     }
 }
 
-/// Two friends in a room, and replies to replies as deep as the deepest conversation; all in one round trip.
+/// Makes two friends in a room and a chain of replies as long as the deepest conversation, in one round trip.
 async fn populate(chat: &ChatClient) -> Result<MessageId, CallError<ChatError>> {
     let (ann, bob) = (chat.log_in("ann"), chat.log_in("bob"));
     let friends = ann.befriend(bob.profile().id());
@@ -146,11 +146,11 @@ async fn populate(chat: &ChatClient) -> Result<MessageId, CallError<ChatError>> 
     Ok(newest)
 }
 
-/// What the conversations cost.
+/// The costs of the conversations.
 #[derive(Debug)]
 pub struct Report {
     delay: Duration,
-    /// The fastest single call: the link's two delays, and what timers and the machine add.
+    /// The time of the fastest single call: the link's two delays, timers and the machine.
     round_trip: Duration,
     overview: Cost,
     rows: Vec<Row>,
@@ -170,7 +170,7 @@ struct Cost {
 }
 
 impl Report {
-    /// The same as one JSON object.
+    /// The report as one JSON object.
     pub fn to_json(&self) -> String {
         let rows: Vec<String> = self
             .rows
@@ -202,7 +202,7 @@ impl Report {
         )
     }
 
-    /// The time in round trips, rounded.
+    /// A conversation's time in round trips, rounded.
     fn round_trips(&self, cost: &Cost) -> f64 {
         (cost.time.as_secs_f64() / self.round_trip.as_secs_f64()).round()
     }

@@ -1,11 +1,11 @@
-//! The chat's documentation, which comes from its API alone.
+//! The chat's documentation, generated from its API alone.
 
 use rpc_core::Limits;
 use rpc_docs::Api;
 
 use super::api::ChatClient;
 
-/// The API as a whole. The services of its objects come along by themselves.
+/// The whole API. The services of its objects are included automatically.
 pub fn api() -> Api {
     Api::new("Chat", "1.0.0")
         .docs(include_str!("introduction.md"))

@@ -93,7 +93,7 @@ impl Room for Entered {
         let message = Message { id, room: room.clone(), author: *author, text, reply_to };
         state.messages.push(message.clone());
         let _ = state.news.entry(room.0.clone()).or_default().try_send(&message);
-        // Who cannot be told any more is gone.
+        // A listener that cannot be called any more is removed.
         state.listeners.retain(|(at, listener)| at != room || listener.heard(message.clone()).is_ok());
         Ok(message)
     }
@@ -106,7 +106,7 @@ impl Room for Entered {
     }
 
     async fn messages(&self) -> Result<Streaming<Message>, ChatError> {
-        // Who reads too slowly is told how much was left out.
+        // A slow reader loses the oldest messages and is told how many.
         Ok(self.0.state().news.entry(self.2.0.clone()).or_default().subscribe(100, Slow::DropOldest))
     }
 

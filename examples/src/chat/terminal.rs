@@ -9,10 +9,10 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::api::{ChatClient, Message, RoomId};
 
-/// Enters a room and talks in it: sends the lines of standard input, shows what is said.
+/// Enters a room and talks in it: sends the lines of standard input and prints messages.
 ///
 /// # Errors
-/// That the server cannot be reached, or went away.
+/// If the server cannot be reached or the connection ends.
 ///
 /// # Cancel safety
 /// Dropping the future leaves the conversation; a line that is being sent may be lost.

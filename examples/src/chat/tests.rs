@@ -1,4 +1,4 @@
-//! What the chat's code looks like, because it is what people copy.
+//! Checks the length of the chat's code, because people copy it.
 
 /// Lines that are neither empty nor comments, without the tests' module.
 fn lines(source: &str) -> usize {

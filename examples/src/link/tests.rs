@@ -1,4 +1,4 @@
-//! Time is paused: it moves only when everything waits, so delays are exact.
+//! Tests with paused time: the clock moves only when all tasks wait, so delays are exact.
 
 use tokio::io::duplex;
 

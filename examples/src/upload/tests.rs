@@ -1,4 +1,4 @@
-//! What is claimed of uploads, with a disk that is slow in virtual time.
+//! Checks the claims about uploads, with a disk that is slow in virtual time.
 
 use super::*;
 
@@ -32,7 +32,7 @@ async fn a_file_that_cannot_be_read_to_its_end_is_not_kept() -> Outcome {
     Ok(())
 }
 
-/// Looks, at each part that arrives, how much has been read of the file beyond it.
+/// A store that records, at each part that arrives, how far the sender has read ahead in the file.
 struct Watching {
     read: Arc<AtomicU64>,
     most_ahead: Arc<AtomicU64>,
@@ -42,7 +42,7 @@ impl Store for Watching {
     async fn put(&self, mut file: Streaming<Bytes, ReadError>) -> Result<Receipt, StoreError> {
         let mut receipt = Receipt { bytes: 0, checksum: 0 };
         while let Some(Ok(part)) = file.next().await {
-            // Before the first part is done, whoever reads the file ahead has all the turns until nothing comes of them.
+            // Before the first part is done, the sender gets turns to read ahead until it makes no more progress.
             let (mut seen, mut turns) = (0, 0);
             while receipt.bytes == 0 && turns < 20_000 {
                 tokio::task::yield_now().await;
@@ -67,7 +67,7 @@ async fn what_is_on_its_way_does_not_grow_with_the_file() -> Outcome {
     let url = server.url()?;
     tokio::spawn(server.serve());
     assert_eq!(upload(&url, MadeUp::new(LENGTH), read).await?.bytes, LENGTH);
-    // The widest window, and what either side has in hand.
+    // The bound covers the widest window and the parts that either side holds.
     let most_ahead = most_ahead.load(Ordering::Relaxed);
     assert!(most_ahead < 10 << 20, "{most_ahead} bytes were read ahead");
     Ok(())

@@ -1,18 +1,18 @@
-//! How a program in Rust gets the clients of an API: what the skill, the pages and the Markdown say alike.
+//! Instructions to get an API's clients in a Rust program, shared by the skill, the web pages and the Markdown pages.
 
 use crate::{
     description::{Description, Service, Side},
     examples::{rust_word, snake},
 };
 
-/// How many root services are named.
+/// The maximum number of root services in the code.
 const SERVICES_MAX: usize = 40;
 
-/// What the lines below need.
+/// The introduction to the dependencies and the code.
 pub(crate) const LEAD: &str =
     "Depend on `rpc-client`, on the crate with the API's traits (here `your_api`), and on `tokio`.";
 
-/// What holds for all clients.
+/// A note on all clients.
 pub(crate) const NOTE: &str =
     "A client is cheap to clone. Dropping a promise cancels its call, unless another call was built on it.";
 
@@ -23,7 +23,7 @@ pub(crate) const DEPENDENCIES: &str = concat!(
     "\"\ntokio = { version = \"1\", features = [\"macros\", \"rt-multi-thread\"] }\nyour_api = { path = \"…\" } # the crate with the API's traits"
 );
 
-/// The lines that connect and give the clients of the root services.
+/// The code that connects and gets the clients of the root services.
 pub(crate) fn code(description: &Description) -> String {
     let roots: Vec<&Service> = description
         .services

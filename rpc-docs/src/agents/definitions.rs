@@ -7,13 +7,13 @@ use crate::{
     prose::{Setting, clipped, summary, unlinked},
 };
 
-/// How many types are listed, and how long a line may be.
+/// The maximum number of types, and the maximum length of a line.
 const TYPES_MAX: usize = 60;
 const LINE_CHARACTERS_MAX: usize = 240;
-/// How much room types may take that have a line for each field.
+/// The maximum length of all types that have a line for each field.
 const COMMENTED_CHARACTERS_MAX: usize = 12_000;
 
-/// What values are made of: the types of an API, the first of many.
+/// The section with the types of an API; of many, only the first ones.
 pub(super) fn listed(description: &Description) -> String {
     if description.types.is_empty() {
         return String::new();

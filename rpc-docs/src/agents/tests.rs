@@ -52,7 +52,7 @@ fn skills_stay_short_and_whole_whatever_is_in_them() {
     }
 }
 
-/// Links are what they say, and what has nothing to say has no colon.
+/// Links become their text, and a name without docs has no colon.
 #[test]
 fn a_skill_has_no_brackets_of_links() {
     let mut chat = fixtures::chat();

@@ -1,7 +1,7 @@
-//! Traced layouts as types of a description: each Rust type with a name is defined once.
+//! Turns traced layouts into types of a description: each Rust type with a name is defined once.
 //!
-//! A Rust type is known by its identity, so two types of one name stay apart, and a recursive type refers to itself. What
-//! its layout does not say — doc comments, aliases, defaults — comes from its declaration, if it is under `#[data]`.
+//! A Rust type is known by its identity, so two types with the same name stay apart, and a recursive type refers to itself. Doc
+//! comments, aliases and defaults are not in the layout; they come from the type's declaration, if it is under `#[data]`.
 
 use std::{any::TypeId, collections::BTreeSet};
 
@@ -24,33 +24,33 @@ pub(super) struct Types<'a> {
     known: FxHashMap<Identity, String>,
     /// Identities of types by their paths, as far as they were met.
     ids: FxHashMap<&'static str, TypeId>,
-    /// Those of which nothing was found out yet: another layout may get to them.
+    /// Types that no layout has reached yet: another layout may reach them.
     unknown: BTreeSet<String>,
     names: naming::Names,
-    /// Services of objects that were met since they were last taken.
+    /// Services of objects found since the last [`Types::take_services`].
     services: Vec<&'static ServiceDescriptor>,
     schemas: &'a [(TypeId, serde_json::Value)],
     declarations: Declarations,
     spellings: Spellings,
 }
 
-/// How the types of fields are written where others have the same layout, by the name of the struct and their number.
+/// The written types of fields whose layout other types share, by struct name and field number.
 pub(super) type Spellings = FxHashMap<String, Vec<Option<&'static str>>>;
 
-/// What tells types apart.
+/// The key that tells types apart.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Identity {
-    /// The same visitor of serde's reads more than one type of the standard library.
+    /// The type's id and path. The path is needed because one visitor of serde reads several standard types.
     Type(TypeId, &'static str),
-    /// No more is known of it.
+    /// Only the name is known.
     Name(String),
 }
 
-/// One layout, while it is read.
+/// A layout that is being read.
 struct Reading<'l> {
     layout: &'l Layout,
     nodes: &'l [Node<usize>],
-    /// Types without a declaration that were defined of it, by their paths: they may look otherwise in JSON.
+    /// Types without a declaration that were defined from this layout, by path: they may have another form in JSON.
     foreign: Vec<(&'static str, String)>,
 }
 
@@ -58,7 +58,7 @@ struct Reading<'l> {
 #[derive(Clone, Copy)]
 struct Fields<'d> {
     declaration: &'d Declaration,
-    /// The number of the first among the parts of the declaration.
+    /// The number of the first field among the parts of the declaration.
     first: usize,
     fields: &'static [DeclaredField],
 }
@@ -87,7 +87,7 @@ impl<'a> Types<'a> {
         Value { ty, rust: value.type_name.into() }
     }
 
-    /// The services of objects that were met since the last time.
+    /// The services of objects found since the last call.
     pub(super) fn take_services(&mut self) -> Vec<&'static ServiceDescriptor> {
         std::mem::take(&mut self.services)
     }
@@ -98,7 +98,7 @@ impl<'a> Types<'a> {
         (self.definitions, self.spellings)
     }
 
-    /// The type of a node, which was asked for so.
+    /// The type of a node that was asked for as `asked`.
     fn read(&mut self, reading: &mut Reading<'_>, node: usize, asked: Option<Asked>) -> Type {
         let boxed = |ty| Box::new(ty);
         let rust = asked::of_node(reading.layout, node, asked);
@@ -237,7 +237,7 @@ impl<'a> Types<'a> {
         Type::Ref(name)
     }
 
-    /// A type is known by its identity, or by its path while that is not known.
+    /// The identity of a type; its path if the `TypeId` is not known.
     fn identity(&mut self, rust: Option<Asked>, name: &str) -> Identity {
         let Some(Asked { path, id }) = rust else { return Identity::Name(name.into()) };
         match id.or_else(|| self.ids.get(path).copied()) {
@@ -295,7 +295,7 @@ impl<'a> Types<'a> {
         }
     }
 
-    /// A variant whose fields are parts of the node from this place on.
+    /// A variant whose fields are the parts of the node from this index on.
     fn variant(
         &mut self,
         reading: &mut Reading<'_>,
@@ -342,7 +342,7 @@ impl<'a> Types<'a> {
         traced: &[rpc_core::Field<usize>],
         declared: Option<Fields<'_>>,
     ) -> Content {
-        // Where they disagree the method has a problem, which is told.
+        // If they disagree, the method has a problem, which is reported elsewhere.
         let declared = declared.filter(|declared| declared.fields.len() == traced.len());
         match traced {
             [] => Content::Unit,
@@ -361,7 +361,7 @@ impl<'a> Types<'a> {
         }
     }
 
-    /// Notes which of these types have another form in formats for people.
+    /// Notes which of these types have another form in human-readable formats.
     fn find_text_forms(&mut self, foreign: &[(&'static str, String)], value: &ValueDescriptor) {
         if foreign.is_empty() {
             return;
@@ -380,7 +380,7 @@ impl<'a> Types<'a> {
     }
 }
 
-/// What the types of a layout without parts read, by their paths.
+/// The types that a layout's types without parts read, by path.
 fn text_forms(layout: &Layout, declarations: &Declarations) -> FxHashMap<&'static str, Type> {
     let (nodes, root) = layout.nodes();
     let mut forms = FxHashMap::default();
@@ -391,7 +391,7 @@ fn text_forms(layout: &Layout, declarations: &Declarations) -> FxHashMap<&'stati
         if let (Node::Leaf(leaf) | Node::Opaque { base: Some(leaf), .. }, Some(rust)) = (&nodes[node], rust) {
             forms.insert(rust.path, primitive(*leaf));
         }
-        // One node can be there under several names, as a leaf is.
+        // A node can have several names, as leaves do.
         if seen.insert((node, rust.map(|rust| rust.path))) {
             for (place, part) in nodes[node].parts().into_iter().enumerate() {
                 open.push((*part, asked::of_part(layout, declarations, (node, place), rust)));
@@ -401,7 +401,7 @@ fn text_forms(layout: &Layout, declarations: &Declarations) -> FxHashMap<&'stati
     forms
 }
 
-/// Nothing ends a stream whose error has no values, or that has none.
+/// Whether no error can end a stream: it has no error type (unit), or one without values.
 fn has_no_values(error: &Node<usize>) -> bool {
     match error {
         Node::Leaf(Leaf::Unit) | Node::Uninhabited => true,
@@ -439,10 +439,10 @@ fn find_variant(declaration: &Declaration, index: usize) -> Option<(&'static Dec
     None
 }
 
-/// Whether promises of its parts can be had.
+/// Whether promises of the type's parts can be made.
 fn is_pipelined(declaration: &Declaration) -> bool {
     match declaration.parts {
-        // A named field without a promise, or of another name, is marked; an unnamed one cannot be.
+        // A named field without a promise, or with another name, is marked in the description; an unnamed one cannot be.
         DeclaredParts::Fields(fields) => fields.iter().enumerate().all(|(index, field)| {
             let about = declaration.about(index + 1);
             !field.name.is_empty() || (!about.is_opaque && about.rust_name.is_none())

@@ -1,11 +1,11 @@
-//! What can be piped into what: parts of results and arguments of one type.
+//! Finds flows: results, or parts of results, that fit arguments of the same type.
 //!
-//! Both calls are made by one side. A promise fits where its type is the argument's, or what an optional argument may hold. The parts of a result are those that
-//! its promise has: fields of types under `#[data]`, elements of lists and tuples, what is in an `Option`. An object fits
-//! as the target of its methods.
+//! One side makes both calls. A promise fits an argument of the same type, or an optional argument of that type. The parts of a
+//! result are those that its promise has: fields of types under `#[data]`, elements of lists and tuples, the value in an `Option`.
+//! An object fits as the target of its methods.
 //!
-//! Types that differ in Rust can be one in a description: `Box<User>` is `User`, a `BTreeMap` a map. A promise of one does not
-//! fit the other, so that what is written counts too.
+//! Types that differ in Rust can be equal in a description: `Box<User>` is `User`, a `BTreeMap` is a map. A promise of one does
+//! not fit the other, so the written types are compared too.
 
 use std::collections::BTreeMap;
 
@@ -16,9 +16,9 @@ mod spelled;
 
 use spelled::Spelled;
 
-/// How many steps into a result are looked at.
+/// The maximum depth of a part in a result.
 const STEPS_MAX: usize = 6;
-/// How many parts of one result are looked at.
+/// The maximum number of parts of one result.
 const PARTS_MAX: usize = 256;
 /// The longest tuple whose promises have parts.
 const TUPLE_MAX: usize = 6;
@@ -30,7 +30,7 @@ struct Ends {
 }
 
 pub(super) fn find(description: &Description, spellings: &Spellings) -> Vec<Flow> {
-    // A promise can be passed by the side that made the call.
+    // Only the side that made a call can pass its promise.
     let [mut flows, others] =
         [Side::Server, Side::Client].map(|called| find_among(description, spellings, called));
     flows.extend(others.into_iter().filter(|flow| !flows.contains(flow)).collect::<Vec<_>>());
@@ -38,7 +38,7 @@ pub(super) fn find(description: &Description, spellings: &Spellings) -> Vec<Flow
     flows
 }
 
-/// What fits among calls to one side.
+/// The flows among calls to one side.
 fn find_among(description: &Description, spellings: &Spellings, called: Side) -> Vec<Flow> {
     let services: Vec<&Service> = description
         .services
@@ -85,9 +85,9 @@ fn find_among(description: &Description, spellings: &Spellings, called: Side) ->
 struct Parts<'a> {
     description: &'a Description,
     spellings: &'a Spellings,
-    /// Types, what is unusual about how they are written, and the ways to them.
+    /// The parts found: the type, the unusual words in which it is written, and the path to it.
     found: Vec<(&'a Type, String, Vec<PathStep>)>,
-    /// The definitions around the part: what comes back inside of itself ends there.
+    /// The definitions around the part: the search ends at a type inside itself.
     around: Vec<&'a str>,
 }
 

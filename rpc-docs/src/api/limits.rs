@@ -1,10 +1,10 @@
-//! The limits of a server that callers can meet, in words.
+//! The limits of a server that callers can reach, in words.
 
 use rpc_core::Limits;
 
 use crate::description::CallerLimit;
 
-/// In the order in which callers are likely to meet them.
+/// The limits for callers, the likeliest to be reached first.
 pub(super) fn of_callers(limits: &Limits) -> Vec<CallerLimit> {
     let refused = "is refused with `ResourceExhausted`";
     let limit =

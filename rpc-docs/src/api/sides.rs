@@ -1,7 +1,7 @@
-//! Which side implements a service that is reached through objects.
+//! Infers which side implements the services of objects.
 //!
-//! An object in a result belongs to the side that was called. One in an argument belongs to the caller, unless a result
-//! hands out objects of that service: then it is passed back.
+//! An object in a result belongs to the called side. An object in an argument belongs to the caller, unless a result
+//! hands out objects of the same service: then it is passed back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,8 +35,8 @@ fn arguments(method: &Method) -> Vec<&Type> {
     method.arguments.iter().map(|argument| &argument.value.ty).collect()
 }
 
-/// Gives the services of objects in these types a side, which follows from that of the service whose methods they are of.
-/// Those in `settled` have theirs. Whether that was news.
+/// Gives the services of objects in these types a side, which follows from the side of the service whose methods have the types.
+/// Leaves services in `settled` as they are. Returns whether any side changed.
 fn spread(
     description: &Description,
     sides: &mut Sides,

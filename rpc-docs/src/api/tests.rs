@@ -253,7 +253,7 @@ fn flows_lead_from_parts_of_results_to_arguments_and_objects() {
     let flow = description.flows.iter().find(|flow| flow.ty == object).unwrap();
     assert_eq!(flow.from[0].method, "watch");
     assert_eq!(flow.into[0], Sink::Target { service: "Subscription".into() });
-    // A field with an encoding of its own gives no promise.
+    // A field with a custom encoding gives no promise.
     let texts = description.flows.iter().find(|flow| flow.ty == Type::String).unwrap();
     assert!(texts.from.iter().all(|from| from.path.last() != Some(&field("level"))));
 }
@@ -287,7 +287,7 @@ fn services_of_clients_are_roots_too() {
     let description =
         Api::new("", "").service::<WatcherClient>().client_service::<WatcherClient>().describe();
     assert_eq!(description.service("Watcher").unwrap().implemented_by, Side::Both);
-    // Questions come from whoever watches; subscriptions are handed to them.
+    // Either side can watch: it implements `Question` and is handed subscriptions.
     assert_eq!(description.service("Question").unwrap().implemented_by, Side::Both);
 }
 
@@ -367,11 +367,11 @@ fn a_set_is_no_list_because_its_elements_cannot_be_promised() {
 fn a_result_does_not_fit_into_a_call_that_the_other_side_makes() {
     let description = describe();
     let takes_user = |flow: &&crate::description::Flow| flow.ty == named("User");
-    // Servers pass users to watchers; clients that have the promise of one do not call them.
+    // Servers pass users to watchers. Clients with the promise of a user do not call watchers.
     assert_eq!(description.flows.iter().filter(takes_user).count(), 0);
 }
 
-/// Types that are met first where nobody asks them for their declaration.
+/// Types that are found first behind an alias, where they are not asked for their declaration.
 mod behind_aliases {
     use super::*;
 

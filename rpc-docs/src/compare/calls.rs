@@ -1,4 +1,4 @@
-//! Which calls are refused between two versions, by the rule that sessions enforce.
+//! Finds the calls that are refused between two versions, by the rule that sessions enforce.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use rpc_core::compatibility::{Compatibility, MethodVersion, Offered, of_call};
 use super::{MethodName, Refused, Version};
 use crate::description::{Description, Method, Service, Side};
 
-/// Calls that worked and are refused, and calls that only the new version knows.
+/// Calls that worked and are now refused, and calls that only the new version has.
 pub(super) fn refused(old: &Description, new: &Description) -> (Vec<Refused>, Vec<Refused>) {
     let mut broken = Vec::new();
     let mut not_yet = Vec::new();
@@ -26,7 +26,7 @@ pub(super) fn refused(old: &Description, new: &Description) -> (Vec<Refused>, Ve
                     match (why, worked) {
                         (Compatibility::Works, _) => {}
                         (_, true) => broken.push(call),
-                        // It never worked, or did not exist.
+                        // The call never worked, or did not exist.
                         (_, false) if version == Version::New => not_yet.push(call),
                         (_, false) => {}
                     }
@@ -37,7 +37,7 @@ pub(super) fn refused(old: &Description, new: &Description) -> (Vec<Refused>, Ve
     (broken, not_yet)
 }
 
-/// A service with its methods by name, of which there may be thousands.
+/// A service with its methods by name. There may be thousands of methods.
 struct Known<'a> {
     service: &'a Service,
     methods: BTreeMap<&'a str, &'a Method>,
@@ -49,12 +49,12 @@ impl<'a> Known<'a> {
     }
 }
 
-/// Where a caller finds a service.
+/// The place where a caller finds a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
-    /// This side, which is one of the two, offers it at once.
+    /// This side (server or client) offers it as a root service.
     Root(Side),
-    /// An object is of it; this side has objects of it.
+    /// This side has objects of the service.
     Object(Side),
 }
 
@@ -74,7 +74,7 @@ fn places(service: &Service) -> impl Iterator<Item = At> {
     roots.chain((!service.is_root).then_some(At::Object(service.implemented_by)))
 }
 
-/// What becomes of both sides' calls, as one if it is the same.
+/// Merges the outcomes of both sides' calls into one if they are equal.
 fn merged<T: PartialEq>(calls: impl Iterator<Item = (Side, T)>) -> Vec<(Side, T)> {
     let mut calls: Vec<_> = calls.collect();
     if let [(caller, one), (_, other)] = &mut calls[..]
@@ -86,7 +86,7 @@ fn merged<T: PartialEq>(calls: impl Iterator<Item = (Side, T)>) -> Vec<(Side, T)
     calls
 }
 
-/// Whether two sides that have the service like this can make the call.
+/// Whether the call works between two sides that both have this version of the service.
 fn works(service: Option<&Known<'_>>, at: At, method: &Method) -> bool {
     let known = service.and_then(|service| service.methods.get(&*method.name));
     known.is_some_and(|method| {
@@ -95,12 +95,12 @@ fn works(service: Option<&Known<'_>>, at: At, method: &Method) -> bool {
 }
 
 fn version_of(method: &Method) -> MethodVersion {
-    // Reading a description checks that it is a number.
+    // Reading a description has checked that the fingerprint is a number.
     let fingerprint = u64::from_str_radix(&method.fingerprint, 16).unwrap_or_default();
     MethodVersion { fingerprint, is_callable: method.problems.is_empty() }
 }
 
-/// What a side that has the service like this offers to a caller who looks for it there.
+/// The offer of a side with this version of the service to a caller that looks for it at `at`.
 fn offered(service: Option<&Known<'_>>, at: At, method: &Method) -> Offered {
     let is_there = |known: &&Known<'_>| match at {
         At::Root(side) => known.service.is_offered_by(side),

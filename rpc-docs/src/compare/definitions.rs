@@ -1,4 +1,4 @@
-//! What changed in types, and which of the refused calls they are in.
+//! Finds changes of types, and the refused calls whose signatures contain them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,7 +30,7 @@ pub(super) fn changes(old: &Description, new: &Description, refused: &[Refused])
     all
 }
 
-/// The refused methods that each type is in.
+/// The refused methods by the types in their signatures.
 fn users(description: &Description, refused: &[Refused]) -> BTreeMap<String, BTreeSet<MethodName>> {
     let mut users: BTreeMap<String, BTreeSet<MethodName>> = BTreeMap::new();
     let names: BTreeSet<&MethodName> = refused.iter().map(|refused| &refused.method).collect();
@@ -43,7 +43,7 @@ fn users(description: &Description, refused: &[Refused]) -> BTreeMap<String, BTr
     users
 }
 
-/// The names of the types in a method's signature, and of those in them.
+/// The names of all types in a method's signature, nested ones included.
 fn types_in<'a>(description: &'a Description, method: &'a Method) -> BTreeSet<&'a str> {
     let mut names = BTreeSet::new();
     let values = method.arguments.iter().map(|argument| &argument.value);
@@ -140,7 +140,7 @@ impl Changes {
         self.deprecated(place.clone(), &noun, old.deprecated.as_deref(), new.deprecated.as_deref());
     }
 
-    /// A name that only the code has.
+    /// Adds the change of a Rust name, which does not travel.
     fn renamed(&mut self, place: &Place, noun: &str, old: &Option<String>, new: &Option<String>) {
         match new {
             _ if old == new => {}
@@ -209,7 +209,7 @@ impl Changes {
     }
 }
 
-/// Where each name stands first.
+/// The first position of each name.
 fn positions<'a>(names: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, usize> {
     let mut positions = BTreeMap::new();
     for (position, name) in names.enumerate() {

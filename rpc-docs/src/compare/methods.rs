@@ -1,4 +1,4 @@
-//! What changed in services, methods and their arguments.
+//! Finds changes of services, methods and their arguments.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub(super) fn changes(old: &Description, new: &Description) -> Vec<Change> {
     changes.0
 }
 
-/// Changes as they are found.
+/// The changes found so far.
 #[derive(Default)]
 pub(super) struct Changes(pub(super) Vec<Change>);
 
@@ -40,7 +40,7 @@ impl Changes {
         }
     }
 
-    /// A text that nothing depends on.
+    /// Adds the change of a text on which no call depends.
     pub(super) fn rewritten(&mut self, place: Place, noun: &str, old: &str, new: &str) {
         if old != new {
             self.add(place, format!("the {noun} was rewritten"));

@@ -1,4 +1,4 @@
-//! A comparison in words.
+//! Prints a comparison in words.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -7,7 +7,7 @@ use rpc_core::compatibility::Compatibility;
 use super::{Change, Comparison, Place, Refused, Verdict, Version};
 use crate::description::Side;
 
-/// Methods that one line names.
+/// The maximum number of methods on one line.
 const NAMES_MAX: usize = 6;
 
 impl fmt::Display for Comparison {
@@ -54,7 +54,7 @@ fn write_changes(f: &mut fmt::Formatter<'_>, changes: &[Change]) -> fmt::Result 
     Ok(())
 }
 
-/// The refused calls of one side, each method once: in which direction, and why.
+/// Writes the refused calls of one side, each method once, with the direction and the reason.
 fn write_refused(f: &mut fmt::Formatter<'_>, side: Side, refused: &[Refused]) -> fmt::Result {
     let (side_name, other) = match side {
         Side::Client => ("clients", "servers"),

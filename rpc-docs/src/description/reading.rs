@@ -1,4 +1,4 @@
-//! Descriptions from files: what is damaged, newer or does not hold together is refused, with the place.
+//! Reads descriptions from files. Damaged, newer and inconsistent descriptions are refused with the place of the fault.
 
 use std::collections::BTreeSet;
 
@@ -6,11 +6,11 @@ use serde::Deserialize;
 
 use super::{Description, FORMAT, Service, Sink, Type};
 
-/// Why a text is no description.
+/// Why a text is not a valid description.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DescriptionError {
-    /// It is no JSON, or not that of a description.
+    /// The text is not JSON, or not the JSON of a description.
     #[error("the description is damaged: {0}")]
     Damaged(#[from] serde_json::Error),
     /// A newer version of this crate wrote it.
@@ -18,13 +18,13 @@ pub enum DescriptionError {
         "the description has format {found}, and this version of rpc-docs reads formats up to {FORMAT}: update rpc-docs"
     )]
     Newer {
-        /// The format it has.
+        /// The format of the description.
         found: u32,
     },
-    /// It names something that is not in it, or one name twice.
+    /// The description refers to a missing type, service or method, or contains a name twice.
     #[error("the description does not hold together: {what}")]
     Inconsistent {
-        /// What is wrong, and where.
+        /// The fault and its place.
         what: String,
     },
 }
@@ -33,13 +33,13 @@ impl Description {
     /// Reads a description.
     ///
     /// # Errors
-    /// That the text is damaged, of a newer format, or names types, services or methods that are not in it.
+    /// If the text is damaged, has a newer format, or refers to types, services or methods that it does not contain.
     pub fn from_json(text: &str) -> Result<Self, DescriptionError> {
         #[derive(Deserialize)]
         struct Header {
             format: u32,
         }
-        // A newer format may have other fields: its number is looked at first.
+        // A newer format may have other fields, so the format's number is checked first.
         let found = serde_json::from_str::<Header>(text)?.format;
         if found > FORMAT || found == 0 {
             return Err(DescriptionError::Newer { found });
@@ -49,7 +49,7 @@ impl Description {
         Ok(description)
     }
 
-    /// The description as JSON, one line a field, with a line end behind it.
+    /// The description as pretty-printed JSON with a final line end.
     pub fn to_json(&self) -> String {
         let mut text =
             serde_json::to_string_pretty(self).expect("all keys are strings and nothing fails to serialize");

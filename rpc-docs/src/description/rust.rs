@@ -1,4 +1,4 @@
-//! Types as they would be written in Rust.
+//! Writes types as Rust code.
 
 use super::Type;
 

@@ -1,4 +1,4 @@
-//! All examples as functions of one file: the proof that they compile.
+//! Writes all examples as functions of one file, to prove that they compile.
 
 use super::{Guide, Spoken, rust as in_rust, typescript as in_typescript};
 use crate::{
@@ -11,7 +11,7 @@ const RUST_HEADER: &str = "// Examples of an API, compiled to prove that they ar
     use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};\n\n\
     use rpc_client::Streaming;\n";
 
-/// Input: the name of the module with the traits. Output: a function an example, with parameters for what it expects.
+/// Input: the path of the module with the traits. Output: a function for each example, with the expected variables as parameters.
 pub(super) fn rust(guide: &Guide<'_>, api: &str) -> String {
     let mut file = format!(
         "{RUST_HEADER}use {api}::*;\n\ntype Done = Result<(), Box<dyn std::error::Error + Send + Sync>>;\n"
@@ -33,7 +33,7 @@ pub(super) fn rust(guide: &Guide<'_>, api: &str) -> String {
     file
 }
 
-/// Output: a function an example, with parameters for what it expects.
+/// Output: a function for each example, with the expected variables as parameters.
 pub(super) fn typescript(guide: &Guide<'_>) -> String {
     let mut file =
         String::from("// Examples of an API, compiled to prove that they are right. Made by rpc-docs.\n\n");
@@ -58,7 +58,7 @@ pub(super) fn typescript(guide: &Guide<'_>) -> String {
 
 type Speak<'a> = fn(&Guide<'a>, &super::plan::Plan<'a>) -> Spoken;
 
-/// The examples of all methods, under names that are unique.
+/// The examples of all methods, under unique names.
 fn all<'a>(guide: &Guide<'a>, speak: Speak<'a>) -> Vec<(String, [Spoken; 2])> {
     let mut taken = Taken::none();
     let services = guide.description.services.iter();

@@ -1,11 +1,11 @@
-//! Long chains of calls on several lines, as formatters of both languages write them.
+//! Breaks long chains of calls into several lines, as formatters of both languages do.
 
 /// The width of the narrowest panel that shows examples.
 pub(super) const LINE_MAX: usize = 52;
 
-/// A statement with each call of a long chain on a line of its own, and with the calls of a long group likewise.
+/// A statement with each call of a long chain on a line of its own, and each argument of a long group as well.
 pub(super) fn arranged(statement: &str) -> String {
-    // What follows on the lines below is short by itself.
+    // Lines after the first one are short.
     let (first, rest) =
         statement.split_once('\n').map_or((statement, None), |(first, rest)| (first, Some(rest)));
     let first = chained(first).lines().map(grouped).collect::<Vec<_>>().join("\n");
@@ -34,7 +34,7 @@ fn chained(statement: &str) -> String {
     out
 }
 
-/// A line with each argument of its longest call on a line of its own, if it is too long.
+/// Puts each argument of the longest call on a line of its own, if the line is too long.
 fn grouped(line: &str) -> String {
     if line.chars().count() <= LINE_MAX {
         return line.to_owned();
@@ -51,8 +51,8 @@ fn grouped(line: &str) -> String {
     out
 }
 
-/// The place behind the bracket that opens a call's or a list's arguments, the commas between these, and the place of the
-/// bracket that closes them: of the longest that has several.
+/// The longest group of several arguments or elements in a line: the position after its opening bracket, its commas, and the
+/// position of its closing bracket.
 fn longest_group(line: &str) -> Option<(usize, Vec<usize>, usize)> {
     let mut open: Vec<(usize, Vec<usize>)> = Vec::new();
     let mut best: Option<(usize, Vec<usize>, usize)> = None;
@@ -67,7 +67,7 @@ fn longest_group(line: &str) -> Option<(usize, Vec<usize>, usize)> {
             ')' | ']' | '}' => {
                 let Some((start, commas)) = open.pop() else { continue };
                 let is_longer = best.as_ref().is_none_or(|(known, _, end)| end - known < at - start);
-                // What a `let` takes apart stays on its line.
+                // A destructuring pattern stays on its line.
                 let is_call = !matches!(line[..start].trim_start(), "let (" | "const [");
                 if letter != '}' && !commas.is_empty() && is_longer && is_call {
                     best = Some((start, commas, at));
@@ -79,7 +79,7 @@ fn longest_group(line: &str) -> Option<(usize, Vec<usize>, usize)> {
     best
 }
 
-/// Where calls of the outermost chain begin: dots outside of brackets and texts.
+/// The positions where calls of the outermost chain begin: dots outside brackets and string literals.
 fn links(statement: &str) -> Vec<usize> {
     let mut links = Vec::new();
     let mut depth = 0_usize;
@@ -94,7 +94,7 @@ fn links(statement: &str) -> Vec<usize> {
     links
 }
 
-/// The characters of a line that stand in no text.
+/// The characters of a line outside string literals.
 fn outside_texts(line: &str) -> Vec<(usize, char)> {
     let (mut is_text, mut is_escaped) = (false, false);
     let mut outside = Vec::new();

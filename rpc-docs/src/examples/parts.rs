@@ -1,4 +1,4 @@
-//! Paths into results as both languages write them: steps by the types that they lead through.
+//! Writes paths into results in both languages, step by step through the types.
 
 use crate::{
     description::{Description, PathStep, Shape, Type},
@@ -12,11 +12,11 @@ pub(super) struct Part {
     pub(super) rust: String,
     /// `.presence`
     pub(super) typescript: String,
-    /// It leads to each element of a list; written alone, to the first.
+    /// Whether the step leads to each element of a list. Outside a map it is written as the first element.
     pub(super) is_element: bool,
 }
 
-/// The steps of a path into a value of this type; none where the path leads nowhere, or cannot be written.
+/// The steps of a path into a value of this type; `None` if the path does not fit the type or cannot be written.
 pub(super) fn parts(description: &Description, ty: &Type, path: &[PathStep]) -> Option<Vec<Part>> {
     let mut at = ty;
     let mut parts = Vec::new();
@@ -45,7 +45,7 @@ fn part<'a>(description: &'a Description, ty: &'a Type, step: &PathStep) -> Opti
         | (PathStep::Index(index), _, Some(Shape::Tuple(elements))) => {
             Some((place(*index), elements.get(*index)?))
         }
-        // In JSON a newtype is what it wraps.
+        // In JSON a newtype looks like the value in it.
         (PathStep::Index(0), _, Some(Shape::Newtype(inner))) => {
             Some((plain("._0()".into(), String::new()), inner))
         }
@@ -62,12 +62,12 @@ fn part<'a>(description: &'a Description, ty: &'a Type, step: &PathStep) -> Opti
     }
 }
 
-/// Rust's keywords; those that cannot be raw identifiers cannot be names either.
+/// Rust's keywords that can be raw identifiers.
 const KEYWORDS: &str = "abstract as async await become box break const continue do dyn else enum extern false final fn for gen if \
     impl in let loop macro match mod move mut override priv pub ref return static struct trait true try type typeof unsafe \
     unsized use virtual where while yield";
 
-/// A name of a method or field as it is written in Rust.
+/// The name of a method or field in Rust, as a raw identifier if it is a keyword.
 pub(crate) fn rust_word(name: &str) -> String {
     if KEYWORDS.split_whitespace().any(|keyword| keyword == name) {
         format!("r#{name}")
@@ -76,7 +76,7 @@ pub(crate) fn rust_word(name: &str) -> String {
     }
 }
 
-/// A name for a variable that is no keyword of Rust. Those of TypeScript are left to its own words.
+/// Whether a name is a keyword of Rust. TypeScript's keywords are handled by its `Words`.
 pub(super) fn is_keyword(name: &str) -> bool {
     ["self", "Self", "super", "crate"].contains(&name)
         || KEYWORDS.split_whitespace().any(|keyword| keyword == name)

@@ -1,4 +1,4 @@
-//! What an example does, in no language yet.
+//! Plans of examples, independent of a language.
 
 use super::{
     Guide,
@@ -10,24 +10,24 @@ use crate::{
     typescript::Words,
 };
 
-/// The statements of an example.
+/// The plan of an example: its statements.
 #[derive(Debug)]
 pub(super) struct Plan<'a> {
     pub(super) statements: Vec<Statement<'a>>,
     pub(super) words: Words,
-    /// The root services that it needs the clients of, with the names of these.
+    /// The root services whose clients the example uses, with the variables' names.
     pub(super) roots: Vec<(&'a Service, String)>,
 }
 
 #[derive(Debug)]
 pub(super) enum Statement<'a> {
-    /// A promise, kept under a name.
+    /// A promise in a variable.
     Keep { name: String, promise: Expression<'a> },
-    /// An awaited value; without a name if there is nothing in it.
+    /// An awaited value; without a name if the value is unit.
     Await { name: Option<String>, promise: Expression<'a> },
     /// Two calls that leave together.
     Together { names: [String; 2], promises: [Expression<'a>; 2] },
-    /// A call that nothing answers.
+    /// A one-way call.
     Send(Expression<'a>),
     /// A stream, read to its end.
     Read { name: String, item: String, promise: Expression<'a> },
@@ -37,7 +37,7 @@ pub(super) enum Statement<'a> {
 
 #[derive(Debug, Clone)]
 pub(super) enum Expression<'a> {
-    /// A variable that the example has.
+    /// A variable of the example.
     Variable(String),
     /// A call.
     Call { on: Box<Expression<'a>>, method: &'a Method, arguments: Vec<Expression<'a>> },
@@ -47,7 +47,7 @@ pub(super) enum Expression<'a> {
     Map { of: Box<Expression<'a>>, name: String, each: Box<Expression<'a>> },
     /// An object of a service that this example implements under this name.
     Implementation { service: &'a Service, name: String },
-    /// An argument's value, made up or expected under this name.
+    /// An argument's value: made up, or an expected variable with this name.
     Value { value: &'a Value, name: String, long_name: String },
 }
 
@@ -60,7 +60,7 @@ impl<'a> Plan<'a> {
         self.words.name(&word(wanted))
     }
 
-    /// A name for a method's result: one that says what it is, or else the method's own.
+    /// A free name for a method's result: one after the result's type, or else the method's own.
     fn result_name(&mut self, method: &Method) -> String {
         let (said, own) = (word(&result_name(method)), word(method.trait_name()));
         self.words.first_free(&[&said, &own, &format!("other_{said}")])
@@ -79,7 +79,7 @@ impl<'a> Plan<'a> {
     fn call(&mut self, on: Expression<'a>, method: &'a Method) -> Expression<'a> {
         let arguments = method.arguments.iter().map(|argument| Expression::Value {
             value: &argument.value,
-            // Names are given when it is known whether the value can be made up.
+            // The variable gets its name later, if the value cannot be made up.
             name: argument.name.clone(),
             long_name: format!("{}_{}", snake(method.trait_name()), argument.name),
         });
@@ -91,7 +91,7 @@ impl<'a> Plan<'a> {
         Expression::Variable(name)
     }
 
-    /// The statement that ends an example: what is done with the result of this method.
+    /// Adds the last statement of an example, which uses the result of this method.
     fn finish(&mut self, method: &Method, promise: Expression<'a>) {
         let statement = match &method.result.ty {
             _ if method.oneway => Statement::Send(promise),
@@ -116,7 +116,7 @@ fn word(wanted: &str) -> String {
     if is_keyword(&wanted) { format!("{wanted}_") } else { wanted }
 }
 
-/// What a result is called: like the service of an object, like its type, or like the method.
+/// The name of a result: after the service of an object, the result's type, or the method.
 fn result_name(method: &Method) -> String {
     let last_word = |path: &str| {
         let is_word = |letter: char| letter.is_alphanumeric() || letter == '_';
@@ -134,13 +134,13 @@ fn with_parts<'a>(of: Expression<'a>, parts: Vec<Part>) -> Expression<'a> {
     parts.into_iter().fold(of, |of, part| Expression::Part { of: Box::new(of), part })
 }
 
-/// Types that say what they are: a promised string fits many arguments by chance.
+/// Whether a type is specific. Others are not: a promised string fits many arguments by chance.
 fn is_telling(ty: &Type) -> bool {
     matches!(ty, Type::Ref(_) | Type::Object(_))
 }
 
 impl<'a> Guide<'a> {
-    /// One call after the other.
+    /// Plans an example with each call awaited.
     pub(super) fn awaited(&self, service: &'a Service, method: &'a Method) -> Plan<'a> {
         let mut plan = Plan::new();
         let Some(client) = self.client(&mut plan, service, true) else {
@@ -151,7 +151,7 @@ impl<'a> Guide<'a> {
         plan
     }
 
-    /// In one round trip: what can be passed on is passed on.
+    /// Plans a pipelined example, which passes promises on in one round trip.
     pub(super) fn pipelined(&self, service: &'a Service, method: &'a Method) -> Plan<'a> {
         let Some(route) = self.routes.to(&service.name) else { return self.passed(service) };
         let chained = || {
@@ -171,7 +171,7 @@ impl<'a> Guide<'a> {
             .unwrap_or_else(Plan::new)
     }
 
-    /// The client of a service, by the calls that lead there.
+    /// The client of a service, with the calls that lead to it.
     fn client(&self, plan: &mut Plan<'a>, service: &'a Service, is_awaited: bool) -> Option<Expression<'a>> {
         let Some(hop) = self.routes.to(&service.name)?.last else { return Some(plan.root(service)) };
         let before = self.client(plan, hop.service, is_awaited)?;
@@ -185,7 +185,7 @@ impl<'a> Guide<'a> {
         Some(Expression::Variable(name))
     }
 
-    /// The result is an object, or has one: call it before it exists.
+    /// Plans a call on a promised object: the result, or an object in it.
     fn called_on_result(&self, service: &'a Service, method: &'a Method) -> Option<Plan<'a>> {
         let (parts, next) = self.next_on_result(service, method)?;
         let mut plan = Plan::new();
@@ -196,7 +196,7 @@ impl<'a> Guide<'a> {
         Some(plan)
     }
 
-    /// An argument comes from another call.
+    /// Plans a call with an argument that is the promise of another call.
     fn fed(&self, service: &'a Service, method: &'a Method, is_telling_only: bool) -> Option<Plan<'a>> {
         let flows = self.flows.arguments(&service.name, &method.name);
         flows
@@ -224,7 +224,7 @@ impl<'a> Guide<'a> {
         let mut call = plan.call(client, method);
         set_argument(&mut call, index, fitting);
         match self.next_on_result(service, method) {
-            // Objects that lie deeper would distract from what is passed on here.
+            // Only objects that are whole results: nested ones would distract from the promise that is passed on.
             Some((parts, next)) if parts.is_empty() => {
                 let next_call = plan.call(call, next);
                 plan.finish(next, next_call);
@@ -234,7 +234,7 @@ impl<'a> Guide<'a> {
         Some(plan)
     }
 
-    /// What can be called on an object that a method gives, with the way to the object: the result, or the nearest in it.
+    /// A method that can be called on an object in a method's result, with the path to the object: the result or the nearest part.
     fn next_on_result(&self, service: &Service, method: &'a Method) -> Option<(Vec<Part>, &'a Method)> {
         let whole: &[PathStep] = &[];
         let direct = Some((whole, &method.result.ty)).filter(|(_, ty)| matches!(ty, Type::Object(_)));
@@ -247,7 +247,7 @@ impl<'a> Guide<'a> {
         })
     }
 
-    /// The source that takes the fewest calls and steps; another method before the same.
+    /// The source with the fewest calls and steps; other methods are preferred to the method itself.
     fn nearest(
         &self,
         sources: &'a [Source],
@@ -267,7 +267,7 @@ impl<'a> Guide<'a> {
         sources.iter().take(ENDS_MAX).filter_map(known).min_by_key(|(cost, _)| *cost).map(|(_, found)| found)
     }
 
-    /// The result, or each element of it, goes into another call.
+    /// Plans another call that takes the result, or each element of it.
     fn led_on(&self, service: &'a Service, method: &'a Method) -> Option<Plan<'a>> {
         if method.oneway {
             return None;
@@ -277,7 +277,7 @@ impl<'a> Guide<'a> {
         let best = telling.filter_map(|(path, flow)| {
             let (sink_service, sink, argument) = self.sink(&flow.into, method, path)?;
             let is_map = path.contains(&PathStep::Element);
-            // To look up what is there already would show nothing.
+            // A call that returns the same value again would show nothing.
             let is_again = std::ptr::eq(sink, method) || holds(&method.result.ty, &sink.result.ty);
             let depth = self.routes.to(&sink_service.name)?.depth;
             Some(((!is_map, is_again, depth, path.len()), (*path, sink_service, sink, argument)))
@@ -292,7 +292,7 @@ impl<'a> Guide<'a> {
         let name = plan.result_name(method);
         let kept = plan.keep(name, call);
         let sink_client = self.client(&mut plan, sink_service, false)?;
-        // A closure calls what is there; a way to an object inside of it would be gone for each element.
+        // The client is made outside the closure: inside, the calls that lead to it would run for each element.
         let sink_client = match sink_client {
             Expression::Variable(name) => Expression::Variable(name),
             way => {
@@ -322,7 +322,7 @@ impl<'a> Guide<'a> {
         Some(plan)
     }
 
-    /// Where a result goes: a method that gives something else first, then another method, then nearer services.
+    /// The sink for a result: methods that return another type are preferred, then other methods, then nearer services.
     fn sink(
         &self,
         sinks: &'a [Sink],
@@ -334,7 +334,7 @@ impl<'a> Guide<'a> {
             let service = self.description.service(service)?;
             let depth = self.routes.to(&service.name)?.depth;
             let known = service.method(name).filter(|known| is_usable(known))?;
-            // A stream cannot be an argument in a closure: every element would want it.
+            // A stream cannot be an argument in a closure: every element would need it.
             if known.arguments.iter().any(|argument| has_streams(&argument.value.ty)) {
                 return None;
             }
@@ -347,9 +347,9 @@ impl<'a> Guide<'a> {
         sinks.iter().take(ENDS_MAX).filter_map(known).min_by_key(|(cost, _)| *cost).map(|(_, found)| found)
     }
 
-    /// Nothing depends on anything: two calls leave together.
+    /// Plans two independent calls that leave together.
     fn together(&self, service: &'a Service, method: &'a Method) -> Option<Plan<'a>> {
-        // Calls that change something are made one after the other: what they do may depend on it.
+        // Calls that change state are made one after the other: their effects may depend on the order.
         if method.oneway || !method.idempotent {
             return None;
         }
@@ -366,7 +366,7 @@ impl<'a> Guide<'a> {
         Some(plan)
     }
 
-    /// A service that this side implements.
+    /// Plans the implementation of a service by this side.
     fn implemented(&self, service: &'a Service) -> Plan<'a> {
         let mut plan = Plan::new();
         let name = plan.name(service.trait_name());
@@ -374,7 +374,7 @@ impl<'a> Guide<'a> {
         plan
     }
 
-    /// An implementation, and a call that takes it.
+    /// Plans an implementation and a call that takes it.
     fn passed(&self, service: &'a Service) -> Plan<'a> {
         let mut plan = self.implemented(service);
         let takes =
@@ -399,7 +399,7 @@ impl<'a> Guide<'a> {
     }
 }
 
-/// How many sources and sinks of a flow are looked at: enough to find a good one, and no more the larger an API is.
+/// The maximum number of sources and sinks of a flow that are considered: enough to find a good one, even in a large API.
 const ENDS_MAX: usize = 32;
 
 fn set_argument<'a>(call: &mut Expression<'a>, index: usize, value: Expression<'a>) {
@@ -418,7 +418,7 @@ fn holds(ty: &Type, searched: &Type) -> bool {
     found
 }
 
-/// Whether a part of one method's result is passed to another that gives the same again, like `users.user(user.id())`.
+/// Whether a field of one method's result is passed to another method that returns the same value, like `users.user(user.id())`.
 fn looks_up_again(first: &Method, path: &[PathStep], next: &Method) -> bool {
     let is_field = matches!(path.last(), Some(PathStep::Field(_) | PathStep::Index(_)));
     is_field && matches!(next.result.ty, Type::Ref(_)) && holds(&first.result.ty, &next.result.ty)

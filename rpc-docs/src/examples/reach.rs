@@ -1,4 +1,4 @@
-//! The shortest way to an object of each service, from what a connection offers.
+//! Finds the shortest path of calls from the root services to an object of each service.
 
 use std::collections::BTreeMap;
 
@@ -8,18 +8,18 @@ use crate::{
     flows::Flows,
 };
 
-/// How a client of each service is come by.
+/// The paths of calls to a client of each service.
 #[derive(Debug)]
 pub(super) struct Routes<'a> {
     routes: BTreeMap<&'a str, Route<'a>>,
 }
 
-/// How a client of one service is come by.
+/// The path of calls to a client of one service.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Route<'a> {
-    /// How many calls it takes.
+    /// The number of calls.
     pub(super) depth: usize,
-    /// The call whose result has the object; none if the connection offers the service.
+    /// The call whose result has the object; `None` for a root service.
     pub(super) last: Option<Hop<'a>>,
 }
 
@@ -32,8 +32,8 @@ pub(super) struct Hop<'a> {
 }
 
 impl Hop<'_> {
-    /// What a reader would choose last: parts of results, methods that are not called like the object, those that change
-    /// something, those that want much.
+    /// The cost of a hop, for comparison. Parts of results, methods not named after the object, methods that change state, and
+    /// methods with many arguments cost more.
     fn cost(&self, object: &str) -> (bool, bool, bool, usize) {
         let name = snake(object.rsplit("::").next().unwrap_or(object));
         let is_wanted = |argument: &&Argument| !matches!(argument.value.ty, Type::Option(_));
@@ -80,7 +80,7 @@ impl<'a> Routes<'a> {
     }
 }
 
-/// The calls of each service that give objects, with the services of these; whole results before parts of them.
+/// The calls of each service that return objects, with the objects' services; whole results before parts of results.
 fn hops<'a>(description: &'a Description, flows: &Flows<'a>) -> BTreeMap<&'a str, Vec<(&'a str, Hop<'a>)>> {
     let mut hops: BTreeMap<&str, Vec<(&str, Hop<'_>)>> = BTreeMap::new();
     for service in &description.services {
@@ -104,7 +104,7 @@ fn hops<'a>(description: &'a Description, flows: &Flows<'a>) -> BTreeMap<&'a str
     hops
 }
 
-/// Whether examples of other methods may call this one. What has a `then` cannot be spoken in JavaScript.
+/// Whether examples of other methods may call this one. A method `then` cannot be called from JavaScript.
 pub(super) fn is_usable(method: &Method) -> bool {
     method.problems.is_empty() && !method.oneway && method.deprecated.is_none() && method.name != "then"
 }

@@ -1,4 +1,4 @@
-//! Plans as Rust.
+//! Writes plans as Rust.
 
 use super::{
     Given, Guide, Spoken,
@@ -11,7 +11,7 @@ use crate::{
     typescript::Words,
 };
 
-/// How deep newtypes are written out.
+/// The maximum depth of newtypes that are written out.
 const DEPTH_MAX: usize = 4;
 
 pub(super) fn speak(guide: &Guide<'_>, plan: &Plan<'_>) -> Spoken {
@@ -23,12 +23,12 @@ pub(super) fn speak(guide: &Guide<'_>, plan: &Plan<'_>) -> Spoken {
     Spoken { text: statements.join("\n"), roots, given: speaker.given }
 }
 
-/// The type of a service's clients.
+/// The name of a service's client type.
 pub(super) fn client(service: &Service) -> String {
     format!("{}Client", service.trait_name())
 }
 
-/// What examples call their implementation of a service.
+/// The name of the implementation of a service in examples.
 pub(super) fn implementation(service: &Service) -> String {
     format!("My{}", service.trait_name())
 }
@@ -80,7 +80,7 @@ impl Speaker<'_> {
         }
     }
 
-    /// A value made up, or a variable that holds one.
+    /// A made-up value, or an expected variable.
     fn value(&mut self, value: &Value, name: &str, long_name: &str) -> String {
         if let Some(made_up) = self.made_up(value, name) {
             return made_up;
@@ -94,7 +94,7 @@ impl Speaker<'_> {
     fn made_up(&self, value: &Value, name: &str) -> Option<String> {
         let (ty, rust) = (&value.ty, &*value.rust);
         match ty {
-            // Aliases and types with the same form are written otherwise: only the plain names tell a literal's type.
+            // Only plain names fix a literal's type: an alias or another type may have the same form.
             Type::String => (rust == "String").then(|| format!("{:?}", name.replace('_', " "))),
             Type::Option(_) => rust.starts_with("Option<").then(|| "None".into()),
             Type::List(_) => rust.starts_with("Vec<").then(|| "vec![]".into()),
@@ -112,7 +112,7 @@ impl Speaker<'_> {
         }
     }
 
-    /// A value of exactly the type.
+    /// A made-up value of exactly this type, without conversion.
     fn owned(&self, value: &Value, name: &str) -> Option<String> {
         match &value.ty {
             Type::String => {
@@ -149,7 +149,7 @@ impl Speaker<'_> {
     }
 }
 
-/// The name of a type without a name of ours, and a literal of it.
+/// The name of a primitive type, and a literal of it.
 fn plain(ty: &Type) -> Option<(&'static str, &'static str)> {
     Some(match ty {
         Type::Bool => ("bool", "true"),

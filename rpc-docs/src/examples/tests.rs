@@ -8,7 +8,7 @@ fn examples_of(service: &str, method: &str) -> Examples {
     of(&chat, service, service.method(method).unwrap())
 }
 
-/// Without the line breaks of long chains.
+/// An example without the line breaks of long chains.
 fn joined(example: &str) -> String {
     example.replace("\n    .", ".")
 }

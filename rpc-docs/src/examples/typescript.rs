@@ -1,4 +1,4 @@
-//! Plans as TypeScript.
+//! Writes plans as TypeScript.
 
 use super::{
     Given, Guide, Spoken,
@@ -11,7 +11,7 @@ use crate::{
     typescript::{Declarations, Words, expression, property},
 };
 
-/// Longer values are left to the reader.
+/// The maximum length of a made-up value; instead of a longer one, an expected variable is used.
 const VALUE_CHARACTERS_MAX: usize = 60;
 
 pub(super) fn speak(guide: &Guide<'_>, plan: &Plan<'_>) -> Spoken {
@@ -134,7 +134,7 @@ impl Speaker<'_> {
     }
 }
 
-/// How a member is reached.
+/// The access to a member: `.name`, or brackets if the name is not an identifier.
 fn member(name: &str) -> String {
     match property(name) {
         bare if bare == name => format!(".{bare}"),

@@ -28,7 +28,7 @@ fn new() -> Api {
     Api::new("Greetings", "1").service::<v2::GreeterClient>()
 }
 
-/// A path in a folder that ends with the test.
+/// A path in a temporary folder, which is removed with the value.
 struct Place(PathBuf);
 
 impl Place {

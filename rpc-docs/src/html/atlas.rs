@@ -1,4 +1,4 @@
-//! Where everything is, and who uses what: looked up by all pages, built once.
+//! Tables for all pages, built once: positions of methods and types, and their users.
 
 use rustc_hash::FxHashMap;
 
@@ -11,40 +11,40 @@ use crate::{
     typescript::Declarations,
 };
 
-/// A method's place.
+/// A method's position: the indices of its service and of the method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct At {
     pub(super) service: usize,
     pub(super) method: usize,
 }
 
-/// Who uses a type, in the order of the description.
+/// The users of a type, in the order of the description.
 #[derive(Debug, Default)]
 pub(super) struct Uses {
     pub(super) taken_by: Vec<At>,
     pub(super) returned_by: Vec<At>,
     pub(super) fails: Vec<At>,
-    /// The types that hold it, by their places.
+    /// The indices of the types that contain this type.
     pub(super) part_of: Vec<usize>,
 }
 
-/// Who hands out objects of a service.
+/// The methods that return or take objects of a service.
 #[derive(Debug, Default)]
 pub(super) struct ObjectUses {
     pub(super) returned_by: Vec<At>,
     pub(super) taken_by: Vec<At>,
 }
 
-/// What fits into a method, and what its result fits into. Types that say nothing of their meaning are left out.
+/// The flows into a method's arguments and out of its result. Plain types are left out.
 #[derive(Debug, Default)]
 pub(super) struct MethodFlows<'a> {
-    /// Arguments with the flow that leads into them.
+    /// Arguments with the flow that leads into each.
     pub(super) built_on: Vec<(&'a str, &'a Flow)>,
-    /// Parts of the result with the flow that leads out of them.
+    /// Parts of the result with the flow that leads out of each.
     pub(super) leads_to: Vec<(&'a [PathStep], &'a Flow)>,
 }
 
-/// The tables.
+/// The tables for all pages.
 pub(super) struct Atlas<'a> {
     pub(super) description: &'a Description,
     pub(super) theme: &'a Theme,
@@ -56,18 +56,18 @@ pub(super) struct Atlas<'a> {
     uses: Vec<Uses>,
     objects: Vec<ObjectUses>,
     flows: Vec<Vec<MethodFlows<'a>>>,
-    /// How many objects lie between a connection and a service; none if no way leads there.
+    /// The number of objects between a root service and each service; `None` if no path leads to the service.
     depths: Vec<Option<usize>>,
-    /// The method that leads to an object of a service on the shortest way.
+    /// The method that returns or takes an object of each service, on the shortest path.
     ways: Vec<Option<At>>,
-    /// Whether a type holds objects or streams, at any depth.
+    /// Whether each type contains objects or streams, at any depth.
     carries: Vec<bool>,
     pub(super) links: Links<'a>,
     pub(super) guide: Guide<'a>,
     pub(super) declarations: Declarations<'a>,
 }
 
-/// Whether a type says nothing of what its values mean: a number fits each argument that is one.
+/// Whether a type is plain: it does not tell the meaning of its values. A number fits every argument that is a number.
 pub(crate) fn is_plain(ty: &Type) -> bool {
     let mut is_plain = true;
     ty.walk(&mut |part| is_plain &= !matches!(part, Type::Ref(_) | Type::Object(_) | Type::Stream { .. }));
@@ -75,7 +75,7 @@ pub(crate) fn is_plain(ty: &Type) -> bool {
 }
 
 impl<'a> Atlas<'a> {
-    /// `typescript` are the names that types and services have there.
+    /// Builds the tables. `typescript` has the names of types and services in TypeScript.
     pub(super) fn new(description: &'a Description, theme: &'a Theme, typescript: &'a Names<'a>) -> Self {
         let services = &description.services;
         let mut atlas = Self {
@@ -109,7 +109,7 @@ impl<'a> Atlas<'a> {
         atlas
     }
 
-    /// All methods with their places, in order.
+    /// All methods with their positions, in order.
     pub(super) fn all_methods(&self) -> impl Iterator<Item = (At, &'a Service, &'a Method)> + use<'a> {
         self.description.services.iter().enumerate().flat_map(|(service, known)| {
             let place = move |(method, found)| (At { service, method }, known, found);
@@ -173,7 +173,7 @@ impl<'a> Atlas<'a> {
         self.ways[service]
     }
 
-    /// The places of the types that some method can fail with, or some stream.
+    /// The indices of the error types of methods and streams.
     pub(super) fn error_types(&self) -> Vec<usize> {
         (0..self.uses.len()).filter(|at| !self.uses[*at].fails.is_empty()).collect()
     }
@@ -183,7 +183,7 @@ impl<'a> Atlas<'a> {
         format!("{}#{}", self.service_files[at.service], names::anchor("method", &[&method.name]))
     }
 
-    /// The objects and streams in a type, also those inside of named types; each once, outermost first.
+    /// The objects and streams in a type, including those inside named types; each once, outermost first.
     pub(super) fn carried(&self, ty: &'a Type) -> Vec<&'a Type> {
         let mut found = Vec::new();
         let mut seen = vec![false; self.carries.len()];
@@ -208,7 +208,7 @@ impl<'a> Atlas<'a> {
         }
     }
 
-    /// Which types hold objects or streams: from those that name one, to the types that hold these, and so on.
+    /// Finds the types that contain objects or streams: first types that name one, then types that contain these, and so on.
     fn find_carriers(&self) -> Vec<bool> {
         let types = &self.description.types;
         let mut carries = vec![false; types.len()];
@@ -307,7 +307,7 @@ impl<'a> Atlas<'a> {
         }
     }
 
-    /// Walks from the services at the root, one object further each round.
+    /// Fills `depths` and `ways`: walks from the root services, one object further each round.
     fn note_depths(&mut self) {
         let services = &self.description.services;
         let mut next: Vec<usize> = (0..services.len()).filter(|at| services[*at].is_root).collect();
@@ -338,7 +338,7 @@ impl<'a> Atlas<'a> {
     }
 }
 
-/// Lists grow in the order of methods and types, so a repetition is always the last.
+/// Adds an item unless it is the last one. Lists grow in the order of methods and types, so a duplicate is always the last item.
 fn push_once<T: PartialEq>(list: &mut Vec<T>, item: T) {
     if list.last() != Some(&item) {
         list.push(item);

@@ -1,4 +1,4 @@
-//! The page of types: what each is made of, how it looks in JSON, and who uses it.
+//! Renders the page of types: the parts of each type, its form in JSON, and its users.
 
 use maud::{Markup, html};
 
@@ -17,10 +17,10 @@ use crate::{
     prose::readable_message,
 };
 
-/// So many samples of an enum are shown.
+/// The maximum number of samples of an enum.
 const SAMPLES_MAX: usize = 6;
 
-/// `types.html`
+/// Renders `types.html`.
 pub(super) fn render(atlas: &Atlas<'_>) -> String {
     let types = &atlas.description.types;
     let body = html! {
@@ -124,7 +124,7 @@ fn field_badges(field: &Field) -> Markup {
     }
 }
 
-/// A variant with what it holds. `kind` is that of its anchor.
+/// Renders a variant with its values. `kind` is the first part of its anchor.
 pub(super) fn variant_part(
     atlas: &Atlas<'_>,
     definition: &TypeDefinition,

@@ -1,4 +1,4 @@
-//! The page of errors: each type that a call or a stream can fail with, its variants, and where it can happen.
+//! Renders the page of errors: each error type of calls and streams, its variants, and the methods that fail with it.
 
 use maud::{Markup, html};
 
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::description::Shape;
 
-/// `errors.html`
+/// Renders `errors.html`.
 pub(super) fn render(atlas: &Atlas<'_>) -> String {
     let errors = atlas.error_types();
     let body = html! {

@@ -1,14 +1,14 @@
-//! Colours of Rust, TypeScript and JSON, by a tokenizer that knows no grammar: words, texts, numbers, comments.
+//! Highlights Rust, TypeScript and JSON with a tokenizer that knows no grammar: words, strings, numbers, comments.
 
 use maud::{Markup, PreEscaped, Render};
 
-/// What a piece of code is written in.
+/// The language of a piece of code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Language {
     Rust,
-    /// JavaScript and JSON as well.
+    /// TypeScript, JavaScript and JSON.
     TypeScript,
-    /// Anything else: no colours.
+    /// Any other language: no colours.
     Plain,
 }
 
@@ -63,7 +63,7 @@ const RUST_TYPES: &[&str] = &[
     "u64", "u8", "usize",
 ];
 
-/// Code with its parts in spans. Words for which `link` knows a page lead there.
+/// Code with its tokens in spans. Words for which `link` returns an address become links.
 pub(super) fn highlight(code: &str, language: Language, link: &dyn Fn(&str) -> Option<String>) -> Markup {
     let mut out = String::with_capacity(code.len() * 2);
     let mut rest = code;
@@ -145,14 +145,14 @@ fn word(text: &str, language: Language) -> (&'static str, usize) {
     (class, len)
 }
 
-/// A character, or else a lifetime.
+/// The class and length of a token that begins with an apostrophe: a character, or else a lifetime.
 fn apostrophe(text: &str) -> (&'static str, usize) {
     let inside = &text[1..];
     let is_character = inside.starts_with('\\') || inside.chars().nth(1) == Some('\'');
     if is_character { ("s", quoted(text, '\'')) } else { ("a", 1 + run(inside, is_word)) }
 }
 
-/// The length of a text in quotes; one that does not end goes on to the end.
+/// The length of a string literal. One without a closing quote extends to the end of the code.
 fn quoted(text: &str, quote: char) -> usize {
     let mut is_escaped = false;
     for (at, letter) in text.char_indices().skip(1) {

@@ -1,23 +1,23 @@
-//! Links in doc comments: `[Room::history]`, `[UserClient]`, `[ChatError::BadName]` to the pages of what they name.
+//! Resolves links in doc comments: `[Room::history]`, `[UserClient]`, `[ChatError::BadName]` lead to the pages of these items.
 
 use super::{atlas::Atlas, names};
 use crate::links::Target;
 
-/// Where a doc comment stands: what `Self` is there.
+/// The item that a doc comment belongs to, which is `Self` in its links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Named {
-    /// A service, by its place.
+    /// A service, by its index.
     Service(usize),
-    /// A type, by its place.
+    /// A type, by its index.
     Type(usize),
 }
 
 pub(super) type Here = Option<Named>;
 
-/// No doc comment refers to a longer name; longer texts are not looked up.
+/// The maximum length of a link that is looked up. No doc comment refers to a longer name.
 const LINK_MAX: usize = 256;
 
-/// The page and anchor that a link in a doc comment leads to, if it names one thing of the API.
+/// The page and anchor of a link in a doc comment; `None` unless it names exactly one item of the API.
 pub(super) fn resolve(atlas: &Atlas<'_>, here: Here, text: &str) -> Option<String> {
     let home = here.map(|here| match here {
         Named::Service(at) => Target::Service(&atlas.description.services[at]),
@@ -43,7 +43,7 @@ pub(super) fn resolve(atlas: &Atlas<'_>, here: Here, text: &str) -> Option<Strin
     })
 }
 
-/// The page of a name in code, for signatures: a type, or a service by its client.
+/// The page of a name in a signature: a type, or a service by its client's name.
 pub(super) fn resolve_word(atlas: &Atlas<'_>, word: &str) -> Option<String> {
     match atlas.links.resolve(word, None)? {
         Target::Type(definition) => Some(definition_link(atlas, atlas.definition(&definition.name)?.0)),
@@ -52,12 +52,12 @@ pub(super) fn resolve_word(atlas: &Atlas<'_>, word: &str) -> Option<String> {
     }
 }
 
-/// A type's place on the page of types.
+/// The address of a type on the page of types.
 pub(super) fn definition_link(atlas: &Atlas<'_>, at: usize) -> String {
     format!("types.html#{}", names::anchor("type", &[&atlas.description.types[at].name]))
 }
 
-/// An error type's place on the page of errors.
+/// The address of an error type on the page of errors.
 pub(super) fn error_link(atlas: &Atlas<'_>, at: usize) -> String {
     format!("errors.html#{}", names::anchor("error", &[&atlas.description.types[at].name]))
 }

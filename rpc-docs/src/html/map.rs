@@ -1,8 +1,9 @@
-//! The pipelining map: which results, or parts of results, fit which arguments, so that both calls share one round trip.
+//! Plans the pipelining map: a picture of the results, or parts of results, that fit arguments, so that both calls share one round
+//! trip.
 //!
-//! Services are cards, in columns by the number of objects on the way to them; curves lead from results to what they fit. An API with
-//! too many methods for that has curves between services; what is left out even then is counted. Plain types are never drawn:
-//! a number fits wherever a number goes.
+//! Services are cards, in columns by the number of objects on the path to them. Curves lead from results to the arguments that
+//! they fit. An API with too many methods has curves between services instead; curves that are left out even then are counted.
+//! Plain types are never drawn: a number fits every argument that is a number.
 
 use std::collections::BTreeSet;
 
@@ -16,10 +17,10 @@ mod picture;
 
 pub(super) use picture::render;
 
-/// Beyond these a picture of methods is unreadable, and one of services is drawn.
+/// The limits of a picture of methods. With more methods or curves it would be unreadable, and services are drawn instead.
 const METHODS_MAX: usize = 64;
 const METHOD_CURVES_MAX: usize = 120;
-/// What a picture of services holds at most.
+/// The limits of a picture of services.
 const SERVICES_MAX: usize = 24;
 const SERVICE_CURVES_MAX: usize = 64;
 
@@ -30,20 +31,20 @@ pub(super) enum End {
     Method(At),
 }
 
-/// One thing that fits another.
+/// A curve from a result to an argument or object that it fits.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Curve {
-    /// The flow, by its place in [`Map::flows`].
+    /// The index of the flow in [`Map::flows`].
     pub(super) flow: usize,
     pub(super) from: End,
     pub(super) to: End,
-    /// What fits what, in words.
+    /// The result and the argument, in words.
     pub(super) words: String,
 }
 
-/// What is drawn, and how much is not.
+/// The plan of the picture, with counts of what is left out.
 pub(super) struct Map<'a> {
-    /// Flows of types that mean something, in the order of the description.
+    /// Flows of types that are not plain, in the order of the description.
     pub(super) flows: Vec<&'a Flow>,
     pub(super) curves: Vec<Curve>,
     /// The services that have a card, in order.
@@ -64,7 +65,7 @@ impl End {
     }
 }
 
-/// Decides what to draw.
+/// Plans the picture.
 pub(super) fn plan<'a>(atlas: &Atlas<'a>) -> Map<'a> {
     let flows: Vec<&Flow> = atlas.description.flows.iter().filter(|flow| !is_plain(&flow.ty)).collect();
     let methods: usize = atlas.description.services.iter().map(|service| service.methods.len()).sum();
@@ -83,7 +84,7 @@ pub(super) fn plan<'a>(atlas: &Atlas<'a>) -> Map<'a> {
     map.choose_services(atlas);
     map.draw(atlas, curves_max);
     if map.has_methods && map.curves_left_out > 0 {
-        // Half a map of methods says less than a whole one of services.
+        // A complete map of services is more useful than an incomplete map of methods.
         map.has_methods = false;
         map.choose_services(atlas);
         map.draw(atlas, SERVICE_CURVES_MAX);
@@ -92,7 +93,7 @@ pub(super) fn plan<'a>(atlas: &Atlas<'a>) -> Map<'a> {
 }
 
 impl Map<'_> {
-    /// The services that something leads to or from, nearest to the root first.
+    /// Chooses the services that flows lead to or from, nearest to the root first.
     fn choose_services(&mut self, atlas: &Atlas<'_>) {
         let mut found = BTreeSet::new();
         for flow in &self.flows {
@@ -108,7 +109,7 @@ impl Map<'_> {
         self.services.sort_unstable();
     }
 
-    /// Draws objects first, then the types that fit the fewest places: what fits nearly everywhere says least.
+    /// Chooses curves: objects first, then types with the fewest ends. A type that fits nearly everywhere says least.
     fn draw(&mut self, atlas: &Atlas<'_>, curves_max: usize) {
         self.curves.clear();
         self.curves_left_out = 0;
@@ -143,7 +144,7 @@ impl Map<'_> {
     }
 }
 
-/// Where a flow comes from, each place once, with words.
+/// The ends that a flow comes from, each once, with words.
 fn outs(atlas: &Atlas<'_>, flow: &Flow, has_methods: bool) -> Vec<(End, String)> {
     let mut ends: Vec<(End, String)> = Vec::new();
     for source in &flow.from {
@@ -160,7 +161,7 @@ fn outs(atlas: &Atlas<'_>, flow: &Flow, has_methods: bool) -> Vec<(End, String)>
     ends
 }
 
-/// Where a flow leads, each place once, with words.
+/// The ends that a flow leads to, each once, with words.
 fn ins(atlas: &Atlas<'_>, flow: &Flow, has_methods: bool) -> Vec<(End, String)> {
     let mut ends: Vec<(End, String)> = Vec::new();
     for sink in &flow.into {
@@ -190,7 +191,8 @@ fn ins(atlas: &Atlas<'_>, flow: &Flow, has_methods: bool) -> Vec<(End, String)> 
     ends
 }
 
-/// Sources and sinks stand in the order of methods, so that equal ends follow each other.
+/// Adds an end, or its words to the last end if both are equal. Sources and sinks are in the order of methods, so equal ends are
+/// adjacent.
 fn add(ends: &mut Vec<(End, String)>, end: End, words: String, adds_words: bool) {
     match ends.last_mut() {
         Some((last, known)) if *last == end => {

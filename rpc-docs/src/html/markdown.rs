@@ -1,5 +1,5 @@
-//! Doc comments: Markdown in which nothing acts. HTML is shown as text, pictures are links, and links lead to the web or into
-//! these pages.
+//! Renders doc comments: Markdown without active content. HTML is shown as text, pictures become links, and links lead to the web
+//! or into these pages.
 
 use maud::{Markup, PreEscaped, Render, html};
 use pulldown_cmark::{Alignment, BrokenLink, CodeBlockKind, CowStr, Event, Options, Parser, Tag, TagEnd};
@@ -12,32 +12,32 @@ use super::{
 };
 use crate::prose;
 
-/// How much of a comment is looked at for its first paragraph, and how much of that is shown.
+/// The bytes of a comment that are searched for its first paragraph, and the characters of it that are shown.
 const PARAGRAPH_MAX: usize = 2000;
 const SUMMARY_MAX: usize = 180;
 
-/// A heading of a page of the user's own.
+/// A heading of a custom page.
 pub(super) struct Heading {
     pub(super) id: String,
     pub(super) level: usize,
     pub(super) text: String,
 }
 
-/// A whole comment. Its headings start one below `level`, the level of the page's heading above.
+/// Renders a whole comment. Its headings start one below `level`, the level of the page's heading above the comment.
 pub(super) fn render(atlas: &Atlas<'_>, here: Here, text: &str, level: usize) -> Markup {
     let mut writer = Writer::new(atlas, here, level, false);
     writer.run(text);
     html! { @if !text.trim().is_empty() { div class="prose" { (PreEscaped(writer.out)) } } }
 }
 
-/// A page: like a comment, with an anchor at each heading.
+/// Renders a custom page: like a comment, with an anchor at each heading.
 pub(super) fn render_page(atlas: &Atlas<'_>, text: &str) -> (Markup, Vec<Heading>) {
     let mut writer = Writer::new(atlas, None, 1, true);
     writer.run(text);
     (html! { div class="prose" { (PreEscaped(writer.out)) } }, writer.headings)
 }
 
-/// The first paragraph, without a block around it.
+/// Renders the first paragraph, without a block element around it.
 pub(super) fn summary(atlas: &Atlas<'_>, here: Here, text: &str) -> Markup {
     let paragraph = first_paragraph(text);
     if paragraph.len() > SUMMARY_MAX * 2 {
@@ -65,7 +65,7 @@ pub(super) fn plain_summary(text: &str) -> String {
     shortened(plain.trim(), SUMMARY_MAX)
 }
 
-/// At most so many characters, cut with `…`.
+/// A text of at most `letters_max` characters; a longer one is cut and ends with `…`.
 pub(super) fn shortened(text: &str, letters_max: usize) -> String {
     match text.char_indices().nth(letters_max) {
         None => text.to_owned(),
@@ -95,14 +95,14 @@ struct Writer<'w, 'a> {
     out: String,
     /// The level of the heading above the comment.
     level: usize,
-    /// The level of the last heading that was written: none is left out on the way down.
+    /// The level of the last heading that was written; the next one is at most one level deeper.
     last_level: usize,
     has_anchors: bool,
     is_inline: bool,
     headings: Vec<Heading>,
-    /// The links that are open, and whether each leads somewhere.
+    /// For each open link, whether it has a target.
     links: Vec<bool>,
-    /// Columns of the table that is open, and which one is next.
+    /// The columns of the open table, and the index of the next column.
     alignments: Vec<Alignment>,
     column: usize,
     is_head: bool,
@@ -166,7 +166,7 @@ impl<'w, 'a> Writer<'w, 'a> {
     fn start(&mut self, tag: &Tag<'_>) {
         let is_span = matches!(tag, Tag::Emphasis | Tag::Strong | Tag::Strikethrough | Tag::Link { .. });
         match tag {
-            // Blocks have no place in a line: of a list or a table, the words stay.
+            // Inline text has no blocks: of a list or a table, only the words stay.
             _ if self.is_inline && !is_span => {}
             Tag::Paragraph => self.out.push_str("<p>"),
             Tag::HtmlBlock => self.out.push_str("<p class=\"raw\">"),
@@ -243,7 +243,7 @@ impl<'w, 'a> Writer<'w, 'a> {
         self.out.push_str(&markup);
     }
 
-    /// A picture from outside would tell others who reads: its text is a link to it.
+    /// Writes a picture as a link: loading it from outside would reveal the reader.
     fn picture<'t>(&mut self, from: &str, events: &mut impl Iterator<Item = Event<'t>>) {
         let mut alt = plain_until(events, TagEnd::Image);
         if alt.trim().is_empty() {
@@ -259,7 +259,7 @@ impl<'w, 'a> Writer<'w, 'a> {
     }
 
     fn heading<'t>(&mut self, level: usize, events: &mut impl Iterator<Item = Event<'t>>) {
-        // The level that the author meant, below the page's own, and at most one deeper than the heading before.
+        // The author's level, below the page's own, and at most one deeper than the previous heading.
         let level = (self.level + level).min(self.last_level + 1).min(6);
         let text = plain_until(events, TagEnd::Heading(pulldown_cmark::HeadingLevel::H1));
         if self.is_inline {
@@ -308,7 +308,7 @@ fn language(info: &str) -> Language {
     }
 }
 
-/// The text up to the end of a tag, whose own start was read already.
+/// The text up to the end of a tag, whose start was already read.
 fn plain_until<'t>(events: &mut impl Iterator<Item = Event<'t>>, end: TagEnd) -> String {
     let mut plain = String::new();
     for event in events {
@@ -329,7 +329,7 @@ enum Target<'t> {
     Page(String),
 }
 
-/// Where a link may lead. Any scheme but those of the web and of mail leads nowhere.
+/// The target of a link. Schemes other than web and mail have none.
 fn target<'t>(atlas: &Atlas<'_>, here: Here, to: &'t str) -> Option<Target<'t>> {
     let is_scheme =
         |scheme: &str| to.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));

@@ -1,17 +1,17 @@
-//! File names and anchors, made from names alone: what is added to an API moves no link.
+//! File names and anchors. They depend on names alone, so additions to an API change no link.
 
 use std::fmt::Write as _;
 
 use super::theme::Page;
 use crate::files::checksum_of;
 
-/// File systems take 255 bytes a name.
+/// The maximum length of a file's stem. File systems allow 255 bytes per name.
 const STEM_MAX: usize = 160;
 
 /// The file of a service: `service.Chat.html`, `service.Chat-Room.html`.
 ///
-/// Two names that differ in case alone have files that differ otherwise, because some file systems ignore case: a capital inside
-/// of a name, and a small letter at its start, get a `-` before. All but ASCII letters, digits and `_` are escaped.
+/// Some file systems ignore case, so two names that differ only in case get different files: a capital letter inside a name, and a
+/// small letter at its start, get a `-` before them. All characters but ASCII letters, digits and `_` are escaped.
 pub(super) fn service_file(name: &str) -> String {
     let mut stem = String::new();
     for (at, letter) in name.chars().enumerate() {
@@ -24,7 +24,7 @@ pub(super) fn service_file(name: &str) -> String {
     format!("service.{}.html", shortened(stem, name))
 }
 
-/// The files of the user's own pages, from their titles; equal ones are numbered in order.
+/// The files of custom pages, from their titles; equal names are numbered in order.
 pub(super) fn page_files(pages: &[Page]) -> Vec<String> {
     let mut files: Vec<String> = Vec::with_capacity(pages.len());
     for page in pages {
@@ -45,7 +45,7 @@ pub(super) fn page_files(pages: &[Page]) -> Vec<String> {
     files
 }
 
-/// Words in small letters with `-` between them.
+/// The words of a text in small letters with `-` between them.
 pub(super) fn slug(text: &str) -> String {
     let mut slug = String::new();
     for letter in text.chars() {
@@ -58,7 +58,7 @@ pub(super) fn slug(text: &str) -> String {
     slug.trim_end_matches('-').to_owned()
 }
 
-/// An anchor: `method.log_in`, `field.User.name`. Parts are escaped, so that no two things share one.
+/// An anchor: `method.log_in`, `field.User.name`. Parts are escaped, so that anchors are unique.
 pub(super) fn anchor(kind: &str, parts: &[&str]) -> String {
     let mut anchor = kind.to_owned();
     for part in parts {
@@ -80,7 +80,7 @@ fn push(text: &mut String, letter: char, also: &[char]) {
 
 fn shortened(mut stem: String, name: &str) -> String {
     if stem.len() > STEM_MAX {
-        // All of it is ASCII: letters and escapes.
+        // The stem is ASCII: letters and escapes.
         stem.truncate(STEM_MAX);
         let _ = write!(stem, "~~{:016x}", checksum_of(name.as_bytes()));
     }

@@ -1,4 +1,4 @@
-//! The first page: what the API is for, its services, how objects lead from one to the next, what fits what, and limits.
+//! Renders the first page: the introduction, the services, the tree of objects, the pipelining map, and the limits.
 
 use maud::{Markup, html};
 
@@ -11,12 +11,12 @@ use super::{
 };
 use crate::{agents::connecting, description::Side};
 
-/// So many services the tree of objects shows.
+/// The maximum number of services in the tree of objects.
 const TREE_MAX: usize = 40;
-/// So many ways into an object are named at its place in the tree.
+/// The maximum number of methods that the tree names for one object.
 const WAYS_MAX: usize = 4;
 
-/// `index.html`
+/// Renders `index.html`.
 pub(super) fn render(atlas: &Atlas<'_>) -> String {
     let description = atlas.description;
     let body = html! {
@@ -83,14 +83,14 @@ fn card(atlas: &Atlas<'_>, at: usize) -> Markup {
     }
 }
 
-/// The services at the root, with the objects that their methods give or take below.
+/// The tree of root services, each with the objects that its methods return or take.
 fn tree(atlas: &Atlas<'_>) -> Markup {
     let services = &atlas.description.services;
     let roots: Vec<usize> = (0..services.len()).filter(|at| services[*at].is_root).collect();
     if roots.len() == services.len() {
         return html! {};
     }
-    // The order of a walk along the shortest ways, with how deep each service stands.
+    // A walk along the shortest paths gives the order and the depth of each service.
     let mut below: Vec<Vec<usize>> = vec![Vec::new(); services.len()];
     for at in 0..services.len() {
         if let Some(way) = atlas.way(at) {
@@ -137,7 +137,7 @@ fn branch(atlas: &Atlas<'_>, below: &[Vec<usize>], at: usize, left: &mut usize) 
     })
 }
 
-/// In words, how one comes to a service.
+/// A sentence that says how a client of a service is obtained.
 pub(super) fn ways(atlas: &Atlas<'_>, at: usize) -> Markup {
     let service = &atlas.description.services[at];
     let uses = atlas.objects(at);

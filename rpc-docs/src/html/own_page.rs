@@ -1,4 +1,4 @@
-//! A page of the user's own, from Markdown.
+//! Renders a custom page from Markdown.
 
 use maud::html;
 
@@ -9,7 +9,7 @@ use super::{
     theme::Page,
 };
 
-/// `page.….html`
+/// Renders `page.….html`.
 pub(super) fn render(atlas: &Atlas<'_>, at: usize) -> String {
     let own = &atlas.theme.pages[at];
     let text = text(own);
@@ -27,12 +27,12 @@ pub(super) fn render(atlas: &Atlas<'_>, at: usize) -> String {
     page::render(atlas, content)
 }
 
-/// The headings that a search finds.
+/// The headings for the search index.
 pub(super) fn headings(atlas: &Atlas<'_>, at: usize) -> Vec<Heading> {
     markdown::render_page(atlas, text(&atlas.theme.pages[at])).1
 }
 
-/// The page without a first heading that repeats its title.
+/// The page's text without a first heading that repeats its title.
 fn text(page: &Page) -> &str {
     let repeated = format!("# {}", page.title);
     let text = page.markdown.trim_start();

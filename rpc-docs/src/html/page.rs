@@ -1,15 +1,15 @@
-//! The frame of all pages: head, navigation, search, foot.
+//! Renders the frame of all pages: head, navigation, search, foot.
 
 use maud::{DOCTYPE, Markup, html};
 
 use super::{atlas::Atlas, markdown::plain_summary, names};
 use crate::description::{Side, TypeDefinition};
 
-/// Nothing but what stands in the folder: no script or style inside of pages, no frame, form or connection.
+/// The content security policy: only files of the folder; no inline script or style, no frame, form or connection.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; \
                       form-action 'none'; require-trusted-types-for 'script'";
 
-/// Which page the navigation marks.
+/// The page that the navigation marks as current.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     Overview,
@@ -19,7 +19,7 @@ pub(super) enum Place {
     Errors,
 }
 
-/// What differs from page to page.
+/// The parts that differ between pages.
 pub(super) struct Content {
     pub(super) place: Place,
     pub(super) title: String,
@@ -28,7 +28,7 @@ pub(super) struct Content {
     pub(super) body: Markup,
 }
 
-/// A whole page.
+/// Renders a whole page.
 pub(super) fn render(atlas: &Atlas<'_>, content: Content) -> String {
     let title = match content.place {
         Place::Overview => atlas.title().to_owned(),

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::description::{Flow, PathStep, Side, Sink, Source, Type};
 
-/// So many references stand in a list; the rest is counted.
+/// The maximum number of references in a list; the others are counted.
 const REFERENCES_MAX: usize = 12;
 
 /// A type as Rust writes it, with links.
@@ -103,17 +103,17 @@ pub(super) fn method_reference(atlas: &Atlas<'_>, at: At) -> Markup {
     }
 }
 
-/// Some methods; of a long list, how many more there are.
+/// A list of methods; of a long list, the first ones and the number of others.
 pub(super) fn method_list(atlas: &Atlas<'_>, methods: &[At]) -> Markup {
     html! { (listed(methods.iter().map(|at| method_reference(atlas, *at)).take(REFERENCES_MAX), methods.len())) }
 }
 
-/// All of these methods.
+/// A list of all these methods.
 pub(super) fn whole_method_list(atlas: &Atlas<'_>, methods: &[At]) -> Markup {
     html! { ul class="refs" { @for at in methods { li { (method_reference(atlas, *at)) } } } }
 }
 
-/// Some types; of a long list, how many more there are.
+/// A list of types; of a long list, the first ones and the number of others.
 pub(super) fn definition_list(atlas: &Atlas<'_>, definitions: &[usize]) -> Markup {
     let reference = |at: &usize| {
         html! { a class="ref" href=(links::definition_link(atlas, *at)) { (atlas.description.types[*at].name) } }
@@ -144,7 +144,7 @@ pub(super) fn path(steps: &[PathStep]) -> String {
         .collect()
 }
 
-/// Where the values of a flow come from.
+/// The sources of a flow, with links.
 pub(super) fn sources(atlas: &Atlas<'_>, flow: &Flow) -> Markup {
     let known = |source: &Source| atlas.method_at(&source.service, &source.method);
     let reference = |source: &Source| {
@@ -153,7 +153,7 @@ pub(super) fn sources(atlas: &Atlas<'_>, flow: &Flow) -> Markup {
     listed(flow.from.iter().map(reference).take(REFERENCES_MAX), flow.from.len())
 }
 
-/// Where the values of a flow can go.
+/// The sinks of a flow, with links.
 pub(super) fn sinks(atlas: &Atlas<'_>, flow: &Flow) -> Markup {
     let reference = |sink: &Sink| match sink {
         Sink::Argument { service, method, argument } => html! {
@@ -169,12 +169,12 @@ pub(super) fn sinks(atlas: &Atlas<'_>, flow: &Flow) -> Markup {
     listed(flow.into.iter().map(reference).take(REFERENCES_MAX), flow.into.len())
 }
 
-/// A word in a frame. `kind` gives its colour.
+/// A badge: a word in a frame. `kind` sets its colour.
 pub(super) fn badge(kind: &str, text: &str, meaning: &str) -> Markup {
     html! { span class={ "badge " (kind) } title=(meaning) { (text) } }
 }
 
-/// Who implements a service, as a badge.
+/// A badge that names the side that implements a service.
 pub(super) fn side_badge(side: Side) -> Markup {
     match side {
         Side::Server => badge("server", "server", "The server implements it; clients call."),
@@ -183,7 +183,7 @@ pub(super) fn side_badge(side: Side) -> Markup {
     }
 }
 
-/// The note of something deprecated.
+/// The note of a deprecated item.
 pub(super) fn deprecation(atlas: &Atlas<'_>, here: links::Here, note: Option<&str>) -> Markup {
     html! {
         @if let Some(note) = note {

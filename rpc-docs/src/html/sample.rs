@@ -1,4 +1,4 @@
-//! What a value of a type looks like in JSON: a made-up one, small even where the type is large or recursive.
+//! Makes sample values of types in JSON, small even if the type is large or recursive.
 
 use super::atlas::Atlas;
 use crate::{
@@ -7,18 +7,18 @@ use crate::{
     samples::text_of,
 };
 
-/// So deep the types inside of a type are written out; below, lists are empty and options absent.
+/// The depth to which nested types are written out; below it, lists are empty and options absent.
 const DEPTH_MAX: usize = 4;
-/// Longer arrays are cut to so many elements, and their length is said.
+/// Arrays with more than `ELEMENTS_MAX` elements are cut to `ELEMENTS_CUT`, with a note on their length.
 const ELEMENTS_MAX: usize = 8;
 const ELEMENTS_CUT: usize = 3;
-/// So many parts a sample has in all.
+/// The maximum number of parts of a sample.
 const PARTS_MAX: usize = 80;
 
-/// A sample that is longer stands on several lines.
+/// The maximum length of a sample on one line.
 const LINE_MAX: usize = 56;
 
-/// A sample, or several for an enum: one a variant.
+/// A sample of a type; for an enum, one for each variant.
 pub(super) fn samples<'a>(atlas: &Atlas<'a>, definition: usize) -> Vec<String> {
     let definition = &atlas.description.types[definition];
     let maker = || Maker { atlas, parts_left: PARTS_MAX, open: Vec::new() };
@@ -36,7 +36,7 @@ pub(super) fn samples<'a>(atlas: &Atlas<'a>, definition: usize) -> Vec<String> {
     samples.iter().map(|sample| sample.text(0)).collect()
 }
 
-/// A JSON value whose fields stand in the order of the type.
+/// A JSON value whose fields are in the order of the type.
 enum Sample {
     Atom(String),
     List(Vec<Sample>),
@@ -44,7 +44,7 @@ enum Sample {
 }
 
 impl Sample {
-    /// JSON on one line, or on several if it is long.
+    /// The sample as JSON on one line, or on several lines if it is long.
     fn text(&self, indent: usize) -> String {
         let (open, parts, close) = match self {
             Self::Atom(text) => return text.clone(),
@@ -84,12 +84,12 @@ fn object(name: &str, value: Sample) -> Sample {
 struct Maker<'m, 'a> {
     atlas: &'m Atlas<'a>,
     parts_left: usize,
-    /// The types that a value is made inside of.
+    /// The types around the value that is being made.
     open: Vec<&'a str>,
 }
 
-/// Values are none where they would lie too deep, as those of types that lead back to themselves do: what may be left out
-/// is left out there.
+/// Functions return `None` for values that would be too deep, such as values of a type inside itself. Optional parts are left out
+/// in that case.
 impl<'a> Maker<'_, 'a> {
     fn value(&mut self, ty: &'a Type, depth: usize, name: &str) -> Option<Sample> {
         let Some(left) = self.parts_left.checked_sub(1) else { return Some(string("…")) };
@@ -180,7 +180,7 @@ impl<'a> Maker<'_, 'a> {
             Shape::Unit => Some(atom("null")),
             Shape::Tuple(elements) => self.tuple(elements, depth, ""),
             Shape::Struct(fields) => self.fields(fields, depth),
-            // The first variant may lead back to the type itself; one of the others does not then.
+            // The first variant may contain the type itself; then one of the others does not.
             Shape::Enum(variants) => variants
                 .iter()
                 .filter(|variant| variant.content != Content::Unreadable)

@@ -1,11 +1,11 @@
-//! The search index: a script with one array, because pages opened from a folder may not fetch.
+//! Renders the search index: a script with one array, because pages opened from a folder may not fetch files.
 
 use serde_json::json;
 
 use super::{atlas, atlas::Atlas, markdown, names, own_page};
 use crate::description::{Field, Shape, TypeDefinition};
 
-/// What an entry is; the numbers stand in the index, the words in the script.
+/// The kind of an entry. The index has its number; the search script has the word for it.
 #[derive(Clone, Copy)]
 enum Kind {
     Service,
@@ -18,16 +18,16 @@ enum Kind {
     Section,
 }
 
-/// So much of a comment stands beside a result.
+/// The maximum number of characters of a comment beside a search result.
 const SUMMARY_MAX: usize = 88;
 
-/// The entries, each `[kind, name, owner, file, anchor, summary]`, and the files that they name by number.
+/// The entries, each `[kind, name, owner, file, anchor, summary]`, and the files, which entries refer to by index.
 struct Index {
     files: Vec<String>,
     entries: Vec<serde_json::Value>,
 }
 
-/// `search-index.js`
+/// Renders `search-index.js`.
 pub(super) fn render(atlas: &Atlas<'_>) -> String {
     let mut index = Index { files: Vec::new(), entries: Vec::new() };
     index.services(atlas);

@@ -1,7 +1,7 @@
-//! A picture of a call: who calls, what comes back, which items flow and which objects are called later.
+//! Draws the sequence of a call: the call, its result, the items of streams, and later calls of objects.
 //!
-//! Clients stand on the left and servers on the right, also where the server calls. A call to the server that
-//! only gives a value has no picture.
+//! Clients are on the left and servers on the right, even if the server calls. A call to the server that only returns a
+//! value has no picture.
 
 use maud::{Markup, html};
 
@@ -17,12 +17,12 @@ const LEFT: usize = 56;
 const RIGHT: usize = 384;
 const TOP: usize = 52;
 const STEP: usize = 42;
-/// So many characters fit between the lanes.
+/// The number of characters that fit between the lanes.
 const LABEL_MAX: usize = 38;
-/// So many streams and objects are drawn; the rest is counted.
+/// The maximum number of streams and objects that are drawn; the others are counted.
 const CARRIED_MAX: usize = 6;
 
-/// Which end an arrow starts from.
+/// The side that an arrow starts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum From {
     Caller,
@@ -33,9 +33,9 @@ pub(super) enum From {
 pub(super) enum Kind {
     Call,
     Return,
-    /// Items, one after the other.
+    /// The items of a stream.
     Items,
-    /// A call on an object that was handed over.
+    /// A later call on an object that was passed.
     Later,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Step {
     pub(super) label: String,
 }
 
-/// The arrows of a method, in order; and how many streams and objects have none.
+/// The arrows of a method, in order, and the number of streams and objects without an arrow.
 pub(super) fn steps(atlas: &Atlas<'_>, service: &Service, method: &Method) -> (Vec<Step>, usize) {
     let given: Vec<&Type> =
         method.arguments.iter().flat_map(|argument| atlas.carried(&argument.value.ty)).collect();
@@ -69,7 +69,7 @@ pub(super) fn steps(atlas: &Atlas<'_>, service: &Service, method: &Method) -> (V
             ty => type_name(atlas, ty),
         };
         let answer = Step { from: From::Callee, kind: Kind::Return, label };
-        // What the caller hands over can be used before the method returns, what it gets only afterwards.
+        // Objects and streams in arguments can be used before the method returns, those in results only afterwards.
         let first_of_result = later.iter().position(|step| match step.kind {
             Kind::Items => step.from == From::Callee,
             _ => step.from == From::Caller,
@@ -80,7 +80,7 @@ pub(super) fn steps(atlas: &Atlas<'_>, service: &Service, method: &Method) -> (V
     (steps, left_out)
 }
 
-/// Items flow from who has the stream; an object is called by who got it.
+/// The arrow of a passed stream or object: items flow from the side that has the stream; the receiver of an object calls it.
 fn carried_step(atlas: &Atlas<'_>, ty: &Type, holder: From) -> Step {
     let other = if holder == From::Caller { From::Callee } else { From::Caller };
     match ty {
@@ -110,7 +110,7 @@ fn call_label(method: &Method) -> String {
     format!("{}({})", method.trait_name(), names.join(", "))
 }
 
-/// Who stands on the left and on the right, and whether the caller is on the left.
+/// The labels of the left and the right lane, and whether the caller is on the left.
 pub(super) fn lanes(service: &Service) -> (&'static str, &'static str, bool) {
     match service.implemented_by {
         Side::Server => ("Client", "Server", true),
@@ -119,7 +119,7 @@ pub(super) fn lanes(service: &Service) -> (&'static str, &'static str, bool) {
     }
 }
 
-/// The picture; nothing for a method without streams and objects.
+/// Renders the picture; empty for a method without streams and objects.
 pub(super) fn render(atlas: &Atlas<'_>, at: At) -> Markup {
     let (service, method) = atlas.method(at);
     let (steps, left_out) = steps(atlas, service, method);

@@ -1,4 +1,4 @@
-//! The page of a service: what it is for, how one comes to it, and each method.
+//! Renders the page of a service: its introduction, how a client is obtained, and each method.
 
 use maud::{Markup, html};
 
@@ -21,18 +21,18 @@ use crate::{
     prose::{self, readable_message},
 };
 
-/// So many variants of an error are open at a method, and so many more can be opened; the page of errors has all.
+/// The number of error variants that a method shows open, and of further ones that can be opened. The page of errors has all.
 const VARIANTS_OPEN: usize = 3;
 const VARIANTS_MAX: usize = 12;
-/// So many parts of a result are shown with what they fit.
+/// The maximum number of parts of a result that are shown with their flows.
 const PARTS_MAX: usize = 12;
 
-/// Links of the service's own comments.
+/// The `Self` of links in the service's comments.
 pub(super) fn here(at: usize) -> Here {
     Some(Named::Service(at))
 }
 
-/// `service.….html`
+/// Renders `service.….html`.
 pub(super) fn render(atlas: &Atlas<'_>, at: usize) -> String {
     let service = &atlas.description.services[at];
     let body = html! {
@@ -101,7 +101,7 @@ fn contents(atlas: &Atlas<'_>, at: usize) -> Markup {
 
 fn method_section(atlas: &Atlas<'_>, at: At) -> Markup {
     let (_, method) = atlas.method(at);
-    // What a comment says of errors stands with the errors.
+    // The comment's section on errors is shown with the errors.
     let (docs, errors_said) = prose::without_section(&method.docs, "Errors");
     let id = names::anchor("method", &[&method.name]);
     let title = format!("{id}-title");
@@ -241,7 +241,7 @@ fn result(atlas: &Atlas<'_>, at: At) -> Markup {
     }
 }
 
-/// What a call, or a stream that it gives, can fail with. `said` is what the comment says of it.
+/// Renders the errors of a call and of the streams that it returns. `said` is the comment's section on errors.
 fn errors(atlas: &Atlas<'_>, at: At, said: &str) -> Markup {
     let (_, method) = atlas.method(at);
     let call = method.error.iter().map(|error| (&error.ty, None));
@@ -250,7 +250,7 @@ fn errors(atlas: &Atlas<'_>, at: At, said: &str) -> Markup {
         _ => None,
     });
     let mut errors: Vec<(&Type, Option<&str>)> = call.chain(streams).collect();
-    // An error that both fail with is listed once.
+    // An error type of both the call and a stream is listed once.
     for at in (1..errors.len()).rev() {
         if errors[..at].iter().any(|(ty, _)| *ty == errors[at].0) {
             errors.remove(at);
@@ -336,14 +336,14 @@ fn example(atlas: &Atlas<'_>, label: &str, rust: &str, typescript: &str) -> Mark
     }
 }
 
-/// Methods by how they use a type: for the pages of types and errors.
+/// A labelled list of methods that use a type, for the pages of types and errors.
 pub(super) fn used_by(atlas: &Atlas<'_>, label: &str, methods: &[At]) -> Markup {
     html! {
         @if !methods.is_empty() { div { dt { (label) } dd { (method_list(atlas, methods)) } } }
     }
 }
 
-/// The same, however many there are.
+/// Like [`used_by`], with all methods of a long list.
 pub(super) fn used_by_all(atlas: &Atlas<'_>, label: &str, methods: &[At]) -> Markup {
     html! {
         @if !methods.is_empty() { div { dt { (label) } dd { (whole_method_list(atlas, methods)) } } }

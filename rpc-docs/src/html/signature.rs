@@ -1,14 +1,14 @@
-//! A method's signature as text. The pages colour it and link its words.
+//! Writes a method's signature as text. The pages colour it and link its words.
 
 use crate::{
     description::{Method, Type},
     examples::rust_word,
 };
 
-/// A longer signature has a line for each argument.
+/// The maximum length of a signature on one line; a longer one has a line for each argument.
 const LINE_MAX: usize = 96;
 
-/// `async fn log_in(&self, name: String) -> Result<MemberClient, ChatError>`
+/// The signature in Rust: `async fn log_in(&self, name: String) -> Result<MemberClient, ChatError>`.
 pub(super) fn rust(method: &Method) -> String {
     let mut arguments = vec!["&self".to_owned()];
     arguments.extend(

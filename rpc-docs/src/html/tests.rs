@@ -1,4 +1,4 @@
-//! The pages as text, and what all tests of pages share.
+//! Tests of the pages' text, and helpers for all tests of pages.
 
 use serde_json::{Value, json};
 
@@ -58,7 +58,7 @@ fn the_same_description_gives_the_same_bytes() {
 fn pages_without_the_users_text_stay_below_200_kb() {
     let site = render(&described(json!([]), json!([]), json!([])), &Theme::default());
     let bytes: usize = site.files().map(|(_, contents)| contents.len()).sum();
-    // 54.5 kB when this was written. 200 kB are allowed; what comes near 70 kB deserves a look.
+    // The site had 54.5 kB when this was written. The budget is 200 kB; a growth to 70 kB deserves a look.
     assert!(bytes < 70_000, "{bytes}");
 }
 
@@ -97,7 +97,7 @@ fn a_theme_gives_title_logo_accent_and_pages() {
     assert_eq!(site.file("logo.png"), Some(&[1, 2, 3][..]));
     assert!(text("index.html").contains("<h1>Our &lt;chat&gt;</h1>"));
     assert!(text("index.html").contains("src=\"logo.png\""));
-    // A shade darker: it has to stand on tinted ground as well.
+    // The accent is a shade darker, because it must be readable on tinted ground as well.
     assert!(text("site.css").starts_with(":root{--accent-light:#0e7169;"));
     let own = text("page.first-steps.html");
     assert!(own.contains("href=\"service.Room.html#method.history\"") && own.contains("id=\"section.more\""));
@@ -158,7 +158,7 @@ fn a_large_api_is_written_at_once() {
         })
         .collect();
     let site = render(&described(services, types, json!([])), &Theme::default());
-    // Each type's page part is bounded: a quadratic list would be far beyond.
+    // The part of each type on the page is bounded; a quadratic list would exceed this size by far.
     let bytes: usize = site.files().map(|(_, contents)| contents.len()).sum();
     assert!(bytes < 6_000_000, "{bytes}");
 }

@@ -1,24 +1,24 @@
-//! What users choose of the pages' look: title, logo, accent colour, pages of their own.
+//! The look of the pages, as users choose it: title, logo, accent colour, custom pages.
 
 /// The look of the pages. `Theme::default()` is complete.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Theme {
-    /// What stands at the top of each page; the API's own title if there is none.
+    /// The title at the top of each page; `None` for the API's own title.
     pub title: Option<String>,
     /// A small picture beside the title.
     pub logo: Option<Logo>,
-    /// The colour of links and of what is chosen. Shades for light and dark pages are derived from it.
+    /// The colour of links and selected items. Shades for light and dark pages are derived from it.
     pub accent: Colour,
-    /// Pages of your own, which stand before the services.
+    /// Custom pages, which the navigation lists before the services.
     pub pages: Vec<Page>,
 }
 
-/// A page of the user's own.
+/// A custom page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
-    /// Its title; its file is named after it.
+    /// The page's title, from which its file name is made.
     pub title: String,
-    /// What it says. Links like `[Room::history]` lead to services, methods and types.
+    /// The page's text, in Markdown. Links like `[Room::history]` lead to services, methods and types.
     pub markdown: String,
 }
 
@@ -32,12 +32,12 @@ pub enum Logo {
 }
 
 impl Theme {
-    /// The file of the picture that stands for the API: the logo, or else the mark.
+    /// The file of the API's icon: the logo, or else the default mark.
     pub(super) fn icon_file(&self) -> &'static str {
         self.logo.as_ref().map_or(MARK_FILE, Logo::file)
     }
 
-    /// Three calls that leave together, in the accent colour: the mark of an API without a logo.
+    /// The default mark as an SVG, for an API without a logo: three calls that leave together, in the accent colour.
     pub(super) fn mark(&self) -> String {
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 24 24\"><rect width=\"24\" height=\"24\" rx=\"6\" \
@@ -80,15 +80,15 @@ impl Default for Colour {
 /// The file of the mark.
 pub(super) const MARK_FILE: &str = "mark.svg";
 
-/// How well the accent must stand out: more than the 4.5 that text needs, since it also stands on tinted ground.
+/// The minimum contrast of the accent: more than the 4.5 that text needs, because it is also used on tinted ground.
 const CONTRAST_MIN: f64 = 5.6;
 const WHITE: Colour = Colour::rgb(255, 255, 255);
 const BLACK: Colour = Colour::rgb(0, 0, 0);
-/// The lightest ground of dark pages.
+/// The lightest background of dark pages.
 const DARK_GROUND: Colour = Colour::rgb(0x1c, 0x20, 0x27);
 
 impl Colour {
-    /// A colour from its parts.
+    /// A colour from its red, green and blue parts.
     pub const fn rgb(red: u8, green: u8, blue: u8) -> Self {
         Self { red, green, blue }
     }

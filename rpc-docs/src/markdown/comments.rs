@@ -1,4 +1,4 @@
-//! Doc comments as parts of a page: links resolved, markup escaped, nothing left open.
+//! Rewrites doc comments as parts of a page: resolves links, escapes markup, and closes open blocks.
 
 use std::ops::Range;
 
@@ -11,13 +11,13 @@ use super::{
 };
 use crate::{links::Target, prose};
 
-/// Changes of a comment, by place. They touch what is around texts, so they do not overlap.
+/// Edits of a comment, by range. Edits of links and headings change only the markup around their text, so they do not overlap.
 struct Edits<'t> {
     text: &'t str,
     edits: Vec<(Range<usize>, String)>,
 }
 
-/// A link or heading whose content is not over yet.
+/// A link or heading whose end has not been reached yet.
 struct Open {
     range: Range<usize>,
     content: Option<Range<usize>>,
@@ -26,7 +26,7 @@ struct Open {
 }
 
 impl<'a> Pages<'a> {
-    /// A comment as a part of a page, its headings below `level`.
+    /// A comment as a part of a page, with headings below `level`.
     pub(super) fn comment(
         &self,
         docs: &str,
@@ -60,7 +60,7 @@ impl<'a> Pages<'a> {
         let definitions: Vec<Range<usize>> =
             parser.reference_definitions().iter().map(|(_, definition)| definition.span.clone()).collect();
         let mut edits = Edits { text: docs, edits: Vec::new() };
-        // Links are written in full, so what they referred to is not needed, and must not reach other comments.
+        // Links are written in full. Their definitions are removed, because they would affect other comments on the page.
         edits.edits.extend(definitions.into_iter().map(|span| (span, String::new())));
         let mut open: Vec<Open> = Vec::new();
         let mut depth = 0_usize;
@@ -140,7 +140,7 @@ impl Edits<'_> {
         match content {
             Some(content) => {
                 self.edits.push((range.start..content.start, before));
-                // The line end behind a heading is part of it.
+                // The line end after a heading belongs to the heading.
                 let tail = if self.text[content.end..range.end].ends_with('\n') { "\n" } else { "" };
                 self.edits.push((content.end..range.end, format!("{after}{tail}")));
             }
@@ -148,7 +148,7 @@ impl Edits<'_> {
         }
     }
 
-    /// Characters of a text that could begin something together with what follows the comment.
+    /// Escapes characters of a text that could begin markup together with the text after the comment.
     fn defuse(&mut self, range: Range<usize>) {
         for (at, letter) in self.text[range.clone()].match_indices(['`', '<']) {
             let at = range.start + at;
@@ -165,7 +165,7 @@ impl Edits<'_> {
         let mut at = 0;
         for (range, new) in self.edits {
             if range.start < at {
-                // Definitions may lie in what is edited already.
+                // Link definitions may lie inside a range that was already edited.
                 continue;
             }
             out.push_str(&self.text[at..range.start]);
@@ -177,7 +177,7 @@ impl Edits<'_> {
     }
 }
 
-/// A link to what is known or on the web; the text alone of any other.
+/// Begins the edit of a link. A link to a known item or to the web stays a link; any other becomes its text.
 fn link(link_type: LinkType, address: &str, range: Range<usize>) -> Option<Open> {
     let is_auto = matches!(link_type, LinkType::Autolink | LinkType::Email);
     match (is_auto, is_harmless(address)) {
@@ -194,13 +194,13 @@ fn image(address: &str, range: Range<usize>) -> Option<Open> {
     if is_harmless(address) { None } else { Some(Open::new(range, String::new(), String::new())) }
 }
 
-/// Whether a link may stay: it leads to the web, or to a place in these pages, and not to a path that is not known.
+/// Whether a link may stay: it leads to the web, is an anchor, or has no scheme.
 fn is_harmless(address: &str) -> bool {
     let is_web = ["https://", "http://", "mailto:"].iter().any(|scheme| address.starts_with(scheme));
     is_web || address.starts_with('#') || !address.contains(':')
 }
 
-/// Closes a block of code that its comment left open.
+/// Closes a code block that its comment left open.
 fn close(out: &mut String, block: &str, is_last: bool) {
     let mark = block.chars().next().unwrap_or('`');
     let fence: String = block.chars().take_while(|letter| *letter == mark).collect();

@@ -1,4 +1,4 @@
-//! The page of all types, and types in words with links.
+//! Renders the page of all types, and types with links.
 
 use super::{
     Pages, kind,
@@ -98,7 +98,7 @@ impl<'a> Pages<'a> {
         types.iter().map(|ty| self.linked(ty, here)).collect::<Vec<_>>().join(", ")
     }
 
-    /// A type as Rust writes it, its names linked.
+    /// A type in Rust's syntax, with links on its names.
     pub(super) fn linked(&self, ty: &Type, here: Page<'_>) -> String {
         let within = |name: &str, parts: &[&Type]| {
             let parts: Vec<String> = parts.iter().map(|part| self.linked(part, here)).collect();

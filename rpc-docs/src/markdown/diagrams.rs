@@ -1,11 +1,11 @@
-//! Sequence diagrams in Mermaid, for methods whose way is not one message out and one back.
+//! Renders sequence diagrams in Mermaid, for methods with streams or objects.
 
 use super::text::block;
 use crate::description::{Description, Method, Service, Side, Type};
 
 const RESULT: &str = "the result";
 
-/// A diagram of a method with streams or objects; nothing for others.
+/// The diagram of a method with streams or objects; empty for others.
 pub(super) fn diagram(description: &Description, service: &Service, method: &Method) -> String {
     let mut lines = Vec::new();
     let (caller, callee) = match service.implemented_by {
@@ -34,7 +34,7 @@ pub(super) fn diagram(description: &Description, service: &Service, method: &Met
     format!("{}\n", block("mermaid", &diagram))
 }
 
-/// What goes on after a value with objects or streams was sent.
+/// The lines of a diagram for the objects and streams in a value that was sent.
 fn carried(description: &Description, ty: &Type, place: &str, from: &str, to: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let is_result = place == RESULT;
@@ -56,14 +56,14 @@ fn carried(description: &Description, ty: &Type, place: &str, from: &str, to: &s
     lines
 }
 
-/// A name with nothing that Mermaid could take for its own.
+/// A name without characters and words that have a meaning in Mermaid.
 fn plain(name: &str) -> String {
     let plain: String = name
         .chars()
         .map(|letter| if letter.is_alphanumeric() || letter == '_' { letter } else { ' ' })
         .collect();
     let words: Vec<&str> = plain.split_whitespace().collect();
-    // `end` ends a block wherever it stands.
+    // The word `end` closes a block anywhere in a line.
     let words: Vec<&str> = words.into_iter().map(|word| if word == "end" { "end_" } else { word }).collect();
     if words.is_empty() { "_".into() } else { words.join(" ") }
 }

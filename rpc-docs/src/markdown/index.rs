@@ -1,4 +1,4 @@
-//! The first page: what the API is, its services, types, errors and limits.
+//! Renders the first page: the introduction, services, types, errors and limits.
 
 use super::{
     Pages, kind,
@@ -82,7 +82,7 @@ impl Pages<'_> {
 }
 
 impl<'a> Pages<'a> {
-    /// What `Self` is in the comments of a service.
+    /// The item that `Self` means in the comments of a service.
     pub(super) fn home(&self, service: &Service) -> Option<Target<'a>> {
         self.description.service(&service.name).map(Target::Service)
     }

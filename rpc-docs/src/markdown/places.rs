@@ -1,4 +1,4 @@
-//! Where everything stands: pages, anchors, and the links between them.
+//! The places of all items: pages, anchors, and the links between them.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::{
 /// The page with all types.
 pub(crate) const TYPES: &str = "types.md";
 
-/// The page on which a link stands; links lead from there.
+/// The page that contains a link; link paths are relative to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Page<'a> {
     Index,
@@ -25,13 +25,13 @@ pub(super) struct Places<'a> {
     files: BTreeMap<&'a str, String>,
     methods: BTreeMap<&'a str, BTreeMap<&'a str, String>>,
     types: BTreeMap<&'a str, String>,
-    /// By the type's name, then by that of the field or variant.
+    /// Anchors by the name of the type, then of the field or variant.
     parts: BTreeMap<&'a str, BTreeMap<&'a str, String>>,
 }
 
 impl<'a> Places<'a> {
     pub(super) fn of(description: &'a Description, names: &Names<'_>) -> Self {
-        // Some systems take files that differ in case for one.
+        // Some file systems ignore case in file names.
         let mut files_taken = Taken::none();
         let mut places = Self {
             files: BTreeMap::new(),
@@ -79,7 +79,7 @@ impl<'a> Places<'a> {
         self.parts.get(definition).and_then(|parts| parts.get(part)).map_or("", String::as_str)
     }
 
-    /// The address of a target from a page.
+    /// The address of a target, relative to a page.
     pub(super) fn link(&self, from: Page<'_>, target: Target<'_>) -> String {
         match target {
             Target::Service(service) => self.file(from, &service.name),
@@ -115,7 +115,7 @@ impl<'a> Places<'a> {
     }
 }
 
-/// Whether Windows takes a file of this name, with any extension, for a device.
+/// Whether Windows treats a file with this name, with any extension, as a device.
 fn is_device(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let is_port = |port: &str| {

@@ -1,4 +1,4 @@
-//! A page of a service: its methods with signatures, what fits into what, and examples.
+//! Renders the page of a service: its methods with signatures, flows and examples.
 
 use super::{
     Pages,
@@ -13,10 +13,10 @@ use crate::{
     html::is_plain,
 };
 
-/// How many sources and sinks are listed for one value.
+/// The maximum number of sources and sinks listed for one value.
 const ENDS_MAX: usize = 6;
 
-/// How many parts of a result are listed; the nearest come first.
+/// The maximum number of parts of a result that are listed; those with the shortest path come first.
 const PARTS_MAX: usize = 16;
 
 impl<'a> Pages<'a> {
@@ -77,7 +77,7 @@ impl<'a> Pages<'a> {
         text
     }
 
-    /// The types of a signature with links to them.
+    /// A table of the types in a signature, with links to them.
     fn values(&self, method: &Method, here: Page<'_>) -> String {
         let row = |name: String, value: &Value| vec![name, self.linked(&value.ty, here)];
         let mut rows: Vec<Vec<String>> =
@@ -89,7 +89,7 @@ impl<'a> Pages<'a> {
         table(&["", "type"], &rows)
     }
 
-    /// What can be passed on before it is here.
+    /// The flows of a method: results that fit its arguments, and arguments that its result fits.
     fn pipelines(&self, service: &Service, method: &Method) -> String {
         let here = Page::Service(&service.name);
         let mut text = String::new();
@@ -162,7 +162,7 @@ impl<'a> Pages<'a> {
     }
 }
 
-/// How a service is come by, and what its order is.
+/// Sentences that say how a client of a service is obtained, and whether its calls are ordered.
 fn standing(service: &Service) -> String {
     let reached = match (service.is_root, service.implemented_by) {
         (true, Side::Client) => "Clients offer it; the server calls it.",
@@ -180,7 +180,7 @@ fn standing(service: &Service) -> String {
     format!("{reached}{ordered}")
 }
 
-/// The method as it stands in the trait.
+/// The method's signature as in the trait.
 pub(crate) fn signature(method: &Method) -> String {
     let arguments = method.arguments.iter();
     let arguments: Vec<String> =

@@ -9,7 +9,7 @@ fn parser(text: &str) -> Parser<'_> {
     Parser::new_ext(text, Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS)
 }
 
-/// All links lead to a page and an anchor in it, and nothing but our anchors is markup.
+/// Checks that all links lead to a page and an anchor in it, and that our anchors are the only HTML.
 #[track_caller]
 fn check(description: &Description) {
     let pages = render(description);
@@ -65,7 +65,7 @@ fn a_method_is_shown_with_its_signature_types_and_examples() {
     assert!(chat.contains("See [`Room::history`](Room.md#history) and [Member::enter](Member.md#enter)."));
 }
 
-/// What stands behind a comment is there, whatever the comment left open.
+/// The text after a comment is shown, whatever the comment left open.
 #[test]
 fn comments_leave_nothing_open() {
     let pages = render(&fixtures::hostile());

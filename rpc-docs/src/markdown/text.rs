@@ -1,6 +1,6 @@
-//! The small texts of Markdown: escaped words, code, tables.
+//! Writes small pieces of Markdown: escaped words, code, tables.
 
-/// A text that stays a text: nothing in it is markup.
+/// A text with all markup escaped.
 pub(super) fn escaped(text: &str) -> String {
     let mut out = String::new();
     for letter in text.chars() {
@@ -19,9 +19,9 @@ pub(super) fn escaped(text: &str) -> String {
     out
 }
 
-/// A name in a line: plain where nothing in it can be markup.
+/// A name in a line: plain if it cannot contain markup, otherwise escaped.
 pub(super) fn word(name: &str) -> String {
-    // Underscores between letters are no emphasis.
+    // Underscores between letters do not begin emphasis.
     let is_plain = |letter: char| letter.is_alphanumeric();
     let is_safe =
         name.chars().all(|letter| is_plain(letter) || letter == '_' || letter == ' ' || letter == '.')
@@ -30,7 +30,7 @@ pub(super) fn word(name: &str) -> String {
     if is_safe { name.to_owned() } else { escaped(name) }
 }
 
-/// A span of code.
+/// A code span.
 pub(super) fn code(text: &str) -> String {
     let text = text.replace(['\n', '\r'], " ").replace('|', "\\|");
     let fence = "`".repeat(longest_run(&text) + 1);
@@ -38,7 +38,7 @@ pub(super) fn code(text: &str) -> String {
     format!("{fence}{pad}{text}{pad}{fence}")
 }
 
-/// A block of code.
+/// A code block.
 pub(crate) fn block(language: &str, text: &str) -> String {
     let fence = "`".repeat(longest_run(text).max(2) + 1);
     format!("{fence}{language}\n{}\n{fence}\n", text.trim_end())
@@ -48,17 +48,17 @@ fn longest_run(text: &str) -> usize {
     text.split(|letter| letter != '`').map(str::len).max().unwrap_or_default()
 }
 
-/// A text in a cell of a table.
+/// A text for a cell of a table.
 pub(super) fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace(['\n', '\r'], " ")
 }
 
-/// A place to link to.
+/// An anchor element.
 pub(super) fn anchor(id: &str) -> String {
     format!("<a id=\"{id}\"></a>")
 }
 
-/// A table without rows is nothing.
+/// A table; empty if it has no rows.
 pub(super) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     if rows.is_empty() {
         return String::new();

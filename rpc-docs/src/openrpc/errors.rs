@@ -1,4 +1,4 @@
-//! The errors of methods: one entry a variant, shared by all methods that fail with the type.
+//! The errors of methods: one entry for each variant, shared by all methods with the error type.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use crate::{
     prose::{clipped, summary},
 };
 
-/// The longest message; OpenRPC asks for one sentence.
+/// The maximum length of a message; OpenRPC asks for one sentence.
 const MESSAGE_CHARACTERS_MAX: usize = 200;
 
-/// The types that methods fail with, with the names of their errors among the components.
+/// The error types of methods, with the names of their errors in the components.
 pub(super) struct Errors<'a> {
     description: &'a Description,
     types: BTreeMap<&'a str, Vec<Named<'a>>>,
@@ -74,7 +74,7 @@ fn entries<'a>(
     definition: &'a TypeDefinition,
     taken: &mut Taken,
 ) -> Vec<Named<'a>> {
-    // What a newtype wraps is what its errors are.
+    // The errors of a newtype are those of the type in it.
     let seen = match (&definition.json, &definition.shape) {
         (None, Shape::Newtype(inner)) => json::seen(description, inner),
         (Some(json), _) => json::seen(description, json),

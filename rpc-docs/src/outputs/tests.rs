@@ -9,7 +9,7 @@ use crate::{
 #[test]
 fn nothing_in_a_file_is_unseen_or_turns_what_is_around_it() {
     for (name, contents) in outputs(&fixtures::hostile(), &Theme::default()).files() {
-        // JSON gives names back as they are.
+        // JSON keeps names unchanged.
         if name.ends_with(".json") {
             continue;
         }
@@ -50,7 +50,7 @@ fn services_have_files_that_every_system_takes() {
     assert_eq!((services("service."), services("markdown/services/")), (names.len(), names.len()));
 }
 
-/// Nobody who makes a description by hand has it checked.
+/// A description that was built by hand is not checked, and still gets outputs.
 #[test]
 fn a_description_that_does_not_hold_together_still_has_outputs() {
     let mut description = fixtures::chat();

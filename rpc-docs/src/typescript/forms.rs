@@ -1,4 +1,4 @@
-//! The TypeScript types of values, as [`json`] decides how values look.
+//! Writes the TypeScript types of values, for their forms in [`json`].
 
 use crate::{
     description::{Content, Description, Field, Shape, Side, Type, TypeDefinition, Variant},
@@ -7,7 +7,7 @@ use crate::{
     typescript::text::{comment, deprecated, literal, property},
 };
 
-/// Longer arrays are lists, so that the type stays short.
+/// The maximum length of an array with a type for each element; longer ones are lists, so that the type stays short.
 const PLACES_MAX: usize = 8;
 
 /// Writes the types of an API's values.
@@ -55,7 +55,7 @@ impl Forms<'_> {
         }
     }
 
-    /// An object of a service. In place of one that only clients implement, an implementation can be given.
+    /// The type of an object of a service. For a service that only clients implement, an implementation is accepted too.
     fn object(&self, service: &str) -> String {
         let name = self.names.service(service).unwrap_or("unknown");
         let is_given =
@@ -79,7 +79,7 @@ impl Forms<'_> {
         let name = self.names.ty(&definition.name).unwrap_or("_");
         let mut docs = definition.docs.clone();
         if name != definition.name {
-            // The reader looks for the name in Rust.
+            // Readers search for the Rust name.
             docs = format!("{docs}\n\nIn Rust: `{}`.", definition.name.replace('`', "'"));
         }
         comment(out, "", &docs, &deprecated(definition.deprecated.as_deref()));

@@ -1,4 +1,4 @@
-//! The interfaces of services: for those who call them, and for those who implement callbacks.
+//! Writes the interfaces of services: one for callers, and one for implementers of callbacks.
 
 use crate::{
     description::{Argument, Description, Method, Service, Side, Type},
@@ -18,7 +18,7 @@ pub(crate) struct Declarations<'a> {
 }
 
 impl<'a> Declarations<'a> {
-    /// For this description, under these names.
+    /// Declarations for this description, under these names.
     pub(crate) fn new(description: &'a Description, names: &'a Names<'a>) -> Self {
         Self { forms: Forms { description, names } }
     }
@@ -52,7 +52,7 @@ impl<'a> Declarations<'a> {
         out
     }
 
-    /// What a connection offers.
+    /// Writes the interface with the root services.
     fn roots(&self, out: &mut String) {
         out.push_str("\n/** The services that a connection offers, by their names on the wire. */\nexport interface Services {\n");
         let services = self.forms.description.services.iter();
@@ -83,7 +83,7 @@ impl<'a> Declarations<'a> {
         out.push_str("}\n");
     }
 
-    /// One method, as those see it who call it.
+    /// A method's signature for callers.
     pub(crate) fn signature(&self, method: &Method) -> String {
         let mut words = Words::new();
         let parameter = |argument: &Argument| {
@@ -105,7 +105,7 @@ impl<'a> Declarations<'a> {
         }
     }
 
-    /// The type of what an argument takes.
+    /// The type of values that an argument accepts.
     pub(crate) fn accepted(&self, ty: &Type) -> String {
         let accepts = match ty {
             Type::Object(_) => format!("Argument<{}>", self.received(ty)),
@@ -115,7 +115,7 @@ impl<'a> Declarations<'a> {
             Type::Object(_) if self.forms.of(ty) != self.received(ty) => {
                 self.forms.of(ty).split_once(" | ").map(|(_, implementation)| implementation.to_owned())
             }
-            // As in Rust: a promise of what is in an option is one of the option, and a tuple of promises one of a tuple.
+            // As in Rust, a promise of a value serves as a promise of an `Option`, and a tuple of promises as a promise of a tuple.
             Type::Option(inner) if json::may_be_null(self.forms.description, inner) => {
                 Some(self.pending(inner))
             }
@@ -135,7 +135,7 @@ impl<'a> Declarations<'a> {
         format!("Pending<{}, unknown>", self.forms.of(ty))
     }
 
-    /// The type of what comes from the other side: an object is always one that can be called.
+    /// The type of values that come from the other side: an object is always a client.
     pub(crate) fn received(&self, ty: &Type) -> String {
         match ty {
             Type::Object(service) => self.forms.names.service(service).unwrap_or("unknown").into(),
@@ -155,7 +155,7 @@ impl<'a> Declarations<'a> {
         out.push_str("}\n");
     }
 
-    /// One method, as those see it who implement it: it fails by throwing.
+    /// A method's signature for implementers: it fails by throwing.
     fn handler(&self, method: &Method) -> String {
         let mut words = Words::new();
         let parameter = |argument: &Argument| {

@@ -50,7 +50,7 @@ fn comments_end_where_they_should() {
     }
 }
 
-/// Types that are called like a declaration of the prelude get another name.
+/// Types with the name of a declaration in the prelude get another name.
 #[test]
 fn names_of_the_prelude_are_reserved() {
     let own: Vec<&str> = PRELUDE

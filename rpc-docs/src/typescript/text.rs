@@ -1,4 +1,4 @@
-//! The small texts of TypeScript: comments, names of properties, names of parameters.
+//! Writes small pieces of TypeScript: comments, names of properties, names of parameters.
 
 use std::collections::BTreeSet;
 
@@ -9,12 +9,12 @@ use crate::{
     prose::{self, is_unprintable},
 };
 
-/// Words that cannot name a parameter in a strict module, and `arguments`, which has a meaning there.
+/// Words that cannot name a parameter in a strict module, including `arguments`.
 const KEYWORDS: &str = "arguments await break case catch class const continue debugger default delete do else enum eval export \
     extends false finally for function if implements import in instanceof interface let new null package private \
     protected public return static super switch this throw true try typeof var void while with yield";
 
-/// Names for parameters and variables: identifiers that are no keywords, each unique.
+/// Names for parameters and variables: unique identifiers that are not keywords.
 #[derive(Debug, Clone)]
 pub(crate) struct Words {
     taken: Taken,
@@ -26,7 +26,7 @@ impl Words {
         Self { taken: Taken::none(), keywords: KEYWORDS.split_whitespace().collect() }
     }
 
-    /// The first of these that is free, or else the first with a number.
+    /// The first of these names that is free, or else the first name with a number.
     pub(crate) fn first_free(&mut self, wanted: &[&str]) -> String {
         let is_free = |name: &&&str| {
             let word = identifier(name);
@@ -45,7 +45,7 @@ impl Words {
     }
 }
 
-/// A name as the key of a property: bare if it can be.
+/// A name as the key of a property, without quotes if possible.
 pub(crate) fn property(name: &str) -> String {
     let is_bare = !name.is_empty()
         && !name.starts_with(|first: char| first.is_ascii_digit())
@@ -53,7 +53,7 @@ pub(crate) fn property(name: &str) -> String {
     if is_bare { name.to_owned() } else { literal(name) }
 }
 
-/// A text as a string literal. JSON's literals are TypeScript's too; what cannot be seen is escaped in more places here.
+/// A text as a string literal. JSON literals are valid in TypeScript; invisible characters are escaped in addition.
 pub(crate) fn literal(text: &str) -> String {
     let mut literal = String::new();
     for letter in Value::from(text).to_string().chars() {
@@ -65,7 +65,7 @@ pub(crate) fn literal(text: &str) -> String {
     literal
 }
 
-/// A value as an expression.
+/// A JSON value as a TypeScript expression.
 pub(crate) fn expression(value: &Value) -> String {
     match value {
         Value::Array(elements) => {
@@ -82,7 +82,7 @@ pub(crate) fn expression(value: &Value) -> String {
     }
 }
 
-/// Writes a comment in front of a declaration; nothing if there is nothing to say.
+/// Writes a comment before a declaration; nothing if docs and tags are empty.
 pub(super) fn comment(out: &mut String, indent: &str, docs: &str, tags: &[String]) {
     let docs = prose::shown(docs.trim());
     if docs.is_empty() && tags.is_empty() {
@@ -102,7 +102,7 @@ pub(super) fn comment(out: &mut String, indent: &str, docs: &str, tags: &[String
     out.push_str(&format!("{indent} */\n"));
 }
 
-/// The tag for what is deprecated.
+/// The `@deprecated` tag, if there is a note.
 pub(super) fn deprecated(note: Option<&str>) -> Vec<String> {
     let tag = |note: &str| {
         let note = harmless(note).split_whitespace().collect::<Vec<_>>().join(" ");
@@ -111,7 +111,7 @@ pub(super) fn deprecated(note: Option<&str>) -> Vec<String> {
     note.map(tag).into_iter().collect()
 }
 
-/// A text that ends no comment and makes no tags.
+/// A text that cannot end the comment or add tags to it.
 fn harmless(text: &str) -> String {
     text.replace('\r', "").replace("*/", "*\\/").replace('@', "\\@")
 }

@@ -1,10 +1,10 @@
-//! Comments as text, without the indentation and the stars that rustdoc takes away too.
+//! Doc comments as text, without the indentation and the stars that rustdoc removes too.
 
-/// The lines of a comment without the spaces that all of them begin with, and without empty lines around them.
+/// The lines of a comment without their common indentation, and without empty lines at the start and the end.
 pub(super) fn comment(text: &str) -> String {
     // Two spaces at the end of a line are a line break in Markdown.
     let lines: Vec<&str> = text.lines().map(|line| if line.trim().is_empty() { "" } else { line }).collect();
-    // Lines behind `#[doc = "…"]` have no space in front, which says nothing about those behind `///`.
+    // Text in `#[doc = "…"]` has no leading space. It does not count, because text after `///` has one.
     let indents = lines.iter().filter(|line| !line.is_empty()).map(|line| indent(line));
     let common = indents.filter(|indent| *indent > 0).min().unwrap_or_default();
     let lines: Vec<&str> = lines.iter().map(|line| &line[indent(line).min(common)..]).collect();
@@ -26,7 +26,7 @@ pub(super) fn without_stars(text: &str) -> String {
     std::iter::once(first).chain(others).collect::<Vec<_>>().join("\n")
 }
 
-/// Where the star is that a line begins with.
+/// The column of the star that a line begins with.
 fn star(line: &str) -> Option<usize> {
     let column = indent(line);
     line[column..].starts_with('*').then_some(column)

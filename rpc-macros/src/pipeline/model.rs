@@ -1,4 +1,4 @@
-//! A type under `#[derive(Pipeline)]`, understood: its parts, and where serde puts them.
+//! The model of a type under `#[derive(Pipeline)]`: its parts and their positions for serde.
 
 use syn::{
     Attribute, Data, DataEnum, DeriveInput, Fields, GenericParam, Generics, Ident, Type, Visibility,
@@ -35,9 +35,9 @@ pub(crate) struct Parts {
     pub(crate) opaque: Vec<String>,
 }
 
-/// One field that a promise can be made of.
+/// One field of which a promise can be made.
 pub(crate) struct Part {
-    /// What its author says about it.
+    /// The author's docs and deprecation.
     pub(crate) surface: Vec<Attribute>,
     pub(crate) visibility: Visibility,
     pub(crate) method: Ident,
@@ -47,9 +47,9 @@ pub(crate) struct Part {
 
 #[derive(Clone, Copy)]
 pub(crate) enum Step {
-    /// Into the field that serde counts as this one.
+    /// A step into the field with this number for serde.
     Field(u32),
-    /// None: the struct is transparent.
+    /// No step: the struct is transparent.
     Same,
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct Variant {
 }
 
 impl Piped {
-    /// Reads a type and reports what in it has no fixed position. Nothing if no pipe can be written for it at all.
+    /// Reads a type and reports the parts that have no fixed position. `None` if no pipe can be rendered for the type.
     pub(crate) fn parse(input: DeriveInput, errors: &mut Errors) -> Option<Self> {
         let DeriveInput { attrs, vis, ident, generics, data } = input;
         let runtime = read_runtime(&attrs, errors);
@@ -109,14 +109,14 @@ fn read_runtime(attributes: &[Attribute], errors: &mut Errors) -> Runtime {
 fn parse_struct(fields: &Fields, container: &SerdeOptions, errors: &mut Errors) -> Parts {
     let mut parts = parse_fields(fields, None, errors);
     if container.has("transparent") {
-        // Like serde: the one field that is neither skipped nor a marker. More than one is serde's error.
+        // Like serde, takes the one field that is neither skipped nor a marker. More than one is serde's error.
         parts.parts.retain(|part| !is_marker(&part.ty));
         parts.parts.iter_mut().for_each(|part| part.step = Step::Same);
     }
     parts
 }
 
-/// `visibility` is that of the fields if they have none of their own.
+/// Reads fields. `visibility` applies to all of them if it is given; otherwise each has its own.
 fn parse_fields(fields: &Fields, visibility: Option<&Visibility>, errors: &mut Errors) -> Parts {
     let mut parts = Parts::default();
     let mut ordinal = 0;
@@ -207,7 +207,7 @@ fn method_name(variant: &Ident) -> Ident {
         snake.extend(letter.to_lowercase());
     }
     match snake.as_str() {
-        // The keywords that have no raw form.
+        // These keywords have no raw form.
         "self" | "super" | "crate" | "_" => Ident::new(&format!("{snake}_"), variant.span()),
         plain if syn::parse_str::<Ident>(plain).is_ok() => Ident::new(plain, variant.span()),
         keyword => Ident::new_raw(keyword, variant.span()),

@@ -1,4 +1,4 @@
-//! Writes pipes.
+//! Renders pipes.
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
@@ -145,7 +145,7 @@ fn render_variant_pipe(piped: &Piped, variant: &Variant) -> TokenStream {
 }
 
 fn undocumented(surface: &[syn::Attribute]) -> Option<TokenStream> {
-    // The type's own definition is where documentation is missing.
+    // The lint already reports the missing documentation at the type's own definition.
     (!attributes::has_docs(surface)).then(|| quote!(#[allow(missing_docs)]))
 }
 

@@ -1,7 +1,7 @@
-//! What `#[serde(…)]` says about positions on the wire.
+//! The options of `#[serde(…)]` that decide about positions on the wire.
 //!
-//! Only what decides where a value is and whose bytes they are is looked at; names are serde's own business, and so are
-//! mistakes in its attributes.
+//! Only options that change the position or the bytes of a value matter here. serde itself handles names and reports mistakes in
+//! its attributes.
 
 use proc_macro2::TokenStream;
 use syn::{Attribute, Expr, ExprLit, Lit, Meta, Token, punctuated::Punctuated};
@@ -30,12 +30,12 @@ impl SerdeOptions {
         self.has("skip") || self.has("skip_serializing")
     }
 
-    /// Whether its bytes are other than those of its type.
+    /// Whether the field's bytes differ from those of its type.
     pub(crate) fn is_opaque(&self) -> bool {
         ["with", "serialize_with", "deserialize_with"].into_iter().any(|option| self.has(option))
     }
 
-    /// Reports what makes a type's layout another one than its declaration says.
+    /// Reports options that make a type's layout differ from its declaration.
     pub(crate) fn check_container(&self, errors: &mut Errors) {
         for option in ["untagged", "tag", "content"] {
             self.refuse(option, errors, "values name their variant by number; remove it", "");
@@ -47,13 +47,13 @@ impl SerdeOptions {
         }
     }
 
-    /// Reports what makes a variant's number depend on the direction.
+    /// Reports options that make a variant's number depend on the direction.
     pub(crate) fn check_variant(&self, errors: &mut Errors) {
         self.refuse("untagged", errors, "values name their variant by number; remove it", "");
         self.check_skipped_both_ways(errors);
     }
 
-    /// Reports what makes a field's position depend on the value or the direction.
+    /// Reports options that make a field's position depend on the value or the direction.
     pub(crate) fn check_field(&self, errors: &mut Errors) {
         let message = "fields are found by their position, which this would make depend on the value; remove it, and \
                        use an `Option` for what may be missing";
@@ -80,7 +80,7 @@ impl SerdeOptions {
         }
     }
 
-    /// The texts of `option = "…"`, each time it is given.
+    /// The texts of all `option = "…"`.
     pub(crate) fn texts(&self, option: &str) -> Vec<String> {
         self.0.iter().filter(|meta| meta.path().is_ident(option)).filter_map(text).collect()
     }

@@ -1,4 +1,4 @@
-//! Which addresses count as one, and networks that are named as a whole.
+//! Prefixes of addresses that count as one client, and networks written in CIDR notation.
 
 use std::{
     fmt,
@@ -6,8 +6,8 @@ use std::{
     str::FromStr,
 };
 
-/// What of a client's address is counted: all of an IPv4 address, the first 64 bits of an IPv6 address. A client chooses the
-/// other 64 bits as it likes. An IPv4 address that is written as an IPv6 one is an IPv4 address.
+/// The part of a client's address that limits count by: all of an IPv4 address, the first 64 bits of an IPv6 address. A client
+/// chooses the other 64 bits freely. An IPv4-mapped IPv6 address counts as IPv4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Prefix {
     address: IpAddr,
@@ -23,7 +23,7 @@ impl Prefix {
         Self { address, is_exempt: false }
     }
 
-    /// An address without limits of its own. It counts by itself: its neighbours have limits.
+    /// An address without limits. All its bits count, because its neighbours have limits.
     pub(super) fn exempt(address: IpAddr) -> Self {
         Self { address: address.to_canonical(), is_exempt: true }
     }
@@ -32,18 +32,18 @@ impl Prefix {
         self.is_exempt
     }
 
-    /// Who is likely to be of one hand: the first 24 bits of IPv4, and the first 32 of IPv6, which one provider has.
+    /// The network that is likely to have one owner: the first 24 bits of IPv4, or the first 32 of IPv6, which one provider has.
     pub(super) fn neighbourhood(self) -> Neighbourhood {
         let bits = if self.address.is_ipv4() { 24 } else { 32 };
         Neighbourhood(masked(self.address, bits))
     }
 }
 
-/// The addresses that begin like a counted one, and may be of the same hand.
+/// A network of addresses that may have one owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Neighbourhood(IpAddr);
 
-/// The first bits of an address, and zeros behind.
+/// The first `bits` bits of an address, followed by zeros.
 fn masked(address: IpAddr, bits: u8) -> IpAddr {
     let bits = u32::from(bits);
     match address {
@@ -58,7 +58,7 @@ fn masked(address: IpAddr, bits: u8) -> IpAddr {
     }
 }
 
-/// Addresses that begin alike, written like `10.0.0.0/8` or `fd00::/8`; an address alone is a network of one.
+/// A network of addresses in CIDR notation, like `10.0.0.0/8` or `fd00::/8`; an address alone is a network of one.
 ///
 /// ```
 /// use rpc_server::listen::Network;
@@ -70,27 +70,27 @@ fn masked(address: IpAddr, bits: u8) -> IpAddr {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Network {
-    /// The bits behind the prefix are zero.
+    /// The first address: the bits after the prefix are zero.
     address: IpAddr,
     prefix_bits: u8,
 }
 
-/// The text or the number of bits names no network.
+/// The text is not a network, or the prefix is too long.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no network; write one like 10.0.0.0/8, fd00::/8 or 192.0.2.7")]
 pub struct NetworkError(String);
 
 impl Network {
-    /// The addresses that have the first `prefix_bits` bits of `address`.
+    /// The network of all addresses that share the first `prefix_bits` bits of `address`.
     ///
     /// # Errors
-    /// An address has fewer bits: 32 or 128.
+    /// If `prefix_bits` is more than 32 for IPv4 or 128 for IPv6.
     pub fn new(address: IpAddr, prefix_bits: u8) -> Result<Self, NetworkError> {
         let bits_max = if address.is_ipv4() { 32 } else { 128 };
         if prefix_bits > bits_max {
             return Err(NetworkError(format!("{address}/{prefix_bits}")));
         }
-        // An IPv4 network that is written as an IPv6 one is an IPv4 network.
+        // An IPv4-mapped IPv6 network is an IPv4 network.
         let (address, prefix_bits) = match (address.to_canonical(), prefix_bits.checked_sub(96)) {
             (IpAddr::V4(mapped), Some(prefix_bits)) if address.is_ipv6() => (mapped.into(), prefix_bits),
             _ => (address, prefix_bits),

@@ -1,4 +1,4 @@
-//! Who has which places: connections and handshakes by address, and who gives one up for a newcomer.
+//! The table of connections and handshakes by address. It admits connections and chooses the handshakes that newer ones evict.
 //!
 //! ```text
 //!  admit ──► begin ──► established ──► left
@@ -7,11 +7,11 @@
 //!    └─► refused
 //! ```
 //!
-//! The accept loop admits and begins, connections' permits do the rest. Everything takes the logarithm of the number of
-//! handshakes or less. An address is known for as long as it has a connection, and then until its rate of new connections
-//! has recovered: after `burst / rate` at most, of which each connection made takes `1 / rate`. So the table holds at most
-//! `connections_max` addresses and [`FADING_MAX`] more, however many addresses a peer has; beyond that, the one that would
-//! be forgotten next is forgotten early.
+//! The accept loop admits and begins; connections' permits do the rest. Every operation takes at most the logarithm of the
+//! number of handshakes. An address stays in the table while it has a connection, and after that until its rate of new
+//! connections has recovered: each new connection adds `1 / rate` to that time, at most `burst / rate` in all. So the table holds
+//! at most `connections_max` addresses and [`FADING_MAX`] more, however many addresses a peer has. When it is full, the address
+//! that would be forgotten next is forgotten early.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
@@ -30,10 +30,10 @@ use super::{
 
 /// Addresses without a connection that are remembered for the rate of their new connections: some 4 MiB.
 const FADING_MAX: usize = 16_384;
-/// Addresses that one connection cleans up after. Two would do to get on, as one is added at most.
+/// The number of addresses that one connection forgets at most. Two would keep the table bounded, as a connection adds at most one.
 const FORGOTTEN_TOGETHER: usize = 4;
 
-/// The order in which connections began.
+/// A connection's number, in the order in which connections began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) struct Number(pub(super) u64);
 
@@ -43,48 +43,48 @@ type Evict = oneshot::Sender<()>;
 /// Why a connection is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// Its address has as many sessions as it may have connections.
+    /// Its address has `address_connections_max` connections, and all are sessions.
     Connections,
-    /// So has its network, and its address has no handshake to end.
+    /// Its network has `network_connections_max` connections, and its address has no handshake to evict.
     Network,
-    /// Its address connects too often.
+    /// Its address exceeds its rate of new connections.
     Rate,
 }
 
-/// A connection that has begun.
+/// A connection whose handshake has begun.
 #[derive(Debug)]
 pub(super) struct Begun {
     pub(super) place: Place,
     pub(super) evicted: oneshot::Receiver<()>,
 }
 
-/// Which connection it is.
+/// The key of a connection in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
     prefix: Prefix,
     number: Number,
 }
 
-/// What a listener has taken and refused.
+/// Counts of connections that a listener has accepted and refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ListenStats {
-    /// Open connections, those in their handshake included.
+    /// Open connections, including those in their handshake.
     pub connections: usize,
     /// Connections in their handshake: from accepting to the peer's hello.
     pub handshakes: usize,
-    /// Addresses that are remembered, for their connections or for those that they had a moment ago.
+    /// Addresses in the table: those with connections, and those whose rate of new connections has not recovered yet.
     pub addresses: usize,
-    /// Connections refused so far, because their address had
+    /// Connections refused so far because their address had
     /// [`address_connections_max`](ListenOptions::address_connections_max).
     pub refused_for_connections: u64,
-    /// Connections refused so far, because their network had
+    /// Connections refused so far because their network had
     /// [`network_connections_max`](ListenOptions::network_connections_max).
     pub refused_for_network: u64,
-    /// Connections refused so far, because their address made more than
+    /// Connections refused so far because their address exceeded
     /// [`address_connects_per_second`](ListenOptions::address_connects_per_second).
     pub refused_for_rate: u64,
-    /// Handshakes ended so far to make room for newer ones.
+    /// Handshakes evicted so far to make room for newer ones.
     pub evicted: u64,
 }
 
@@ -94,16 +94,16 @@ pub(super) struct Places {
     state: Mutex<State>,
 }
 
-/// The options, as they are applied.
+/// The options in the form in which they are applied.
 #[derive(Debug)]
 struct Caps {
     handshakes: usize,
     address_connections: usize,
     address_handshakes: usize,
     network_connections: usize,
-    /// The time that an address earns one new connection in.
+    /// The time after which an address may make one more connection.
     connect_interval: Duration,
-    /// How far ahead of that an address may be.
+    /// The lead that an address may have over its rate: its burst, as a time.
     connect_lead_max: Duration,
     count_loopback: bool,
     trusted_proxies: Vec<Network>,
@@ -112,26 +112,26 @@ struct Caps {
 #[derive(Debug, Default)]
 struct State {
     addresses: HashMap<Prefix, Counts>,
-    /// The connections of all limited addresses, by where these are.
+    /// The connections of all limited addresses, by network.
     networks: HashMap<Neighbourhood, usize>,
-    /// The handshakes under way, those of one address together, its oldest first.
+    /// The handshakes under way, by address; each address's oldest first.
     handshakes: BTreeMap<(Prefix, Number), Evict>,
     /// The addresses that have handshakes.
     ranking: Ranking,
-    /// The addresses that have no connection, by when their rate has recovered.
+    /// The addresses without connections, by the time when their rate has recovered.
     fading: BTreeSet<(Instant, Prefix)>,
     last: Number,
     stats: ListenStats,
 }
 
-/// What an address has.
+/// The state of one address.
 #[derive(Debug)]
 struct Counts {
-    /// Those in their handshake included.
+    /// Open connections, including those in their handshake.
     connections: usize,
-    /// Where it stands in the ranking, if it has handshakes.
+    /// The address's entry in the ranking, if it has handshakes.
     ranked: Option<Ranked>,
-    /// When its rate of new connections has recovered: each puts it off by an interval.
+    /// The time when the rate of new connections has recovered: each connection adds an interval.
     recovered: Instant,
 }
 
@@ -158,8 +158,8 @@ impl Places {
         Self { caps, state: Mutex::default() }
     }
 
-    /// Decides whether a connection may begin, and says what it counts as. Where its address has no place left, the oldest of its
-    /// own handshakes ends.
+    /// Admits or refuses a connection, and returns the prefix it counts for. If its address has no place left, evicts the oldest
+    /// handshake of that address.
     pub(super) fn admit(&self, address: IpAddr, now: Instant) -> Result<Prefix, Refusal> {
         let address = address.to_canonical();
         if self.is_exempt(address) {
@@ -179,7 +179,7 @@ impl Places {
             || self.caps.trusted_proxies.iter().any(|network| network.contains(address))
     }
 
-    /// Begins a connection's handshake. Where there are too many in all, one of the address that has most ends.
+    /// Begins a connection's handshake. If there are too many handshakes in all, evicts one of the address that has the most.
     pub(super) fn begin(&self, prefix: Prefix, now: Instant) -> Begun {
         let mut state = self.state();
         let (place, evicted) = state.begin(prefix, now, self.caps.connect_interval);
@@ -189,27 +189,27 @@ impl Places {
         Begun { place, evicted }
     }
 
-    /// Ends a handshake of the address that has most, for a connection that waits for any place.
+    /// Evicts a handshake of the address that has the most, for a connection that waits for a place.
     pub(super) fn evict(&self) {
         let evict = self.state().take_of_most();
         tell(evict);
     }
 
-    /// Makes a session of a handshake; not of one that has lost its place.
+    /// Turns a handshake into a session; returns false if the handshake was evicted.
     #[must_use]
     pub(super) fn establish(&self, place: Place) -> bool {
         let handshake = self.state().take_handshake(place);
         handshake.is_some()
     }
 
-    /// Frees the places of a connection that has ended. One that lost its place has none.
+    /// Frees the places of a connection that has ended. An evicted connection has none.
     pub(super) fn leave(&self, place: Place, is_established: bool) {
         let mut state = self.state();
         let handshake = state.take_handshake(place);
         if is_established || handshake.is_some() {
             state.end_connection(place.prefix, Instant::now());
         }
-        // Dropping a handshake wakes who waits for its end, as `tell` does.
+        // Dropping a handshake wakes the connection that waits for its eviction, as `tell` does.
         drop(state);
     }
 
@@ -223,16 +223,16 @@ impl Places {
     }
 }
 
-/// Wakes who has lost its place, outside the lock.
+/// Wakes an evicted connection. Must be called outside the lock.
 fn tell(evict: Option<Evict>) {
     if let Some(evict) = evict {
-        // It fails where the connection has ended by itself meanwhile.
+        // This fails if the connection has ended by itself meanwhile.
         let _ = evict.send(());
     }
 }
 
 impl State {
-    /// Holds a newcomer against what its address has, and its network.
+    /// Checks a new connection against the limits of its address and its network; evicts a handshake of its address if needed.
     fn make_room(&mut self, prefix: Prefix, now: Instant, caps: &Caps) -> Result<Option<Evict>, Refusal> {
         let of_network = self.networks.get(&prefix.neighbourhood()).copied().unwrap_or(0);
         let counts = self.addresses.get(&prefix);
@@ -276,12 +276,12 @@ impl State {
         (Place { prefix, number: self.last }, evicted)
     }
 
-    /// Takes the places of the oldest handshake of the address that has most.
+    /// Frees the places of the oldest handshake of the address that has the most.
     fn take_of_most(&mut self) -> Option<Evict> {
         self.take_oldest(self.ranking.most()?)
     }
 
-    /// Takes the places of an address's oldest handshake.
+    /// Frees the places of an address's oldest handshake.
     fn take_oldest(&mut self, prefix: Prefix) -> Option<Evict> {
         let number = self.oldest(prefix)?;
         let evict = self.take_handshake(Place { prefix, number })?;
@@ -290,7 +290,7 @@ impl State {
         Some(evict)
     }
 
-    /// Ends a handshake; the connection stays.
+    /// Removes a handshake from the tables; its connection still counts.
     fn take_handshake(&mut self, place: Place) -> Option<Evict> {
         let Place { prefix, number } = place;
         let evict = self.handshakes.remove(&(prefix, number))?;
@@ -304,7 +304,7 @@ impl State {
         (*of == prefix).then_some(*number)
     }
 
-    /// Puts an address where it stands with so many handshakes.
+    /// Updates an address's entry in the ranking to this number of handshakes.
     fn rank(&mut self, prefix: Prefix, handshakes: usize) {
         let oldest = self.oldest(prefix);
         let Some(counts) = self.addresses.get_mut(&prefix) else { return };
@@ -350,7 +350,7 @@ impl State {
         }
     }
 
-    /// Forgets addresses about which there is nothing to know.
+    /// Forgets addresses without connections whose rate has recovered.
     fn forget(&mut self, now: Instant) {
         for _ in 0..FORGOTTEN_TOGETHER {
             let Some((recovered, prefix)) = self.fading.first().copied() else { return };

@@ -1,7 +1,8 @@
-//! Which address has most handshakes; and where several have as many, in which neighbourhood most of these are.
+//! The address with the most handshakes; of several with equally many, one of the network that has the most such addresses.
 //!
-//! Who floods from one address has most of it. Who has a whole network of addresses connects once from each, and then
-//! all have one: but most of these are its neighbours. Every operation takes the logarithm of the number of addresses.
+//! A flood from one address gives that address the most handshakes. The owner of a network can connect once from each of its
+//! addresses: then many addresses have one handshake each, and most of them are in that network. Every operation takes the
+//! logarithm of the number of addresses.
 
 use std::{
     cmp::Reverse,
@@ -13,10 +14,10 @@ use super::{
     places::Number,
 };
 
-/// The addresses of one neighbourhood that have as many handshakes, ordered by their oldest one.
+/// The addresses of one network that have the same number of handshakes, ordered by their oldest handshake.
 type Crowd = BTreeSet<(Number, Prefix)>;
 
-/// An address that has handshakes, as it is ranked.
+/// The rank of an address that has handshakes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ranked {
     pub(super) handshakes: usize,
@@ -27,7 +28,7 @@ pub(super) struct Ranked {
 #[derive(Debug, Default)]
 pub(super) struct Ranking {
     crowds: BTreeMap<(usize, Neighbourhood), Crowd>,
-    /// The crowds by their addresses' handshakes, by how many addresses they are, and by the oldest handshake.
+    /// The crowds, ordered by handshakes of each address, then by number of addresses, then by oldest handshake.
     order: BTreeSet<(usize, usize, Reverse<Number>, Neighbourhood)>,
 }
 
@@ -42,8 +43,8 @@ impl Ranking {
         self.change(ranked, |crowd| crowd.remove(&(oldest, prefix)));
     }
 
-    /// The address that has most handshakes. Of several with as many it is one of the neighbourhood that has most of them,
-    /// and there the one with the oldest handshake.
+    /// The address that has the most handshakes. Of several with equally many, the network with the most such addresses decides,
+    /// and within it the oldest handshake.
     pub(super) fn most(&self) -> Option<Prefix> {
         let (handshakes, .., neighbourhood) = *self.order.last()?;
         let (_, prefix) = self.crowds.get(&(handshakes, neighbourhood))?.first()?;

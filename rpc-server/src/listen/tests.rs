@@ -15,7 +15,7 @@ impl Script {
         Rc::new(Self { steps: RefCell::new(steps.into_iter().collect()), taken: RefCell::default() })
     }
 
-    /// Runs the loop for as long as it gets on without time passing or `time` passes.
+    /// Runs the accept loop until `time` has passed.
     async fn run(&self, options: &ListenOptions, time: Duration) {
         let take = |number, _, permit| self.taken.borrow_mut().push((number, permit));
         let doorway = Arc::new(Doorway::new(options));

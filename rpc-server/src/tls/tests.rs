@@ -6,7 +6,7 @@ use tokio_rustls::{
 
 use super::*;
 
-/// A certificate for `localhost` that signs itself, and its key.
+/// A self-signed certificate for `localhost`, and its key.
 fn certificate() -> (String, String) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     (made.cert.pem(), made.signing_key.serialize_pem())

@@ -1,4 +1,4 @@
-//! What is claimed of the conversations, counted at the socket. No time is involved.
+//! Checks the claims about the conversations by counting messages at the socket. No test depends on time.
 
 use std::cell::Cell;
 
@@ -53,7 +53,7 @@ async fn an_overview_is_one_message_out_and_one_back_and_then_news_come() -> Out
     Ok(())
 }
 
-/// Hands on what it hears.
+/// A listener that forwards messages to a channel.
 struct Ear(tokio::sync::mpsc::UnboundedSender<Message>);
 
 impl Listener for Ear {
@@ -88,7 +88,7 @@ async fn an_overview_fails_with_the_error_of_the_call_that_failed() -> Outcome {
     let error = client::overview(&stage.chat, " ").await.err();
     let Some(CallError::Upstream(upstream)) = error else { panic!("{error:?}") };
     assert!(matches!(upstream.downcast(), Some(ChatError::BadName(_))), "{upstream}");
-    // Eva has no friend yet: her profile is there, its first friend is not.
+    // Eva has no friend yet: her profile exists, but its first friend does not.
     let error = client::overview(&stage.chat, "eva").await.err();
     let Some(CallError::Upstream(upstream)) = error else { panic!("{error:?}") };
     assert_eq!((upstream.method(), upstream.missed().is_some()), ("profile", true));

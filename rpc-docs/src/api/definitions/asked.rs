@@ -1,7 +1,7 @@
-//! Which Rust types the parts of a layout are, as they were written.
+//! The Rust types of the parts of a layout, as they are written in code.
 //!
-//! A type may read itself as another: chrono's `DateTime<Utc>` reads one of a fixed offset, a `SystemTime` a duration. What was
-//! asked for says what somebody wrote: as a whole, as a field, as the argument of an `Option`, as what a newtype wraps.
+//! A type may read itself as another: chrono's `DateTime<Utc>` reads one of a fixed offset, a `SystemTime` a duration. The type
+//! that was asked for is the written one: a whole value, a field, the argument of an `Option`, the content of a newtype.
 
 use std::any::TypeId;
 
@@ -12,17 +12,17 @@ use super::naming;
 /// A type as it was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Asked {
-    /// Its path, without the pointers around it.
+    /// The type's path, without the pointers around it.
     pub(super) path: &'static str,
-    /// Its identity, where it is known.
+    /// The type's id, if it is known.
     pub(super) id: Option<TypeId>,
 }
 
 impl Asked {
-    /// A type that was asked for. Derived code has types of its own, which nobody wrote.
+    /// A type that was asked for; `None` for helper types of derived code.
     pub(super) fn of(ty: RustType) -> Option<Self> {
         let path = naming::without_pointers(ty.name);
-        // The identity is that of the pointer.
+        // The id of a pointer is not that of the type in it.
         let id = (path.len() == ty.name.len()).then_some(ty.id);
         naming::is_nameable(path).then_some(Self { path, id })
     }
@@ -33,7 +33,7 @@ impl Asked {
     }
 }
 
-/// The type of a node, if it was asked for so, or else by what reads it.
+/// The type of a node: the one that was asked for, or else the one that reads the node.
 pub(super) fn of_node(layout: &Layout, node: usize, asked: Option<Asked>) -> Option<Asked> {
     let read = layout.rust_type(node).and_then(Asked::of);
     match (asked, read) {

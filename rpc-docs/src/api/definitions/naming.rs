@@ -1,8 +1,8 @@
-//! Names of types for people, out of the paths that Rust gives.
+//! Readable names of types, made from Rust's paths.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Types that are what they read, by their paths.
+/// The paths of types that get no definition: they are described as the kind of value that they read.
 const PRIMITIVE: &[&str] = &[
     "()",
     "bool",
@@ -36,12 +36,12 @@ const PRIMITIVE: &[&str] = &[
     "serde_bytes::bytebuf::ByteBuf",
 ];
 
-/// Whether a type of this path is no more than what it reads.
+/// Whether a type of this path is primitive: described as the kind of value that it reads.
 pub(super) fn is_primitive(path: &str) -> bool {
     PRIMITIVE.contains(&path) || path.starts_with("core::marker::PhantomData<")
 }
 
-/// The name of a collection that is no `Vec`: `BTreeSet` for one of anything.
+/// The name of a collection other than `Vec`, without its type arguments: `BTreeSet`.
 pub(super) fn collection(path: &str) -> Option<String> {
     let path = without_pointers(path);
     let (collection, _) = path.split_once('<').filter(|_| is_nameable(path))?;
@@ -49,15 +49,15 @@ pub(super) fn collection(path: &str) -> Option<String> {
     (name != "Vec" && !name.is_empty()).then(|| name.to_owned())
 }
 
-/// Whether the path is one that somebody wrote: derived code has types of its own, and what is called.
+/// Whether a user can write this path: helper types of derived code, closures and trait objects are not nameable.
 pub(super) fn is_nameable(path: &str) -> bool {
     !["__", "<impl ", "{", "dyn ", " as "].into_iter().any(|foreign| path.contains(foreign))
 }
 
-/// The shortest name that no other type has, which is `User` for `api::User` and `api::User` for the next of that name.
+/// Gives each type the shortest free name: `User` for `api::User`, and `other::User` for the next type with that name.
 ///
-/// The first keeps its name when others come, so that links to it stay. Types in angle brackets have the names that they
-/// have, or will have, themselves.
+/// The first type keeps its name when others follow, so that links to it stay valid. Types in angle brackets appear under their
+/// own names.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     taken: BTreeSet<String>,
@@ -69,7 +69,7 @@ impl Names {
         let path = without_pointers(path);
         let segments = path.matches("::").count() + 1;
         let by_path = (1..=segments).map(|kept| self.shorten(path, kept));
-        // Two versions of a crate have the same paths.
+        // Types of two versions of a crate have the same path.
         let by_number = (2..).map(|number| format!("{} ({number})", self.shorten(path, 1)));
         let free = by_path.chain(by_number).find(|name| !self.taken.contains(name));
         let name = free.unwrap_or_else(|| path.to_owned());
@@ -78,7 +78,7 @@ impl Names {
         name
     }
 
-    /// The path in front with so many segments, and those in angle brackets as they are called.
+    /// The path with its last `kept` segments, and types in angle brackets under their own names.
     fn shorten(&self, path: &str, kept: usize) -> String {
         replace_paths(path, |one, is_argument| match is_argument {
             true => self.argument(one),
@@ -96,7 +96,7 @@ impl Names {
     }
 }
 
-/// A path without the pointers around it, which serde does not see.
+/// A path without the pointers around it, which are invisible to serde.
 pub(super) fn without_pointers(mut path: &str) -> &str {
     let pointers = ["alloc::boxed::Box<", "alloc::rc::Rc<", "alloc::sync::Arc<"];
     while let Some(inner) = pointers.iter().find_map(|pointer| path.strip_prefix(pointer)?.strip_suffix('>'))
@@ -106,7 +106,7 @@ pub(super) fn without_pointers(mut path: &str) -> &str {
     path
 }
 
-/// Replaces each path in a type; the second argument says of those in angle brackets without such of their own that they are.
+/// Replaces each path in a type. `name` gets the path, and whether it is a type argument without arguments of its own.
 fn replace_paths(path: &str, name: impl Fn(&str, bool) -> String) -> String {
     let mut out = String::with_capacity(path.len());
     let mut rest = path;

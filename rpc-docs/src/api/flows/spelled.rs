@@ -1,28 +1,28 @@
-//! Types as somebody wrote them, for what a description leaves out: pointers, the widths of `usize`.
+//! Types as written in code, with details that a description leaves out: pointers, `usize` and `isize`.
 
-/// Pointers, which serde does not see.
+/// Pointers, which are invisible to serde.
 const POINTERS: [&str; 4] = ["Box", "Rc", "Arc", "Cow"];
 
-/// A type as written; nothing where that is not known. An alias is taken for the type that is usual.
+/// A type as written; empty if that is not known. An alias counts as the usual type for its layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Spelled<'a>(&'a str);
 
 impl<'a> Spelled<'a> {
-    /// Nobody says how it is written: as is usual.
+    /// The written type is not known; it counts as the usual one.
     pub(super) const UNKNOWN: Self = Self("");
 
     pub(super) fn written(rust: &'a str) -> Self {
         Self(rust.trim())
     }
 
-    /// The words in it that tell it from the type usually written for its layout.
+    /// The words that distinguish the type from the usual one for its layout.
     pub(super) fn unusual(self) -> String {
         let words = self.0.split(|letter: char| !(letter.is_alphanumeric() || letter == '_'));
         let is_unusual = |word: &&str| POINTERS.contains(word) || ["usize", "isize"].contains(word);
         words.filter(is_unusual).collect::<Vec<_>>().join(" ")
     }
 
-    /// Whether a promise of it can have parts: those behind a `Box` and an `Arc` do, if what is there has a size.
+    /// Whether a promise of the type can have parts. Behind a `Box` or an `Arc` it can, if the inner type is sized.
     pub(super) fn has_parts(self) -> bool {
         match self.head() {
             Some("Rc" | "Cow") => false,

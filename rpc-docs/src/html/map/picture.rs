@@ -1,4 +1,4 @@
-//! The map as an SVG, with a legend and a table of the same facts.
+//! Draws the map as an SVG, with a legend and a table of the same flows.
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
@@ -20,23 +20,23 @@ const CARD_GAP: usize = 22;
 const MARGIN: usize = 72;
 const HEAD: usize = 38;
 const ROW: usize = 25;
-/// More cards than these make a second column of the same depth.
+/// The maximum number of cards in a column; further cards of the same depth make another column.
 const CARDS_IN_COLUMN_MAX: usize = 8;
-/// So many characters fit into a row, and into a card's head.
+/// The number of characters that fit into a row, and into a card's head.
 const ROW_LETTERS: usize = 23;
 const HEAD_LETTERS: usize = 20;
-/// So many colours there are; types beyond have dashes.
+/// The number of colours; curves of further types are dashed.
 const HUES: usize = 8;
-/// Lanes lie so far apart, below the cards and beside them.
+/// The distance between lanes, below the cards and beside them.
 const LANE_BELOW: usize = 9;
 const LANE_ASIDE: usize = 5;
 /// The room below the last lane, and the radius of its corners.
 const LANES_FOOT: usize = 14;
 const CORNER: usize = 8;
-/// So many types the table lists.
+/// The maximum number of types in the table.
 const TABLE_ROWS_MAX: usize = 150;
 
-/// Where a card is.
+/// The position of a card.
 struct Card {
     service: usize,
     x: usize,
@@ -52,13 +52,13 @@ struct Layout {
     height: usize,
 }
 
-/// The classes of a type's colour and line: types beyond the colours have dashes.
+/// The CSS classes of a type's colour and line style.
 fn hue(flow: usize) -> String {
     let dashes = ["", " hue-dashed", " hue-dotted"];
     format!("hue-{}{}", flow % HUES, dashes[flow / HUES % dashes.len()])
 }
 
-/// The section of the overview; nothing for an API in which nothing fits.
+/// Renders the map's section of the overview; empty for an API without flows.
 pub(in super::super) fn render(atlas: &Atlas<'_>) -> Markup {
     let map = plan(atlas);
     if map.flows.is_empty() {
@@ -133,7 +133,7 @@ fn picture(atlas: &Atlas<'_>, map: &Map<'_>) -> Markup {
     }
 }
 
-/// Columns by depth; a long column goes on beside itself.
+/// Arranges cards in columns by depth; a long column continues in the next one.
 fn layout(atlas: &Atlas<'_>, map: &Map<'_>) -> Layout {
     let mut services: Vec<(usize, usize)> =
         map.services.iter().map(|at| (atlas.depth(*at).unwrap_or(usize::MAX), *at)).collect();
@@ -162,8 +162,8 @@ impl Layout {
         self.cards.iter().find(|card| card.service == service)
     }
 
-    /// From the right of a result to the left of what it fits. What leads back, or stays in its column, takes a lane below
-    /// all cards: curves of one colour share it, so that many of them are one line with branches.
+    /// The path of a curve, from the right of a result to the left of the argument that it fits. A curve that leads back, or stays
+    /// in its column, takes a lane below all cards. Curves of one colour share a lane, so many of them are one line with branches.
     fn path(&self, map: &Map<'_>, curve: &Curve) -> Option<String> {
         let (from, to) = (self.card(curve.from.service())?, self.card(curve.to.service())?);
         let (x1, y1) = (from.x + CARD_WIDTH, from.row_y(map, curve.from));
@@ -189,7 +189,7 @@ impl Layout {
         ))
     }
 
-    /// The colours of the curves that lead back: each gets a lane.
+    /// Gives each colour of curves that lead back a lane.
     fn find_lanes(&mut self, map: &Map<'_>) {
         let leads_back = |curve: &&Curve| {
             let ends = self.card(curve.from.service()).zip(self.card(curve.to.service()));
@@ -247,7 +247,7 @@ fn row(atlas: &Atlas<'_>, map: &Map<'_>, card: &Card, at: At) -> Markup {
     }
 }
 
-/// Dots where curves arrive and leave, in the colour of the first.
+/// The dots where curves arrive and leave, in the colour of the first curve.
 fn ports(map: &Map<'_>, end: End, x: usize, y: usize) -> Markup {
     let arriving = map.curves.iter().find(|curve| curve.to == end);
     let leaving = map.curves.iter().find(|curve| curve.from == end);

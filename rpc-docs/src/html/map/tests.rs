@@ -16,7 +16,7 @@ fn words(description: &Description) -> Vec<String> {
     plan(&atlas).curves.into_iter().map(|curve| curve.words).collect()
 }
 
-/// As many services as asked, each with as many methods, all of whose results fit all of whose arguments.
+/// An API with this many services and methods of each, in which every result fits every argument.
 fn dense(services: usize, methods: usize) -> Description {
     let ty = json!({ "ref": "Id" });
     let each = || {

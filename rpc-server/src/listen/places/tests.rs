@@ -16,7 +16,7 @@ impl Table {
         Self { places: Places::new(options), now: Instant::now(), begun: Vec::new() }
     }
 
-    /// A connection; its index, or why it was refused.
+    /// Lets a connection begin; returns its index, or why it was refused.
     fn connect(&mut self, address: &str) -> Result<usize, Refusal> {
         let address = ip(address);
         let prefix = self.places.admit(address, self.now)?;
@@ -38,7 +38,7 @@ impl Table {
         self.places.leave(self.begun[connection].1.place, true);
     }
 
-    /// The connections that lost their places since this was last asked, as their indices.
+    /// The indices of the connections that were evicted since the last call.
     fn evicted(&mut self) -> Vec<usize> {
         let begun = self.begun.iter_mut().enumerate();
         begun.filter_map(|(index, (_, begun))| begun.evicted.try_recv().ok().map(|()| index)).collect()
@@ -49,7 +49,7 @@ fn ip(text: &str) -> IpAddr {
     text.parse().expect("an address")
 }
 
-/// No limit is near but those that a test sets.
+/// Options with all limits out of reach; a test lowers the ones it needs.
 fn wide() -> ListenOptions {
     ListenOptions {
         connections_max: 10_000,
@@ -212,7 +212,7 @@ async fn the_address_with_most_handshakes_gives_up_its_oldest() {
     table.connect("192.0.2.3").expect("room");
     table.connect("192.0.2.4").expect("instead of the oldest of those with most");
     assert_eq!(table.evicted(), [many[0]]);
-    // Whoever has most displaces itself.
+    // The address with the most handshakes displaces itself.
     for evicted in many[1]..many[1] + 100 {
         table.connect(BOB).expect("instead of its own oldest");
         assert_eq!(table.evicted().len(), 1, "{evicted}");
@@ -260,7 +260,7 @@ async fn a_session_is_never_evicted_and_who_was_evicted_becomes_none() {
     table.connect(ANN).expect("instead of the other");
     assert!(!table.places.establish(table.begun[late].1.place), "its hello came too late");
     assert_eq!(table.evicted(), [late]);
-    // What it had is free; its end frees nothing more.
+    // Eviction freed its places; its end frees nothing more.
     table.places.leave(table.begun[late].1.place, false);
     assert_eq!(table.places.stats().connections, 2);
     table.end_session(session);
@@ -302,7 +302,7 @@ async fn a_peer_with_any_number_of_addresses_does_not_fill_the_memory() {
     assert_eq!(table.places.state().fading.len(), FADING_MAX);
 }
 
-/// A generator of numbers that are always the same.
+/// A random generator with a fixed seed.
 struct Numbers(u64);
 
 impl Numbers {
@@ -312,7 +312,7 @@ impl Numbers {
     }
 }
 
-/// What a table that is asked at random must always be.
+/// Checks the invariants of a table.
 fn check(table: &Table, caps: &ListenOptions) {
     let state = table.places.state();
     assert!(state.handshakes.len() <= caps.handshakes_max);

@@ -5,7 +5,7 @@ fn ranked(handshakes: usize, oldest: u64, address: &str) -> Ranked {
     Ranked { handshakes, oldest: Number(oldest), prefix }
 }
 
-/// Takes the addresses out, those with most first.
+/// Takes the addresses out, the one with the most handshakes first.
 fn drain(entries: &[Ranked]) -> Vec<Ranked> {
     let mut ranking = Ranking::default();
     entries.iter().for_each(|entry| ranking.insert(*entry));
@@ -30,7 +30,7 @@ fn handshakes_count_first_then_neighbours_then_age() {
     entries.extend(older_neighbours);
     entries.extend(newer_neighbours);
     let order = drain(&entries);
-    // Of two crowds of two the one with the oldest handshake goes first, and then the other has more.
+    // Of two crowds of two, the crowd with the oldest handshake goes first; then the other crowd is larger.
     let expected = [
         many,
         newer_neighbours[0],
