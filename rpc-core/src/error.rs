@@ -1,25 +1,22 @@
 //! Error types, one for each party to blame: the call, the peer, the socket, the bytes of a value.
 
-use std::{any::Any, fmt, sync::Arc, time::Duration};
+use std::{any::Any, error::Error, fmt, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{limits::LimitsError, path::Path};
+use crate::{limits::LimitsError, path::Path, schema::shown::AsError};
 
 /// Why a call did not produce a value.
 ///
 /// `E` is the method's own error type. Where a gRPC status code says the same, the variant has its name.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum CallError<E> {
     /// The method ran and returned its own error.
-    #[error("the method failed")]
-    Method(#[source] E),
+    Method(E),
     /// A promise this call was built on failed, so this call never ran.
-    #[error(transparent)]
     Upstream(Upstream),
     /// An element of a `map` failed, and with it the map.
-    #[error("element {index} of the map failed: {}", text_of(.error))]
     Element {
         /// The index of the first element that failed, counted from 0.
         index: u64,
@@ -28,27 +25,20 @@ pub enum CallError<E> {
         error: Box<CallError<E>>,
     },
     /// The deadline passed. The handler was told to stop; it may have run in part.
-    #[error("the deadline passed before the call returned")]
     DeadlineExceeded,
     /// The call was cancelled, by this side or because the peer is shutting its work down.
-    #[error("the call was cancelled")]
     Cancelled,
     /// The peer, or this side before sending, would not run the call.
-    #[error(transparent)]
     Refused(Refusal),
     /// The handler panicked. The peer's session goes on.
-    #[error("the handler panicked")]
     Panicked,
     /// The peer answered with bytes that are not the method's result.
-    #[error("the answer could not be decoded")]
-    BadAnswer(#[source] DecodeError),
+    BadAnswer(DecodeError),
     /// The session ended first; `delivery` says whether the peer can have run the call.
-    #[error("the session closed before the call returned ({delivery})")]
     Disconnected {
         /// How far the call got.
         delivery: Delivery,
         /// Why the session ended.
-        #[source]
         reason: CloseReason,
     },
 }
@@ -64,9 +54,37 @@ impl<E> CallError<E> {
     }
 }
 
-/// The error's text. A function call in the format adds no bound on `E` to `Display`, which needs none.
-fn text_of<E>(error: &CallError<E>) -> String {
-    error.to_string()
+// By hand, because a derive would ask `E` for more: a text needs nothing of it, and the error of an element contains itself.
+impl<E> fmt::Display for CallError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Method(_) => f.write_str("the method failed"),
+            Self::Upstream(upstream) => upstream.fmt(f),
+            Self::Element { index, error } => write!(f, "element {index} of the map failed: {error}"),
+            Self::DeadlineExceeded => f.write_str("the deadline passed before the call returned"),
+            Self::Cancelled => f.write_str("the call was cancelled"),
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Panicked => f.write_str("the handler panicked"),
+            Self::BadAnswer(_) => f.write_str("the answer could not be decoded"),
+            Self::Disconnected { delivery, .. } => {
+                write!(f, "the session closed before the call returned ({delivery})")
+            }
+        }
+    }
+}
+
+impl<E: Error + 'static> Error for CallError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Method(error) => Some(error),
+            Self::Upstream(upstream) => upstream.source(),
+            // Its text is part of the element's.
+            Self::Element { error, .. } => error.source(),
+            Self::BadAnswer(error) => Some(error),
+            Self::Disconnected { reason, .. } => Some(reason),
+            Self::Refused(_) | Self::DeadlineExceeded | Self::Cancelled | Self::Panicked => None,
+        }
+    }
 }
 
 /// A promise that a call was built on failed: which one, and with what.
@@ -80,9 +98,9 @@ pub struct Upstream {
 #[derive(Clone)]
 pub(crate) enum UpstreamCause {
     /// The `CallError<E>` of the call that failed, with its own `E`.
-    Failed { error: Arc<dyn Any + Send + Sync>, text: Arc<str> },
+    Failed { error: Arc<dyn Any + Send + Sync>, text: Arc<str>, as_error: Option<AsError> },
     /// The call succeeded, but the value has nothing at this path: `None`, another variant, past the end.
-    Missed(Path),
+    Missed { path: Path, words: Box<str> },
 }
 
 impl Upstream {
@@ -100,7 +118,7 @@ impl Upstream {
     pub fn call_error<E: 'static>(&self) -> Option<&CallError<E>> {
         match &self.cause {
             UpstreamCause::Failed { error, .. } => error.downcast_ref(),
-            UpstreamCause::Missed(_) => None,
+            UpstreamCause::Missed { .. } => None,
         }
     }
 
@@ -112,7 +130,7 @@ impl Upstream {
     /// The path that led to no value (`None`, another variant, an index past the end), if that is why the promise failed.
     pub fn missed(&self) -> Option<&Path> {
         match &self.cause {
-            UpstreamCause::Missed(path) => Some(path),
+            UpstreamCause::Missed { path, .. } => Some(path),
             UpstreamCause::Failed { .. } => None,
         }
     }
@@ -124,8 +142,8 @@ impl fmt::Display for Upstream {
             UpstreamCause::Failed { text, .. } => {
                 write!(f, "`{}.{}`, which this call was built on, failed: {text}", self.service, self.method)
             }
-            UpstreamCause::Missed(path) => {
-                write!(f, "the result of `{}.{}` has nothing at {path}", self.service, self.method)
+            UpstreamCause::Missed { words, .. } => {
+                write!(f, "the result of `{}.{}` has nothing at {words}", self.service, self.method)
             }
         }
     }
@@ -137,7 +155,16 @@ impl fmt::Debug for Upstream {
     }
 }
 
-impl std::error::Error for Upstream {}
+impl Error for Upstream {
+    /// The source of the failed call's error, whose text is part of this one's: above all, its method's own error, where that
+    /// is an [`Error`].
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.cause {
+            UpstreamCause::Failed { error, as_error, .. } => (*as_error)?(&**error)?.source(),
+            UpstreamCause::Missed { .. } => None,
+        }
+    }
+}
 
 /// Why a call was not run. Nothing was executed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

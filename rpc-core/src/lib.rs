@@ -210,6 +210,7 @@ pub mod __private {
                 ByDeclaration, ByLayout, ByNoLayout, ByNothing, Declaration, Declarations, Declared,
                 DeclaredField, DeclaredParts, DeclaredVariant, Element, Remark, Witness,
             },
+            shown::{ByDebug, ByDisplay, ByError, ByNoText},
         },
     };
 

@@ -4,3 +4,4 @@ pub mod compatibility;
 pub(crate) mod descriptor;
 pub(crate) mod layout;
 pub(crate) mod markers;
+pub(crate) mod shown;

@@ -54,7 +54,7 @@ pub(crate) fn render(service: &Service) -> TokenStream {
 ///     docs: "",
 ///     arguments: &[ArgumentDescriptor::new::<String>("name", "String")],
 ///     result: ValueDescriptor::new::<User>("User"),
-///     error: Some(ValueDescriptor::new::<ChatError>("ChatError")),
+///     error: Some(ValueDescriptor::new::<ChatError>("ChatError").shown(|| (&&&&Witness::<ChatError>::new()).__rpc_shown())),
 ///     attributes: MethodAttributes::NONE,
 ///     cache: SignatureCache::new(),
 /// }
@@ -78,7 +78,11 @@ fn render_method(service: &Service, method: &Method) -> TokenStream {
         quote!(#runtime::ValueDescriptor::new::<#ty>(#type_name) #declared)
     };
     let result = value(&output.value);
-    let error = option(service, output.error.as_ref().map(value));
+    let error = output.error.as_ref().map(|ty| {
+        let (value, shown) = (value(ty), render_shown(&private, ty));
+        quote!(#value #shown)
+    });
+    let error = option(service, error);
     let batch = method.batch.as_ref().and_then(|batch| batch.method(service));
     let text = |text: String| quote!(#private::Option::Some(#text));
     let batch = batch.map(|batch| text(batch.wire_name.clone()));
@@ -133,6 +137,17 @@ fn render_declared(service: &Service, ty: &Type) -> Option<TokenStream> {
     let found = local("found");
     let witnesses = declaration::render_witnesses(&service.runtime.private(), &found, &types);
     (!types.is_empty()).then(|| quote!(.declared(|#found| { #witnesses })))
+}
+
+/// Input: `ChatError`
+/// Output: `.shown(|| (&&&&Witness::<ChatError>::new()).__rpc_shown())`
+fn render_shown(private: &TokenStream, ty: &Type) -> TokenStream {
+    quote! {
+        .shown(|| {
+            use #private::{ByDebug as _, ByDisplay as _, ByError as _, ByNoText as _};
+            (&&&&#private::Witness::<#ty>::new()).__rpc_shown()
+        })
+    }
 }
 
 fn option(service: &Service, value: Option<TokenStream>) -> TokenStream {

@@ -107,8 +107,13 @@ impl Drop for Permit {
 /// Listens on `address`, with a backlog for many clients at once.
 ///
 /// # Errors
-/// Errors of the operating system, for example if the address is in use.
+/// Errors of the operating system, for example if the address is in use; the text names the address.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    listener(address)
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
+}
+
+fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // A restarted server must not wait until its old connections have left TIME_WAIT.
     #[cfg(unix)]

@@ -13,6 +13,7 @@ mod costs;
 mod costs_attacks;
 mod described;
 mod endings;
+mod error_texts;
 mod generated;
 mod limits;
 mod listener;

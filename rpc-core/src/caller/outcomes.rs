@@ -35,9 +35,14 @@ pub(super) fn call_error<E: DeserializeOwned + 'static>(returned: Returned, cell
             }
             OriginCause::Failed(failed) => {
                 let (error, text) = (origin.decode_error)(&failed, &origin);
-                CallError::Upstream(upstream(&origin, UpstreamCause::Failed { error, text: text.into() }))
+                let as_error = origin.method.shown_error().map(|shown| shown.as_error);
+                let cause = UpstreamCause::Failed { error, text: text.into(), as_error };
+                CallError::Upstream(upstream(&origin, cause))
             }
-            OriginCause::Missed(path) => CallError::Upstream(upstream(&origin, UpstreamCause::Missed(path))),
+            OriginCause::Missed(path) => {
+                let words = origin.method.words_of(&path).into();
+                CallError::Upstream(upstream(&origin, UpstreamCause::Missed { path, words }))
+            }
         },
         Returned::Element(failure) => match failed_element(cell, &failure) {
             Ok((index, step, returned)) => {
@@ -63,8 +68,20 @@ pub(crate) fn decode_error<E: DeserializeOwned + Send + Sync + 'static>(
     origin: &CallCell,
 ) -> (Arc<dyn Any + Send + Sync>, String) {
     let error = call_error::<E>(returned.clone(), origin);
-    let text = error.to_string();
+    let text = text(&error, origin.method);
     (Arc::new(error), text)
+}
+
+/// The text of an error of the method, with that of the method's own error.
+fn text<E: 'static>(error: &CallError<E>, method: &MethodDescriptor) -> String {
+    let own = match error {
+        CallError::Method(own) => method.shown_error().and_then(|shown| (shown.text)(own)),
+        CallError::Element { index, error } => {
+            Some(format!("element {index} of the map failed: {}", text(error, method)))
+        }
+        _ => None,
+    };
+    own.unwrap_or_else(|| error.to_string())
 }
 
 fn bad_answer<E>(reason: &str) -> CallError<E> {

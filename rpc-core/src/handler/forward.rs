@@ -90,7 +90,8 @@ fn failure(returned: Returned, cell: &CallCell) -> Failure {
             unreachable(format!("`{}`, which promised it, failed: {text}", origin.method.name))
         }
         Returned::Upstream { origin, cause: OriginCause::Missed(path) } => {
-            unreachable(format!("`{}`, which promised it, has nothing at {path}", origin.method.name))
+            let words = origin.method.words_of(&path);
+            unreachable(format!("`{}`, which promised it, has nothing at {words}", origin.method.name))
         }
         Returned::Done | Returned::Value(_) | Returned::Error(_) | Returned::Element(_) => {
             unreachable(format!("`{}` returned what it does not return", cell.method.name))

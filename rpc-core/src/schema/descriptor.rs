@@ -9,9 +9,13 @@ use std::sync::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::schema::{
-    compatibility::MethodVersion,
-    layout::{self, Layout, declared::Declarations},
+use crate::{
+    path::Path,
+    schema::{
+        compatibility::MethodVersion,
+        layout::{self, Layout, declared::Declarations},
+        shown::ShownError,
+    },
 };
 
 /// One service: a trait under `#[rpc]`.
@@ -81,6 +85,8 @@ pub struct ValueDescriptor {
     text_layout: fn() -> Layout,
     /// Collects the declarations of the types in it.
     declared: fn(&mut Declarations),
+    /// Of an error: how it is shown.
+    shown: Option<fn() -> ShownError>,
 }
 
 /// Properties of a method that attributes set.
@@ -133,7 +139,13 @@ impl ValueDescriptor {
             layout: Layout::of_exchanged::<T>,
             text_layout: Layout::of_text::<T>,
             declared: |_| (),
+            shown: None,
         }
+    }
+
+    #[doc(hidden)]
+    pub const fn shown(self, shown: fn() -> ShownError) -> Self {
+        Self { shown: Some(shown), ..self }
     }
 
     #[doc(hidden)]
@@ -244,6 +256,16 @@ impl MethodDescriptor {
     /// Whether even long results are encoded fast: they have few values, and only texts and byte strings in them are long.
     pub(crate) fn encodes_fast(&self) -> bool {
         self.signature().encodes_fast
+    }
+
+    /// How the method's own error is shown where its type is not known.
+    pub(crate) fn shown_error(&self) -> Option<ShownError> {
+        Some(self.error.as_ref()?.shown?())
+    }
+
+    /// A path into the method's result, in the words of its type.
+    pub(crate) fn words_of(&self, path: &Path) -> String {
+        self.signature().result.words_of(path)
     }
 
     /// The expected length of a result, by the results that the method returned before in this process; zero if they were short.

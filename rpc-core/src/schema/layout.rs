@@ -9,7 +9,7 @@
 
 use std::{
     any::TypeId,
-    fmt,
+    fmt::{self, Write},
     hash::{BuildHasher, RandomState},
     sync::Arc,
 };
@@ -18,7 +18,7 @@ use rustc_hash::FxHashMap;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    path::Step,
+    path::{Path, Step},
     schema::{descriptor::ServiceDescriptor, layout::fingerprint::Fingerprints},
 };
 
@@ -358,24 +358,51 @@ impl Layout {
     ///
     /// Takes the same steps as `select` does; `Variant` must be followed by `Field`.
     pub(crate) fn at(&self, steps: &[Step]) -> Option<Layout> {
+        let root = self.follow(steps, |_| ())?;
+        Some(Layout { graph: Arc::clone(&self.graph), root })
+    }
+
+    /// A path in the words of the type: `.boss`, `.friends[7]`, `::Member.name`. In numbers if it does not fit.
+    pub(crate) fn words_of(&self, path: &Path) -> String {
+        let mut words = String::new();
+        let fits = self.follow(path.steps(), |word| {
+            // A `String` takes all that is written.
+            let _ = words.write_fmt(word);
+        });
+        match fits {
+            Some(_) if !words.is_empty() => words,
+            Some(_) | None => path.to_string(),
+        }
+    }
+
+    /// The node at the end of a path, or `None` if the path does not fit. `say` is told each step in words.
+    #[inline]
+    fn follow(&self, steps: &[Step], mut say: impl FnMut(fmt::Arguments<'_>)) -> Option<usize> {
         let mut root = self.root;
         let mut steps = steps.iter().copied();
         while let Some(step) = steps.next() {
             root = match (&self.graph.nodes[root], step) {
                 (Node::Newtype { inner, .. }, Step::Field(0)) => *inner,
                 (Node::Optional(inner), Step::Some) => *inner,
-                (Node::Seq(element), Step::Index(_)) => *element,
-                (Node::Array(element, len), Step::Field(ordinal)) if (ordinal as usize) < *len => *element,
-                (Node::Product { fields, .. }, Step::Field(ordinal)) => fields.get(ordinal as usize)?.layout,
+                (Node::Seq(element), Step::Index(index)) => {
+                    say(format_args!("[{index}]"));
+                    *element
+                }
+                (Node::Array(element, len), Step::Field(ordinal)) if (ordinal as usize) < *len => {
+                    say(format_args!("[{ordinal}]"));
+                    *element
+                }
+                (Node::Product { fields, .. }, Step::Field(ordinal)) => field_at(fields, ordinal, &mut say)?,
                 (Node::Enum { variants, .. }, Step::Variant(index)) => {
-                    let fields = variants.get(index as usize)?.fields.as_ref()?;
+                    let variant = variants.get(index as usize)?;
                     let Some(Step::Field(ordinal)) = steps.next() else { return None };
-                    fields.get(ordinal as usize)?.layout
+                    say(format_args!("::{}", variant.name));
+                    field_at(variant.fields.as_ref()?, ordinal, &mut say)?
                 }
                 _ => return None,
             };
         }
-        Some(Layout { graph: Arc::clone(&self.graph), root })
+        Some(root)
     }
 
     /// Whether this is the layout of the standard library's `Result`.
@@ -587,6 +614,19 @@ impl Node<usize> {
 /// Whether a name matches the name that was read. If tracing found several possible names (`a|b`), each of them matches.
 fn is_among(name: &str, read: &str) -> bool {
     name == read || read.split('|').any(|read| read == name)
+}
+
+fn field_at(
+    fields: &[Field<usize>],
+    ordinal: u32,
+    say: &mut impl FnMut(fmt::Arguments<'_>),
+) -> Option<usize> {
+    let field = fields.get(ordinal as usize)?;
+    match field.name {
+        "" => say(format_args!(".{ordinal}")),
+        name => say(format_args!(".{name}")),
+    }
+    Some(field.layout)
 }
 
 pub(crate) fn below_newtypes(nodes: &[Node<usize>], start: usize) -> usize {

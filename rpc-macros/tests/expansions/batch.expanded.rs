@@ -324,6 +324,13 @@ impl ::rpc_core::ServiceClient for ChatClient {
                                 (&::rpc_core::__private::Witness::<ChatError>::new())
                                     .__rpc_element(),
                             );
+                        })
+                        .shown(|| {
+                            use ::rpc_core::__private::{
+                                ByDebug as _, ByDisplay as _, ByError as _, ByNoText as _,
+                            };
+                            (&&&&::rpc_core::__private::Witness::<ChatError>::new())
+                                .__rpc_shown()
                         }),
                 ),
                 attributes: {
@@ -484,6 +491,13 @@ impl ::rpc_core::ServiceClient for ChatClient {
                                 (&::rpc_core::__private::Witness::<ChatError>::new())
                                     .__rpc_element(),
                             );
+                        })
+                        .shown(|| {
+                            use ::rpc_core::__private::{
+                                ByDebug as _, ByDisplay as _, ByError as _, ByNoText as _,
+                            };
+                            (&&&&::rpc_core::__private::Witness::<ChatError>::new())
+                                .__rpc_shown()
                         }),
                 ),
                 attributes: {
@@ -535,6 +549,13 @@ impl ::rpc_core::ServiceClient for ChatClient {
                                 (&::rpc_core::__private::Witness::<ChatError>::new())
                                     .__rpc_element(),
                             );
+                        })
+                        .shown(|| {
+                            use ::rpc_core::__private::{
+                                ByDebug as _, ByDisplay as _, ByError as _, ByNoText as _,
+                            };
+                            (&&&&::rpc_core::__private::Witness::<ChatError>::new())
+                                .__rpc_shown()
                         }),
                 ),
                 attributes: ::rpc_core::MethodAttributes::NONE,

@@ -186,7 +186,14 @@ impl facade::rpc::ServiceClient for ChatClient {
                 arguments: &[facade::rpc::ArgumentDescriptor::new::<u8>("in", "u8")],
                 result: facade::rpc::ValueDescriptor::new::<()>("()"),
                 error: facade::rpc::__private::Option::Some(
-                    facade::rpc::ValueDescriptor::new::<Vec<u8>>("Vec<u8>"),
+                    facade::rpc::ValueDescriptor::new::<Vec<u8>>("Vec<u8>")
+                        .shown(|| {
+                            use facade::rpc::__private::{
+                                ByDebug as _, ByDisplay as _, ByError as _, ByNoText as _,
+                            };
+                            (&&&&facade::rpc::__private::Witness::<Vec<u8>>::new())
+                                .__rpc_shown()
+                        }),
                 ),
                 attributes: facade::rpc::MethodAttributes::NONE,
                 cache: facade::rpc::__private::SignatureCache::new(),

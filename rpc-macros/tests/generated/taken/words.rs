@@ -5,9 +5,13 @@ take! {
     ArgumentDescriptor
     ArgumentReader
     Arguments
+    ByDebug
     ByDeclaration
+    ByDisplay
+    ByError
     ByLayout
     ByNoLayout
+    ByNoText
     ByNothing
     CallBuilder
     ChatClient
@@ -173,6 +177,7 @@ take! {
     serialize_object
     serializer
     session
+    shown
     stub
     succeeded
     take
