@@ -3,14 +3,18 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use futures::future::join_all;
 use rpc_core::{Limits, Services, Streaming, driver::SessionConfig, memory, rpc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tokio::time::timeout;
+
+use crate::attacks::eventually;
 
 /// A number that says by which threads it was encoded and decoded.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,6 +105,7 @@ trait Kiln {
     async fn items(&self, items: u64, count: u64) -> Streaming<Vec<Brick>>;
     async fn sent(&self, items: u64, count: u64) -> Streaming<Vec<Brick>>;
     async fn heavy(&self, items: u64) -> Streaming<Heavy>;
+    async fn stuck(&self) -> Streaming<Stuck>;
 }
 
 #[derive(Clone, Default)]
@@ -139,6 +144,9 @@ impl Kiln for Hoffmann {
             sender.finish();
         });
         stream
+    }
+    async fn stuck(&self) -> Streaming<Stuck> {
+        Streaming::from_iter([Stuck])
     }
     async fn heavy(&self, items: u64) -> Streaming<Heavy> {
         let counter = self.heavy.clone();
@@ -217,15 +225,54 @@ async fn producers_make_nothing_while_a_long_item_is_encoded() {
 async fn a_stream_that_is_dropped_while_an_item_is_encoded_lets_the_others_go_on() {
     let client: KilnClient =
         memory::connect(Services::new().with(KilnServer::new(Hoffmann::default()))).service();
-    for _ in 0..20 {
-        let mut first = client.heavy(2).await.unwrap();
-        let dropped = client.heavy(2).await.unwrap();
-        tokio::task::yield_now().await;
-        drop(dropped);
-        let mut count = 0;
-        while let Some(item) = first.next().await {
-            count += item.unwrap().numbers.len();
+    let stuck = client.stuck().await.unwrap();
+    eventually("its item is being encoded", || IS_STUCK.load(Ordering::SeqCst)).await;
+    let mut items = client.items(3, 10).await.unwrap();
+    let waiting = timeout(Duration::from_millis(50), items.next()).await;
+    assert!(waiting.is_err(), "nothing is made meanwhile");
+    drop(stuck);
+    // The item is still being encoded, for nobody.
+    let item = timeout(Duration::from_secs(10), items.next()).await.expect("it goes on");
+    assert_eq!(item.unwrap().unwrap().len(), 10);
+    IS_STUCK.store(false, Ordering::SeqCst);
+}
+
+#[tokio::test]
+async fn the_calls_of_a_batch_share_what_is_left_of_the_memory() {
+    let limits = Limits { session_bytes_max: 1 << 20, ..Limits::default() };
+    let services = Services::new().with(KilnServer::new(Hoffmann::default()));
+    let server = SessionConfig { services, limits, ..SessionConfig::default() };
+    let (near, _far) = memory::connect_with(SessionConfig::default(), server);
+    let client: KilnClient = near.service();
+    // A byte each as they come, and eight decoded.
+    let refused = async |calls: usize| {
+        let calls = (0..calls).map(|_| client.weigh_many(vec![Brick(1); 1_500]).into_future());
+        join_all(calls).await.into_iter().filter(Result::is_err).count()
+    };
+    assert_eq!(refused(16).await, 0);
+    assert!(refused(80).await > 0, "each alone would have room");
+    assert_eq!(refused(16).await, 0, "all is free again");
+}
+
+/// Many numbers, whose encoding on another thread does not end until it may.
+struct Stuck;
+
+static IS_STUCK: AtomicBool = AtomicBool::new(false);
+
+impl Serialize for Stuck {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if thread::current().name() == Some("rpc-aside") {
+            IS_STUCK.store(true, Ordering::SeqCst);
+            while IS_STUCK.load(Ordering::SeqCst) {
+                thread::yield_now();
+            }
         }
-        assert_eq!(count, 60_000);
+        vec![u64::MAX; 30_000].serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Stuck {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::<u64>::deserialize(deserializer).map(|_| Self)
     }
 }
