@@ -208,7 +208,7 @@ pub enum Refusal {
     InvalidArgument {
         /// The argument's name in the trait.
         argument: String,
-        /// What is wrong with the argument.
+        /// The fault of the argument, in words.
         reason: String,
     },
     /// An argument refers to a result that the peer does not hold, or that has another layout than the argument.
@@ -216,7 +216,7 @@ pub enum Refusal {
     InvalidReference {
         /// The argument's name in the trait.
         argument: String,
-        /// What is wrong with the reference.
+        /// The fault of the reference, in words.
         reason: String,
     },
     /// A limit would have been exceeded.

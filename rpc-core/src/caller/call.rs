@@ -10,7 +10,7 @@ use crate::{
     caller::{
         args::IntoArg,
         arguments::{ArgumentFault, Arguments, Ready},
-        outcomes::{self, decode_error, refusal},
+        outcomes::{self, decode_error},
         promise::{Promise, RawCall},
         record::{self, RecordedCall, RecordedTarget},
         stub::{CallSession, Kind, Remote, RemoteTarget, Stub},
@@ -84,14 +84,7 @@ impl CallBuilder<'_> {
         for value in values {
             self.arguments.push_encoded(value);
         }
-        let untyped: ErrorDecoder = |returned, cell| {
-            let text = match returned {
-                Returned::Failed(failure) => refusal(failure.clone(), cell.service, cell.method).to_string(),
-                _ => "the method failed".into(),
-            };
-            (Arc::new(()), text)
-        };
-        RawCall::of_call(self.queue(untyped))
+        RawCall::of_call(self.queue(outcomes::untyped_error))
     }
 
     /// The part of `send` that does not depend on the method's types.

@@ -11,6 +11,7 @@ use crate::{
         cell::{CallCell, Returned},
         recorder::MapSteps,
     },
+    never::Never,
     schema::descriptor::MethodDescriptor,
     value::returned::OriginCause,
     wire::{
@@ -70,6 +71,15 @@ pub(crate) fn decode_error<E: DeserializeOwned + Send + Sync + 'static>(
     let error = call_error::<E>(returned.clone(), origin);
     let text = text(&error, origin.method);
     (Arc::new(error), text)
+}
+
+/// [`decode_error`] for a call that passes encoded values on, whose types this side does not know.
+pub(super) fn untyped_error(returned: &Returned, origin: &CallCell) -> (Arc<dyn Any + Send + Sync>, String) {
+    let text = match returned {
+        Returned::Error(_) => "the method failed".into(),
+        returned => call_error::<Never>(returned.clone(), origin).to_string(),
+    };
+    (Arc::new(()), text)
 }
 
 /// The text of an error of the method, with that of the method's own error.

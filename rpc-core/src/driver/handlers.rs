@@ -156,12 +156,9 @@ impl Conversation {
         let share = started.given / calls.len();
         let mut replies = started.replies.into_iter();
         for StartingCall { answer, deadline, is_cancelled } in calls {
-            let reply = replies.next();
-            // A batch ends itself when all its calls are cancelled.
-            let no_cancel = descriptor.attributes.no_cancel || descriptor.attributes.batch.is_some();
-            match reply {
+            match replies.next() {
                 None => self.session.finish(answer, Outcome::Failed(Failure::Cancelled)),
-                Some(reply) if is_cancelled && !no_cancel => {
+                Some(reply) if is_cancelled && !outlives_cancel(descriptor) => {
                     aside::run(move || drop_quietly(reply, "a handler that was cancelled"));
                     self.session.finish(answer, Outcome::Failed(Failure::Cancelled));
                 }
@@ -287,8 +284,7 @@ impl Conversation {
     pub(super) fn spawn(&mut self, task: HandlerTask, cancelled: Option<Arc<CancelSignal>>) {
         let (answer, descriptor, given) = (task.report.answer, task.method, task.given);
         let abort = spawn(task, descriptor).abort_handle();
-        // A batch ends itself when all its calls are cancelled; until then each has a share in it.
-        let no_cancel = descriptor.attributes.no_cancel || descriptor.attributes.batch.is_some();
+        let no_cancel = outlives_cancel(descriptor);
         let expected = descriptor.expected_bytes().min(self.limits.payload_bytes_max);
         self.session.goes_on(given, expected);
         self.running.insert(answer, RunningTask { abort, cancelled, no_cancel, given, expected });
@@ -341,6 +337,12 @@ fn given(length: usize, budget: DecodeBudget) -> usize {
         true => length.saturating_mul(budget.factor.min(1_024)),
         false => length.saturating_add(SPARE_FACTOR.saturating_mul(codec::forget_decoded())),
     }
+}
+
+/// Whether a handler goes on when its call is cancelled. A batch ends itself when all its calls are cancelled; until then each
+/// has a share in it.
+fn outlives_cancel(descriptor: &MethodDescriptor) -> bool {
+    descriptor.attributes.no_cancel || descriptor.attributes.batch.is_some()
 }
 
 impl RunningTask {

@@ -91,16 +91,14 @@ where
 
 /// The outcome of a call whose handler returned `result`, encoded in place whatever its length.
 #[cfg(test)]
-pub(crate) fn outcome<T: Serialize, E: Serialize>(
+pub(crate) fn outcome<T: Serialize + 'static, E: Serialize>(
     result: Result<T, E>,
+    method: &MethodDescriptor,
     want: Want,
     link: &Arc<Link>,
 ) -> Outcome {
-    match result {
-        Ok(_) if !want.value && !want.keep => Outcome::Value { payload: None, objects: Vec::new() },
-        Ok(value) => value_outcome(encode(&value, link)),
-        Err(error) => error_outcome(&error, link),
-    }
+    short_outcome(result, method, want, usize::MAX, link)
+        .unwrap_or_else(|value| value_outcome(encode(&value, link)))
 }
 
 /// The outcome of a call, or its value if that is long and must be encoded on another thread.

@@ -219,7 +219,7 @@ fn finish<T: serde::Serialize + Send + 'static>(
     begin: Begin,
     result: Result<T, Trouble>,
 ) {
-    let outcome = encoding::outcome(result, begin.want, &peer.home.handle.link);
+    let outcome = encoding::outcome(result, begin.descriptor, begin.want, &peer.home.handle.link);
     let answer = begin.answer;
     drop(begin);
     peer.finish_with(answer, outcome);

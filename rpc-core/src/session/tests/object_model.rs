@@ -631,7 +631,7 @@ impl Model {
         begin: &Begin,
         result: Result<T, Trouble>,
     ) -> Outcome {
-        encoding::outcome(result, begin.want, &self.talk.peer(side).home.handle.link)
+        encoding::outcome(result, begin.descriptor, begin.want, &self.talk.peer(side).home.handle.link)
     }
 
     // ---- what is seen ----
