@@ -1,4 +1,34 @@
 //! Connects to services that speak typed, pipelined RPC over WebSocket; see [`Client`].
+//!
+//! An application needs no other crate of the framework: all of [`rpc_core`] is here under the same names, and the macros
+//! generate code that finds it here.
+//!
+//! ```no_run
+//! use rpc_client::{CallError, Client, data, rpc};
+//!
+//! #[data]
+//! struct User {
+//!     name: String,
+//! }
+//!
+//! #[rpc]
+//! trait Staff {
+//!     async fn find(&self, id: u64) -> Result<User, String>;
+//!     async fn greet(&self, name: String) -> String;
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::connect("ws://127.0.0.1:9000").await?;
+//! let staff: StaffClient = client.service();
+//! match staff.greet(staff.find(7).name()).await {
+//!     Ok(greeting) => println!("{greeting}"),
+//!     Err(CallError::Upstream(upstream)) => eprintln!("{:?}", upstream.downcast::<String>()),
+//!     Err(error) => return Err(error.into()),
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod address;
 mod client;
@@ -6,8 +36,10 @@ mod client;
 pub mod tls;
 
 pub use client::{Client, ClientBuilder, ConnectError};
+pub use rpc_core;
+#[doc(no_inline)]
 pub use rpc_core::{
-    CallError, CloseReason, Delivery, Limits, Never, NotSent, Promise, Refusal, Service, ServiceClient,
-    SessionStats, SocketError, StopReason, StreamError, StreamSender, StreamStopped, Streaming, Upstream,
-    Violation, join, join_all, try_join, websocket::HandshakeError,
+    __macros::{PipelineOfClient as Pipeline, data_of_client as data, rpc_of_client as rpc},
+    websocket::HandshakeError,
+    *,
 };

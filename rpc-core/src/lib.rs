@@ -171,6 +171,14 @@ macro_rules! try_join {
     };
 }
 
+/// Macros that `rpc-client` and `rpc-server` export under the names of those here. Not part of the public API.
+#[doc(hidden)]
+pub mod __macros {
+    pub use rpc_macros::{
+        PipelineOfClient, PipelineOfServer, data_of_client, data_of_server, rpc_of_client, rpc_of_server,
+    };
+}
+
 /// Names that generated code uses. Not part of the public API.
 #[doc(hidden)]
 pub mod __private {

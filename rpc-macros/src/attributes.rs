@@ -71,6 +71,11 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// No options yet. Generated code finds `rpc_core` under this path, unless an option gives another.
+    pub(crate) fn of(runtime: Runtime) -> Self {
+        Self { runtime, ..Self::default() }
+    }
+
     /// Whether this option was given.
     pub(crate) fn has(&self, option: &str) -> bool {
         self.seen.iter().any(|seen| seen == option)
@@ -140,13 +145,22 @@ fn method_name(value: &Expr, errors: &mut Errors) -> Option<LitStr> {
     }
 }
 
-/// The path of `rpc_core` in generated code: the given one, or `::rpc_core`.
+/// The path of `rpc_core` in generated code.
 #[derive(Clone, Default)]
-pub(crate) struct Runtime(Option<Path>);
+pub(crate) enum Runtime {
+    /// The user's crate depends on `rpc-core`.
+    #[default]
+    Core,
+    /// The user's crate depends on `rpc-client` or `rpc-server` and took the macro from there.
+    Client,
+    Server,
+    /// The path that the user gave with `crate = …`.
+    Given(Path),
+}
 
 impl Runtime {
     fn set(&mut self, value: &Expr, errors: &mut Errors) {
-        self.0 = match value {
+        let path = match value {
             Expr::Path(path) if path.qself.is_none() => Some(path.path.clone()),
             Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => {
                 errors.keep(text.parse_with(Path::parse_mod_style))
@@ -156,11 +170,14 @@ impl Runtime {
                 None
             }
         };
+        if let Some(path) = path {
+            *self = Self::Given(path);
+        }
     }
 
-    /// Whether the path was given with `crate = …`.
+    /// Whether other macros, whose default is `::rpc_core`, must be told the path.
     pub(crate) fn is_renamed(&self) -> bool {
-        self.0.is_some()
+        !matches!(self, Self::Core)
     }
 
     /// The path with the location of `span`, so that rustc's messages about it point there.
@@ -180,9 +197,11 @@ impl Runtime {
 
 impl ToTokens for Runtime {
     fn to_tokens(&self, tokens: &mut TokenStream) {
-        match &self.0 {
-            Some(path) => path.to_tokens(tokens),
-            None => tokens.extend(quote!(::rpc_core)),
+        match self {
+            Self::Core => tokens.extend(quote!(::rpc_core)),
+            Self::Client => tokens.extend(quote!(::rpc_client::rpc_core)),
+            Self::Server => tokens.extend(quote!(::rpc_server::rpc_core)),
+            Self::Given(path) => path.to_tokens(tokens),
         }
     }
 }

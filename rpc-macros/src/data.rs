@@ -5,7 +5,7 @@ use quote::quote;
 use syn::{Attribute, Item, Meta, Path, Token, punctuated::Punctuated};
 
 use crate::{
-    attributes::{Level, Options},
+    attributes::{Level, Options, Runtime},
     errors::Errors,
     text::readable,
 };
@@ -18,10 +18,10 @@ use crate::{
 /// #[derive(Debug)]
 /// struct User { … }
 /// ```
-/// With `crate = path`, also `#[pipeline(crate = path)]`.
-pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
+/// Where `rpc_core` has another path, also `#[pipeline(crate = path)]`.
+pub(crate) fn expand(runtime: Runtime, arguments: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
-    let mut options = Options::default();
+    let mut options = Options::of(runtime);
     options.read(Level::Type, arguments, &mut errors);
     let Some(item) = errors.keep(syn::parse2::<Item>(item)) else { return quote!(#errors) };
     let attributes = match &item {

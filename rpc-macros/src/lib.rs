@@ -23,6 +23,8 @@ mod travel;
 #[cfg(test)]
 mod tests;
 
+use attributes::Runtime;
+
 /// Makes a trait callable from the other side of a session.
 ///
 /// For `trait Chat` the macro generates `ChatClient`, whose methods return promises; `ChatServer<Implementation>`, which
@@ -216,7 +218,25 @@ mod tests;
 ///   Neither can be `blocking`.
 #[proc_macro_attribute]
 pub fn rpc(arguments: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
-    rpc::expand(arguments.into(), item.into()).into()
+    rpc::expand(Runtime::Core, arguments.into(), item.into()).into()
+}
+
+/// [`rpc`], for crates that depend on `rpc-client` and not on `rpc-core`.
+#[proc_macro_attribute]
+pub fn rpc_of_client(
+    arguments: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
+    rpc::expand(Runtime::Client, arguments.into(), item.into()).into()
+}
+
+/// [`rpc`], for crates that depend on `rpc-server` and not on `rpc-core`.
+#[proc_macro_attribute]
+pub fn rpc_of_server(
+    arguments: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
+    rpc::expand(Runtime::Server, arguments.into(), item.into()).into()
 }
 
 /// Derives what a type needs to travel: serde's `Serialize` and `Deserialize`, and [`Pipeline`](derive@Pipeline).
@@ -233,7 +253,25 @@ pub fn rpc(arguments: proc_macro::TokenStream, item: proc_macro::TokenStream) ->
 /// ```
 #[proc_macro_attribute]
 pub fn data(arguments: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
-    data::expand(arguments.into(), item.into()).into()
+    data::expand(Runtime::Core, arguments.into(), item.into()).into()
+}
+
+/// [`data`], for crates that depend on `rpc-client` and not on `rpc-core`.
+#[proc_macro_attribute]
+pub fn data_of_client(
+    arguments: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
+    data::expand(Runtime::Client, arguments.into(), item.into()).into()
+}
+
+/// [`data`], for crates that depend on `rpc-server` and not on `rpc-core`.
+#[proc_macro_attribute]
+pub fn data_of_server(
+    arguments: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
+    data::expand(Runtime::Server, arguments.into(), item.into()).into()
 }
 
 /// Makes the parts of a promised value usable before the value has arrived: `Promise<User, E>` gets `id()`, `name()`, ….
@@ -250,5 +288,17 @@ pub fn data(arguments: proc_macro::TokenStream, item: proc_macro::TokenStream) -
 /// `#[pipeline(crate = path)]` sets the path of `rpc_core`, if it is not `::rpc_core`.
 #[proc_macro_derive(Pipeline, attributes(pipeline, serde))]
 pub fn pipeline(item: proc_macro::TokenStream) -> proc_macro::TokenStream {
-    pipeline::expand(item.into()).into()
+    pipeline::expand(Runtime::Core, item.into()).into()
+}
+
+/// [`Pipeline`](derive@Pipeline), for crates that depend on `rpc-client` and not on `rpc-core`.
+#[proc_macro_derive(PipelineOfClient, attributes(pipeline, serde))]
+pub fn pipeline_of_client(item: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    pipeline::expand(Runtime::Client, item.into()).into()
+}
+
+/// [`Pipeline`](derive@Pipeline), for crates that depend on `rpc-server` and not on `rpc-core`.
+#[proc_macro_derive(PipelineOfServer, attributes(pipeline, serde))]
+pub fn pipeline_of_server(item: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    pipeline::expand(Runtime::Server, item.into()).into()
 }

@@ -5,16 +5,16 @@ use quote::quote;
 use syn::Item;
 
 use crate::{
-    attributes::{Level, Options},
+    attributes::{Level, Options, Runtime},
     client,
     errors::Errors,
     model::Service,
     server, trait_,
 };
 
-pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
+pub(crate) fn expand(runtime: Runtime, arguments: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
-    let mut options = Options::default();
+    let mut options = Options::of(runtime);
     options.read(Level::Trait, arguments, &mut errors);
     let item_trait = match errors.keep(syn::parse2(item)) {
         Some(Item::Trait(item_trait)) => item_trait,

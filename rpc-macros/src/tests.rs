@@ -12,7 +12,7 @@ use syn::{
     visit::{self, Visit},
 };
 
-use crate::names::RESERVED;
+use crate::{attributes::Runtime, names::RESERVED};
 
 /// The names of all snapshots.
 const EXPANSIONS: [&str; 8] =
@@ -234,9 +234,9 @@ fn expand(mut item: Item) -> TokenStream {
     };
     let name = attribute.path().get_ident().expect("it is a plain name").to_string();
     match name.as_str() {
-        "rpc" => crate::rpc::expand(arguments, quote!(#item)),
-        "data" => crate::data::expand(arguments, quote!(#item)),
-        "derive" => crate::pipeline::expand(quote!(#item)),
+        "rpc" => crate::rpc::expand(Runtime::Core, arguments, quote!(#item)),
+        "data" => crate::data::expand(Runtime::Core, arguments, quote!(#item)),
+        "derive" => crate::pipeline::expand(Runtime::Core, quote!(#item)),
         other => panic!("`{other}` is not one of our macros"),
     }
 }
@@ -255,7 +255,7 @@ fn a_client_names_the_methods_that_take_a_result_and_are_for_everybody() {
             async fn old(&self, user: User);
         }
     };
-    let text = crate::rpc::expand(TokenStream::new(), service).to_string();
+    let text = crate::rpc::expand(Runtime::Core, TokenStream::new(), service).to_string();
     let told =
         "its result can be passed to [`greet`](Self::greet) as `user`, [`follow`](Self::follow) as `other`.";
     assert!(text.contains(told), "{text}");
@@ -270,7 +270,7 @@ fn a_client_names_the_methods_that_take_a_result_and_are_for_everybody() {
             quote!(async fn #name(&self, user: User) -> User;)
         })
         .collect();
-    let text = crate::rpc::expand(TokenStream::new(), quote!(trait Chat { #many })).to_string();
+    let text = crate::rpc::expand(Runtime::Core, TokenStream::new(), quote!(trait Chat { #many })).to_string();
     assert!(text.contains("[`method_11`](Self::method_11) as `user`, others."), "no more than are read");
     assert!(!text.contains("[`method_12`]"), "no more than are read");
 }

@@ -65,9 +65,9 @@ pub(crate) struct Variant {
 
 impl Piped {
     /// Reads a type and reports the parts that have no fixed position. `None` if no pipe can be rendered for the type.
-    pub(crate) fn parse(input: DeriveInput, errors: &mut Errors) -> Option<Self> {
+    pub(crate) fn parse(runtime: Runtime, input: DeriveInput, errors: &mut Errors) -> Option<Self> {
         let DeriveInput { attrs, vis, ident, generics, data } = input;
-        let runtime = read_runtime(&attrs, errors);
+        let runtime = read_runtime(runtime, &attrs, errors);
         let container = SerdeOptions::read(&attrs);
         container.check_container(errors);
         for lifetime in generics.lifetimes() {
@@ -95,8 +95,8 @@ impl Piped {
     }
 }
 
-fn read_runtime(attributes: &[Attribute], errors: &mut Errors) -> Runtime {
-    let mut options = Options::default();
+fn read_runtime(default: Runtime, attributes: &[Attribute], errors: &mut Errors) -> Runtime {
+    let mut options = Options::of(default);
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("pipeline")) {
         match attribute.meta.require_list() {
             Ok(list) => options.read(Level::Type, list.tokens.clone(), errors),
