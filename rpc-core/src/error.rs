@@ -4,11 +4,46 @@ use std::{any::Any, error::Error, fmt, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{limits::LimitsError, path::Path, schema::shown::AsError};
+use crate::{
+    limits::{LimitText, LimitsError},
+    path::Path,
+    schema::shown::AsError,
+};
+
+/// A method by its names on the wire. Its text is `Chat.find`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct MethodName {
+    /// The service's name.
+    pub service: &'static str,
+    /// The method's name in the service.
+    pub method: &'static str,
+}
+
+impl fmt::Display for MethodName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.service, self.method)
+    }
+}
 
 /// Why a call did not produce a value.
 ///
-/// `E` is the method's own error type. Where a gRPC status code says the same, the variant has its name.
+/// `E` is the method's own error type. Where a gRPC status code says the same, the variant has its name. The method in a
+/// variant is the called one; that of a map is `map`, in the service that made the list.
+///
+/// # Example
+/// ```
+/// # use rpc_core::{CallError, Promise};
+/// # #[rpc_core::data]
+/// # enum ChatError { Nobody(String) }
+/// # async fn find(found: Promise<u64, ChatError>) {
+/// match found.await {
+///     Ok(id) => println!("number {id}"),
+///     Err(CallError::Method(ChatError::Nobody(name))) => println!("nobody is called {name}"),
+///     Err(CallError::DeadlineExceeded { .. }) => println!("try again later"),
+///     Err(error) => eprintln!("{error}"), // it names the method and the cause
+/// }
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CallError<E> {
@@ -20,22 +55,45 @@ pub enum CallError<E> {
     Element {
         /// The index of the first element that failed, counted from 0.
         index: u64,
+        /// The method of the closure that failed.
+        method: MethodName,
         /// The error that the closure's promise for this element would have failed with outside of a map: `Method` if the
         /// call whose result the closure returned failed with its own error, `Upstream` if another call of the closure did.
         error: Box<CallError<E>>,
     },
     /// The deadline passed. The handler was told to stop; it may have run in part.
-    DeadlineExceeded,
+    DeadlineExceeded {
+        /// The called method.
+        method: MethodName,
+    },
     /// The call was cancelled, by this side or because the peer is shutting its work down.
-    Cancelled,
+    Cancelled {
+        /// The called method.
+        method: MethodName,
+    },
     /// The peer, or this side before sending, would not run the call.
-    Refused(Refusal),
+    Refused {
+        /// The called method.
+        method: MethodName,
+        /// Why it was not run.
+        refusal: Refusal,
+    },
     /// The handler panicked. The peer's session goes on.
-    Panicked,
+    Panicked {
+        /// The called method.
+        method: MethodName,
+    },
     /// The peer answered with bytes that are not the method's result.
-    BadAnswer(DecodeError),
+    BadAnswer {
+        /// The called method.
+        method: MethodName,
+        /// The fault of the bytes.
+        error: DecodeError,
+    },
     /// The session ended first; `delivery` says whether the peer can have run the call.
     Disconnected {
+        /// The called method.
+        method: MethodName,
         /// How far the call got.
         delivery: Delivery,
         /// Why the session ended.
@@ -57,19 +115,39 @@ impl<E> CallError<E> {
 // By hand, because a derive would ask `E` for more: a text needs nothing of it, and the error of an element contains itself.
 impl<E> fmt::Display for CallError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
+        let method = match self {
+            Self::Method(_) | Self::Element { .. } => return self.reason().fmt(f),
+            Self::Upstream(upstream) => return upstream.fmt(f),
+            Self::Refused { method, refusal } => return write!(f, "{}", refusal.of(*method)),
+            Self::DeadlineExceeded { method }
+            | Self::Cancelled { method }
+            | Self::Panicked { method }
+            | Self::BadAnswer { method, .. }
+            | Self::Disconnected { method, .. } => method,
+        };
+        write!(f, "`{method}`: {}", self.reason())
+    }
+}
+
+impl<E> CallError<E> {
+    /// The text without the method's name, for sentences that have named it.
+    pub(crate) fn reason(&self) -> impl fmt::Display {
+        fmt::from_fn(move |f| match self {
             Self::Method(_) => f.write_str("the method failed"),
-            Self::Upstream(upstream) => upstream.fmt(f),
-            Self::Element { index, error } => write!(f, "element {index} of the map failed: {error}"),
-            Self::DeadlineExceeded => f.write_str("the deadline passed before the call returned"),
-            Self::Cancelled => f.write_str("the call was cancelled"),
-            Self::Refused(refusal) => refusal.fmt(f),
-            Self::Panicked => f.write_str("the handler panicked"),
-            Self::BadAnswer(_) => f.write_str("the answer could not be decoded"),
+            Self::Upstream(upstream) => write!(f, "it was {}", upstream.reason()),
+            Self::Element { index, method, error } => match **error {
+                Self::Method(_) => write!(f, "element {index} of the map failed: `{method}` failed"),
+                ref error => write!(f, "element {index} of the map failed: {error}"),
+            },
+            Self::DeadlineExceeded { .. } => f.write_str("the deadline passed before the call returned"),
+            Self::Cancelled { .. } => f.write_str("the call was cancelled"),
+            Self::Refused { refusal, .. } => write!(f, "{refusal}"),
+            Self::Panicked { .. } => f.write_str("the handler panicked"),
+            Self::BadAnswer { .. } => f.write_str("the answer could not be decoded"),
             Self::Disconnected { delivery, .. } => {
                 write!(f, "the session closed before the call returned ({delivery})")
             }
-        }
+        })
     }
 }
 
@@ -80,9 +158,12 @@ impl<E: Error + 'static> Error for CallError<E> {
             Self::Upstream(upstream) => upstream.source(),
             // Its text is part of the element's.
             Self::Element { error, .. } => error.source(),
-            Self::BadAnswer(error) => Some(error),
+            Self::BadAnswer { error, .. } => Some(error),
             Self::Disconnected { reason, .. } => Some(reason),
-            Self::Refused(_) | Self::DeadlineExceeded | Self::Cancelled | Self::Panicked => None,
+            Self::Refused { .. }
+            | Self::DeadlineExceeded { .. }
+            | Self::Cancelled { .. }
+            | Self::Panicked { .. } => None,
         }
     }
 }
@@ -90,8 +171,8 @@ impl<E: Error + 'static> Error for CallError<E> {
 /// A promise that a call was built on failed: which one, and with what.
 #[derive(Clone)]
 pub struct Upstream {
-    pub(crate) service: &'static str,
-    pub(crate) method: &'static str,
+    pub(crate) method: MethodName,
+    pub(crate) failed: MethodName,
     pub(crate) cause: UpstreamCause,
 }
 
@@ -104,14 +185,14 @@ pub(crate) enum UpstreamCause {
 }
 
 impl Upstream {
-    /// The wire name of the service whose method failed.
-    pub fn service(&self) -> &'static str {
-        self.service
+    /// The called method, which never ran.
+    pub fn method(&self) -> MethodName {
+        self.method
     }
 
-    /// The wire name of the method that failed.
-    pub fn method(&self) -> &'static str {
-        self.method
+    /// The method that failed, or whose result has nothing at the path.
+    pub fn failed(&self) -> MethodName {
+        self.failed
     }
 
     /// The failed call's whole error, if its method's own error type is `E`.
@@ -138,14 +219,26 @@ impl Upstream {
 
 impl fmt::Display for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.cause {
-            UpstreamCause::Failed { text, .. } => {
-                write!(f, "`{}.{}`, which this call was built on, failed: {text}", self.service, self.method)
+        let Self { method, failed, cause } = self;
+        match cause {
+            // A part that was asked for itself.
+            UpstreamCause::Missed { words, .. } if method == failed => {
+                write!(f, "the result of `{failed}` has nothing at {words}")
             }
-            UpstreamCause::Missed { words, .. } => {
-                write!(f, "the result of `{}.{}` has nothing at {words}", self.service, self.method)
-            }
+            _ => write!(f, "`{method}` was {}", self.reason()),
         }
+    }
+}
+
+impl Upstream {
+    fn reason(&self) -> impl fmt::Display {
+        let Self { failed, cause, .. } = self;
+        fmt::from_fn(move |f| match cause {
+            UpstreamCause::Failed { text, .. } => write!(f, "built on `{failed}`, which failed: {text}"),
+            UpstreamCause::Missed { words, .. } => {
+                write!(f, "built on the result of `{failed}`, which has nothing at {words}")
+            }
+        })
     }
 }
 
@@ -220,11 +313,18 @@ pub enum Refusal {
         reason: String,
     },
     /// A limit would have been exceeded.
-    #[error("the limit `{limit}` is reached")]
+    #[error("{}", limit_text(limit, *side, *needed, *allowed, *retry_after))]
     ResourceExhausted {
         /// The name of the limit in [`Limits`](crate::Limits).
         limit: String,
-        /// How long to wait before a retry, if the peer knows.
+        /// The side that has the limit.
+        side: Side,
+        /// The bytes or the number that the call would have brought the limit's figure to; `None` where the limit's side did
+        /// not say.
+        needed: Option<u64>,
+        /// The bytes or the number that the limit allows; `None` where the limit's side did not say.
+        allowed: Option<u64>,
+        /// How long to wait before a retry, if the limit's side knows.
         retry_after: Option<Duration>,
     },
     /// The peer is shutting down and takes no new calls.
@@ -248,6 +348,50 @@ pub enum Refusal {
         /// How the promise was used.
         reason: String,
     },
+}
+
+impl Refusal {
+    /// The text as that of a call of this method.
+    pub(crate) fn of(&self, method: MethodName) -> impl fmt::Display {
+        fmt::from_fn(move |f| match self {
+            // These name it themselves.
+            Self::UnknownMethod { .. } | Self::SchemaMismatch { .. } | Self::NotCallable { .. } => {
+                write!(f, "{self}")
+            }
+            _ => write!(f, "`{method}`: {self}"),
+        })
+    }
+}
+
+/// One of the two sides of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// This side.
+    Local,
+    /// The other side.
+    Peer,
+}
+
+/// The text of a limit that was reached.
+fn limit_text(
+    limit: &str,
+    side: Side,
+    needed: Option<u64>,
+    allowed: Option<u64>,
+    retry_after: Option<Duration>,
+) -> impl fmt::Display {
+    let whose = match side {
+        Side::Local => "this side's",
+        Side::Peer => "the peer's",
+    };
+    let (needed, allowed) = (needed.unwrap_or_default(), allowed.unwrap_or_default());
+    fmt::from_fn(move |f| {
+        write!(f, "{whose} {}", LimitText { limit, needed, allowed })?;
+        match retry_after {
+            Some(after) => write!(f, "; retry after {after:?}"),
+            None => Ok(()),
+        }
+    })
 }
 
 /// Why reading a stream gave an error instead of the next item.

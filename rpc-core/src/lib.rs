@@ -117,8 +117,8 @@ pub use caller::{
     stub::ServiceClient,
 };
 pub use error::{
-    CallError, CloseReason, DecodeError, Delivery, ElementError, EncodeError, EncodedError, Refusal,
-    SocketError, StopReason, StreamError, StreamStopped, Upstream, Violation,
+    CallError, CloseReason, DecodeError, Delivery, ElementError, EncodeError, EncodedError, MethodName,
+    Refusal, SocketError, StopReason, StreamError, StreamStopped, Upstream, Violation,
 };
 #[doc(hidden)]
 pub use handler::dispatch::log_problems;

@@ -1,6 +1,6 @@
 //! The limits of a session, all in one place: what each bounds, its default, and what happens when it is reached.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// The default nesting depth of values.
 pub(crate) const DECODE_DEPTH_MAX: usize = 64;
@@ -333,4 +333,45 @@ const METADATA_ENTRY_BYTES: usize = 48;
 /// The bytes that metadata counts towards [`Limits::metadata_bytes_max`]. Entries count too: empty ones take memory as well.
 pub(crate) fn metadata_bytes(metadata: &[(String, String)]) -> usize {
     metadata.iter().map(|(key, value)| key.len() + value.len() + METADATA_ENTRY_BYTES).sum()
+}
+
+/// The text of a limit that was reached. It does not say whose, because that depends on who reads it.
+pub(crate) struct LimitText<'a> {
+    pub(crate) limit: &'a str,
+    pub(crate) needed: u64,
+    pub(crate) allowed: u64,
+}
+
+impl fmt::Display for LimitText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { limit, needed, allowed } = self;
+        match (needed, allowed) {
+            (0, 0) => write!(f, "`Limits::{limit}` is reached"),
+            (0, _) => write!(f, "`Limits::{limit}` is reached, which is {}", amount(limit, *allowed)),
+            _ => {
+                let (needed, allowed) = (amount(limit, *needed), amount(limit, *allowed));
+                write!(f, "`Limits::{limit}` is {allowed}, and this needs {needed}")
+            }
+        }
+    }
+}
+
+/// A figure of a limit, with the unit that the limit's name tells.
+fn amount(limit: &str, figure: u64) -> String {
+    const KIB: u64 = 1 << 10;
+    const MIB: u64 = 1 << 20;
+    let in_units = |unit: u64, name| {
+        // Rounded up to tenths: what is just above a limit must not read like the limit.
+        let tenths = (u128::from(figure) * 10).div_ceil(u128::from(unit));
+        match tenths % 10 {
+            0 => format!("{} {name}", tenths / 10),
+            part => format!("{}.{part} {name}", tenths / 10),
+        }
+    };
+    match figure {
+        _ if !limit.contains("bytes") => figure.to_string(),
+        0..KIB => format!("{figure} bytes"),
+        KIB..MIB => in_units(KIB, "KiB"),
+        MIB.. => in_units(MIB, "MiB"),
+    }
 }

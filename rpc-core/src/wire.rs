@@ -104,7 +104,7 @@
 //! | `03` | schema mismatch | the answering side's layout `str` |
 //! | `04` | invalid argument | argument `str` · reason `str` |
 //! | `05` | invalid reference | argument `str` · reason `str` |
-//! | `06` | resource exhausted | limit `str` · retry after, ms, 0 if not known |
+//! | `06` | resource exhausted | limit `str` · `00` if the limit is the sender's, `01` if the receiver's · the figure that was needed and the one allowed, each 0 if not told · retry after, ms, 0 if not known |
 //! | `07` | unavailable | |
 //! | `08` | unauthenticated | |
 //! | `09` | permission denied | |
@@ -146,7 +146,9 @@
 //! the `bytes` of the error that the call returned, `01` and the operand that has nothing at its path, or `02`, a code and its
 //! fields.
 
-use crate::{buffer::small_bytes::SmallBytes, path::Path};
+use std::borrow::Cow;
+
+use crate::{buffer::small_bytes::SmallBytes, error::Side, limits::LimitText, path::Path};
 
 pub(crate) mod arguments;
 pub(crate) mod map_program;
@@ -419,7 +421,7 @@ pub(crate) enum Failure {
     SchemaMismatch { theirs: String },
     InvalidArgument { argument: String, reason: String },
     InvalidReference { argument: String, reason: String },
-    ResourceExhausted { limit: String, retry_after_ms: u64 },
+    ResourceExhausted(Box<Exhausted>),
     Unavailable,
     Unauthenticated,
     PermissionDenied,
@@ -430,10 +432,77 @@ pub(crate) enum Failure {
     NotCallable { reason: String },
 }
 
+/// A limit that would be exceeded: its name in `Limits`, the figure that would be reached, and the one that is allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reached {
+    pub(crate) limit: &'static str,
+    pub(crate) needed: u64,
+    pub(crate) allowed: u64,
+}
+
+impl Reached {
+    pub(crate) fn new(limit: &'static str, needed: usize, allowed: usize) -> Self {
+        Self { limit, needed: needed as u64, allowed: allowed as u64 }
+    }
+
+    /// A limit that is reached, by figures that were not summed up.
+    pub(crate) fn at(limit: &'static str, allowed: usize) -> Self {
+        Self::new(limit, 0, allowed)
+    }
+}
+
+/// A limit that was reached, as its side told it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Exhausted {
+    pub(crate) limit: Cow<'static, str>,
+    /// The side whose limit it is, as the side sees it that wrote the failure.
+    pub(crate) side: Side,
+    /// The figure that would be reached; 0 if the limit's side does not tell.
+    pub(crate) needed: u64,
+    /// The figure that is allowed; 0 if the limit's side does not tell.
+    pub(crate) allowed: u64,
+    /// 0 if unknown.
+    pub(crate) retry_after_ms: u64,
+}
+
+impl From<Reached> for Failure {
+    fn from(reached: Reached) -> Self {
+        Self::ResourceExhausted(Box::new(reached.into()))
+    }
+}
+
+impl From<Reached> for Exhausted {
+    fn from(Reached { limit, needed, allowed }: Reached) -> Self {
+        Self { limit: limit.into(), side: Side::Local, needed, allowed, retry_after_ms: 0 }
+    }
+}
+
+impl Exhausted {
+    fn text(&self) -> LimitText<'_> {
+        LimitText { limit: &self.limit, needed: self.needed, allowed: self.allowed }
+    }
+}
+
 impl Failure {
-    /// The failure of a call or a stream that a limit stopped.
+    /// The failure of a call or a stream that a limit of this side stopped, without figures.
     pub(crate) fn exhausted(limit: &'static str) -> Self {
-        Self::ResourceExhausted { limit: limit.into(), retry_after_ms: 0 }
+        Reached { limit, needed: 0, allowed: 0 }.into()
+    }
+
+    /// The failure of a call or a stream that a limit of the other side stopped before it was sent.
+    pub(crate) fn exhausted_of_peer(reached: Reached) -> Self {
+        Self::ResourceExhausted(Box::new(Exhausted { side: Side::Peer, ..reached.into() }))
+    }
+
+    /// A failure that the peer sent, as this side sees it.
+    pub(crate) fn received(mut self) -> Self {
+        if let Self::ResourceExhausted(exhausted) = &mut self {
+            exhausted.side = match exhausted.side {
+                Side::Local => Side::Peer,
+                Side::Peer => Side::Local,
+            };
+        }
+        self
     }
 
     pub(crate) fn invalid_argument(argument: &str, reason: impl Into<String>) -> Self {
@@ -460,7 +529,7 @@ impl std::fmt::Display for Failure {
             Self::InvalidReference { argument, reason } => {
                 write!(f, "the reference in `{argument}` is not valid: {reason}")
             }
-            Self::ResourceExhausted { limit, .. } => write!(f, "the limit `{limit}` is reached"),
+            Self::ResourceExhausted(exhausted) => exhausted.text().fmt(f),
             Self::Unavailable => f.write_str("no new calls are taken"),
             Self::Unauthenticated => f.write_str("the caller is not authenticated"),
             Self::PermissionDenied => f.write_str("the caller may not do this"),

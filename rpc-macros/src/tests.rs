@@ -270,7 +270,8 @@ fn a_client_names_the_methods_that_take_a_result_and_are_for_everybody() {
             quote!(async fn #name(&self, user: User) -> User;)
         })
         .collect();
-    let text = crate::rpc::expand(Runtime::Core, TokenStream::new(), quote!(trait Chat { #many })).to_string();
+    let text =
+        crate::rpc::expand(Runtime::Core, TokenStream::new(), quote!(trait Chat { #many })).to_string();
     assert!(text.contains("[`method_11`](Self::method_11) as `user`, others."), "no more than are read");
     assert!(!text.contains("[`method_12`]"), "no more than are read");
 }

@@ -393,7 +393,9 @@ async fn another_number_of_results_fails_all_calls() {
     for (odd, returned) in [(TOO_FEW, 1), (TOO_MANY, 3)] {
         let (one, other) = rpc_core::join!(directory.profile(1), directory.profile(odd));
         for result in [one, other] {
-            let Err(CallError::Refused(Refusal::InvalidArgument { argument, reason })) = result else {
+            let Err(CallError::Refused { refusal: Refusal::InvalidArgument { argument, reason }, .. }) =
+                result
+            else {
                 panic!("{result:?}")
             };
             assert_eq!(argument, "(result)");
@@ -416,8 +418,8 @@ async fn a_panic_fails_the_calls_of_its_batch_alone() {
         directory.plain(2),
         directory.sum(1, 2)
     );
-    assert!(matches!(one, Err(CallError::Panicked)), "{one:?}");
-    assert!(matches!(panic, Err(CallError::Panicked)), "{panic:?}");
+    assert!(matches!(one, Err(CallError::Panicked { .. })), "{one:?}");
+    assert!(matches!(panic, Err(CallError::Panicked { .. })), "{panic:?}");
     assert_eq!((plain.unwrap(), sum.unwrap()), (2, 3));
     assert!(directory.profile(1).await.is_ok());
 }
@@ -429,11 +431,11 @@ async fn an_argument_that_does_not_decode_fails_its_call_alone() {
     let results = rpc_core::join_all(calls).await;
     let [two, three, four, thirteen] = <[_; 4]>::try_from(results).unwrap();
     assert_eq!((two.unwrap(), four.unwrap()), (2, 4));
-    let Err(CallError::Refused(Refusal::InvalidArgument { argument, reason })) = three else {
+    let Err(CallError::Refused { refusal: Refusal::InvalidArgument { argument, reason }, .. }) = three else {
         panic!("{three:?}")
     };
     assert_eq!((argument.as_str(), reason.as_str()), ("number", "it is odd"));
-    assert!(matches!(thirteen, Err(CallError::Panicked)), "{thirteen:?}");
+    assert!(matches!(thirteen, Err(CallError::Panicked { .. })), "{thirteen:?}");
     assert_eq!(log.take(), ["evens [2, 4]"]);
     // Without a call left there is no batch.
     assert!(directory.even(Even(3)).await.is_err());
@@ -447,10 +449,10 @@ async fn a_result_that_cannot_be_written_fails_its_call_alone() {
     let [zero, one, two, three] = <[_; 4]>::try_from(results).unwrap();
     assert_eq!((zero.unwrap(), three.unwrap()), (Fragile(0), Fragile(3)));
     assert!(
-        matches!(&one, Err(CallError::Refused(Refusal::InvalidArgument { argument, .. })) if argument == "(result)"),
+        matches!(&one, Err(CallError::Refused { refusal: Refusal::InvalidArgument { argument, .. }, .. }) if argument == "(result)"),
         "{one:?}"
     );
-    assert!(matches!(two, Err(CallError::Panicked)), "{two:?}");
+    assert!(matches!(two, Err(CallError::Panicked { .. })), "{two:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -500,12 +502,12 @@ async fn a_batch_has_until_the_latest_deadline_of_its_calls() {
         gate.add_permits(1);
         two.await
     });
-    assert!(matches!(one, Err(CallError::DeadlineExceeded)), "{one:?}");
+    assert!(matches!(one, Err(CallError::DeadlineExceeded { .. })), "{one:?}");
     assert_eq!(two.unwrap(), 20);
     assert_eq!(log.take(), ["slows [1, 2] within Some(5.0)", "slows [1, 2] dropped"]);
     let (one, two) = rpc_core::join!(short.slow(1), long.slow(2));
-    assert!(matches!(one, Err(CallError::DeadlineExceeded)), "{one:?}");
-    assert!(matches!(two, Err(CallError::DeadlineExceeded)), "{two:?}");
+    assert!(matches!(one, Err(CallError::DeadlineExceeded { .. })), "{one:?}");
+    assert!(matches!(two, Err(CallError::DeadlineExceeded { .. })), "{two:?}");
     settle().await;
     assert_eq!(log.take(), ["slows [1, 2] within Some(5.0)", "slows [1, 2] dropped"]);
     let mut endless = Box::pin(directory.slow(1).into_future());

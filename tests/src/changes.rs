@@ -31,10 +31,16 @@ struct Side {
 fn outcome<T, E: std::fmt::Debug>(result: Result<T, CallError<E>>) -> Compatibility {
     match result {
         Ok(_) => Compatibility::Works,
-        Err(CallError::Refused(Refusal::UnknownService { .. })) => Compatibility::UnknownService,
-        Err(CallError::Refused(Refusal::UnknownMethod { .. })) => Compatibility::UnknownMethod,
-        Err(CallError::Refused(Refusal::NotCallable { .. })) => Compatibility::NotCallable,
-        Err(CallError::Refused(Refusal::SchemaMismatch { .. })) => Compatibility::SchemaMismatch,
+        Err(CallError::Refused { refusal: Refusal::UnknownService { .. }, .. }) => {
+            Compatibility::UnknownService
+        }
+        Err(CallError::Refused { refusal: Refusal::UnknownMethod { .. }, .. }) => {
+            Compatibility::UnknownMethod
+        }
+        Err(CallError::Refused { refusal: Refusal::NotCallable { .. }, .. }) => Compatibility::NotCallable,
+        Err(CallError::Refused { refusal: Refusal::SchemaMismatch { .. }, .. }) => {
+            Compatibility::SchemaMismatch
+        }
         Err(other) => panic!("a call ended otherwise: {other:?}"),
     }
 }

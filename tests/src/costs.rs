@@ -128,7 +128,9 @@ fn depot(house: &House, limits: Limits) -> (DepotClient, SessionHandle, SessionH
 #[track_caller]
 fn limit<T: std::fmt::Debug>(result: Result<T, CallError<Never>>) -> (String, Option<Duration>) {
     match result {
-        Err(CallError::Refused(Refusal::ResourceExhausted { limit, retry_after })) => (limit, retry_after),
+        Err(CallError::Refused {
+            refusal: Refusal::ResourceExhausted { limit, retry_after, .. }, ..
+        }) => (limit, retry_after),
         other => panic!("{other:?}"),
     }
 }

@@ -258,7 +258,9 @@ fn mill(house: &House, limits: Limits) -> (MillClient, SessionHandle, SessionHan
 #[track_caller]
 fn limit<T: std::fmt::Debug>(result: Result<T, CallError<Never>>) -> String {
     match result {
-        Err(CallError::Refused(Refusal::ResourceExhausted { limit, .. })) => limit.to_string(),
+        Err(CallError::Refused { refusal: Refusal::ResourceExhausted { limit, .. }, .. }) => {
+            limit.to_string()
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -411,7 +413,7 @@ async fn arguments_that_panic_while_they_are_decoded_elsewhere_fail_their_call_a
     for _ in 0..5 {
         let (ground, sum) =
             futures::join!(mill.grind(grains.clone()).into_future(), mill.add(1, 2).into_future());
-        assert!(matches!(ground, Err(CallError::Panicked)), "{ground:?}");
+        assert!(matches!(ground, Err(CallError::Panicked { .. })), "{ground:?}");
         assert_eq!(sum.unwrap(), 3);
     }
     grains[1] = Grain(1);
@@ -425,7 +427,7 @@ async fn a_call_whose_time_is_over_while_its_arguments_are_decoded_leaves_nothin
     let late = spawned(mill.deadline(Duration::from_millis(50)).grind(hard_grains()));
     eventually("they are being decoded", || MILLSTONE.begun.load(Ordering::SeqCst)).await;
     let late = timeout(Duration::from_secs(4), late).await.expect("it hears of it in time").unwrap();
-    assert!(matches!(late, Err(CallError::DeadlineExceeded)), "{late:?}");
+    assert!(matches!(late, Err(CallError::DeadlineExceeded { .. })), "{late:?}");
     MILLSTONE.go_on();
     assert_eq!(mill.add(1, 2).await.unwrap(), 3);
     let stats = far.stats().await;
@@ -749,7 +751,7 @@ async fn who_waits_for_as_long_as_a_refusal_says_is_not_told_the_same_for_ever()
     for _ in 0..20 {
         match list.map(|number| mill.weigh(number, Bytes::from(vec![1; 400_000]))).await {
             Ok(_) => return,
-            Err(CallError::Refused(Refusal::ResourceExhausted { retry_after, .. })) => {
+            Err(CallError::Refused { refusal: Refusal::ResourceExhausted { retry_after, .. }, .. }) => {
                 let Some(retry_after) = retry_after else { return };
                 tokio::time::sleep(retry_after).await;
             }

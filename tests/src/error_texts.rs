@@ -1,8 +1,8 @@
 //! What errors say: nothing that a method said is lost on the way to whoever prints the error of a later call.
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
-use rpc_core::{Services, memory, rpc};
+use rpc_core::{Limits, Services, memory, rpc};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
@@ -91,7 +91,7 @@ async fn the_error_of_a_failed_promise_is_told_to_who_built_on_it() {
     let error = chat.greet(chat.find("bob")).await.unwrap_err();
     assert_eq!(
         texts(&error),
-        ["`Chat.find`, which this call was built on, failed: nobody is called bob", "nobody is called bob"]
+        ["`Chat.greet` was built on `Chat.find`, which failed: nobody is called bob", "nobody is called bob"]
     );
     let source = error.source().and_then(|source| source.downcast_ref::<ChatError>());
     assert!(matches!(source, Some(ChatError::Nobody(name)) if name == "bob"), "{error:?}");
@@ -99,7 +99,9 @@ async fn the_error_of_a_failed_promise_is_told_to_who_built_on_it() {
     let error = chat.greet(chat.find(chat.names().index(7))).await.unwrap_err();
     assert_eq!(
         texts(&error),
-        ["`Chat.find`, which this call was built on, failed: the result of `Chat.names` has nothing at [7]"]
+        [
+            "`Chat.greet` was built on `Chat.find`, which failed: it was built on the result of `Chat.names`, which has nothing at [7]"
+        ]
     );
 }
 
@@ -107,25 +109,28 @@ async fn the_error_of_a_failed_promise_is_told_to_who_built_on_it() {
 async fn errors_that_are_no_errors_are_told_as_well_as_their_types_allow() {
     let chat = chat();
     let error = chat.greet(chat.said("bob")).await.unwrap_err();
-    assert_eq!(texts(&error), ["`Chat.said`, which this call was built on, failed: no bob here"]);
+    assert_eq!(texts(&error), ["`Chat.greet` was built on `Chat.said`, which failed: no bob here"]);
     let error = chat.greet(chat.plain()).await.unwrap_err();
-    assert_eq!(texts(&error), ["`Chat.plain`, which this call was built on, failed: Closed"]);
+    assert_eq!(texts(&error), ["`Chat.greet` was built on `Chat.plain`, which failed: Closed"]);
     let error = chat.greet(chat.mute()).await.unwrap_err();
-    assert_eq!(texts(&error), ["`Chat.mute`, which this call was built on, failed: the method failed"]);
+    assert_eq!(texts(&error), ["`Chat.greet` was built on `Chat.mute`, which failed: the method failed"]);
     let error = chat.greet(chat.panics()).await.unwrap_err();
-    assert_eq!(texts(&error), ["`Chat.panics`, which this call was built on, failed: the handler panicked"]);
+    assert_eq!(
+        texts(&error),
+        ["`Chat.greet` was built on `Chat.panics`, which failed: the handler panicked"]
+    );
 }
 
 #[tokio::test]
 async fn the_error_of_an_element_is_a_source_of_its_maps() {
     let chat = chat();
     let error = chat.names().map(|name| chat.find(name)).await.unwrap_err();
-    assert_eq!(texts(&error), ["element 0 of the map failed: the method failed", "nobody is called ann"]);
+    assert_eq!(texts(&error), ["element 0 of the map failed: `Chat.find` failed", "nobody is called ann"]);
     let error = chat.names().map(|name| chat.greet(chat.find(name))).await.unwrap_err();
     assert_eq!(
         texts(&error),
         [
-            "element 0 of the map failed: `Chat.find`, which this call was built on, failed: nobody is called ann",
+            "element 0 of the map failed: `Chat.greet` was built on `Chat.find`, which failed: nobody is called ann",
             "nobody is called ann"
         ]
     );
@@ -146,9 +151,94 @@ async fn a_path_reads_as_it_is_written() {
     let chat = chat();
     let profile = chat.profile();
     let error = chat.greet(profile.boss().some().id()).await.unwrap_err();
-    assert_eq!(texts(&error), ["the result of `Chat.profile` has nothing at .boss.id"]);
+    assert_eq!(
+        texts(&error),
+        ["`Chat.greet` was built on the result of `Chat.profile`, which has nothing at .boss.id"]
+    );
     let error = chat.greet(profile.friends().index(7)._1()).await.unwrap_err();
-    assert_eq!(texts(&error), ["the result of `Chat.profile` has nothing at .friends[7].1"]);
+    assert_eq!(
+        texts(&error),
+        ["`Chat.greet` was built on the result of `Chat.profile`, which has nothing at .friends[7].1"]
+    );
     let error = chat.greet(profile.seat().desk().floor()).await.unwrap_err();
-    assert_eq!(texts(&error), ["the result of `Chat.profile` has nothing at .seat::Desk.floor"]);
+    assert_eq!(
+        texts(&error),
+        ["`Chat.greet` was built on the result of `Chat.profile`, which has nothing at .seat::Desk.floor"]
+    );
+}
+
+#[tokio::test]
+async fn every_error_of_a_call_names_the_method() {
+    let chat = chat();
+    let says = |error: &dyn Error| texts(error)[0].clone();
+    let error = chat.panics().await.unwrap_err();
+    assert_eq!(says(&error), "`Chat.panics`: the handler panicked");
+    let error = chat.deadline(Duration::ZERO).names().await.unwrap_err();
+    assert_eq!(says(&error), "`Chat.names`: the deadline passed before the call returned");
+    let profile = chat.profile();
+    let error = profile.boss().some().id().await.unwrap_err();
+    assert_eq!(says(&error), "the result of `Chat.profile` has nothing at .boss.id");
+
+    let nobody: ChatClient = memory::connect(Services::new()).service();
+    let error = nobody.names().await.unwrap_err();
+    assert_eq!(says(&error), "`Chat.names`: the peer has no service `Chat`");
+    let error = nobody.greet(1).await.unwrap_err();
+    assert_eq!(says(&error), "`Chat.greet`: the peer has no service `Chat`");
+
+    let listening = rpc_server::Server::builder().bind("127.0.0.1:0").await.unwrap();
+    let url = listening.url().unwrap();
+    let served = tokio::spawn(listening.serve());
+    let client = rpc_client::Client::connect(&url).await.unwrap();
+    let away: ChatClient = client.service();
+    client.close().await;
+    let error = away.names().await.unwrap_err();
+    assert_eq!(
+        texts(&error),
+        [
+            "`Chat.names`: the session closed before the call returned (the call was not sent)",
+            "closed by this side"
+        ]
+    );
+    served.abort();
+}
+
+#[tokio::test]
+async fn a_limit_is_told_with_whose_it_is_and_its_figures() {
+    let small = Limits { payload_bytes_max: 1 << 20, metadata_bytes_max: 10, ..Limits::default() };
+    let server = rpc_server::Server::builder().limits(small.clone()).service(ChatServer::new(Nowhere));
+    let listening = server.bind("127.0.0.1:0").await.unwrap();
+    let url = listening.url().unwrap();
+    let served = tokio::spawn(listening.serve());
+
+    // The caller knows the peer's limit once it was told; before, the peer refuses.
+    let client = rpc_client::Client::connect(&url).await.unwrap();
+    let chat: ChatClient = client.service();
+    let long = "x".repeat(3 << 20);
+    for _ in 0..2 {
+        let error = chat.find(&long).await.unwrap_err();
+        assert_eq!(
+            texts(&error),
+            ["`Chat.find`: the peer's `Limits::payload_bytes_max` is 1 MiB, and this needs 3.1 MiB"]
+        );
+    }
+    let error = chat.metadata("key", "a value").names().await.unwrap_err();
+    assert_eq!(
+        texts(&error),
+        ["`Chat.names`: the peer's `Limits::metadata_bytes_max` is 10 bytes, and this needs 58 bytes"]
+    );
+
+    // An answer longer than the caller takes.
+    let client = rpc_client::Client::builder().limits(small).connect(&url).await.unwrap();
+    let chat: ChatClient = client.service();
+    let error = chat.said(&long[..(1 << 20) - 12]).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`Chat.said`: this side's `Limits::payload_bytes_max` is 1 MiB, and this needs 1.1 MiB"
+    );
+    let error = chat.metadata("key", "a value").names().await.unwrap_err();
+    assert_eq!(
+        texts(&error),
+        ["`Chat.names`: this side's `Limits::metadata_bytes_max` is 10 bytes, and this needs 58 bytes"]
+    );
+    served.abort();
 }

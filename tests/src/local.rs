@@ -43,7 +43,7 @@ fn each_runtime_that_calls_a_local_object_drives_its_own_calls() {
     // What one of them promised is known there.
     let sum = first.block_on(async { people.add(1, 2) });
     let error = second.block_on(async { people.add(&sum, 1).await.unwrap_err() });
-    assert!(matches!(error, CallError::Refused(Refusal::Misuse { .. })), "{error:?}");
+    assert!(matches!(error, CallError::Refused { refusal: Refusal::Misuse { .. }, .. }), "{error:?}");
     assert_eq!(first.block_on(async { people.add(&sum, 1).await }).unwrap(), 4);
     // The second goes on when the first is gone.
     drop(first);
@@ -67,5 +67,5 @@ fn a_local_object_is_called_from_several_threads_of_one_runtime() {
     assert_eq!(futures::executor::block_on(async { people.add(1, 1).await }).unwrap(), 2);
     drop(runtime);
     let error = futures::executor::block_on(async { people.add(1, 1).await }).unwrap_err();
-    assert!(matches!(error, CallError::Refused(Refusal::Misuse { .. })), "{error:?}");
+    assert!(matches!(error, CallError::Refused { refusal: Refusal::Misuse { .. }, .. }), "{error:?}");
 }

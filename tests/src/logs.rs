@@ -64,7 +64,7 @@ async fn thousands_of_panics_are_some_lines() {
     let fragile: FragileClient = memory::connect(Services::new().with(FragileServer::new(Glass))).service();
     for _ in 0..20 {
         for broken in rpc_core::join_all((0..500).map(|_| fragile.break_down())).await {
-            assert!(matches!(broken, Err(CallError::Panicked)), "{broken:?}");
+            assert!(matches!(broken, Err(CallError::Panicked { .. })), "{broken:?}");
         }
     }
     let lines = lines.0.lock().unwrap();

@@ -9,8 +9,8 @@ use std::{
 };
 
 use rpc_core::{
-    CallError, Context, ElementError, Limits, Never, Promise, Refusal, Services, driver::SessionConfig,
-    memory, rpc,
+    CallError, Context, ElementError, Limits, Never, NotSent, Promise, Refusal, Services,
+    driver::SessionConfig, memory, rpc,
 };
 
 #[rpc_core::data]
@@ -230,7 +230,7 @@ fn crowd_with(limits: Limits) -> (CrowdClient, Town) {
 #[track_caller]
 fn check_misuse<T, E: std::fmt::Debug>(result: Result<T, CallError<E>>) {
     match result.map(drop) {
-        Err(CallError::Refused(Refusal::Misuse { reason })) => assert!(!reason.is_empty()),
+        Err(CallError::Refused { refusal: Refusal::Misuse { reason }, .. }) => assert!(!reason.is_empty()),
         other => panic!("{other:?}"),
     }
 }
@@ -238,7 +238,9 @@ fn check_misuse<T, E: std::fmt::Debug>(result: Result<T, CallError<E>>) {
 #[track_caller]
 fn check_exhausted<T, E: std::fmt::Debug>(result: Result<T, CallError<E>>, wanted: &str) {
     match result.map(drop) {
-        Err(CallError::Refused(Refusal::ResourceExhausted { limit, .. })) => assert_eq!(limit, wanted),
+        Err(CallError::Refused { refusal: Refusal::ResourceExhausted { limit, .. }, .. }) => {
+            assert_eq!(limit, wanted)
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -431,7 +433,9 @@ async fn a_method_that_is_not_cancelled_outlives_its_map() {
 async fn a_sequence_of_what_cannot_be_told_apart_is_refused_by_name() {
     let (crowd, town) = crowd();
     let error = crowd.secrets().map(|secret| crowd.keep(secret)).await.unwrap_err();
-    let CallError::Refused(Refusal::InvalidReference { reason, .. }) = &error else { panic!("{error}") };
+    let CallError::Refused { refusal: Refusal::InvalidReference { reason, .. }, .. } = &error else {
+        panic!("{error}")
+    };
     assert!(reason.contains("Secret"), "{reason}");
     assert_eq!(town.lines(), [""; 0]);
 }
@@ -458,7 +462,7 @@ async fn the_first_element_that_fails_fails_the_map_with_its_typed_error() {
     let (crowd, town) = crowd();
     let ids = crowd.ids(1_003);
     let error = ids.map(|id| crowd.profile(id).name()).await.unwrap_err();
-    let CallError::Element { index: 1_000, error: element } = &error else { panic!("{error}") };
+    let CallError::Element { index: 1_000, error: element, .. } = &error else { panic!("{error}") };
     assert!(matches!(**element, CallError::Method(CrowdError::Unknown(1_000))));
     assert_eq!(error.own(), Some(&CrowdError::Unknown(1_000)));
     assert_eq!(town.calls("profile"), 1_003, "what ran in the same window is started before it fails");
@@ -468,9 +472,11 @@ async fn the_first_element_that_fails_fails_the_map_with_its_typed_error() {
 async fn a_call_in_the_middle_gives_its_own_typed_error() {
     let (crowd, _) = crowd();
     let error = crowd.ids(6).map(|id| crowd.text(crowd.balance(crowd.profile(id).name()))).await;
-    let CallError::Element { index: 3, error } = error.unwrap_err() else { panic!("another element failed") };
+    let CallError::Element { index: 3, error, .. } = error.unwrap_err() else {
+        panic!("another element failed")
+    };
     let CallError::Upstream(upstream) = *error else { panic!("{error}") };
-    assert_eq!((upstream.service(), upstream.method()), ("Crowd", "balance"));
+    assert_eq!(upstream.failed().to_string(), "Crowd.balance");
     assert_eq!(upstream.downcast::<NoAccount>(), Some(&NoAccount("p3".into())));
 }
 
@@ -486,7 +492,7 @@ async fn the_lowest_index_is_told_whichever_fails_first() {
         })
         .await
         .unwrap_err();
-    let CallError::Element { index: 0, error } = error else { panic!("{error}") };
+    let CallError::Element { index: 0, error, .. } = error else { panic!("{error}") };
     assert!(matches!(*error, CallError::Upstream(ref upstream) if upstream.missed().is_some()), "{error}");
 }
 
@@ -494,19 +500,19 @@ async fn the_lowest_index_is_told_whichever_fails_first() {
 async fn a_missed_part_a_panic_and_a_failure_within_a_nested_map_name_their_elements() {
     let (crowd, _) = crowd();
     let error = crowd.ids(3).map(|id| crowd.profile(crowd.profile(id).boss().some())).await.unwrap_err();
-    let CallError::Element { index: 1, error } = error else { panic!("{error}") };
+    let CallError::Element { index: 1, error, .. } = error else { panic!("{error}") };
     let CallError::Upstream(upstream) = *error else { panic!("{error}") };
-    assert_eq!((upstream.method(), upstream.missed().is_some()), ("profile", true));
+    assert_eq!((upstream.failed().method, upstream.missed().is_some()), ("profile", true));
 
     let error = crowd.ids(3).map(|id| crowd.crash(id)).await.unwrap_err();
     assert!(
-        matches!(error, CallError::Element { index: 2, ref error } if matches!(**error, CallError::Panicked))
+        matches!(error, CallError::Element { index: 2, ref error, .. } if matches!(**error, CallError::Panicked { .. }))
     );
 
     let groups = crowd.groups(vec![1, 4]);
     let error = groups.map(|ids| ids.map(|id| crowd.balance(crowd.profile(id).name()))).await.unwrap_err();
     assert_eq!(error.own(), Some(&NoAccount("p3".into())));
-    let CallError::Element { index: 1, error } = error else { panic!("{error}") };
+    let CallError::Element { index: 1, error, .. } = error else { panic!("{error}") };
     assert!(matches!(*error, CallError::Element { index: 3, .. }), "{error}");
 }
 
@@ -514,7 +520,7 @@ async fn a_missed_part_a_panic_and_a_failure_within_a_nested_map_name_their_elem
 async fn the_result_itself_may_miss() {
     let (crowd, _) = crowd();
     let error = crowd.ids(2).map(|id| crowd.profile(id).boss().some()).await.unwrap_err();
-    let CallError::Element { index: 1, error } = error else { panic!("{error}") };
+    let CallError::Element { index: 1, error, .. } = error else { panic!("{error}") };
     assert!(matches!(*error, CallError::Upstream(ref upstream) if upstream.missed().is_some()), "{error}");
 }
 
@@ -530,7 +536,7 @@ async fn a_side_call_that_fails_is_not_lost() {
         })
         .await
         .unwrap_err();
-    let CallError::Element { index: 3, error } = error else { panic!("{error}") };
+    let CallError::Element { index: 3, error, .. } = error else { panic!("{error}") };
     let CallError::Upstream(upstream) = *error else { panic!("{error}") };
     assert!(upstream.downcast::<NoAccount>().is_some());
 }
@@ -568,7 +574,7 @@ async fn a_source_that_fails_fails_the_map_and_its_dependents() {
     let error = friends.await.unwrap_err();
     assert!(matches!(error, CallError::Upstream(upstream) if upstream.downcast::<CrowdError>().is_some()));
     assert!(
-        matches!(first.await.unwrap_err(), CallError::Upstream(upstream) if upstream.method() == "profile")
+        matches!(first.await.unwrap_err(), CallError::Upstream(upstream) if upstream.failed().method == "profile")
     );
 }
 
@@ -579,7 +585,7 @@ async fn what_is_built_on_a_failed_map_gets_its_error() {
     let total = crowd.total(&map);
     let error = total.await.unwrap_err();
     let CallError::Upstream(upstream) = error else { panic!("{error}") };
-    assert_eq!(upstream.method(), "map");
+    assert_eq!(upstream.failed().method, "map");
     assert_eq!(upstream.downcast::<NoAccount>(), Some(&NoAccount("p3".into())));
 }
 
@@ -601,11 +607,10 @@ async fn a_placeholder_that_escapes_is_a_misuse() {
     check_misuse(step.friends().map(|id| crowd.profile(id)).await);
     check_misuse(crowd.ids(1).map(|id| crowd.both((id, step.name()))).await);
     check_misuse(crowd.ids(1).map(|_| crowd.profile(&element)).await);
-    check_misuse(
-        crowd
-            .note(&element)
-            .map_err(|_| CallError::<Never>::Refused(Refusal::Misuse { reason: "refused".into() })),
-    );
+    check_misuse(crowd.note(&element).map_err(|not_sent| match not_sent {
+        NotSent::Refused { method, refusal } => CallError::<Never>::Refused { method, refusal },
+        other => panic!("{other}"),
+    }));
     check_misuse(step.name().await);
     check_misuse(step.await);
     check_misuse(element.await);
@@ -675,7 +680,7 @@ async fn a_nested_map_is_charged_before_it_starts() {
     let (crowd, town) = crowd_with(Limits { map_calls_max: 8, map_concurrency: 1, ..Limits::default() });
     let groups = crowd.groups(vec![1, 5, 1]);
     let error = groups.map(|ids| ids.map(|id| crowd.profile(id))).await.unwrap_err();
-    let CallError::Element { index: 1, error } = error else { panic!("{error}") };
+    let CallError::Element { index: 1, error, .. } = error else { panic!("{error}") };
     check_exhausted(Err::<(), _>(*error), "map_calls_max");
     assert_eq!(town.calls("profile"), 1);
 }

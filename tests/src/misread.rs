@@ -90,7 +90,7 @@ fn forest() -> Services {
 async fn two_versions_of_a_recursive_type_are_refused() {
     let forest: older::ForestClient = memory::connect(forest()).service();
     let leaf = || Box::new(older::Tree::Leaf);
-    let Err(CallError::Refused(Refusal::SchemaMismatch { ours, theirs, .. })) =
+    let Err(CallError::Refused { refusal: Refusal::SchemaMismatch { ours, theirs, .. }, .. }) =
         forest.height(older::Tree::Node(leaf(), 5, leaf())).await
     else {
         panic!("5 arrived as 10")
@@ -98,7 +98,10 @@ async fn two_versions_of_a_recursive_type_are_refused() {
     assert_eq!(ours, "(tree: enum Tree{Leaf, Node(^Tree, i32, ^Tree)}) -> u32");
     assert_eq!(theirs, "(tree: enum Tree{Leaf, Node(^Tree, u32, ^Tree)}) -> u32");
     let refused = forest.count(older::Doc::Num(5)).await;
-    assert!(matches!(refused, Err(CallError::Refused(Refusal::SchemaMismatch { .. }))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(CallError::Refused { refusal: Refusal::SchemaMismatch { .. }, .. })),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
@@ -173,7 +176,7 @@ async fn a_reference_to_fields_of_other_names_is_refused() {
     let screen: sizes::ScreenClient =
         memory::connect(Services::new().with(sizes::ScreenServer::new(sizes::Wide))).service();
     assert_eq!(screen.width(screen.size()).await.unwrap(), 1_920);
-    let Err(CallError::Refused(Refusal::InvalidReference { argument, reason })) =
+    let Err(CallError::Refused { refusal: Refusal::InvalidReference { argument, reason }, .. }) =
         screen.width_of_swapped(screen.size().is::<sizes::Swapped>()).await
     else {
         panic!("the fields were swapped")
@@ -259,7 +262,7 @@ async fn a_client_that_would_be_misread_says_so_before_it_sends() {
     let server = Services::new().with(two_sided::PaintServer::new(two_sided::Shop));
     let paint: one_sided::PaintClient = memory::connect(server).service();
     for _ in 0..2 {
-        let Err(CallError::Refused(Refusal::NotCallable { method, reason })) =
+        let Err(CallError::Refused { refusal: Refusal::NotCallable { method, reason }, .. }) =
             paint.mix(vec![(1, one_sided::Color::Red)]).await
         else {
             panic!("Red arrived as Green")
@@ -276,7 +279,7 @@ async fn a_server_that_would_misread_says_so_to_its_clients() {
     let mut services = Services::new();
     services.offer(std::sync::Arc::new(one_sided::PaintServer::new(one_sided::Shop)));
     let paint: two_sided::PaintClient = memory::connect(services).service();
-    let Err(CallError::Refused(Refusal::NotCallable { method, reason })) =
+    let Err(CallError::Refused { refusal: Refusal::NotCallable { method, reason }, .. }) =
         paint.mix(vec![(1, two_sided::Color::Red)]).await
     else {
         panic!("Red was mixed")
@@ -329,13 +332,13 @@ async fn a_value_nested_too_deeply_is_an_error_where_it_is_sent() {
         memory::connect(Services::new().with(nests::NestsServer::new(nests::Birds))).service();
     assert_eq!(nests.echo(nests::deep(31)).await.unwrap(), nests::deep(31));
     for levels in [32, 5_000] {
-        let Err(CallError::Refused(Refusal::InvalidArgument { argument, reason })) =
+        let Err(CallError::Refused { refusal: Refusal::InvalidArgument { argument, reason }, .. }) =
             nests.echo(nests::deep(levels)).await
         else {
             panic!("{levels} levels went through")
         };
         assert_eq!((&*argument, &*reason), ("nest", "the value is nested deeper than 64 levels"));
-        let Err(CallError::Refused(Refusal::InvalidArgument { argument, reason })) =
+        let Err(CallError::Refused { refusal: Refusal::InvalidArgument { argument, reason }, .. }) =
             nests.build(levels as u32).await
         else {
             panic!("{levels} levels came back")
@@ -670,5 +673,8 @@ async fn what_comes_behind_a_type_that_cannot_be_made_up_is_traced_by_itself() {
     assert_eq!(exchange.first((checked.clone(), (checked.clone(), 3))).await.unwrap(), 3);
     let newer: strict::newer::ExchangeClient = session.service();
     let refused = newer.prices(vec![(checked, 7)]).await;
-    assert!(matches!(refused, Err(CallError::Refused(Refusal::SchemaMismatch { .. }))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(CallError::Refused { refusal: Refusal::SchemaMismatch { .. }, .. })),
+        "{refused:?}"
+    );
 }

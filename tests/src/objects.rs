@@ -614,18 +614,25 @@ async fn what_maps_cannot_do_with_objects_is_refused() {
     let names = || vec!["a".to_owned()];
     // Objects inside of what an element becomes.
     let visits = hall.names(names()).map(|name| hall.visit(name)).await;
-    let Err(CallError::Refused(Refusal::InvalidReference { reason, .. })) = visits else { panic!("it ran") };
+    let Err(CallError::Refused { refusal: Refusal::InvalidReference { reason, .. }, .. }) = visits else {
+        panic!("it ran")
+    };
     assert!(reason.contains("cannot have objects inside"), "{reason}");
     // A client inside a value that is only promised.
     let inside = hall.rooms(names()).map(|room| hall.title_of_any(vec![Some((*room).clone())])).await;
-    let Err(CallError::Refused(Refusal::Misuse { reason })) = inside else { panic!("it ran") };
+    let Err(CallError::Refused { refusal: Refusal::Misuse { reason }, .. }) = inside else {
+        panic!("it ran")
+    };
     assert!(reason.contains("inside a value"), "{reason}");
     // Another session's object.
     let other = memory::connect(Services::new().with(HallServer::new(House::default())));
     let other: HallClient = other.service();
     let seat = other.log_in("ann").await.unwrap();
     let foreign = hall.names(names()).map(|name| seat.enter(name).title()).await;
-    assert!(matches!(foreign, Err(CallError::Refused(Refusal::Misuse { .. }))), "{foreign:?}");
+    assert!(
+        matches!(foreign, Err(CallError::Refused { refusal: Refusal::Misuse { .. }, .. })),
+        "{foreign:?}"
+    );
     settle(&session, 0, 0).await;
 }
 
@@ -644,7 +651,7 @@ async fn references_are_bounded_on_both_sides() {
     let hall: HallClient = session.service();
     let two = hall.rooms(names(2)).await.unwrap();
     let refused = hall.rooms(names(2)).await;
-    let Err(CallError::Refused(Refusal::ResourceExhausted { limit, .. })) = refused else {
+    let Err(CallError::Refused { refusal: Refusal::ResourceExhausted { limit, .. }, .. }) = refused else {
         panic!("{:?}", refused.map(|rooms| rooms.len()))
     };
     assert_eq!(limit, "exports_max");
@@ -658,7 +665,7 @@ async fn references_are_bounded_on_both_sides() {
     let (session, _server) = memory::connect_with(bounded(100, 3), server);
     let hall: HallClient = session.service();
     let refused = hall.rooms(names(4)).await;
-    let Err(CallError::Refused(Refusal::ResourceExhausted { limit, .. })) = refused else {
+    let Err(CallError::Refused { refusal: Refusal::ResourceExhausted { limit, .. }, .. }) = refused else {
         panic!("{:?}", refused.map(|rooms| rooms.len()))
     };
     assert_eq!(limit, "imports_max");
@@ -672,7 +679,7 @@ async fn references_are_bounded_on_both_sides() {
     let room = || Some(house.room("own"));
     let refused = hall.title_of_any(vec![room(), room()]).await;
     assert!(
-        matches!(&refused, Err(CallError::Refused(Refusal::ResourceExhausted { limit, .. })) if limit == "imports_max"),
+        matches!(&refused, Err(CallError::Refused { refusal: Refusal::ResourceExhausted { limit, .. }, .. }) if limit == "imports_max"),
         "{refused:?}"
     );
     settle(&session, 0, 0).await;

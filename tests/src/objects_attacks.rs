@@ -242,7 +242,7 @@ async fn a_callback_that_never_answers_stops_with_the_call_it_is_for() {
     eventually("the callback has stopped", async || at_work.count() == 0).await;
     // A deadline ends it as well.
     let late = desk.deadline(Duration::from_millis(50)).ask(&bob, 0).await;
-    assert!(matches!(late, Err(CallError::DeadlineExceeded)), "{late:?}");
+    assert!(matches!(late, Err(CallError::DeadlineExceeded { .. })), "{late:?}");
     eventually("the callback has stopped", async || at_work.count() == 0).await;
     nothing_left(&[&session, &server]).await;
     // It was called inside this process too, by a session that is closed when it goes.
@@ -276,7 +276,7 @@ async fn calls_that_call_back_go_as_deep_as_the_limits() {
     assert_eq!(deep.unwrap(), 5);
     // Deeper than calls may be in flight, each waits for the one behind it; the deadline of the first ends them all.
     let late = desk.deadline(Duration::from_millis(200)).ask(&bob, 1_000_000).await;
-    assert!(matches!(late, Err(CallError::DeadlineExceeded)), "{late:?}");
+    assert!(matches!(late, Err(CallError::DeadlineExceeded { .. })), "{late:?}");
     eventually("all have stopped", async || at_work.count() == 0).await;
     assert_eq!(desk.number().await.unwrap(), 7);
     me.lock().unwrap().take();
@@ -314,7 +314,8 @@ async fn arguments_that_cannot_be_decoded_give_back_what_they_name() {
     let (bob, _) = clerk(Answers::Plainly, &alive);
     for _ in 0..3 {
         let refused = desk.picky(&bob, Picky(3), vec![bob.clone(), bob.clone()]).await;
-        let Err(CallError::Refused(Refusal::InvalidArgument { argument, reason })) = refused else {
+        let Err(CallError::Refused { refusal: Refusal::InvalidArgument { argument, reason }, .. }) = refused
+        else {
             panic!("{refused:?}")
         };
         assert_eq!(argument, "picky");

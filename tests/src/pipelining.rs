@@ -35,7 +35,9 @@ async fn a_failed_promise_gives_its_typed_error_to_its_dependents() {
     drop(nobody);
     let error = friend.await.unwrap_err();
     let CallError::Upstream(upstream) = &error else { panic!("{error}") };
-    assert_eq!((upstream.service(), upstream.method()), ("People", "find"));
+    assert_eq!(upstream.failed().to_string(), "People.find");
     assert_eq!(upstream.downcast::<PeopleError>(), Some(&PeopleError::Nobody("zoe".into())));
-    assert!(matches!(sum.await.unwrap_err(), CallError::Upstream(upstream) if upstream.method() == "find"));
+    assert!(
+        matches!(sum.await.unwrap_err(), CallError::Upstream(upstream) if upstream.failed().method == "find")
+    );
 }

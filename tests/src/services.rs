@@ -202,7 +202,7 @@ async fn a_handler_that_panics_is_named_in_the_log() {
     let _guard = tracing::subscriber::set_default(Warnings(Arc::clone(&text)));
     let people: PeopleClient =
         memory::connect(Services::new().with(PeopleServer::new(Village::default()))).service();
-    assert!(matches!(people.panic().await.unwrap_err(), CallError::Panicked));
+    assert!(matches!(people.panic().await.unwrap_err(), CallError::Panicked { .. }));
     assert_eq!(*text.lock().unwrap(), "the handler of `panic` panicked: on purpose");
 }
 
@@ -253,7 +253,7 @@ async fn two_versions_of_a_service_agree_where_they_can_and_name_where_they_diff
         memory::connect(Services::new().with(newer::ShopServer::new(newer::Open))).service();
     assert_eq!(shop.name().await.unwrap(), "the shop");
     let error = shop.price("bread").await.unwrap_err();
-    let CallError::Refused(Refusal::SchemaMismatch { method, ours, theirs }) = error else {
+    let CallError::Refused { refusal: Refusal::SchemaMismatch { method, ours, theirs }, .. } = error else {
         panic!("{error:?}")
     };
     assert_eq!(method, "Shop.price");
@@ -261,10 +261,10 @@ async fn two_versions_of_a_service_agree_where_they_can_and_name_where_they_diff
     assert_eq!(theirs, "(article: string, amount: u32) -> u64");
     // The same bytes with another meaning are never misread.
     let error = shop.transfer(1, 2).await.unwrap_err();
-    assert!(matches!(error, CallError::Refused(Refusal::SchemaMismatch { .. })), "{error:?}");
+    assert!(matches!(error, CallError::Refused { refusal: Refusal::SchemaMismatch { .. }, .. }), "{error:?}");
     let error = shop.closing_time().await.unwrap_err();
     assert!(
-        matches!(&error, CallError::Refused(Refusal::UnknownMethod { service, method })
+        matches!(&error, CallError::Refused { refusal: Refusal::UnknownMethod { service, method }, .. }
             if service == "Shop" && method == "closing_time"),
         "{error:?}"
     );

@@ -481,7 +481,7 @@ async fn the_producer_of_a_call_that_is_never_sent_learns_of_it_at_once() {
     let patience = Duration::from_secs(60);
     let stopped = tokio::time::timeout(patience, dropped_sender.stopped()).await;
     assert!(matches!(stopped, Ok(StopReason::NotWanted)), "{stopped:?}");
-    assert!(matches!(late.await, Err(CallError::DeadlineExceeded)));
+    assert!(matches!(late.await, Err(CallError::DeadlineExceeded { .. })));
     let stopped = tokio::time::timeout(patience, late_sender.stopped()).await;
     assert!(matches!(stopped, Ok(StopReason::NotWanted)), "{stopped:?}");
     assert!(futures::poll!(&mut waiting).is_pending());
@@ -561,13 +561,19 @@ async fn a_promised_stream_is_an_argument_and_never_comes_by() {
     let sum = spring.sum(&upto);
     let (upto, sum) = rpc_core::join!(upto, sum);
     assert_eq!(sum.unwrap(), 45);
-    assert!(matches!(upto, Err(CallError::Refused(Refusal::InvalidReference { .. }))), "{upto:?}");
+    assert!(
+        matches!(upto, Err(CallError::Refused { refusal: Refusal::InvalidReference { .. }, .. })),
+        "{upto:?}"
+    );
     // The second finds it taken.
     let upto = spring.upto(10);
     let (first, second) = (spring.sum(&upto), spring.sum(&upto));
     let (first, second) = rpc_core::join!(first, second);
     assert_eq!(first.unwrap(), 45);
-    assert!(matches!(second, Err(CallError::Refused(Refusal::InvalidReference { .. }))), "{second:?}");
+    assert!(
+        matches!(second, Err(CallError::Refused { refusal: Refusal::InvalidReference { .. }, .. })),
+        "{second:?}"
+    );
     assert_eq!(source.made.load(Ordering::SeqCst), 0);
 }
 
@@ -618,7 +624,7 @@ async fn too_many_streams_are_refused_and_nothing_is_lost() {
         held.push(spring.endless().await.unwrap());
     }
     let refused = spring.endless().await;
-    let is_limit = |refused: &Result<_, CallError<rpc_core::Never>>| matches!(refused, Err(CallError::Refused(Refusal::ResourceExhausted { limit, .. })) if limit == "streams_max");
+    let is_limit = |refused: &Result<_, CallError<rpc_core::Never>>| matches!(refused, Err(CallError::Refused { refusal: Refusal::ResourceExhausted { limit, .. }, .. }) if limit == "streams_max");
     assert!(is_limit(&refused), "{refused:?}");
     held.pop();
     until_ready(&client, 63).await;
@@ -631,7 +637,10 @@ async fn too_many_streams_are_refused_and_nothing_is_lost() {
         spring.hold(stream).await.unwrap();
     }
     let refused = spring.hold(Streaming::from_iter([1])).await;
-    assert!(matches!(refused, Err(CallError::Refused(Refusal::ResourceExhausted { .. }))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(CallError::Refused { refusal: Refusal::ResourceExhausted { .. }, .. })),
+        "{refused:?}"
+    );
     assert_eq!(spring.add(1, 1).await.unwrap(), 2);
 }
 
@@ -785,7 +794,10 @@ async fn a_stream_cannot_be_an_argument_of_every_element() {
     let (spring, _) = spring();
     let stream = std::cell::RefCell::new(Some(Streaming::from_iter([1_u64])));
     let refused = spring.upto(3).map(|number| spring.both_of(number, stream.take().unwrap())).await;
-    assert!(matches!(refused, Err(CallError::Refused(Refusal::Misuse { .. }))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(CallError::Refused { refusal: Refusal::Misuse { .. }, .. })),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
@@ -887,7 +899,7 @@ async fn a_stream_outlives_the_deadline_of_its_call() {
     // A call that waits for its stream does not.
     let (_sender, stream) = Streaming::<u64>::channel(1);
     let late = spring.deadline(Duration::from_millis(100)).sum(stream).await;
-    assert!(matches!(late, Err(CallError::DeadlineExceeded)), "{late:?}");
+    assert!(matches!(late, Err(CallError::DeadlineExceeded { .. })), "{late:?}");
 }
 
 #[tokio::test]

@@ -14,15 +14,14 @@ mod sample;
 
 use std::sync::{Arc, Mutex};
 
-use rpc_core::__private::{CallBuilder, Incoming, ObjectsCache, Reply, SignatureCache, Stub};
-use rpc_core::{
-    ArgumentDescriptor, CallError, MethodAttributes, MethodDescriptor, Never, Pipelined, Promise, Refusal,
-    Service, ServiceClient, ServiceDescriptor, Services, ValueDescriptor, memory,
-};
-
 use definitions::{Body, Form, Kind, Types, Value};
 use dynamic::{Node, Parts};
 use generate::Random;
+use rpc_core::{
+    __private::{CallBuilder, Incoming, ObjectsCache, Reply, SignatureCache, Stub},
+    ArgumentDescriptor, CallError, MethodAttributes, MethodDescriptor, Never, Pipelined, Promise, Refusal,
+    Service, ServiceClient, ServiceDescriptor, Services, ValueDescriptor, memory,
+};
 
 /// The methods that both versions have: `echo(value) -> value`, `make() -> value`, and `take(part) -> text`.
 fn service(side: usize, part: usize) -> &'static ServiceDescriptor {
@@ -248,7 +247,7 @@ async fn check(seed: u64, client: Types, server: Types) -> Verdict {
         true => generate::value(&client, 0, &mut 40, &mut random),
         false => {
             let Err(error) = client_side.make().await else { panic!("nothing came\n{}", context()) };
-            assert!(matches!(error, CallError::Refused(_)), "{error:?}\n{}", context());
+            assert!(matches!(error, CallError::Refused { .. }), "{error:?}\n{}", context());
             return Verdict::Refused;
         }
     };
@@ -265,18 +264,18 @@ async fn check(seed: u64, client: Types, server: Types) -> Verdict {
             assert!(is_same, "versions that differ were taken for equal\n{}", context());
             assert_eq!(client.told(0, &back), sent, "{}", context());
         }
-        Err(CallError::Refused(Refusal::SchemaMismatch { ours, theirs, .. })) => {
+        Err(CallError::Refused { refusal: Refusal::SchemaMismatch { ours, theirs, .. }, .. }) => {
             assert!(!is_same, "equal versions were refused: {ours} and {theirs}\n{}", context());
             assert!(ours.contains("value: ") && theirs.contains("value: "), "{ours} {theirs}");
             return Verdict::Refused;
         }
-        Err(CallError::Refused(Refusal::NotCallable { reason, .. })) => {
+        Err(CallError::Refused { refusal: Refusal::NotCallable { reason, .. }, .. }) => {
             assert!(one_sided[0], "{reason}\n{}", context());
             assert!(reason.starts_with("argument `value`: "), "{reason}");
             return Verdict::NotCallable;
         }
         // Encoding the value saw it before.
-        Err(CallError::Refused(Refusal::InvalidArgument { reason, .. })) => {
+        Err(CallError::Refused { refusal: Refusal::InvalidArgument { reason, .. }, .. }) => {
             assert!(one_sided[0] && reason.contains("leaves the field"), "{reason}\n{}", context());
             return Verdict::NotCallable;
         }

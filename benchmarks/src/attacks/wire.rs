@@ -572,7 +572,10 @@ impl Seen {
             }
             0x06 => {
                 self.text(reader)?;
-                reader.varint()?;
+                // The side, the figures that were needed and allowed, and the time to retry after.
+                for _ in 0..4 {
+                    reader.varint()?;
+                }
             }
             _ => {}
         }

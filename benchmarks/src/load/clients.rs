@@ -306,8 +306,10 @@ async fn make(desk: &DeskClient, call: Call) -> Option<String> {
 
 fn name_of<E: std::fmt::Display>(error: CallError<E>) -> String {
     match error {
-        CallError::Refused(Refusal::ResourceExhausted { limit, .. }) => format!("refused: {limit}"),
-        CallError::DeadlineExceeded => "deadline exceeded".into(),
+        CallError::Refused { refusal: Refusal::ResourceExhausted { limit, .. }, .. } => {
+            format!("refused: {limit}")
+        }
+        CallError::DeadlineExceeded { .. } => "deadline exceeded".into(),
         other => other.to_string(),
     }
 }

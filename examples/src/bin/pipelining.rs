@@ -166,7 +166,7 @@ impl Tour {
             let error = self.company.introduce("Ann", nobody.name()).await.err();
             let Some(CallError::Upstream(upstream)) = error else { return Err("nobody was found".into()) };
             let cause = upstream.downcast::<CompanyError>();
-            Ok(format!("`{}` failed: {}", upstream.method(), cause.ok_or("of another type")?))
+            Ok(format!("`{}` failed: {}", upstream.failed(), cause.ok_or("of another type")?))
         })
         .await?;
         self.show("a part that is not there", async {
@@ -182,7 +182,7 @@ impl Tour {
         self.show("a deadline", async {
             let hurried = self.company.deadline(Duration::from_millis(100));
             match hurried.think().await {
-                Err(CallError::DeadlineExceeded) => Ok("thought for too long".into()),
+                Err(CallError::DeadlineExceeded { .. }) => Ok("thought for too long".into()),
                 other => Ok(other?),
             }
         })

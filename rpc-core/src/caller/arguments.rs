@@ -22,7 +22,7 @@ use crate::{
     schema::descriptor::MethodDescriptor,
     time::Time,
     value::encoded::{Capability, Passing},
-    wire::{Failure, arguments},
+    wire::{Failure, Reached, arguments},
 };
 
 /// The arguments of one call, as slots.
@@ -238,8 +238,10 @@ impl<'a> Arguments<'a> {
         if let Some(options) = &stub.options {
             limit = options.deadline;
             metadata = options.metadata.clone();
-            if metadata_bytes(&metadata) > self.link.limits.metadata_bytes_max {
-                return Err(Returned::Failed(Failure::exhausted("metadata_bytes_max")));
+            let (bytes, bytes_max) = (metadata_bytes(&metadata), self.link.limits.metadata_bytes_max);
+            if bytes > bytes_max {
+                let reached = Reached::new("metadata_bytes_max", bytes, bytes_max);
+                return Err(Returned::Failed(reached.into()));
             }
         }
         let deadline = deadline::deadline_within(limit)

@@ -15,13 +15,13 @@ use crate::{
         record::{self, RecordedCall, RecordedTarget},
         stub::{CallSession, Kind, Remote, RemoteTarget, Stub},
     },
-    error::{CloseReason, Delivery, Refusal},
+    error::{CloseReason, Delivery, MethodName, Refusal},
     link::{
         CallRejected, Handle, OutgoingCall,
         cell::{BORN_FAILED, CallCell, ErrorDecoder, Returned, born_failed},
     },
     schema::descriptor::MethodDescriptor,
-    session::inputs::{CallExtras, CallTarget, MethodName},
+    session::inputs::{CallExtras, CallTarget, NumberedMethod},
     value::encoded::{Capability, Passing},
     wire::MethodNumber,
 };
@@ -51,14 +51,15 @@ impl CallBuilder<'_> {
 
     /// Queues a one-way call.
     pub fn send_oneway(self) -> Result<(), NotSent> {
-        let (service, method) = (self.stub.service.name, self.method);
-        let not_sent = |returned| outcomes::not_sent(returned, service, method);
+        let descriptor = self.method;
+        let method = MethodName { service: self.stub.service.name, method: descriptor.name };
+        let not_sent = |returned| outcomes::not_sent(returned, method, descriptor);
         if self.arguments.is_recorded() {
             return self.record(|_, _| (Arc::new(()), String::new())).map(drop).map_err(not_sent);
         }
-        let Self { stub, handle, method, number, arguments } = self;
+        let Self { stub, handle, number, arguments, .. } = self;
         let Ready { payload, objects, bases, deadline, metadata } =
-            arguments.finish(stub, method).map_err(not_sent)?;
+            arguments.finish(stub, descriptor).map_err(not_sent)?;
         let queued = handle.link.call(true, |id| OutgoingCall {
             id,
             number,
@@ -66,9 +67,9 @@ impl CallBuilder<'_> {
             bases,
             deadline,
             extras: stub.extras(objects, metadata),
-            cell: CallCell::oneway(id, Arc::clone(handle), stub.service.name, method),
+            cell: CallCell::oneway(id, Arc::clone(handle), stub.service.name, descriptor),
         });
-        queued.map(drop).map_err(|CallRejected(reason)| NotSent::Disconnected(reason))
+        queued.map(drop).map_err(|CallRejected(reason)| NotSent::Disconnected { method, reason })
     }
 
     /// Queues a call whose arguments are encoded already.
@@ -134,7 +135,7 @@ impl CallBuilder<'_> {
                 false => Ok(ready),
             })
             .inspect_err(|failed| record::fail(&recorders, failed))?;
-        let name = MethodName { number, service: stub.service.name, method };
+        let name = NumberedMethod { number, service: stub.service.name, method };
         let target = match &stub.kind {
             Kind::Local(_) | Kind::Remote(Remote { target: RemoteTarget::Root, .. }) => RecordedTarget::Root,
             Kind::Remote(Remote { target: RemoteTarget::Import(import), .. }) => {
@@ -153,17 +154,34 @@ impl CallBuilder<'_> {
 #[non_exhaustive]
 pub enum NotSent {
     /// This side refused the call; the [`Refusal`] says why.
-    #[error("the call was refused before it was sent")]
-    Refused(#[source] Refusal),
+    #[error("{}", refusal.of(*method))]
+    Refused {
+        /// The called method.
+        method: MethodName,
+        /// Why the call was refused.
+        refusal: Refusal,
+    },
     /// A promise the call was built on had failed already.
-    #[error("a promise the call was built on had failed")]
-    Upstream,
+    #[error("`{method}` was built on a promise that had failed")]
+    Upstream {
+        /// The called method.
+        method: MethodName,
+    },
     /// The call's deadline had passed already.
-    #[error("the deadline passed before the call was sent")]
-    DeadlineExceeded,
+    #[error("`{method}`: the deadline passed before the call was sent")]
+    DeadlineExceeded {
+        /// The called method.
+        method: MethodName,
+    },
     /// The session is over or takes no new calls.
-    #[error("the session takes no calls")]
-    Disconnected(#[source] CloseReason),
+    #[error("`{method}`: the session takes no calls")]
+    Disconnected {
+        /// The called method.
+        method: MethodName,
+        /// Why the session ended.
+        #[source]
+        reason: CloseReason,
+    },
 }
 
 /// Waits for all promises and returns their results in the same order. Like `futures`' `join_all`, for promises.

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     caller::call::NotSent,
-    error::{CallError, DecodeError, Refusal, Upstream, UpstreamCause},
+    error::{CallError, DecodeError, MethodName, Refusal, Upstream, UpstreamCause},
     link::{
         cell::{CallCell, Returned},
         recorder::MapSteps,
@@ -15,18 +15,22 @@ use crate::{
     schema::descriptor::MethodDescriptor,
     value::returned::OriginCause,
     wire::{
-        Failure,
+        Exhausted, Failure,
         map_program::{Base, ElementCause, ElementFailure},
     },
 };
 
 /// The error of a call that returned without a value.
 pub(super) fn call_error<E: DeserializeOwned + 'static>(returned: Returned, cell: &CallCell) -> CallError<E> {
+    let method = cell.name();
+    let refused = |refusal| CallError::Refused { method, refusal };
+    let bad_answer =
+        |reason: &str| CallError::BadAnswer { method, error: DecodeError::Invalid(reason.into()) };
     match returned {
         Returned::Value(_) => bad_answer("a value, not an error"),
         Returned::Error(encoded) => encoded
             .decode(&cell.handle, cell.handle.link.budget)
-            .map_or_else(CallError::BadAnswer, CallError::Method),
+            .map_or_else(|error| CallError::BadAnswer { method, error }, CallError::Method),
         Returned::Upstream { origin, cause } => match cause {
             // A part fails as its whole does, with the same typed error.
             OriginCause::Failed(failed)
@@ -38,28 +42,29 @@ pub(super) fn call_error<E: DeserializeOwned + 'static>(returned: Returned, cell
                 let (error, text) = (origin.decode_error)(&failed, &origin);
                 let as_error = origin.method.shown_error().map(|shown| shown.as_error);
                 let cause = UpstreamCause::Failed { error, text: text.into(), as_error };
-                CallError::Upstream(upstream(&origin, cause))
+                CallError::Upstream(Upstream { method, failed: origin.name(), cause })
             }
             OriginCause::Missed(path) => {
                 let words = origin.method.words_of(&path).into();
-                CallError::Upstream(upstream(&origin, UpstreamCause::Missed { path, words }))
+                let cause = UpstreamCause::Missed { path, words };
+                CallError::Upstream(Upstream { method, failed: origin.name(), cause })
             }
         },
         Returned::Element(failure) => match failed_element(cell, &failure) {
-            Ok((index, step, returned)) => {
-                CallError::Element { index, error: Box::new(call_error(returned, &step)) }
-            }
+            Ok((index, step, returned)) => CallError::Element {
+                index,
+                method: step.name(),
+                error: Box::new(call_error(returned, &step)),
+            },
             Err(reason) => bad_answer(reason),
         },
-        Returned::Done => {
-            CallError::Refused(Refusal::Misuse { reason: "its value was not asked for".into() })
-        }
-        Returned::Misuse(reason) => CallError::Refused(Refusal::Misuse { reason }),
-        Returned::Failed(Failure::DeadlineExceeded) => CallError::DeadlineExceeded,
-        Returned::Failed(Failure::Cancelled) => CallError::Cancelled,
-        Returned::Failed(Failure::Panicked) => CallError::Panicked,
-        Returned::Failed(failure) => CallError::Refused(refusal(failure, cell.service, cell.method)),
-        Returned::Disconnected { delivery, reason } => CallError::Disconnected { delivery, reason },
+        Returned::Done => refused(Refusal::Misuse { reason: "its value was not asked for".into() }),
+        Returned::Misuse(reason) => refused(Refusal::Misuse { reason }),
+        Returned::Failed(Failure::DeadlineExceeded) => CallError::DeadlineExceeded { method },
+        Returned::Failed(Failure::Cancelled) => CallError::Cancelled { method },
+        Returned::Failed(Failure::Panicked) => CallError::Panicked { method },
+        Returned::Failed(failure) => refused(refusal(failure, method, cell.method)),
+        Returned::Disconnected { delivery, reason } => CallError::Disconnected { method, delivery, reason },
     }
 }
 
@@ -77,68 +82,64 @@ pub(crate) fn decode_error<E: DeserializeOwned + Send + Sync + 'static>(
 pub(super) fn untyped_error(returned: &Returned, origin: &CallCell) -> (Arc<dyn Any + Send + Sync>, String) {
     let text = match returned {
         Returned::Error(_) => "the method failed".into(),
-        returned => call_error::<Never>(returned.clone(), origin).to_string(),
+        returned => call_error::<Never>(returned.clone(), origin).reason().to_string(),
     };
     (Arc::new(()), text)
 }
 
 /// The text of an error of the method, with that of the method's own error.
 fn text<E: 'static>(error: &CallError<E>, method: &MethodDescriptor) -> String {
-    let own = match error {
-        CallError::Method(own) => method.shown_error().and_then(|shown| (shown.text)(own)),
-        CallError::Element { index, error } => {
-            Some(format!("element {index} of the map failed: {}", text(error, method)))
-        }
-        _ => None,
+    let Some(own) = error.own().and_then(|own| (method.shown_error()?.text)(own)) else {
+        return error.reason().to_string();
     };
-    own.unwrap_or_else(|| error.to_string())
-}
-
-fn bad_answer<E>(reason: &str) -> CallError<E> {
-    CallError::BadAnswer(DecodeError::Invalid(reason.into()))
-}
-
-fn upstream(origin: &CallCell, cause: UpstreamCause) -> Upstream {
-    Upstream { service: origin.service, method: origin.method.name, cause }
+    match error {
+        CallError::Element { index, method, .. } => {
+            format!("element {index} of the map failed: `{method}` failed: {own}")
+        }
+        _ => own,
+    }
 }
 
 /// Why a one-way call was not sent.
-pub(super) fn not_sent(returned: Returned, service: &str, method: &MethodDescriptor) -> NotSent {
+pub(super) fn not_sent(returned: Returned, method: MethodName, descriptor: &MethodDescriptor) -> NotSent {
     match returned {
-        Returned::Misuse(reason) => NotSent::Refused(Refusal::Misuse { reason }),
-        Returned::Disconnected { reason, .. } => NotSent::Disconnected(reason),
-        Returned::Failed(Failure::DeadlineExceeded) => NotSent::DeadlineExceeded,
+        Returned::Misuse(reason) => NotSent::Refused { method, refusal: Refusal::Misuse { reason } },
+        Returned::Disconnected { reason, .. } => NotSent::Disconnected { method, reason },
+        Returned::Failed(Failure::DeadlineExceeded) => NotSent::DeadlineExceeded { method },
         Returned::Failed(failure) if !matches!(failure, Failure::Cancelled | Failure::Panicked) => {
-            NotSent::Refused(refusal(failure, service, method))
+            NotSent::Refused { method, refusal: refusal(failure, method, descriptor) }
         }
-        _ => NotSent::Upstream,
+        _ => NotSent::Upstream { method },
     }
 }
 
 /// The public error for a failure that the peer sent, or that this side found before sending.
-pub(crate) fn refusal(failure: Failure, service: &str, method: &MethodDescriptor) -> Refusal {
-    let name = method.name;
+pub(crate) fn refusal(failure: Failure, method: MethodName, descriptor: &MethodDescriptor) -> Refusal {
+    let service = || method.service.to_owned();
     match failure {
-        Failure::UnknownService => Refusal::UnknownService { service: service.into() },
-        Failure::UnknownMethod => Refusal::UnknownMethod { service: service.into(), method: name.into() },
-        Failure::SchemaMismatch { theirs } => Refusal::SchemaMismatch {
-            method: format!("{service}.{name}"),
-            ours: method.layout_text(),
-            theirs,
-        },
+        Failure::UnknownService => Refusal::UnknownService { service: service() },
+        Failure::UnknownMethod => Refusal::UnknownMethod { service: service(), method: method.method.into() },
+        Failure::SchemaMismatch { theirs } => {
+            Refusal::SchemaMismatch { method: method.to_string(), ours: descriptor.layout_text(), theirs }
+        }
         Failure::InvalidArgument { argument, reason } => Refusal::InvalidArgument { argument, reason },
         Failure::InvalidReference { argument, reason } => Refusal::InvalidReference { argument, reason },
-        Failure::ResourceExhausted { limit, retry_after_ms } => Refusal::ResourceExhausted {
-            limit,
-            retry_after: (retry_after_ms > 0).then(|| Duration::from_millis(retry_after_ms)),
-        },
+        Failure::ResourceExhausted(exhausted) => {
+            let Exhausted { limit, side, needed, allowed, retry_after_ms } = *exhausted;
+            Refusal::ResourceExhausted {
+                limit: limit.into_owned(),
+                side,
+                needed: (needed > 0).then_some(needed),
+                // A limit may be 0.
+                allowed: (allowed > 0 || needed > 0).then_some(allowed),
+                retry_after: (retry_after_ms > 0).then(|| Duration::from_millis(retry_after_ms)),
+            }
+        }
         Failure::Unavailable => Refusal::Unavailable,
         Failure::Unauthenticated => Refusal::Unauthenticated,
         Failure::PermissionDenied => Refusal::PermissionDenied,
         Failure::Unreachable { reason } => Refusal::Unreachable { reason },
-        Failure::NotCallable { reason } => {
-            Refusal::NotCallable { method: format!("{service}.{name}"), reason }
-        }
+        Failure::NotCallable { reason } => Refusal::NotCallable { method: method.to_string(), reason },
         // Errors of their own.
         Failure::DeadlineExceeded | Failure::Cancelled | Failure::Panicked => {
             Refusal::Unreachable { reason: failure.to_string() }
@@ -157,6 +158,11 @@ fn failed_element(
         return Err("it names an element of what is no map");
     };
     let MapSteps { placeholder, steps, result } = &**steps;
+    // The call whose result, or a part of it, the closure returned.
+    let returning = || {
+        let step = result.and_then(|result| steps.get(result as usize));
+        Arc::clone(step.unwrap_or(placeholder))
+    };
     let step = steps.get(*number as usize);
     let returned = match (cause, step) {
         (ElementCause::Missed(operand), _) if inwards.is_empty() => {
@@ -166,13 +172,13 @@ fn failed_element(
             };
             let origin = Arc::clone(origin.unwrap_or(placeholder));
             let cause = OriginCause::Missed(operand.path.clone());
-            return Ok((*index, Arc::clone(placeholder), Returned::Upstream { origin, cause }));
+            return Ok((*index, returning(), Returned::Upstream { origin, cause }));
         }
         (cause, Some(_)) if !inwards.is_empty() => {
             Returned::Element(Box::new(ElementFailure { trail: inwards.to_vec(), cause: cause.clone() }))
         }
         (ElementCause::Error(bytes), Some(_)) => Returned::Error(bytes.clone().into()),
-        (ElementCause::Failed(failure), _) => Returned::Failed(failure.clone()),
+        (ElementCause::Failed(failure), _) => Returned::Failed(failure.clone().received()),
         (ElementCause::Error(_) | ElementCause::Missed(_), _) => {
             return Err("it names a step that the program does not have");
         }
@@ -182,7 +188,7 @@ fn failed_element(
         Some(step) if *result != Some(*number) => {
             let cause = OriginCause::Failed(Box::new(returned));
             let returned = Returned::Upstream { origin: Arc::clone(step), cause };
-            (*index, Arc::clone(placeholder), returned)
+            (*index, returning(), returned)
         }
         step => (*index, Arc::clone(step.unwrap_or(placeholder)), returned),
     })

@@ -171,9 +171,9 @@ impl<T: DeserializeOwned + 'static, E: DeserializeOwned + Send + Sync + 'static>
         let returned = ready!(Pin::new(&mut self.call).poll(cx));
         let cell = &self.call.value.cell;
         Poll::Ready(match returned {
-            Returned::Value(encoded) => {
-                encoded.decode(&cell.handle, cell.handle.link.budget).map_err(CallError::BadAnswer)
-            }
+            Returned::Value(encoded) => encoded
+                .decode(&cell.handle, cell.handle.link.budget)
+                .map_err(|error| CallError::BadAnswer { method: cell.name(), error }),
             failed => Err(call_error(failed, cell)),
         })
     }

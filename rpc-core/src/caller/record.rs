@@ -24,7 +24,7 @@ use crate::{
     },
     path::PATH_STEPS_MAX,
     schema::descriptor::{MAP, MethodDescriptor},
-    session::inputs::{CallExtras, CallTarget, MethodName},
+    session::inputs::{CallExtras, CallTarget, NumberedMethod},
     value::encoded::{Capability, Passing},
     wire::{
         Failure, METHOD_MAP,
@@ -75,7 +75,7 @@ fn misuse(reason: &str) -> Returned {
 /// A call that uses something recorded.
 pub(crate) struct RecordedCall<'a> {
     pub(crate) handle: &'a Arc<Handle>,
-    pub(crate) name: MethodName,
+    pub(crate) name: NumberedMethod,
     pub(crate) decode_error: ErrorDecoder,
     pub(crate) target: RecordedTarget,
 }

@@ -11,7 +11,7 @@ use crate::{
         passing::onto,
         stub::{Remote, Stub},
     },
-    error::Refusal,
+    error::{Refusal, Side},
     handler::incoming::{Incoming, ReplyInner},
     link::{
         Handle, Link,
@@ -22,7 +22,7 @@ use crate::{
         outcome::Outcome,
         returned::OriginCause,
     },
-    wire::Failure,
+    wire::{Exhausted, Failure},
 };
 
 /// Forwards a call: starts a call of the same method at the object that `remote` stands for.
@@ -76,13 +76,16 @@ fn failure(returned: Returned, cell: &CallCell) -> Failure {
             failure @ (Failure::DeadlineExceeded
             | Failure::Cancelled
             | Failure::Panicked
-            | Failure::ResourceExhausted { .. }
             | Failure::InvalidArgument { .. }
             | Failure::Unauthenticated
             | Failure::PermissionDenied
             | Failure::Unavailable),
         ) => failure,
-        Returned::Failed(failure) => unreachable(refusal(failure, cell.service, cell.method).to_string()),
+        // To the caller, a third party's limit is one of this side.
+        Returned::Failed(Failure::ResourceExhausted(exhausted)) => {
+            Failure::ResourceExhausted(Box::new(Exhausted { side: Side::Local, ..*exhausted }))
+        }
+        Returned::Failed(failure) => unreachable(refusal(failure, cell.name(), cell.method).to_string()),
         Returned::Misuse(reason) => unreachable(Refusal::Misuse { reason }.to_string()),
         Returned::Disconnected { reason, .. } => unreachable(reason.to_string()),
         Returned::Upstream { origin, cause: OriginCause::Failed(failed) } => {

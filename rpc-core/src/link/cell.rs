@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::{
+    error::MethodName,
     link::{
         Handle, Submission,
         recorder::{MapSteps, Recorded},
@@ -175,6 +176,10 @@ impl CallCell {
             interest: AtomicU32::new(interest),
             state,
         }
+    }
+
+    pub(crate) fn name(&self) -> MethodName {
+        MethodName { service: self.service, method: self.method.name }
     }
 
     /// The failure of a call that was born failed.

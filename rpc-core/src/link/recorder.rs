@@ -8,7 +8,7 @@ use std::sync::{
 use crate::{
     link::cell::{CallCell, Place, Returned},
     path::{PATH_STEPS_MAX, Path},
-    session::inputs::MethodName,
+    session::inputs::NumberedMethod,
     sync::lock,
     time::Time,
     value::encoded::Capability,
@@ -41,7 +41,7 @@ pub(crate) struct Recording {
     pub(crate) captures: Vec<Place>,
     /// The objects for the table of the map's call.
     pub(crate) passed: Vec<Capability>,
-    pub(crate) methods: Vec<MethodName>,
+    pub(crate) methods: Vec<NumberedMethod>,
     pub(crate) deadline: Option<Time>,
     pub(crate) metadata: Vec<(String, String)>,
     /// Why a call of the closure could not be recorded; the map fails with it.
@@ -122,7 +122,7 @@ impl Recording {
         u32::try_from(self.passed.len() - 1).unwrap_or(u32::MAX)
     }
 
-    pub(crate) fn needs(&mut self, method: MethodName) {
+    pub(crate) fn needs(&mut self, method: NumberedMethod) {
         if self.methods.iter().all(|known| known.number != method.number) {
             self.methods.push(method);
         }

@@ -26,7 +26,7 @@ use crate::{
         encoded::Capabilities,
         returned::{OriginCause, Returned},
     },
-    wire::{CallId, Failure, MethodNumber},
+    wire::{CallId, Failure, MethodNumber, Reached},
 };
 
 pub(crate) mod returning;
@@ -220,8 +220,8 @@ impl<W: Waiter> Calls<W> {
     ) {
         let NewCall { id, number, service, method, payload, bases, deadline, extras, waiter } = call;
         let mut deadline = deadline;
-        let mut failure = (payload.len() > payload_bytes_max)
-            .then(|| Returned::Failed(Failure::exhausted("payload_bytes_max")));
+        let mut failure =
+            (payload.len() > payload_bytes_max).then(|| too_large_for_peer(payload.len(), payload_bytes_max));
         for base in &bases {
             // A base is in the table: the caller's arguments kept it referable until this call was queued.
             if let Some(base) = self.table.get_mut(base) {
@@ -265,9 +265,10 @@ impl<W: Waiter> Calls<W> {
     /// Fails the queued calls whose payloads are larger than the peer turned out to take.
     pub(crate) fn refuse_larger_than(&mut self, payload_bytes_max: usize, outgoing: &mut Outgoing) {
         let too_large = |queued: &&Queued| queued.payload.len() > payload_bytes_max;
-        let ids: Vec<CallId> = self.queue.iter().filter(too_large).map(|queued| queued.id).collect();
-        for id in ids {
-            self.refuse(id, Returned::Failed(Failure::exhausted("payload_bytes_max")), outgoing);
+        let of_call = |queued: &Queued| (queued.id, queued.payload.len());
+        let calls: Vec<_> = self.queue.iter().filter(too_large).map(of_call).collect();
+        for (id, length) in calls {
+            self.refuse(id, too_large_for_peer(length, payload_bytes_max), outgoing);
         }
     }
 
@@ -388,4 +389,8 @@ impl<W: Waiter> Calls<W> {
             })
             .collect()
     }
+}
+
+fn too_large_for_peer<W>(length: usize, length_max: usize) -> Returned<W> {
+    Returned::Failed(Failure::exhausted_of_peer(Reached::new("payload_bytes_max", length, length_max)))
 }

@@ -283,7 +283,7 @@ impl<W: Waiter> Session<W> {
                 self.calls.upstream(id, origin, missed, &mut self.outgoing)?;
                 return Ok(());
             }
-            Status::Failed(failure) => Returned::Failed(failure),
+            Status::Failed(failure) => Returned::Failed(failure.received()),
         };
         self.calls.returned(id, outcome, &mut self.outgoing)?;
         Ok(())

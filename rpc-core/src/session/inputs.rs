@@ -39,7 +39,7 @@ pub(crate) struct CallExtras {
     /// The table of objects that the payload's places refer to.
     pub(crate) objects: Vec<Passing>,
     /// Methods that the call's program names.
-    pub(crate) methods: Vec<MethodName>,
+    pub(crate) methods: Vec<NumberedMethod>,
     pub(crate) metadata: Vec<(String, String)>,
 }
 
@@ -48,7 +48,7 @@ impl CallExtras {
     pub(crate) fn boxed(
         target: CallTarget,
         objects: Vec<Passing>,
-        methods: Vec<MethodName>,
+        methods: Vec<NumberedMethod>,
         metadata: Vec<(String, String)>,
     ) -> Option<Box<Self>> {
         let is_plain = matches!(target, CallTarget::Root)
@@ -72,7 +72,7 @@ pub(crate) enum CallTarget {
 
 /// A method by this side's number for it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct MethodName {
+pub(crate) struct NumberedMethod {
     pub(crate) number: MethodNumber,
     pub(crate) service: &'static str,
     pub(crate) method: &'static MethodDescriptor,

@@ -7,7 +7,7 @@ use crate::{
         compatibility::{Compatibility, MethodVersion, Offered, of_call},
         descriptor::{MethodDescriptor, ServiceDescriptor},
     },
-    wire::{Define, Failure, METHOD_FIRST, METHOD_GET, METHOD_MAP, MethodNumber},
+    wire::{Define, Failure, METHOD_FIRST, METHOD_GET, METHOD_MAP, MethodNumber, Reached},
 };
 
 /// Why no call of this method can be made, if none can.
@@ -194,7 +194,8 @@ impl PeerMethods {
         }
         if self.named.len() >= self.methods_max {
             // No violation: the peer does not know this limit.
-            self.unknown = Some(Method::Refused(Refused::As(Failure::exhausted("methods_max"))));
+            let reached = Reached::new("methods_max", self.named.len() + 1, self.methods_max);
+            self.unknown = Some(Method::Refused(Refused::As(reached.into())));
             return Ok(());
         }
         let method = self.find(&define);

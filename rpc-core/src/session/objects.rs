@@ -61,6 +61,14 @@ impl Objects {
         }
     }
 
+    pub(crate) fn exports_max(&self) -> usize {
+        self.limits.exports_max
+    }
+
+    pub(crate) fn imports_max(&self) -> usize {
+        self.limits.imports_max
+    }
+
     // ---- exports ----
 
     /// Whether `exports_max` has room for these objects. Objects that the peer has already, or that are its own, take no room.

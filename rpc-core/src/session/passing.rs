@@ -6,7 +6,7 @@ use super::outgoing::Outgoing;
 use crate::{
     error::Violation,
     value::encoded::{self, Capabilities, Capability, Passing, STREAM_TAKEN},
-    wire::{Failure, OBJECTS_BYTES_MAX, ObjectId, PassedObject},
+    wire::{Failure, OBJECTS_BYTES_MAX, ObjectId, PassedObject, Reached},
 };
 
 /// The most bytes of an entry of a table of objects, and of each step of its path.
@@ -72,11 +72,11 @@ impl Outgoing {
         place: &str,
     ) -> Result<Vec<PassedObject>, Failure> {
         if !self.objects.has_room_for(objects.clone()) {
-            return Err(Failure::exhausted("exports_max"));
+            return Err(Reached::at("exports_max", self.objects.exports_max()).into());
         }
         let streams = objects.clone().filter(|object| matches!(object, Capability::Stream(_))).count();
         if streams > 0 && !self.streams.has_room_for(streams) {
-            return Err(Failure::exhausted("streams_max"));
+            return Err(Reached::at("streams_max", self.streams.streams_max()).into());
         }
         // Each stream is taken before anything is introduced.
         let claimed: Vec<Capability> = objects
@@ -134,7 +134,9 @@ impl Outgoing {
         Ok(match object {
             PassedObject::Senders(id) => {
                 let import = self.objects.introduced(*id);
-                import.map(Capability::Import).ok_or_else(|| Failure::exhausted("imports_max"))
+                import
+                    .map(Capability::Import)
+                    .ok_or_else(|| Reached::at("imports_max", self.objects.imports_max()).into())
             }
             PassedObject::Receivers(id) => match self.objects.exported(*id) {
                 Some(object) => Ok(Capability::Local(Arc::clone(object))),

@@ -10,7 +10,7 @@ use crate::{
     path::Step as PathStep,
     schema::layout::{Layout, Over},
     wire::{
-        Failure,
+        Failure, Reached,
         arguments::Slot,
         map_program::{Base, Operand, OperandSlot, Policy, Program, ProgramError, Step, Target},
     },
@@ -72,8 +72,8 @@ impl Plan {
         let program = Program::parse(program, captures.len(), passed, steps_max, depth_max).map_err(
             |error| match error {
                 ProgramError::Malformed(violation) => invalid("(program)", violation.to_string()),
-                ProgramError::Steps => Failure::exhausted("map_steps_max"),
-                ProgramError::Depth => Failure::exhausted("map_depth_max"),
+                ProgramError::Steps => Reached::at("map_steps_max", steps_max).into(),
+                ProgramError::Depth => Reached::at("map_depth_max", depth_max).into(),
             },
         )?;
         Self::check(program, source, captures, methods)

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{limits::Limits, time::Time, wire::Failure};
+use crate::{limits::Limits, time::Time, wire::Exhausted, wire::Failure, wire::Reached};
 
 /// The credit that a session has to begin with, and again after it was idle for long enough.
 const BURST_NS: i64 = 50_000_000;
@@ -101,7 +101,8 @@ impl Work {
             true => 0,
             false => u64::try_from(missing.saturating_mul(1_000) / per_second + 1).unwrap_or(0),
         };
-        Failure::ResourceExhausted { limit: "work_per_second".into(), retry_after_ms }
+        let reached = Reached { limit: "work_per_second", needed: 0, allowed: 0 };
+        Failure::ResourceExhausted(Box::new(Exhausted { retry_after_ms, ..reached.into() }))
     }
 }
 

@@ -4,13 +4,14 @@ use std::ops::Range;
 
 use crate::{
     buffer::small_bytes::SmallBytes,
-    error::Violation,
+    error::{Side, Violation},
     path::{PATH_STEPS_MAX, Path, Step},
     wire::{
-        CALL_FLAGS, CHUNKED, Call, CallId, Chunk, DEADLINE, Define, Failure, Flow, Frame, Hello, ITEMS_BYTES,
-        ITEMS_HEAD_BYTES, ITEMS_SHARE, Items, KEEP, LargeItem, MAGIC, METADATA, MethodNumber, OBJECTS,
-        OBJECTS_BYTES_MAX, ONEWAY, ObjectId, Offer, PassedObject, Payload, RETURN_CHUNKED, RETURN_OBJECTS,
-        Return, Status, StreamEnd, StreamId, TEXT_BYTES_MAX, Target, WANTED, WIRE_VERSION, Want, Welcome,
+        CALL_FLAGS, CHUNKED, Call, CallId, Chunk, DEADLINE, Define, Exhausted, Failure, Flow, Frame, Hello,
+        ITEMS_BYTES, ITEMS_HEAD_BYTES, ITEMS_SHARE, Items, KEEP, LargeItem, MAGIC, METADATA, MethodNumber,
+        OBJECTS, OBJECTS_BYTES_MAX, ONEWAY, ObjectId, Offer, PassedObject, Payload, RETURN_CHUNKED,
+        RETURN_OBJECTS, Return, Status, StreamEnd, StreamId, TEXT_BYTES_MAX, Target, WANTED, WIRE_VERSION,
+        Want, Welcome,
         plain::{Plain, plain_call, plain_value},
         varint::{VARINT_BYTES_MAX, id_in_range, varint_at},
     },
@@ -430,10 +431,17 @@ impl FrameReader {
                 argument: self.string(TEXT_BYTES_MAX)?,
                 reason: self.string(TEXT_BYTES_MAX)?,
             },
-            6 => Failure::ResourceExhausted {
-                limit: self.string(TEXT_BYTES_MAX)?,
+            6 => Failure::ResourceExhausted(Box::new(Exhausted {
+                limit: self.string(TEXT_BYTES_MAX)?.into(),
+                side: match self.byte()? {
+                    0 => Side::Local,
+                    1 => Side::Peer,
+                    _ => return Err(self.malformed("an unknown side of a limit")),
+                },
+                needed: self.varint()?,
+                allowed: self.varint()?,
                 retry_after_ms: self.varint()?,
-            },
+            })),
             7 => Failure::Unavailable,
             8 => Failure::Unauthenticated,
             9 => Failure::PermissionDenied,

@@ -207,7 +207,10 @@ pub(crate) fn golden() -> Vec<(Frame, Vec<u8>)> {
     let chunk = |of_return| Chunk { id: CallId(64), of_return, bytes: SmallBytes::copy_from_slice(b"xyz") };
     let invalid = |argument: &str, reason: &str| (argument.to_string(), reason.to_string());
     let (argument, reason) = invalid("id", "no");
-    let exhausted = |retry_after_ms| Failure::ResourceExhausted { limit: "m".into(), retry_after_ms };
+    let exhausted = |side, needed, allowed, retry_after_ms| {
+        let limit = "m".into();
+        Failure::ResourceExhausted(Box::new(Exhausted { limit, side, needed, allowed, retry_after_ms }))
+    };
     let missed = |path| answer(Status::Upstream { origin: CallId(5), missed: path });
     let inline = |bytes: &'static [u8]| Payload::Inline(SmallBytes::copy_from_slice(bytes));
     vec![
@@ -366,8 +369,11 @@ pub(crate) fn golden() -> Vec<(Frame, Vec<u8>)> {
             failed(Failure::InvalidReference { argument, reason }),
             vec![0x05, 1, 4, 5, 2, b'i', b'd', 2, b'n', b'o'],
         ),
-        (failed(exhausted(0)), vec![0x05, 1, 4, 6, 1, b'm', 0]),
-        (failed(exhausted(250)), vec![0x05, 1, 4, 6, 1, b'm', 0xfa, 0x01]),
+        (failed(exhausted(Side::Local, 0, 0, 0)), vec![0x05, 1, 4, 6, 1, b'm', 0, 0, 0, 0]),
+        (
+            failed(exhausted(Side::Peer, 300, 2, 250)),
+            vec![0x05, 1, 4, 6, 1, b'm', 1, 0xac, 0x02, 2, 0xfa, 0x01],
+        ),
         (failed(Failure::Unavailable), vec![0x05, 1, 4, 7]),
         (failed(Failure::Unauthenticated), vec![0x05, 1, 4, 8]),
         (failed(Failure::PermissionDenied), vec![0x05, 1, 4, 9]),
@@ -636,10 +642,13 @@ fn random_status(seeded: &mut Seeded) -> Status {
             origin: CallId(1 + seeded.magnitude(52) as i64),
             missed: seeded.chance(50).then(|| random_path(seeded)),
         },
-        4 => Status::Failed(Failure::ResourceExhausted {
-            limit: random_text(seeded),
+        4 => Status::Failed(Failure::ResourceExhausted(Box::new(Exhausted {
+            limit: random_text(seeded).into(),
+            side: if seeded.chance(50) { Side::Local } else { Side::Peer },
+            needed: seeded.magnitude(64),
+            allowed: seeded.magnitude(64),
             retry_after_ms: seeded.magnitude(64),
-        }),
+        }))),
         _ => Status::Failed(Failure::InvalidArgument {
             argument: random_text(seeded),
             reason: random_text(seeded),

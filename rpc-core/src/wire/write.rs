@@ -2,9 +2,10 @@
 
 use crate::{
     buffer::{message::Out, small_bytes::SmallBytes},
+    error::Side,
     path::{Path, Step},
     wire::{
-        CHUNKED, Call, CallId, DEADLINE, END_OBJECTS, Failure, Flow, Frame, KEEP, MAGIC, METADATA,
+        CHUNKED, Call, CallId, DEADLINE, END_OBJECTS, Exhausted, Failure, Flow, Frame, KEEP, MAGIC, METADATA,
         MethodNumber, OBJECTS, ONEWAY, ObjectId, Offer, PassedObject, Payload, RETURN_CHUNKED,
         RETURN_OBJECTS, Return, Status, StreamEnd, StreamId, TEXT_BYTES_MAX, Target, WANTED,
         varint::put_varint,
@@ -291,10 +292,17 @@ pub(super) fn put_failure(out: &mut Vec<u8>, failure: &Failure) {
             put_text(out, argument);
             put_text(out, reason);
         }
-        Failure::ResourceExhausted { limit, retry_after_ms } => {
+        Failure::ResourceExhausted(exhausted) => {
+            let Exhausted { limit, side, needed, allowed, retry_after_ms } = &**exhausted;
             out.push(6);
             put_text(out, limit);
-            put_varint(out, *retry_after_ms);
+            out.push(match side {
+                Side::Local => 0,
+                Side::Peer => 1,
+            });
+            for figure in [needed, allowed, retry_after_ms] {
+                put_varint(out, *figure);
+            }
         }
         Failure::Unavailable => out.push(7),
         Failure::Unauthenticated => out.push(8),

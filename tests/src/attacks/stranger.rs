@@ -385,7 +385,9 @@ impl Reader<'_> {
             }
             6 => {
                 let limit = self.text();
-                self.varint();
+                for _side_needed_allowed_retry in 0..4 {
+                    self.varint();
+                }
                 limit
             }
             _ => String::new(),

@@ -91,7 +91,7 @@ async fn an_overview_fails_with_the_error_of_the_call_that_failed() -> Outcome {
     // Eva has no friend yet: her profile exists, but its first friend does not.
     let error = client::overview(&stage.chat, "eva").await.err();
     let Some(CallError::Upstream(upstream)) = error else { panic!("{error:?}") };
-    assert_eq!((upstream.method(), upstream.missed().is_some()), ("profile", true));
+    assert_eq!((upstream.failed().method, upstream.missed().is_some()), ("profile", true));
     Ok(())
 }
 

@@ -32,7 +32,7 @@ use crate::{
         object::LocalObject,
     },
     wire::{
-        Failure,
+        Failure, Reached,
         arguments::Slot,
         map_program::{Base, ElementCause, ElementFailure, Operand, OperandSlot, Policy, Target},
     },
@@ -92,7 +92,8 @@ impl<'a> Collected<'a> {
             return Err(Failure::exhausted("held_bytes_max").into());
         }
         if self.out.len() > self.bytes_max {
-            return Err(Failure::exhausted("payload_bytes_max").into());
+            let reached = Reached::new("payload_bytes_max", self.out.len(), self.bytes_max);
+            return Err(Failure::from(reached).into());
         }
         Ok(())
     }
@@ -528,7 +529,11 @@ impl<'a> Window<'a> {
                 bytes.extend_from_slice(own);
                 return Ok(bytes.into());
             }
-            Ok(()) => Failure::exhausted("payload_bytes_max").to_string(),
+            Ok(()) => {
+                let needed = bytes.len() + own.len();
+                Failure::from(Reached::new("payload_bytes_max", needed, self.run.payload_bytes_max))
+                    .to_string()
+            }
             Err(error) => error.to_string(),
         };
         let error = ElementError::<()>::Failed { method: "(result)".into(), reason: failed };

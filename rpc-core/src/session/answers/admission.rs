@@ -21,7 +21,7 @@ use crate::{
     },
     time::Time,
     value::{object::LocalObject, outcome::Outcome},
-    wire::{CallId, Failure, Want, arguments, plain::PlainCall},
+    wire::{CallId, Failure, Reached, Want, arguments, plain::PlainCall},
 };
 
 /// The sizes and options of a call that admission checks.
@@ -45,7 +45,7 @@ pub(super) enum Obstacle {
     Breaks(&'static str),
     /// The session is closing.
     Closing,
-    Full(&'static str),
+    Full(Reached),
     Work,
 }
 
@@ -55,9 +55,10 @@ impl Answers {
     pub(super) fn obstacle(&self, head: &CallHead, outgoing: &Outgoing) -> Option<Obstacle> {
         #[cfg(test)]
         if let Some(rule) = self.added_rule {
-            return Some(Obstacle::Full(rule));
+            return Some(Obstacle::Full(Reached::new(rule, 0, 0)));
         }
         let limits = &self.limits;
+        let full = |limit, needed, allowed| Obstacle::Full(Reached::new(limit, needed, allowed));
         let pending = self.books.pending_with(head.length).saturating_add(head.beside);
         // Failed calls leave markers until the caller hears of the failure and releases them. An honest caller can have
         // twice its calls in flight of these: failures it has not heard of, and calls sent before the releases. A peer that
@@ -73,19 +74,20 @@ impl Answers {
                 Obstacle::Closing
             } else if head.length > limits.payload_bytes_max {
                 // A caller that has not read the Welcome does not know this limit.
-                Obstacle::Full("payload_bytes_max")
+                full("payload_bytes_max", head.length, limits.payload_bytes_max)
             } else if head.metadata > limits.metadata_bytes_max {
-                Obstacle::Full("metadata_bytes_max")
+                full("metadata_bytes_max", head.metadata, limits.metadata_bytes_max)
             } else if self.books.unfinished() >= limits.calls_max {
-                Obstacle::Full("calls_max")
+                full("calls_max", self.books.unfinished() + 1, limits.calls_max)
             } else if head.keeps && self.books.keeping() >= limits.held_answers_max {
-                Obstacle::Full("held_answers_max")
+                full("held_answers_max", self.books.keeping() + 1, limits.held_answers_max)
             } else if pending.saturating_add(head.pending_elsewhere) > limits.pending_bytes_max {
-                Obstacle::Full("pending_bytes_max")
+                let pending = pending.saturating_add(head.pending_elsewhere);
+                full("pending_bytes_max", pending, limits.pending_bytes_max)
             } else if outgoing.bytes() > limits.outgoing_bytes_max {
-                Obstacle::Full("outgoing_bytes_max")
+                full("outgoing_bytes_max", outgoing.bytes(), limits.outgoing_bytes_max)
             } else if let Some(limit) = self.books.short_of() {
-                Obstacle::Full(limit)
+                full(limit, 0, 0)
             } else if self.work.is_overdrawn() {
                 Obstacle::Work
             } else {
@@ -114,7 +116,7 @@ impl Answers {
         let full = match self.obstacle(&head, outgoing) {
             Some(Obstacle::Breaks(limit)) => return Err(Violation::Limit(limit)),
             Some(Obstacle::Closing) => return Ok(Some(Failure::Unavailable)),
-            Some(Obstacle::Full(limit)) => Some(Failure::exhausted(limit)),
+            Some(Obstacle::Full(reached)) => Some(reached.into()),
             Some(Obstacle::Work) => Some(self.work.refusal(0)),
             None => short_of.map(Failure::exhausted),
         };

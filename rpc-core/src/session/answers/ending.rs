@@ -16,7 +16,7 @@ use crate::{
         held::Held,
         outcome::Outcome,
     },
-    wire::{CallId, Failure, INLINE_BYTES_MAX, PassedObject, Return, Status, write},
+    wire::{CallId, Failure, INLINE_BYTES_MAX, PassedObject, Reached, Return, Status, write},
 };
 
 /// The shortest result that is checked against the session's memory at once; shorter ones are checked with the next message.
@@ -78,17 +78,21 @@ impl Answers {
             let capabilities = if objects.is_empty() { None } else { Some(objects.clone().into()) };
             Box::new(Held::new(Encoded { bytes, capabilities }))
         });
-        let is_too_long =
-            held.as_ref().is_some_and(|held| held.value().len() > self.limits.payload_bytes_max);
-        let is_too_long =
-            is_too_long || sent.as_ref().is_some_and(|bytes| bytes.len() > self.caller_payload_bytes_max);
-        if is_too_long {
-            return self.fail(id, Outcome::Failed(Failure::exhausted("payload_bytes_max")), outgoing);
+        let length_held = held.as_ref().map_or(0, |held| held.value().len());
+        let too_long = match &sent {
+            _ if length_held > self.limits.payload_bytes_max => {
+                Err(Reached::new("payload_bytes_max", length_held, self.limits.payload_bytes_max).into())
+            }
+            Some(bytes) => self.fits_caller(bytes),
+            None => Ok(()),
+        };
+        if let Err(failure) = too_long {
+            return self.fail(id, Outcome::Failed(failure), outgoing);
         }
         if let Some(held) = &held
-            && let Some(limit) = self.has_no_room_to_hold(held.size())
+            && let Some(failure) = self.has_no_room_to_hold(held.size())
         {
-            return self.fail(id, Outcome::Failed(Failure::exhausted(limit)), outgoing);
+            return self.fail(id, Outcome::Failed(failure), outgoing);
         }
         let has_streams = objects.iter().any(|object| matches!(object, Capability::Stream(_)));
         if let (Some(held), true) = (&held, has_streams) {
@@ -123,11 +127,12 @@ impl Answers {
     }
 
     /// The limit that has no room to keep `bytes` more, if any.
-    fn has_no_room_to_hold(&mut self, bytes: usize) -> Option<&'static str> {
-        if self.books.held().saturating_add(bytes) > self.limits.held_bytes_max {
-            return Some("held_bytes_max");
+    fn has_no_room_to_hold(&mut self, bytes: usize) -> Option<Failure> {
+        let (needed, allowed) = (self.books.held().saturating_add(bytes), self.limits.held_bytes_max);
+        if needed > allowed {
+            return Some(Reached::new("held_bytes_max", needed, allowed).into());
         }
-        if bytes < SETTLED_BYTES { None } else { self.books.lacks(bytes) }
+        if bytes < SETTLED_BYTES { None } else { self.books.lacks(bytes).map(Failure::exhausted) }
     }
 
     fn hold(&mut self, id: CallId, held: Box<Held>) {
@@ -173,6 +178,15 @@ impl Answers {
         }
     }
 
+    /// Whether a result or an error is short enough for the caller.
+    fn fits_caller(&self, bytes: &SmallBytes) -> Result<(), Failure> {
+        let (length, length_max) = (bytes.len(), self.caller_payload_bytes_max);
+        match length > length_max {
+            true => Err(Failure::exhausted_of_peer(Reached::new("payload_bytes_max", length, length_max))),
+            false => Ok(()),
+        }
+    }
+
     /// The status that tells the caller of an outcome without a value, or why the outcome cannot be sent.
     fn status_of(
         &self,
@@ -180,13 +194,9 @@ impl Answers {
         outcome: Outcome,
         outgoing: &mut Outgoing,
     ) -> Result<(Vec<PassedObject>, Status), Failure> {
-        let fits = |bytes: &SmallBytes| match bytes.len() > self.caller_payload_bytes_max {
-            true => Err(Failure::exhausted("payload_bytes_max")),
-            false => Ok(()),
-        };
         let status = match outcome {
             Outcome::Error(bytes, objects) => {
-                fits(&bytes)?;
+                self.fits_caller(&bytes)?;
                 let passed = outgoing.pass_result(&objects)?;
                 let payload = outgoing.payload(id, true, bytes, write::objects_bytes(&passed));
                 return Ok((passed, Status::Error(payload)));
@@ -195,7 +205,7 @@ impl Answers {
                 let mut bytes = Vec::new();
                 failure.put(&mut bytes);
                 let bytes = SmallBytes::from(bytes);
-                fits(&bytes)?;
+                self.fits_caller(&bytes)?;
                 Status::Element(outgoing.payload(id, true, bytes, 0))
             }
             Outcome::Failed(failure) => Status::Failed(failure),

@@ -18,7 +18,7 @@ use crate::{
         outcome::Outcome,
     },
     wire::{
-        CallId, Failure,
+        CallId, Failure, Reached,
         arguments::{self, ArgumentList, Reference, Slot},
     },
 };
@@ -138,9 +138,7 @@ impl Answers {
             });
         }
         if !references.is_empty() {
-            if self.books.pending_with(waiting.bytes()) > self.limits.pending_bytes_max {
-                return Err(Outcome::Failed(Failure::exhausted("pending_bytes_max")));
-            }
+            self.pending_has_room(waiting.bytes())?;
             waiting.leave_message();
         }
         self.books.add_pending(waiting.bytes());
@@ -183,7 +181,8 @@ impl Answers {
         }
         let depth = source.depth + 1;
         if depth > self.limits.chain_depth_max {
-            return Err(Outcome::Failed(Failure::exhausted("chain_depth_max")));
+            let reached = Reached::new("chain_depth_max", depth, self.limits.chain_depth_max);
+            return Err(Outcome::Failed(reached.into()));
         }
         self.tighten_deadline(id, deadline);
         if let Some(answer) = self.table.get_mut(&id) {
@@ -280,10 +279,16 @@ impl Answers {
         let claimed: Option<Vec<Capability>> = table.iter().map(Capability::claimed).collect();
         let claimed = claimed.ok_or_else(|| refuse(STREAM_TAKEN))?;
         let part = Encoded { bytes, capabilities: encoded::capabilities(claimed) };
-        if self.books.pending_with(part.size()) > self.limits.pending_bytes_max {
-            return Err(Outcome::Failed(Failure::exhausted("pending_bytes_max")));
-        }
+        self.pending_has_room(part.size())?;
         Ok((part, selected.walked))
+    }
+
+    fn pending_has_room(&self, bytes: usize) -> Result<(), Outcome> {
+        let (pending, pending_max) = (self.books.pending_with(bytes), self.limits.pending_bytes_max);
+        match pending > pending_max {
+            true => Err(Outcome::Failed(Reached::new("pending_bytes_max", pending, pending_max).into())),
+            false => Ok(()),
+        }
     }
 
     /// Spends the work of finding a part behind `walked` values, and of decoding it later.

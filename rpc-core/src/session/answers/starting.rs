@@ -15,7 +15,7 @@ use crate::{
     },
     time::Time,
     value::{encoded::Encoded, outcome::Outcome},
-    wire::{CallId, Failure, Want},
+    wire::{CallId, Failure, Reached, Want},
 };
 
 /// The queue capacity that an idle session keeps, in waiting calls.
@@ -98,12 +98,11 @@ impl Answers {
                 match plan {
                     Ok(plan) => {
                         let bytes = plan.layout_bytes();
-                        if self.books.held().saturating_add(bytes) > self.limits.held_bytes_max {
-                            return self.fail(
-                                id,
-                                Outcome::Failed(Failure::exhausted("held_bytes_max")),
-                                outgoing,
-                            );
+                        let (needed, allowed) =
+                            (self.books.held().saturating_add(bytes), self.limits.held_bytes_max);
+                        if needed > allowed {
+                            let reached = Reached::new("held_bytes_max", needed, allowed);
+                            return self.fail(id, Outcome::Failed(reached.into()), outgoing);
                         }
                         self.work.spend(bytes as u64 * work::LAYOUT_BYTE_NS);
                         // The charge covers the layouts of the whole plan; `returns` is the outermost of them.

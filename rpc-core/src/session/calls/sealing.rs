@@ -6,7 +6,7 @@ use crate::{
         Calls,
         calls::{Entry, Queued, Stage},
         handshake::Allowance,
-        inputs::{CallExtras, CallTarget, MethodName, Waiter},
+        inputs::{CallExtras, CallTarget, NumberedMethod, Waiter},
         methods::{OwnMethods, not_callable},
         outgoing::Outgoing,
         passing::objects_bytes_max,
@@ -127,7 +127,7 @@ impl<W: Waiter> Calls<W> {
         let Queued { id, number, service, method, payload, extras, .. } = queued;
         let CallExtras { target, objects, methods: named, metadata } =
             extras.map_or_else(CallExtras::default, |extras| *extras);
-        let names = || named.iter().copied().chain([MethodName { number, service, method }]);
+        let names = || named.iter().copied().chain([NumberedMethod { number, service, method }]);
         // A method that cannot be called is never named to the peer: it stays new and is checked again for each call.
         let failure =
             names().filter(|name| methods.is_new(name.number)).find_map(|name| not_callable(name.method));
@@ -135,7 +135,7 @@ impl<W: Waiter> Calls<W> {
             return self.refuse(id, Returned::Failed(failure), outgoing);
         }
         // Names come before the payload and the streams, whose chunks and items remember the batch that is open then.
-        for MethodName { number, service, method } in names() {
+        for NumberedMethod { number, service, method } in names() {
             if methods.define(number) {
                 // The peer may come to call objects of these services, also objects that forward calls.
                 outgoing.objects.learn(method.objects());

@@ -15,8 +15,8 @@ use crate::{
         stream::{Ending, Piece, StreamContent, StreamSlot},
     },
     wire::{
-        CREDIT_MAX, Failure, Flow, Frame, ITEM_CHUNK_BYTES, ITEM_OVERHEAD, Items, LargeItem, StreamId,
-        items_charge,
+        CREDIT_MAX, Failure, Flow, Frame, ITEM_CHUNK_BYTES, ITEM_OVERHEAD, Items, LargeItem, Reached,
+        StreamId, items_charge,
     },
 };
 
@@ -78,7 +78,7 @@ impl Streams {
         (self.limits.stream_window_bytes as u64).clamp(1, CREDIT_MAX)
     }
 
-    pub(super) fn streams_max(&self) -> usize {
+    pub(crate) fn streams_max(&self) -> usize {
         self.limits.streams_max.max(INITIAL_STREAMS)
     }
 
@@ -131,7 +131,7 @@ impl Streams {
         let each = self.first_window() + ITEM_CHUNK_BYTES as u64;
         if self.unread_ends_bytes > (self.streams_max() as u64).saturating_mul(each) {
             self.dropped(stream, None);
-            return Ok(Err(Failure::exhausted("streams_max")));
+            return Ok(Err(Reached::at("streams_max", self.streams_max()).into()));
         }
         Ok(Ok(Capability::Stream(StreamSlot::new(StreamContent::Arrived(reader), flow))))
     }

@@ -11,7 +11,7 @@ use crate::{
         encoded::Capability,
         stream::{Ending, Piece, StreamSlot},
     },
-    wire::{CREDIT_MAX, Failure, Flow, Frame, StreamEnd, StreamId, varint::ID_MAX},
+    wire::{CREDIT_MAX, Failure, Flow, Frame, Reached, StreamEnd, StreamId, varint::ID_MAX},
 };
 
 /// The bytes of one stream that may wait to be sent, apart from the last item.
@@ -101,7 +101,10 @@ impl Streams {
             Piece::Large { head, item } if (head.len() + item.len()) as u64 > payload_bytes_max => {
                 let reason = "an item is longer than the peer's `payload_bytes_max`";
                 self.events.push_back(StreamEvent::Stopped { stream, reason: StopReason::refused(reason) });
-                Piece::End(Ending::Failed(Failure::exhausted("payload_bytes_max")))
+                let length = head.len() + item.len();
+                let length_max = usize::try_from(payload_bytes_max).unwrap_or(usize::MAX);
+                let reached = Reached::new("payload_bytes_max", length, length_max);
+                Piece::End(Ending::Failed(Failure::exhausted_of_peer(reached)))
             }
             piece => piece,
         };

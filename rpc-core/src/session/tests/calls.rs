@@ -24,7 +24,7 @@ use crate::{
     },
     wire::{
         self, Call, CallId, Chunk, Failure, Frame, Hello, INLINE_BYTES_MAX, MethodNumber, Offer, Payload,
-        Return, Status, Target, Want, Welcome,
+        Reached, Return, Status, Target, Want, Welcome,
         arguments::{self, Slot},
         map_program::{Base, Operand, Policy, Program, Step as MapStep, Target as MapTarget},
         read::FrameReader,
@@ -815,13 +815,14 @@ fn answers_to_two_plain_calls(client: Limits, server: Limits) -> Vec<Frame> {
 
 #[test]
 fn the_limits_hold_for_calls_about_which_nothing_is_special() {
-    let limit = |name: &str| Failure::ResourceExhausted { limit: name.into(), retry_after_ms: 0 };
-    let refused = |id, name| failed(id, limit(name));
     let check = |server: Limits, expected: [Option<&'static str>; 2]| {
         let said = answers_to_two_plain_calls(Limits::default(), server);
         for (frame, (id, name)) in said.iter().zip((1..).zip(expected)) {
             match name {
-                Some(name) => assert_eq!(*frame, refused(id, name)),
+                Some(name) => assert!(
+                    matches!(frame, Frame::Return(Return { id: of, status: Status::Failed(Failure::ResourceExhausted(reached)), .. }) if of.0 == id && reached.limit == name),
+                    "{frame:?}"
+                ),
                 None => assert!(matches!(frame, Frame::Return(Return { status: Status::Value(_), .. }))),
             }
         }
@@ -877,9 +878,12 @@ fn no_call_goes_around_a_rule_of_admission() {
     let calls = one_call_of_each_kind(&mut pair, &sum, &list);
     let oneway = pair.client.call(NOTE, &[1.into()]);
     pair.run();
-    let refused = Failure::ResourceExhausted { limit: "a_rule".into(), retry_after_ms: 0 };
     for (kind, call) in calls {
-        assert_eq!(call.failure(), refused, "{kind}");
+        let failure = call.failure();
+        assert!(
+            matches!(&failure, Failure::ResourceExhausted(of) if of.limit == "a_rule"),
+            "{kind}: {failure:?}"
+        );
     }
     assert!(oneway.outcome().is_none());
     assert_eq!(pair.server.log.len(), begun, "{:?}", pair.server.log);
@@ -1020,8 +1024,8 @@ fn a_plain_calls_long_result_is_sent_in_chunks_or_not_at_all() {
     assert_eq!(kinds(&long), ["return", "chunk", "chunk"]);
     let small = Limits { payload_bytes_max: 1_000, ..Limits::default() };
     assert_eq!(kinds(&said(small.clone(), 1_000)), ["return"]);
-    let limit = Failure::ResourceExhausted { limit: "payload_bytes_max".into(), retry_after_ms: 0 };
-    assert_eq!(said(small, 1_001), [failed(1, limit)]);
+    let limit = Reached::new("payload_bytes_max", 1_001, 1_000);
+    assert_eq!(said(small, 1_001), [failed(1, Failure::exhausted_of_peer(limit))]);
 }
 
 #[test]
@@ -1173,7 +1177,7 @@ fn a_payload_above_the_peers_limit_is_refused_before_it_is_sent() {
     let large = pair.client.call(TEXT, &[Arg::Bytes(vec![0; 1_001])]);
     pair.run();
     assert!(
-        matches!(large.failure(), Failure::ResourceExhausted { limit, .. } if limit == "payload_bytes_max")
+        matches!(large.failure(), Failure::ResourceExhausted(reached) if reached.limit == "payload_bytes_max")
     );
     assert_eq!(pair.client.take_frames(), []);
 }
@@ -1185,7 +1189,7 @@ fn a_result_above_the_callers_limit_is_a_typed_failure() {
     let call = pair.client.call(STRUCTURED, &[2_000.into()]);
     pair.run();
     assert!(
-        matches!(call.failure(), Failure::ResourceExhausted { limit, .. } if limit == "payload_bytes_max")
+        matches!(call.failure(), Failure::ResourceExhausted(reached) if reached.limit == "payload_bytes_max")
     );
 }
 
@@ -1242,7 +1246,7 @@ fn a_peer_that_ignores_the_call_limit_is_refused() {
     pair.server.poll_message(pair.now);
     let refused = pair.server.take_frames();
     assert_eq!(refused.len(), 2);
-    assert!(refused.iter().all(|frame| matches!(frame, Frame::Return(Return { status: Status::Failed(Failure::ResourceExhausted { limit, .. }), .. }) if limit == "calls_max")));
+    assert!(refused.iter().all(|frame| matches!(frame, Frame::Return(Return { status: Status::Failed(Failure::ResourceExhausted(reached)), .. }) if reached.limit == "calls_max")));
 }
 
 #[test]
@@ -1258,7 +1262,7 @@ fn a_chain_above_the_depth_limit_fails_before_the_excess_runs() {
     pair.run();
     assert_eq!(pair.server.open.len(), 1);
     assert!(
-        matches!(calls[4].failure(), Failure::ResourceExhausted { limit, .. } if limit == "chain_depth_max")
+        matches!(calls[4].failure(), Failure::ResourceExhausted(reached) if reached.limit == "chain_depth_max")
     );
     assert_eq!(calls[10].upstream().0, calls[4].id);
     assert!(calls[3].outcome().is_none());
@@ -1272,7 +1276,7 @@ fn held_results_are_bounded_in_number_and_bytes() {
     pair.run();
     assert_eq!(calls[2].value(), 3);
     assert!(
-        matches!(calls[3].failure(), Failure::ResourceExhausted { limit, .. } if limit == "held_answers_max")
+        matches!(calls[3].failure(), Failure::ResourceExhausted(reached) if reached.limit == "held_answers_max")
     );
 
     let server = Limits { held_bytes_max: 1_000, ..Limits::default() };
@@ -1281,7 +1285,9 @@ fn held_results_are_bounded_in_number_and_bytes() {
     let large = pair.client.call(STRUCTURED, &[900.into()]);
     pair.run();
     assert!(matches!(small.outcome(), Some(Returned::Value(_))));
-    assert!(matches!(large.failure(), Failure::ResourceExhausted { limit, .. } if limit == "held_bytes_max"));
+    assert!(
+        matches!(large.failure(), Failure::ResourceExhausted(reached) if reached.limit == "held_bytes_max")
+    );
     pair.client.drop_promise(&small);
     pair.advance(Duration::from_secs(1));
     assert_eq!(pair.server.session.stats().held_bytes, 0);
@@ -1305,7 +1311,7 @@ fn repeating_a_large_result_into_waiting_calls_is_bounded() {
     pair.run();
     assert!(uses.iter().any(|call| call.outcome().is_some()));
     assert!(
-        matches!(uses[4].failure(), Failure::ResourceExhausted { limit, .. } if limit == "pending_bytes_max")
+        matches!(uses[4].failure(), Failure::ResourceExhausted(reached) if reached.limit == "pending_bytes_max")
     );
     drop(gate);
 }
@@ -1442,7 +1448,10 @@ fn a_peer_may_offer_nothing_or_without_end() {
         for call in calls {
             match bound {
                 u64::MAX => assert!(call.outcome().is_none(), "it is in flight"),
-                _ => assert_eq!(call.failure(), Failure::exhausted("payload_bytes_max")),
+                bound => {
+                    let reached = Reached::new("payload_bytes_max", ONE_AND_TWO.len(), bound as usize);
+                    assert_eq!(call.failure(), Failure::exhausted_of_peer(reached));
+                }
             }
         }
     }
@@ -1546,10 +1555,8 @@ fn too_much_metadata_and_too_many_methods_are_refused() {
     let limits: Vec<(i64, String)> = (pair.server.take_frames().into_iter())
         .filter_map(|frame| match frame {
             Frame::Return(Return {
-                id,
-                status: Status::Failed(Failure::ResourceExhausted { limit, .. }),
-                ..
-            }) => Some((id.0, limit)),
+                id, status: Status::Failed(Failure::ResourceExhausted(reached)), ..
+            }) => Some((id.0, reached.limit.into_owned())),
             _ => None,
         })
         .collect();
@@ -1684,7 +1691,7 @@ fn a_part_above_the_callers_limit_is_a_typed_failure() {
     pair.server.finish_with(begin.answer, value_of(begin.want, "t".repeat(200_000)));
     pair.run();
     assert!(
-        matches!(part.failure(), Failure::ResourceExhausted { limit, .. } if limit == "payload_bytes_max")
+        matches!(part.failure(), Failure::ResourceExhausted(reached) if reached.limit == "payload_bytes_max")
     );
 }
 
@@ -1699,7 +1706,7 @@ fn an_error_above_the_callers_limit_is_a_typed_failure() {
     pair.server.finish_with(call.id, Outcome::Error(encoded(&"e".repeat(200_000)), Vec::new()));
     pair.run();
     assert!(
-        matches!(call.failure(), Failure::ResourceExhausted { limit, .. } if limit == "payload_bytes_max")
+        matches!(call.failure(), Failure::ResourceExhausted(reached) if reached.limit == "payload_bytes_max")
     );
 }
 
@@ -1715,7 +1722,7 @@ fn a_first_flight_above_limits_it_cannot_know_is_refused_and_the_session_lives()
     pair.run();
     for call in [&inline, &large] {
         assert!(
-            matches!(call.failure(), Failure::ResourceExhausted { limit, .. } if limit == "payload_bytes_max")
+            matches!(call.failure(), Failure::ResourceExhausted(reached) if reached.limit == "payload_bytes_max")
         );
     }
     assert_eq!(dependent.upstream().0, large.id);

@@ -12,11 +12,13 @@ use std::{
     time::Duration,
 };
 
-use super::pair::{
-    ADD, Arg, BOTH, Happened, LABEL, MAYBE, NOTE, ORDERED_ADD, Pair, STRUCTURED, TEXT, TestCall, encoded,
-    natural_outcome,
+use super::{
+    pair::{
+        ADD, Arg, BOTH, Happened, LABEL, MAYBE, NOTE, ORDERED_ADD, Pair, STRUCTURED, TEXT, TestCall, encoded,
+        natural_outcome,
+    },
+    talk::{self, Talk, is_built_on},
 };
-use super::talk::{self, Talk, is_built_on};
 use crate::{
     buffer::small_bytes::SmallBytes,
     limits::Limits,
@@ -677,7 +679,7 @@ impl Model {
                 let is_late = made.late.is_some_and(|late| !made.begun && late <= self.talk.pair.now);
                 is_late || made.deadline.is_some_and(|deadline| deadline <= self.talk.pair.now)
             }
-            Returned::Failed(Failure::ResourceExhausted { .. }) => self.expect == Expect::Refusals,
+            Returned::Failed(Failure::ResourceExhausted(_)) => self.expect == Expect::Refusals,
             Returned::Failed(Failure::InvalidReference { .. }) => made.misfit,
             Returned::Failed(Failure::Panicked) => matches!(made.forced, Some(Forced::Panicked)),
             Returned::Failed(_) => false,

@@ -204,7 +204,7 @@ fn check_invalid_reference(status: &Status, place: &str) {
 #[track_caller]
 fn check_exhausted(outcome: &Returned<TestCall>, expected: &str) {
     match outcome {
-        Returned::Failed(Failure::ResourceExhausted { limit, .. }) => assert_eq!(limit, expected),
+        Returned::Failed(Failure::ResourceExhausted(reached)) => assert_eq!(reached.limit, expected),
         other => panic!("it is not refused for {expected}: {other:?}"),
     }
 }
@@ -676,7 +676,7 @@ fn a_table_of_objects_counts_as_pending_while_its_call_waits_for_its_payload() {
         stranger.says(&[Frame::Call(Call { payload: Payload::Chunked { total: 4 }, ..call })]);
         assert!(stranger.server().session.stats().pending_bytes <= 100_000);
         refused += usize::from(stranger.hears().iter().any(
-            |frame| matches!(frame, Frame::Return(Return { status: Status::Failed(Failure::ResourceExhausted { limit, .. }), .. }) if limit == "pending_bytes_max"),
+            |frame| matches!(frame, Frame::Return(Return { status: Status::Failed(Failure::ResourceExhausted(reached)), .. }) if reached.limit == "pending_bytes_max"),
         ));
     }
     assert!((10..20).contains(&refused), "{refused} of 20 calls were refused");
@@ -705,7 +705,7 @@ fn a_promised_object_beside_a_refused_payload_in_chunks_holds_nothing_back() {
     let frames = stranger.hears();
     assert!(matches!(
         status_in(&frames, large_id),
-        Some(Status::Failed(Failure::ResourceExhausted { limit, .. })) if limit == "pending_bytes_max"
+        Some(Status::Failed(Failure::ResourceExhausted(reached))) if reached.limit == "pending_bytes_max"
     ));
     assert_eq!(given_back(&frames), [(8, 1)]);
     for _ in 0..4 {

@@ -786,7 +786,7 @@ impl Model {
                 let is_late = made.late.is_some_and(|late| !made.begun && late <= self.talk.pair.now);
                 is_late || made.deadline.is_some_and(|deadline| deadline <= self.talk.pair.now)
             }
-            Returned::Failed(Failure::ResourceExhausted { .. }) => self.expect == Expect::Refusals,
+            Returned::Failed(Failure::ResourceExhausted(_)) => self.expect == Expect::Refusals,
             Returned::Failed(Failure::InvalidReference { argument, .. }) => {
                 made.misfit && argument == "(target)"
             }

@@ -27,7 +27,7 @@ use crate::{
     session::{
         Identity, Session, Side,
         events::{Begin, BeginMap, Event},
-        inputs::{CallExtras, CallTarget, Interest, MethodName, NewCall, Waiter},
+        inputs::{CallExtras, CallTarget, Interest, NewCall, NumberedMethod, Waiter},
         streams::StreamEvent,
     },
     time::Time,
@@ -488,7 +488,7 @@ impl TestPeer {
     ) -> TestCall {
         let named = |number: &u32| {
             let (service, descriptor) = method(*number);
-            MethodName { number: MethodNumber(*number), service, method: descriptor }
+            NumberedMethod { number: MethodNumber(*number), service, method: descriptor }
         };
         let id = CallId(self.next_id);
         self.next_id += 1;

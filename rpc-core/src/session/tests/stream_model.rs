@@ -549,9 +549,9 @@ impl Model {
             // An item that could not be passed, or not be taken, ends its stream where it was.
             (
                 Some(Given::Item { streams, objects, .. }),
-                Ending::Failed(Failure::ResourceExhausted { limit, .. }),
+                Ending::Failed(Failure::ResourceExhausted(reached)),
             ) => {
-                let expected = match &limit[..] {
+                let expected = match &reached.limit[..] {
                     "streams_max" => !streams.is_empty(),
                     "exports_max" | "imports_max" => *objects > 0,
                     _ => false,

@@ -787,7 +787,7 @@ fn an_item_longer_than_the_peer_takes_ends_its_stream_here() {
     pair.run();
     let ending = check_ends(&mut reading);
     assert!(
-        matches!(&ending, Ending::Failed(Failure::ResourceExhausted { limit, .. }) if limit == "payload_bytes_max")
+        matches!(&ending, Ending::Failed(Failure::ResourceExhausted(reached)) if reached.limit == "payload_bytes_max")
     );
     assert!(pair.client.producers[&stream].stopped.is_some());
     pair.check_empty();
@@ -819,7 +819,7 @@ fn more_streams_than_the_peer_takes_are_refused_on_this_side() {
     let call = pair.client.call_with_streams([slot()]);
     pair.run();
     let exhausted =
-        |failure| matches!(failure, Failure::ResourceExhausted { limit, .. } if limit == "streams_max");
+        |failure| matches!(failure, Failure::ResourceExhausted(reached) if reached.limit == "streams_max");
     assert!(exhausted(call.failure()));
     pair.client.drop_promise(&call);
     readings.pop();

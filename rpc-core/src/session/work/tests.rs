@@ -36,9 +36,8 @@ fn bytes_pay_for_work() {
 fn a_refusal_says_when_to_try_again() {
     let work = work(Duration::from_millis(100));
     work.spend(60_000_000);
-    let Failure::ResourceExhausted { limit, retry_after_ms } = work.refusal(0) else {
-        panic!("it is exhausted")
-    };
+    let Failure::ResourceExhausted(refused) = work.refusal(0) else { panic!("it is exhausted") };
+    let Exhausted { limit, retry_after_ms, .. } = *refused;
     assert_eq!((&*limit, retry_after_ms), ("work_per_second", 101));
 }
 
