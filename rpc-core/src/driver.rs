@@ -110,7 +110,7 @@ pub fn start<T: Transport>(
         Arc::new(LinkHome(Arc::clone(&link))),
         memory,
     );
-    let scope = Arc::new(SessionScope { peer, session: handle(false) });
+    let scope = Arc::new(SessionScope::new(peer, handle(false)));
     let socket = Attached::new(transport, &limits);
     let client = handle(side == Side::Client);
     let driver = Driver {
@@ -312,7 +312,7 @@ impl<T: Transport> Driver<T> {
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
         let link = &self.conversation.link;
-        self.socket.poll_message(cx, || matches!(link.draining_reason(), Some(CloseReason::Local)))
+        self.socket.poll_message(cx, || link.draining_reason())
     }
 
     fn after_message(&mut self, cx: &mut Context<'_>, now: Time, steps: &mut usize) -> Result<(), End> {
@@ -359,6 +359,7 @@ impl<T: Transport> Driver<T> {
                 Event::Cancel(answer) => self.conversation.cancel(answer),
                 Event::Stream(event) => self.conversation.stream_event(event, now),
                 Event::PeerClosing { code, reason } => {
+                    self.conversation.scope.closing.set();
                     self.conversation.link.begin_draining(CloseReason::Peer { code, text: reason });
                 }
             }

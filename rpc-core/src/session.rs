@@ -20,7 +20,7 @@
 //!
 //! After every input the outputs are polled until they have nothing more.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use self::{
     account::{Account, Elsewhere},
@@ -70,6 +70,8 @@ pub(crate) mod work;
 
 /// The bytes received after which a session settles its account, if it has nothing of the shared memory. It also does when
 /// [`LONG_BYTES`] wait to be sent.
+/// How long a closing session waits for streams of which none moves.
+const STILL_STREAMS: Duration = Duration::from_secs(2);
 const SETTLED_BYTES: usize = 4 << 10;
 const LONG_BYTES: usize = 64 << 10;
 
@@ -105,6 +107,8 @@ pub(crate) struct Session<W> {
     goodbye: Option<(u16, String)>,
     /// The time at which a close that this side asked for times out, whatever the peer sends meanwhile.
     close_until: Option<Time>,
+    /// When a message last went either way, since the close began.
+    last_stir: Option<Time>,
     /// Whether that close does not wait for open streams.
     cuts_streams: bool,
     /// Whether the peer has stopped in the middle of a payload.
@@ -170,6 +174,7 @@ impl<W: Waiter> Session<W> {
             closing: Closing::Open,
             goodbye: None,
             close_until: None,
+            last_stir: None,
             cuts_streams: false,
             payload_stalled: false,
             limits,
@@ -226,10 +231,12 @@ impl<W: Waiter> Session<W> {
         self.outgoing.streams.share_buffer(now);
     }
 
-    /// Begins a graceful close: no new calls either way. Calls in flight go on until `until`. With `cuts_streams` the close does
-    /// not wait for open streams, except for sent ones whose producers have ended: those are delivered whole.
-    pub(crate) fn close(&mut self, until: Time, code: u16, reason: &str, cuts_streams: bool) {
+    /// Begins a graceful close: no new calls either way. Calls in flight go on until `until`, streams as long as some of them
+    /// moves. With `cuts_streams` the close does not wait for open streams, except for sent ones whose producers have ended:
+    /// those are delivered whole.
+    pub(crate) fn close(&mut self, now: Time, until: Time, code: u16, reason: &str, cuts_streams: bool) {
         self.cuts_streams |= cuts_streams;
+        self.last_stir = Some(now);
         self.close_until = Some(self.close_until.map_or(until, |earlier| earlier.min(until)));
         match self.closing {
             Closing::Open => self.closing = Closing::Local,
@@ -238,6 +245,13 @@ impl<W: Waiter> Session<W> {
         }
         self.answers.refuse_new_calls();
         self.goodbye = Some((code, reason.into()));
+    }
+
+    /// Records that a message went either way.
+    fn stir(&mut self, now: Time) {
+        if let Some(stir) = &mut self.last_stir {
+            *stir = now;
+        }
     }
 
     /// Waits for the peer's hello at most until `until`.
@@ -300,7 +314,7 @@ impl<W: Waiter> Session<W> {
 
     /// When `handle_timeout` is next due.
     pub(crate) fn poll_timeout(&mut self) -> Option<Time> {
-        let closing = self.close_until.filter(|_| !self.close_complete());
+        let closing = self.close_due().filter(|_| !self.close_complete());
         [
             self.handshake.timeout(),
             self.calls.timeout(),
@@ -348,22 +362,29 @@ impl<W: Waiter> Session<W> {
 
     /// Whether both sides have said goodbye and nothing is left to do.
     pub(crate) fn close_complete(&self) -> bool {
-        let idle = self.calls.is_idle()
-            && self.goodbye.is_none()
-            && self.answers.books.unfinished() == 0
-            && self.outgoing.streams.may_close(self.cuts_streams)
-            && self.outgoing.has_only_streams();
-        self.closing == Closing::Both && idle
+        self.has_only_streams() && self.outgoing.streams.may_close(self.cuts_streams)
     }
 
-    /// When a close that this side asked for times out.
+    /// Whether both sides have said goodbye and nothing is left to do but to go on with streams.
+    fn has_only_streams(&self) -> bool {
+        self.closing == Closing::Both
+            && self.calls.is_idle()
+            && self.goodbye.is_none()
+            && self.answers.books.unfinished() == 0
+            && self.outgoing.has_only_streams()
+    }
+
+    /// When a close that this side asked for times out: in any case at its end, and before that if only streams are left and
+    /// none of them moves.
     pub(crate) fn close_due(&self) -> Option<Time> {
-        self.close_until
+        let until = self.close_until?;
+        let still = self.last_stir.filter(|_| self.has_only_streams()).map(|stir| stir + STILL_STREAMS);
+        Some(still.map_or(until, |still| still.min(until)))
     }
 
     /// Whether a close that this side asked for has timed out, also because the peer has sent no hello in time.
     pub(crate) fn close_overdue(&self, now: Time) -> bool {
-        self.close_until.is_some_and(|until| until <= now || self.hello_overdue(now))
+        self.close_due().is_some_and(|due| due <= now || self.hello_overdue(now))
     }
 
     // ---- outputs ----
@@ -394,6 +415,9 @@ impl<W: Waiter> Session<W> {
                 .put_frame(&Frame::Goodbye { code: crate::close_codes::NORMAL, reason: String::new() });
         }
         let message = self.outgoing.pop_message(allowance.large);
+        if message.is_some() {
+            self.stir(now);
+        }
         self.outgoing.streams.watch_stalls(now);
         self.work.took(message.as_ref().map_or(0, Message::len));
         for call in self.outgoing.take_arguments_sent() {

@@ -66,7 +66,8 @@ impl ServerBuilder {
     /// Offers a service; all connections share the implementation.
     ///
     /// # Panics
-    /// When a service of the same wire name is offered already.
+    /// When a service of the same wire name is offered already, or a type of one of its methods cannot travel; see
+    /// [`Services::with`].
     #[track_caller]
     pub fn service(mut self, service: impl Service) -> Self {
         self.services = self.services.with(service);
@@ -355,8 +356,10 @@ pub struct ServerHandle {
 
 impl ServerHandle {
     /// Starts a graceful shutdown: stops accepting connections and closes every session. A closing session takes no new calls.
-    /// Calls in flight and open streams may finish within [`Limits::close_timeout`]; end broadcasts first, because open
-    /// subscriptions use all of that time. Connections still in their handshake end at once.
+    /// Handlers and streams hear of it through [`Context::closing`]. Calls in flight may finish within
+    /// [`Limits::close_timeout`], and streams may go on for as long; streams of which none moves for two seconds are cut before
+    /// that. Readers of a stream that is cut are told that the server is shutting down. Connections still in their handshake
+    /// end at once.
     ///
     /// Returns at once, also inside a handler, whose call is answered like any other call in flight. `serve` returns when the
     /// shutdown is complete.

@@ -9,6 +9,7 @@ mod batch;
 mod busy_poll;
 mod calls;
 mod changes;
+mod closing;
 mod costs;
 mod costs_attacks;
 mod described;

@@ -52,12 +52,12 @@ impl<T: Transport> Attached<T> {
         self.transport.buffer_bytes()
     }
 
-    /// The next message; an error when the peer sends nothing more. `is_closing` tells whether this side has begun to close:
-    /// then the end counts as its own close.
+    /// The next message; an error when the peer sends nothing more. `draining` is the reason why the session had begun to close,
+    /// if it had: its own close remains its own, and words of the peer's goodbye stand in for a close without words.
     pub(super) fn poll_message(
         &mut self,
         cx: &mut Context<'_>,
-        is_closing: impl FnOnce() -> bool,
+        draining: impl FnOnce() -> Option<CloseReason>,
     ) -> Poll<Result<Bytes, End>> {
         if let Some(end) = self.received_end.take() {
             return Poll::Ready(Err(end));
@@ -67,10 +67,13 @@ impl<T: Transport> Attached<T> {
         Poll::Ready(match received {
             Some(message) => Ok(message?),
             None => {
-                let (code, text) = self.transport.peer_close().unwrap_or((close_codes::NORMAL, ""));
-                let reason = match is_closing() {
-                    true => CloseReason::Local,
-                    false => CloseReason::Peer { code, text: text.into() },
+                let reason = match (draining(), self.transport.peer_close()) {
+                    (Some(CloseReason::Local), _) => CloseReason::Local,
+                    (Some(goodbye), None | Some((_, ""))) => goodbye,
+                    (_, said) => {
+                        let (code, text) = said.unwrap_or((close_codes::NORMAL, ""));
+                        CloseReason::Peer { code, text: text.into() }
+                    }
                 };
                 Err(End::new(close_codes::NORMAL, reason))
             }

@@ -10,13 +10,13 @@ use futures::channel::oneshot;
 use rustc_hash::FxHashMap;
 
 use super::{
+    end,
     handlers::{RunningTask, Starting},
     maps::Permits,
     stopwatch::Stopwatch,
     streams::{Backlog, Producer},
 };
 use crate::{
-    close_codes,
     error::{CloseReason, Delivery},
     handler::{context::SessionScope, dispatch::Services},
     id_map::IdMap,
@@ -152,16 +152,14 @@ impl Conversation {
     /// Begins a graceful close.
     pub(super) fn close(&mut self, now: Time) {
         self.link.begin_draining(CloseReason::Local);
-        let (code, text) = match self.side {
-            Side::Client => (close_codes::NORMAL, ""),
-            Side::Server => (close_codes::GOING_AWAY, "the server is shutting down"),
-        };
+        self.scope.closing.set();
+        let (code, text) = end::farewell(self.side);
         if self.side == Side::Server {
             self.session.hurry_hello(now + HELLO_GRACE);
         }
         // A closing server waits for its streams, so that clients can read on; a closing client does not.
         let cuts_streams = self.side == Side::Client;
-        self.session.close(now + self.limits.close_timeout, code, text, cuts_streams);
+        self.session.close(now, now + self.limits.close_timeout, code, text, cuts_streams);
     }
 
     /// Notifies `opened` once the handshake is done.
@@ -188,6 +186,7 @@ impl Conversation {
     /// Ends the session: callers, readers and producers learn the reason, and handlers stop. The link stops taking calls and
     /// items first; only then is the end announced and anybody woken.
     pub(super) fn end(&mut self, reason: &CloseReason) {
+        self.scope.closing.set();
         self.wakers.extend(self.link.shut(reason));
         self.last_events(reason);
         for (cell, sent) in self.session.abandon_calls() {

@@ -37,11 +37,11 @@ impl<T: Transport> Driver<T> {
         // A peer that reads slowly always leaves something unflushed.
         if complete || self.conversation.session.close_overdue(now) {
             let reason = self.conversation.link.draining_reason().unwrap_or(CloseReason::Local);
-            let code = match (&reason, self.conversation.side) {
-                (CloseReason::Local, Side::Server) => close_codes::GOING_AWAY,
-                _ => close_codes::NORMAL,
+            let (code, text) = match &reason {
+                CloseReason::Local => farewell(self.conversation.side),
+                _ => (close_codes::NORMAL, ""),
             };
-            return Err(End { code, text: String::new(), reason });
+            return Err(End { code, text: text.into(), reason });
         }
         Ok(())
     }
@@ -52,6 +52,14 @@ impl<T: Transport> Driver<T> {
             ready!(grace.as_mut().poll(cx));
         }
         Poll::Ready(end.reason.clone())
+    }
+}
+
+/// The close code and text of a side that closes in good order.
+pub(super) fn farewell(side: Side) -> (u16, &'static str) {
+    match side {
+        Side::Client => (close_codes::NORMAL, "the client is done"),
+        Side::Server => (close_codes::GOING_AWAY, "the server is shutting down"),
     }
 }
 

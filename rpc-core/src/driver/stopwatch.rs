@@ -2,7 +2,7 @@
 //!
 //! Handlers that run one after the other are timed together; the longer they take, the fewer are timed together. If a group
 //! took far too long, each handler is timed by itself from then on. So the handler at fault is named at the latest when it
-//! blocks again.
+//! blocks again, and once.
 
 use std::time::Duration;
 
@@ -123,14 +123,16 @@ impl Stopwatch {
             self.times_each = true;
             return;
         }
+        if !method.is_first_to_block() {
+            return;
+        }
         let (name, advice) = match method.attributes.batch {
             Some(batch) => (batch, "move its work to a thread that may block"),
             None => (method.name, "mark it #[rpc(blocking)]"),
         };
-        crate::log_rate::log_rarely!(
-            warn,
-            "the handler of `{name}` held its thread for {taken:?} before its first await, and its whole session with \
-             it; {advice}"
+        tracing::warn!(
+            "the handler of `{name}` held its thread for {taken:?} before its first await, and every other call of \
+             its session waited meanwhile; {advice}. This is said once for each method"
         );
     }
 }

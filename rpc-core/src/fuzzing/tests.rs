@@ -74,7 +74,7 @@ fn conversations() -> Vec<Vec<Vec<u8>>> {
     parts.run();
     drop((part, missed));
     let until = parts.now + Duration::from_secs(1);
-    parts.client.session.close(until, 1000, "bye", false);
+    parts.client.session.close(parts.now, until, 1000, "bye", false);
     parts.run();
 
     let mut late = Pair::new();

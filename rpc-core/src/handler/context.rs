@@ -142,6 +142,45 @@ impl Context {
         self.inner.cancelled.wait().await;
     }
 
+    /// Whether the session has begun to close, on this side or the peer's, or is over.
+    pub fn is_closing(&self) -> bool {
+        self.inner.scope.closing.is_set()
+    }
+
+    /// Completes when the session begins to close: this server shuts down, the peer hangs up, or the connection is lost. A
+    /// handler that would wait for long, or a stream without an end, can end in good order then; calls in flight and streams
+    /// that move have [`Limits::close_timeout`] left, streams that are still for two seconds are cut before that.
+    ///
+    /// The future holds neither the context nor the session, so a stream can keep it.
+    ///
+    /// # Cancel safety
+    /// Holds nothing; may be dropped and called again at any time.
+    ///
+    /// # Example
+    /// ```
+    /// # use futures::StreamExt;
+    /// # use rpc_core::{Context, Streaming, rpc};
+    /// #[rpc]
+    /// trait Ticker {
+    ///     async fn ticks(&self, #[rpc(context)] cx: Context) -> Streaming<u64>;
+    /// }
+    /// # struct Quartz;
+    ///
+    /// impl Ticker for Quartz {
+    ///     async fn ticks(&self, cx: Context) -> Streaming<u64> {
+    ///         let ticks = futures::stream::unfold(0, |tick| async move {
+    ///             tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    ///             Some((tick, tick + 1))
+    ///         });
+    ///         Streaming::new(ticks.take_until(cx.closing()))
+    ///     }
+    /// }
+    /// ```
+    pub fn closing(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
+        let closing = Arc::clone(&self.inner.scope.closing);
+        async move { closing.wait().await }
+    }
+
     /// A client of one of the peer's own services: both sides of a session can call.
     pub fn peer_service<C: ServiceClient>(&self) -> C {
         self.inner.scope.session.service()
@@ -159,12 +198,16 @@ impl fmt::Debug for Context {
 }
 
 impl SessionScope {
+    pub(crate) fn new(peer: Peer, session: SessionHandle) -> Self {
+        Self { peer, session, closing: Arc::default() }
+    }
+
     /// The scope of a session that is over.
     pub(crate) fn of_no_session(peer: Peer, limits: Limits) -> Self {
         let link = Arc::new(Link::new(Arc::new(limits)));
         link.close(&CloseReason::Aborted);
         let session = SessionHandle { handle: Arc::new(Handle { link, closes_on_drop: false }) };
-        Self { peer, session }
+        Self::new(peer, session)
     }
 }
 
@@ -217,4 +260,6 @@ impl CancelSignal {
 pub(crate) struct SessionScope {
     pub(crate) peer: Peer,
     pub(crate) session: SessionHandle,
+    /// Set when the session begins to close.
+    pub(crate) closing: Arc<CancelSignal>,
 }

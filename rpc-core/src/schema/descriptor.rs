@@ -4,7 +4,7 @@
 
 use std::sync::{
     OnceLock,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -196,12 +196,14 @@ impl std::fmt::Debug for ValueDescriptor {
 pub struct SignatureCache {
     signature: OnceLock<Signature>,
     result_bytes: AtomicUsize,
+    /// Whether a warning was given that the method's handler blocks.
+    blocks: AtomicBool,
 }
 
 impl SignatureCache {
     #[doc(hidden)]
     pub const fn new() -> Self {
-        Self { signature: OnceLock::new(), result_bytes: AtomicUsize::new(0) }
+        Self { signature: OnceLock::new(), result_bytes: AtomicUsize::new(0), blocks: AtomicBool::new(false) }
     }
 }
 
@@ -281,6 +283,11 @@ impl MethodDescriptor {
         if expected != before {
             self.cache.result_bytes.store(expected, Ordering::Relaxed);
         }
+    }
+
+    /// Whether nobody was told yet that the method's handler blocks its thread.
+    pub(crate) fn is_first_to_block(&self) -> bool {
+        !self.cache.blocks.swap(true, Ordering::Relaxed)
     }
 
     /// This side's version of the method, to compare with the other side's.

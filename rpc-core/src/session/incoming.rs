@@ -33,6 +33,7 @@ impl<W: Waiter> Session<W> {
     /// A message that makes much work is read in parts. While [`is_reading`](Self::is_reading), its rest waits for
     /// [`read_on`](Self::read_on), which must be called before the next message is taken.
     pub(crate) fn handle_message(&mut self, now: Time, message: Bytes) -> Result<(), Violation> {
+        self.stir(now);
         // A result that comes after its call's deadline is too late, even if the timer has not fired yet.
         self.calls.expire_deadlines(now, &mut self.outgoing);
         self.work.earn(now, message.len());

@@ -996,7 +996,7 @@ fn pair_with_add() -> Pair {
 #[test]
 fn a_plain_call_behind_a_goodbye_is_refused() {
     let mut pair = pair_with_add();
-    pair.server.session.close(pair.now + Duration::from_secs(1), 1_000, "", false);
+    pair.server.session.close(pair.now, pair.now + Duration::from_secs(1), 1_000, "", false);
     let mut message = Vec::new();
     write::put_frame(&mut message, &Frame::Call(raw_call(1, ADD, ONE_AND_TWO)));
     pair.server.receive(pair.now, &message).expect("well formed");
@@ -1326,7 +1326,7 @@ fn a_close_lets_calls_in_flight_finish_and_refuses_new_ones() {
     let running = add(&mut pair, 1, 2);
     pair.run();
     let until = pair.now + Duration::from_secs(30);
-    pair.server.session.close(until, 1000, "going home", false);
+    pair.server.session.close(pair.now, until, 1000, "going home", false);
     let crossing = add(&mut pair, 3, 4);
     let up = pair.client.poll_message(pair.now).expect("a call");
     pair.server.receive(pair.now, &up).expect("well formed");
@@ -1346,7 +1346,7 @@ fn calls_made_before_a_close_are_sent_before_the_goodbye() {
     pair.run();
     let sum = add(&mut pair, 1, 2);
     let until = pair.now + Duration::from_secs(30);
-    pair.client.session.close(until, 1000, "", false);
+    pair.client.session.close(pair.now, until, 1000, "", false);
     pair.run();
     assert_eq!(sum.value(), 3);
     assert!(pair.client.session.close_complete());
@@ -1357,7 +1357,7 @@ fn a_close_that_nobody_answers_ends_in_time() {
     let mut pair = Pair::new();
     pair.run();
     let until = pair.now + Duration::from_secs(30);
-    pair.client.session.close(until, 1000, "", false);
+    pair.client.session.close(pair.now, until, 1000, "", false);
     assert_eq!(pair.client.session.poll_timeout(), Some(until));
     assert!(!pair.client.session.close_complete());
     assert!(pair.client.session.close_overdue(until));
@@ -1377,9 +1377,9 @@ fn a_close_ends_in_time_whatever_the_peer_says_and_keeps_running() {
         if peer_first {
             pair.server.receive(pair.now, &goodbye).expect("well formed");
             pair.server.poll_message(pair.now);
-            pair.server.session.close(until, 1000, "", false);
+            pair.server.session.close(pair.now, until, 1000, "", false);
         } else {
-            pair.server.session.close(until, 1000, "", false);
+            pair.server.session.close(pair.now, until, 1000, "", false);
             pair.server.receive(pair.now, &goodbye).expect("well formed");
         }
         assert_eq!(pair.server.session.poll_timeout(), Some(until));
@@ -1750,7 +1750,7 @@ fn a_server_may_call_and_close_before_it_is_greeted() {
     let early = pair.server.call(ADD, &[1.into(), 2.into()]);
     assert!(pair.server.poll_message(pair.now).is_none());
     let until = pair.now + Duration::from_secs(30);
-    pair.server.session.close(until, 1000, "", false);
+    pair.server.session.close(pair.now, until, 1000, "", false);
     pair.run();
     assert_eq!(early.value(), 3);
     assert!(pair.client.peer_closing);
@@ -1760,7 +1760,7 @@ fn a_server_may_call_and_close_before_it_is_greeted() {
 fn a_close_waits_for_a_hello_that_may_be_on_its_way_and_no_longer() {
     let mut pair = Pair::new();
     let now = pair.now;
-    pair.server.session.close(now + Duration::from_secs(30), 1000, "", false);
+    pair.server.session.close(now, now + Duration::from_secs(30), 1000, "", false);
     pair.server.session.hurry_hello(now + Duration::from_secs(1));
     assert_eq!(pair.server.session.poll_timeout(), Some(now + Duration::from_secs(1)));
     assert!(!pair.server.session.close_overdue(now));
@@ -1955,7 +1955,7 @@ fn a_close_that_both_agreed_on_waits_for_calls_in_flight() {
     pair.client.consume(&running);
     pair.run();
     let until = pair.now + Duration::from_secs(30);
-    pair.client.session.close(until, 1000, "", false);
+    pair.client.session.close(pair.now, until, 1000, "", false);
     pair.run();
     assert!(pair.server.peer_closing && pair.client.peer_closing);
     assert!(!pair.client.session.close_complete());

@@ -766,9 +766,10 @@ impl Model {
 
     /// A graceful close of two idle sessions completes.
     fn close(&mut self) {
-        let until = self.talk.pair.now + Duration::from_secs(30);
+        let now = self.talk.pair.now;
+        let until = now + Duration::from_secs(30);
         let first = self.talk.seeded.below(2);
-        self.talk.peer(first).session.close(until, 1000, "", false);
+        self.talk.peer(first).session.close(now, until, 1000, "", false);
         self.settle(Handlers::Finished);
         for side in [0, 1] {
             assert!(self.talk.peer(side).session.close_complete(), "{side} does not close");
