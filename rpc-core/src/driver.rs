@@ -110,7 +110,8 @@ pub fn start<T: Transport>(
         Arc::new(LinkHome(Arc::clone(&link))),
         memory,
     );
-    let scope = Arc::new(SessionScope::new(peer, handle(false)));
+    let services = Arc::new(services);
+    let scope = Arc::new(SessionScope::new(peer, handle(false), Arc::downgrade(&services)));
     let socket = Attached::new(transport, &limits);
     let client = handle(side == Side::Client);
     let driver = Driver {

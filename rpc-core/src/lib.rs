@@ -184,12 +184,14 @@ pub mod __macros {
 pub mod __private {
     pub use std::{
         clone::Clone,
+        cmp::{Eq, PartialEq},
         convert::Into,
         fmt::{self, Debug},
         future::Future,
+        hash::{Hash, Hasher},
         marker::{PhantomData, Send, Sync},
         option::Option,
-        primitive::{u32, usize},
+        primitive::{bool, u32, usize},
         result::Result,
         string::String,
         sync::Arc,

@@ -22,7 +22,7 @@ use crate::{
 ///     pub fn metadata(&self, key: impl Into<String>, value: impl Into<String>) -> Self { … }
 ///     pub fn local<Implementation: Chat>(implementation: Implementation) -> Self { … }
 /// }
-/// impl Clone for ChatClient { … }
+/// impl Clone, PartialEq, Eq, Hash for ChatClient { … }
 /// impl Debug for ChatClient { … }
 /// impl ServiceClient for ChatClient { fn descriptor() … fn from_stub(…) … fn stub(&self) … }
 /// impl Serialize, Deserialize, Pipelined for ChatClient { … }
@@ -44,8 +44,11 @@ pub(crate) fn render(service: &Service) -> TokenStream {
     let descriptor = descriptor::render(service);
     let docs = format!(
         "A client of [`{0}`](trait@{0}). A call is on its way when it is made and gives a promise; each argument is a value, or a \
-         promise of one.",
-        ident.unraw()
+         promise of one.\n\n\
+         A session gives one for a service that its peer offers: `client.service::<{1}>()`. [`local`](Self::local) makes one of an \
+         implementation in this process.",
+        ident.unraw(),
+        client
     );
     let paragraph = attributes::has_docs(&service.attributes).then(|| quote!(#[doc = ""]));
     quote! {
@@ -110,6 +113,7 @@ fn render_value(service: &Service) -> TokenStream {
     let conditions = service.conditions();
     let (serializer, deserializer, at, arguments) =
         (local("serializer"), local("deserializer"), local("at"), local("arguments"));
+    let (other, hasher) = (local("other"), local("hasher"));
     quote! {
         #(#conditions)*
         #[automatically_derived]
@@ -131,6 +135,29 @@ fn render_value(service: &Service) -> TokenStream {
                         #deserializer,
                     )?,
                 })
+            }
+        }
+
+        #(#conditions)*
+        #[automatically_derived]
+        #[allow(deprecated)]
+        impl #private::PartialEq for #client {
+            fn eq(&self, #other: &Self) -> #private::bool {
+                #private::PartialEq::eq(&self.stub, &#other.stub)
+            }
+        }
+
+        #(#conditions)*
+        #[automatically_derived]
+        #[allow(deprecated)]
+        impl #private::Eq for #client {}
+
+        #(#conditions)*
+        #[automatically_derived]
+        #[allow(deprecated)]
+        impl #private::Hash for #client {
+            fn hash<__RpcHasher: #private::Hasher>(&self, #hasher: &mut __RpcHasher) {
+                #private::Hash::hash(&self.stub, #hasher);
             }
         }
 

@@ -16,6 +16,7 @@ mod described;
 mod endings;
 mod error_texts;
 mod generated;
+mod handles;
 mod limits;
 mod listener;
 mod local;

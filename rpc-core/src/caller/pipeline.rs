@@ -78,6 +78,12 @@ pub struct OptionPipe<T, E> {
     _value: PhantomData<fn() -> T>,
 }
 
+impl<T, E> Clone for OptionPipe<T, E> {
+    fn clone(&self) -> Self {
+        Self { at: self.at.clone(), _value: PhantomData }
+    }
+}
+
 impl<T, E: Send + Sync + 'static> OptionPipe<T, E> {
     /// The value inside the `Some`. A call that uses it fails with `Upstream` when the option is `None`.
     pub fn some(&self) -> Promise<T, E> {
@@ -106,6 +112,12 @@ impl<T: 'static> Pipelined for Option<T> {
 pub struct SequencePipe<T, E> {
     at: PipeAt<E>,
     _value: PhantomData<fn() -> T>,
+}
+
+impl<T, E> Clone for SequencePipe<T, E> {
+    fn clone(&self) -> Self {
+        Self { at: self.at.clone(), _value: PhantomData }
+    }
 }
 
 impl<T, E: Send + Sync + 'static> SequencePipe<T, E> {
@@ -212,6 +224,11 @@ macro_rules! tuples {
         pub struct $pipe<$($value,)+ Error> {
             at: PipeAt<Error>,
             _value: PhantomData<fn() -> ($($value,)+)>,
+        }
+        impl<$($value,)+ Error> Clone for $pipe<$($value,)+ Error> {
+            fn clone(&self) -> Self {
+                Self { at: self.at.clone(), _value: PhantomData }
+            }
         }
         impl<$($value,)+ Error: Send + Sync + 'static> $pipe<$($value,)+ Error> {
             $(

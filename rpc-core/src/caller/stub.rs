@@ -2,6 +2,7 @@
 
 use std::{
     future::{Future, poll_fn},
+    hash::{Hash, Hasher},
     sync::Arc,
     time::Duration,
 };
@@ -15,6 +16,14 @@ use crate::{
 };
 
 /// A generated client of a service: a typed remote object.
+///
+/// A session gives the client of a service that its peer offers: `let chat: ChatClient = client.service();`. The other
+/// clients are values: they come as results, arguments and items, or `ChatClient::local` makes them.
+///
+/// Clients are equal, and have the same hash, if this side knows that they call the same object: clones, clients of the same
+/// service of a session, clients of an object that the peer passed twice, and promises of the same part of a result. A
+/// deadline or metadata makes no difference. Clients can be unequal although one object is behind them: that of a promise and
+/// that of its value are, and so are those of different sessions.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no client of a service",
     label = "no client",
@@ -119,7 +128,60 @@ impl std::fmt::Debug for Stub {
     }
 }
 
+/// Two stubs are equal if this side knows that their calls reach the same object; the options of the calls do not matter.
+impl PartialEq for Stub {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.kind, &other.kind) {
+            (Kind::Local(one), Kind::Local(other)) => Arc::ptr_eq(one, other),
+            (Kind::Remote(one), Kind::Remote(other)) => {
+                Arc::ptr_eq(&one.handle.link, &other.handle.link) && one.target == other.target
+            }
+            (Kind::Local(_), Kind::Remote(_)) | (Kind::Remote(_), Kind::Local(_)) => false,
+        }
+    }
+}
+
+impl Eq for Stub {}
+
+impl Hash for Stub {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match &self.kind {
+            Kind::Local(object) => Arc::as_ptr(object).hash(state),
+            Kind::Remote(Remote { handle, target }) => {
+                Arc::as_ptr(&handle.link).hash(state);
+                match target {
+                    RemoteTarget::Root => {}
+                    RemoteTarget::Import(import) => import.id.hash(state),
+                    RemoteTarget::Promised(place) => {
+                        Arc::as_ptr(place.base.cell()).hash(state);
+                        place.path.hash(state);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl PartialEq for RemoteTarget {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Root, Self::Root) => true,
+            // The peer keeps an object's id while this side has a client of it, and uses none again.
+            (Self::Import(one), Self::Import(other)) => one.id == other.id,
+            (Self::Promised(one), Self::Promised(other)) => {
+                Arc::ptr_eq(one.base.cell(), other.base.cell()) && one.path == other.path
+            }
+            _ => false,
+        }
+    }
+}
+
 impl Stub {
+    /// Whether this is a stub of that service.
+    pub(crate) fn is_of(&self, service: &'static ServiceDescriptor) -> bool {
+        std::ptr::eq(self.service, service)
+    }
+
     /// The stub of a service that the peer offers.
     pub(crate) fn root(handle: Arc<Handle>, service: &'static ServiceDescriptor) -> Self {
         Self::remote(Remote { handle, target: RemoteTarget::Root }, service)

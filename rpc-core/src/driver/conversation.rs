@@ -48,7 +48,7 @@ pub(super) struct Conversation {
     pub(super) session: Session<Arc<CallCell>>,
     pub(super) side: Side,
     pub(super) scope: Arc<SessionScope>,
-    pub(super) services: Services,
+    pub(super) services: Arc<Services>,
     pub(super) limits: Arc<Limits>,
     pub(super) running: IdMap<CallId, RunningTask>,
     /// The producers of the streams that this side sends.
@@ -83,7 +83,7 @@ impl Conversation {
         session: Session<Arc<CallCell>>,
         side: Side,
         scope: Arc<SessionScope>,
-        services: Services,
+        services: Arc<Services>,
         limits: Arc<Limits>,
         opened: Option<oneshot::Sender<()>>,
     ) -> Self {

@@ -220,10 +220,19 @@ impl Conversation {
     /// The number of the method, and the call as its handler gets it.
     #[inline(always)]
     fn incoming(&self, begin: Begin, budget: DecodeBudget) -> (u32, Incoming) {
-        let Begin { service, method, descriptor, arguments, want, deadline, metadata, .. } = begin;
+        let Begin { target, service, method, descriptor, arguments, want, deadline, metadata, .. } = begin;
         let scope = Arc::clone(&self.scope);
-        let incoming =
-            Incoming { service, method: descriptor, arguments, want, budget, deadline, metadata, scope };
+        let incoming = Incoming {
+            target,
+            service,
+            method: descriptor,
+            arguments,
+            want,
+            budget,
+            deadline,
+            metadata,
+            scope,
+        };
         (u32::try_from(method).unwrap_or(u32::MAX), incoming)
     }
 

@@ -71,7 +71,7 @@ impl Conversation {
         let calls_max = self.limits.map_calls_max as u64;
         let calls_left = Arc::new(AtomicU64::new(calls_max));
         let run = MapRun {
-            services: self.services.clone(),
+            services: Arc::clone(&self.services),
             scope: Arc::clone(&self.scope),
             budget: self.link.budget,
             deadline,
@@ -138,7 +138,7 @@ fn cost_ns(plan: &Plan) -> u64 {
 
 /// The state that all programs of one map share.
 struct MapRun {
-    services: Services,
+    services: Arc<Services>,
     scope: Arc<SessionScope>,
     budget: DecodeBudget,
     deadline: Option<Time>,

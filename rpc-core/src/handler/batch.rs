@@ -86,10 +86,10 @@ impl Incoming {
         for (metadata, calls) in by_metadata(calls) {
             let (arguments, calls) = decode_each(calls.into_iter(), decode, &mut replies);
             let Some((_, first)) = calls.first() else { continue };
-            let scope = Arc::clone(&first.scope);
+            let (scope, this) = (Arc::clone(&first.scope), first.target.clone().into());
             let cancelled = Arc::new(CancelSignal::of(calls.len()));
             let deadline = latest_deadline(&calls);
-            let inner = ContextInner { scope, deadline, metadata, cancelled: Arc::clone(&cancelled) };
+            let inner = ContextInner { scope, this, deadline, metadata, cancelled: Arc::clone(&cancelled) };
             let context = Context { inner: Arc::new(inner) };
             let handler = handler.clone();
             seat(calls, &cancelled, &mut replies, move || handler(arguments, context));

@@ -5,7 +5,7 @@ use std::{
     future::{Future, poll_fn},
     net::SocketAddr,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, Weak,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Poll, Waker},
@@ -13,12 +13,18 @@ use std::{
 };
 
 use crate::{
-    caller::{session_handle::SessionHandle, stub::ServiceClient},
+    caller::{
+        session_handle::SessionHandle,
+        stub::{ServiceClient, Stub},
+    },
     error::CloseReason,
+    handler::dispatch::Services,
     limits::Limits,
     link::{Handle, Link},
+    session::events::BeginTarget,
     sync::{Waiters, lock},
     time::{self, Time},
+    value::object::LocalObject,
 };
 
 /// The identity of the peer, as far as this side knows it.
@@ -81,8 +87,26 @@ pub struct Context {
     pub(crate) inner: Arc<ContextInner>,
 }
 
+/// The service or object whose method is called. Weak: an implementation may keep its contexts.
+pub(crate) enum This {
+    /// There is no call.
+    None,
+    Root(usize),
+    Object(Weak<LocalObject>),
+}
+
+impl From<BeginTarget> for This {
+    fn from(target: BeginTarget) -> Self {
+        match target {
+            BeginTarget::Root(place) => Self::Root(place),
+            BeginTarget::Object(object) => Self::Object(Arc::downgrade(&object)),
+        }
+    }
+}
+
 pub(crate) struct ContextInner {
     pub(crate) scope: Arc<SessionScope>,
+    pub(crate) this: This,
     pub(crate) deadline: Option<Time>,
     pub(crate) metadata: Vec<(String, String)>,
     pub(crate) cancelled: Arc<CancelSignal>,
@@ -94,7 +118,15 @@ impl Context {
     pub fn for_test(peer: Peer, metadata: &[(&str, &str)]) -> Self {
         let metadata = metadata.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let scope = Arc::new(SessionScope::of_no_session(peer, Limits::default()));
-        Self { inner: Arc::new(ContextInner { scope, deadline: None, metadata, cancelled: Arc::default() }) }
+        Self {
+            inner: Arc::new(ContextInner {
+                scope,
+                this: This::None,
+                deadline: None,
+                metadata,
+                cancelled: Arc::default(),
+            }),
+        }
     }
 
     /// The caller's identity.
@@ -181,6 +213,52 @@ impl Context {
         async move { closing.wait().await }
     }
 
+    /// A client of the object whose method is called, for a handler that hands itself out or on: `&self` leads to none. `None`
+    /// if `C` is the client of another trait, if nobody holds the object any more, and in [`for_test`](Self::for_test).
+    ///
+    /// To the peer that called an object, the client is the object itself, and equal to the one it has. Of a service that the
+    /// server offers, and in a call inside the object's own process, the client is of a new object with the same
+    /// implementation.
+    ///
+    /// # Example
+    /// ```
+    /// # use rpc_core::{Context, rpc};
+    /// #[rpc]
+    /// trait Account {
+    ///     async fn owner(&self) -> String;
+    ///     /// Gives whoever gets this client the right to call.
+    ///     async fn share(&self, with: FriendClient, #[rpc(context)] cx: Context);
+    /// }
+    /// #[rpc]
+    /// trait Friend {
+    ///     async fn take(&self, account: AccountClient);
+    /// }
+    /// # struct Books;
+    ///
+    /// impl Account for Books {
+    ///     # async fn owner(&self) -> String { "Ann".into() }
+    ///     async fn share(&self, with: FriendClient, cx: Context) {
+    ///         if let Some(this) = cx.this::<AccountClient>() {
+    ///             let _ = with.take(this).await;
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    pub fn this<C: ServiceClient>(&self) -> Option<C> {
+        let stub = match &self.inner.this {
+            This::None => return None,
+            This::Root(place) => {
+                Stub::of_service(Arc::clone(self.inner.scope.services.upgrade()?.get(*place)?))
+            }
+            This::Object(object) => {
+                let object = object.upgrade()?;
+                let service = object.descriptor()?;
+                Stub::local(object, service)
+            }
+        };
+        stub.is_of(C::descriptor()).then(|| C::from_stub(stub))
+    }
+
     /// A client of one of the peer's own services: both sides of a session can call.
     pub fn peer_service<C: ServiceClient>(&self) -> C {
         self.inner.scope.session.service()
@@ -198,8 +276,8 @@ impl fmt::Debug for Context {
 }
 
 impl SessionScope {
-    pub(crate) fn new(peer: Peer, session: SessionHandle) -> Self {
-        Self { peer, session, closing: Arc::default() }
+    pub(crate) fn new(peer: Peer, session: SessionHandle, services: Weak<Services>) -> Self {
+        Self { peer, session, services, closing: Arc::default() }
     }
 
     /// The scope of a session that is over.
@@ -207,7 +285,7 @@ impl SessionScope {
         let link = Arc::new(Link::new(Arc::new(limits)));
         link.close(&CloseReason::Aborted);
         let session = SessionHandle { handle: Arc::new(Handle { link, closes_on_drop: false }) };
-        Self::new(peer, session)
+        Self::new(peer, session, Weak::new())
     }
 }
 
@@ -260,6 +338,8 @@ impl CancelSignal {
 pub(crate) struct SessionScope {
     pub(crate) peer: Peer,
     pub(crate) session: SessionHandle,
+    /// The services at the root. Weak: they may keep contexts.
+    pub(crate) services: Weak<Services>,
     /// Set when the session begins to close.
     pub(crate) closing: Arc<CancelSignal>,
 }

@@ -22,6 +22,7 @@ use crate::{
     },
     panics::panic_text,
     schema::descriptor::{MethodDescriptor, ServiceDescriptor},
+    session::events::BeginTarget,
     session::{
         account::{MEMORY_BUDGET, SESSION_BYTES_MAX},
         events::Arguments,
@@ -34,6 +35,8 @@ use crate::{
 /// A call that may start: its arguments, its options and what the caller wants of the result.
 #[doc(hidden)]
 pub struct Incoming {
+    /// The service or object that the call is for.
+    pub(crate) target: BeginTarget,
     pub(crate) service: &'static ServiceDescriptor,
     pub(crate) method: &'static MethodDescriptor,
     pub(crate) arguments: Arguments,
@@ -88,11 +91,16 @@ impl Incoming {
             Ok(arguments) => arguments,
             Err(failure) => return Reply::failed(failure),
         };
-        let Self { method, want, deadline, metadata, scope, .. } = self;
+        let Self { target, method, want, deadline, metadata, scope, .. } = self;
         let cancelled = Arc::<CancelSignal>::default();
-        let context =
-            ContextInner { scope: Arc::clone(&scope), deadline, metadata, cancelled: Arc::clone(&cancelled) };
-        let context = Context { inner: Arc::new(context) };
+        let inner = ContextInner {
+            scope: Arc::clone(&scope),
+            this: target.into(),
+            deadline,
+            metadata,
+            cancelled: Arc::clone(&cancelled),
+        };
+        let context = Context { inner: Arc::new(inner) };
         reply(handler(arguments, context), method, want, scope, Some(cancelled))
     }
 

@@ -21,6 +21,12 @@ pub struct StreamPipe<T, E> {
     _items: PhantomData<fn() -> T>,
 }
 
+impl<T, E> Clone for StreamPipe<T, E> {
+    fn clone(&self) -> Self {
+        Self { at: self.at.clone(), _items: PhantomData }
+    }
+}
+
 impl<T, E: Send + Sync + 'static> StreamPipe<T, E> {
     /// Maps each item through the calls of `each`, and gives a stream of the results in the order of the items. The peer makes
     /// the calls, next to the stream, as items come and as this side has room for results.

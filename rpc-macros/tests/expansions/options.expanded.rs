@@ -24,7 +24,9 @@ pub(crate) trait Chat: facade::rpc::__private::Send + facade::rpc::__private::Sy
 ///Rooms.
 #[allow(non_snake_case)]
 ///
-///A client of [`Chat`](trait@Chat). A call is on its way when it is made and gives a promise; each argument is a value, or a promise of one.
+/**A client of [`Chat`](trait@Chat). A call is on its way when it is made and gives a promise; each argument is a value, or a promise of one.
+
+A session gives one for a service that its peer offers: `client.service::<ChatClient>()`. [`local`](Self::local) makes one of an implementation in this process.*/
 pub(crate) struct ChatClient {
     stub: facade::rpc::__private::Stub,
 }
@@ -238,6 +240,26 @@ impl<'de> facade::rpc::__private::serde::Deserialize<'de> for ChatClient {
                 __rpc_deserializer,
             )?,
         })
+    }
+}
+#[automatically_derived]
+#[allow(deprecated)]
+impl facade::rpc::__private::PartialEq for ChatClient {
+    fn eq(&self, __rpc_other: &Self) -> facade::rpc::__private::bool {
+        facade::rpc::__private::PartialEq::eq(&self.stub, &__rpc_other.stub)
+    }
+}
+#[automatically_derived]
+#[allow(deprecated)]
+impl facade::rpc::__private::Eq for ChatClient {}
+#[automatically_derived]
+#[allow(deprecated)]
+impl facade::rpc::__private::Hash for ChatClient {
+    fn hash<__RpcHasher: facade::rpc::__private::Hasher>(
+        &self,
+        __rpc_hasher: &mut __RpcHasher,
+    ) {
+        facade::rpc::__private::Hash::hash(&self.stub, __rpc_hasher);
     }
 }
 #[automatically_derived]

@@ -8,7 +8,9 @@ trait Chat: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static 
     #[allow(async_fn_in_trait)]
     async fn bad(&self, _: (u8, u8)) -> u8;
 }
-///A client of [`Chat`](trait@Chat). A call is on its way when it is made and gives a promise; each argument is a value, or a promise of one.
+/**A client of [`Chat`](trait@Chat). A call is on its way when it is made and gives a promise; each argument is a value, or a promise of one.
+
+A session gives one for a service that its peer offers: `client.service::<ChatClient>()`. [`local`](Self::local) makes one of an implementation in this process.*/
 struct ChatClient {
     stub: ::rpc_core::__private::Stub,
 }
@@ -150,6 +152,26 @@ impl<'de> ::rpc_core::__private::serde::Deserialize<'de> for ChatClient {
                 __rpc_deserializer,
             )?,
         })
+    }
+}
+#[automatically_derived]
+#[allow(deprecated)]
+impl ::rpc_core::__private::PartialEq for ChatClient {
+    fn eq(&self, __rpc_other: &Self) -> ::rpc_core::__private::bool {
+        ::rpc_core::__private::PartialEq::eq(&self.stub, &__rpc_other.stub)
+    }
+}
+#[automatically_derived]
+#[allow(deprecated)]
+impl ::rpc_core::__private::Eq for ChatClient {}
+#[automatically_derived]
+#[allow(deprecated)]
+impl ::rpc_core::__private::Hash for ChatClient {
+    fn hash<__RpcHasher: ::rpc_core::__private::Hasher>(
+        &self,
+        __rpc_hasher: &mut __RpcHasher,
+    ) {
+        ::rpc_core::__private::Hash::hash(&self.stub, __rpc_hasher);
     }
 }
 #[automatically_derived]

@@ -17,7 +17,9 @@ use crate::{
         incoming::{Incoming, ReplyInner, RunningHandler},
     },
     schema::descriptor::MethodDescriptor,
+    session::events::BeginTarget,
     session::{events::Arguments, methods::KnownMethod, plan::PlannedStep},
+    value::object::LocalObject,
     value::{
         encoded::{self, Encoded},
         held::Held,
@@ -131,9 +133,17 @@ struct CallRun {
 
 impl MapRun {
     /// The call of one element, as its handler gets it.
-    pub(super) fn incoming(&self, step: &PlannedStep, method: KnownMethod, arguments: Arguments) -> Incoming {
+    pub(super) fn incoming(
+        &self,
+        step: &PlannedStep,
+        object: Option<&Arc<LocalObject>>,
+        method: KnownMethod,
+        arguments: Arguments,
+    ) -> Incoming {
         let descriptor = method.descriptor;
+        let at_root = BeginTarget::Root(method.service);
         Incoming {
+            target: object.map_or(at_root, |object| BeginTarget::Object(Arc::clone(object))),
             service: method.descriptor_of_service,
             method: descriptor,
             arguments,

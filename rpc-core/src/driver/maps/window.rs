@@ -194,7 +194,7 @@ impl<'a> Window<'a> {
                 Work::Call { target, method, arguments, objects } => {
                     self.call(element, target, arguments, objects).map(|(object, arguments)| {
                         bytes += arguments.values_bytes();
-                        let incoming = self.run.incoming(step, *method, arguments);
+                        let incoming = self.run.incoming(step, object.as_ref(), *method, arguments);
                         Together::add(&mut groups, object, position, incoming);
                         StepTask::Done(None)
                     })
@@ -237,7 +237,7 @@ impl<'a> Window<'a> {
 
     fn start_on(
         &self,
-        object: &LocalObject,
+        object: &Arc<LocalObject>,
         method: KnownMethod,
         mut incoming: Vec<Incoming>,
     ) -> Result<Vec<StepTask<'a>>, Failure> {

@@ -15,6 +15,7 @@ use crate::{
     schema::descriptor::{
         MethodAttributes, MethodDescriptor, ObjectsCache, ServiceDescriptor, SignatureCache, ValueDescriptor,
     },
+    session::events::BeginTarget,
     session::{events::Arguments, tests::pair::TEST},
 };
 
@@ -244,6 +245,7 @@ fn check_started(method: usize, calls: usize, expected: &[Option<u8>]) {
     let limits = Limits { batch_max: 3, ..Limits::default() };
     let scope = Arc::new(SessionScope::of_no_session(Peer::default(), limits.clone()));
     let incoming = || Incoming {
+        target: BeginTarget::Root(0),
         method: &METHODS[method],
         service: &SERVICE,
         arguments: Arguments::none(),

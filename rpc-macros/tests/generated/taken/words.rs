@@ -28,10 +28,13 @@ take! {
     Deserialize
     Deserializer
     Duration
+    Eq
     Error
     Fields
     Formatter
     Future
+    Hash
+    Hasher
     Incoming
     Into
     IntoArg
@@ -49,6 +52,7 @@ take! {
     Output
     PagePipe
     PairPipe
+    PartialEq
     PhantomData
     Pipe
     PipeAt
@@ -92,6 +96,7 @@ take! {
     automatically_derived
     batch_of_one
     begin
+    bool
     cache
     call
     calls
@@ -119,6 +124,7 @@ take! {
     doc
     docs
     element
+    eq
     error
     field
     fields
@@ -130,6 +136,8 @@ take! {
     from_arc
     from_stub
     has_default
+    hash
+    hasher
     http_box
     implementation
     incoming
@@ -153,6 +161,7 @@ take! {
     of_service
     one_by_one
     ordered
+    other
     parts
     pipe
     pipeline
