@@ -43,7 +43,7 @@ pub async fn boss_of(chat: &ChatClient, name: &str) -> Result<Vec<String>, Box<d
 
 #[derive(Default)]
 // region: server
-struct Room { said: Broadcast<String> }
+pub struct Room { said: Broadcast<String> }
 
 impl Chat for Room {
     async fn say(&self, text: String) {
