@@ -1,0 +1,65 @@
+//! Operators on promises, which do not compile and say why.
+//!
+//! A promise is compared, calculated with or printed by mistake, above all in the closure of a `map`, where it looks like a value.
+//! Without these implementations rustc would only say that an operator or a format is missing. They need [`Arrived`], which no
+//! type has.
+
+use std::{
+    cmp::Ordering,
+    fmt,
+    ops::{Add, Div, Mul, Rem, Sub},
+};
+
+use crate::caller::promise::Promise;
+
+/// A value that is here. No type implements this trait: it stands for what the operators of a promise lack.
+#[diagnostic::on_unimplemented(
+    message = "a promise has no value yet, so nothing can be compared, calculated or printed with it",
+    label = "the value of the promise is not here",
+    note = "where the value is needed here, await the promise: `promise.await?`",
+    note = "the closure of a `map` runs once and before there are values: it records calls, which the peer makes for each element. To \
+            decide by a value there, pass the promise to a method of the service that decides"
+)]
+pub trait Arrived {}
+
+#[doc(hidden)]
+impl<T, E, Other: Arrived> PartialEq<Other> for Promise<T, E> {
+    fn eq(&self, _: &Other) -> bool {
+        false
+    }
+}
+
+#[doc(hidden)]
+impl<T, E, Other: Arrived> PartialOrd<Other> for Promise<T, E> {
+    fn partial_cmp(&self, _: &Other) -> Option<Ordering> {
+        None
+    }
+}
+
+macro_rules! operators {
+    ($($operator:ident $method:ident),+) => {$(
+        #[doc(hidden)]
+        impl<T, E, Other: Arrived> $operator<Other> for Promise<T, E> {
+            type Output = Self;
+
+            fn $method(self, _: Other) -> Self {
+                self
+            }
+        }
+    )+};
+}
+operators!(Add add, Sub sub, Mul mul, Div div, Rem rem);
+
+#[doc(hidden)]
+impl<T: Arrived, E> fmt::Display for Promise<T, E> {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(())
+    }
+}
+
+#[doc(hidden)]
+impl<T: Arrived, E> fmt::Debug for Promise<T, E> {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(())
+    }
+}
