@@ -226,6 +226,7 @@ pub mod __private {
                 ByDeclaration, ByLayout, ByNoLayout, ByNothing, Declaration, Declarations, Declared,
                 DeclaredField, DeclaredParts, DeclaredVariant, Element, Remark, Witness,
             },
+            plain::{Plain, PlainByDefault, no_result},
             shown::{ByDebug, ByDisplay, ByError, ByNoText},
         },
     };

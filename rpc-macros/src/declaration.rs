@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{
-    Attribute, Data, DeriveInput, Fields, GenericArgument, Ident, LitStr, PathArguments, Type,
+    Attribute, Data, DeriveInput, Fields, GenericArgument, Ident, LitStr, PathArguments, Type, TypePath,
     ext::IdentExt,
     parse::{ParseStream, Parser},
 };
@@ -161,7 +161,11 @@ pub(crate) fn collect(ty: &Type, into: &mut Vec<Type>) {
 
 /// Whether a type is written with the name of a standard type.
 pub(crate) fn is_plain(ty: &Type) -> bool {
-    let Type::Path(path) = ty else { return false };
+    matches!(ty, Type::Path(path) if is_plain_path(path))
+}
+
+/// Whether a path is the name of a standard type.
+pub(crate) fn is_plain_path(path: &TypePath) -> bool {
     let segments = &path.path.segments;
     path.qself.is_none()
         && segments.len() == 1
