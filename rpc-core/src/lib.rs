@@ -228,6 +228,7 @@ pub mod __private {
             },
             plain::{Plain, PlainByDefault, no_result},
             shown::{ByDebug, ByDisplay, ByError, ByNoText},
+            travels::Travels,
         },
     };
 

@@ -6,3 +6,4 @@ pub(crate) mod layout;
 pub(crate) mod markers;
 pub(crate) mod plain;
 pub(crate) mod shown;
+pub(crate) mod travels;

@@ -13,7 +13,7 @@ use crate::{
 /// Input: `#[data] #[derive(Debug)] struct User { … }`
 /// Output:
 /// ```text
-/// #[derive(::rpc_core::__private::serde::Serialize, ::rpc_core::__private::serde::Deserialize, ::rpc_core::Pipeline)]
+/// #[derive(::rpc_core::Pipeline, ::rpc_core::__private::serde::Serialize, ::rpc_core::__private::serde::Deserialize)]
 /// #[serde(crate = "::rpc_core::__private::serde")]
 /// #[derive(Debug)]
 /// struct User { … }
@@ -37,9 +37,10 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let serde = runtime.private();
     let serde = quote!(#serde::serde);
     let derives = [
+        // First, so that its message about a field comes before serde's.
+        ("Pipeline", quote!(#runtime::Pipeline)),
         ("Serialize", quote!(#serde::Serialize)),
         ("Deserialize", quote!(#serde::Deserialize)),
-        ("Pipeline", quote!(#runtime::Pipeline)),
     ];
     let mut wanted = derives.to_vec();
     wanted.retain(|(name, _)| !is_derived(attributes, name, &mut errors));

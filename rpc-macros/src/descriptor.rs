@@ -9,6 +9,7 @@ use crate::{
     model::{Method, Service},
     names::local,
     text::readable,
+    travel,
 };
 
 /// Input: `#[rpc] pub trait Chat { async fn count(&self) -> u64; }`
@@ -69,12 +70,12 @@ fn render_method(service: &Service, method: &Method) -> TokenStream {
     let arguments = method.arguments().map(|argument| {
         let (ty, name, type_name) =
             (&argument.ty, argument.ident.unraw().to_string(), readable(&argument.ty));
-        let declared = render_declared(service, ty);
+        let (declared, ty) = (render_declared(service, ty), travel::render(runtime, ty));
         quote!(#runtime::ArgumentDescriptor::new::<#ty>(#name, #type_name) #declared)
     });
     let value = |ty: &Type| {
         let type_name = readable(ty);
-        let declared = render_declared(service, ty);
+        let (declared, ty) = (render_declared(service, ty), travel::render(runtime, ty));
         quote!(#runtime::ValueDescriptor::new::<#ty>(#type_name) #declared)
     };
     let result = value(&output.value);

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
-use syn::{GenericArgument, Path, PathArguments, Type, TypeReference};
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote_spanned};
+use syn::{GenericArgument, Path, PathArguments, Type, TypePath, TypeReference};
 
-use crate::{errors::Errors, text::readable};
+use crate::{attributes::Runtime, declaration, errors::Errors, text::readable};
 
 /// The role of a type in a signature, for error messages.
 #[derive(Clone, Copy)]
@@ -83,4 +85,91 @@ fn borrowed(reference: &TypeReference, role: Role) -> String {
         other => readable(other),
     };
     format!("{role} travel by value; write `{owned}`")
+}
+
+/// Input: `Vec<User>`
+/// Output: `Vec<<User as Travels<_>>::Type>`, all at the place of `User`.
+///
+/// The type is the same. If `User` cannot be sent, one message says so at `User`, however many functions name the type.
+pub(crate) fn render(runtime: &Runtime, ty: &Type) -> TokenStream {
+    render_doubtful(runtime, ty).unwrap_or_else(|| ty.to_token_stream())
+}
+
+/// Like [`render`]; nothing for a type that certainly travels.
+pub(crate) fn render_doubtful(runtime: &Runtime, ty: &Type) -> Option<TokenStream> {
+    let mut checked = ty.clone();
+    let place = check_leaves(runtime, &mut checked)?;
+    Some(place.around(checked.into_token_stream()))
+}
+
+/// Replaces every type in `ty` that may not travel by its projection, and returns the place of the first.
+fn check_leaves(runtime: &Runtime, ty: &mut Type) -> Option<Place> {
+    match ty {
+        Type::Path(path) if is_container(path) => {
+            let arguments =
+                path.path.segments.iter_mut().filter_map(|segment| match &mut segment.arguments {
+                    PathArguments::AngleBracketed(generics) => Some(&mut generics.args),
+                    PathArguments::None | PathArguments::Parenthesized(_) => None,
+                });
+            let types = arguments.flatten().filter_map(|argument| match argument {
+                GenericArgument::Type(ty) => Some(ty),
+                _ => None,
+            });
+            first(types.map(|ty| check_leaves(runtime, ty)))
+        }
+        Type::Tuple(tuple) => first(tuple.elems.iter_mut().map(|ty| check_leaves(runtime, ty))),
+        Type::Array(array) => check_leaves(runtime, &mut array.elem),
+        Type::Slice(slice) => check_leaves(runtime, &mut slice.elem),
+        Type::Group(inner) => check_leaves(runtime, &mut inner.elem),
+        Type::Paren(inner) => check_leaves(runtime, &mut inner.elem),
+        leaf => {
+            let place = Place::of(leaf);
+            let runtime = runtime.at(place.start);
+            let (start, end) = (quote_spanned!(place.start=> <), quote_spanned!(place.end=> >::Type));
+            let projection =
+                quote_spanned!(place.start=> #start #leaf as #runtime::__private::Travels<_> #end);
+            *leaf = Type::Verbatim(projection);
+            Some(place)
+        }
+    }
+}
+
+/// The first place, after all have been looked at.
+fn first(places: impl Iterator<Item = Option<Place>>) -> Option<Place> {
+    places.fold(None, Option::or)
+}
+
+/// Whether a type travels if its type arguments do.
+fn is_container(path: &TypePath) -> bool {
+    let is_streaming = || path.path.segments.last().is_some_and(|last| last.ident == "Streaming");
+    declaration::is_plain_path(path) || path.qself.is_none() && is_streaming()
+}
+
+/// The place of a type in the user's code: a message about all tokens from `start` to `end` points at the type.
+struct Place {
+    start: Span,
+    end: Span,
+}
+
+impl Place {
+    fn of(ty: &Type) -> Self {
+        let mut spans = ty.to_token_stream().into_iter().map(|token| token.span());
+        let start = spans.next().unwrap_or_else(Span::call_site);
+        Self { start, end: spans.last().unwrap_or(start) }
+    }
+
+    /// Moves the ends of a type around the one at this place to this place, so that messages about both are at the same place
+    /// and rustc leaves one of them out.
+    fn around(&self, tokens: TokenStream) -> TokenStream {
+        let count = tokens.clone().into_iter().count();
+        let moved = tokens.into_iter().enumerate().map(|(index, mut token)| {
+            if index == 0 {
+                token.set_span(self.start);
+            } else if index + 1 == count {
+                token.set_span(self.end);
+            }
+            token
+        });
+        moved.collect()
+    }
 }

@@ -74,6 +74,8 @@ take! {
     String
     Stub
     Sync
+    Travels
+    Type
     UnitPipe
     UserPipe
     ValueDescriptor
