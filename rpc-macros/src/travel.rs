@@ -4,9 +4,14 @@ use std::fmt;
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
-use syn::{GenericArgument, Path, PathArguments, Type, TypePath, TypeReference};
+use syn::{
+    Expr, ExprLit, GenericArgument, Lit, Path, PathArguments, Type, TypeArray, TypePath, TypeReference,
+    TypeTuple,
+};
 
 use crate::{attributes::Runtime, declaration, errors::Errors, text::readable};
+
+mod stand_in;
 
 /// The role of a type in a signature, for error messages.
 #[derive(Clone, Copy)]
@@ -26,14 +31,11 @@ impl fmt::Display for Role {
 
 /// Reports the parts of this type that cannot travel.
 pub(crate) fn check(ty: &Type, role: Role, errors: &mut Errors) {
+    if let Some(message) = stand_in::message(ty, role) {
+        return errors.push(ty, message);
+    }
     match ty {
         Type::Reference(reference) => errors.push(reference, borrowed(reference, role)),
-        Type::ImplTrait(opaque) => {
-            errors.push(
-                opaque,
-                format_args!("{role} have one type that both sides know; name it instead of `impl …`"),
-            );
-        }
         Type::Infer(hole) => {
             errors.push(hole, format_args!("{role} have one type that both sides know; write it out"));
         }
@@ -43,14 +45,41 @@ pub(crate) fn check(ty: &Type, role: Role, errors: &mut Errors) {
             }
             check_path(&path.path, role, errors);
         }
-        Type::Array(array) => check(&array.elem, role, errors),
+        Type::Array(array) => check_array(array, role, errors),
         Type::Slice(slice) => check(&slice.elem, role, errors),
-        Type::Tuple(tuple) => tuple.elems.iter().for_each(|ty| check(ty, role, errors)),
+        Type::Tuple(tuple) => check_tuple(tuple, role, errors),
         Type::Paren(inner) => check(&inner.elem, role, errors),
         Type::Group(inner) => check(&inner.elem, role, errors),
         // rustc refuses all other types, because they are not serialisable.
         _ => {}
     }
+}
+
+/// The longest array and tuple for which serde has implementations.
+const ARRAY_MAX: u64 = 32;
+const TUPLE_MAX: usize = 16;
+
+fn check_array(array: &TypeArray, role: Role, errors: &mut Errors) {
+    if let Expr::Lit(ExprLit { lit: Lit::Int(length), .. }) = &array.len
+        && length.base10_parse::<u64>().is_ok_and(|length| length > ARRAY_MAX)
+    {
+        let element = readable(&array.elem);
+        errors.push(
+            array,
+            format_args!("serde writes arrays of at most {ARRAY_MAX} elements; write `Vec<{element}>`"),
+        );
+    }
+    check(&array.elem, role, errors);
+}
+
+fn check_tuple(tuple: &TypeTuple, role: Role, errors: &mut Errors) {
+    if tuple.elems.len() > TUPLE_MAX {
+        let message = format_args!(
+            "serde writes tuples of at most {TUPLE_MAX} elements; write a struct under `#[rpc_core::data]`"
+        );
+        errors.push(tuple, message);
+    }
+    tuple.elems.iter().for_each(|ty| check(ty, role, errors));
 }
 
 fn check_path(path: &Path, role: Role, errors: &mut Errors) {
