@@ -12,9 +12,9 @@ use crate::caller::{arguments::Arguments, promise::Promise};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be passed where a remote method takes `{T}`",
     label = "pass a `{T}`, a `Promise<{T}, _>` or a `&Promise<{T}, _>`",
-    note = "a value is passed by value, as `x.clone()` where it is needed again; a client and a promise also by reference",
-    note = "a stream is made with `Streaming::from_iter(…)` or `Streaming::new(…)`; `widen()` gives one another error type",
-    note = "parts of promises are promises: a struct's `.field()`, an `Option`'s `.some()`, a `Vec`'s `.index(0)`"
+    note = "a value is passed as it is: `x.clone()` if it is needed again, `Some(\"…\".to_owned())` for an optional text, the `Ok` of a `Result`; clients and promises also by reference",
+    note = "an implementation is passed as an object: `…Client::local(implementation)`; a stream is made with `Streaming::from_iter(…)` or `Streaming::new(…)`, and `widen()` gives one another error type",
+    note = "parts of promises are promises: a struct's `.field()`, an `Option`'s `.some()`, a `Vec`'s `.index(0)`; promises inside of other values are passed as arguments of their own"
 )]
 pub trait IntoArg<T> {
     #[doc(hidden)]
