@@ -2,17 +2,18 @@
 //!
 //! A promise is compared, calculated with or printed by mistake, above all in the closure of a `map`, where it looks like a value.
 //! Without these implementations rustc would only say that an operator or a format is missing. They need [`Arrived`], which no
-//! type has.
+//! value has.
 
 use std::{
     cmp::Ordering,
     fmt,
+    marker::PhantomData,
     ops::{Add, Div, Mul, Rem, Sub},
 };
 
 use crate::caller::promise::Promise;
 
-/// A value that is here. No type implements this trait: it stands for what the operators of a promise lack.
+/// A value that is here. No value has it: the trait stands for what the operators of a promise lack.
 #[diagnostic::on_unimplemented(
     message = "a promise has no value yet, so nothing can be compared, calculated or printed with it",
     label = "the value of the promise is not here",
@@ -22,15 +23,33 @@ use crate::caller::promise::Promise;
 )]
 pub trait Arrived {}
 
+/// The other side of an operator. A type of its own, because rustc explains bounds on a
+/// promise itself in words of its own.
+#[derive(Debug)]
+pub struct Operand<Other>(PhantomData<Other>);
+
+// With an implementation, if only for a type that nobody can name, rustc takes the operator first and then asks for the bound.
+#[diagnostic::do_not_recommend]
+impl Arrived for Operand<Nothing> {}
+
+#[derive(Debug)]
+pub enum Nothing {}
+
 #[doc(hidden)]
-impl<T, E, Other: Arrived> PartialEq<Other> for Promise<T, E> {
+impl<T, E, Other> PartialEq<Other> for Promise<T, E>
+where
+    Operand<Other>: Arrived,
+{
     fn eq(&self, _: &Other) -> bool {
         false
     }
 }
 
 #[doc(hidden)]
-impl<T, E, Other: Arrived> PartialOrd<Other> for Promise<T, E> {
+impl<T, E, Other> PartialOrd<Other> for Promise<T, E>
+where
+    Operand<Other>: Arrived,
+{
     fn partial_cmp(&self, _: &Other) -> Option<Ordering> {
         None
     }
@@ -39,7 +58,10 @@ impl<T, E, Other: Arrived> PartialOrd<Other> for Promise<T, E> {
 macro_rules! operators {
     ($($operator:ident $method:ident),+) => {$(
         #[doc(hidden)]
-        impl<T, E, Other: Arrived> $operator<Other> for Promise<T, E> {
+        impl<T, E, Other> $operator<Other> for Promise<T, E>
+        where
+            Operand<Other>: Arrived,
+        {
             type Output = Self;
 
             fn $method(self, _: Other) -> Self {
