@@ -182,7 +182,7 @@ macro_rules! __try_join {
         #[allow(unused_imports)]
         use $crate::__private::{JoinedAsIs as _, KnownError as _};
         let error = $crate::__private::JoinedError::none()$(.or($named.error()))+;
-        $crate::__private::futures::try_join!($($named.with(&error)),+)
+        $crate::__private::futures::try_join!($($crate::__private::into_future($named.with(&error))),+)
     }};
 }
 
@@ -233,7 +233,7 @@ pub mod __private {
     };
 
     /// `IntoFuture::into_future` for promises and futures alike.
-    pub fn into_future<P: std::future::IntoFuture>(promise: P) -> P::IntoFuture {
-        promise.into_future()
+    pub fn into_future<P: crate::caller::joined::Joinable<By>, By>(promise: P) -> P::Future {
+        promise.joinable()
     }
 }

@@ -4,13 +4,15 @@
 //! are widened to it. Methods of a type go before methods of traits, so the inherent methods below answer for `Never`, and those of
 //! the traits for all other errors.
 
-use std::{future::IntoFuture, marker::PhantomData};
-
-use serde::de::DeserializeOwned;
+use std::{
+    future::{Future, IntoFuture},
+    marker::PhantomData,
+};
 
 use crate::{
-    caller::promise::{CallFuture, Promise},
+    caller::promise::Promise,
     never::Never,
+    schema::travels::{ByNobody, Impossible},
 };
 
 /// A promise or a future under `try_join!`.
@@ -57,31 +59,70 @@ impl<T, E> Joined<Promise<T, E>> {
     }
 }
 
-impl<T: DeserializeOwned + 'static> Joined<Promise<T, Never>> {
-    /// The future of the promise, with the shared error.
-    pub fn with<E: DeserializeOwned + Send + Sync + 'static>(self, _: &JoinedError<E>) -> CallFuture<T, E> {
-        Promise::widen(self.0).into_future()
+impl<T> Joined<Promise<T, Never>> {
+    /// The promise, with the shared error.
+    pub fn with<E>(self, _: &JoinedError<E>) -> Promise<T, E> {
+        Promise::widen(self.0)
     }
 }
 
 /// The answers of promises with an error and of futures.
 pub trait JoinedAsIs: Sized {
     /// The promise or future.
-    type Joins: IntoFuture;
+    type Joins;
 
     /// A future is not asked for its error.
     fn error(&self) -> JoinedError<Never> {
         JoinedError::none()
     }
 
-    /// The future, with its own error.
-    fn with<E>(self, _: &JoinedError<E>) -> <Self::Joins as IntoFuture>::IntoFuture;
+    /// The promise or future, with its own error.
+    fn with<E>(self, _: &JoinedError<E>) -> Self::Joins;
 }
 
-impl<P: IntoFuture> JoinedAsIs for Joined<P> {
+impl<P> JoinedAsIs for Joined<P> {
     type Joins = P;
 
-    fn with<E>(self, _: &JoinedError<E>) -> P::IntoFuture {
-        self.0.into_future()
+    fn with<E>(self, _: &JoinedError<E>) -> P {
+        self.0
+    }
+}
+
+/// A promise or a future under `join!` or `try_join!`.
+///
+/// As with [`Travels`](crate::schema::travels::Travels), the second implementation makes rustc report this trait, and nothing of what
+/// the macros do with the future.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither a promise nor a future",
+    label = "`join!` and `try_join!` wait for it themselves",
+    note = "promises are joined instead of awaited: remove `.await` inside of the macro"
+)]
+pub trait Joinable<By> {
+    /// The future.
+    type Future: Future;
+
+    /// Makes the future.
+    fn joinable(self) -> Self::Future;
+}
+
+/// Marks the implementation of [`Joinable`] for all promises and futures.
+#[derive(Debug)]
+pub struct ByFuture;
+
+#[diagnostic::do_not_recommend]
+impl<P: IntoFuture> Joinable<ByFuture> for P {
+    type Future = P::IntoFuture;
+
+    fn joinable(self) -> P::IntoFuture {
+        self.into_future()
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<P: IntoFuture + Impossible> Joinable<ByNobody> for P {
+    type Future = P::IntoFuture;
+
+    fn joinable(self) -> P::IntoFuture {
+        self.into_future()
     }
 }

@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
     message = "`{Self}` cannot travel: write `#[rpc_core::data]` above it",
     label = "not a type under `#[rpc_core::data]`",
     note = "types inside of it need `#[rpc_core::data]` too; serde's two derives are enough for a type whose promise has no `.field()`s",
-    note = "a type of another crate travels if that crate implements serde's traits, often with a feature called `serde`"
+    note = "a type that is not yours travels if its crate implements serde's traits, often with a feature called `serde`; otherwise send a type of your own in its place"
 )]
 pub trait Travels<By>: Serialize + DeserializeOwned {
     /// The type itself.
@@ -24,7 +24,7 @@ impl<T: Serialize + DeserializeOwned> Travels<BySerde> for T {
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: Never + Serialize + DeserializeOwned> Travels<ByNobody> for T {
+impl<T: Impossible + Serialize + DeserializeOwned> Travels<ByNobody> for T {
     type Type = T;
 }
 
@@ -37,4 +37,4 @@ pub struct BySerde;
 pub struct ByNobody;
 
 /// A trait without implementations.
-pub trait Never {}
+pub trait Impossible {}
