@@ -109,11 +109,38 @@ fn misplaced(level: Level, key: &str) -> String {
     let elsewhere =
         Level::RPC.into_iter().filter(|other| level != Level::Type && other.options().contains(&key));
     let elsewhere: Vec<&str> = elsewhere.map(Level::noun).collect();
-    if elsewhere.is_empty() {
+    if let Some(advice) = advice(level, key) {
+        format!("there is no option `{key}`: {advice}")
+    } else if elsewhere.is_empty() {
         format!("there is no option `{key}`; {}", level.takes())
     } else {
         format!("`{key}` belongs on {}; {}", elsewhere.join(" or "), level.takes())
     }
+}
+
+/// The advice to somebody who knows the option from elsewhere.
+fn advice(level: Level, key: &str) -> Option<&'static str> {
+    Some(match (level, key) {
+        (Level::Trait, "server" | "client") => "every trait gets a client and a server; remove it",
+        (Level::Trait, "namespace") => "write `name = \"…\"`",
+        (Level::Method, "timeout" | "deadline") => "callers set it with `client.deadline(…)`; remove it",
+        (Level::Method, "stream" | "streaming" | "subscription" | "subscribe") => {
+            "a method that returns `Streaming<T>` is a subscription; remove it"
+        }
+        (Level::Method, "retry" | "retries") => "write `idempotent`, which says that callers may retry",
+        (Level::Method, "notification" | "notify") => "write `oneway`",
+        (
+            Level::Type,
+            "rename"
+            | "rename_all"
+            | "rename_all_fields"
+            | "deny_unknown_fields"
+            | "default"
+            | "transparent"
+            | "bound",
+        ) => "it is serde's; write `#[serde(…)]` below `#[data]`",
+        _ => return None,
+    })
 }
 
 fn wire_name(value: &Expr, errors: &mut Errors) -> Option<LitStr> {

@@ -142,6 +142,7 @@ impl Service {
             supertraits,
             items,
         }
+        .without_namesakes(errors)
         .with_distinct_names(errors)
         .with_batches(errors)
     }
@@ -181,6 +182,25 @@ impl Service {
     /// The attributes that decide whether the trait, and with it everything generated, exists.
     pub(crate) fn conditions(&self) -> Vec<Attribute> {
         attributes::repeated(&self.attributes, Repeat::Conditions)
+    }
+
+    /// Removes methods that have the name of one before them, and reports each.
+    fn without_namesakes(mut self, errors: &mut Errors) -> Self {
+        let mut known: Vec<Ident> = Vec::new();
+        self.items.retain(|item| {
+            let Some(method) = item.method().filter(|method| method.conditions().is_empty()) else {
+                return true;
+            };
+            let is_new = known.iter().all(|known| known.unraw() != method.ident.unraw());
+            if is_new {
+                known.push(method.ident.clone());
+            } else {
+                let message = format_args!("there are two methods `{}`; give one another name", method.ident);
+                errors.push(&method.ident, message);
+            }
+            is_new
+        });
+        self
     }
 
     fn with_distinct_names(self, errors: &mut Errors) -> Self {

@@ -16,8 +16,6 @@ mod misplaced;
 
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
-    let mut options = Options::default();
-    options.read(Level::Trait, arguments, &mut errors);
     let item_trait = match errors.keep(syn::parse2(item)) {
         Some(Item::Trait(item_trait)) => item_trait,
         Some(mut other) => {
@@ -27,6 +25,8 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
         }
         None => return quote!(#errors),
     };
+    let mut options = Options::default();
+    options.read(Level::Trait, arguments, &mut errors);
     let service = Service::parse(options, item_trait, &mut errors);
     let trait_ = trait_::render(&service);
     if !service.is_plain() {
