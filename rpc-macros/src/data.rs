@@ -10,6 +10,8 @@ use crate::{
     text::readable,
 };
 
+mod refused;
+
 /// Input: `#[data] #[derive(Debug)] struct User { … }`
 /// Output:
 /// ```text
@@ -23,7 +25,11 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let mut options = Options::default();
     options.read(Level::Type, arguments, &mut errors);
-    let Some(item) = errors.keep(syn::parse2::<Item>(item)) else { return quote!(#errors) };
+    let Some(mut item) = errors.keep(syn::parse2::<Item>(item)) else { return quote!(#errors) };
+    if refused::report(&mut item, &mut errors) {
+        let stand_ins = refused::render(&options.runtime, &item);
+        return quote!(#errors #item #stand_ins);
+    }
     let attributes = match &item {
         Item::Struct(item) => &item.attrs,
         Item::Enum(item) => &item.attrs,

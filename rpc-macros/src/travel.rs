@@ -14,10 +14,11 @@ use crate::{attributes::Runtime, declaration, errors::Errors, text::readable};
 mod stand_in;
 
 /// The role of a type in a signature, for error messages.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     Argument,
     Result,
+    Field,
 }
 
 impl fmt::Display for Role {
@@ -25,12 +26,27 @@ impl fmt::Display for Role {
         f.write_str(match self {
             Self::Argument => "arguments",
             Self::Result => "results",
+            Self::Field => "fields",
         })
     }
 }
 
 /// Reports the parts of this type that cannot travel.
 pub(crate) fn check(ty: &Type, role: Role, errors: &mut Errors) {
+    match ty {
+        // These have no size. A `Box` of one travels.
+        Type::Slice(slice) => {
+            errors.push(slice, format_args!("{role} have a size; write `Vec<{}>`", readable(&slice.elem)));
+        }
+        Type::Path(path) if path.path.is_ident("str") => {
+            errors.push(path, format_args!("{role} have a size; write `String`"));
+        }
+        _ => check_part(ty, role, errors),
+    }
+}
+
+/// Reports the parts of a type inside of another type that cannot travel.
+fn check_part(ty: &Type, role: Role, errors: &mut Errors) {
     if let Some(message) = stand_in::message(ty, role) {
         return errors.push(ty, message);
     }
@@ -41,15 +57,15 @@ pub(crate) fn check(ty: &Type, role: Role, errors: &mut Errors) {
         }
         Type::Path(path) => {
             if let Some(qself) = &path.qself {
-                check(&qself.ty, role, errors);
+                check_part(&qself.ty, role, errors);
             }
             check_path(&path.path, role, errors);
         }
         Type::Array(array) => check_array(array, role, errors),
-        Type::Slice(slice) => check(&slice.elem, role, errors),
+        Type::Slice(slice) => check_part(&slice.elem, role, errors),
         Type::Tuple(tuple) => check_tuple(tuple, role, errors),
-        Type::Paren(inner) => check(&inner.elem, role, errors),
-        Type::Group(inner) => check(&inner.elem, role, errors),
+        Type::Paren(inner) => check_part(&inner.elem, role, errors),
+        Type::Group(inner) => check_part(&inner.elem, role, errors),
         // rustc refuses all other types, because they are not serialisable.
         _ => {}
     }
@@ -69,7 +85,7 @@ fn check_array(array: &TypeArray, role: Role, errors: &mut Errors) {
             format_args!("serde writes arrays of at most {ARRAY_MAX} elements; write `Vec<{element}>`"),
         );
     }
-    check(&array.elem, role, errors);
+    check_part(&array.elem, role, errors);
 }
 
 fn check_tuple(tuple: &TypeTuple, role: Role, errors: &mut Errors) {
@@ -79,11 +95,11 @@ fn check_tuple(tuple: &TypeTuple, role: Role, errors: &mut Errors) {
         );
         errors.push(tuple, message);
     }
-    tuple.elems.iter().for_each(|ty| check(ty, role, errors));
+    tuple.elems.iter().for_each(|ty| check_part(ty, role, errors));
 }
 
 fn check_path(path: &Path, role: Role, errors: &mut Errors) {
-    if path.segments.first().is_some_and(|first| first.ident == "Self") {
+    if path.segments.first().is_some_and(|first| first.ident == "Self") && role != Role::Field {
         errors.push(path, "`Self` is another type on each side; write the name of the type that travels");
     }
     for segment in &path.segments {
@@ -98,7 +114,7 @@ fn check_path(path: &Path, role: Role, errors: &mut Errors) {
 
 fn check_generic(argument: &GenericArgument, role: Role, errors: &mut Errors) {
     match argument {
-        GenericArgument::Type(ty) => check(ty, role, errors),
+        GenericArgument::Type(ty) => check_part(ty, role, errors),
         GenericArgument::Lifetime(lifetime) if lifetime.ident != "static" => {
             errors.push(lifetime, format_args!("{role} travel by value and cannot borrow; write `'static`"));
         }

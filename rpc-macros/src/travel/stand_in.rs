@@ -15,6 +15,9 @@ pub(super) fn message(ty: &Type, role: Role) -> Option<String> {
         Type::TraitObject(object) => Some(of_bounds(&object.bounds, role, ty)),
         Type::ImplTrait(opaque) => Some(of_bounds(&opaque.bounds, role, ty)),
         Type::FnPtr(_) => Some(CLOSURE.into()),
+        Type::Ptr(_) => {
+            Some("an address means nothing on the other side; write the type of the value".into())
+        }
         Type::Reference(reference) => match &*reference.elem {
             Type::TraitObject(_) => message(&reference.elem, role),
             _ => None,
@@ -93,7 +96,7 @@ fn of_path(ty: &TypePath, role: Role) -> Option<String> {
     let text = |ty: &Option<Type>| ty.as_ref().map_or("T".into(), readable);
     match (module.as_deref(), last.ident.to_string().as_str()) {
         (_, "Box" | "Arc" | "Rc" | "Pin") if inner.as_ref().is_some_and(is_unnamed) => message(&inner?, role),
-        (_, "Rc") if inner.is_some() => {
+        (_, "Rc") if inner.is_some() && role != Role::Field => {
             Some(format!("an `Rc` cannot leave its thread; write `{}`", text(&inner)))
         }
         (_, "BoxStream" | "LocalBoxStream" | "ReceiverStream" | "UnboundedReceiverStream")
@@ -106,6 +109,9 @@ fn of_path(ty: &TypePath, role: Role) -> Option<String> {
         }
         (Some("oneshot"), "Receiver") | (_, "BoxFuture" | "LocalBoxFuture") if inner.is_some() => {
             Some(future(&text(&inner)))
+        }
+        (_, "Promise") if inner.is_some() => {
+            Some(format!("callers pass a promise where a method takes its value; write `{}`", text(&inner)))
         }
         (Some("anyhow" | "io"), "Error") | (Some("eyre"), "Report") => Some(ERROR.into()),
         _ => None,
