@@ -44,8 +44,8 @@ pub(crate) fn render(service: &Service) -> TokenStream {
     let value = render_value(service);
     let descriptor = descriptor::render(service);
     let docs = format!(
-        "A client of [`{0}`](trait@{0}). A call is on its way when it is made and gives a promise; each argument is a value, or a \
-         promise of one.",
+        "A client of [`{0}`](trait@{0}), made by the `service()` of a connection or session. A call is on its way when it is made and \
+         gives a promise; each argument is a value, or a promise of one.",
         ident.unraw()
     );
     let paragraph = attributes::has_docs(&service.attributes).then(|| quote!(#[doc = ""]));

@@ -50,7 +50,7 @@ trait Chat: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static 
         Output = Result<Vec<Result<u64, ChatError>>, ChatError>,
     > + ::rpc_core::__private::Send;
 }
-///A client of [`Chat`](trait@Chat). A call is on its way when it is made and gives a promise; each argument is a value, or a promise of one.
+///A client of [`Chat`](trait@Chat), made by the `service()` of a connection or session. A call is on its way when it is made and gives a promise; each argument is a value, or a promise of one.
 struct ChatClient {
     stub: ::rpc_core::__private::Stub,
 }

@@ -24,7 +24,7 @@ pub(crate) trait Chat: facade::rpc::__private::Send + facade::rpc::__private::Sy
 ///Rooms.
 #[allow(non_snake_case)]
 ///
-///A client of [`Chat`](trait@Chat). A call is on its way when it is made and gives a promise; each argument is a value, or a promise of one.
+///A client of [`Chat`](trait@Chat), made by the `service()` of a connection or session. A call is on its way when it is made and gives a promise; each argument is a value, or a promise of one.
 pub(crate) struct ChatClient {
     stub: facade::rpc::__private::Stub,
 }

@@ -8,7 +8,7 @@ trait Chat: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static 
     #[allow(async_fn_in_trait)]
     async fn bad(&self, _: (u8, u8)) -> u8;
 }
-///A client of [`Chat`](trait@Chat). A call is on its way when it is made and gives a promise; each argument is a value, or a promise of one.
+///A client of [`Chat`](trait@Chat), made by the `service()` of a connection or session. A call is on its way when it is made and gives a promise; each argument is a value, or a promise of one.
 struct ChatClient {
     stub: ::rpc_core::__private::Stub,
 }

@@ -16,7 +16,7 @@ pub trait Chat: Debug + ::rpc_core::__private::Send + ::rpc_core::__private::Syn
 }
 /// Rooms and people.
 ///
-///A client of [`Chat`](trait@Chat). A call is on its way when it is made and gives a promise; each argument is a value, or a promise of one.
+///A client of [`Chat`](trait@Chat), made by the `service()` of a connection or session. A call is on its way when it is made and gives a promise; each argument is a value, or a promise of one.
 pub struct ChatClient {
     stub: ::rpc_core::__private::Stub,
 }
