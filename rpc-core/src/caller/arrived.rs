@@ -28,12 +28,18 @@ pub trait Arrived {}
 #[derive(Debug)]
 pub struct Operand<Other>(PhantomData<Other>);
 
-// With an implementation, if only for a type that nobody can name, rustc takes the operator first and then asks for the bound.
+// With two implementations, if only for types that nobody can name, rustc takes the operator first, whatever is on its other side, and
+// then asks for the bound.
 #[diagnostic::do_not_recommend]
 impl Arrived for Operand<Nothing> {}
+#[diagnostic::do_not_recommend]
+impl Arrived for Operand<NothingElse> {}
 
 #[derive(Debug)]
 pub enum Nothing {}
+
+#[derive(Debug)]
+pub enum NothingElse {}
 
 #[doc(hidden)]
 impl<T, E, Other> PartialEq<Other> for Promise<T, E>

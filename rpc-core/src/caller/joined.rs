@@ -37,13 +37,38 @@ impl JoinedError<Never> {
 
 /// The answer of errors other than [`Never`].
 pub trait KnownError: Sized {
-    /// This error, also if the next promise has another one, which the join then reports.
-    fn or<E>(self, _: JoinedError<E>) -> Self {
+    /// The error.
+    type Error;
+
+    /// This error, which the next promise must have too, unless it cannot fail.
+    fn or<E: SameError<Self::Error, By>, By>(self, _: JoinedError<E>) -> Self {
         self
     }
 }
 
-impl<E> KnownError for JoinedError<E> {}
+impl<E> KnownError for JoinedError<E> {
+    type Error = E;
+}
+
+/// An error of a promise that can be joined with promises that fail with `E`.
+#[diagnostic::on_unimplemented(
+    message = "promises that fail with `{E}` and with `{Self}` cannot share an error",
+    label = "`try_join!` gives one error for all",
+    note = "`rpc_core::join!` gives each promise a result of its own"
+)]
+pub trait SameError<E, By> {}
+
+/// Marks the two implementations of [`SameError`].
+#[derive(Debug)]
+pub struct BySame;
+/// See [`BySame`].
+#[derive(Debug)]
+pub struct ByNever;
+
+#[diagnostic::do_not_recommend]
+impl<E> SameError<E, BySame> for E {}
+#[diagnostic::do_not_recommend]
+impl<E> SameError<E, ByNever> for Never {}
 
 impl<P> Joined<P> {
     /// Takes the promise or future.
