@@ -58,13 +58,6 @@ impl Chat for Locking {
     }
 }
 
-struct Borrowing<'a>(&'a str);
-impl Chat for Borrowing<'_> {
-    async fn find(&self, _: String) -> Result<u64, ChatError> {
-        Ok(self.0.len() as u64)
-    }
-}
-
 struct Renamed;
 impl ChatServer for Renamed {
     async fn find(&self, _: String) -> Result<u64, ChatError> {
@@ -72,13 +65,4 @@ impl ChatServer for Renamed {
     }
 }
 
-struct Inherent;
-impl Inherent {
-    async fn find(&self, _: String) -> Result<u64, ChatError> {
-        Ok(1)
-    }
-}
-
-fn main() {
-    let _ = ChatServer::new(Inherent);
-}
+fn main() {}
