@@ -1,21 +1,25 @@
-//! Operators on promises, which do not compile and say why.
+//! Operators and methods of values, which promises have only to say why they lack them.
 //!
-//! A promise is compared, calculated with or printed by mistake, above all in the closure of a `map`, where it looks like a value.
-//! Without these implementations rustc would only say that an operator or a format is missing. They need [`Arrived`], which no
+//! A promise is compared, calculated with, printed or read by mistake, above all in the closure of a `map`, where it looks like a
+//! value. Without these implementations rustc would only say that an operator, a format or a method is missing. They need [`Arrived`], which no
 //! value has.
 
 use std::{
     cmp::Ordering,
     fmt,
+    iter::{Empty, empty},
     marker::PhantomData,
     ops::{Add, Div, Mul, Rem, Sub},
 };
 
-use crate::caller::promise::Promise;
+use crate::caller::{
+    pipeline::{OptionPipe, SequencePipe},
+    promise::Promise,
+};
 
 /// A value that is here. No value has it: the trait stands for what the operators of a promise lack.
 #[diagnostic::on_unimplemented(
-    message = "a promise has no value yet, so nothing can be compared, calculated or printed with it",
+    message = "a promise has no value yet, so it cannot be compared, calculated with, printed or read",
     label = "the value of the promise is not here",
     note = "where the value is needed here, await the promise: `promise.await?`",
     note = "the closure of a `map` runs once and before there are values: it records calls, which the peer makes for each element. To \
@@ -89,5 +93,61 @@ impl<T: Arrived, E> fmt::Display for Promise<T, E> {
 impl<T: Arrived, E> fmt::Debug for Promise<T, E> {
     fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
         Ok(())
+    }
+}
+
+#[doc(hidden)]
+impl<T, E> SequencePipe<T, E> {
+    pub fn len(&self) -> usize
+    where
+        T: Arrived,
+    {
+        0
+    }
+
+    pub fn is_empty(&self) -> bool
+    where
+        T: Arrived,
+    {
+        true
+    }
+
+    pub fn iter(&self) -> Empty<T>
+    where
+        T: Arrived,
+    {
+        empty()
+    }
+
+    pub fn filter<Predicate>(&self, _: Predicate) -> &Self
+    where
+        T: Arrived,
+    {
+        self
+    }
+}
+
+#[doc(hidden)]
+impl<T, E> OptionPipe<T, E> {
+    pub fn is_some(&self) -> bool
+    where
+        T: Arrived,
+    {
+        false
+    }
+
+    pub fn is_none(&self) -> bool
+    where
+        T: Arrived,
+    {
+        true
+    }
+
+    pub fn unwrap(&self) -> Promise<T, E>
+    where
+        T: Arrived,
+        E: Send + Sync + 'static,
+    {
+        self.some()
     }
 }

@@ -82,4 +82,8 @@ fn iterates(chat: &ChatClient) {
     }
 }
 
+fn counts(chat: &ChatClient) -> bool {
+    chat.ids().len() > 3 || chat.user(1).boss().is_some()
+}
+
 fn main() {}
