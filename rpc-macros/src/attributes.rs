@@ -217,6 +217,9 @@ impl ToTokens for Runtime {
 /// Takes the `#[rpc(…)]` attributes out of `attributes` and reads them.
 pub(crate) fn take_rpc(attributes: &mut Vec<Attribute>, level: Level, errors: &mut Errors) -> Options {
     let mut options = Options::default();
+    if level == Level::Method {
+        take_foreign(attributes, errors);
+    }
     attributes.retain(|attribute| {
         if !is_rpc(attribute) {
             return true;
@@ -229,6 +232,42 @@ pub(crate) fn take_rpc(attributes: &mut Vec<Attribute>, level: Level, errors: &m
     });
     options
 }
+
+/// Removes the attributes of other frameworks, and reports each.
+pub(crate) fn take_foreign(attributes: &mut Vec<Attribute>, errors: &mut Errors) {
+    attributes.retain(|attribute| {
+        let advice = foreign(attribute);
+        if let Some(advice) = advice {
+            errors.push(attribute, advice);
+        }
+        advice.is_none()
+    });
+}
+
+/// The advice to somebody who knows the attribute from another framework.
+fn foreign(attribute: &Attribute) -> Option<&'static str> {
+    let last = attribute.path().segments.last()?;
+    let has_name = || match &attribute.meta {
+        Meta::List(list) => {
+            list.tokens.clone().into_iter().next().is_some_and(|first| first.to_string() == "name")
+        }
+        _ => false,
+    };
+    match last.ident.to_string().as_str() {
+        "async_trait" => Some(ASYNC_TRAIT),
+        "method" if has_name() => {
+            Some("every method is remote; remove the attribute, or write `#[rpc(name = \"…\")]`")
+        }
+        "subscription" if has_name() => {
+            Some("a method that returns `Streaming<T>` is a subscription; remove the attribute")
+        }
+        _ => None,
+    }
+}
+
+/// The advice about `#[async_trait]`, on the trait or as what it makes of methods.
+pub(crate) const ASYNC_TRAIT: &str =
+    "the trait and its implementations are plain `async fn`s; remove `#[async_trait]` from both";
 
 /// Whether the attribute is `#[rpc]` or `#[path::to::rpc]`.
 fn is_rpc(attribute: &Attribute) -> bool {

@@ -129,6 +129,8 @@ impl Service {
         check_header(&item, errors);
         let ItemTrait { mut attrs, vis, unsafety, ident, generics, supertraits, items, .. } = item;
         outer(&mut attrs);
+        // Only attributes of other frameworks are left here: `#[rpc]` itself has been read.
+        attributes::take_foreign(&mut attrs, errors);
         let items: Vec<Item> = items.into_iter().map(|item| Item::parse(item, errors)).collect();
         Self {
             wire_name: options.name.as_ref().map_or_else(|| ident.unraw().to_string(), |name| name.value()),
@@ -296,6 +298,10 @@ impl Item {
         outer(&mut function.attrs);
         let options = attributes::take_rpc(&mut function.attrs, Level::Method, errors);
         let before = errors.len();
+        if function.sig.generics.lifetimes().any(|lifetime| lifetime.lifetime.ident == "async_trait") {
+            errors.push(&function.sig.ident, attributes::ASYNC_TRAIT);
+            return Self::Refused(Box::new(TraitItem::Fn(function)));
+        }
         check_signature(&function, errors);
         let parameters = parse_parameters(&mut function.sig.inputs, errors);
         let output = parse_output(&function.sig.output, options.has("oneway"), errors);

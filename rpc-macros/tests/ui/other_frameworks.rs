@@ -7,6 +7,23 @@ pub trait Jsonrpsee {
 }
 
 #[rpc]
+pub trait AsyncTraitFirst {
+    // What `#[async_trait]` above `#[rpc]` leaves.
+    fn find<'life0, 'async_trait>(
+        &'life0 self,
+    ) -> std::pin::Pin<Box<dyn Future<Output = u64> + Send + 'async_trait>>
+    where
+        'life0: 'async_trait,
+        Self: 'async_trait;
+}
+
+#[rpc]
+pub trait JsonrpseeNews {
+    #[subscription(name = "news" => "item", item = String)]
+    async fn news(&self) -> u64;
+}
+
+#[rpc]
 pub trait Subscribing {
     #[rpc(subscription = "news")]
     async fn news(&self);
