@@ -3,7 +3,7 @@
 use std::fmt;
 
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::{
     Expr, ExprLit, GenericArgument, Lit, Path, PathArguments, Type, TypeArray, TypePath, TypeReference,
     TypeTuple,
@@ -169,10 +169,8 @@ fn check_leaves(runtime: &Runtime, ty: &mut Type) -> Option<Place> {
         Type::Paren(inner) => check_leaves(runtime, &mut inner.elem),
         leaf => {
             let place = Place::of(leaf);
-            let runtime = runtime.at(place.start);
             let (start, end) = (quote_spanned!(place.start=> <), quote_spanned!(place.end=> >::Type));
-            let projection =
-                quote_spanned!(place.start=> #start #leaf as #runtime::__private::Travels<_> #end);
+            let projection = quote!(#start #leaf as #runtime::__private::Travels<_> #end);
             *leaf = Type::Verbatim(projection);
             Some(place)
         }
