@@ -2,7 +2,9 @@
 
 pub(crate) mod args;
 pub(crate) mod arguments;
+pub(crate) mod arrived;
 pub(crate) mod call;
+pub(crate) mod joined;
 pub(crate) mod outcomes;
 pub(crate) mod passing;
 pub(crate) mod pipeline;

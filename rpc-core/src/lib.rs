@@ -163,12 +163,27 @@ macro_rules! join {
 
 /// Waits for several promises or futures at once and gives a tuple of their values, or the first error.
 ///
-/// Like `futures::try_join!`, but takes promises. Their error types must be the same.
+/// Like `futures::try_join!`, but takes promises. Promises of methods without an error join those of methods with one; apart from
+/// that, the error types must be the same.
 #[macro_export]
 macro_rules! try_join {
-    ($($promise:expr),+ $(,)?) => {
-        $crate::__private::futures::try_join!($($crate::__private::into_future($promise)),+)
-    };
+    ($($promise:expr),+ $(,)?) => { $crate::__try_join!([] $($promise),+) };
+}
+
+/// The steps of [`try_join!`]: names the promises one by one, each in a scope of its own, then joins them under one error type.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __try_join {
+    ([$($named:ident)*] $next:expr $(, $promise:expr)*) => {{
+        let next = $crate::__private::Joined::new($next);
+        $crate::__try_join!([$($named)* next] $($promise),*)
+    }};
+    ([$($named:ident)+]) => {{
+        #[allow(unused_imports)]
+        use $crate::__private::{JoinedAsIs as _, KnownError as _};
+        let error = $crate::__private::JoinedError::none()$(.or($named.error()))+;
+        $crate::__private::futures::try_join!($($crate::__private::into_future($named.with(&error))),+)
+    }};
 }
 
 /// Macros that `rpc-client` and `rpc-server` export under the names of those here. Not part of the public API.
@@ -206,6 +221,7 @@ pub mod __private {
         caller::{
             arguments::Arguments,
             call::CallBuilder,
+            joined::{Joined, JoinedAsIs, JoinedError, KnownError},
             passing::{deserialize as deserialize_object, serialize as serialize_object},
             pipeline::PipeAt,
             stub::Stub,
@@ -220,12 +236,14 @@ pub mod __private {
                 ByDeclaration, ByLayout, ByNoLayout, ByNothing, Declaration, Declarations, Declared,
                 DeclaredField, DeclaredParts, DeclaredVariant, Element, Remark, Witness,
             },
+            plain::{Plain, PlainByDefault, no_result},
             shown::{ByDebug, ByDisplay, ByError, ByNoText},
+            travels::Travels,
         },
     };
 
     /// `IntoFuture::into_future` for promises and futures alike.
-    pub fn into_future<P: std::future::IntoFuture>(promise: P) -> P::IntoFuture {
-        promise.into_future()
+    pub fn into_future<P: crate::caller::joined::Joinable<By>, By>(promise: P) -> P::Future {
+        promise.joinable()
     }
 }

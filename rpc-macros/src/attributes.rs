@@ -114,11 +114,38 @@ fn misplaced(level: Level, key: &str) -> String {
     let elsewhere =
         Level::RPC.into_iter().filter(|other| level != Level::Type && other.options().contains(&key));
     let elsewhere: Vec<&str> = elsewhere.map(Level::noun).collect();
-    if elsewhere.is_empty() {
+    if let Some(advice) = advice(level, key) {
+        format!("there is no option `{key}`: {advice}")
+    } else if elsewhere.is_empty() {
         format!("there is no option `{key}`; {}", level.takes())
     } else {
         format!("`{key}` belongs on {}; {}", elsewhere.join(" or "), level.takes())
     }
+}
+
+/// The advice to somebody who knows the option from elsewhere.
+fn advice(level: Level, key: &str) -> Option<&'static str> {
+    Some(match (level, key) {
+        (Level::Trait, "server" | "client") => "every trait gets a client and a server; remove it",
+        (Level::Trait, "namespace") => "write `name = \"…\"`",
+        (Level::Method, "timeout" | "deadline") => "callers set it with `client.deadline(…)`; remove it",
+        (Level::Method, "stream" | "streaming" | "subscription" | "subscribe") => {
+            "a method that returns `Streaming<T>` is a subscription; remove it"
+        }
+        (Level::Method, "retry" | "retries") => "write `idempotent`, which says that callers may retry",
+        (Level::Method, "notification" | "notify") => "write `oneway`",
+        (
+            Level::Type,
+            "rename"
+            | "rename_all"
+            | "rename_all_fields"
+            | "deny_unknown_fields"
+            | "default"
+            | "transparent"
+            | "bound",
+        ) => "it is serde's; write `#[serde(…)]` below `#[data]`",
+        _ => return None,
+    })
 }
 
 fn wire_name(value: &Expr, errors: &mut Errors) -> Option<LitStr> {
@@ -209,6 +236,9 @@ impl ToTokens for Runtime {
 /// Takes the `#[rpc(…)]` attributes out of `attributes` and reads them.
 pub(crate) fn take_rpc(attributes: &mut Vec<Attribute>, level: Level, errors: &mut Errors) -> Options {
     let mut options = Options::default();
+    if level == Level::Method {
+        take_foreign(attributes, errors);
+    }
     attributes.retain(|attribute| {
         if !is_rpc(attribute) {
             return true;
@@ -221,6 +251,42 @@ pub(crate) fn take_rpc(attributes: &mut Vec<Attribute>, level: Level, errors: &m
     });
     options
 }
+
+/// Removes the attributes of other frameworks, and reports each.
+pub(crate) fn take_foreign(attributes: &mut Vec<Attribute>, errors: &mut Errors) {
+    attributes.retain(|attribute| {
+        let advice = foreign(attribute);
+        if let Some(advice) = advice {
+            errors.push(attribute, advice);
+        }
+        advice.is_none()
+    });
+}
+
+/// The advice to somebody who knows the attribute from another framework.
+fn foreign(attribute: &Attribute) -> Option<&'static str> {
+    let last = attribute.path().segments.last()?;
+    let has_name = || match &attribute.meta {
+        Meta::List(list) => {
+            list.tokens.clone().into_iter().next().is_some_and(|first| first.to_string() == "name")
+        }
+        _ => false,
+    };
+    match last.ident.to_string().as_str() {
+        "async_trait" => Some(ASYNC_TRAIT),
+        "method" if has_name() => {
+            Some("every method is remote; remove the attribute, or write `#[rpc(name = \"…\")]`")
+        }
+        "subscription" if has_name() => {
+            Some("a method that returns `Streaming<T>` is a subscription; remove the attribute")
+        }
+        _ => None,
+    }
+}
+
+/// The advice about `#[async_trait]`, on the trait or as what it makes of methods.
+pub(crate) const ASYNC_TRAIT: &str =
+    "the trait and its implementations are plain `async fn`s; remove `#[async_trait]` from both";
 
 /// Whether the attribute is `#[rpc]` or `#[path::to::rpc]`.
 fn is_rpc(attribute: &Attribute) -> bool {

@@ -10,6 +10,7 @@ use crate::{
     model::{Method, Number, Parameter, Service},
     names::local,
     text::readable,
+    travel,
 };
 
 /// Input: `#[rpc] pub trait Chat { async fn count(&self) -> u64; }`
@@ -240,7 +241,8 @@ fn render_method(service: &Service, method: &Method, number: &Number) -> TokenSt
     } else {
         let value = &method.output.value;
         let error = error_type(service, method);
-        (quote!(#runtime::Promise<#value, #error>), quote!(send::<#value, #error>))
+        let checked = checked_error_type(service, method);
+        (quote!(#runtime::Promise<#value, #error>), quote!(send::<#value, #checked>))
     };
     let number = number.render();
     quote! {
@@ -268,7 +270,9 @@ fn notes(service: &Service, method: &Method) -> Vec<String> {
     } else {
         let value = readable(&method.output.value);
         behaviour.push(match &method.output.error {
-            Some(error) => format!("Promises `{value}`; fails with `{}`.", readable(error)),
+            Some(error) => {
+                format!("Promises `{value}`; fails with `{}`, as `CallError::Method`.", readable(error))
+            }
             None => format!("Promises `{value}`; it cannot fail by itself."),
         });
     }
@@ -330,9 +334,17 @@ fn link(method: &Method) -> String {
 }
 
 /// The `E` of the method's promise.
-pub(crate) fn error_type(service: &Service, method: &Method) -> TokenStream {
+fn error_type(service: &Service, method: &Method) -> TokenStream {
     let runtime = &service.runtime;
     method.output.error.as_ref().map_or_else(|| quote!(#runtime::Never), |error| quote!(#error))
+}
+
+/// The `E` of the method's promise, where it has to travel.
+pub(crate) fn checked_error_type(service: &Service, method: &Method) -> TokenStream {
+    match &method.output.error {
+        Some(error) => travel::render(&service.runtime, error),
+        None => error_type(service, method),
+    }
 }
 
 /// Renders the options of a call as methods of the client itself, so that callers need no trait in scope. If the user's trait has

@@ -10,10 +10,12 @@ use crate::{
     text::readable,
 };
 
+mod refused;
+
 /// Input: `#[data] #[derive(Debug)] struct User { … }`
 /// Output:
 /// ```text
-/// #[derive(::rpc_core::__private::serde::Serialize, ::rpc_core::__private::serde::Deserialize, ::rpc_core::Pipeline)]
+/// #[derive(::rpc_core::Pipeline, ::rpc_core::__private::serde::Serialize, ::rpc_core::__private::serde::Deserialize)]
 /// #[serde(crate = "::rpc_core::__private::serde")]
 /// #[derive(Debug)]
 /// struct User { … }
@@ -23,7 +25,11 @@ pub(crate) fn expand(runtime: Runtime, arguments: TokenStream, item: TokenStream
     let mut errors = Errors::default();
     let mut options = Options::of(runtime);
     options.read(Level::Type, arguments, &mut errors);
-    let Some(item) = errors.keep(syn::parse2::<Item>(item)) else { return quote!(#errors) };
+    let Some(mut item) = errors.keep(syn::parse2::<Item>(item)) else { return quote!(#errors) };
+    if refused::report(&mut item, &mut errors) {
+        let stand_ins = refused::render(&options.runtime, &item);
+        return quote!(#errors #item #stand_ins);
+    }
     let attributes = match &item {
         Item::Struct(item) => &item.attrs,
         Item::Enum(item) => &item.attrs,
@@ -37,9 +43,10 @@ pub(crate) fn expand(runtime: Runtime, arguments: TokenStream, item: TokenStream
     let serde = runtime.private();
     let serde = quote!(#serde::serde);
     let derives = [
+        // First, so that its message about a field comes before serde's.
+        ("Pipeline", quote!(#runtime::Pipeline)),
         ("Serialize", quote!(#serde::Serialize)),
         ("Deserialize", quote!(#serde::Deserialize)),
-        ("Pipeline", quote!(#runtime::Pipeline)),
     ];
     let mut wanted = derives.to_vec();
     wanted.retain(|(name, _)| !is_derived(attributes, name, &mut errors));

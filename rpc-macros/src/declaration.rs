@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{
-    Attribute, Data, DeriveInput, Fields, GenericArgument, Ident, LitStr, PathArguments, Type,
+    Attribute, Data, DeriveInput, Fields, GenericArgument, Ident, LitStr, PathArguments, Type, TypePath,
     ext::IdentExt,
     parse::{ParseStream, Parser},
 };
@@ -13,6 +13,7 @@ use crate::{
     names::local,
     pipeline::serde::SerdeOptions,
     text::readable,
+    travel,
 };
 
 /// Input: `struct User { id: UserId, #[serde(rename = "nom")] name: String }`
@@ -77,6 +78,7 @@ pub(crate) fn render(runtime: &Runtime, input: &DeriveInput) -> Option<TokenStre
     let used =
         (row.is_some() && types.is_empty()).then(|| quote!(use #private::{ByLayout as _, ByNoLayout as _};));
     let witnesses = render_witnesses(&private, &found, &types);
+    let checks = (!is_another).then(|| render_checks(runtime, &container, input)).flatten();
     let witnesses = quote!(#witnesses #used #row);
     let (impl_generics, type_generics, where_clause) = input.generics.split_for_impl();
     Some(quote! {
@@ -84,12 +86,46 @@ pub(crate) fn render(runtime: &Runtime, input: &DeriveInput) -> Option<TokenStre
         #[allow(deprecated)]
         impl #impl_generics #private::Declared for #ident #type_generics #where_clause {
             fn declare(#found: &mut #private::Declarations) {
+                #checks
                 if #private::Declarations::add::<Self>(#found, #private::Declaration { name: #name, docs: #docs, remarks: #remarks, parts: #parts }) {
                     #witnesses
                 }
             }
         }
     })
+}
+
+/// Input: `#[data] struct Group { leader: User, count: u64 }`
+/// Output: `let _: PhantomData<(<User as Travels<_>>::Type,)>;`, so that a field that cannot travel is explained before serde's
+/// derives report it.
+///
+/// Types that name the path of serde, as those under `#[data]` do, derive its traits, which ask the same of their fields. Nothing
+/// is rendered for generic types, whose fields may depend on bounds.
+fn render_checks(runtime: &Runtime, container: &SerdeOptions, input: &DeriveInput) -> Option<TokenStream> {
+    if !container.has("crate") || !input.generics.params.is_empty() {
+        return None;
+    }
+    let is_written = |attributes: &[Attribute]| {
+        let options = SerdeOptions::read(attributes);
+        !options.is_skipped() && !options.is_opaque()
+    };
+    let fields: Vec<&syn::Field> = match &input.data {
+        Data::Enum(data) => {
+            let variants = data.variants.iter().filter(|variant| is_written(&variant.attrs));
+            variants.flat_map(|variant| &variant.fields).collect()
+        }
+        others => all_fields(others),
+    };
+    let mut types: Vec<&Type> = Vec::new();
+    for field in fields.into_iter().filter(|field| is_written(&field.attrs)) {
+        if types.iter().all(|known| readable(known) != readable(&field.ty)) {
+            types.push(&field.ty);
+        }
+    }
+    let types = types.into_iter().filter_map(|ty| travel::render_doubtful(runtime, ty));
+    let types: Vec<TokenStream> = types.collect();
+    let private = runtime.private();
+    (!types.is_empty()).then(|| quote!(let _: #private::PhantomData<(#(#types,)*)>;))
 }
 
 /// Input: `User`, `Vec<Message>`. Output: code that asks `User`, `Vec<Message>` and `Message` for their declarations.
@@ -161,7 +197,11 @@ pub(crate) fn collect(ty: &Type, into: &mut Vec<Type>) {
 
 /// Whether a type is written with the name of a standard type.
 pub(crate) fn is_plain(ty: &Type) -> bool {
-    let Type::Path(path) = ty else { return false };
+    matches!(ty, Type::Path(path) if is_plain_path(path))
+}
+
+/// Whether a path is the name of a standard type.
+pub(crate) fn is_plain_path(path: &TypePath) -> bool {
     let segments = &path.path.segments;
     path.qself.is_none()
         && segments.len() == 1
@@ -198,6 +238,7 @@ const PLAIN: &[&str] = &[
     "isize",
     "f32",
     "f64",
+    "str",
     "String",
     "Vec",
     "Option",

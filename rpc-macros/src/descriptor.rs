@@ -1,14 +1,15 @@
 //! Renders the descriptor of a service, as static data.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::quote;
-use syn::{Type, ext::IdentExt};
+use quote::{quote, quote_spanned};
+use syn::{Type, ext::IdentExt, spanned::Spanned};
 
 use crate::{
     attributes, declaration,
     model::{Method, Service},
     names::local,
     text::readable,
+    travel,
 };
 
 /// Input: `#[rpc] pub trait Chat { async fn count(&self) -> u64; }`
@@ -69,15 +70,16 @@ fn render_method(service: &Service, method: &Method) -> TokenStream {
     let arguments = method.arguments().map(|argument| {
         let (ty, name, type_name) =
             (&argument.ty, argument.ident.unraw().to_string(), readable(&argument.ty));
-        let declared = render_declared(service, &argument.ty);
+        let (declared, ty) = (render_declared(service, ty), travel::render(runtime, ty));
         quote!(#runtime::ArgumentDescriptor::new::<#ty>(#name, #type_name) #declared)
     });
     let value = |ty: &Type| {
         let type_name = readable(ty);
-        let declared = render_declared(service, ty);
+        let (declared, ty) = (render_declared(service, ty), travel::render(runtime, ty));
         quote!(#runtime::ValueDescriptor::new::<#ty>(#type_name) #declared)
     };
     let result = value(&output.value);
+    let hidden = output.error.is_none().then(|| render_hidden(service, &output.value)).flatten();
     let error = output.error.as_ref().map(|ty| {
         let (value, shown) = (value(ty), render_shown(&private, ty));
         quote!(#value #shown)
@@ -104,7 +106,7 @@ fn render_method(service: &Service, method: &Method) -> TokenStream {
             rust_name: #rust_name,
             docs: #docs,
             arguments: &[#(#arguments),*],
-            result: #result,
+            result: #result #hidden,
             error: #error,
             attributes: #attributes,
             cache: #private::SignatureCache::new(),
@@ -148,6 +150,27 @@ fn render_shown(private: &TokenStream, ty: &Type) -> TokenStream {
             (&&&&#private::Witness::<#ty>::new()).__rpc_shown()
         })
     }
+}
+
+/// Input: `ChatResult<User>`, the result of a method without `Result`
+/// Output: `.without_error(no_result(Plain::<ChatResult<User>>::IS))`; nothing for a type that is known by its name.
+///
+/// Only rustc sees through an alias. The constant is false for `Result<T, E>`, and then the descriptor cannot be evaluated.
+fn render_hidden(service: &Service, ty: &Type) -> Option<TokenStream> {
+    let Type::Path(path) = ty else { return None };
+    if declaration::is_plain_path(path) {
+        return None;
+    }
+    let span = path.span();
+    let (runtime, private) = (service.runtime.at(span), service.runtime.private());
+    let checked =
+        quote_spanned!(span=> #runtime::__private::no_result(#runtime::__private::Plain::<#ty>::IS));
+    Some(quote! {
+        .without_error({
+            use #private::PlainByDefault as _;
+            #checked
+        })
+    })
 }
 
 fn option(service: &Service, value: Option<TokenStream>) -> TokenStream {

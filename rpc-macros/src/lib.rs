@@ -37,7 +37,9 @@ use attributes::Runtime;
 /// `E` should implement `std::error::Error`, so that `?` works for callers.
 ///
 /// A method is `async fn name(&self, argument: Type, …) -> Result<T, E>;`, or returns a plain `T`, or nothing. Types
-/// are owned and implement serde's `Serialize` and `Deserialize`.
+/// are owned and implement serde's `Serialize` and `Deserialize`: write `#[rpc_core::data]` above your own. serde's two derives alone
+/// make a type a value, but give promises of it no methods for its fields. An alias of `Result` is refused, because its error is
+/// not seen.
 ///
 /// | on | option | meaning |
 /// |---|---|---|
@@ -50,6 +52,8 @@ use attributes::Runtime;
 /// | method | `no_cancel` | a dropped promise does not stop the handler |
 /// | method | `batch = "…"` | calls that are ready together are answered by one call of this method; see below |
 /// | parameter | `context` | the handler's `Context`; it does not travel. A type written `&Context` gets a reference |
+///
+/// The trait alone has these options. An implementation repeats none of them: `async fn who(&self, cx: Context) -> String`.
 ///
 /// # Example
 /// ```

@@ -129,6 +129,8 @@ impl Service {
         check_header(&item, errors);
         let ItemTrait { mut attrs, vis, unsafety, ident, generics, supertraits, items, .. } = item;
         outer(&mut attrs);
+        // Only attributes of other frameworks are left here: `#[rpc]` itself has been read.
+        attributes::take_foreign(&mut attrs, errors);
         let items: Vec<Item> = items.into_iter().map(|item| Item::parse(item, errors)).collect();
         Self {
             wire_name: options.name.as_ref().map_or_else(|| ident.unraw().to_string(), |name| name.value()),
@@ -142,6 +144,7 @@ impl Service {
             supertraits,
             items,
         }
+        .without_namesakes(errors)
         .with_distinct_names(errors)
         .with_batches(errors)
     }
@@ -181,6 +184,25 @@ impl Service {
     /// The attributes that decide whether the trait, and with it everything generated, exists.
     pub(crate) fn conditions(&self) -> Vec<Attribute> {
         attributes::repeated(&self.attributes, Repeat::Conditions)
+    }
+
+    /// Removes methods that have the name of one before them, and reports each.
+    fn without_namesakes(mut self, errors: &mut Errors) -> Self {
+        let mut known: Vec<Ident> = Vec::new();
+        self.items.retain(|item| {
+            let Some(method) = item.method().filter(|method| method.conditions().is_empty()) else {
+                return true;
+            };
+            let is_new = known.iter().all(|known| known.unraw() != method.ident.unraw());
+            if is_new {
+                known.push(method.ident.clone());
+            } else {
+                let message = format_args!("there are two methods `{}`; give one another name", method.ident);
+                errors.push(&method.ident, message);
+            }
+            is_new
+        });
+        self
     }
 
     fn with_distinct_names(self, errors: &mut Errors) -> Self {
@@ -276,6 +298,10 @@ impl Item {
         outer(&mut function.attrs);
         let options = attributes::take_rpc(&mut function.attrs, Level::Method, errors);
         let before = errors.len();
+        if function.sig.generics.lifetimes().any(|lifetime| lifetime.lifetime.ident == "async_trait") {
+            errors.push(&function.sig.ident, attributes::ASYNC_TRAIT);
+            return Self::Refused(Box::new(TraitItem::Fn(function)));
+        }
         check_signature(&function, errors);
         let parameters = parse_parameters(&mut function.sig.inputs, errors);
         let output = parse_output(&function.sig.output, options.has("oneway"), errors);

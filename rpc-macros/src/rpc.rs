@@ -12,20 +12,21 @@ use crate::{
     server, trait_,
 };
 
+mod misplaced;
+
 pub(crate) fn expand(runtime: Runtime, arguments: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
-    let mut options = Options::of(runtime);
-    options.read(Level::Trait, arguments, &mut errors);
     let item_trait = match errors.keep(syn::parse2(item)) {
         Some(Item::Trait(item_trait)) => item_trait,
-        Some(other) => {
-            let message =
-                "`#[rpc]` goes on a trait; implement that trait with a plain `impl` and no attribute";
+        Some(mut other) => {
+            let message = misplaced::report(&mut other, &mut errors);
             errors.push_syntax(syn::Error::new(Span::call_site(), message));
             return quote!(#errors #other);
         }
         None => return quote!(#errors),
     };
+    let mut options = Options::of(runtime);
+    options.read(Level::Trait, arguments, &mut errors);
     let service = Service::parse(options, item_trait, &mut errors);
     let trait_ = trait_::render(&service);
     if !service.is_plain() {

@@ -10,6 +10,7 @@ use crate::{
     client,
     model::{Method, Number, ParameterKind, Service},
     names::local,
+    travel,
 };
 
 /// Input: `#[rpc] pub trait Chat { async fn count(&self) -> u64; }`
@@ -182,8 +183,8 @@ fn render_arm(service: &Service, method: &Method, number: &Number, names: &Names
     let Names { incoming, reader, context, .. } = names;
     let conditions = method.conditions();
     let pattern = render_pattern(number);
-    let value_type = &method.output.value;
-    let error_type = client::error_type(service, method);
+    let value_type = travel::render(&service.runtime, &method.output.value);
+    let error_type = client::checked_error_type(service, method);
     if method.batch.is_some() {
         let number = &names.method;
         return quote! {
@@ -191,7 +192,7 @@ fn render_arm(service: &Service, method: &Method, number: &Number, names: &Names
             #pattern => #private::Incoming::batch_of_one(#incoming, self, #number),
         };
     }
-    let types = method.arguments().map(|argument| &argument.ty);
+    let types = method.arguments().map(|argument| travel::render(&service.runtime, &argument.ty));
     let values = (0..method.arguments().count()).map(value);
     let handler = render_handler(service, method, names);
     let (run, context) = match method.takes_context() {
@@ -236,10 +237,10 @@ fn render_batch_arm(
     let target = batch.method(service)?;
     let conditions = method.conditions();
     let pattern = render_pattern(number);
-    let value_type = &method.output.value;
-    let error_type = client::error_type(service, method);
+    let value_type = travel::render(&service.runtime, &method.output.value);
+    let error_type = client::checked_error_type(service, method);
     let taken = method.arguments().map(|argument| {
-        let ty = &argument.ty;
+        let ty = travel::render(&service.runtime, &argument.ty);
         quote!(#private::ArgumentReader::take::<#ty>(#reader))
     });
     let taken: Vec<TokenStream> = taken.collect();

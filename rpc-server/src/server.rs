@@ -146,7 +146,7 @@ impl ServerBuilder {
     pub async fn bind(self, address: impl ToSocketAddrs) -> io::Result<Listening> {
         check_limits(&self.limits)?;
         let mut error = io::Error::new(io::ErrorKind::InvalidInput, "the address names no socket");
-        for address in tokio::net::lookup_host(address).await? {
+        for address in tokio::net::lookup_host(address).await.map_err(not_an_address)? {
             match listen::bind(address) {
                 Ok(listener) => return Ok(Listening { server: self.build(), listener }),
                 Err(failed) => error = failed,
@@ -206,6 +206,13 @@ pub enum ServeError {
     /// The limits are invalid: no session can have them.
     #[error(transparent)]
     Limits(#[from] LimitsError),
+}
+
+fn not_an_address(error: io::Error) -> io::Error {
+    io::Error::new(
+        error.kind(),
+        format!("cannot listen: {error}; write an address and a port, like `127.0.0.1:9000`"),
+    )
 }
 
 fn check_limits(limits: &Limits) -> io::Result<()> {

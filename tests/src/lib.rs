@@ -24,6 +24,7 @@ mod logs;
 mod long_values;
 mod map;
 mod misread;
+mod misuse;
 mod objects;
 mod objects_attacks;
 mod pipelining;

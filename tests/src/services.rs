@@ -291,15 +291,13 @@ fn a_service_describes_itself() {
     assert!(LedgerClient::descriptor().ordered);
 }
 
-type Hidden<T> = Result<T, String>;
-
 #[rpc]
 trait Hiding {
-    async fn hidden(&self) -> Hidden<u64>;
+    async fn hidden(&self) -> Box<Result<u64, String>>;
 }
 
 #[test]
-fn a_result_behind_an_alias_is_reported() {
+fn a_result_inside_a_box_is_reported() {
     let problems = HidingClient::descriptor().methods[0].problems();
     assert!(matches!(problems, [problem] if problem.contains("write `Result<T, E>`")), "{problems:?}");
 }

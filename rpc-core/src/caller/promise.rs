@@ -38,6 +38,8 @@ use crate::{
 /// * A promise can be an argument of another call, by value or by reference. The peer substitutes the result, which saves a
 ///   round trip.
 /// * If `T` is [`Pipelined`], the promise derefs to a pipe whose methods return promises of the value's parts.
+/// * A promise has no value yet, so it cannot be compared, calculated or printed with. For the fields of a promised value that are
+///   called like a method of `PartialEq` or `PartialOrd`, write `(*promise).lt()`.
 /// * Dropping a promise cancels the call, unless another call depends on it. [`Promise::detach`] lets the call run.
 ///
 /// # Example

@@ -143,6 +143,12 @@ impl ValueDescriptor {
         }
     }
 
+    /// The same descriptor, of the result of a method without an error; see [`no_result`](crate::schema::plain::no_result).
+    #[doc(hidden)]
+    pub const fn without_error(self, (): ()) -> Self {
+        self
+    }
+
     #[doc(hidden)]
     pub const fn shown(self, shown: fn() -> ShownError) -> Self {
         Self { shown: Some(shown), ..self }
@@ -337,7 +343,7 @@ impl MethodDescriptor {
         let of_error =
             self.error.iter().zip(error).flat_map(|(value, layout)| named("error".into(), value, layout));
         let hidden = (error.is_none() && result.is_result()).then(|| {
-            "result: it is a `Result` behind an alias, so its errors would count as values; write `Result<T, E>`".into()
+            "result: it is a `Result` inside of another type, so its errors would count as values; write `Result<T, E>`".into()
         });
         of_arguments
             .chain(named("result".into(), &self.result, result))

@@ -1,15 +1,19 @@
 //! The pipe of a promised stream.
 
-use std::marker::PhantomData;
+use std::{
+    future::{Pending, pending},
+    marker::PhantomData,
+};
 
 use crate::{
     caller::{
+        arrived::Arrived,
         outcomes::decode_error,
         pipeline::{PipeAt, Pipelined},
         promise::Promise,
         record,
     },
-    error::ElementError,
+    error::{ElementError, StreamError},
     never::Never,
     stream::Streaming,
     wire::map_program::Policy,
@@ -80,5 +84,16 @@ impl<T: 'static, SE: 'static> Pipelined for Streaming<T, SE> {
     type Pipe<E: Send + Sync + 'static> = StreamPipe<T, E>;
     fn pipe<E: Send + Sync + 'static>(at: PipeAt<E>) -> Self::Pipe<E> {
         StreamPipe { at, _items: PhantomData }
+    }
+}
+
+// Does not compile, like the operators of promises, and says why.
+#[doc(hidden)]
+impl<T, E> StreamPipe<T, E> {
+    pub fn next(&self) -> Pending<Option<Result<T, StreamError>>>
+    where
+        T: Arrived,
+    {
+        pending()
     }
 }

@@ -178,7 +178,11 @@ pub enum HandshakeError {
     #[error("the server speaks TLS; write `wss://`")]
     ServerSpeaksTls,
     /// To a client: the server answered, but not with a WebSocket.
-    #[error("the server answered {status}{}{text}", if text.is_empty() { "" } else { ": " })]
+    #[error(
+        "the server answered {status}{}{}{text}",
+        if *status < 400 { " instead of opening a WebSocket" } else { "" },
+        if text.is_empty() { "" } else { ": " }
+    )]
     Refused {
         /// The HTTP status.
         status: u16,

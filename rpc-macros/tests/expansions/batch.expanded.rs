@@ -58,7 +58,7 @@ struct ChatClient {
 }
 #[allow(deprecated, clippy::too_many_arguments)]
 impl ChatClient {
-    ///Promises `User`; fails with `ChatError`. Many calls at once are answered by [`profiles`](Self::profiles).
+    ///Promises `User`; fails with `ChatError`, as `CallError::Method`. Many calls at once are answered by [`profiles`](Self::profiles).
     fn profile(
         &self,
         id: impl ::rpc_core::IntoArg<UserId>,
@@ -70,7 +70,10 @@ impl ChatClient {
             0u32,
         );
         ::rpc_core::__private::CallBuilder::argument::<UserId>(&mut __rpc_call, id);
-        ::rpc_core::__private::CallBuilder::send::<User, ChatError>(__rpc_call)
+        ::rpc_core::__private::CallBuilder::send::<
+            User,
+            <ChatError as ::rpc_core::__private::Travels<_>>::Type,
+        >(__rpc_call)
     }
     ///Promises `Vec<Result<User, ChatError>>`; it cannot fail by itself.
     fn profiles(
@@ -157,7 +160,7 @@ impl ChatClient {
         ::rpc_core::__private::CallBuilder::send::<(), ::rpc_core::Never>(__rpc_call)
     }
     #[cfg(unix)]
-    ///Promises `u64`; fails with `ChatError`. Many calls at once are answered by `stats`.
+    ///Promises `u64`; fails with `ChatError`, as `CallError::Method`. Many calls at once are answered by `stats`.
     fn stat(
         &self,
         path: impl ::rpc_core::IntoArg<String>,
@@ -169,10 +172,13 @@ impl ChatClient {
             6u32,
         );
         ::rpc_core::__private::CallBuilder::argument::<String>(&mut __rpc_call, path);
-        ::rpc_core::__private::CallBuilder::send::<u64, ChatError>(__rpc_call)
+        ::rpc_core::__private::CallBuilder::send::<
+            u64,
+            <ChatError as ::rpc_core::__private::Travels<_>>::Type,
+        >(__rpc_call)
     }
     #[cfg(unix)]
-    ///Promises `Vec<Result<u64, ChatError>>`; fails with `ChatError`.
+    ///Promises `Vec<Result<u64, ChatError>>`; fails with `ChatError`, as `CallError::Method`.
     fn stats(
         &self,
         paths: impl ::rpc_core::IntoArg<Vec<String>>,
@@ -193,7 +199,7 @@ impl ChatClient {
         >(&mut __rpc_call, paths);
         ::rpc_core::__private::CallBuilder::send::<
             Vec<Result<u64, ChatError>>,
-            ChatError,
+            <ChatError as ::rpc_core::__private::Travels<_>>::Type,
         >(__rpc_call)
     }
     /// The same client, whose calls must return within this time.
@@ -283,7 +289,9 @@ impl ::rpc_core::ServiceClient for ChatClient {
                 rust_name: "profile",
                 docs: "",
                 arguments: &[
-                    ::rpc_core::ArgumentDescriptor::new::<UserId>("id", "UserId")
+                    ::rpc_core::ArgumentDescriptor::new::<
+                        <UserId as ::rpc_core::__private::Travels<_>>::Type,
+                    >("id", "UserId")
                         .declared(|__rpc_found| {
                             use ::rpc_core::__private::{
                                 ByDeclaration as _, ByLayout as _, ByNoLayout as _,
@@ -298,7 +306,9 @@ impl ::rpc_core::ServiceClient for ChatClient {
                             );
                         }),
                 ],
-                result: ::rpc_core::ValueDescriptor::new::<User>("User")
+                result: ::rpc_core::ValueDescriptor::new::<
+                    <User as ::rpc_core::__private::Travels<_>>::Type,
+                >("User")
                     .declared(|__rpc_found| {
                         use ::rpc_core::__private::{
                             ByDeclaration as _, ByLayout as _, ByNoLayout as _,
@@ -313,7 +323,9 @@ impl ::rpc_core::ServiceClient for ChatClient {
                         );
                     }),
                 error: ::rpc_core::__private::Option::Some(
-                    ::rpc_core::ValueDescriptor::new::<ChatError>("ChatError")
+                    ::rpc_core::ValueDescriptor::new::<
+                        <ChatError as ::rpc_core::__private::Travels<_>>::Type,
+                    >("ChatError")
                         .declared(|__rpc_found| {
                             use ::rpc_core::__private::{
                                 ByDeclaration as _, ByLayout as _, ByNoLayout as _,
@@ -348,7 +360,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
                 docs: "",
                 arguments: &[
                     ::rpc_core::ArgumentDescriptor::new::<
-                        Vec<UserId>,
+                        Vec<<UserId as ::rpc_core::__private::Travels<_>>::Type>,
                     >("ids", "Vec<UserId>")
                         .declared(|__rpc_found| {
                             use ::rpc_core::__private::{
@@ -365,7 +377,12 @@ impl ::rpc_core::ServiceClient for ChatClient {
                         }),
                 ],
                 result: ::rpc_core::ValueDescriptor::new::<
-                    Vec<Result<User, ChatError>>,
+                    Vec<
+                        Result<
+                            <User as ::rpc_core::__private::Travels<_>>::Type,
+                            <ChatError as ::rpc_core::__private::Travels<_>>::Type,
+                        >,
+                    >,
                 >("Vec<Result<User, ChatError>>")
                     .declared(|__rpc_found| {
                         use ::rpc_core::__private::{
@@ -480,7 +497,9 @@ impl ::rpc_core::ServiceClient for ChatClient {
                 ],
                 result: ::rpc_core::ValueDescriptor::new::<u64>("u64"),
                 error: ::rpc_core::__private::Option::Some(
-                    ::rpc_core::ValueDescriptor::new::<ChatError>("ChatError")
+                    ::rpc_core::ValueDescriptor::new::<
+                        <ChatError as ::rpc_core::__private::Travels<_>>::Type,
+                    >("ChatError")
                         .declared(|__rpc_found| {
                             use ::rpc_core::__private::{
                                 ByDeclaration as _, ByLayout as _, ByNoLayout as _,
@@ -522,7 +541,12 @@ impl ::rpc_core::ServiceClient for ChatClient {
                     >("paths", "Vec<String>"),
                 ],
                 result: ::rpc_core::ValueDescriptor::new::<
-                    Vec<Result<u64, ChatError>>,
+                    Vec<
+                        Result<
+                            u64,
+                            <ChatError as ::rpc_core::__private::Travels<_>>::Type,
+                        >,
+                    >,
                 >("Vec<Result<u64, ChatError>>")
                     .declared(|__rpc_found| {
                         use ::rpc_core::__private::{
@@ -538,7 +562,9 @@ impl ::rpc_core::ServiceClient for ChatClient {
                         );
                     }),
                 error: ::rpc_core::__private::Option::Some(
-                    ::rpc_core::ValueDescriptor::new::<ChatError>("ChatError")
+                    ::rpc_core::ValueDescriptor::new::<
+                        <ChatError as ::rpc_core::__private::Travels<_>>::Type,
+                    >("ChatError")
                         .declared(|__rpc_found| {
                             use ::rpc_core::__private::{
                                 ByDeclaration as _, ByLayout as _, ByNoLayout as _,
@@ -709,7 +735,12 @@ impl<__RpcImplementation: Chat> ::rpc_core::Service for ChatServer<__RpcImplemen
             1u32 => {
                 ::rpc_core::__private::Incoming::run::<
                     _,
-                    Vec<Result<User, ChatError>>,
+                    Vec<
+                        Result<
+                            <User as ::rpc_core::__private::Travels<_>>::Type,
+                            <ChatError as ::rpc_core::__private::Travels<_>>::Type,
+                        >,
+                    >,
                     ::rpc_core::Never,
                     _,
                 >(
@@ -717,7 +748,7 @@ impl<__RpcImplementation: Chat> ::rpc_core::Service for ChatServer<__RpcImplemen
                     |__rpc_reader: &mut ::rpc_core::__private::ArgumentReader<'_>| {
                         ::rpc_core::__private::Result::Ok((
                             ::rpc_core::__private::ArgumentReader::take::<
-                                Vec<UserId>,
+                                Vec<<UserId as ::rpc_core::__private::Travels<_>>::Type>,
                             >(__rpc_reader)?,
                         ))
                     },
@@ -817,8 +848,13 @@ impl<__RpcImplementation: Chat> ::rpc_core::Service for ChatServer<__RpcImplemen
                 } => {
                 ::rpc_core::__private::Incoming::run::<
                     _,
-                    Vec<Result<u64, ChatError>>,
-                    ChatError,
+                    Vec<
+                        Result<
+                            u64,
+                            <ChatError as ::rpc_core::__private::Travels<_>>::Type,
+                        >,
+                    >,
+                    <ChatError as ::rpc_core::__private::Travels<_>>::Type,
                     _,
                 >(
                     __rpc_incoming,
@@ -851,13 +887,13 @@ impl<__RpcImplementation: Chat> ::rpc_core::Service for ChatServer<__RpcImplemen
             0u32 => {
                 ::rpc_core::__private::Incoming::run_batch::<
                     _,
-                    User,
-                    ChatError,
+                    <User as ::rpc_core::__private::Travels<_>>::Type,
+                    <ChatError as ::rpc_core::__private::Travels<_>>::Type,
                     _,
                 >(
                     __rpc_incoming,
                     |__rpc_reader: &mut ::rpc_core::__private::ArgumentReader<'_>| ::rpc_core::__private::ArgumentReader::take::<
-                        UserId,
+                        <UserId as ::rpc_core::__private::Travels<_>>::Type,
                     >(__rpc_reader),
                     move |__rpc_values| async move {
                         ::rpc_core::__private::Result::Ok(
@@ -927,7 +963,7 @@ impl<__RpcImplementation: Chat> ::rpc_core::Service for ChatServer<__RpcImplemen
                 ::rpc_core::__private::Incoming::run_batch::<
                     _,
                     u64,
-                    ChatError,
+                    <ChatError as ::rpc_core::__private::Travels<_>>::Type,
                     _,
                 >(
                     __rpc_incoming,

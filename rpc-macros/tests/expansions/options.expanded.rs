@@ -61,7 +61,7 @@ impl ChatClient {
         );
         facade::rpc::__private::CallBuilder::send::<(), facade::rpc::Never>(__rpc_call)
     }
-    ///Promises `()`; fails with `Vec<u8>`.
+    ///Promises `()`; fails with `Vec<u8>`, as `CallError::Method`.
     pub(crate) fn r#match(
         &self,
         r#in: impl facade::rpc::IntoArg<u8>,

@@ -26,7 +26,7 @@ pub struct ChatClient {
 impl ChatClient {
     /// Finds a user.
     ///
-    ///Promises `User`; fails with `ChatError`.
+    ///Promises `User`; fails with `ChatError`, as `CallError::Method`.
     pub fn find(
         &self,
         name: impl ::rpc_core::IntoArg<String>,
@@ -42,7 +42,10 @@ impl ChatClient {
         ::rpc_core::__private::CallBuilder::argument::<
             Option<u32>,
         >(&mut __rpc_call, limit);
-        ::rpc_core::__private::CallBuilder::send::<User, ChatError>(__rpc_call)
+        ::rpc_core::__private::CallBuilder::send::<
+            User,
+            <ChatError as ::rpc_core::__private::Travels<_>>::Type,
+        >(__rpc_call)
     }
     ///Promises `u64`; it cannot fail by itself.
     pub fn who(
@@ -144,7 +147,9 @@ impl ::rpc_core::ServiceClient for ChatClient {
                         Option<u32>,
                     >("limit", "Option<u32>"),
                 ],
-                result: ::rpc_core::ValueDescriptor::new::<User>("User")
+                result: ::rpc_core::ValueDescriptor::new::<
+                    <User as ::rpc_core::__private::Travels<_>>::Type,
+                >("User")
                     .declared(|__rpc_found| {
                         use ::rpc_core::__private::{
                             ByDeclaration as _, ByLayout as _, ByNoLayout as _,
@@ -159,7 +164,9 @@ impl ::rpc_core::ServiceClient for ChatClient {
                         );
                     }),
                 error: ::rpc_core::__private::Option::Some(
-                    ::rpc_core::ValueDescriptor::new::<ChatError>("ChatError")
+                    ::rpc_core::ValueDescriptor::new::<
+                        <ChatError as ::rpc_core::__private::Travels<_>>::Type,
+                    >("ChatError")
                         .declared(|__rpc_found| {
                             use ::rpc_core::__private::{
                                 ByDeclaration as _, ByLayout as _, ByNoLayout as _,
@@ -337,8 +344,8 @@ impl<__RpcImplementation: Chat> ::rpc_core::Service for ChatServer<__RpcImplemen
             0u32 => {
                 ::rpc_core::__private::Incoming::run::<
                     _,
-                    User,
-                    ChatError,
+                    <User as ::rpc_core::__private::Travels<_>>::Type,
+                    <ChatError as ::rpc_core::__private::Travels<_>>::Type,
                     _,
                 >(
                     __rpc_incoming,

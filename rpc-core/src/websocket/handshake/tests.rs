@@ -243,7 +243,10 @@ async fn a_client_that_leaves_is_cut() {
 async fn a_client_says_what_the_server_answered() {
     for (answer, expected) in [
         ("HTTP/1.1 404 Not Found\r\n\r\nNo such page.\nSorry.", "the server answered 404: No such page."),
-        ("HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n", "the server answered 302"),
+        (
+            "HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n",
+            "the server answered 302 instead of opening a WebSocket",
+        ),
         (
             "HTTP/1.1 101 Switching Protocols\r\n\r\n",
             "the server's upgrade is not valid: it does not upgrade to `websocket`",

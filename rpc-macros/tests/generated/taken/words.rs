@@ -78,6 +78,8 @@ take! {
     String
     Stub
     Sync
+    Travels
+    Type
     UnitPipe
     UserPipe
     ValueDescriptor
