@@ -157,7 +157,7 @@ pub mod declared {
 #[macro_export]
 macro_rules! join {
     ($($promise:expr),+ $(,)?) => {
-        $crate::__private::futures::join!($($crate::__private::into_future($promise)),+)
+        $crate::__join!(join, ready, [] $($promise,)+)
     };
 }
 
@@ -182,8 +182,48 @@ macro_rules! __try_join {
         #[allow(unused_imports)]
         use $crate::__private::{JoinedAsIs as _, KnownError as _};
         let error = $crate::__private::JoinedError::none()$(.or($named.error()))+;
-        $crate::__private::futures::try_join!($($crate::__private::into_future($named.with(&error))),+)
+        $crate::__join!(try_join, ok, [] $($named.with(&error),)+)
     }};
+}
+
+// The macros of `futures` do the same, but need a crate of procedural macros.
+//
+// Input: `__join!(join, ready, [] first, second,)`.
+// Output: the pairs `join(first, join(second, ready(())))`, awaited and flattened.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __join {
+    // Each round names one future. The names differ although they are spelled alike.
+    ($join:ident, $end:ident, [$($known:ident)*] $promise:expr, $($rest:expr,)*) => {
+        match $crate::__private::into_future($promise) {
+            future => $crate::__join!($join, $end, [$($known)* future] $($rest,)*),
+        }
+    };
+    (join, ready, [$($future:ident)+]) => {
+        match $crate::__join!(@pairs join, ready, $($future)+).await {
+            $crate::__join!(@pattern $($future)+) => ($($future,)+),
+        }
+    };
+    (try_join, ok, [$($future:ident)+]) => {
+        match $crate::__join!(@pairs try_join, ok, $($future)+).await {
+            $crate::__private::Result::Ok($crate::__join!(@pattern $($future)+)) => {
+                $crate::__private::Result::Ok(($($future,)+))
+            }
+            $crate::__private::Result::Err(error) => $crate::__private::Result::Err(error),
+        }
+    };
+    (@pairs $join:ident, $end:ident, $future:ident $($rest:ident)*) => {
+        $crate::__private::futures::future::$join($future, $crate::__join!(@pairs $join, $end, $($rest)*))
+    };
+    (@pairs $join:ident, $end:ident,) => {
+        $crate::__private::futures::future::$end(())
+    };
+    (@pattern $future:ident $($rest:ident)*) => {
+        ($future, $crate::__join!(@pattern $($rest)*))
+    };
+    (@pattern) => {
+        ()
+    };
 }
 
 /// Macros that `rpc-client` and `rpc-server` export under the names of those here. Not part of the public API.

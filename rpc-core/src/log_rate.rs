@@ -60,10 +60,9 @@ impl LogRate {
 macro_rules! log_rarely {
     ($level:ident, $($text:tt)+) => {{
         static RATE: $crate::log_rate::LogRate = $crate::log_rate::LogRate::new();
-        match RATE.admit() {
-            Some(0) => tracing::$level!($($text)+),
-            Some(left_out) => tracing::$level!(left_out, $($text)+),
-            None => {}
+        if let Some(left_out) = RATE.admit() {
+            // A field that is `None` is not written.
+            tracing::$level!(left_out = (left_out > 0).then_some(left_out), $($text)+);
         }
     }};
 }

@@ -9,8 +9,14 @@ use std::{
 pub(crate) fn drop_quietly<T>(value: T, what: &str) {
     let result: Result<(), Box<dyn Any + Send>> = catch_unwind(AssertUnwindSafe(|| drop(value)));
     if let Err(panic) = result {
-        crate::log_rate::log_rarely!(error, "{what} panicked when it was dropped: {}", panic_text(&*panic));
+        log_panic(&*panic, what);
     }
+}
+
+// A function of its own: every type that is dropped quietly would have a copy of the log line.
+#[cold]
+fn log_panic(panic: &(dyn Any + Send), what: &str) {
+    crate::log_rate::log_rarely!(error, "{what} panicked when it was dropped: {}", panic_text(panic));
 }
 
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {

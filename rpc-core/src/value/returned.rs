@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// The outcome of a call of this side, with value and error still encoded. `W` stands for a call of this side.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) enum Returned<W> {
     /// The call ran, and its value was not wanted.
     Done,
@@ -34,6 +34,26 @@ pub(crate) enum Returned<W> {
 pub(crate) enum OriginCause<W> {
     Failed(Box<Returned<W>>),
     Missed(Path),
+}
+
+// Written by hand: a derived `clone` is inlined, and its copies are as long as half a file of code.
+impl<W: Clone> Clone for Returned<W> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Done => Self::Done,
+            Self::Value(value) => Self::Value(value.clone()),
+            Self::Error(error) => Self::Error(error.clone()),
+            Self::Element(failure) => Self::Element(failure.clone()),
+            Self::Upstream { origin, cause } => {
+                Self::Upstream { origin: origin.clone(), cause: cause.clone() }
+            }
+            Self::Failed(failure) => Self::Failed(failure.clone()),
+            Self::Misuse(why) => Self::Misuse(why.clone()),
+            Self::Disconnected { delivery, reason } => {
+                Self::Disconnected { delivery: *delivery, reason: reason.clone() }
+            }
+        }
+    }
 }
 
 /// `Disconnected` equals nothing: its reason cannot be compared.

@@ -1,19 +1,20 @@
 //! The HTTP exchange that turns a byte stream into a WebSocket, both sides of it.
 //!
-//! Built on tungstenite's parser and checks, but not on its handshake machine, which drops a plain HTTP client without an
-//! answer. One HTTP head is read, at most [`Limits::handshake_bytes_max`] long, and parsed once; the whole exchange takes at
+//! Not tungstenite's: that drops a plain HTTP client without an answer and tells no client why it failed. One HTTP head is read, at most [`Limits::handshake_bytes_max`] long, and parsed once; the whole exchange takes at
 //! most [`Limits::hello_timeout`].
 
 mod client;
 mod head;
+mod key;
 mod origin;
 mod server;
+mod status;
+mod target;
 mod tls;
 
 use std::{fmt, io, time::Duration};
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_tungstenite::tungstenite::http::StatusCode;
 
 use super::Socket;
 use crate::limits::Limits;
@@ -95,7 +96,7 @@ fn names(headers: &[(String, String)]) -> Vec<&str> {
 /// A server's refusal of one client, as an HTTP status with a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
-    status: StatusCode,
+    status: u16,
     text: String,
     retry_after: Option<Duration>,
 }
@@ -103,9 +104,8 @@ pub struct Rejection {
 impl Rejection {
     /// Refuses with an HTTP status and a sentence for the client. A status that is not an error becomes 403.
     pub fn new(status: u16, text: impl Into<String>) -> Self {
-        let status = StatusCode::from_u16(status).ok();
-        let status = status.filter(|status| status.is_client_error() || status.is_server_error());
-        Self { status: status.unwrap_or(StatusCode::FORBIDDEN), text: text.into(), retry_after: None }
+        let is_error = (400..600).contains(&status);
+        Self { status: if is_error { status } else { 403 }, text: text.into(), retry_after: None }
     }
 
     /// Tells the client when to retry (`Retry-After`). The delay is rounded up to whole seconds.
@@ -116,13 +116,13 @@ impl Rejection {
 
     /// The HTTP status.
     pub fn status(&self) -> u16 {
-        self.status.as_u16()
+        self.status
     }
 }
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.status, self.text)
+        write!(f, "{} {}: {}", self.status, status::reason(self.status), self.text)
     }
 }
 

@@ -69,46 +69,37 @@ pub(super) struct Traced {
 
 /// The layout of the values that `T` reads. If `T` is opaque, its name is `written`.
 pub(super) fn trace<T: DeserializeOwned>(written: &'static str) -> Traced {
-    let mut tracer = Tracer::default();
-    let root = tracer.explore::<T>(written);
-    tracer.read::<T>(root)
+    Tracer::default().read(RustType::of::<T>(), written, run::<T>)
 }
 
 /// The layout of the values that `T` reads from human-readable formats.
 pub(super) fn trace_text<T: DeserializeOwned>() -> Traced {
-    let mut tracer = Tracer { is_human_readable: true, ..Tracer::default() };
-    let root = tracer.explore::<T>(type_name::<T>());
-    tracer.read::<T>(root)
+    let tracer = Tracer { is_human_readable: true, ..Tracer::default() };
+    tracer.read(RustType::of::<T>(), type_name::<T>(), run::<T>)
 }
 
 /// The layout of the values that `T` reads, compared with those that it writes.
 pub(super) fn trace_exchanged<T: Serialize + DeserializeOwned>(written: &'static str) -> Traced {
-    let mut tracer = Tracer::default();
-    let root = tracer.explore::<T>(written);
-    let records = tracer.write::<T>(root);
-    let is_written = tracer.grammar.is_all_suppliable(root);
-    let (mut nodes, node_of) = tracer.to_nodes();
-    let variant_names = |shape: ShapeId| match tracer.grammar.shapes.get(shape) {
-        Some(shape) => shape.variant_names,
-        None => &[],
-    };
-    let mut comparison = written::Comparison::new(&mut nodes, variant_names);
-    for (slot, record) in records {
-        comparison.compare(&record, node_of[slot]);
+    Tracer::default().exchange(RustType::of::<T>(), written, run_recorded::<T>)
+}
+
+/// One run of a type's `Deserialize`, as a function pointer: what tracing does around it is compiled once for all types.
+/// Returns whether there was a value. A record that is asked for is made of that value.
+type Run = fn(reading::At<'_>, Option<&mut Option<written::Record>>) -> bool;
+
+fn run<T: DeserializeOwned>(at: reading::At<'_>, _: Option<&mut Option<written::Record>>) -> bool {
+    T::deserialize(at).is_ok()
+}
+
+fn run_recorded<T: Serialize + DeserializeOwned>(
+    at: reading::At<'_>,
+    record: Option<&mut Option<written::Record>>,
+) -> bool {
+    let value = T::deserialize(at);
+    if let (Ok(value), Some(record)) = (&value, record) {
+        *record = written::Record::of(value);
     }
-    let mut differences = comparison.differences;
-    if tracer.is_unwritten && differences.is_empty() {
-        differences.push(format!("what is written was not all compared: {}", tracer.out_of_bounds()));
-    }
-    Traced {
-        nodes,
-        root: node_of[root],
-        types: tracer.types::<T>(root),
-        asked: tracer.asked(),
-        whole: Some(RustType::of::<T>()),
-        differences,
-        is_written,
-    }
+    value.is_ok()
 }
 
 /// A question to a type about one name, to tell names from aliases.
@@ -156,28 +147,29 @@ impl Tracer {
     // ---- passes ----
 
     /// Runs passes until nothing is left to learn. Returns the outermost slot.
-    fn explore<T: DeserializeOwned>(&mut self, written: &'static str) -> SlotId {
+    fn explore(&mut self, run: Run, written: &'static str) -> SlotId {
         let root = self.grammar.slot(written);
         while let Some((goal, way)) = self.grammar.next_goal(root) {
             let before = self.grammar.findings;
-            if self.pass::<T>(root, way, |_| ()).is_none() {
+            if self.pass(run, root, way, None).is_none() {
                 break;
             }
             if self.grammar.findings == before {
                 self.grammar.set_stuck(goal);
             }
         }
-        self.ask_for_names::<T>(root);
+        self.ask_for_names(run, root);
         root
     }
 
-    /// Runs `Deserialize` once, toward the end of `way`. If it gives a value, `then` sees it. Returns whether there was a value;
-    /// `None` if the bounds of tracing are reached.
-    fn pass<T: DeserializeOwned>(
+    /// Runs `Deserialize` once, toward the end of `way`, and records the value if that is asked for. Returns whether there was
+    /// a value; `None` if the bounds of tracing are reached.
+    fn pass(
         &mut self,
+        run: Run,
         root: SlotId,
         way: Vec<Hop>,
-        then: impl FnOnce(&T),
+        record: Option<&mut Option<written::Record>>,
     ) -> Option<bool> {
         if self.passes >= PASSES_MAX || self.steps >= STEPS_MAX {
             return None;
@@ -187,10 +179,7 @@ impl Tracer {
         self.explained = false;
         self.used.clear();
         self.items.clear();
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            let value = T::deserialize(reading::At::root(self, root));
-            value.map(|value| then(&value)).is_ok()
-        }));
+        let outcome = catch_unwind(AssertUnwindSafe(|| run(reading::At::root(self, root), record)));
         let accepted = match outcome {
             Ok(accepted) => {
                 self.settle(root, accepted);
@@ -222,25 +211,26 @@ impl Tracer {
     }
 
     /// Tells names from aliases if there are more names than fields or variants.
-    fn ask_for_names<T: DeserializeOwned>(&mut self, root: SlotId) {
+    fn ask_for_names(&mut self, run: Run, root: SlotId) {
         for shape in 0..self.grammar.shapes.len() {
             for group in 0..self.grammar.shapes[shape].groups.len() {
                 let entry = &self.grammar.shapes[shape].groups[group];
                 let (names, count) = (entry.names, entry.known().len());
                 if count < names.len() {
-                    self.ask_for_fields::<T>(root, (shape, group), names, count);
+                    self.ask_for_fields(run, root, (shape, group), names, count);
                 }
             }
             if self.variant_count(shape) < self.grammar.shapes[shape].variant_names.len() {
-                self.ask_for_variants::<T>(root, shape);
+                self.ask_for_variants(run, root, shape);
             }
         }
         self.asking = None;
     }
 
     /// Finds the own names of fields: a struct that is given a field twice complains with the field's own name.
-    fn ask_for_fields<T: DeserializeOwned>(
+    fn ask_for_fields(
         &mut self,
+        run: Run,
         root: SlotId,
         (shape, group): (ShapeId, usize),
         names: &[&'static str],
@@ -250,7 +240,7 @@ impl Tracer {
         let mut own: Vec<&'static str> = Vec::with_capacity(count);
         for name in names {
             let value = self.grammar.slot("");
-            self.ask::<T>(root, &way, Asking::Field(shape, group, name, value));
+            self.ask(run, root, &way, Asking::Field(shape, group, name, value));
             if let Some(field) = self.answered_field.take()
                 && !own.contains(&field)
             {
@@ -268,11 +258,11 @@ impl Tracer {
     }
 
     /// Finds the names that an enum reads as the same variant. Writing the variant later tells which of them is its own.
-    fn ask_for_variants<T: DeserializeOwned>(&mut self, root: SlotId, shape: ShapeId) {
+    fn ask_for_variants(&mut self, run: Run, root: SlotId, shape: ShapeId) {
         let Some(way) = self.grammar.way_to(root, shape, 0) else { return };
         let mut names_of: FxHashMap<u64, Vec<&'static str>> = FxHashMap::default();
         for name in self.grammar.shapes[shape].variant_names {
-            self.ask::<T>(root, &way, Asking::Variant(shape, name));
+            self.ask(run, root, &way, Asking::Variant(shape, name));
             if let Some(identity) = self.answered_variant.take() {
                 names_of.entry(identity).or_default().push(name);
             }
@@ -285,11 +275,11 @@ impl Tracer {
     }
 
     /// Runs passes until the question is answered, or no pass learns more.
-    fn ask<T: DeserializeOwned>(&mut self, root: SlotId, way: &[Hop], asking: Asking) {
+    fn ask(&mut self, run: Run, root: SlotId, way: &[Hop], asking: Asking) {
         self.asking = Some(asking);
         loop {
             let before = self.grammar.findings;
-            let more = self.pass::<T>(root, way.to_vec(), |_| ()).is_some();
+            let more = self.pass(run, root, way.to_vec(), None).is_some();
             let is_answered = self.answered_field.is_some() || self.answered_variant.is_some();
             if is_answered || !more || self.grammar.findings == before {
                 return;
@@ -298,7 +288,7 @@ impl Tracer {
     }
 
     /// Writes values until all parts that can be supplied were among them. Returns their records.
-    fn write<T: Serialize + DeserializeOwned>(&mut self, root: SlotId) -> Vec<(SlotId, written::Record)> {
+    fn write(&mut self, run: Run, root: SlotId) -> Vec<(SlotId, written::Record)> {
         let mut records = Vec::new();
         let mut next = Some((Goal::Slot(root), Vec::new()));
         while let Some((goal, way)) = next {
@@ -313,8 +303,7 @@ impl Tracer {
                 self.base_variation = variation;
                 self.is_trial = variation > 0;
                 let mut record = None;
-                let then = |value: &T| record = written::Record::of(value);
-                let Some(accepted) = self.pass::<T>(root, way.clone(), then) else {
+                let Some(accepted) = self.pass(run, root, way.clone(), Some(&mut record)) else {
                     self.is_unwritten = true;
                     return records;
                 };
@@ -346,8 +335,12 @@ impl Tracer {
     // ---- during a pass ----
 
     fn stop<T>(&mut self) -> Result<T, reading::Ended> {
+        Err(self.ended())
+    }
+
+    fn ended(&mut self) -> reading::Ended {
         self.explained = true;
-        Err(reading::Ended::default())
+        reading::Ended::default()
     }
 
     fn step(&mut self, slot: SlotId) -> Result<(), reading::Ended> {
@@ -361,17 +354,47 @@ impl Tracer {
 
     // ---- the result ----
 
-    /// The traced layout of a type that was read but not written.
-    fn read<T>(&self, root: SlotId) -> Traced {
+    /// Traces a type that is read but not written.
+    fn read(mut self, ty: RustType, written: &'static str, run: Run) -> Traced {
+        let root = self.explore(run, written);
         let (nodes, node_of) = self.to_nodes();
         Traced {
             nodes,
             root: node_of[root],
-            types: self.types::<T>(root),
+            types: self.types(ty, root),
             asked: self.asked(),
-            whole: Some(RustType::of::<T>()),
+            whole: Some(ty),
             differences: Vec::new(),
             is_written: false,
+        }
+    }
+
+    /// Traces a type, and compares what it writes with what it reads.
+    fn exchange(mut self, ty: RustType, written: &'static str, run: Run) -> Traced {
+        let root = self.explore(run, written);
+        let records = self.write(run, root);
+        let is_written = self.grammar.is_all_suppliable(root);
+        let (mut nodes, node_of) = self.to_nodes();
+        let variant_names = |shape: ShapeId| match self.grammar.shapes.get(shape) {
+            Some(shape) => shape.variant_names,
+            None => &[],
+        };
+        let mut comparison = written::Comparison::new(&mut nodes, variant_names);
+        for (slot, record) in records {
+            comparison.compare(&record, node_of[slot]);
+        }
+        let mut differences = comparison.differences;
+        if self.is_unwritten && differences.is_empty() {
+            differences.push(format!("what is written was not all compared: {}", self.out_of_bounds()));
+        }
+        Traced {
+            nodes,
+            root: node_of[root],
+            types: self.types(ty, root),
+            asked: self.asked(),
+            whole: Some(ty),
+            differences,
+            is_written,
         }
     }
 
@@ -394,12 +417,12 @@ impl Tracer {
         parts.filter_map(|(id, place, ty)| Some(((id, place), ty?))).collect()
     }
 
-    /// The Rust types of the nodes.
-    fn types<T>(&self, root: SlotId) -> Vec<Option<RustType>> {
+    /// The Rust types of the nodes; `ty` is the outermost.
+    fn types(&self, ty: RustType, root: SlotId) -> Vec<Option<RustType>> {
         let shapes = self.grammar.shapes.iter().map(|shape| Some(shape.value));
         let of_slot = |(id, slot): (SlotId, &grammar::Slot)| match slot.content {
             Content::Shape(_) => None,
-            _ if id == root => Some(Some(RustType::of::<T>())),
+            _ if id == root => Some(Some(ty)),
             _ => Some(slot.ty),
         };
         shapes.chain(self.grammar.slots.iter().enumerate().filter_map(of_slot)).collect()

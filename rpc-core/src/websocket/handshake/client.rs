@@ -3,22 +3,17 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio_tungstenite::tungstenite::{
-    Error as CodecError,
-    handshake::{
-        client::{Response, generate_key},
-        derive_accept_key,
-    },
-    http::{
-        HeaderMap, HeaderName, HeaderValue, StatusCode, header,
-        uri::{Authority, PathAndQuery},
-    },
-    protocol::Role,
-};
+use tokio_tungstenite::tungstenite::protocol::Role;
 
-use super::{ClientHandshake, HandshakeError, SUBPROTOCOL, head, tls};
+use super::{
+    ClientHandshake, HandshakeError, SUBPROTOCOL,
+    head::{self, Headers, Response},
+    key, target, tls,
+};
 use crate::{limits::Limits, websocket::Socket};
 
+/// The headers that are the handshake's own, beside all that begin with `sec-websocket-`.
+const OWN_HEADERS: [&str; 5] = ["host", "connection", "upgrade", "content-length", "transfer-encoding"];
 /// The most characters of a refusal's text that are kept.
 const REFUSAL_CHARS_MAX: usize = 200;
 
@@ -27,30 +22,29 @@ pub(super) async fn connect<IO: AsyncRead + AsyncWrite + Unpin>(
     request: &ClientHandshake,
     limits: &Limits,
 ) -> Result<Socket<IO>, HandshakeError> {
-    let key = generate_key();
+    let key = key::random();
     io.write_all(&write_request(request, &key)?).await?;
     io.flush().await?;
-    let head = head::read::<Response>(&mut io, limits.handshake_bytes_max, check_language, fault).await?;
-    if head.parsed.status() != StatusCode::SWITCHING_PROTOCOLS {
-        let wants_tls = wants_tls(&head.parsed, &head.rest);
-        return Err(if wants_tls {
-            HandshakeError::ServerSpeaksTls
-        } else {
-            refusal(&head.parsed, &head.rest)
-        });
+    let head = head::read(&mut io, limits.handshake_bytes_max, check_language).await?;
+    // Go's TLS servers answer plain text in HTTP/1.0, which is refused below.
+    if head.strip_prefix(b"HTTP/1.0 400 ").is_some_and(names_https) {
+        return Err(HandshakeError::ServerSpeaksTls);
     }
-    check_upgrade(head.parsed.headers(), &key)?;
-    Ok(Socket::open(io, Role::Client, limits, head.rest))
+    let response = head.response()?;
+    if response.status != 101 {
+        return Err(if wants_tls(&response) { HandshakeError::ServerSpeaksTls } else { refusal(&response) });
+    }
+    check_upgrade(&response.headers, &key)?;
+    Ok(Socket::open(io, Role::Client, limits, response.rest))
 }
 
 fn write_request(request: &ClientHandshake, key: &str) -> Result<Vec<u8>, HandshakeError> {
     let ClientHandshake { host, path, headers } = request;
     // The check also rejects line breaks, with which a caller's string could forge headers.
-    let is_path = path.starts_with('/') && path.parse::<PathAndQuery>().is_ok_and(|parsed| parsed == *path);
-    if !is_path {
+    if !target::is_path(path) {
         return Err(HandshakeError::InvalidRequest("its path is not a URL path".into()));
     }
-    if !host.parse::<Authority>().is_ok_and(|parsed| !parsed.as_str().contains('@')) {
+    if !target::is_host(host) {
         return Err(HandshakeError::InvalidRequest(
             "its host is not a host name with an optional port".into(),
         ));
@@ -68,67 +62,39 @@ fn write_request(request: &ClientHandshake, key: &str) -> Result<Vec<u8>, Handsh
 }
 
 fn check_header(name: &str, value: &str) -> Result<(), HandshakeError> {
-    let Ok(parsed) = HeaderName::try_from(name) else {
+    if !target::is_token(name) {
         return Err(HandshakeError::InvalidRequest(format!(
             "`{}` is not a header name",
             name.escape_debug()
         )));
-    };
-    let is_ours = parsed.as_str().starts_with("sec-websocket-")
-        || [
-            header::HOST,
-            header::CONNECTION,
-            header::UPGRADE,
-            header::CONTENT_LENGTH,
-            header::TRANSFER_ENCODING,
-        ]
-        .contains(&parsed);
-    if is_ours {
-        return Err(HandshakeError::InvalidRequest(format!(
-            "the header `{parsed}` belongs to the handshake"
-        )));
     }
-    if HeaderValue::from_str(value).is_err() {
-        return Err(HandshakeError::InvalidRequest(format!(
-            "the value of the header `{parsed}` is not valid"
-        )));
+    let name = name.to_ascii_lowercase();
+    if name.starts_with("sec-websocket-") || OWN_HEADERS.contains(&&*name) {
+        return Err(HandshakeError::InvalidRequest(format!("the header `{name}` belongs to the handshake")));
+    }
+    if value.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
+        return Err(HandshakeError::InvalidRequest(format!("the value of the header `{name}` is not valid")));
     }
     Ok(())
 }
 
-fn check_upgrade(headers: &HeaderMap, key: &str) -> Result<(), HandshakeError> {
-    let accept = headers.get(header::SEC_WEBSOCKET_ACCEPT);
-    let subprotocol = headers.get(header::SEC_WEBSOCKET_PROTOCOL);
-    if !has_token(headers, header::UPGRADE, "websocket") {
+fn check_upgrade(headers: &Headers, key: &str) -> Result<(), HandshakeError> {
+    if !headers.has_token("upgrade", "websocket") {
         return Err(HandshakeError::BadUpgrade("it does not upgrade to `websocket`"));
     }
-    if !has_token(headers, header::CONNECTION, "upgrade") {
+    if !headers.has_token("connection", "upgrade") {
         return Err(HandshakeError::BadUpgrade("its `Connection` header does not upgrade"));
     }
-    if accept.is_none_or(|accept| *accept != *derive_accept_key(key.as_bytes())) {
+    if headers.first("sec-websocket-accept") != Some(key::accept(key.as_bytes()).as_bytes()) {
         return Err(HandshakeError::BadUpgrade("its `Sec-WebSocket-Accept` is not the answer to our key"));
     }
-    if subprotocol.is_none_or(|chosen| *chosen != *SUBPROTOCOL) {
+    if headers.first("sec-websocket-protocol") != Some(SUBPROTOCOL.as_bytes()) {
         return Err(HandshakeError::BadUpgrade("it did not choose the subprotocol that was offered"));
     }
-    if headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS) {
+    if headers.first("sec-websocket-extensions").is_some() {
         return Err(HandshakeError::BadUpgrade("it uses an extension that was not offered"));
     }
     Ok(())
-}
-
-fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
-    let values = headers.get_all(name);
-    let mut values = values.iter().filter_map(|value| value.to_str().ok());
-    values.any(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(token)))
-}
-
-/// The error for an answer that does not parse. Go's TLS servers answer plain text in HTTP/1.0, which the parser rejects.
-fn fault(error: CodecError, answer: &[u8]) -> HandshakeError {
-    match answer.strip_prefix(b"HTTP/1.0 400 ") {
-        Some(rest) if names_https(rest) => HandshakeError::ServerSpeaksTls,
-        _ => HandshakeError::Malformed(error.to_string()),
-    }
 }
 
 /// Recognises a TLS server: it answers HTTP with an alert.
@@ -141,26 +107,26 @@ fn check_language(answer: &[u8]) -> Result<(), HandshakeError> {
 
 /// Whether the server refuses because it wants TLS. RFC 2817 has a header for that, which our own servers send. Other servers
 /// say so in their text, which always names HTTPS. A server that names HTTPS for another reason is only misquoted.
-fn wants_tls(response: &Response, body: &[u8]) -> bool {
-    let upgrades = response.headers().get_all(header::UPGRADE).iter();
-    let names_tls = upgrades.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).any(|product| {
+fn wants_tls(response: &Response) -> bool {
+    let upgrades = response.headers.all("upgrade");
+    let names_tls = upgrades.flat_map(|value| value.split(|byte| *byte == b',')).any(|product| {
         let name = product.trim_ascii().get(..tls::PRODUCT.len());
         name.is_some_and(|name| name.eq_ignore_ascii_case(tls::PRODUCT))
     });
-    names_tls || (response.status() == StatusCode::BAD_REQUEST && names_https(body))
+    names_tls || (response.status == 400 && names_https(&response.rest))
 }
 
 fn names_https(text: &[u8]) -> bool {
     text.windows(5).any(|word| word == b"HTTPS")
 }
 
-fn refusal(response: &Response, body: &[u8]) -> HandshakeError {
-    let retry_after = response.headers().get(header::RETRY_AFTER);
-    let retry_after = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
-    let body = String::from_utf8_lossy(body);
+fn refusal(response: &Response) -> HandshakeError {
+    let retry_after = response.headers.first("retry-after");
+    let retry_after = retry_after.and_then(|value| str::from_utf8(value).ok()?.parse().ok());
+    let body = String::from_utf8_lossy(&response.rest);
     let line = body.lines().next().unwrap_or_default();
     HandshakeError::Refused {
-        status: response.status().as_u16(),
+        status: response.status,
         text: line.chars().filter(|char| !char.is_control()).take(REFUSAL_CHARS_MAX).collect(),
         retry_after: retry_after.map(Duration::from_secs),
     }

@@ -3,15 +3,13 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio_tungstenite::tungstenite::{
-    Error as CodecError,
-    error::ProtocolError,
-    handshake::server::{Request, Response, create_response, write_response},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-    protocol::Role,
-};
+use tokio_tungstenite::tungstenite::protocol::Role;
 
-use super::{HandshakeError, HandshakeRequest, Rejection, SUBPROTOCOL, Unprinted, head, origin, tls};
+use super::{
+    HandshakeError, HandshakeRequest, Rejection, SUBPROTOCOL, Unprinted,
+    head::{self, Headers, Request},
+    key, origin, status, target, tls,
+};
 use crate::{limits::Limits, websocket::Socket};
 
 /// How long a refused client has to read its answer before the link is dropped.
@@ -60,29 +58,58 @@ async fn read_request(
     origins_allowed: &[String],
     decide: impl FnOnce(&HandshakeRequest) -> Result<(), Rejection>,
 ) -> Result<(Vec<u8>, HandshakeRequest), HandshakeError> {
-    let head = head::read::<Request>(io, limits.handshake_bytes_max, check_language, |error, _| fault(error))
-        .await?;
-    let mut response = create_response(&head.parsed).map_err(fault)?;
-    if !head.rest.is_empty() {
+    let request = head::read(io, limits.handshake_bytes_max, check_language).await?.request()?;
+    let accept = check_upgrade(&request)?;
+    if !request.rest.is_empty() {
         return Err(HandshakeError::Malformed("bytes after the request, before its answer".into()));
     }
-    check_origin(head.parsed.headers(), origins_allowed)?;
-    choose_subprotocol(head.parsed.headers(), &mut response)?;
-    let request = describe(&head.parsed);
+    check_origin(&request.headers, origins_allowed)?;
+    let is_chosen = chooses_subprotocol(&request.headers)?;
+    let request = describe(request)?;
     decide(&request).map_err(HandshakeError::Rejected)?;
-    let mut bytes = Vec::new();
-    write_response(&mut bytes, &response).map_err(fault)?;
-    Ok((bytes, request))
+    let mut response = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: {accept}\r\n"
+    );
+    if is_chosen {
+        response.extend(["sec-websocket-protocol: ", SUBPROTOCOL, "\r\n"]);
+    }
+    response.push_str("\r\n");
+    Ok((response.into_bytes(), request))
 }
 
-fn check_origin(headers: &HeaderMap, allowed: &[String]) -> Result<(), HandshakeError> {
-    let mut hosts = headers.get_all(header::HOST).iter();
+/// Checks that the client asks for a WebSocket (RFC 6455, 4.2.1). Returns the answer to its key.
+fn check_upgrade(request: &Request) -> Result<String, HandshakeError> {
+    let headers = &request.headers;
+    let missing = if request.method != "GET" {
+        Some("its method is not GET")
+    } else if !request.is_http_1_1 {
+        Some("it does not speak HTTP/1.1")
+    } else if !headers.has_token("connection", "upgrade") {
+        Some("its `Connection` header does not upgrade")
+    } else if !headers.has_token("upgrade", "websocket") {
+        Some("its `Upgrade` header does not name `websocket`")
+    } else if headers.first("sec-websocket-version") != Some(b"13") {
+        Some("its `Sec-WebSocket-Version` is not 13")
+    } else {
+        None
+    };
+    if let Some(missing) = missing {
+        return Err(HandshakeError::NotWebSocket(missing.into()));
+    }
+    match headers.first("sec-websocket-key") {
+        Some(key) if key::is_valid(key) => Ok(key::accept(key)),
+        _ => Err(HandshakeError::Malformed("its `Sec-WebSocket-Key` is not sixteen bytes in base64".into())),
+    }
+}
+
+fn check_origin(headers: &Headers, allowed: &[String]) -> Result<(), HandshakeError> {
+    let mut hosts = headers.all("host");
     let (Some(host), None) = (hosts.next(), hosts.next()) else {
         return Err(HandshakeError::Malformed("not exactly one `Host` header".into()));
     };
-    let host = String::from_utf8_lossy(host.as_bytes());
-    for origin in headers.get_all(header::ORIGIN) {
-        let origin = String::from_utf8_lossy(origin.as_bytes());
+    let host = String::from_utf8_lossy(host);
+    for origin in headers.all("origin") {
+        let origin = String::from_utf8_lossy(origin);
         if !origin::is_allowed(&origin, &host, allowed) {
             return Err(HandshakeError::Origin(Unprinted(origin.into_owned())));
         }
@@ -90,31 +117,30 @@ fn check_origin(headers: &HeaderMap, allowed: &[String]) -> Result<(), Handshake
     Ok(())
 }
 
-/// Echoes our subprotocol. A client that offers no subprotocol is accepted: connecting to this address is word enough.
-fn choose_subprotocol(headers: &HeaderMap, response: &mut Response) -> Result<(), HandshakeError> {
-    let offers: Vec<_> = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().collect();
+/// Whether our subprotocol is to be echoed. A client that offers no subprotocol is accepted: connecting to this address is word
+/// enough.
+fn chooses_subprotocol(headers: &Headers) -> Result<bool, HandshakeError> {
+    let offers: Vec<_> = headers.all("sec-websocket-protocol").map(String::from_utf8_lossy).collect();
     if offers.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
-    let offers: Vec<_> = offers.iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
     let offers = offers.join(",");
     if !offers.split(',').any(|offer| offer.trim() == SUBPROTOCOL) {
         return Err(HandshakeError::Subprotocol(Unprinted(offers)));
     }
-    let chosen = HeaderValue::from_static(SUBPROTOCOL);
-    response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, chosen);
-    Ok(())
+    Ok(true)
 }
 
-fn describe(request: &Request) -> HandshakeRequest {
-    let headers = request.headers().iter();
-    HandshakeRequest {
-        path: request.uri().path().to_owned(),
-        query: request.uri().query().map(str::to_owned),
-        headers: headers
-            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-            .collect(),
-    }
+fn describe(request: Request) -> Result<HandshakeRequest, HandshakeError> {
+    let Some((path, query)) = target::split(&request.target) else {
+        return Err(HandshakeError::Malformed("its target is not a URL path".into()));
+    };
+    let text = |(name, value): (String, Vec<u8>)| (name, String::from_utf8_lossy(&value).into_owned());
+    Ok(HandshakeRequest {
+        path: path.to_owned(),
+        query: query.map(str::to_owned),
+        headers: request.headers.0.into_iter().map(text).collect(),
+    })
 }
 
 /// The HTTP answer to a refused client; `None` if it could not read one.
@@ -123,14 +149,10 @@ fn answer(error: &HandshakeError) -> Option<String> {
     let (status, text) = match error {
         HandshakeError::NotWebSocket(_) => {
             headers.push_str("Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
-            (StatusCode::UPGRADE_REQUIRED, "This address speaks WebSocket only.".to_owned())
+            (426, "This address speaks WebSocket only.".to_owned())
         }
-        HandshakeError::Subprotocol(_) => {
-            (StatusCode::BAD_REQUEST, format!("This server speaks the subprotocol {SUBPROTOCOL}."))
-        }
-        HandshakeError::Origin(_) => {
-            (StatusCode::FORBIDDEN, "Pages of this origin may not connect here.".to_owned())
-        }
+        HandshakeError::Subprotocol(_) => (400, format!("This server speaks the subprotocol {SUBPROTOCOL}.")),
+        HandshakeError::Origin(_) => (403, "Pages of this origin may not connect here.".to_owned()),
         HandshakeError::Rejected(rejection) => {
             if let Some(delay) = rejection.retry_after {
                 let seconds = delay.as_secs().saturating_add(u64::from(delay.subsec_nanos() > 0));
@@ -138,19 +160,15 @@ fn answer(error: &HandshakeError) -> Option<String> {
             }
             (rejection.status, rejection.text.clone())
         }
-        HandshakeError::TooLong(_) => {
-            (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "The request's headers are too long.".to_owned())
-        }
-        HandshakeError::Malformed(_) => {
-            (StatusCode::BAD_REQUEST, "This is not a valid WebSocket handshake.".to_owned())
-        }
+        HandshakeError::TooLong(_) => (431, "The request's headers are too long.".to_owned()),
+        HandshakeError::Malformed(_) => (400, "This is not a valid WebSocket handshake.".to_owned()),
         // TLS clients recognise an HTTP answer and report that the server speaks plain text.
         HandshakeError::ClientSpeaksTls => {
-            (StatusCode::BAD_REQUEST, "This address speaks plain text; connect with ws://.".to_owned())
+            (400, "This address speaks plain text; connect with ws://.".to_owned())
         }
         HandshakeError::ClientSpeaksPlainText => {
             headers.push_str("Upgrade: TLS/1.2, HTTP/1.1\r\n");
-            (StatusCode::BAD_REQUEST, "This address speaks TLS; connect with https:// or wss://.".to_owned())
+            (400, "This address speaks TLS; connect with https:// or wss://.".to_owned())
         }
         HandshakeError::Io(_)
         | HandshakeError::Cut
@@ -162,8 +180,9 @@ fn answer(error: &HandshakeError) -> Option<String> {
     };
     let connection = if headers.starts_with("Upgrade: ") { "upgrade, close" } else { "close" };
     Some(format!(
-        "HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\
+        "HTTP/1.1 {status} {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\
          Connection: {connection}\r\n{headers}\r\n{text}",
+        status::reason(status),
         text.len(),
     ))
 }
@@ -175,19 +194,4 @@ async fn say<IO: AsyncRead + AsyncWrite + Unpin>(io: &mut IO, answer: &[u8]) -> 
     io.shutdown().await?;
     tokio::io::copy(&mut io.take(LINGER_BYTES_MAX), &mut tokio::io::sink()).await?;
     Ok(())
-}
-
-/// The error for tungstenite's: the client broke the rules of a WebSocket handshake, or did not ask for a WebSocket.
-fn fault(error: CodecError) -> HandshakeError {
-    let CodecError::Protocol(fault) = &error else {
-        return HandshakeError::Malformed(error.to_string());
-    };
-    match fault {
-        ProtocolError::WrongHttpMethod
-        | ProtocolError::WrongHttpVersion
-        | ProtocolError::MissingConnectionUpgradeHeader
-        | ProtocolError::MissingUpgradeWebSocketHeader
-        | ProtocolError::MissingSecWebSocketVersionHeader => HandshakeError::NotWebSocket(error.to_string()),
-        _ => HandshakeError::Malformed(error.to_string()),
-    }
 }

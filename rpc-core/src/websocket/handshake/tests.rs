@@ -95,6 +95,8 @@ async fn the_subprotocol_is_echoed_and_may_be_left_out() {
     let (_, answer) = check_accepted(&request("Sec-WebSocket-Protocol: chat, rpc.v1\r\n")).await;
     assert!(answer.contains("sec-websocket-protocol: rpc.v1\r\n"), "{answer}");
     check_accepted(&request("Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Protocol: rpc.v1\r\n")).await;
+    let several = request("").replace("keep-alive, Upgrade", "keep-alive\r\nConnection: upgrade");
+    check_accepted(&several).await;
     let chat = request("Sec-WebSocket-Protocol: chat, rpc.v11\r\n");
     check_refused(&chat, "400 Bad Request", "Subprotocol").await;
 }
@@ -125,6 +127,25 @@ async fn what_is_not_a_valid_handshake_is_a_bad_request() {
     check_refused(&request("").replace("==", ""), status, "Malformed").await;
     check_refused(&request("Host: example.net\r\n"), status, "Malformed").await;
     check_refused(&(request("") + "early"), status, "Malformed").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_is_a_path_with_a_query_or_a_whole_url() {
+    for (target, path, query) in [
+        ("/", "/", None),
+        ("/a/b?c=d?e#f", "/a/b", Some("c=d?e")),
+        ("/a#b?c", "/a", None),
+        ("http://example.com/a?b", "/a", Some("b")),
+        ("http://example.com", "/", None),
+        ("http://example.com?b", "/", Some("b")),
+    ] {
+        let (seen, _) = check_accepted(&request("").replace("/rpc?token=canary", target)).await;
+        assert_eq!((seen.path.as_str(), seen.query.as_deref()), (path, query), "{target}");
+    }
+    for target in ["*", "a", "?a", "/<a>", "://a/b", "http:///a", "a b"] {
+        let bytes = request("").replace("/rpc?token=canary", target);
+        check_refused(&bytes, "400 Bad Request", "Malformed").await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -276,15 +297,9 @@ async fn a_server_must_answer_the_key_and_choose_our_subprotocol() {
     ] {
         let (io, mut peer) = duplex(1 << 10);
         let answer = async {
-            let asked = head::read::<tokio_tungstenite::tungstenite::handshake::server::Request>(
-                &mut peer,
-                1 << 10,
-                |_| Ok(()),
-                |error, _| panic!("{error}"),
-            );
-            let asked = asked.await.expect("a request");
-            let key = asked.parsed.headers()["sec-websocket-key"].as_bytes();
-            let accept = tokio_tungstenite::tungstenite::handshake::derive_accept_key(key);
+            let asked = head::read(&mut peer, 1 << 10, |_| Ok(())).await.expect("a head");
+            let asked = asked.request().expect("a request");
+            let accept = key::accept(asked.headers.first("sec-websocket-key").expect("a key"));
             let answer = format!(
                 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\
                  Sec-WebSocket-Accept: {accept}\r\n{headers}\r\n"
@@ -314,6 +329,11 @@ async fn a_request_that_would_forge_headers_is_not_sent() {
         forged("example.com\r\nX: y", "/", &[]),
         forged("ann@example.com", "/", &[]),
         forged("", "/", &[]),
+        forged("[::1", "/", &[]),
+        forged("[::1]x", "/", &[]),
+        forged("example.com:1x", "/", &[]),
+        forged("::1", "/", &[]),
+        forged("example.com", "/<", &[]),
         forged("example.com", "/", &[("x", "y\r\nz: w")]),
         forged("example.com", "/", &[("x\r\nz", "w")]),
         forged("example.com", "/", &[("host", "example.org")]),

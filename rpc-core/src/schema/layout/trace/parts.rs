@@ -38,17 +38,6 @@ impl<'de> SeqAccess<'de> for FieldsInOrder<'_, '_> {
     }
 }
 
-/// A struct without fields: the type's complaint tells how many it has.
-pub(super) struct NoFields;
-
-impl<'de> SeqAccess<'de> for NoFields {
-    type Error = Ended;
-
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, _: S) -> Result<Option<S::Value>, Ended> {
-        Ok(None)
-    }
-}
-
 /// The elements of a sequence or array: one slot, read `left` times.
 pub(super) struct Elements<'a, 't> {
     pub(super) at: &'a mut At<'t>,
@@ -138,75 +127,63 @@ impl<'de> MapAccess<'de> for Entries<'_, '_> {
     }
 }
 
-/// A struct with only one field, given by name.
-pub(super) struct OneField<'a, 't> {
+/// What a struct is given by name. One type does for all three, so that derived code has one copy of what reads it.
+#[derive(Clone, Copy)]
+pub(super) enum Named {
+    /// Only the field with this name; its slot and its place among the fields.
+    Field(&'static str, SlotId, usize),
+    /// Only the name of a field, to see the identity that the type gives it.
+    Name(&'static str),
+    /// The field with this name, given twice, and the slot for its value.
+    Twice(&'static str, SlotId),
+}
+
+pub(super) struct ByName<'a, 't> {
     pub(super) at: &'a mut At<'t>,
-    pub(super) name: &'static str,
-    pub(super) slot: SlotId,
-    pub(super) index: usize,
+    pub(super) named: Named,
     pub(super) choice: Choice,
-    pub(super) is_read: bool,
-}
-
-impl<'de> MapAccess<'de> for OneField<'_, '_> {
-    type Error = Ended;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Ended> {
-        if mem::replace(&mut self.is_read, true) {
-            self.at.tracer.step(self.at.slot)?;
-            return Ok(None);
-        }
-        seed.deserialize(IntoDeserializer::<Ended>::into_deserializer(self.name)).map(Some)
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Ended> {
-        read_part(self.at, self.slot, self.index, self.choice, seed)
-    }
-}
-
-/// A struct with only the name of one field, to see the identity that the type gives it.
-pub(super) struct OneName<'a> {
-    pub(super) name: &'static str,
+    /// The identity of [`Named::Name`].
     pub(super) identity: &'a mut Option<u64>,
-}
-
-impl<'de> MapAccess<'de> for OneName<'_> {
-    type Error = Ended;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Ended> {
-        let field = seed.deserialize(IntoDeserializer::<Ended>::into_deserializer(self.name))?;
-        *self.identity = identity(&field);
-        Err(Ended::default())
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, _: V) -> Result<V::Value, Ended> {
-        Err(Ended::default())
-    }
-}
-
-/// A struct with one field given twice, by name.
-pub(super) struct Twice<'a, 't> {
-    pub(super) at: &'a mut At<'t>,
-    pub(super) name: &'static str,
-    pub(super) value: SlotId,
-    pub(super) choice: Choice,
     pub(super) given: usize,
 }
 
-impl<'de> MapAccess<'de> for Twice<'_, '_> {
+impl ByName<'_, '_> {
+    /// The name of the next field, if there is one.
+    fn next_name(&mut self) -> Result<Option<&'static str>, Ended> {
+        self.given += 1;
+        let (name, fields) = match self.named {
+            Named::Field(name, ..) => (name, 1),
+            Named::Name(name) => (name, 1),
+            Named::Twice(name, _) => (name, 2),
+        };
+        if self.given > fields || fields == 2 {
+            self.at.tracer.step(self.at.slot)?;
+        }
+        Ok((self.given <= fields).then_some(name))
+    }
+}
+
+impl<'de> MapAccess<'de> for ByName<'_, '_> {
     type Error = Ended;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Ended> {
-        self.at.tracer.step(self.at.slot)?;
-        self.given += 1;
-        if self.given > 2 {
-            return Ok(None);
+        let Some(name) = self.next_name()? else { return Ok(None) };
+        let field = seed.deserialize(IntoDeserializer::<Ended>::into_deserializer(name))?;
+        if let Named::Name(_) = self.named {
+            *self.identity = identity(&field);
+            return Err(Ended::default());
         }
-        seed.deserialize(IntoDeserializer::<Ended>::into_deserializer(self.name)).map(Some)
+        Ok(Some(field))
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Ended> {
-        read_part(self.at, self.value, 0, Choice { toward: None, ..self.choice }, seed)
+        match self.named {
+            Named::Field(_, slot, index) => read_part(self.at, slot, index, self.choice, seed),
+            Named::Twice(_, slot) => {
+                read_part(self.at, slot, 0, Choice { toward: None, ..self.choice }, seed)
+            }
+            Named::Name(_) => Err(Ended::default()),
+        }
     }
 }
 

@@ -14,9 +14,7 @@ use super::{
 use crate::schema::{
     layout::{
         Leaf, ObjectService, RustType,
-        trace::parts::{
-            Elements, Entries, FieldsInOrder, NoFields, OneField, OneName, OneVariant, StreamParts, Twice,
-        },
+        trace::parts::{ByName, Elements, Entries, FieldsInOrder, Named, OneVariant, StreamParts},
         written,
     },
     markers::{self, OBJECT, STREAM},
@@ -42,6 +40,16 @@ enum Told {
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("this part of the layout is not traced any further")
+    }
+}
+
+impl Ended {
+    /// The number of elements that the type says it has.
+    fn stated(self) -> Option<usize> {
+        match self.0 {
+            Some(Told::Stated(count)) => Some(count),
+            Some(Told::Duplicate(_)) | None => None,
+        }
     }
 }
 
@@ -88,6 +96,24 @@ pub(super) struct Choice {
     pub(super) hop: Option<usize>,
 }
 
+/// A compound that is being read, and what was active before.
+struct Entered {
+    id: ShapeId,
+    choice: Choice,
+    slot_was_active: bool,
+    shape_was_active: bool,
+    group_was_active: bool,
+}
+
+/// The way in which the fields of a group are read in one pass.
+enum Fields {
+    InOrder(Rc<[SlotId]>),
+    /// One field, or one name, as the type is asked for it.
+    ByName(Named),
+    /// No field: the type's complaint tells how many it has.
+    Counted,
+}
+
 impl<'t> At<'t> {
     pub(super) fn root(tracer: &'t mut Tracer, slot: SlotId) -> Self {
         let variation = tracer.grammar.slots[slot].variation;
@@ -115,51 +141,75 @@ impl<'t> At<'t> {
     }
 
     fn leaf<'de, V: Visitor<'de>>(
-        self,
+        mut self,
         leaf: Leaf,
         visit: impl FnOnce(usize) -> Result<V::Value, Ended>,
     ) -> Result<V::Value, Ended> {
+        visit(self.enter_leaf(leaf, RustType::of::<V::Value>())?)
+    }
+
+    /// Notes a leaf. Returns the variation of the value that it is given.
+    fn enter_leaf(&mut self, leaf: Leaf, ty: RustType) -> Result<usize, Ended> {
         self.tracer.step(self.slot)?;
         let recalled = self.tracer.grammar.recall(self.slot);
         self.tracer.grammar.set_content(self.slot, Content::Leaf(leaf));
         let slot = &mut self.tracer.grammar.slots[self.slot];
-        slot.ty = slot.ty.or(Some(RustType::of::<V::Value>()));
+        slot.ty = slot.ty.or(Some(ty));
         if slot.name.is_empty() && slot.content != Content::Mixed {
-            slot.name = type_name::<V::Value>();
+            slot.name = ty.name;
         }
         if slot.rejects {
             return self.tracer.stop();
         }
-        visit(self.variation + recalled + self.tracer.base_variation)
+        Ok(self.variation + recalled + self.tracer.base_variation)
     }
 
     fn unsupported<T>(self, reads: &'static str) -> Result<T, Ended> {
-        self.tracer.step(self.slot)?;
+        Err(self.note_unsupported(reads))
+    }
+
+    fn note_unsupported(self, reads: &'static str) -> Ended {
+        if let Err(ended) = self.tracer.step(self.slot) {
+            return ended;
+        }
         self.tracer.grammar.set_content(self.slot, Content::Unsupported(reads));
-        self.tracer.stop()
+        self.tracer.ended()
     }
 
     /// Enters a compound type with `len` parts, if that can end or teach something, and lets `read` read them.
     fn compound<'de, V: Visitor<'de>>(
         mut self,
-        (kind, name): (Kind, &'static str),
+        named: (Kind, &'static str),
         members: &'static [&'static str],
         len: usize,
         read: impl FnOnce(&mut Self, ShapeId, Choice) -> Result<V::Value, Ended>,
     ) -> Result<V::Value, Ended> {
+        let types = (RustType::of::<V>(), RustType::of::<V::Value>());
+        let entered = self.enter_compound(named, members, len, types)?;
+        let result = read(&mut self, entered.id, entered.choice);
+        self.leave_compound(entered);
+        result
+    }
+
+    fn enter_compound(
+        &mut self,
+        (kind, name): (Kind, &'static str),
+        members: &'static [&'static str],
+        len: usize,
+        (visitor, value): (RustType, RustType),
+    ) -> Result<Entered, Ended> {
         self.tracer.step(self.slot)?;
         if self.depth > DEPTH_MAX {
             return self.tracer.stop();
         }
-        let (visitor, value) = (typeid::of::<V>(), typeid::of::<V::Value>());
-        let key = ShapeKey { visitor, value, kind, name, members, len };
+        let key = ShapeKey { visitor: visitor.id, value: value.id, kind, name, members, len };
         let slots = match kind {
             Kind::Newtype | Kind::Option | Kind::Seq | Kind::Array(_) => 1,
             Kind::Map | Kind::Stream => 2,
             Kind::Product | Kind::Enum => len,
         };
         let grammar = &mut self.tracer.grammar;
-        let id = grammar.shape(key, read_type::<V>(name), slots);
+        let id = grammar.shape(key, read_type(name, visitor, value), slots);
         grammar.set_content(self.slot, Content::Shape(id));
         let Some(choice) = self.choose(id) else { return self.tracer.stop() };
         let grammar = &mut self.tracer.grammar;
@@ -170,12 +220,15 @@ impl<'t> At<'t> {
         if kind == Kind::Enum || choice.toward.is_some() {
             self.tracer.used.push((id, choice.group));
         }
-        let result = read(&mut self, id, choice);
+        Ok(Entered { id, choice, slot_was_active, shape_was_active, group_was_active })
+    }
+
+    fn leave_compound(&mut self, entered: Entered) {
+        let Entered { id, choice, slot_was_active, shape_was_active, group_was_active } = entered;
         let grammar = &mut self.tracer.grammar;
         grammar.slots[self.slot].is_active = slot_was_active;
         grammar.shapes[id].is_active = shape_was_active;
         grammar.shapes[id].groups[choice.group].is_active = group_was_active;
-        result
     }
 
     /// The group to read: the one on the way to the goal, else the lowest, else one that was never read. `None` if no group would
@@ -211,93 +264,98 @@ impl<'t> At<'t> {
         choice: Choice,
         visitor: V,
     ) -> Result<V::Value, Ended> {
+        match self.fields(id, choice) {
+            Fields::InOrder(slots) => {
+                let mut read = 0;
+                let in_order = FieldsInOrder { at: self, slots: &slots, choice, read: &mut read, vain: 0 };
+                let result = visitor.visit_seq(in_order);
+                self.note_fields(id, choice, read, result.is_ok());
+                result
+            }
+            Fields::ByName(named) => {
+                let mut identity = None;
+                let by_name = ByName { at: self, named, choice, identity: &mut identity, given: 0 };
+                let result = visitor.visit_map(by_name);
+                self.note_named(id, choice, named, identity, result)
+            }
+            Fields::Counted => {
+                let mut read = 0;
+                let none = FieldsInOrder { at: self, slots: &[], choice, read: &mut read, vain: 0 };
+                let result = visitor.visit_seq(none);
+                let stated = result.err().and_then(Ended::stated);
+                self.note_count(id, choice, stated)
+            }
+        }
+    }
+
+    fn fields(&self, id: ShapeId, choice: Choice) -> Fields {
         let grammar = &self.tracer.grammar;
         let group = &grammar.shapes[id].groups[choice.group];
         if let Some(Asking::Field(shape, index, name, value)) = self.tracer.asking
             && (shape, index) == (id, choice.group)
             && choice.hop == Some(self.tracer.way.len())
         {
-            return self.ask_for_name(name, value, choice, visitor);
+            return Fields::ByName(Named::Twice(name, value));
         }
-        if let Some(toward) = choice.toward
-            && !grammar.is_in_order(group, toward)
-        {
-            return self.read_by_name(id, toward, choice, visitor);
+        let Some(index) = choice.toward.filter(|toward| !grammar.is_in_order(group, *toward)) else {
+            return Fields::InOrder(Rc::clone(&group.slots));
+        };
+        if group.stated.is_some() {
+            return Fields::ByName(Named::Field(group.key_of(index), group.slots[index], index));
         }
-        let slots = Rc::clone(&group.slots);
-        let mut read = 0;
-        let in_order = FieldsInOrder { at: self, slots: &slots, choice, read: &mut read, vain: 0 };
-        let result = visitor.visit_seq(in_order);
+        // The names contain aliases. Derived code tells which names are of one field, one name in each pass. For other code,
+        // only the number of fields tells.
+        let name = group.identities.as_ref().and_then(|known| group.names.get(known.len()));
+        name.map_or(Fields::Counted, |name| Fields::ByName(Named::Name(name)))
+    }
+
+    fn note_fields(&mut self, id: ShapeId, choice: Choice, read: usize, is_ok: bool) {
         let group = &mut self.tracer.grammar.shapes[id].groups[choice.group];
-        match (&result, group.count) {
-            (Ok(_), None) => self.tracer.grammar.set_count(id, choice.group, read),
+        match (is_ok, group.count) {
+            (true, None) => self.tracer.grammar.set_count(id, choice.group, read),
             // The number of fields depends on their values.
-            (Ok(_), Some(count)) if count != read => {
+            (true, Some(count)) if count != read => {
                 self.tracer.grammar.set_content(self.slot, Content::Mixed)
             }
-            (Err(_), None) if !self.tracer.explained && read == 0 && !group.names.is_empty() => {
+            (false, None) if !self.tracer.explained && read == 0 && !group.names.is_empty() => {
                 group.by_name_only = true;
                 self.tracer.explained = true;
                 self.tracer.grammar.findings += 1;
             }
-            (Ok(_) | Err(_), _) => {}
+            (true | false, _) => {}
         }
-        result
     }
 
-    fn read_by_name<'de, V: Visitor<'de>>(
+    fn note_named<T>(
         &mut self,
         id: ShapeId,
-        index: usize,
         choice: Choice,
-        visitor: V,
-    ) -> Result<V::Value, Ended> {
-        let group = &mut self.tracer.grammar.shapes[id].groups[choice.group];
-        let names = group.names;
-        if group.stated.is_none() {
-            // The names contain aliases. Derived code tells which names are of one field, one name in each pass. For other code,
-            // only the number of fields tells.
-            let name = group.identities.as_ref().and_then(|known| names.get(known.len()));
-            let finding = match name {
-                Some(name) => {
-                    let mut identity = None;
-                    let _ = visitor.visit_map(OneName { name, identity: &mut identity });
-                    Ok(identity)
-                }
-                None => match visitor.visit_seq(NoFields) {
-                    Err(Ended(Some(Told::Stated(count)))) => Err(count),
-                    Ok(_) | Err(_) => Err(names.len()),
-                },
-            };
-            let group = &mut self.tracer.grammar.shapes[id].groups[choice.group];
-            match finding {
-                Ok(identity) => group.identify(identity),
-                Err(count) => group.stated = Some(count),
+        named: Named,
+        identity: Option<u64>,
+        result: Result<T, Ended>,
+    ) -> Result<T, Ended> {
+        match (named, &result) {
+            (Named::Name(_), _) => {
+                self.tracer.grammar.shapes[id].groups[choice.group].identify(identity);
+                self.tracer.grammar.findings += 1;
+                return self.tracer.stop();
             }
-            self.tracer.grammar.findings += 1;
-            return self.tracer.stop();
+            // An error because the other fields are missing is expected.
+            (Named::Field(..), _) => self.tracer.explained = true,
+            (Named::Twice(..), Err(Ended(Some(Told::Duplicate(field))))) => {
+                self.tracer.answered_field = Some(field);
+                self.tracer.explained = true;
+            }
+            (Named::Twice(..), _) => {}
         }
-        let (slot, name) = (group.slots[index], group.key_of(index));
-        let result = visitor.visit_map(OneField { at: self, name, slot, index, choice, is_read: false });
-        // An error because the other fields are missing is expected.
-        self.tracer.explained = true;
         result
     }
 
-    /// Gives a struct one field twice, so that it complains with the field's own name.
-    fn ask_for_name<'de, V: Visitor<'de>>(
-        &mut self,
-        name: &'static str,
-        value: SlotId,
-        choice: Choice,
-        visitor: V,
-    ) -> Result<V::Value, Ended> {
-        let result = visitor.visit_map(Twice { at: self, name, value, choice, given: 0 });
-        if let Err(Ended(Some(Told::Duplicate(field)))) = &result {
-            self.tracer.answered_field = Some(field);
-            self.tracer.explained = true;
-        }
-        result
+    fn note_count<T>(&mut self, id: ShapeId, choice: Choice, stated: Option<usize>) -> Result<T, Ended> {
+        let group = &mut self.tracer.grammar.shapes[id].groups[choice.group];
+        group.stated = Some(stated.unwrap_or(group.names.len()));
+        self.tracer.grammar.findings += 1;
+        self.tracer.stop()
     }
 
     /// The number of elements that a sequence or map is given.
@@ -320,19 +378,17 @@ impl<'t> At<'t> {
 ///
 /// For some types of the standard library, serde reads another type and converts it: a `Range<u8>` is made from a `(u8, u8)`,
 /// and a `RangeFrom<User>` from a `User`. Such types are recognised by their visitor, and get the name that serde gives them.
-fn read_type<'de, V: Visitor<'de>>(name: &'static str) -> RustType {
-    let value = RustType::of::<V::Value>();
-    let visitor = type_name::<V>();
-    if name.is_empty() || !visitor.starts_with("serde") {
+fn read_type(name: &'static str, visitor: RustType, value: RustType) -> RustType {
+    if name.is_empty() || !visitor.name.starts_with("serde") {
         return value;
     }
     let of_value = short(value.name);
     if of_value.split('<').next() == Some(name) {
         return value;
     }
-    let visitor = short(visitor);
-    let generics = visitor.find('<').filter(|_| visitor.ends_with('>')).map_or("", |start| &visitor[start..]);
-    RustType { id: typeid::of::<V>(), name: interned(format!("{name}{generics}")) }
+    let text = short(visitor.name);
+    let generics = text.find('<').filter(|_| text.ends_with('>')).map_or("", |start| &text[start..]);
+    RustType { id: visitor.id, name: interned(format!("{name}{generics}")) }
 }
 
 macro_rules! integers {
@@ -527,20 +583,39 @@ impl<'de> Deserializer<'de> for At<'_> {
     ) -> Result<V::Value, Ended> {
         self.compound::<V>((Kind::Enum, name), names, 0, |at, id, choice| {
             let result = visitor.visit_enum(OneVariant { at: &mut *at, id, choice });
-            let tracer = &mut *at.tracer;
-            if tracer.grammar.shapes[id].groups[choice.group].state != GroupState::Entered {
-                if result.is_ok() {
-                    tracer.grammar.enter(id, choice.group, 0, &[]);
-                } else if !mem::replace(&mut tracer.explained, true) {
-                    tracer.grammar.refuse(id, choice.group);
-                }
-            }
+            at.tracer.note_variant(id, choice, result.is_ok());
             result
         })
     }
 
     fn is_human_readable(&self) -> bool {
         self.tracer.is_human_readable
+    }
+}
+
+impl Tracer {
+    /// Notes the type that is asked for in a slot.
+    fn note_part(&mut self, slot: SlotId, ty: RustType) {
+        let entry = &mut self.grammar.slots[slot];
+        entry.asked = entry.asked.or(Some(ty));
+        if entry.content == Content::Unseen {
+            entry.value = Some(ty.id);
+            entry.ty = Some(ty);
+            if entry.name.is_empty() {
+                entry.name = ty.name;
+            }
+        }
+    }
+
+    fn note_variant(&mut self, id: ShapeId, choice: Choice, is_ok: bool) {
+        if self.grammar.shapes[id].groups[choice.group].state == GroupState::Entered {
+            return;
+        }
+        if is_ok {
+            self.grammar.enter(id, choice.group, 0, &[]);
+        } else if !mem::replace(&mut self.explained, true) {
+            self.grammar.refuse(id, choice.group);
+        }
     }
 }
 
@@ -552,15 +627,7 @@ pub(super) fn read_part<'de, S: DeserializeSeed<'de>>(
     choice: Choice,
     seed: S,
 ) -> Result<S::Value, Ended> {
-    let entry = &mut at.tracer.grammar.slots[slot];
-    entry.asked = entry.asked.or(Some(RustType::of::<S::Value>()));
-    if entry.content == Content::Unseen {
-        entry.value = Some(typeid::of::<S::Value>());
-        entry.ty = Some(RustType::of::<S::Value>());
-        if entry.name.is_empty() {
-            entry.name = type_name::<S::Value>();
-        }
-    }
+    at.tracer.note_part(slot, RustType::of::<S::Value>());
     let result = seed.deserialize(at.part(slot, index, choice));
     at.tracer.settle(slot, result.is_ok());
     result
@@ -568,11 +635,15 @@ pub(super) fn read_part<'de, S: DeserializeSeed<'de>>(
 
 /// The answer to a type that asks for more when nothing is left. A type that does not stop asking is rejected.
 pub(super) fn nothing_left<T>(at: &mut At<'_>, vain: &mut usize) -> Result<Option<T>, Ended> {
+    note_vain(at, vain).map(|()| None)
+}
+
+fn note_vain(at: &mut At<'_>, vain: &mut usize) -> Result<(), Ended> {
     at.tracer.step(at.slot)?;
     *vain += 1;
     if *vain > VAIN_READS_MAX {
         at.tracer.grammar.reject(at.slot);
         return at.tracer.stop();
     }
-    Ok(None)
+    Ok(())
 }
