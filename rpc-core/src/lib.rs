@@ -51,7 +51,7 @@
 //! | send many things | [`Streaming`], [`Broadcast`] |
 //! | bound what a peer may cost | [`Limits`], [`MemoryBudget`] |
 //! | learn what went wrong | [`CallError`], [`Refusal`], [`CloseReason`] |
-//! | describe an API | [`ServiceDescriptor`], [`Layout`], and the crate `rpc-docs` |
+//! | describe an API | the module [`schema`], and the crate `rpc-docs` |
 //!
 //! # What it needs
 //! A crate that only declares an API needs no other crate and no runtime: it depends on `rpc-core` with
@@ -98,7 +98,7 @@ mod memory_budget;
 mod never;
 mod panics;
 mod path;
-mod schema;
+pub mod schema;
 #[cfg(test)]
 mod seeded;
 mod session;
@@ -111,7 +111,7 @@ mod wire;
 pub use caller::{
     args::IntoArg,
     call::{NotSent, join_all},
-    pipeline::{OptionPipe, Pipelined, SequencePipe},
+    pipeline::Pipelined,
     promise::{CallFuture, Promise},
     session_handle::SessionHandle,
     stub::ServiceClient,
@@ -133,20 +133,14 @@ pub use memory_budget::MemoryBudget;
 pub use never::Never;
 pub use path::{PATH_STEPS_MAX, Path, Step};
 pub use rpc_macros::{Pipeline, data, rpc};
-pub use schema::{
-    compatibility,
-    descriptor::{
-        ArgumentDescriptor, MethodAttributes, MethodDescriptor, ServiceDescriptor, Signature, ValueDescriptor,
-    },
-    layout::{Field, Layout, Leaf, Node, ObjectService, RustType, Unreached, Variant},
-};
 pub use session::events::SessionStats;
-pub use stream::{Broadcast, Slow, StreamSender, Streaming, pipe::StreamPipe};
+pub use stream::{Broadcast, Slow, StreamSender, Streaming};
 
-/// Declarations of the types under [`data`], doc comments included: for tools that document an API.
-pub mod declared {
-    pub use crate::schema::layout::declared::{
-        About, Declaration, Declarations, DeclaredField, DeclaredParts, DeclaredVariant, Remark,
+/// Pipes of standard types: promises of their parts. [`Pipelined`] says how to get one.
+pub mod pipes {
+    pub use crate::{
+        caller::pipeline::{OptionPipe, SequencePipe},
+        stream::pipe::StreamPipe,
     };
 }
 

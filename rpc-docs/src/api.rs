@@ -7,7 +7,10 @@
 
 use std::collections::BTreeSet;
 
-use rpc_core::{Leaf, Limits, Node, ServiceClient, ServiceDescriptor, declared::Declarations};
+use rpc_core::{
+    Limits, ServiceClient,
+    schema::{Leaf, Node, ServiceDescriptor, declared::Declarations},
+};
 
 use crate::description::{Argument, CallerLimit, Description, FORMAT, Method, Service, Side, Value};
 
@@ -170,10 +173,10 @@ fn declarations(roots: &[&'static ServiceDescriptor]) -> Declarations {
     found
 }
 
-fn describe_method(method: &'static rpc_core::MethodDescriptor, types: &mut Types<'_>) -> Method {
+fn describe_method(method: &'static rpc_core::schema::MethodDescriptor, types: &mut Types<'_>) -> Method {
     let signature = method.signature();
     let attributes = &method.attributes;
-    let argument = |(argument, layout): (&'static rpc_core::ArgumentDescriptor, _)| Argument {
+    let argument = |(argument, layout): (&'static rpc_core::schema::ArgumentDescriptor, _)| Argument {
         name: argument.name.into(),
         value: types.value(&argument.value, layout),
     };

@@ -1,7 +1,7 @@
 //! Compares two versions of an API: the changes, and the calls that no longer work between the versions.
 //!
 //! ```text
-//! old, new ─▶ calls.rs    rpc_core::compatibility for each method, both ways ─▶ Refused   the verdict
+//! old, new ─▶ calls.rs    rpc_core::schema::compatibility for each method, both ways ─▶ Refused   the verdict
 //!          └▶ methods.rs, definitions.rs   differences in words                     ─▶ Change    the reasons
 //! ```
 //!
@@ -9,7 +9,7 @@
 
 use std::fmt;
 
-use rpc_core::compatibility::Compatibility;
+use rpc_core::schema::compatibility::Compatibility;
 
 use crate::description::{Description, Side};
 

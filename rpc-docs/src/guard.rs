@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rpc_core::compatibility::Compatibility;
+use rpc_core::schema::compatibility::Compatibility;
 
 use crate::{
     Api, Description, DescriptionError,

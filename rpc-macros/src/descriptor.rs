@@ -31,9 +31,9 @@ pub(crate) fn render(service: &Service) -> TokenStream {
     let private = runtime.private();
     let count = service.method_count().render();
     quote! {
-        fn descriptor() -> &'static #runtime::ServiceDescriptor {
-            static __RPC_METHODS: [#runtime::MethodDescriptor; #count as #private::usize] = [#(#methods),*];
-            static __RPC_SERVICE: #runtime::ServiceDescriptor = #runtime::ServiceDescriptor {
+        fn descriptor() -> &'static #runtime::schema::ServiceDescriptor {
+            static __RPC_METHODS: [#runtime::schema::MethodDescriptor; #count as #private::usize] = [#(#methods),*];
+            static __RPC_SERVICE: #runtime::schema::ServiceDescriptor = #runtime::schema::ServiceDescriptor {
                 name: #wire_name,
                 rust_name: #rust_name,
                 docs: #docs,
@@ -71,12 +71,12 @@ fn render_method(service: &Service, method: &Method) -> TokenStream {
         let (ty, name, type_name) =
             (&argument.ty, argument.ident.unraw().to_string(), readable(&argument.ty));
         let (declared, ty) = (render_declared(service, ty), travel::render(runtime, ty));
-        quote!(#runtime::ArgumentDescriptor::new::<#ty>(#name, #type_name) #declared)
+        quote!(#runtime::schema::ArgumentDescriptor::new::<#ty>(#name, #type_name) #declared)
     });
     let value = |ty: &Type| {
         let type_name = readable(ty);
         let (declared, ty) = (render_declared(service, ty), travel::render(runtime, ty));
-        quote!(#runtime::ValueDescriptor::new::<#ty>(#type_name) #declared)
+        quote!(#runtime::schema::ValueDescriptor::new::<#ty>(#type_name) #declared)
     };
     let result = value(&output.value);
     let hidden = output.error.is_none().then(|| render_hidden(service, &output.value)).flatten();
@@ -101,7 +101,7 @@ fn render_method(service: &Service, method: &Method) -> TokenStream {
     let attributes = render_attributes(service, attributes);
     quote! {
         #(#conditions)*
-        #runtime::MethodDescriptor {
+        #runtime::schema::MethodDescriptor {
             name: #wire_name,
             rust_name: #rust_name,
             docs: #docs,
@@ -122,9 +122,9 @@ fn render_attributes(service: &Service, attributes: [(&str, Option<TokenStream>)
         let name = Ident::new(name, Span::call_site());
         value.map(|value| quote!(#own.#name = #value;))
     });
-    let Some(first) = said.next() else { return quote!(#runtime::MethodAttributes::NONE) };
+    let Some(first) = said.next() else { return quote!(#runtime::schema::MethodAttributes::NONE) };
     quote! {{
-        let mut #own = #runtime::MethodAttributes::NONE;
+        let mut #own = #runtime::schema::MethodAttributes::NONE;
         #first
         #(#said)*
         #own

@@ -86,7 +86,7 @@ pub(crate) fn render(service: &Service) -> TokenStream {
         #[automatically_derived]
         #[allow(deprecated, unused_variables)]
         impl<__RpcImplementation: #ident> #runtime::Service for #server<__RpcImplementation> {
-            fn descriptor(&self) -> &'static #runtime::ServiceDescriptor {
+            fn descriptor(&self) -> &'static #runtime::schema::ServiceDescriptor {
                 <#client as #runtime::ServiceClient>::descriptor()
             }
 

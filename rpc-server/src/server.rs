@@ -363,7 +363,7 @@ pub struct ServerHandle {
 
 impl ServerHandle {
     /// Starts a graceful shutdown: stops accepting connections and closes every session. A closing session takes no new calls.
-    /// Handlers and streams hear of it through [`Context::closing`]. Calls in flight may finish within
+    /// Handlers and streams hear of it through [`Context::closing`](rpc_core::Context::closing). Calls in flight may finish within
     /// [`Limits::close_timeout`], and streams may go on for as long; streams of which none moves for two seconds are cut before
     /// that. Readers of a stream that is cut are told that the server is shutting down. Connections still in their handshake
     /// end at once.

@@ -1,6 +1,6 @@
 //! Layouts of types that are hard to look at: two versions of one are told apart, and what is sound is offered.
 
-use rpc_core::{Layout, Services, memory};
+use rpc_core::{Services, memory, schema::Layout};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// A number with a check digit: no made-up value is one.

@@ -8,8 +8,8 @@ use std::{
 
 use rpc_client::Client;
 use rpc_core::{
-    CallError, Context, Limits, MethodAttributes, Refusal, ServiceClient, Services, SessionHandle,
-    driver::SessionConfig, memory, rpc,
+    CallError, Context, Limits, Refusal, ServiceClient, Services, SessionHandle, driver::SessionConfig,
+    memory, rpc, schema::MethodAttributes,
 };
 use rpc_server::Server;
 use tokio::sync::Semaphore;

@@ -7,7 +7,8 @@ use std::{collections::BTreeSet, path::Path};
 
 use futures::future::BoxFuture;
 use rpc_core::{
-    CallError, Refusal, Services, SessionHandle, compatibility::Compatibility, driver::SessionConfig, memory,
+    CallError, Refusal, Services, SessionHandle, driver::SessionConfig, memory,
+    schema::compatibility::Compatibility,
 };
 use rpc_docs::{
     Description,

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use rpc_core::{CallError, Layout, Pipelined, Promise, Refusal, Services, StreamError, Streaming, memory};
+use rpc_core::{
+    CallError, Pipelined, Promise, Refusal, Services, StreamError, Streaming, memory, schema::Layout,
+};
 
 /// What the server has.
 mod newer {

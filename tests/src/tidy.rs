@@ -262,7 +262,7 @@ fn everything_public_is_send_and_sync() {
     both::<rpc_core::SessionHandle>();
     both::<rpc_core::Services>();
     both::<rpc_core::Context>();
-    both::<rpc_core::Layout>();
+    both::<rpc_core::schema::Layout>();
     both::<rpc_core::Limits>();
     both::<rpc_client::Client>();
     both::<rpc_client::ConnectError>();

@@ -19,8 +19,8 @@ use dynamic::{Node, Parts};
 use generate::Random;
 use rpc_core::{
     __private::{CallBuilder, Incoming, ObjectsCache, Reply, SignatureCache, Stub},
-    ArgumentDescriptor, CallError, MethodAttributes, MethodDescriptor, Never, Pipelined, Promise, Refusal,
-    Service, ServiceClient, ServiceDescriptor, Services, ValueDescriptor, memory,
+    CallError, Never, Pipelined, Promise, Refusal, Service, ServiceClient, Services, memory,
+    schema::{ArgumentDescriptor, MethodAttributes, MethodDescriptor, ServiceDescriptor, ValueDescriptor},
 };
 
 /// The methods that both versions have: `echo(value) -> value`, `make() -> value`, and `take(part) -> text`.

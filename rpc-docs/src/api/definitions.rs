@@ -5,7 +5,7 @@
 
 use std::{any::TypeId, collections::BTreeSet};
 
-use rpc_core::{
+use rpc_core::schema::{
     Layout, Leaf, Node, ServiceDescriptor, ValueDescriptor,
     declared::{Declaration, Declarations, DeclaredField, DeclaredParts, DeclaredVariant},
 };
@@ -165,8 +165,9 @@ impl<'a> Types<'a> {
             Node::Product { name, .. } => self.define(reading, node, rust, name),
             Node::Enum { name, variants } => match &variants[..] {
                 [ok, error] if *name == "Result" && (ok.name, error.name) == ("Ok", "Err") => {
-                    let fields =
-                        |variant: &rpc_core::Variant<usize>| variant.fields.as_ref().map_or(0, Vec::len);
+                    let fields = |variant: &rpc_core::schema::Variant<usize>| {
+                        variant.fields.as_ref().map_or(0, Vec::len)
+                    };
                     let mut read = |variant, place| match fields(variant) {
                         0 => Type::Unknown("it has no values".into()),
                         _ => self.part(reading, (node, place), rust),
@@ -284,7 +285,7 @@ impl<'a> Types<'a> {
             Node::Enum { variants, .. } if variants.is_empty() => Shape::Never,
             Node::Enum { variants, .. } => {
                 let mut place = 0;
-                let variant = |(index, variant): (usize, &rpc_core::Variant<usize>)| {
+                let variant = |(index, variant): (usize, &rpc_core::schema::Variant<usize>)| {
                     let first = place;
                     place += variant.fields.as_ref().map_or(0, Vec::len);
                     self.variant(reading, (node, first), variant, index, declaration)
@@ -300,7 +301,7 @@ impl<'a> Types<'a> {
         &mut self,
         reading: &mut Reading<'_>,
         first: (usize, usize),
-        traced: &rpc_core::Variant<usize>,
+        traced: &rpc_core::schema::Variant<usize>,
         index: usize,
         declaration: Option<&Declaration>,
     ) -> Variant {
@@ -339,7 +340,7 @@ impl<'a> Types<'a> {
         &mut self,
         reading: &mut Reading<'_>,
         (node, first): (usize, usize),
-        traced: &[rpc_core::Field<usize>],
+        traced: &[rpc_core::schema::Field<usize>],
         declared: Option<Fields<'_>>,
     ) -> Content {
         // If they disagree, the method has a problem, which is reported elsewhere.
@@ -352,7 +353,7 @@ impl<'a> Types<'a> {
                 Content::Tuple((0..traced.len()).map(element).collect())
             }
             _ => {
-                let field = |(index, field): (usize, &rpc_core::Field<usize>)| {
+                let field = |(index, field): (usize, &rpc_core::schema::Field<usize>)| {
                     let ty = self.part(reading, (node, first + index), None);
                     field_of(ty, field, index, declared)
                 };
@@ -410,7 +411,12 @@ fn has_no_values(error: &Node<usize>) -> bool {
     }
 }
 
-fn field_of(ty: Type, traced: &rpc_core::Field<usize>, index: usize, declared: Option<Fields<'_>>) -> Field {
+fn field_of(
+    ty: Type,
+    traced: &rpc_core::schema::Field<usize>,
+    index: usize,
+    declared: Option<Fields<'_>>,
+) -> Field {
     let about = declared.map(|declared| declared.declaration.about(declared.first + index));
     let about = about.unwrap_or_default();
     let declared = declared.map(|declared| &declared.fields[index]);

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rpc_core::ServiceDescriptor;
+use rpc_core::schema::ServiceDescriptor;
 
 use crate::description::{Description, Method, Side, Type};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rpc_core::compatibility::{Compatibility, MethodVersion, Offered, of_call};
+use rpc_core::schema::compatibility::{Compatibility, MethodVersion, Offered, of_call};
 
 use super::{MethodName, Refused, Version};
 use crate::description::{Description, Method, Service, Side};

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use rpc_core::compatibility::Compatibility;
+use rpc_core::schema::compatibility::Compatibility;
 
 use super::{Change, Comparison, Place, Refused, Verdict, Version};
 use crate::description::Side;

@@ -72,6 +72,8 @@ fn render_pipe(piped: &Piped, pipe: &Ident, docs: &str, parts: &Parts, methods: 
     let values = piped.type_parameters();
     quote! {
         #[doc = #docs]
+        // A type of its own for each type and variant would fill the pages of an API.
+        #[doc(hidden)]
         #[allow(dead_code, non_camel_case_types)]
         #visibility struct #pipe<#declared> #where_clause {
             at: #private::PipeAt<__RpcError>,

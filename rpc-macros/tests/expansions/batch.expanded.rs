@@ -275,8 +275,8 @@ impl ::rpc_core::__private::Debug for ChatClient {
 #[automatically_derived]
 #[allow(deprecated)]
 impl ::rpc_core::ServiceClient for ChatClient {
-    fn descriptor() -> &'static ::rpc_core::ServiceDescriptor {
-        static __RPC_METHODS: [::rpc_core::MethodDescriptor; {
+    fn descriptor() -> &'static ::rpc_core::schema::ServiceDescriptor {
+        static __RPC_METHODS: [::rpc_core::schema::MethodDescriptor; {
             let __rpc_number = 6u32;
             #[cfg(unix)]
             let __rpc_number = __rpc_number + 1u32;
@@ -284,12 +284,12 @@ impl ::rpc_core::ServiceClient for ChatClient {
             let __rpc_number = __rpc_number + 1u32;
             __rpc_number
         } as ::rpc_core::__private::usize] = [
-            ::rpc_core::MethodDescriptor {
+            ::rpc_core::schema::MethodDescriptor {
                 name: "profile",
                 rust_name: "profile",
                 docs: "",
                 arguments: &[
-                    ::rpc_core::ArgumentDescriptor::new::<
+                    ::rpc_core::schema::ArgumentDescriptor::new::<
                         <UserId as ::rpc_core::__private::Travels<_>>::Type,
                     >("id", "UserId")
                         .declared(|__rpc_found| {
@@ -306,7 +306,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
                             );
                         }),
                 ],
-                result: ::rpc_core::ValueDescriptor::new::<
+                result: ::rpc_core::schema::ValueDescriptor::new::<
                     <User as ::rpc_core::__private::Travels<_>>::Type,
                 >("User")
                     .declared(|__rpc_found| {
@@ -323,7 +323,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
                         );
                     }),
                 error: ::rpc_core::__private::Option::Some(
-                    ::rpc_core::ValueDescriptor::new::<
+                    ::rpc_core::schema::ValueDescriptor::new::<
                         <ChatError as ::rpc_core::__private::Travels<_>>::Type,
                     >("ChatError")
                         .declared(|__rpc_found| {
@@ -348,18 +348,18 @@ impl ::rpc_core::ServiceClient for ChatClient {
                         }),
                 ),
                 attributes: {
-                    let mut __rpc_attributes = ::rpc_core::MethodAttributes::NONE;
+                    let mut __rpc_attributes = ::rpc_core::schema::MethodAttributes::NONE;
                     __rpc_attributes.batch = ::rpc_core::__private::Option::Some("many");
                     __rpc_attributes
                 },
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
-            ::rpc_core::MethodDescriptor {
+            ::rpc_core::schema::MethodDescriptor {
                 name: "many",
                 rust_name: "profiles",
                 docs: "",
                 arguments: &[
-                    ::rpc_core::ArgumentDescriptor::new::<
+                    ::rpc_core::schema::ArgumentDescriptor::new::<
                         Vec<<UserId as ::rpc_core::__private::Travels<_>>::Type>,
                     >("ids", "Vec<UserId>")
                         .declared(|__rpc_found| {
@@ -376,7 +376,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
                             );
                         }),
                 ],
-                result: ::rpc_core::ValueDescriptor::new::<
+                result: ::rpc_core::schema::ValueDescriptor::new::<
                     Vec<
                         Result<
                             <User as ::rpc_core::__private::Travels<_>>::Type,
@@ -405,32 +405,32 @@ impl ::rpc_core::ServiceClient for ChatClient {
                         );
                     }),
                 error: ::rpc_core::__private::Option::None,
-                attributes: ::rpc_core::MethodAttributes::NONE,
+                attributes: ::rpc_core::schema::MethodAttributes::NONE,
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
-            ::rpc_core::MethodDescriptor {
+            ::rpc_core::schema::MethodDescriptor {
                 name: "sum",
                 rust_name: "sum",
                 docs: "",
                 arguments: &[
-                    ::rpc_core::ArgumentDescriptor::new::<u64>("a", "u64"),
-                    ::rpc_core::ArgumentDescriptor::new::<u64>("b", "u64"),
+                    ::rpc_core::schema::ArgumentDescriptor::new::<u64>("a", "u64"),
+                    ::rpc_core::schema::ArgumentDescriptor::new::<u64>("b", "u64"),
                 ],
-                result: ::rpc_core::ValueDescriptor::new::<u64>("u64"),
+                result: ::rpc_core::schema::ValueDescriptor::new::<u64>("u64"),
                 error: ::rpc_core::__private::Option::None,
                 attributes: {
-                    let mut __rpc_attributes = ::rpc_core::MethodAttributes::NONE;
+                    let mut __rpc_attributes = ::rpc_core::schema::MethodAttributes::NONE;
                     __rpc_attributes.batch = ::rpc_core::__private::Option::Some("sums");
                     __rpc_attributes
                 },
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
-            ::rpc_core::MethodDescriptor {
+            ::rpc_core::schema::MethodDescriptor {
                 name: "sums",
                 rust_name: "sums",
                 docs: "",
                 arguments: &[
-                    ::rpc_core::ArgumentDescriptor::new::<
+                    ::rpc_core::schema::ArgumentDescriptor::new::<
                         Vec<(u64, u64)>,
                     >("pairs", "Vec<(u64, u64)>")
                         .declared(|__rpc_found| {
@@ -451,53 +451,57 @@ impl ::rpc_core::ServiceClient for ChatClient {
                             );
                         }),
                 ],
-                result: ::rpc_core::ValueDescriptor::new::<Vec<u64>>("Vec<u64>"),
+                result: ::rpc_core::schema::ValueDescriptor::new::<Vec<u64>>("Vec<u64>"),
                 error: ::rpc_core::__private::Option::None,
-                attributes: ::rpc_core::MethodAttributes::NONE,
+                attributes: ::rpc_core::schema::MethodAttributes::NONE,
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
-            ::rpc_core::MethodDescriptor {
+            ::rpc_core::schema::MethodDescriptor {
                 name: "log",
                 rust_name: "log",
                 docs: "",
                 arguments: &[
-                    ::rpc_core::ArgumentDescriptor::new::<String>("line", "String"),
+                    ::rpc_core::schema::ArgumentDescriptor::new::<
+                        String,
+                    >("line", "String"),
                 ],
-                result: ::rpc_core::ValueDescriptor::new::<()>("()"),
+                result: ::rpc_core::schema::ValueDescriptor::new::<()>("()"),
                 error: ::rpc_core::__private::Option::None,
                 attributes: {
-                    let mut __rpc_attributes = ::rpc_core::MethodAttributes::NONE;
+                    let mut __rpc_attributes = ::rpc_core::schema::MethodAttributes::NONE;
                     __rpc_attributes.oneway = true;
                     __rpc_attributes.batch = ::rpc_core::__private::Option::Some("logs");
                     __rpc_attributes
                 },
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
-            ::rpc_core::MethodDescriptor {
+            ::rpc_core::schema::MethodDescriptor {
                 name: "logs",
                 rust_name: "logs",
                 docs: "",
                 arguments: &[
-                    ::rpc_core::ArgumentDescriptor::new::<
+                    ::rpc_core::schema::ArgumentDescriptor::new::<
                         Vec<String>,
                     >("lines", "Vec<String>"),
                 ],
-                result: ::rpc_core::ValueDescriptor::new::<()>("()"),
+                result: ::rpc_core::schema::ValueDescriptor::new::<()>("()"),
                 error: ::rpc_core::__private::Option::None,
-                attributes: ::rpc_core::MethodAttributes::NONE,
+                attributes: ::rpc_core::schema::MethodAttributes::NONE,
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
             #[cfg(unix)]
-            ::rpc_core::MethodDescriptor {
+            ::rpc_core::schema::MethodDescriptor {
                 name: "stat",
                 rust_name: "stat",
                 docs: "",
                 arguments: &[
-                    ::rpc_core::ArgumentDescriptor::new::<String>("path", "String"),
+                    ::rpc_core::schema::ArgumentDescriptor::new::<
+                        String,
+                    >("path", "String"),
                 ],
-                result: ::rpc_core::ValueDescriptor::new::<u64>("u64"),
+                result: ::rpc_core::schema::ValueDescriptor::new::<u64>("u64"),
                 error: ::rpc_core::__private::Option::Some(
-                    ::rpc_core::ValueDescriptor::new::<
+                    ::rpc_core::schema::ValueDescriptor::new::<
                         <ChatError as ::rpc_core::__private::Travels<_>>::Type,
                     >("ChatError")
                         .declared(|__rpc_found| {
@@ -522,7 +526,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
                         }),
                 ),
                 attributes: {
-                    let mut __rpc_attributes = ::rpc_core::MethodAttributes::NONE;
+                    let mut __rpc_attributes = ::rpc_core::schema::MethodAttributes::NONE;
                     __rpc_attributes.batch = ::rpc_core::__private::Option::Some(
                         "stats",
                     );
@@ -531,16 +535,16 @@ impl ::rpc_core::ServiceClient for ChatClient {
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
             #[cfg(unix)]
-            ::rpc_core::MethodDescriptor {
+            ::rpc_core::schema::MethodDescriptor {
                 name: "stats",
                 rust_name: "stats",
                 docs: "",
                 arguments: &[
-                    ::rpc_core::ArgumentDescriptor::new::<
+                    ::rpc_core::schema::ArgumentDescriptor::new::<
                         Vec<String>,
                     >("paths", "Vec<String>"),
                 ],
-                result: ::rpc_core::ValueDescriptor::new::<
+                result: ::rpc_core::schema::ValueDescriptor::new::<
                     Vec<
                         Result<
                             u64,
@@ -562,7 +566,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
                         );
                     }),
                 error: ::rpc_core::__private::Option::Some(
-                    ::rpc_core::ValueDescriptor::new::<
+                    ::rpc_core::schema::ValueDescriptor::new::<
                         <ChatError as ::rpc_core::__private::Travels<_>>::Type,
                     >("ChatError")
                         .declared(|__rpc_found| {
@@ -586,11 +590,11 @@ impl ::rpc_core::ServiceClient for ChatClient {
                                 .__rpc_shown()
                         }),
                 ),
-                attributes: ::rpc_core::MethodAttributes::NONE,
+                attributes: ::rpc_core::schema::MethodAttributes::NONE,
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
         ];
-        static __RPC_SERVICE: ::rpc_core::ServiceDescriptor = ::rpc_core::ServiceDescriptor {
+        static __RPC_SERVICE: ::rpc_core::schema::ServiceDescriptor = ::rpc_core::schema::ServiceDescriptor {
             name: "Chat",
             rust_name: "Chat",
             docs: "",
@@ -715,7 +719,7 @@ for ChatServer<__RpcImplementation> {
 #[automatically_derived]
 #[allow(deprecated, unused_variables)]
 impl<__RpcImplementation: Chat> ::rpc_core::Service for ChatServer<__RpcImplementation> {
-    fn descriptor(&self) -> &'static ::rpc_core::ServiceDescriptor {
+    fn descriptor(&self) -> &'static ::rpc_core::schema::ServiceDescriptor {
         <ChatClient as ::rpc_core::ServiceClient>::descriptor()
     }
     fn dispatch(

@@ -155,8 +155,8 @@ impl ::rpc_core::__private::Debug for ChatClient {
 #[automatically_derived]
 #[allow(deprecated)]
 impl ::rpc_core::ServiceClient for ChatClient {
-    fn descriptor() -> &'static ::rpc_core::ServiceDescriptor {
-        static __RPC_METHODS: [::rpc_core::MethodDescriptor; {
+    fn descriptor() -> &'static ::rpc_core::schema::ServiceDescriptor {
+        static __RPC_METHODS: [::rpc_core::schema::MethodDescriptor; {
             let __rpc_number = 2u32;
             #[cfg(unix)]
             let __rpc_number = __rpc_number + 1u32;
@@ -164,50 +164,50 @@ impl ::rpc_core::ServiceClient for ChatClient {
             let __rpc_number = __rpc_number + 1u32;
             __rpc_number
         } as ::rpc_core::__private::usize] = [
-            ::rpc_core::MethodDescriptor {
+            ::rpc_core::schema::MethodDescriptor {
                 name: "first",
                 rust_name: "first",
                 docs: "",
                 arguments: &[],
-                result: ::rpc_core::ValueDescriptor::new::<()>("()"),
+                result: ::rpc_core::schema::ValueDescriptor::new::<()>("()"),
                 error: ::rpc_core::__private::Option::None,
-                attributes: ::rpc_core::MethodAttributes::NONE,
+                attributes: ::rpc_core::schema::MethodAttributes::NONE,
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
             #[cfg(unix)]
-            ::rpc_core::MethodDescriptor {
+            ::rpc_core::schema::MethodDescriptor {
                 name: "second",
                 rust_name: "second",
                 docs: "",
                 arguments: &[],
-                result: ::rpc_core::ValueDescriptor::new::<()>("()"),
+                result: ::rpc_core::schema::ValueDescriptor::new::<()>("()"),
                 error: ::rpc_core::__private::Option::None,
-                attributes: ::rpc_core::MethodAttributes::NONE,
+                attributes: ::rpc_core::schema::MethodAttributes::NONE,
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
             #[cfg_attr(feature = "old", cfg(windows))]
-            ::rpc_core::MethodDescriptor {
+            ::rpc_core::schema::MethodDescriptor {
                 name: "third",
                 rust_name: "third",
                 docs: "",
                 arguments: &[],
-                result: ::rpc_core::ValueDescriptor::new::<()>("()"),
+                result: ::rpc_core::schema::ValueDescriptor::new::<()>("()"),
                 error: ::rpc_core::__private::Option::None,
-                attributes: ::rpc_core::MethodAttributes::NONE,
+                attributes: ::rpc_core::schema::MethodAttributes::NONE,
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
-            ::rpc_core::MethodDescriptor {
+            ::rpc_core::schema::MethodDescriptor {
                 name: "last",
                 rust_name: "last",
                 docs: "",
                 arguments: &[],
-                result: ::rpc_core::ValueDescriptor::new::<u8>("u8"),
+                result: ::rpc_core::schema::ValueDescriptor::new::<u8>("u8"),
                 error: ::rpc_core::__private::Option::None,
-                attributes: ::rpc_core::MethodAttributes::NONE,
+                attributes: ::rpc_core::schema::MethodAttributes::NONE,
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
         ];
-        static __RPC_SERVICE: ::rpc_core::ServiceDescriptor = ::rpc_core::ServiceDescriptor {
+        static __RPC_SERVICE: ::rpc_core::schema::ServiceDescriptor = ::rpc_core::schema::ServiceDescriptor {
             name: "Chat",
             rust_name: "Chat",
             docs: "",
@@ -343,7 +343,7 @@ for ChatServer<__RpcImplementation> {
 #[automatically_derived]
 #[allow(deprecated, unused_variables)]
 impl<__RpcImplementation: Chat> ::rpc_core::Service for ChatServer<__RpcImplementation> {
-    fn descriptor(&self) -> &'static ::rpc_core::ServiceDescriptor {
+    fn descriptor(&self) -> &'static ::rpc_core::schema::ServiceDescriptor {
         <ChatClient as ::rpc_core::ServiceClient>::descriptor()
     }
     fn dispatch(

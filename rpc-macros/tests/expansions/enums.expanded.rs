@@ -1,4 +1,5 @@
 ///The parts of a promised [`Shape`](type@Shape).
+#[doc(hidden)]
 #[allow(dead_code, non_camel_case_types)]
 pub struct ShapePipe<T, __RpcError> {
     at: ::rpc_core::__private::PipeAt<__RpcError>,
@@ -44,6 +45,7 @@ impl<T, __RpcError> ::rpc_core::__private::Clone for ShapePipe<T, __RpcError> {
     }
 }
 ///The parts of a promised [`Shape::Circle`].
+#[doc(hidden)]
 #[allow(dead_code, non_camel_case_types)]
 pub struct ShapeCirclePipe<T, __RpcError> {
     at: ::rpc_core::__private::PipeAt<__RpcError>,
@@ -72,6 +74,7 @@ impl<T, __RpcError> ::rpc_core::__private::Clone for ShapeCirclePipe<T, __RpcErr
     }
 }
 ///The parts of a promised [`Shape::HTTPBox`].
+#[doc(hidden)]
 #[allow(dead_code, non_camel_case_types)]
 pub struct ShapeHTTPBoxPipe<T, __RpcError> {
     at: ::rpc_core::__private::PipeAt<__RpcError>,
@@ -104,6 +107,7 @@ impl<T, __RpcError> ::rpc_core::__private::Clone for ShapeHTTPBoxPipe<T, __RpcEr
     }
 }
 ///The parts of a promised [`Shape::Type`].
+#[doc(hidden)]
 #[allow(dead_code, non_camel_case_types)]
 pub struct ShapeTypePipe<T, __RpcError> {
     at: ::rpc_core::__private::PipeAt<__RpcError>,

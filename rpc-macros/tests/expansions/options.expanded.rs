@@ -143,20 +143,22 @@ impl facade::rpc::__private::Debug for ChatClient {
 #[automatically_derived]
 #[allow(deprecated)]
 impl facade::rpc::ServiceClient for ChatClient {
-    fn descriptor() -> &'static facade::rpc::ServiceDescriptor {
-        static __RPC_METHODS: [facade::rpc::MethodDescriptor; 3u32
+    fn descriptor() -> &'static facade::rpc::schema::ServiceDescriptor {
+        static __RPC_METHODS: [facade::rpc::schema::MethodDescriptor; 3u32
             as facade::rpc::__private::usize] = [
-            facade::rpc::MethodDescriptor {
+            facade::rpc::schema::MethodDescriptor {
                 name: "log_line",
                 rust_name: "log",
                 docs: "",
                 arguments: &[
-                    facade::rpc::ArgumentDescriptor::new::<String>("line", "String"),
+                    facade::rpc::schema::ArgumentDescriptor::new::<
+                        String,
+                    >("line", "String"),
                 ],
-                result: facade::rpc::ValueDescriptor::new::<()>("()"),
+                result: facade::rpc::schema::ValueDescriptor::new::<()>("()"),
                 error: facade::rpc::__private::Option::None,
                 attributes: {
-                    let mut __rpc_attributes = facade::rpc::MethodAttributes::NONE;
+                    let mut __rpc_attributes = facade::rpc::schema::MethodAttributes::NONE;
                     __rpc_attributes.oneway = true;
                     __rpc_attributes.deprecated = facade::rpc::__private::Option::Some(
                         "use find",
@@ -165,15 +167,15 @@ impl facade::rpc::ServiceClient for ChatClient {
                 },
                 cache: facade::rpc::__private::SignatureCache::new(),
             },
-            facade::rpc::MethodDescriptor {
+            facade::rpc::schema::MethodDescriptor {
                 name: "deadline",
                 rust_name: "deadline",
                 docs: ::core::concat!(include_str!("deadline.md")),
                 arguments: &[],
-                result: facade::rpc::ValueDescriptor::new::<()>("()"),
+                result: facade::rpc::schema::ValueDescriptor::new::<()>("()"),
                 error: facade::rpc::__private::Option::None,
                 attributes: {
-                    let mut __rpc_attributes = facade::rpc::MethodAttributes::NONE;
+                    let mut __rpc_attributes = facade::rpc::schema::MethodAttributes::NONE;
                     __rpc_attributes.idempotent = true;
                     __rpc_attributes.blocking = true;
                     __rpc_attributes.no_cancel = true;
@@ -181,14 +183,16 @@ impl facade::rpc::ServiceClient for ChatClient {
                 },
                 cache: facade::rpc::__private::SignatureCache::new(),
             },
-            facade::rpc::MethodDescriptor {
+            facade::rpc::schema::MethodDescriptor {
                 name: "match",
                 rust_name: "match",
                 docs: "",
-                arguments: &[facade::rpc::ArgumentDescriptor::new::<u8>("in", "u8")],
-                result: facade::rpc::ValueDescriptor::new::<()>("()"),
+                arguments: &[
+                    facade::rpc::schema::ArgumentDescriptor::new::<u8>("in", "u8"),
+                ],
+                result: facade::rpc::schema::ValueDescriptor::new::<()>("()"),
                 error: facade::rpc::__private::Option::Some(
-                    facade::rpc::ValueDescriptor::new::<Vec<u8>>("Vec<u8>")
+                    facade::rpc::schema::ValueDescriptor::new::<Vec<u8>>("Vec<u8>")
                         .shown(|| {
                             use facade::rpc::__private::{
                                 ByDebug as _, ByDisplay as _, ByError as _, ByNoText as _,
@@ -197,11 +201,11 @@ impl facade::rpc::ServiceClient for ChatClient {
                                 .__rpc_shown()
                         }),
                 ),
-                attributes: facade::rpc::MethodAttributes::NONE,
+                attributes: facade::rpc::schema::MethodAttributes::NONE,
                 cache: facade::rpc::__private::SignatureCache::new(),
             },
         ];
-        static __RPC_SERVICE: facade::rpc::ServiceDescriptor = facade::rpc::ServiceDescriptor {
+        static __RPC_SERVICE: facade::rpc::schema::ServiceDescriptor = facade::rpc::schema::ServiceDescriptor {
             name: "chat.v1",
             rust_name: "Chat",
             docs: "Rooms.",
@@ -329,7 +333,7 @@ for ChatServer<__RpcImplementation> {
 #[allow(deprecated, unused_variables)]
 impl<__RpcImplementation: Chat> facade::rpc::Service
 for ChatServer<__RpcImplementation> {
-    fn descriptor(&self) -> &'static facade::rpc::ServiceDescriptor {
+    fn descriptor(&self) -> &'static facade::rpc::schema::ServiceDescriptor {
         <ChatClient as facade::rpc::ServiceClient>::descriptor()
     }
     fn dispatch(

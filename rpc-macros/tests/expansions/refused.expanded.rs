@@ -99,21 +99,21 @@ impl ::rpc_core::__private::Debug for ChatClient {
 #[automatically_derived]
 #[allow(deprecated)]
 impl ::rpc_core::ServiceClient for ChatClient {
-    fn descriptor() -> &'static ::rpc_core::ServiceDescriptor {
-        static __RPC_METHODS: [::rpc_core::MethodDescriptor; 1u32
+    fn descriptor() -> &'static ::rpc_core::schema::ServiceDescriptor {
+        static __RPC_METHODS: [::rpc_core::schema::MethodDescriptor; 1u32
             as ::rpc_core::__private::usize] = [
-            ::rpc_core::MethodDescriptor {
+            ::rpc_core::schema::MethodDescriptor {
                 name: "good",
                 rust_name: "good",
                 docs: "",
                 arguments: &[],
-                result: ::rpc_core::ValueDescriptor::new::<u8>("u8"),
+                result: ::rpc_core::schema::ValueDescriptor::new::<u8>("u8"),
                 error: ::rpc_core::__private::Option::None,
-                attributes: ::rpc_core::MethodAttributes::NONE,
+                attributes: ::rpc_core::schema::MethodAttributes::NONE,
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
         ];
-        static __RPC_SERVICE: ::rpc_core::ServiceDescriptor = ::rpc_core::ServiceDescriptor {
+        static __RPC_SERVICE: ::rpc_core::schema::ServiceDescriptor = ::rpc_core::schema::ServiceDescriptor {
             name: "Chat",
             rust_name: "Chat",
             docs: "",
@@ -238,7 +238,7 @@ for ChatServer<__RpcImplementation> {
 #[automatically_derived]
 #[allow(deprecated, unused_variables)]
 impl<__RpcImplementation: Chat> ::rpc_core::Service for ChatServer<__RpcImplementation> {
-    fn descriptor(&self) -> &'static ::rpc_core::ServiceDescriptor {
+    fn descriptor(&self) -> &'static ::rpc_core::schema::ServiceDescriptor {
         <ChatClient as ::rpc_core::ServiceClient>::descriptor()
     }
     fn dispatch(

@@ -134,20 +134,22 @@ impl ::rpc_core::__private::Debug for ChatClient {
 #[automatically_derived]
 #[allow(deprecated)]
 impl ::rpc_core::ServiceClient for ChatClient {
-    fn descriptor() -> &'static ::rpc_core::ServiceDescriptor {
-        static __RPC_METHODS: [::rpc_core::MethodDescriptor; 2u32
+    fn descriptor() -> &'static ::rpc_core::schema::ServiceDescriptor {
+        static __RPC_METHODS: [::rpc_core::schema::MethodDescriptor; 2u32
             as ::rpc_core::__private::usize] = [
-            ::rpc_core::MethodDescriptor {
+            ::rpc_core::schema::MethodDescriptor {
                 name: "find",
                 rust_name: "find",
                 docs: "Finds a user.",
                 arguments: &[
-                    ::rpc_core::ArgumentDescriptor::new::<String>("name", "String"),
-                    ::rpc_core::ArgumentDescriptor::new::<
+                    ::rpc_core::schema::ArgumentDescriptor::new::<
+                        String,
+                    >("name", "String"),
+                    ::rpc_core::schema::ArgumentDescriptor::new::<
                         Option<u32>,
                     >("limit", "Option<u32>"),
                 ],
-                result: ::rpc_core::ValueDescriptor::new::<
+                result: ::rpc_core::schema::ValueDescriptor::new::<
                     <User as ::rpc_core::__private::Travels<_>>::Type,
                 >("User")
                     .declared(|__rpc_found| {
@@ -164,7 +166,7 @@ impl ::rpc_core::ServiceClient for ChatClient {
                         );
                     }),
                 error: ::rpc_core::__private::Option::Some(
-                    ::rpc_core::ValueDescriptor::new::<
+                    ::rpc_core::schema::ValueDescriptor::new::<
                         <ChatError as ::rpc_core::__private::Travels<_>>::Type,
                     >("ChatError")
                         .declared(|__rpc_found| {
@@ -188,23 +190,25 @@ impl ::rpc_core::ServiceClient for ChatClient {
                                 .__rpc_shown()
                         }),
                 ),
-                attributes: ::rpc_core::MethodAttributes::NONE,
+                attributes: ::rpc_core::schema::MethodAttributes::NONE,
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
-            ::rpc_core::MethodDescriptor {
+            ::rpc_core::schema::MethodDescriptor {
                 name: "who",
                 rust_name: "who",
                 docs: "",
                 arguments: &[
-                    ::rpc_core::ArgumentDescriptor::new::<bool>("verbose", "bool"),
+                    ::rpc_core::schema::ArgumentDescriptor::new::<
+                        bool,
+                    >("verbose", "bool"),
                 ],
-                result: ::rpc_core::ValueDescriptor::new::<u64>("u64"),
+                result: ::rpc_core::schema::ValueDescriptor::new::<u64>("u64"),
                 error: ::rpc_core::__private::Option::None,
-                attributes: ::rpc_core::MethodAttributes::NONE,
+                attributes: ::rpc_core::schema::MethodAttributes::NONE,
                 cache: ::rpc_core::__private::SignatureCache::new(),
             },
         ];
-        static __RPC_SERVICE: ::rpc_core::ServiceDescriptor = ::rpc_core::ServiceDescriptor {
+        static __RPC_SERVICE: ::rpc_core::schema::ServiceDescriptor = ::rpc_core::schema::ServiceDescriptor {
             name: "Chat",
             rust_name: "Chat",
             docs: "Rooms and people.",
@@ -331,7 +335,7 @@ for ChatServer<__RpcImplementation> {
 #[automatically_derived]
 #[allow(deprecated, unused_variables)]
 impl<__RpcImplementation: Chat> ::rpc_core::Service for ChatServer<__RpcImplementation> {
-    fn descriptor(&self) -> &'static ::rpc_core::ServiceDescriptor {
+    fn descriptor(&self) -> &'static ::rpc_core::schema::ServiceDescriptor {
         <ChatClient as ::rpc_core::ServiceClient>::descriptor()
     }
     fn dispatch(

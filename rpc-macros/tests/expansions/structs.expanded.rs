@@ -1,6 +1,7 @@
 /**The parts of a promised [`User`](type@User).
 
 Not among them, because they travel with an encoding of their own: `since`.*/
+#[doc(hidden)]
 #[allow(dead_code, non_camel_case_types)]
 pub struct UserPipe<__RpcError> {
     at: ::rpc_core::__private::PipeAt<__RpcError>,
@@ -98,6 +99,7 @@ impl ::rpc_core::__private::Declared for User {
     }
 }
 ///The parts of a promised [`Pair`](type@Pair).
+#[doc(hidden)]
 #[allow(dead_code, non_camel_case_types)]
 struct PairPipe<__RpcError> {
     at: facade::rpc::__private::PipeAt<__RpcError>,
@@ -172,6 +174,7 @@ impl facade::rpc::__private::Declared for Pair {
     }
 }
 ///The parts of a promised [`Meters`](type@Meters).
+#[doc(hidden)]
 #[allow(dead_code, non_camel_case_types)]
 pub struct MetersPipe<__RpcError> {
     at: ::rpc_core::__private::PipeAt<__RpcError>,
@@ -229,6 +232,7 @@ impl ::rpc_core::__private::Declared for Meters {
     }
 }
 ///The parts of a promised [`Page`](type@Page).
+#[doc(hidden)]
 #[allow(dead_code, non_camel_case_types)]
 pub struct PagePipe<T: Display, const N: usize, __RpcError>
 where
@@ -321,6 +325,7 @@ where
     }
 }
 ///The parts of a promised [`Unit`](type@Unit).
+#[doc(hidden)]
 #[allow(dead_code, non_camel_case_types)]
 pub struct UnitPipe<__RpcError> {
     at: ::rpc_core::__private::PipeAt<__RpcError>,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rpc_core::{MethodAttributes, ServiceClient, data, rpc};
+use rpc_core::{ServiceClient, data, rpc, schema::MethodAttributes};
 
 #[data]
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub trait Chat {
     async fn unit(&self) -> Result<(), std::borrow::Cow<'static, str>>;
 }
 
-fn method(name: &str) -> &'static rpc_core::MethodDescriptor {
+fn method(name: &str) -> &'static rpc_core::schema::MethodDescriptor {
     ChatClient::descriptor().methods.iter().find(|method| method.name == name).expect("the trait has it")
 }
 

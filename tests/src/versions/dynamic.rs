@@ -6,7 +6,10 @@
 use std::{cell::RefCell, collections::BTreeMap, fmt, rc::Rc, sync::Mutex};
 
 use rpc_core::__private::{ArgumentError, ArgumentReader, PipeAt};
-use rpc_core::{Layout, Pipelined, ValueDescriptor};
+use rpc_core::{
+    Pipelined,
+    schema::{Layout, ValueDescriptor},
+};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{DeserializeSeed, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor},

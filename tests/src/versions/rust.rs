@@ -10,7 +10,7 @@ pub(super) fn file(types: &[(u64, Types)]) -> String {
         "// Written by a test, see `versions.rs`: generated types as serde's derive makes them.\n\
          #![allow(dead_code, clippy::all)]\n\n\
          use std::collections::BTreeMap;\n\n\
-         use rpc_core::Layout;\n\
+         use rpc_core::schema::Layout;\n\
          use serde::{Deserialize, Serialize};\n\n\
          pub(super) fn layouts() -> Vec<(u64, Layout)> {\n    vec![\n",
     );

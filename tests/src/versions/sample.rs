@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use rpc_core::Layout;
+use rpc_core::schema::Layout;
 use serde::{Deserialize, Serialize};
 
 pub(super) fn layouts() -> Vec<(u64, Layout)> {

@@ -5,7 +5,7 @@
 
 use std::any::TypeId;
 
-use rpc_core::{Layout, Node, RustType, declared::Declarations};
+use rpc_core::schema::{Layout, Node, RustType, declared::Declarations};
 
 use super::naming;
 

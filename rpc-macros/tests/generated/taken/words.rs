@@ -140,6 +140,7 @@ take! {
     has_default
     hash
     hasher
+    hidden
     http_box
     implementation
     incoming
@@ -181,6 +182,7 @@ take! {
     run_with_context
     rust_name
     same
+    schema
     send
     send_oneway
     serde
