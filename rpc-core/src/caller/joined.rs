@@ -115,7 +115,7 @@ impl<P> JoinedAsIs for Joined<P> {
 
 /// A promise or a future under `join!` or `try_join!`.
 ///
-/// As with [`Travels`](crate::schema::travels::Travels), the second implementation makes rustc report this trait, and nothing of what
+/// As with `Travels`, the second implementation makes rustc report this trait, and nothing of what
 /// the macros do with the future.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a promise nor a future",

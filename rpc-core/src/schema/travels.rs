@@ -5,7 +5,7 @@ use serde::{Serialize, de::DeserializeOwned};
 /// A type whose values can be sent: serde writes and reads it.
 ///
 /// Generated code names a type `User` as `<User as Travels<_>>::Type`, which is `User`. Two implementations are candidates, of which
-/// [`ByNobody`]'s never applies. rustc therefore decides by their bounds before it chooses one. If both fail, it reports this
+/// that of `ByNobody` never applies. rustc therefore decides by their bounds before it chooses one. If both fail, it reports this
 /// trait alone, and the same message at the same place for every function that names the type, which makes one message.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot travel: write `#[rpc_core::data]` above it",
