@@ -699,7 +699,7 @@ pub enum EncodeError {
     Invalid(String),
 }
 
-/// Why an element of a [`map_each`](crate::SequencePipe::map_each) has no value.
+/// Why an element of a [`map_each`](crate::pipes::SequencePipe::map_each) has no value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum ElementError<E> {
     /// The call whose result the closure returned failed with its own error.

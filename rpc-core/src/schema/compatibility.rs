@@ -18,9 +18,9 @@
 /// A method as one side has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MethodVersion {
-    /// The method's [`Signature::fingerprint`](crate::Signature::fingerprint).
+    /// The method's [`Signature::fingerprint`](crate::schema::Signature::fingerprint).
     pub fingerprint: u64,
-    /// Whether the method has no [`problems`](crate::MethodDescriptor::problems).
+    /// Whether the method has no [`problems`](crate::schema::MethodDescriptor::problems).
     pub is_callable: bool,
 }
 

@@ -35,7 +35,7 @@ impl<T, E: Send + Sync + 'static> StreamPipe<T, E> {
     /// Maps each item through the calls of `each`, and gives a stream of the results in the order of the items. The peer makes
     /// the calls, next to the stream, as items come and as this side has room for results.
     ///
-    /// [`SequencePipe::map`](crate::SequencePipe::map) documents what `each` may do. Results may have objects and streams inside.
+    /// [`SequencePipe::map`](crate::pipes::SequencePipe::map) documents what `each` may do. Results may have objects and streams inside.
     ///
     /// # Errors
     /// An item that fails ends the new stream with [`StreamError::Failed`](crate::StreamError::Failed), which has the item's error;
