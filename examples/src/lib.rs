@@ -3,3 +3,6 @@
 pub mod chat;
 pub mod link;
 pub mod upload;
+
+#[cfg(test)]
+mod recipes;
