@@ -1,6 +1,7 @@
 //! The programs of `docs/recipes/`. Each page quotes regions of one file; the tests run what they quote.
 
 mod quotes;
+mod testing;
 mod token;
 
 /// The end of a test.
