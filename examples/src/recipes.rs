@@ -1,5 +1,6 @@
 //! The programs of `docs/recipes/`. Each page quotes regions of one file; the tests run what they quote.
 
+mod apps;
 mod quotes;
 mod testing;
 mod token;
