@@ -2,6 +2,7 @@
 
 mod apps;
 mod quotes;
+mod subscriptions;
 mod testing;
 mod token;
 
