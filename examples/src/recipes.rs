@@ -5,6 +5,7 @@ mod quotes;
 mod subscriptions;
 mod testing;
 mod token;
+mod transfers;
 
 /// The end of a test.
 type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
