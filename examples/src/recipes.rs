@@ -1,6 +1,7 @@
 //! The programs of `docs/recipes/`. Each page quotes regions of one file; the tests run what they quote.
 
 mod apps;
+mod failures;
 mod quotes;
 mod subscriptions;
 mod testing;
