@@ -7,6 +7,7 @@ mod subscriptions;
 mod testing;
 mod token;
 mod transfers;
+mod versions;
 
 /// The end of a test.
 type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
