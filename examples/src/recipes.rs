@@ -2,6 +2,7 @@
 
 mod apps;
 mod failures;
+mod instead;
 mod migrating;
 mod quotes;
 mod subscriptions;
