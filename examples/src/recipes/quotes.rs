@@ -107,3 +107,15 @@ fn the_recipes_quote_code_that_is_compiled() {
     let unquoted: Vec<&String> = regions.keys().filter(|region| !quoted.contains(*region)).collect();
     assert!(unquoted.is_empty(), "no page quotes {unquoted:?}");
 }
+
+#[test]
+fn the_recipes_link_to_files_that_exist() {
+    let folder = root().join("docs/recipes");
+    for (page, text) in files(&folder, "md") {
+        for (_, rest) in text.match_indices("](").map(|(at, _)| text.split_at(at + 2)) {
+            let target = rest.split([')', '#']).next().unwrap_or_default();
+            let is_file = !target.is_empty() && !target.contains("://");
+            assert!(!is_file || folder.join(target).exists(), "{page}: {target} does not exist");
+        }
+    }
+}
