@@ -7,3 +7,6 @@ pub mod link;
 #[rustfmt::skip]
 pub mod readme;
 pub mod upload;
+
+#[cfg(test)]
+mod recipes;
