@@ -1,4 +1,4 @@
-//! The programs of `docs/recipes/`. Each page quotes regions of one file; the tests run what they quote.
+//! The programs of `docs/recipes/` and of the README. Each page quotes regions of one file; the tests run what they quote.
 
 mod apps;
 mod failures;

@@ -46,7 +46,7 @@ impl fmt::Display for MethodName {
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum CallError<E> {
+pub enum CallError<E = crate::never::Never> {
     /// The method ran and returned its own error.
     Method(E),
     /// A promise this call was built on failed, so this call never ran.
@@ -102,6 +102,30 @@ pub enum CallError<E> {
 }
 
 impl<E> CallError<E> {
+    /// Whether the method can have run, in part or whole, so that a call made again could run it twice. False only if it cannot:
+    /// the call was refused before it ran, was not sent, or was built on one that failed.
+    ///
+    /// A map's calls can have run if the map has begun.
+    pub fn may_have_run(&self) -> bool {
+        match self {
+            // A part that its own result does not have.
+            Self::Upstream(upstream) => upstream.method == upstream.failed,
+            Self::Disconnected { delivery, .. } => *delivery != Delivery::NotSent,
+            Self::Refused { refusal, .. } => match refusal {
+                // Where the call stood when the limit was reached is not told: it may be the result that is too long.
+                Refusal::ResourceExhausted { .. } => true,
+                Refusal::InvalidArgument { argument, .. } => argument == "(result)",
+                _ => false,
+            },
+            Self::Method(_)
+            | Self::Element { .. }
+            | Self::DeadlineExceeded { .. }
+            | Self::Cancelled { .. }
+            | Self::Panicked { .. }
+            | Self::BadAnswer { .. } => true,
+        }
+    }
+
     /// The method's own error, if it returned one; also the one it returned for an element of a map.
     pub fn own(&self) -> Option<&E> {
         match self {
@@ -259,7 +283,12 @@ impl Error for Upstream {
     }
 }
 
-/// Why a call was not run. Nothing was executed.
+/// Why a call was not run, or why its result could not come back.
+///
+/// Nothing was executed, with two exceptions: the call ran if its result was too long or found no memory left
+/// ([`ResourceExhausted`](Self::ResourceExhausted) of `payload_bytes_max`, `held_bytes_max`, `session_bytes_max` or `memory_budget`), or if
+/// its result could not be encoded ([`InvalidArgument`](Self::InvalidArgument) of `(result)`).
+/// [`CallError::may_have_run`] knows them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {

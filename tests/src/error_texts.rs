@@ -2,7 +2,7 @@
 
 use std::{error::Error, time::Duration};
 
-use rpc_core::{Limits, Services, memory, rpc};
+use rpc_core::{Context, Limits, Peer, Services, driver::SessionConfig, memory, rpc};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
@@ -241,4 +241,36 @@ async fn a_limit_is_told_with_whose_it_is_and_its_figures() {
         ["`Chat.names`: this side's `Limits::metadata_bytes_max` is 10 bytes, and this needs 58 bytes"]
     );
     served.abort();
+}
+
+#[tokio::test]
+async fn an_error_tells_whether_the_call_can_have_run() {
+    let chat = chat();
+    assert!(chat.panics().await.unwrap_err().may_have_run());
+    assert!(chat.find("bob").await.unwrap_err().may_have_run());
+    assert!(!chat.greet(chat.find("bob")).await.unwrap_err().may_have_run());
+    assert!(chat.profile().boss().some().id().await.unwrap_err().may_have_run(), "of its own result");
+    assert!(chat.names().map(|name| chat.find(name)).await.unwrap_err().may_have_run());
+    let nobody: ChatClient = memory::connect(Services::new()).service();
+    assert!(!nobody.names().await.unwrap_err().may_have_run());
+    let small = Limits { payload_bytes_max: 4, ..Limits::default() };
+    let (client, _server) = memory::connect_with(
+        SessionConfig { limits: small, ..SessionConfig::default() },
+        SessionConfig {
+            services: Services::new().with(ChatServer::new(Nowhere)),
+            ..SessionConfig::default()
+        },
+    );
+    let chat: ChatClient = client.service();
+    assert!(chat.names().await.unwrap_err().may_have_run(), "its result was too long");
+}
+
+#[test]
+fn a_peer_is_printed_without_what_may_be_a_token() {
+    let mut peer = Peer::named("ann");
+    peer.target = "/chat?token=abc".into();
+    peer.headers = vec![("authorization".into(), "Bearer abc".into())];
+    let text = format!("{peer:?} {:?}", Context::for_test(peer.clone(), &[]));
+    assert!(!text.contains("abc"), "{text}");
+    assert!(text.contains("authorization") && text.contains("/chat"), "{text}");
 }

@@ -90,14 +90,22 @@ fn with_quotes(page: &str, text: &str, regions: &Regions, quoted: &mut BTreeSet<
     written
 }
 
+/// The recipes and the README, by path.
+fn pages() -> BTreeMap<String, String> {
+    let recipes = files(&root().join("docs/recipes"), "md").into_iter();
+    let recipes = recipes.map(|(name, text)| (format!("docs/recipes/{name}"), text));
+    let mut at_root = files(&root(), "md");
+    at_root.retain(|name, _| name == "README.md");
+    recipes.chain(at_root).collect()
+}
+
 #[test]
 fn the_recipes_quote_code_that_is_compiled() {
     let (regions, mut quoted) = (regions(), BTreeSet::new());
-    let folder = root().join("docs/recipes");
-    for (page, text) in files(&folder, "md") {
+    for (page, text) in pages() {
         let written = with_quotes(&page, &text, &regions, &mut quoted);
         if env::var_os("UPDATE_RECIPES").is_some() {
-            fs::write(folder.join(&page), written).expect("the page can be written");
+            fs::write(root().join(&page), written).expect("the page can be written");
         } else {
             let other = text.lines().zip(written.lines()).find(|(line, code)| line != code);
             assert_eq!(other, None, "{page} quotes other code: UPDATE_RECIPES=1 writes it anew");
@@ -110,8 +118,9 @@ fn the_recipes_quote_code_that_is_compiled() {
 
 #[test]
 fn the_recipes_link_to_files_that_exist() {
-    let folder = root().join("docs/recipes");
-    for (page, text) in files(&folder, "md") {
+    for (page, text) in pages() {
+        let path = root().join(&page);
+        let folder = path.parent().expect("a page lies in a folder");
         for (_, rest) in text.match_indices("](").map(|(at, _)| text.split_at(at + 2)) {
             let target = rest.split([')', '#']).next().unwrap_or_default();
             let is_file = !target.is_empty() && !target.contains("://");

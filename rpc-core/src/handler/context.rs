@@ -54,7 +54,9 @@ impl Principal {
 }
 
 /// The other end of a session: its address, its identity, and the HTTP request of its handshake.
-#[derive(Debug, Clone, Default)]
+///
+/// Its `Debug` leaves out the headers' values and the query, where tokens are.
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Peer {
     /// The network address; `None` for transports that have none.
@@ -65,6 +67,20 @@ pub struct Peer {
     pub target: String,
     /// The headers of the peer's HTTP request, names in lower case.
     pub headers: Vec<(String, String)>,
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, principal, target, headers } = self;
+        let path = target.split('?').next().unwrap_or_default();
+        let headers: Vec<&str> = headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Peer")
+            .field("address", address)
+            .field("principal", principal)
+            .field("path", &path)
+            .field("headers", &headers)
+            .finish()
+    }
 }
 
 impl Peer {
