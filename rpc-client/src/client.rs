@@ -3,7 +3,8 @@
 use std::{io, time::Duration};
 
 use rpc_core::{
-    CloseReason, Limits, LimitsError, Service, ServiceClient, Services, SessionHandle, SessionStats,
+    AsSession, CloseReason, Limits, LimitsError, Service, ServiceClient, Services, SessionHandle,
+    SessionStats,
     driver::{self, SessionConfig, Side},
     websocket::{ClientHandshake, HandshakeError, Socket},
 };
@@ -141,6 +142,12 @@ impl Client {
     /// Cancel safe: the future may be dropped at any time.
     pub async fn stats(&self) -> SessionStats {
         self.session.stats().await
+    }
+}
+
+impl AsSession for Client {
+    fn as_session(&self) -> &SessionHandle {
+        &self.session
     }
 }
 

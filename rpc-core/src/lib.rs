@@ -113,7 +113,7 @@ pub use caller::{
     call::{NotSent, join_all},
     pipeline::Pipelined,
     promise::{CallFuture, Promise},
-    session_handle::SessionHandle,
+    session_handle::{AsSession, SessionHandle},
     stub::ServiceClient,
 };
 pub use error::{
@@ -258,6 +258,7 @@ pub mod __private {
             joined::{Joined, JoinedAsIs, JoinedError, KnownError},
             passing::{deserialize as deserialize_object, serialize as serialize_object},
             pipeline::PipeAt,
+            session_handle::SessionHandle,
             stub::Stub,
         },
         handler::{

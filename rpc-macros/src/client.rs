@@ -21,6 +21,7 @@ use crate::{
 ///     pub fn count(&self) -> Promise<u64, Never> { … }
 ///     pub fn deadline(&self, limit: Duration) -> Self { … }
 ///     pub fn metadata(&self, key: impl Into<String>, value: impl Into<String>) -> Self { … }
+///     pub fn new(session: &impl AsSession) -> Self { … }
 ///     pub fn local<Implementation: Chat>(implementation: Implementation) -> Self { … }
 /// }
 /// impl Clone, PartialEq, Eq, Hash for ChatClient { … }
@@ -40,13 +41,13 @@ pub(crate) fn render(service: &Service) -> TokenStream {
     let lints = attributes::repeated(&service.attributes, Repeat::Lints);
     let methods = service.numbered_methods().map(|(number, method)| render_method(service, method, &number));
     let options = render_options(service);
-    let local = render_local(service);
+    let (new, local) = (render_new(service), render_local(service));
     let value = render_value(service);
     let descriptor = descriptor::render(service);
     let docs = format!(
         "A client of [`{0}`](trait@{0}). A call is on its way when it is made and gives a promise; each argument is a value, or a \
          promise of one.\n\n\
-         A session gives one for a service that its peer offers: `client.service::<{1}>()`. [`local`](Self::local) makes one of an \
+         A session gives one for a service that its peer offers: `{1}::new(&client)` or `client.service()`. [`local`](Self::local) makes one of an \
          implementation in this process.",
         ident.unraw(),
         client
@@ -65,6 +66,7 @@ pub(crate) fn render(service: &Service) -> TokenStream {
         impl #client {
             #(#methods)*
             #options
+            #new
             #local
         }
 
@@ -182,6 +184,23 @@ fn render_value(service: &Service) -> TokenStream {
             }
         }
     }
+}
+
+/// Renders `new`, which makes a client of a service that the peer offers; nothing if the user's trait has a method `new`.
+fn render_new(service: &Service) -> Option<TokenStream> {
+    let Service { runtime, visibility, .. } = service;
+    let private = runtime.private();
+    let session = local("session");
+    let has_none = service.methods().all(|method| method.ident.unraw() != "new");
+    has_none.then(|| {
+        quote! {
+            #[doc = "A client of the service that the session's peer offers, as the session's `service()` makes it."]
+            #[allow(dead_code)]
+            #visibility fn new(#session: &impl #runtime::AsSession) -> Self {
+                #private::SessionHandle::service(#runtime::AsSession::as_session(#session))
+            }
+        }
+    })
 }
 
 /// Renders `local`, which makes a client of an implementation in this process; nothing if the user's trait has a method `local`.

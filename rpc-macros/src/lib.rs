@@ -137,7 +137,7 @@ use attributes::Runtime;
 ///   of another session is forwarded: its calls go through this process. A *promise* belongs to its session; await it first.
 /// - Calls on a local object in its own process go through a session of their own, in the runtime of the first such call.
 ///
-/// `clone`, `local`, `deadline`, `metadata`, `closed` and `released` are methods of every client. A method of the trait with
+/// `new`, `clone`, `local`, `deadline`, `metadata`, `closed` and `released` are methods of every client. A method of the trait with
 /// such a name replaces it; use `ServiceClient` for the last four and `…Server::new(…).into_client()` for `local`.
 ///
 /// # Streams

@@ -115,7 +115,7 @@ async fn clients_of_one_object_are_equal() {
 #[tokio::test]
 async fn clients_of_a_service_are_equal_in_one_session() {
     let session = memory::connect(Services::new().with(HouseServer::new(Mansion::default())));
-    let (one, other): (HouseClient, HouseClient) = (session.service(), session.service());
+    let (one, other): (HouseClient, HouseClient) = (session.service(), HouseClient::new(&session));
     check_equal(&one, &other);
     assert_ne!(one, house());
 }
@@ -172,6 +172,23 @@ async fn a_handler_of_a_service_gets_a_client_that_others_can_be_given() {
 #[tokio::test]
 async fn a_handler_without_a_call_is_of_no_object() {
     assert!(Chamber(1).this(Context::for_test(Peer::default(), &[])).await.is_none());
+}
+
+#[rpc]
+trait Makes {
+    async fn new(&self, count: u64) -> u64;
+}
+
+impl Makes for Ear {
+    async fn new(&self, count: u64) -> u64 {
+        count
+    }
+}
+
+#[tokio::test]
+async fn a_method_of_the_trait_may_be_called_new() {
+    let makes: MakesClient = memory::connect(Services::new().with(MakesServer::new(Ear))).service();
+    assert_eq!(makes.new(3).await.unwrap(), 3);
 }
 
 #[tokio::test]

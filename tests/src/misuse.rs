@@ -387,14 +387,20 @@ async fn an_object_of_a_closed_session_cannot_be_reached_through_another() {
     let session = session();
     let room = session.service::<ChatClient>().room().await.unwrap();
     session.close().await;
-    assert_eq!(chat().title_of(room).await.unwrap(), "the object cannot be reached: closed by this side");
+    assert_eq!(
+        chat().title_of(room).await.unwrap(),
+        "`Room.title`: the object cannot be reached: closed by this side"
+    );
 }
 
 #[tokio::test]
 async fn a_handler_that_panics_fails_its_call_and_those_built_on_it() {
     let chat = chat();
     check_told(chat.panics().await, "panicked");
-    check_told(chat.next(chat.panics()).await, "`Chat.panics`, which this call was built on, failed: ");
+    check_told(
+        chat.next(chat.panics()).await,
+        "`Chat.next` was built on `Chat.panics`, which failed: the handler panicked",
+    );
 }
 
 #[tokio::test]
@@ -407,7 +413,10 @@ async fn a_deadline_that_has_passed_says_so() {
 #[tokio::test]
 async fn a_part_that_is_not_there_is_named_as_it_is_written() {
     let chat = chat();
-    check_told(chat.next(chat.user(1).boss().some()).await, "the result of `Chat.user` has nothing at .boss");
+    check_told(
+        chat.next(chat.user(1).boss().some()).await,
+        "the result of `Chat.user`, which has nothing at .boss",
+    );
     check_told(chat.user(1).names().index(7).await, "the result of `Chat.user` has nothing at .names[7]");
 }
 
@@ -419,22 +428,19 @@ async fn a_batch_method_returns_one_result_for_each_call() {
 #[tokio::test]
 async fn limits_are_named() {
     let small = limited(Limits { payload_bytes_max: 1_000, ..Limits::default() });
-    check_told(small.send(vec![0; 5_000]).await, "the limit `payload_bytes_max` is reached");
-    check_told(small.receive(5_000).await, "the limit `payload_bytes_max` is reached");
+    check_told(small.send(vec![0; 5_000]).await, "`Limits::payload_bytes_max` is");
+    check_told(small.receive(5_000).await, "`Limits::payload_bytes_max` is");
     let few = limited(Limits { calls_max: 1, ..Limits::default() });
     let running = few.slow();
-    check_told(few.next(1).await, "the limit `calls_max` is reached");
+    check_told(few.next(1).await, "`Limits::calls_max` is");
     drop(running);
     let short = limited(Limits { metadata_bytes_max: 10, ..Limits::default() });
-    check_told(
-        short.metadata("key", "a long value").next(1).await,
-        "the limit `metadata_bytes_max` is reached",
-    );
+    check_told(short.metadata("key", "a long value").next(1).await, "`Limits::metadata_bytes_max` is");
     let narrow = limited(Limits { map_calls_max: 1, ..Limits::default() });
-    check_told(narrow.ids().map(|id| narrow.next(id)).await, "the limit `map_calls_max` is reached");
+    check_told(narrow.ids().map(|id| narrow.next(id)).await, "`Limits::map_calls_max` is reached");
     let shallow = limited(Limits { chain_depth_max: 3, ..Limits::default() });
     let ninth = (0..9).fold(shallow.next(0), |before, _| shallow.next(before));
-    check_told(ninth.await, "the limit `chain_depth_max` is reached");
+    check_told(ninth.await, "the peer's `Limits::chain_depth_max` is 3, and this needs 4");
 }
 
 #[tokio::test]

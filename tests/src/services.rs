@@ -287,7 +287,7 @@ fn a_service_describes_itself() {
     );
     assert!(notebook.methods[0].attributes.no_cancel);
     assert_eq!(notebook.methods[4].docs, "Asks the caller's own notebook how much time is left.");
-    assert_eq!(notebook.methods[2].layout_text(), "() -> option<u64>");
+    assert_eq!(notebook.methods[3].layout_text(), "() -> option<u64>");
     assert!(LedgerClient::descriptor().ordered);
 }
 

@@ -20,6 +20,23 @@ pub struct SessionHandle {
     pub(crate) handle: Arc<Handle>,
 }
 
+/// What has a session: a [`SessionHandle`], or the `Client` of `rpc-client`. `ChatClient::new` takes either.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no connection to make a client from",
+    label = "not a session",
+    note = "pass a reference to what `rpc_client::Client::connect(…).await?` or `rpc_core::memory::connect(…)` returned"
+)]
+pub trait AsSession {
+    /// The session.
+    fn as_session(&self) -> &SessionHandle;
+}
+
+impl AsSession for SessionHandle {
+    fn as_session(&self) -> &SessionHandle {
+        self
+    }
+}
+
 impl SessionHandle {
     /// A client of one of the peer's services. Costs no message: a peer without the service refuses its calls.
     pub fn service<C: ServiceClient>(&self) -> C {

@@ -26,7 +26,7 @@ pub(crate) trait Chat: facade::rpc::__private::Send + facade::rpc::__private::Sy
 ///
 /**A client of [`Chat`](trait@Chat). A call is on its way when it is made and gives a promise; each argument is a value, or a promise of one.
 
-A session gives one for a service that its peer offers: `client.service::<ChatClient>()`. [`local`](Self::local) makes one of an implementation in this process.*/
+A session gives one for a service that its peer offers: `ChatClient::new(&client)` or `client.service()`. [`local`](Self::local) makes one of an implementation in this process.*/
 pub(crate) struct ChatClient {
     stub: facade::rpc::__private::Stub,
 }
@@ -105,6 +105,13 @@ impl ChatClient {
         Output = (),
     > + facade::rpc::__private::Send + 'static {
         facade::rpc::ServiceClient::released(self)
+    }
+    ///A client of the service that the session's peer offers, as the session's `service()` makes it.
+    #[allow(dead_code)]
+    pub(crate) fn new(__rpc_session: &impl facade::rpc::AsSession) -> Self {
+        facade::rpc::__private::SessionHandle::service(
+            facade::rpc::AsSession::as_session(__rpc_session),
+        )
     }
     /**A client of an implementation of [`Chat`](trait@Chat) in this process: an object to pass to the peer, which calls it back. It is dropped when nobody holds a client of it any more.
 

@@ -10,7 +10,7 @@ trait Chat: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static 
 }
 /**A client of [`Chat`](trait@Chat). A call is on its way when it is made and gives a promise; each argument is a value, or a promise of one.
 
-A session gives one for a service that its peer offers: `client.service::<ChatClient>()`. [`local`](Self::local) makes one of an implementation in this process.*/
+A session gives one for a service that its peer offers: `ChatClient::new(&client)` or `client.service()`. [`local`](Self::local) makes one of an implementation in this process.*/
 struct ChatClient {
     stub: ::rpc_core::__private::Stub,
 }
@@ -64,6 +64,13 @@ impl ChatClient {
         Output = (),
     > + ::rpc_core::__private::Send + 'static {
         ::rpc_core::ServiceClient::released(self)
+    }
+    ///A client of the service that the session's peer offers, as the session's `service()` makes it.
+    #[allow(dead_code)]
+    fn new(__rpc_session: &impl ::rpc_core::AsSession) -> Self {
+        ::rpc_core::__private::SessionHandle::service(
+            ::rpc_core::AsSession::as_session(__rpc_session),
+        )
     }
     /**A client of an implementation of [`Chat`](trait@Chat) in this process: an object to pass to the peer, which calls it back. It is dropped when nobody holds a client of it any more.
 

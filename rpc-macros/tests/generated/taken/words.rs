@@ -5,6 +5,7 @@ take! {
     ArgumentDescriptor
     ArgumentReader
     Arguments
+    AsSession
     ByDebug
     ByDeclaration
     ByDisplay
@@ -69,6 +70,7 @@ take! {
     Service
     ServiceClient
     ServiceDescriptor
+    SessionHandle
     ShapeCirclePipe
     ShapeHTTPBoxPipe
     ShapePipe
@@ -92,6 +94,7 @@ take! {
     allow
     argument
     arguments
+    as_session
     async_fn_in_trait
     at
     attributes
@@ -189,6 +192,7 @@ take! {
     serialize
     serialize_object
     serializer
+    service
     session
     shown
     stub
