@@ -33,6 +33,7 @@ mod process;
 mod progress;
 mod raw;
 mod report;
+mod weight;
 mod workloads;
 
 use std::time::Duration;
@@ -130,6 +131,7 @@ fn main() -> Result<(), Failure> {
             "attacks" => return attacks::run(rest),
             "hostile" => return hostile::run(rest),
             "compile" => return compile::run(rest),
+            "weight" => return weight::run(rest),
             "check" => return runtime(check::WORKERS)?.block_on(check::run(rest)),
             _ => {}
         }
