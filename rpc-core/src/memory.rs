@@ -6,6 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+pub use crate::driver::SessionConfig;
 use bytes::Bytes;
 use futures::{
     Sink, Stream,
@@ -14,7 +15,7 @@ use futures::{
 
 use crate::{
     caller::{session_handle::SessionHandle, stub::Stub},
-    driver::{self, SessionConfig, Side},
+    driver::{self, Side},
     error::SocketError,
     handler::dispatch::{Service, Services},
     transport::{Message, Transport},

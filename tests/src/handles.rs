@@ -101,6 +101,7 @@ fn check_equal<C: ServiceClient + PartialEq + std::hash::Hash + std::fmt::Debug>
 }
 
 #[tokio::test]
+#[allow(clippy::mutable_key_type, reason = "the hash is that of the identity")]
 async fn clients_of_one_object_are_equal() {
     let house = house();
     let (one, again, other) = rpc_core::try_join!(house.room(1), house.room(1), house.room(2)).unwrap();

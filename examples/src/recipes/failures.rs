@@ -11,7 +11,11 @@ use std::{
 };
 
 use rpc_client::{CallError, Client, ConnectError, Delivery, HandshakeError, Refusal};
-use rpc_core::{Limits, Services, data, driver::SessionConfig, memory, rpc};
+use rpc_core::{
+    Limits, Services, data,
+    memory::{self, SessionConfig},
+    rpc,
+};
 use rpc_server::{Rejection, Server};
 use tokio::{net::TcpListener, sync::Mutex, time::Instant};
 

@@ -55,7 +55,7 @@ impl Chat for Room {
         Ok(vec![format!("the last {last} things that {of} said")])
     }
     // region: subscription
-    // In the server's `impl Chat for Room`; `said` is a `Broadcast<String>`.
+    // In the server's `impl Chat for Room`, whose field `said` is a `Broadcast::<String>::new()`.
     async fn say(&self, text: String) {
         let _ = self.said.send(&text).await;             // an error only if it cannot be encoded
     }

@@ -4,7 +4,9 @@ use std::{collections::HashMap, time::Duration};
 
 use rpc_client::Client;
 use rpc_core::{
-    CallError, Context, Delivery, Peer, Services, data, driver::SessionConfig, memory, rpc, try_join,
+    CallError, Context, Delivery, Peer, Services, data,
+    memory::{self, SessionConfig},
+    rpc, try_join,
 };
 use rpc_server::Server;
 

@@ -24,7 +24,7 @@ pub struct SessionHandle {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no connection to make a client from",
     label = "not a session",
-    note = "pass a reference to what `rpc_client::Client::connect(…).await?` or `rpc_core::memory::connect(…)` returned"
+    note = "pass a reference to what `Client::connect(…).await?` or `memory::connect(…)` returned"
 )]
 pub trait AsSession {
     /// The session.

@@ -23,7 +23,8 @@ use crate::{
 /// Clients are equal, and have the same hash, if this side knows that they call the same object: clones, clients of the same
 /// service of a session, clients of an object that the peer passed twice, and promises of the same part of a result. A
 /// deadline or metadata makes no difference. Clients can be unequal although one object is behind them: that of a promise and
-/// that of its value are, and so are those of different sessions.
+/// that of its value are, and so are those of different sessions. The hash never changes, so clients are good keys; Clippy's
+/// `mutable_key_type`, which cannot see that, may be allowed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no client of a service",
     label = "no client",
