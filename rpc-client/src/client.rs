@@ -54,7 +54,7 @@ pub enum ConnectError {
         source: io::Error,
     },
     /// Connecting took longer than [`ClientBuilder::connect_timeout`].
-    #[error("`{address}` did not answer within {limit:?}")]
+    #[error("`{address}` did not answer within {limit:?}: no server serves there, or the way is slow")]
     Timeout {
         /// The host and port of the attempt.
         address: String,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     limits::{LimitText, LimitsError},
     path::Path,
-    schema::shown::AsError,
+    schema::shown::CauseOf,
 };
 
 /// A method by its names on the wire. Its text is `Chat.find`.
@@ -47,7 +47,7 @@ impl fmt::Display for MethodName {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CallError<E = crate::never::Never> {
-    /// The method ran and returned its own error.
+    /// The method ran and returned its own error, which gives this one its text.
     Method(E),
     /// A promise this call was built on failed, so this call never ran.
     Upstream(Upstream),
@@ -136,12 +136,29 @@ impl<E> CallError<E> {
     }
 }
 
-// By hand, because a derive would ask `E` for more: a text needs nothing of it, and the error of an element contains itself.
-impl<E> fmt::Display for CallError<E> {
+/// The method's own error reads as it is; everything else names the method.
+impl<E: fmt::Display> fmt::Display for CallError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, &|own, f| own.fmt(f))
+    }
+}
+
+impl<E> CallError<E> {
+    fn write(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        write_own: &dyn Fn(&E, &mut fmt::Formatter<'_>) -> fmt::Result,
+    ) -> fmt::Result {
         let method = match self {
-            Self::Method(_) | Self::Element { .. } => return self.reason().fmt(f),
-            Self::Upstream(upstream) => return upstream.fmt(f),
+            Self::Method(own) => return write_own(own, f),
+            Self::Element { index, method, error } => {
+                write!(f, "element {index} of the map failed: ")?;
+                if let Self::Method(_) = **error {
+                    write!(f, "`{method}` failed: ")?;
+                }
+                return error.write(f, write_own);
+            }
+            Self::Upstream(upstream) => return write!(f, "{upstream}"),
             Self::Refused { method, refusal } => return write!(f, "{}", refusal.of(*method)),
             Self::DeadlineExceeded { method }
             | Self::Cancelled { method }
@@ -151,18 +168,14 @@ impl<E> fmt::Display for CallError<E> {
         };
         write!(f, "`{method}`: {}", self.reason())
     }
-}
 
-impl<E> CallError<E> {
-    /// The text without the method's name, for sentences that have named it.
+    /// The text without the method's name, for sentences that have named it, and without that of its own error, for which
+    /// `E` need not have one.
     pub(crate) fn reason(&self) -> impl fmt::Display {
         fmt::from_fn(move |f| match self {
             Self::Method(_) => f.write_str("the method failed"),
             Self::Upstream(upstream) => write!(f, "it was {}", upstream.reason()),
-            Self::Element { index, method, error } => match **error {
-                Self::Method(_) => write!(f, "element {index} of the map failed: `{method}` failed"),
-                ref error => write!(f, "element {index} of the map failed: {error}"),
-            },
+            Self::Element { .. } => self.write(f, &|_, f| f.write_str("the method failed")),
             Self::DeadlineExceeded { .. } => f.write_str("the deadline passed before the call returned"),
             Self::Cancelled { .. } => f.write_str("the call was cancelled"),
             Self::Refused { refusal, .. } => write!(f, "{refusal}"),
@@ -176,18 +189,28 @@ impl<E> CallError<E> {
 }
 
 impl<E: Error + 'static> Error for CallError<E> {
+    /// The cause. That of the method's own error, which `Method` reads as; below a map, the method's own error.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Method(error) => Some(error),
+            Self::Method(own) => own.source(),
+            Self::Element { error, .. } => error.own_or_source(),
             Self::Upstream(upstream) => upstream.source(),
-            // Its text is part of the element's.
-            Self::Element { error, .. } => error.source(),
             Self::BadAnswer { error, .. } => Some(error),
             Self::Disconnected { reason, .. } => Some(reason),
             Self::Refused { .. }
             | Self::DeadlineExceeded { .. }
             | Self::Cancelled { .. }
             | Self::Panicked { .. } => None,
+        }
+    }
+}
+
+impl<E: Error + 'static> CallError<E> {
+    /// The source of an error that this one is the reason of: the method's own error, or the source of any other.
+    pub(crate) fn own_or_source(&self) -> Option<&(dyn Error + 'static)> {
+        match self.own() {
+            Some(own) => Some(own),
+            None => self.source(),
         }
     }
 }
@@ -203,7 +226,7 @@ pub struct Upstream {
 #[derive(Clone)]
 pub(crate) enum UpstreamCause {
     /// The `CallError<E>` of the call that failed, with its own `E`.
-    Failed { error: Arc<dyn Any + Send + Sync>, text: Arc<str>, as_error: Option<AsError> },
+    Failed { error: Arc<dyn Any + Send + Sync>, text: Arc<str>, cause_of: Option<CauseOf> },
     /// The call succeeded, but the value has nothing at this path: `None`, another variant, past the end.
     Missed { path: Path, words: Box<str> },
 }
@@ -277,7 +300,7 @@ impl Error for Upstream {
     /// is an [`Error`].
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.cause {
-            UpstreamCause::Failed { error, as_error, .. } => (*as_error)?(&**error)?.source(),
+            UpstreamCause::Failed { error, cause_of, .. } => (*cause_of)?(&**error),
             UpstreamCause::Missed { .. } => None,
         }
     }
@@ -440,7 +463,7 @@ pub enum StreamError<E = crate::never::Never> {
         count: u64,
     },
     /// The producer was dropped before it said that the stream is complete.
-    #[error("the stream was abandoned by its producer")]
+    #[error("the stream was abandoned: its producer was dropped without `finish` or `fail`")]
     Abandoned,
     /// The producer panicked.
     #[error("the producer of the stream panicked")]

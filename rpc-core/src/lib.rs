@@ -139,7 +139,7 @@ pub use stream::{Broadcast, Slow, StreamSender, Streaming};
 /// Pipes of standard types: promises of their parts. [`Pipelined`] says how to get one.
 pub mod pipes {
     pub use crate::{
-        caller::pipeline::{OptionPipe, SequencePipe},
+        caller::pipeline::{Mapped, OptionPipe, SequencePipe},
         stream::pipe::StreamPipe,
     };
 }

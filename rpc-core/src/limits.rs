@@ -20,8 +20,9 @@ pub(crate) const DECODE_DEPTH_MAX: usize = 64;
 /// made: see [`check`](Self::check).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Calls of the peer in flight at once: waiting, running or being returned. Default 2,048; public 256. A call above it
-    /// is refused with `ResourceExhausted`.
+    /// Calls of the peer in flight at once: waiting, running or being returned. Default 2,048; public 256. A caller learns it
+    /// with the first message of this side. From then on its calls above the limit wait on its side for their turn, without a
+    /// time limit of their own; a call above it that comes before is refused with `ResourceExhausted`.
     pub calls_max: usize,
     /// The largest argument list or result. Default 8 MiB; public 2 MiB. A larger one is refused with `ResourceExhausted`; a
     /// peer that announces a larger one anyway breaks the protocol.

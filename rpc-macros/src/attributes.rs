@@ -54,7 +54,7 @@ fn usage(option: &str) -> &str {
     match option {
         "name" => "name = \"…\"",
         "crate" => "crate = path::to::rpc_core",
-        "batch" => "batch = \"…\"",
+        "batch" => "batch = \"another_method\"",
         word => word,
     }
 }
@@ -84,6 +84,13 @@ impl Options {
     /// Reads the tokens between the parentheses.
     pub(crate) fn read(&mut self, level: Level, tokens: TokenStream, errors: &mut Errors) {
         let options = Punctuated::<Meta, Token![,]>::parse_terminated.parse2(tokens);
+        let options = options.map_err(|error| {
+            let text = format!(
+                "{error}; options are separated by commas, and one with a value has a `=`: {}",
+                level.takes()
+            );
+            syn::Error::new(error.span(), text)
+        });
         for option in errors.keep(options).into_iter().flatten() {
             self.read_one(level, &option, errors);
         }
@@ -245,7 +252,13 @@ pub(crate) fn take_rpc(attributes: &mut Vec<Attribute>, level: Level, errors: &m
         }
         match &attribute.meta {
             Meta::List(list) => options.read(level, list.tokens.clone(), errors),
-            other => errors.push(other, format_args!("write `#[rpc(…)]` with an option: {}", level.takes())),
+            other => errors.push(
+                other,
+                format_args!(
+                    "remove `#[rpc]` here, it stands on the trait; or write `#[rpc(…)]` with an option: {}",
+                    level.takes()
+                ),
+            ),
         }
         false
     });

@@ -130,7 +130,8 @@ use attributes::Runtime;
 ///
 /// - An implementation is dropped when the last client of it is dropped, on both sides, or when the session in which it was
 ///   passed ends. `client.released()` waits until no peer holds it, `client.closed()` until its session has ended.
-/// - Clients that the peer holds do not keep a connection open; clients, session handles and promises on this side do. Objects
+/// - Clients that the peer holds do not keep a connection open; clients, session handles, promises and
+///   streams on this side do. Objects
 ///   that hold clients of each other across the wire live until the session ends. An object that holds a client of the session
 ///   in which it was passed keeps that session open until it is closed, like a cycle of `Arc`s.
 /// - A client that returns to the process of its object becomes the object itself: calls on it do not cross the wire. A client

@@ -125,7 +125,10 @@ async fn errors_that_are_no_errors_are_told_as_well_as_their_types_allow() {
 async fn the_error_of_an_element_is_a_source_of_its_maps() {
     let chat = chat();
     let error = chat.names().map(|name| chat.find(name)).await.unwrap_err();
-    assert_eq!(texts(&error), ["element 0 of the map failed: `Chat.find` failed", "nobody is called ann"]);
+    assert_eq!(
+        texts(&error),
+        ["element 0 of the map failed: `Chat.find` failed: nobody is called ann", "nobody is called ann"]
+    );
     let error = chat.names().map(|name| chat.greet(chat.find(name))).await.unwrap_err();
     assert_eq!(
         texts(&error),
@@ -165,6 +168,13 @@ async fn a_path_reads_as_it_is_written() {
         texts(&error),
         ["`Chat.greet` was built on the result of `Chat.profile`, which has nothing at .seat::Desk.floor"]
     );
+}
+
+#[tokio::test]
+async fn a_methods_own_error_reads_as_it_is() {
+    let error = chat().find("bob").await.unwrap_err();
+    assert_eq!(texts(&error), ["nobody is called bob"]);
+    assert_eq!(chat().said("bob").await.unwrap_err().to_string(), "no bob here");
 }
 
 #[tokio::test]

@@ -230,7 +230,10 @@ async fn a_port_without_a_server_is_named() {
 async fn a_server_that_was_bound_and_never_served_does_not_answer() {
     let listening = Server::builder().bind("127.0.0.1:0").await.unwrap();
     let client = Client::builder().connect_timeout(Duration::from_millis(50));
-    check_told(client.connect(&listening.url().unwrap()).await, "did not answer within 50ms");
+    check_told(
+        client.connect(&listening.url().unwrap()).await,
+        "did not answer within 50ms: no server serves there, or the way is slow",
+    );
 }
 
 #[tokio::test]
@@ -359,7 +362,10 @@ async fn a_promised_stream_has_one_reader() {
 async fn a_stream_whose_sender_is_gone_says_that_it_is_not_complete() {
     let (sender, mut lines) = Streaming::<String>::channel(1);
     drop(sender);
-    check_told(lines.next().await.unwrap(), "the stream was abandoned by its producer");
+    check_told(
+        lines.next().await.unwrap(),
+        "the stream was abandoned: its producer was dropped without `finish` or `fail`",
+    );
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ async fn said_by_boss_of(name: &str, chat: &ChatClient) -> Result<Vec<String>, B
             Some(ChatError::Nobody(name)) => Err(format!("who is {name}?").into()),
             None => Err(upstream.into()),                // for one, this user has no boss
         },
-        Err(error) => Err(error.into()),                 // names the method and the cause
+        Err(error) => Err(error.into()),                 // names the method; its source is the cause
     }
 }
 // end

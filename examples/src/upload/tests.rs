@@ -28,7 +28,7 @@ async fn a_file_that_cannot_be_read_to_its_end_is_not_kept() -> Outcome {
     let url = serve(u64::MAX).await?;
     let file = MadeUp::new(PART_BYTES as u64).chain(Broken);
     let Err(failed) = upload(&url, file, Arc::default()).await else { panic!("it was kept") };
-    assert!(failed.source().is_some_and(|error| error.to_string().contains("broke off")), "{failed}");
+    assert!(failed.to_string().contains("broke off"), "{failed}");
     Ok(())
 }
 

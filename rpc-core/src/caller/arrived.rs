@@ -97,6 +97,23 @@ impl<T: Arrived, E> fmt::Debug for Promise<T, E> {
 }
 
 #[doc(hidden)]
+impl<T, E> Promise<T, E> {
+    pub fn unwrap(self) -> T
+    where
+        T: Arrived,
+    {
+        unreachable!("no value has the bound")
+    }
+
+    pub fn expect(self, _: &str) -> T
+    where
+        T: Arrived,
+    {
+        unreachable!("no value has the bound")
+    }
+}
+
+#[doc(hidden)]
 impl<T, E> SequencePipe<T, E> {
     pub fn len(&self) -> usize
     where

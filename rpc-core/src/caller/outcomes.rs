@@ -40,8 +40,8 @@ pub(super) fn call_error<E: DeserializeOwned + 'static>(returned: Returned, cell
             }
             OriginCause::Failed(failed) => {
                 let (error, text) = (origin.decode_error)(&failed, &origin);
-                let as_error = origin.method.shown_error().map(|shown| shown.as_error);
-                let cause = UpstreamCause::Failed { error, text: text.into(), as_error };
+                let cause_of = origin.method.shown_error().map(|shown| shown.cause);
+                let cause = UpstreamCause::Failed { error, text: text.into(), cause_of };
                 CallError::Upstream(Upstream { method, failed: origin.name(), cause })
             }
             OriginCause::Missed(path) => {

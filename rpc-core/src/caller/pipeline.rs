@@ -30,6 +30,32 @@ pub trait Pipelined {
     fn pipe<E: Send + Sync + 'static>(at: PipeAt<E>) -> Self::Pipe<E>;
 }
 
+/// What the closure of a `map` returns: a promise, which stands for the result of each element.
+#[diagnostic::on_unimplemented(
+    message = "the closure of a `map` returns one promise, not `{Self}`",
+    label = "a promise is due here",
+    note = "return the promise of one call, or a part of one: `|id| chat.profile(id).name()`, without `async`, `.await`, `?` and a `;` at the end; two results \
+            of an element are two maps, and a one-way call has no promise"
+)]
+pub trait Mapped {
+    /// The type of an element of the map's result.
+    type Value;
+    /// The error that fails the map.
+    type Error;
+
+    #[doc(hidden)]
+    fn promise(self) -> Promise<Self::Value, Self::Error>;
+}
+
+impl<T, E> Mapped for Promise<T, E> {
+    type Value = T;
+    type Error = E;
+
+    fn promise(self) -> Self {
+        self
+    }
+}
+
 /// The place a pipe stands for: a call's result and the path into it. Keeps the call alive.
 #[doc(hidden)]
 pub struct PipeAt<E> {
@@ -93,11 +119,11 @@ impl<T, E: Send + Sync + 'static> OptionPipe<T, E> {
     /// Makes the calls of `each` with the value inside, at the peer; `None` stays `None`.
     ///
     /// Everything that [`SequencePipe::map`] says holds here too, for a sequence of one element or none.
-    pub fn map<U, E2>(&self, each: impl FnOnce(Promise<T, E>) -> Promise<U, E2>) -> Promise<Option<U>, E2>
+    pub fn map<R: Mapped>(&self, each: impl FnOnce(Promise<T, E>) -> R) -> Promise<Option<R::Value>, R::Error>
     where
-        E2: DeserializeOwned + Send + Sync + 'static,
+        R::Error: DeserializeOwned + Send + Sync + 'static,
     {
-        Promise::of_call(record::map(&self.at.place, Policy::Fail, decode_error::<E2>, each))
+        Promise::of_call(record::map(&self.at.place, Policy::Fail, decode_error::<R::Error>, each))
     }
 }
 
@@ -178,11 +204,11 @@ impl<T, E: Send + Sync + 'static> SequencePipe<T, E> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn map<U, E2>(&self, each: impl FnOnce(Promise<T, E>) -> Promise<U, E2>) -> Promise<Vec<U>, E2>
+    pub fn map<R: Mapped>(&self, each: impl FnOnce(Promise<T, E>) -> R) -> Promise<Vec<R::Value>, R::Error>
     where
-        E2: DeserializeOwned + Send + Sync + 'static,
+        R::Error: DeserializeOwned + Send + Sync + 'static,
     {
-        Promise::of_call(record::map(&self.at.place, Policy::Fail, decode_error::<E2>, each))
+        Promise::of_call(record::map(&self.at.place, Policy::Fail, decode_error::<R::Error>, each))
     }
 
     /// Like [`map`](Self::map), but the error of a failed element takes the element's place in the result, and the others
@@ -191,10 +217,10 @@ impl<T, E: Send + Sync + 'static> SequencePipe<T, E> {
     /// # Errors
     /// Only if the map as a whole cannot be run; see [`map`](Self::map). [`Promise::widen`] gives the promise another error
     /// type.
-    pub fn map_each<U, E2>(
+    pub fn map_each<R: Mapped>(
         &self,
-        each: impl FnOnce(Promise<T, E>) -> Promise<U, E2>,
-    ) -> Promise<Vec<Result<U, ElementError<E2>>>, Never> {
+        each: impl FnOnce(Promise<T, E>) -> R,
+    ) -> Promise<Vec<Result<R::Value, ElementError<R::Error>>>, Never> {
         Promise::of_call(record::map(&self.at.place, Policy::Collect, decode_error::<Never>, each))
     }
 }

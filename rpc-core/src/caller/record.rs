@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use crate::{
     buffer::small_bytes::SmallBytes,
+    caller::pipeline::Mapped,
     caller::{arguments::Ready, promise::Promise},
     deadline::{self, NoTimeLeft},
     error::Delivery,
@@ -157,11 +158,11 @@ pub(crate) fn cell(
 // ---- maps ----
 
 /// Runs the closure of a map over the sequence or option at `place`. Queues the map, or adds it to the closure around it.
-pub(crate) fn map<T, E, U, E2>(
+pub(crate) fn map<T, E, R: Mapped>(
     place: &Place,
     policy: Policy,
     decode_error: ErrorDecoder,
-    each: impl FnOnce(Promise<T, E>) -> Promise<U, E2>,
+    each: impl FnOnce(Promise<T, E>) -> R,
 ) -> Arc<CallCell> {
     let source = place.base.cell();
     let recorder = Recorder::new();
@@ -174,7 +175,7 @@ pub(crate) fn map<T, E, U, E2>(
     let recorded = Recorded { recorder: Arc::clone(&recorder), base: Base::Element };
     let placeholder =
         cell(&source.handle, source.service, source.method, source.decode_error, recorded, None);
-    let result = each(Promise::of_call(Arc::clone(&placeholder)));
+    let result = each(Promise::of_call(Arc::clone(&placeholder))).promise();
     // The result is dropped after the map is queued: until then it keeps the calls that the map needs wanted.
     let map = Map { place, policy, decode_error, placeholder };
     map.finish(&recorder, result.place()).unwrap_or_else(|failed| {

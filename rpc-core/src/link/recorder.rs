@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-pub(crate) const ESCAPED: &str = "it stands for something inside the closure of a `map`, and can be used by calls made in that closure alone";
+pub(crate) const ESCAPED: &str = "it stands for something inside the closure of a `map`, and can be used by calls made in that closure alone; to use it later, return it from the closure";
 pub(crate) const TOO_DEEP: &str = "it lies deeper inside a result than paths may reach";
 
 /// The recording of one closure, until the closure returns.

@@ -9,8 +9,8 @@ use std::{
 use super::layout::declared::Witness;
 use crate::error::CallError;
 
-/// A failed call's `CallError<E>` as an error, if `E` is one.
-pub(crate) type AsError = fn(&(dyn Any + Send + Sync)) -> Option<&(dyn Error + 'static)>;
+/// The cause in a failed call's `CallError<E>`, if `E` is an error.
+pub(crate) type CauseOf = fn(&(dyn Any + Send + Sync)) -> Option<&(dyn Error + 'static)>;
 
 /// How a method's own error is shown: as what its type allows.
 #[doc(hidden)]
@@ -18,11 +18,11 @@ pub(crate) type AsError = fn(&(dyn Any + Send + Sync)) -> Option<&(dyn Error + '
 pub struct ShownError {
     /// The text of an `E`.
     pub(crate) text: fn(&dyn Any) -> Option<String>,
-    pub(crate) as_error: AsError,
+    pub(crate) cause: CauseOf,
 }
 
 impl ShownError {
-    const MUTE: Self = Self { text: |_| None, as_error: |_| None };
+    const MUTE: Self = Self { text: |_| None, cause: |_| None };
 }
 
 /// Shows an error: `(&&&&Witness::<E>::new()).__rpc_shown()` resolves to this trait for types that are `Error`, to
@@ -36,7 +36,7 @@ impl<E: Error + 'static> ByError for &&&Witness<E> {
     fn __rpc_shown(&self) -> ShownError {
         ShownError {
             text: |error| error.downcast_ref::<E>().map(ToString::to_string),
-            as_error: |error| error.downcast_ref::<CallError<E>>().map(|error| error as &dyn Error),
+            cause: |error| error.downcast_ref::<CallError<E>>()?.own_or_source(),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     caller::{
         arrived::Arrived,
         outcomes::decode_error,
-        pipeline::{PipeAt, Pipelined},
+        pipeline::{Mapped, PipeAt, Pipelined},
         promise::Promise,
         record,
     },
@@ -64,18 +64,18 @@ impl<T, E: Send + Sync + 'static> StreamPipe<T, E> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn map<U, E2>(
+    pub fn map<R: Mapped>(
         &self,
-        each: impl FnOnce(Promise<T, E>) -> Promise<U, E2>,
-    ) -> Promise<Streaming<U, ElementError<E2>>, Never> {
+        each: impl FnOnce(Promise<T, E>) -> R,
+    ) -> Promise<Streaming<R::Value, ElementError<R::Error>>, Never> {
         Promise::of_call(record::map(&self.at.place, Policy::Fail, decode_error::<Never>, each))
     }
 
     /// Like [`map`](Self::map), but the error of an item that fails takes its place in the stream, and the others go on.
-    pub fn map_each<U, E2>(
+    pub fn map_each<R: Mapped>(
         &self,
-        each: impl FnOnce(Promise<T, E>) -> Promise<U, E2>,
-    ) -> Promise<Streaming<Result<U, ElementError<E2>>>, Never> {
+        each: impl FnOnce(Promise<T, E>) -> R,
+    ) -> Promise<Streaming<Result<R::Value, ElementError<R::Error>>>, Never> {
         Promise::of_call(record::map(&self.at.place, Policy::Collect, decode_error::<Never>, each))
     }
 }
