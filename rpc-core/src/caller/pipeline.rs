@@ -217,6 +217,7 @@ impl<T, E: Send + Sync + 'static> SequencePipe<T, E> {
     /// # Errors
     /// Only if the map as a whole cannot be run; see [`map`](Self::map). [`Promise::widen`] gives the promise another error
     /// type.
+    #[allow(clippy::type_complexity, reason = "an alias would hide what the promise gives")]
     pub fn map_each<R: Mapped>(
         &self,
         each: impl FnOnce(Promise<T, E>) -> R,

@@ -72,6 +72,7 @@ impl<T, E: Send + Sync + 'static> StreamPipe<T, E> {
     }
 
     /// Like [`map`](Self::map), but the error of an item that fails takes its place in the stream, and the others go on.
+    #[allow(clippy::type_complexity, reason = "an alias would hide what the promise gives")]
     pub fn map_each<R: Mapped>(
         &self,
         each: impl FnOnce(Promise<T, E>) -> R,
