@@ -124,12 +124,24 @@ enum State {
 
 // ---- making ----
 
+/// Any `futures::Stream`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no stream of items",
+    label = "not a `futures::Stream`",
+    note = "`Streaming::from_iter(…)` makes a stream of a list or an iterator, `Streaming::channel(…)` one with a sender"
+)]
+#[doc(hidden)]
+pub trait Items: Stream {}
+
+#[diagnostic::do_not_recommend]
+impl<S: Stream> Items for S {}
+
 impl<T: Serialize + Send + 'static> Streaming<T> {
     /// Makes a stream from the items of any `Stream`.
     ///
     /// The producer is polled on a task of its own, when the reader has room for more. It lives longer than the call that it
     /// travels in, so it must own what it needs: clone that out of `self`.
-    pub fn new(stream: impl Stream<Item = T> + Send + 'static) -> Self {
+    pub fn new(stream: impl Items<Item = T> + Send + 'static) -> Self {
         Self::try_new(stream.map(Ok))
     }
 

@@ -12,9 +12,12 @@ use std::{
     ops::{Add, Div, Mul, Rem, Sub},
 };
 
-use crate::caller::{
-    pipeline::{OptionPipe, SequencePipe},
-    promise::Promise,
+use crate::{
+    caller::{
+        pipeline::{OptionPipe, SequencePipe},
+        promise::Promise,
+    },
+    never::Never,
 };
 
 /// A value that is here. No value has it: the trait stands for what the operators of a promise lack.
@@ -26,6 +29,16 @@ use crate::caller::{
             decide by a value there, pass the promise to a method of the service that decides"
 )]
 pub trait Arrived {}
+
+/// The error of a method that cannot fail: [`Never`] alone.
+#[diagnostic::on_unimplemented(
+    message = "a promise that fails with `{Self}` cannot be given another error",
+    label = "only a promise of a method without an error can be widened",
+    note = "await it and map the error: `promise.await.map_err(…)`; `join!` gives each promise a result of its own"
+)]
+pub trait CannotFail {}
+
+impl CannotFail for Never {}
 
 /// The other side of an operator. A type of its own, because rustc explains bounds on a
 /// promise itself in words of its own.

@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     caller::{
+        arrived::CannotFail,
         outcomes::call_error,
         pipeline::{PipeAt, Pipelined},
     },
@@ -23,7 +24,6 @@ use crate::{
         CallRejected, OutgoingCall,
         cell::{BORN_FAILED, CallCell, Place, Referable, Returned, born_failed},
     },
-    never::Never,
     path::Path,
     wire::{METHOD_GET, arguments},
 };
@@ -118,10 +118,10 @@ impl<T, E> Promise<T, E> {
     }
 }
 
-impl<T> Promise<T, Never> {
-    /// Gives the promise of a method that cannot fail another error type, for `try_join!` and other places where all errors
-    /// must have one type.
-    pub fn widen<E>(promise: Self) -> Promise<T, E> {
+impl<T, E: CannotFail> Promise<T, E> {
+    /// Gives the promise of a method that cannot fail another error type, for places where all errors must have one type.
+    /// `try_join!` does it by itself.
+    pub fn widen<Wider>(promise: Self) -> Promise<T, Wider> {
         Promise { value: promise.value, place: promise.place, pipe: OnceLock::new(), _types: PhantomData }
     }
 }
