@@ -51,10 +51,14 @@
 //! | send many things | [`Streaming`], [`Broadcast`] |
 //! | bound what a peer may cost | [`Limits`], [`MemoryBudget`] |
 //! | learn what went wrong | [`CallError`], [`Refusal`], [`CloseReason`] |
+//! | test without a socket | [`memory::connect`], [`Context::for_test`] |
 //! | describe an API | the module [`schema`], and the crate `rpc-docs` |
 //!
+//! The modules [`driver`], [`transport`], [`websocket`] and [`close_codes`] are for those who run sessions over something else than
+//! the sockets of `rpc-server` and `rpc-client`.
+//!
 //! # What it needs
-//! A crate that only declares an API needs no other crate and no runtime: it depends on `rpc-core` with
+//! An application imports everything from `rpc-server` or `rpc-client`, under the same names. A crate that only declares an API needs no other crate and no runtime: it depends on `rpc-core` with
 //! `default-features = false`. `rpc-server` and `rpc-client` run sessions, on tokio.
 //!
 //! # What it does not do
