@@ -34,13 +34,14 @@ impl fmt::Display for MethodName {
 /// ```
 /// # use rpc_core::{CallError, Promise};
 /// # #[rpc_core::data]
-/// # enum ChatError { Nobody(String) }
+/// # #[derive(Debug, thiserror::Error)]
+/// # enum ChatError { #[error("nobody is called {0}")] Nobody(String) }
 /// # async fn find(found: Promise<u64, ChatError>) {
 /// match found.await {
 ///     Ok(id) => println!("number {id}"),
 ///     Err(CallError::Method(ChatError::Nobody(name))) => println!("nobody is called {name}"),
 ///     Err(CallError::DeadlineExceeded { .. }) => println!("try again later"),
-///     Err(error) => eprintln!("{error}"), // it names the method and the cause
+///     Err(error) => eprintln!("{error}"), // names the method; its source is the cause
 /// }
 /// # }
 /// ```

@@ -6,7 +6,7 @@
 //! signature. The called side compares them with its own. Nothing else is compared, and nothing is converted.
 //!
 //! ```
-//! use rpc_core::compatibility::{Compatibility, MethodVersion, Offered, of_call};
+//! use rpc_core::schema::compatibility::{Compatibility, MethodVersion, Offered, of_call};
 //!
 //! let old = MethodVersion { fingerprint: 1, is_callable: true };
 //! let new = MethodVersion { fingerprint: 2, is_callable: true };

@@ -43,7 +43,7 @@ mod written;
 /// tuple of its elements. A layout with a part that tracing did not reach equals only its own clones.
 ///
 /// ```
-/// use rpc_core::Layout;
+/// use rpc_core::schema::Layout;
 ///
 /// let layout = Layout::of::<(u64, Option<String>)>();
 /// assert_eq!(layout.to_string(), "(u64, option<string>)");
