@@ -145,7 +145,8 @@ impl<E: fmt::Display> fmt::Display for CallError<E> {
 }
 
 impl<E> CallError<E> {
-    fn write(
+    /// Writes the text, with `write_own` for the method's own error.
+    pub(crate) fn write(
         &self,
         f: &mut fmt::Formatter<'_>,
         write_own: &dyn Fn(&E, &mut fmt::Formatter<'_>) -> fmt::Result,

@@ -138,8 +138,8 @@ pub struct Limits {
     pub ping_timeout: Duration,
     /// How long the peer may take none of the bytes that wait for it before the session ends. Default 10 s; zero is rejected.
     pub write_stall: Duration,
-    /// How long a graceful close waits for calls in flight and for the peer; a server waits for streams, too. Default 30 s; zero
-    /// waits for nothing.
+    /// How long a graceful close waits for calls in flight and for the peer; a server waits for streams that move, too. Default
+    /// 30 s; zero waits for nothing.
     pub close_timeout: Duration,
     /// How long a session with calls in flight polls its socket before its thread may sleep, if polling shortens the wait. The
     /// session measures whether it does: between processes of one machine often, across a network hardly ever. Polling costs
@@ -347,6 +347,8 @@ impl fmt::Display for LimitText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { limit, needed, allowed } = self;
         match (needed, allowed) {
+            // No field of `Limits`, but what all sessions share.
+            _ if *limit == "memory_budget" => f.write_str("`MemoryBudget` has no room left"),
             (0, 0) => write!(f, "`Limits::{limit}` is reached"),
             (0, _) => write!(f, "`Limits::{limit}` is reached, which is {}", amount(limit, *allowed)),
             _ => {

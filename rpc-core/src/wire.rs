@@ -455,7 +455,7 @@ impl Reached {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Exhausted {
     pub(crate) limit: Cow<'static, str>,
-    /// The side whose limit it is, as the side sees it that wrote the failure.
+    /// The side whose limit it is, as this side sees it; on the wire, as the sender does (see [`Failure::received`]).
     pub(crate) side: Side,
     /// The figure that would be reached; 0 if the limit's side does not tell.
     pub(crate) needed: u64,

@@ -34,7 +34,7 @@ trait News {
     /// Tells the test when it hears of the close.
     #[rpc(oneway, no_cancel)]
     async fn linger(&self, #[rpc(context)] cx: Context);
-    /// Counts the items, which come as long as they like.
+    /// Counts the items, and tells the test of each.
     async fn count(&self, items: Streaming<u64>) -> u64;
 }
 
@@ -90,6 +90,7 @@ impl News for Desk {
         let mut count = 0;
         while let Some(Ok(_)) = items.next().await {
             count += 1;
+            self.heard.notify_one();
         }
         count
     }
@@ -172,14 +173,14 @@ async fn streams_that_move_have_the_whole_time_of_a_close() {
 
 #[tokio::test(start_paused = true)]
 async fn an_upload_that_moves_has_the_whole_time_of_a_close_too() {
-    let (client, server, _) = newsroom();
+    let (client, server, desk) = newsroom();
     let news: NewsClient = client.service();
     let numbers = stream::unfold(0, |number| async move {
         sleep(Duration::from_secs(3)).await;
         (number < 5).then_some((number, number + 1))
     });
     let count = tokio::spawn(news.count(Streaming::new(Box::pin(numbers))).into_future());
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    desk.heard.notified().await;
     server.close().await;
     assert_eq!(count.await.unwrap().unwrap(), 5);
 }

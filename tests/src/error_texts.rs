@@ -44,6 +44,7 @@ trait Chat {
     async fn mute(&self) -> Result<u64, Mute>;
     async fn panics(&self) -> Result<u64, ChatError>;
     async fn names(&self) -> Vec<String>;
+    async fn long(&self) -> String;
     async fn greet(&self, id: u64) -> Result<String, ChatError>;
 }
 
@@ -67,6 +68,9 @@ impl Chat for Nowhere {
     }
     async fn panics(&self) -> Result<u64, ChatError> {
         panic!("on purpose")
+    }
+    async fn long(&self) -> String {
+        "x".repeat(600 << 10)
     }
     async fn names(&self) -> Vec<String> {
         vec!["ann".into(), "bob".into()]
@@ -215,7 +219,8 @@ async fn every_error_of_a_call_names_the_method() {
 #[tokio::test]
 async fn a_limit_is_told_with_whose_it_is_and_its_figures() {
     let small = Limits { payload_bytes_max: 1 << 20, metadata_bytes_max: 10, ..Limits::default() };
-    let server = rpc_server::Server::builder().limits(small.clone()).service(ChatServer::new(Nowhere));
+    let wider = Limits { payload_bytes_max: 2 << 20, ..small.clone() };
+    let server = rpc_server::Server::builder().limits(wider).service(ChatServer::new(Nowhere));
     let listening = server.bind("127.0.0.1:0").await.unwrap();
     let url = listening.url().unwrap();
     let served = tokio::spawn(listening.serve());
@@ -228,7 +233,7 @@ async fn a_limit_is_told_with_whose_it_is_and_its_figures() {
         let error = chat.find(&long).await.unwrap_err();
         assert_eq!(
             texts(&error),
-            ["`Chat.find`: the peer's `Limits::payload_bytes_max` is 1 MiB, and this needs 3.1 MiB"]
+            ["`Chat.find`: the peer's `Limits::payload_bytes_max` is 2 MiB, and this needs 3.1 MiB"]
         );
     }
     let error = chat.metadata("key", "a value").names().await.unwrap_err();
@@ -244,6 +249,13 @@ async fn a_limit_is_told_with_whose_it_is_and_its_figures() {
     assert_eq!(
         error.to_string(),
         "`Chat.said`: this side's `Limits::payload_bytes_max` is 1 MiB, and this needs 1.1 MiB"
+    );
+    // Two elements that are short enough, in a result that is not.
+    let error = chat.names().map(|_| chat.long()).await.unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.ends_with(": this side's `Limits::payload_bytes_max` is 1 MiB, and this needs 1.2 MiB"),
+        "{text}"
     );
     let error = chat.metadata("key", "a value").names().await.unwrap_err();
     assert_eq!(

@@ -170,6 +170,42 @@ async fn a_handler_of_a_service_gets_a_client_that_others_can_be_given() {
     assert_eq!(this.this().some().name().await.unwrap(), "mansion");
 }
 
+/// Keeps the context of each call.
+#[derive(Default)]
+struct Hoarder {
+    contexts: Mutex<Vec<Context>>,
+    alive: Arc<()>,
+}
+
+impl Room for Hoarder {
+    async fn number(&self) -> u64 {
+        0
+    }
+    async fn this(&self, cx: Context) -> Option<RoomClient> {
+        self.contexts.lock().unwrap().push(cx);
+        None
+    }
+    async fn is_only_itself(&self, cx: Context) -> bool {
+        self.this(cx).await.is_none()
+    }
+}
+
+#[tokio::test]
+async fn an_implementation_may_keep_its_contexts() {
+    let hoarder = Hoarder::default();
+    let alive = Arc::downgrade(&hoarder.alive);
+    let services = Services::new().with(RoomServer::new(hoarder));
+    let session = memory::connect(services);
+    let room = RoomClient::new(&session);
+    assert!(room.this().await.unwrap().is_none());
+    drop(room);
+    session.close().await;
+    // The server's side ends on its own task.
+    while alive.upgrade().is_some() {
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test]
 async fn a_handler_without_a_call_is_of_no_object() {
     assert!(Chamber(1).this(Context::for_test(Peer::default(), &[])).await.is_none());

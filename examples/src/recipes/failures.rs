@@ -87,9 +87,9 @@ fn sentence(error: &CallError<ShopError>) -> String {
 /// The calls that may be repeated.
 #[derive(Clone, Copy)]
 enum Repeat {
-    /// Those that certainly did not run.
+    /// Calls that certainly did not run.
     IfNotRun,
-    /// Those, and those that may have run: for methods that do the same when they run twice.
+    /// Calls that may have run as well: for methods that do the same when they run twice.
     Idempotent,
 }
 

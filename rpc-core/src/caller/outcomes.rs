@@ -1,6 +1,6 @@
 //! The typed error of a call that came back without a value.
 
-use std::{any::Any, sync::Arc, time::Duration};
+use std::{any::Any, fmt, sync::Arc, time::Duration};
 
 use serde::de::DeserializeOwned;
 
@@ -89,14 +89,10 @@ pub(super) fn untyped_error(returned: &Returned, origin: &CallCell) -> (Arc<dyn 
 
 /// The text of an error of the method, with that of the method's own error.
 fn text<E: 'static>(error: &CallError<E>, method: &MethodDescriptor) -> String {
-    let Some(own) = error.own().and_then(|own| (method.shown_error()?.text)(own)) else {
-        return error.reason().to_string();
-    };
-    match error {
-        CallError::Element { index, method, .. } => {
-            format!("element {index} of the map failed: `{method}` failed: {own}")
-        }
-        _ => own,
+    let own = error.own().and_then(|own| (method.shown_error()?.text)(own));
+    match own {
+        Some(own) => fmt::from_fn(|f| error.write(f, &|_, f| f.write_str(&own))).to_string(),
+        None => error.reason().to_string(),
     }
 }
 

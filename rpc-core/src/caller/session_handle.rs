@@ -47,7 +47,8 @@ impl SessionHandle {
     /// [`Limits::close_timeout`](crate::Limits::close_timeout)), tells the peer, and waits until the session is over.
     ///
     /// On the side that connected, open streams end when the calls are done; streams whose producers are done are still
-    /// delivered whole. The other side waits for all its streams, within the same timeout: end its broadcasts first.
+    /// delivered whole. The other side waits for its streams, within the same timeout and as long as one of
+    /// them moves at least every two seconds: end its broadcasts first, so that their readers come to an end.
     ///
     /// Inside a handler of the same session, or the producer of one of its streams, `close` begins the closing and does not
     /// wait: the handler is a call in flight, so it would wait for itself. It returns the reason with which the session is

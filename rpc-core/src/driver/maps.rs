@@ -84,6 +84,7 @@ impl Conversation {
             permits: self.map_permits.clone(),
             bytes_max: self.limits.held_bytes_max,
             payload_bytes_max: begin.payload_bytes_max.min(self.limits.payload_bytes_max),
+            is_callers_limit: begin.payload_bytes_max < self.limits.payload_bytes_max,
             turn_ns: if begin.plan.over == Over::Stream { STREAM_TURN_NS } else { TURN_NS },
             spent_ns: AtomicU64::new(0),
             passed: begin.passed,
@@ -151,6 +152,8 @@ struct MapRun {
     permits: Permits,
     bytes_max: usize,
     payload_bytes_max: usize,
+    /// Whether `payload_bytes_max` is the caller's, which is the lower one then.
+    is_callers_limit: bool,
     /// The objects that came with the map.
     passed: Capabilities,
     /// The estimated work after which the map yields, in nanoseconds, and the work done since it last yielded.

@@ -93,7 +93,11 @@ impl<'a> Collected<'a> {
         }
         if self.out.len() > self.bytes_max {
             let reached = Reached::new("payload_bytes_max", self.out.len(), self.bytes_max);
-            return Err(Failure::from(reached).into());
+            let failure = match self.run.is_callers_limit {
+                true => Failure::exhausted_of_peer(reached),
+                false => reached.into(),
+            };
+            return Err(failure.into());
         }
         Ok(())
     }
