@@ -71,7 +71,11 @@ async function watched(context) {
     const isOurs = url.startsWith(pathToFileURL(folder).href + "/");
     if (!isOurs) fault(`${here()}: asks for ${url}`);
   });
-  page.on("requestfailed", (request) => fault(`${here()}: ${request.url()} did not load`));
+  page.on("requestfailed", (request) => {
+    const cause = request.failure().errorText;
+    // A navigation aborts whatever the previous page is still loading, its icon for example. A missing file fails otherwise.
+    if (cause !== "net::ERR_ABORTED") fault(`${here()}: ${request.url()} did not load: ${cause}`);
+  });
   await page.addInitScript(() => {
     document.addEventListener("securitypolicyviolation", (event) => {
       console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`);
