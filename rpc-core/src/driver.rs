@@ -33,7 +33,7 @@ use crate::{
     limits::{Limits, LimitsError},
     link::{Handle, Link, Submission, ambient::inside},
     memory_budget::MemoryBudget,
-    session::{Identity, Session, events::Event},
+    session::{Session, events::Event},
     time::{self, Time},
     transport::Transport,
 };
@@ -106,7 +106,7 @@ pub fn start<T: Transport>(
         side,
         Arc::clone(&limits),
         services.descriptors().collect(),
-        Identity::default(),
+        None,
         Arc::new(LinkHome(Arc::clone(&link))),
         memory,
     );

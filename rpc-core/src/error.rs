@@ -701,9 +701,18 @@ pub enum Violation {
     /// More than a negotiated limit, named here, allows.
     #[error("the peer exceeded `{0}`")]
     Limit(&'static str),
-    /// An acknowledgement of frames that were never sent.
-    #[error("an acknowledgement of frames that were never sent")]
+    /// An acknowledgement of messages that were never sent, or of fewer than the one before.
+    #[error("an acknowledgement of messages that were never sent, or of fewer than before")]
     ForgedAck,
+    /// A frame about the socket behind frames of the session.
+    #[error("a frame about the socket behind frames of the session")]
+    FrameOrder,
+    /// A new socket on which messages are missing.
+    #[error("a new socket goes on behind messages that are missing")]
+    Gap,
+    /// A new socket for a session that is not known here, or a welcome of a session that was not asked for.
+    #[error("the session is not known")]
+    UnknownSession,
 }
 
 /// Why bytes are not a value of the expected type.

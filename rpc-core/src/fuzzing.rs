@@ -34,7 +34,7 @@ use crate::{
         layout::Layout,
     },
     session::{
-        Identity, Session, Side,
+        Session, Side,
         events::{Begin, Event, SessionStats},
         inputs::{Interest, Waiter},
         streams::StreamEvent,
@@ -313,7 +313,7 @@ impl Victim {
             Side::Server,
             shared,
             vec![&TEST, &ORDERED, &THING],
-            Identity::default(),
+            None,
             Arc::clone(&dropped) as Arc<dyn Home>,
             MemoryBudget::default(),
         );
@@ -330,7 +330,7 @@ impl Victim {
         self.check();
         heard?;
         while let Some(message) = self.session.poll_message(self.now, true) {
-            self.said.push(message.into_bytes());
+            self.said.push(message.to_vec());
         }
         self.check();
         Ok(())

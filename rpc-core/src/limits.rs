@@ -126,6 +126,11 @@ pub struct Limits {
     /// Pings, pongs and closes that a peer may send: a burst of this many, refilled by half of it each second. Default 200;
     /// public 20; less than 4 is rejected. More frames close the socket with code 4429.
     pub control_frames_burst: u32,
+    /// Bytes of sent messages that are kept until the peer acknowledges them, so that the session can go on with a new socket when
+    /// its own ends; each message counts 64 more. Default 8 MiB; public 1 MiB. At first 256 KiB are in use, and then a quarter of
+    /// the bytes that the peer has acknowledged. When it is reached, messages wait in the session's queues until the peer
+    /// acknowledges some; a socket whose peer acknowledges none for `write_stall` is given up.
+    pub replay_bytes_max: usize,
     /// Bytes of the HTTP request or response head of the WebSocket handshake. Default 16 KiB; less than 1 KiB is rejected. A
     /// longer head fails the handshake.
     pub handshake_bytes_max: usize,
@@ -182,6 +187,7 @@ impl Default for Limits {
             message_frames_max: 1_024,
             message_timeout: Duration::from_secs(30),
             control_frames_burst: 200,
+            replay_bytes_max: 8 << 20,
             handshake_bytes_max: 16 << 10,
             hello_timeout: Duration::from_secs(10),
             ping_interval: Duration::from_secs(20),
@@ -215,6 +221,7 @@ impl Limits {
             map_calls_max: 1_000,
             map_concurrency: 4,
             control_frames_burst: 20,
+            replay_bytes_max: 1 << 20,
             busy_poll: Duration::ZERO,
             ..Self::default()
         }
@@ -297,6 +304,7 @@ impl Limits {
             message_frames_max: count(self.message_frames_max),
             message_timeout: time(self.message_timeout),
             control_frames_burst: self.control_frames_burst,
+            replay_bytes_max: bytes(self.replay_bytes_max),
             handshake_bytes_max: bytes(self.handshake_bytes_max),
             hello_timeout: time(self.hello_timeout),
             ping_interval: time(self.ping_interval),
@@ -315,7 +323,7 @@ const COUNT_MAX: usize = 1 << 28;
 /// A sixteenth of the address space: sums of several such limits do not overflow.
 const BYTES_MAX: usize = usize::MAX >> 4;
 /// Thirty years: longer than any session, and within what clocks can add.
-const TIME_MAX: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+pub(crate) const TIME_MAX: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
 /// Why a session cannot have these limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -18,7 +18,7 @@ use crate::{
     driver::{self, Side},
     error::SocketError,
     handler::dispatch::{Service, Services},
-    transport::{Message, Transport},
+    transport::{MessageRef, Transport},
 };
 
 /// Messages in flight in each direction.
@@ -100,8 +100,8 @@ impl Transport for MemoryTransport {
         Pin::new(&mut self.sender).poll_ready(cx).map_err(|_| SocketError::Cut)
     }
 
-    fn send(&mut self, message: Message) -> Result<(), SocketError> {
-        Pin::new(&mut self.sender).start_send(message.into_bytes().into()).map_err(|_| SocketError::Cut)
+    fn send(&mut self, message: MessageRef<'_>) -> Result<(), SocketError> {
+        Pin::new(&mut self.sender).start_send(message.to_vec().into()).map_err(|_| SocketError::Cut)
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {

@@ -12,6 +12,7 @@
 //! | [`stream_consumed`](Session::stream_consumed), [`stream_dropped`](Session::stream_dropped) | readers of streams |
 //! | [`handle_message`](Session::handle_message) | the peer |
 //! | [`handle_timeout`](Session::handle_timeout) | the clock, at [`poll_timeout`](Session::poll_timeout) |
+//! | [`detach`](Session::detach), [`greet_again`](Session::greet_again), [`welcome_back`](Session::welcome_back) | sockets that end and come |
 //!
 //! | output | for |
 //! |---|---|
@@ -28,14 +29,17 @@ use self::{
     assembly::Assembly,
     calls::Calls,
     handshake::Handshake,
+    heartbeat::Heartbeat,
     methods::{OwnMethods, PeerMethods},
     objects::Objects,
     outgoing::Outgoing,
+    replay::{Accepted, Kept},
     streams::Streams,
     work::Work,
 };
 use crate::{
-    buffer::{message::Message, spares::Spares},
+    buffer::{message::MessageRef, spares::Spares},
+    error::Violation,
     limits::Limits,
     memory_budget::MemoryBudget,
     schema::descriptor::ServiceDescriptor,
@@ -45,7 +49,7 @@ use crate::{
     },
     time::Time,
     value::{inlet::Inlet, object::Home, outcome::Outcome, stream::Piece},
-    wire::{CallId, Frame, ObjectId, Offer, StreamId, read::FrameReader},
+    wire::{CallId, Frame, ObjectId, Offer, Resume, StreamId, read::FrameReader, write},
 };
 
 pub(crate) mod account;
@@ -55,6 +59,7 @@ mod calls;
 mod due;
 pub(crate) mod events;
 mod handshake;
+mod heartbeat;
 pub(crate) mod incoming;
 pub(crate) mod inputs;
 mod long;
@@ -63,15 +68,16 @@ mod objects;
 pub(crate) mod outgoing;
 mod passing;
 pub(crate) mod plan;
+mod replay;
 pub(crate) mod streams;
 #[cfg(test)]
 pub(crate) mod tests;
 pub(crate) mod work;
 
-/// The bytes received after which a session settles its account, if it has nothing of the shared memory. It also does when
-/// [`LONG_BYTES`] wait to be sent.
 /// How long a closing session waits for streams of which none moves.
 const STILL_STREAMS: Duration = Duration::from_secs(2);
+/// The bytes received after which a session settles its account, if it has nothing of the shared memory. It also does when
+/// [`LONG_BYTES`] wait to be sent.
 const SETTLED_BYTES: usize = 4 << 10;
 const LONG_BYTES: usize = 64 << 10;
 
@@ -88,6 +94,15 @@ pub(crate) struct Session<W> {
     limits: Arc<Limits>,
     work: Work,
     handshake: Handshake,
+    heartbeat: Heartbeat,
+    kept: Kept,
+    accepted: Accepted,
+    /// The frames about the socket that lead the message handed out last.
+    head: Vec<u8>,
+    /// The bytes of the session's messages that the current socket has taken, until the handshake is done on it.
+    repeated: usize,
+    /// Since when there is no socket.
+    detached_since: Option<Time>,
     own_methods: OwnMethods,
     calls: Calls<W>,
     answers: Answers,
@@ -135,25 +150,32 @@ impl<W: Waiter> Session<W> {
         side: Side,
         limits: Arc<Limits>,
         services: Vec<&'static ServiceDescriptor>,
-        identity: Identity,
+        identity: Option<Identity>,
         home: Arc<dyn Home>,
         budget: MemoryBudget,
     ) -> Self {
         let work = Work::new(now, &limits);
-        let mut outgoing = Outgoing::new(
+        let outgoing = Outgoing::new(
             Objects::new(Arc::clone(&limits), Arc::clone(&home)),
             Streams::new(Arc::clone(&limits), home),
         );
         let offer = Offer {
             calls_max: limits.calls_max as u64,
             payload_bytes_max: limits.payload_bytes_max as u64,
-            window_bytes: limits.pending_bytes_max as u64,
+            window_bytes: limits.replay_bytes_max as u64,
             streams_max: limits.streams_max as u64,
             stream_window_bytes: limits.stream_window_bytes.max(1) as u64,
         };
-        let handshake = Handshake::new(now, side, &limits, offer, identity, &mut outgoing);
+        // A server keeps messages from its client's hello on.
+        let keeps = side == Side::Client && identity.is_some();
         Self {
-            handshake,
+            handshake: Handshake::new(now, side, limits.hello_timeout, offer, identity),
+            heartbeat: Heartbeat::new(now, &limits),
+            kept: Kept::new(keeps, limits.replay_bytes_max),
+            accepted: Accepted::default(),
+            head: Vec::new(),
+            repeated: 0,
+            detached_since: None,
             own_methods: OwnMethods::default(),
             calls: Calls::new(),
             answers: Answers::new(
@@ -276,6 +298,7 @@ impl<W: Waiter> Session<W> {
         self.arguments.bytes_announced()
             + self.results.bytes_announced()
             + self.outgoing.memory()
+            + self.kept.bytes()
             + self.outgoing.streams.arrived_bytes()
             + self.spares.bytes()
             + self.transport_bytes
@@ -284,7 +307,8 @@ impl<W: Waiter> Session<W> {
     /// Settles the account at the end of a turn, if memory may have to be given back.
     pub(crate) fn settle_rest(&mut self, transport_bytes: usize) {
         self.transport_bytes = transport_bytes;
-        self.outgoing.flushed(transport_bytes);
+        self.kept.forget_unkept();
+        self.outgoing.flushed(transport_bytes.max(self.kept.bytes()));
         if self.answers.books.is_watched() || transport_bytes >= LONG_BYTES {
             self.settle(0);
         }
@@ -316,15 +340,31 @@ impl<W: Waiter> Session<W> {
     pub(crate) fn poll_timeout(&mut self) -> Option<Time> {
         let closing = self.close_due().filter(|_| !self.close_complete());
         [
-            self.handshake.timeout(),
             self.calls.timeout(),
             self.answers.timeout(),
             self.outgoing.objects.timeout(),
             self.spares.timeout(),
+            closing,
+            self.timeout_of_socket(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// The timeouts of a session that has a socket: without one, the peer cannot be late.
+    fn timeout_of_socket(&self) -> Option<Time> {
+        if self.is_detached() {
+            return None;
+        }
+        [
+            self.heartbeat.timeout(),
+            self.accepted.ack_due(),
+            self.ack_stall_due(),
+            self.handshake.timeout(),
             self.arguments.timeout(self.limits.message_timeout),
             self.results.timeout(self.limits.message_timeout),
             self.outgoing.streams.timeout(),
-            closing,
         ]
         .into_iter()
         .flatten()
@@ -336,13 +376,18 @@ impl<W: Waiter> Session<W> {
         self.calls.expire(now, &mut self.outgoing);
         self.answers.expire(now, &mut self.outgoing);
         self.spares.expire(now);
+        if self.outgoing.objects.releases_are_overdue(now) {
+            self.outgoing.push_object_releases(now);
+        }
+        if self.is_detached() {
+            return;
+        }
         self.outgoing.streams.expire(now);
         let patience = self.limits.message_timeout;
         self.payload_stalled |=
             self.arguments.is_stalled(now, patience) || self.results.is_stalled(now, patience);
-        if self.outgoing.objects.releases_are_overdue(now) {
-            self.outgoing.push_object_releases(now);
-        }
+        self.heartbeat.expire(now);
+        self.kept.rest();
     }
 
     /// Whether the peer has stopped in the middle of a payload.
@@ -387,12 +432,122 @@ impl<W: Waiter> Session<W> {
         self.close_due().is_some_and(|due| due <= now || self.hello_overdue(now))
     }
 
+    // ---- sockets ----
+
+    /// Whether the session can go on when its socket ends.
+    pub(crate) fn is_resumable(&self) -> bool {
+        self.kept.keeps()
+    }
+
+    /// Whether there is no socket.
+    pub(crate) fn is_detached(&self) -> bool {
+        self.detached_since.is_some()
+    }
+
+    /// The session's id and secret, if it can go on when its socket ends.
+    pub(crate) fn identity(&self) -> Option<Identity> {
+        self.handshake.identity()
+    }
+
+    /// Whether the peer's hello or welcome has never come.
+    pub(crate) fn is_ungreeted(&self) -> bool {
+        self.handshake.is_first()
+    }
+
+    /// Takes note that the socket has ended and the session goes on: messages wait for the next one.
+    pub(crate) fn detach(&mut self, now: Time) {
+        self.handshake.detach();
+        self.kept.rewind();
+        self.head = Vec::new();
+        self.transport_bytes = 0;
+        self.detached_since.get_or_insert(now);
+    }
+
+    /// Goes on, on a new socket to the server.
+    pub(crate) fn greet_again(&mut self, now: Time, next_secret: [u8; 32]) {
+        let resume = self.kept.attach(self.accepted.count(), self.detached_for(now));
+        self.handshake.greet_again(now, self.limits.hello_timeout, next_secret, resume);
+        self.attached(now);
+    }
+
+    /// Goes on, on a new socket that a client has attached with this resume.
+    pub(crate) fn welcome_back(&mut self, now: Time, resume: &Resume) -> Result<(), Violation> {
+        self.kept.resume(resume.accepted)?;
+        self.accepted.resume(resume)?;
+        let answer = self.kept.attach(self.accepted.count(), self.detached_for(now));
+        self.handshake.welcome_back(answer);
+        // The Welcome says the count as well.
+        self.accepted.tell();
+        self.attached(now);
+        Ok(())
+    }
+
+    fn detached_for(&self, now: Time) -> Duration {
+        self.detached_since.map_or(Duration::ZERO, |since| since.until(now))
+    }
+
+    fn attached(&mut self, now: Time) {
+        self.detached_since = None;
+        self.repeated = 0;
+        self.heartbeat.restart(now);
+        self.arguments.restart(now);
+        self.results.restart(now);
+        self.outgoing.streams.restart_stalls(now);
+        self.stir(now);
+    }
+
+    /// When a peer that acknowledges nothing counts as stalled.
+    fn ack_stall_due(&self) -> Option<Time> {
+        self.kept.full_since().map(|since| since + self.limits.write_stall)
+    }
+
+    /// Whether the peer has acknowledged nothing for too long, though messages wait for that.
+    pub(crate) fn acks_stalled(&self, now: Time) -> bool {
+        !self.is_detached() && self.ack_stall_due().is_some_and(|due| due <= now)
+    }
+
+    /// Whether the peer has not answered a Ping in time.
+    pub(crate) fn is_peer_silent(&self, now: Time) -> bool {
+        !self.is_detached() && self.heartbeat.is_silent(now)
+    }
+
+    /// The last round trip that was measured, by a heartbeat or the handshake.
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        self.heartbeat.round_trip()
+    }
+
     // ---- outputs ----
 
     /// The next message for the peer. With `seal`, the queued calls are sealed first. `None` when there is nothing to
     /// send.
-    pub(crate) fn poll_message(&mut self, now: Time, seal: bool) -> Option<Message> {
+    pub(crate) fn poll_message(&mut self, now: Time, seal: bool) -> Option<MessageRef<'_>> {
         if !self.handshake.may_send() {
+            return None;
+        }
+        self.kept.forget_unkept();
+        let skip = self.kept.take_skip();
+        let session_bytes = match self.kept.has_unsent() {
+            true if !self.handshake.may_repeat(self.repeated) => None,
+            true => self.kept.hand_out(),
+            false if self.handshake.may_send_new() => self.poll_new(now, seal),
+            false => None,
+        };
+        self.put_head(now, skip, session_bytes.is_some());
+        if session_bytes.is_none() && self.head.is_empty() {
+            return None;
+        }
+        self.repeated += session_bytes.unwrap_or(0);
+        self.work.took(session_bytes.unwrap_or(0));
+        let body = session_bytes.and_then(|_| self.kept.handed_out());
+        Some(MessageRef::new(&self.head, body))
+    }
+
+    /// Makes the next new message and returns its length.
+    fn poll_new(&mut self, now: Time, seal: bool) -> Option<usize> {
+        if !self.kept.has_room() {
+            if self.wants_to_send() {
+                self.kept.is_stopped(now);
+            }
             return None;
         }
         let allowance = self.handshake.allowance(self.outgoing.sent_bytes());
@@ -419,11 +574,32 @@ impl<W: Waiter> Session<W> {
             self.stir(now);
         }
         self.outgoing.streams.watch_stalls(now);
-        self.work.took(message.as_ref().map_or(0, Message::len));
         for call in self.outgoing.take_arguments_sent() {
             self.calls.arguments_sent(call, &mut self.outgoing);
         }
-        message
+        let message = message?;
+        let length = message.len();
+        self.kept.push(message);
+        Some(length)
+    }
+
+    /// Puts the frames about the socket that are due in front of the message.
+    #[inline]
+    fn put_head(&mut self, now: Time, skip: Option<u64>, message_leaves: bool) {
+        let head = &mut self.head;
+        head.clear();
+        if let Some(greeting) = self.handshake.take_greeting() {
+            write::put_frame(head, &greeting);
+        }
+        if let Some(next) = skip {
+            write::put_frame(head, &Frame::Skip { next });
+        }
+        if self.handshake.is_open()
+            && let Some(messages) = self.accepted.take_ack(now, message_leaves)
+        {
+            write::put_frame(head, &Frame::Ack { messages });
+        }
+        self.heartbeat.take(|frame| write::put_frame(head, frame));
     }
 
     /// The next event for the driver. Without `may_start`, ready calls of the peer wait.
@@ -502,7 +678,11 @@ impl<W: Waiter> Session<W> {
 
     /// Whether frames or calls wait to be sent.
     pub(crate) fn wants_to_send(&self) -> bool {
-        !self.outgoing.is_empty() || self.calls.has_queued() || self.goodbye.is_some()
+        !self.outgoing.is_empty()
+            || self.calls.has_queued()
+            || self.goodbye.is_some()
+            || self.kept.has_unsent()
+            || self.handshake.has_greeting()
     }
 
     /// Bytes of buffers of the peer's payloads that are no longer used, kept for the next payloads.
@@ -526,6 +706,7 @@ impl<W: Waiter> Session<W> {
             streams_received: self.outgoing.streams.received(),
             stream_bytes_unread: self.outgoing.streams.unread_bytes(),
             session_bytes: self.bytes_beside_answers() + self.answers.books.bytes(),
+            unacknowledged_bytes: if self.kept.keeps() { self.kept.bytes() } else { 0 },
         }
     }
 
@@ -570,9 +751,16 @@ impl<W: Waiter> Session<W> {
     }
 }
 
-/// The id and secret of a session: zero until sessions can be resumed; only their place on the wire is used.
-#[derive(Debug, Clone, Copy, Default)]
+/// The id and secret of a session that can outlive its socket. Its client draws them.
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Identity {
     pub(crate) session: [u8; 16],
     pub(crate) secret: [u8; 32],
+}
+
+/// Leaves the secret out.
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Identity").field("session", &self.session).finish_non_exhaustive()
+    }
 }

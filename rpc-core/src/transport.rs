@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::error::SocketError;
 
-pub use crate::buffer::message::Message;
+pub use crate::buffer::message::{Message, MessageRef};
 
 /// A duplex link that keeps message boundaries and order.
 ///
@@ -23,7 +23,7 @@ pub trait Transport: Send + Unpin + 'static {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>>;
 
     /// Takes one message. Called only after `poll_ready` returned `Ready(Ok(()))`. May buffer until the next flush.
-    fn send(&mut self, message: Message) -> Result<(), SocketError>;
+    fn send(&mut self, message: MessageRef<'_>) -> Result<(), SocketError>;
 
     /// Flushes every message taken so far to the operating system.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>>;

@@ -10,8 +10,8 @@
 //!
 //! | kind | frame | fields |
 //! |---|---|---|
-//! | `01` | Hello | the four bytes `RPCW` · version · features · codec · session id, 16 bytes · secret, 32 bytes · attach `00` · offer |
-//! | `02` | Welcome | version · features · codec · offer |
+//! | `01` | Hello | the four bytes `RPCW` · version · features · codec · session id, 16 bytes · secret, 32 bytes · attach · offer |
+//! | `02` | Welcome | version · features · codec · attach · offer |
 //! | `03` | Define | method number · service `str` · method `str` · fingerprint, 8 bytes, little-endian |
 //! | `04` | Call | id · flags · target · method number · \[deadline µs\] · \[metadata: count, (`str` `str`)…\] · \[objects\] · payload |
 //! | `05` | Return | id · status · the fields of the status |
@@ -19,7 +19,10 @@
 //! | `07` | Release | count · that many ids, each as its difference to the id before (zigzag); the first as its difference to 0 |
 //! | `08` | Chunk | id × 2 + (1 if it belongs to a Return) · `bytes`, at least one |
 //! | `09` | Goodbye | code, at most 65,535 · reason `str` |
-//! | `0a` | Ack | number of sequenced frames accepted so far (only where the resume feature was agreed) |
+//! | `0a` | Ack | number of sequenced messages accepted so far; only where the resume feature was agreed |
+//! | `0b` | Ping | number, which a Pong brings back |
+//! | `0c` | Pong | number of the last Ping |
+//! | `0d` | Skip | number of the next sequenced message on this socket: those before it were accepted already |
 //! | `10` | Items | stream id · count, at least 1 · `bytes` that contain as many `bytes`, one for each item; at most 16 KiB + 8 |
 //! | `11` | ItemWithObjects | stream id · objects · `bytes` that contain one `bytes`, the item |
 //! | `12` | LargeItem | stream id · total length, above 0; ItemChunk frames bring the item |
@@ -65,13 +68,31 @@
 //! | `04` | another failure | code · the fields of the code, as in a Return |
 //!
 //! Any other kind is a violation, the reserved ones included until a version gives them a meaning.
-//! Version is `1`. Codec `1` is bincode 2 (`codec.rs`). Features are bits, none of which is defined: `0`.
+//! Version is `1`. Codec `1` is bincode 2 (`codec.rs`). Features are bits: `01` is resume; the others are `0`. A feature is in
+//! use where both sides have its bit.
 //! An offer has the limits of its sender: calls max · payload bytes max · window bytes · streams max · credit that a stream
 //! opens with · extension `bytes`, to be skipped.
-//! Attach is `00` for a new session; `01` is reserved for a resume with epoch, counts and the time detached.
-//! The Hello is the first frame of the side that opened the socket, the Welcome the first of the other side; each is sent once.
-//! Until the Welcome has arrived, the opener sends at most 256 calls, 64 streams without items, 64 KiB, and no chunks.
-//! Frames `03`–`08`, `10`–`18`, `20` and the reserved ranges are *sequenced*: both ends count them, so that an Ack can name them.
+//! The Hello is the first frame of the side that opened the socket, the Welcome the first of the other side; each is sent once
+//! on a socket. Until the Welcome has arrived, the opener sends at most 256 calls, 64 streams without items, 64 KiB, and no
+//! chunks.
+//!
+//! Frames `01`, `02` and `0a`–`0d` are about the socket and not about the session; they stand before all others in their message.
+//! A message that has other frames behind them is *sequenced*: both ends count these messages, over all sockets of the session,
+//! from 0. Where resume was agreed, the sender keeps each until an Ack, or the attach of a new socket, says that it was accepted.
+//! Messages that are not acknowledged have at most window bytes together, of the sender's offer, and at first 256 KiB: the
+//! window in use is a quarter of the bytes that were ever acknowledged, within these bounds, and one message may exceed it. The
+//! receiver acknowledges at the latest when it has accepted a quarter of the window in use, or 64 messages, or after 100 ms.
+//!
+//! | attach | in a Hello | in a Welcome |
+//! |---|---|---|
+//! | `00` | a new session | a new session |
+//! | `01` | the session with this id and secret goes on: next secret, 32 bytes · resume | it goes on: resume |
+//!
+//! A resume is the number of sequenced messages accepted from the other side · the number of the first sequenced message that
+//! follows on this socket, at most what the other side has accepted · the number of the first one that was never sent before · µs
+//! since the last socket ended, which are taken off the deadlines in messages that were sent before. The
+//! receiver skips the messages that it has accepted already. The next secret takes the secret's place when the opener's first
+//! Ack on the new socket has arrived; until then either opens another socket. A resume that is refused closes the socket.
 //!
 //! A call id is 1 to 2^53 - 1. The caller chooses it, above all ids it chose before. Method numbers have 32 bits. A Define
 //! gives a number its meaning, once, before the first Call that uses it. Two numbers are built in and not defined. Number 0
@@ -159,6 +180,8 @@ pub(crate) mod write;
 
 /// The version of the wire format that this file documents.
 pub(crate) const WIRE_VERSION: u32 = 1;
+/// The feature bit of sessions that outlive their sockets.
+pub(crate) const FEATURE_RESUME: u64 = 1;
 /// The codec of payloads: bincode 2, `standard()` configuration.
 pub(crate) const CODEC_BINCODE: u64 = 1;
 /// The length at which a batch is sealed.
@@ -268,6 +291,8 @@ pub(crate) struct Hello {
     pub(crate) codec: u64,
     pub(crate) session: [u8; 16],
     pub(crate) secret: [u8; 32],
+    /// For a session that goes on: its next secret, and where it goes on.
+    pub(crate) attach: Option<([u8; 32], Resume)>,
     pub(crate) offer: Offer,
 }
 
@@ -276,7 +301,22 @@ pub(crate) struct Welcome {
     pub(crate) version: u32,
     pub(crate) features: u64,
     pub(crate) codec: u64,
+    /// For a session that goes on: where.
+    pub(crate) attach: Option<Resume>,
     pub(crate) offer: Offer,
+}
+
+/// The place where a session goes on, on a new socket. Counts are those of sequenced messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Resume {
+    /// The count of messages accepted from the receiver of this frame.
+    pub(crate) accepted: u64,
+    /// The number of the first message that follows on this socket.
+    pub(crate) first: u64,
+    /// The number of the first message that was never sent before.
+    pub(crate) fresh: u64,
+    /// The time since the last socket ended.
+    pub(crate) detached_us: u64,
 }
 
 /// The limits of the sender of a Hello or Welcome.
@@ -284,7 +324,7 @@ pub(crate) struct Welcome {
 pub(crate) struct Offer {
     pub(crate) calls_max: u64,
     pub(crate) payload_bytes_max: u64,
-    /// Sequenced bytes that may be received and not yet acknowledged; used where resume was agreed.
+    /// The most bytes of sequenced messages that the sender of the offer keeps until they are acknowledged.
     pub(crate) window_bytes: u64,
     /// Streams that the receiver of the offer may have open at once.
     pub(crate) streams_max: u64,
@@ -410,7 +450,10 @@ pub(crate) enum Frame {
     Credit { stream: StreamId, bytes: u64 },
     Stop { stream: StreamId, reason: Option<String> },
     Goodbye { code: u16, reason: String },
-    Ack { frames: u64 },
+    Ack { messages: u64 },
+    Ping { number: u64 },
+    Pong { number: u64 },
+    Skip { next: u64 },
 }
 
 /// Why a call gave no result, or why a stream ended, as sent on the wire.

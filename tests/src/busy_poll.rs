@@ -16,7 +16,7 @@ use rpc_core::{
     driver::{self, SessionConfig, Side},
     memory::{self, MemoryTransport},
     rpc,
-    transport::{Message, Transport},
+    transport::{MessageRef, Transport},
 };
 use tokio::time::Sleep;
 
@@ -73,7 +73,7 @@ impl Transport for SlowToWake {
         self.transport.poll_ready(cx)
     }
 
-    fn send(&mut self, message: Message) -> Result<(), SocketError> {
+    fn send(&mut self, message: MessageRef<'_>) -> Result<(), SocketError> {
         self.transport.send(message)
     }
 

@@ -17,7 +17,7 @@ use rpc_core::{
     driver::{self, SessionConfig, Side},
     memory::{self, MemoryTransport},
     rpc,
-    transport::{Message, Transport},
+    transport::{MessageRef, Transport},
 };
 
 #[rpc]
@@ -100,7 +100,7 @@ impl Transport for Watched {
         self.transport.poll_ready(cx)
     }
 
-    fn send(&mut self, message: Message) -> Result<(), SocketError> {
+    fn send(&mut self, message: MessageRef<'_>) -> Result<(), SocketError> {
         self.moved.sent.fetch_add(message.len(), Ordering::Relaxed);
         self.transport.send(message)
     }
@@ -247,7 +247,7 @@ impl Transport for Spoiled {
         self.transport.poll_ready(cx)
     }
 
-    fn send(&mut self, message: Message) -> Result<(), SocketError> {
+    fn send(&mut self, message: MessageRef<'_>) -> Result<(), SocketError> {
         self.transport.send(message)
     }
 

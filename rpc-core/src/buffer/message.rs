@@ -83,18 +83,63 @@ impl Message {
         whole
     }
 
-    /// Puts bytes in front of the message.
-    pub(crate) fn prepend(&mut self, bytes: &[u8]) {
-        self.bytes.splice(0..0, bytes.iter().copied());
-        self.parts.iter_mut().for_each(|(at, _)| *at += bytes.len());
-    }
-
     /// Appends another message.
-    pub(crate) fn append(&mut self, other: Self) {
+    pub(crate) fn append(&mut self, other: &Self) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(&other.bytes);
-        self.parts.extend(other.parts.into_iter().map(|(at, part)| (start + at, part)));
+        self.parts.extend(other.parts.iter().map(|(at, part)| (start + at, part.clone())));
         self.parts_bytes += other.parts_bytes;
+    }
+}
+
+/// One message for a transport: a few bytes, and then the message of a session, which the session may keep. The transport sends
+/// them as one.
+#[derive(Debug, Clone, Copy)]
+pub struct MessageRef<'a> {
+    head: &'a [u8],
+    body: Option<&'a Message>,
+}
+
+impl<'a> From<&'a Message> for MessageRef<'a> {
+    fn from(message: &'a Message) -> Self {
+        Self::new(&[], Some(message))
+    }
+}
+
+impl<'a> MessageRef<'a> {
+    pub(crate) fn new(head: &'a [u8], body: Option<&'a Message>) -> Self {
+        Self { head, body }
+    }
+
+    /// The length of the whole message, in bytes.
+    pub fn len(&self) -> usize {
+        self.head.len() + self.body.map_or(0, Message::len)
+    }
+
+    /// Whether the message has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The message's pieces, in order. A slice may be empty.
+    pub fn slices(&self) -> impl Iterator<Item = &'a [u8]> {
+        std::iter::once(self.head).chain(self.body.into_iter().flat_map(Message::slices))
+    }
+
+    /// A copy of the message in one piece.
+    pub fn to_vec(&self) -> Vec<u8> {
+        let mut whole = Vec::with_capacity(self.len());
+        self.slices().for_each(|slice| whole.extend_from_slice(slice));
+        whole
+    }
+
+    /// Appends the message to another one, which shares its long byte strings.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn append_to(&self, out: &mut Message) {
+        out.bytes.extend_from_slice(self.head);
+        if let Some(body) = self.body {
+            out.append(body);
+        }
     }
 }
 

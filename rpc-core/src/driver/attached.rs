@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::busy_poll::BusyPoll;
 use crate::{
-    buffer::message::Message,
+    buffer::message::MessageRef,
     close_codes,
     driver::end::End,
     error::{CloseReason, SocketError},
@@ -95,7 +95,7 @@ impl<T: Transport> Attached<T> {
         Ok(self.transport.poll_ready(cx)?.is_ready())
     }
 
-    pub(super) fn send(&mut self, message: Message) -> Result<(), End> {
+    pub(super) fn send(&mut self, message: MessageRef<'_>) -> Result<(), End> {
         self.transport.send(message)?;
         self.has_sent = true;
         self.unflushed = true;

@@ -53,6 +53,8 @@ pub(crate) struct Answers {
     table: IdMap<CallId, Box<Answer>>,
     /// The time when a call last came or started.
     now: Time,
+    /// How long ago the peer first sent the calls that are read now.
+    late: std::time::Duration,
     last: CallId,
     pub(super) books: Books,
     work: Work,
@@ -181,6 +183,7 @@ impl Answers {
             plain: IdMap::default(),
             table: IdMap::default(),
             now: Time::ZERO,
+            late: std::time::Duration::ZERO,
             last: CallId(0),
             books: Books::new(account),
             work,

@@ -95,6 +95,11 @@ impl Assembly {
         false
     }
 
+    /// Begins a new period, because nothing could arrive before.
+    pub(crate) fn restart(&mut self, now: Time) {
+        (self.since, self.arrived) = (now, 0);
+    }
+
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.partial.is_empty() && self.announced == 0

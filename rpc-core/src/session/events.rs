@@ -232,4 +232,6 @@ pub struct SessionStats {
     /// All bytes that the session keeps for its peer, as [`Limits::session_bytes_max`](crate::Limits::session_bytes_max) counts
     /// them.
     pub session_bytes: usize,
+    /// Bytes of sent messages that the peer has not acknowledged, and 64 more for each; zero if the session cannot be resumed.
+    pub unacknowledged_bytes: usize,
 }

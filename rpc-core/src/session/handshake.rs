@@ -1,18 +1,21 @@
 //! The handshake: which frames may come and leave before both sides know each other.
 //!
 //! The client's Hello leads its first message and costs no round trip: calls follow it at once, within fixed initial
-//! limits. The server answers with its Welcome before anything else.
+//! limits. The server answers with its Welcome before anything else. On a new socket of the same session the greetings say where
+//! the session goes on; then messages that were sent before follow the Hello at once, and new ones the Welcome.
 //!
 //! ```text
-//! client  Greeted ──welcome──▶ Open          server  Awaiting ──hello──▶ Open
+//! client  Greeted ──welcome──▶ Open ──socket ends──▶ Detached ──new socket──▶ Greeted
+//! server  Awaiting ──hello──▶ Open ──socket ends──▶ Detached ──new socket, hello──▶ Open
 //! ```
 
-use super::{Identity, Side, outgoing::Outgoing};
+use std::time::Duration;
+
+use super::{Identity, Side};
 use crate::{
     error::Violation,
-    limits::Limits,
     time::Time,
-    wire::{CODEC_BINCODE, Frame, Hello, Offer, WIRE_VERSION, Welcome},
+    wire::{CODEC_BINCODE, FEATURE_RESUME, Frame, Hello, Offer, Resume, WIRE_VERSION, Welcome},
 };
 
 /// The bytes and calls that a client may send before it knows the server's limits.
@@ -23,7 +26,13 @@ pub(crate) struct Handshake {
     side: Side,
     state: State,
     offer: Offer,
+    /// The session's identity, if it can outlive its socket.
+    identity: Option<Identity>,
+    /// The Hello or Welcome that leaves next.
+    greeting: Option<Frame>,
     peer: Option<Offer>,
+    /// The time from the last Hello to its Welcome.
+    round_trip: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,9 +43,13 @@ enum State {
     },
     /// Client: the hello was sent, no welcome was received yet.
     Greeted {
+        since: Time,
         until: Time,
+        resumes: bool,
     },
     Open,
+    /// There is no socket.
+    Detached,
 }
 
 /// The calls that may be sealed now.
@@ -51,30 +64,52 @@ pub(crate) struct Allowance {
 }
 
 impl Handshake {
+    /// `identity` is that of a session that can outlive its socket.
     pub(crate) fn new(
         now: Time,
         side: Side,
-        limits: &Limits,
+        hello_timeout: Duration,
         offer: Offer,
-        identity: Identity,
-        outgoing: &mut Outgoing,
+        identity: Option<Identity>,
     ) -> Self {
-        let until = now + limits.hello_timeout;
+        let until = now + hello_timeout;
         let state = match side {
             Side::Server => State::Awaiting { until },
-            Side::Client => {
-                outgoing.put_frame(&Frame::Hello(Box::new(Hello {
-                    version: WIRE_VERSION,
-                    features: 0,
-                    codec: CODEC_BINCODE,
-                    session: identity.session,
-                    secret: identity.secret,
-                    offer,
-                })));
-                State::Greeted { until }
-            }
+            Side::Client => State::Greeted { since: now, until, resumes: false },
         };
-        Self { side, state, offer, peer: None }
+        let mut handshake =
+            Self { side, state, offer, identity, greeting: None, peer: None, round_trip: None };
+        if side == Side::Client {
+            handshake.greeting = Some(handshake.hello_frame(None));
+        }
+        handshake
+    }
+
+    fn features(&self) -> u64 {
+        if self.identity.is_some() { FEATURE_RESUME } else { 0 }
+    }
+
+    fn hello_frame(&self, attach: Option<([u8; 32], Resume)>) -> Frame {
+        let Identity { session, secret } = self.identity.unwrap_or_default();
+        Frame::Hello(Box::new(Hello {
+            version: WIRE_VERSION,
+            features: self.features(),
+            codec: CODEC_BINCODE,
+            session,
+            secret,
+            attach,
+            offer: self.offer,
+        }))
+    }
+
+    fn welcome_frame(&self, attach: Option<Resume>) -> Frame {
+        Frame::Welcome(Welcome {
+            version: WIRE_VERSION,
+            features: self.features(),
+            codec: CODEC_BINCODE,
+            attach,
+            offer: self.offer,
+        })
     }
 
     /// Whether this frame may come now.
@@ -84,7 +119,9 @@ impl Handshake {
             (Frame::Welcome(_), Side::Server, _) => Err(Violation::WrongSide("Welcome")),
             (Frame::Hello(_) | Frame::Welcome(_), _, State::Open) => Err(Violation::HelloRepeated),
             (Frame::Hello(_) | Frame::Welcome(_), _, _) | (_, _, State::Open) => Ok(()),
-            (_, _, State::Awaiting { .. } | State::Greeted { .. }) => Err(Violation::HelloMissing),
+            (_, _, State::Awaiting { .. } | State::Greeted { .. } | State::Detached) => {
+                Err(Violation::HelloMissing)
+            }
         }
     }
 
@@ -93,46 +130,124 @@ impl Handshake {
         self.state == State::Open
     }
 
-    pub(crate) fn hello(&mut self, hello: &Hello, outgoing: &mut Outgoing) -> Result<(), Violation> {
-        check_codec(hello.codec)?;
-        self.peer = Some(hello.offer);
-        self.state = State::Open;
-        // The Welcome goes first, because a close may have been asked for before the hello came.
-        outgoing.put_first(&Frame::Welcome(Welcome {
-            version: WIRE_VERSION,
-            features: 0,
-            codec: CODEC_BINCODE,
-            offer: self.offer,
-        }));
-        Ok(())
+    /// Whether the peer was never heard.
+    pub(crate) fn is_first(&self) -> bool {
+        self.peer.is_none()
     }
 
-    pub(crate) fn welcome(&mut self, welcome: &Welcome) -> Result<(), Violation> {
+    /// The identity of a session that can outlive its socket.
+    pub(crate) fn identity(&self) -> Option<Identity> {
+        self.identity
+    }
+
+    /// Answers the peer's hello. Returns whether the session can outlive its socket.
+    pub(crate) fn hello(&mut self, hello: &Hello) -> Result<bool, Violation> {
+        check_codec(hello.codec)?;
+        if hello.attach.is_some() {
+            // Whoever knows the session attaches its socket; this is a new one.
+            return Err(Violation::UnknownSession);
+        }
+        if hello.features & FEATURE_RESUME == 0 {
+            self.identity = None;
+        }
+        self.peer = Some(hello.offer);
+        self.state = State::Open;
+        self.greeting = Some(self.welcome_frame(None));
+        Ok(self.identity.is_some())
+    }
+
+    /// Takes the peer's welcome. Returns whether the session can outlive its socket, and where it goes on if it is not new.
+    pub(crate) fn welcome(
+        &mut self,
+        now: Time,
+        welcome: &Welcome,
+    ) -> Result<(bool, Option<Resume>), Violation> {
         check_codec(welcome.codec)?;
+        let State::Greeted { since, resumes, .. } = self.state else {
+            return Err(Violation::HelloRepeated);
+        };
+        if welcome.attach.is_some() != resumes {
+            return Err(Violation::UnknownSession);
+        }
+        if welcome.features & FEATURE_RESUME == 0 {
+            self.identity = None;
+        }
+        self.round_trip = Some(since.until(now));
         self.peer = Some(welcome.offer);
         self.state = State::Open;
-        Ok(())
+        Ok((self.identity.is_some(), welcome.attach))
+    }
+
+    /// Takes note that the socket has ended and the session goes on.
+    pub(crate) fn detach(&mut self) {
+        self.state = State::Detached;
+        self.greeting = None;
+    }
+
+    /// Greets the server on a new socket. The next secret takes the secret's place once the server has answered.
+    pub(crate) fn greet_again(
+        &mut self,
+        now: Time,
+        hello_timeout: Duration,
+        next_secret: [u8; 32],
+        resume: Resume,
+    ) {
+        self.state = State::Greeted { since: now, until: now + hello_timeout, resumes: true };
+        self.greeting = Some(self.hello_frame(Some((next_secret, resume))));
+    }
+
+    /// Changes the secret: the server has taken the next one.
+    pub(crate) fn secret_changed(&mut self, secret: [u8; 32]) {
+        if let Some(identity) = &mut self.identity {
+            identity.secret = secret;
+        }
+    }
+
+    /// Welcomes a client that goes on with the session on a new socket.
+    pub(crate) fn welcome_back(&mut self, resume: Resume) {
+        self.state = State::Open;
+        self.greeting = Some(self.welcome_frame(Some(resume)));
+    }
+
+    /// The Hello or Welcome, if it has to leave now.
+    pub(crate) fn take_greeting(&mut self) -> Option<Frame> {
+        self.greeting.take()
+    }
+
+    /// Whether a Hello or Welcome has to leave.
+    pub(crate) fn has_greeting(&self) -> bool {
+        self.greeting.is_some()
     }
 
     /// Requires the peer's hello by `until`, if it is not due before.
     pub(crate) fn hurry(&mut self, until: Time) {
         match &mut self.state {
-            State::Awaiting { until: due } | State::Greeted { until: due } => *due = until.min(*due),
-            State::Open => {}
+            State::Awaiting { until: due } | State::Greeted { until: due, .. } => *due = until.min(*due),
+            State::Open | State::Detached => {}
         }
     }
 
     /// When the peer's hello or welcome is due.
     pub(crate) fn timeout(&self) -> Option<Time> {
         match self.state {
-            State::Awaiting { until } | State::Greeted { until } => Some(until),
-            State::Open => None,
+            State::Awaiting { until } | State::Greeted { until, .. } => Some(until),
+            State::Open | State::Detached => None,
         }
     }
 
     /// Whether messages may be sent: a server sends nothing before it has received the hello.
     pub(crate) fn may_send(&self) -> bool {
-        !matches!(self.state, State::Awaiting { .. })
+        !matches!(self.state, State::Awaiting { .. } | State::Detached)
+    }
+
+    /// Whether new messages may be sent: on a further socket they follow the welcome.
+    pub(crate) fn may_send_new(&self) -> bool {
+        !matches!(self.state, State::Awaiting { .. } | State::Greeted { resumes: true, .. } | State::Detached)
+    }
+
+    /// The bytes that may be sent of messages that were sent before, when `sent` of them were sent on this socket.
+    pub(crate) fn may_repeat(&self, sent: usize) -> bool {
+        self.state == State::Open || sent < INITIAL_BYTES
     }
 
     pub(crate) fn allowance(&self, sent_bytes: usize) -> Allowance {
@@ -153,6 +268,11 @@ impl Handshake {
     /// The limits that the peer has offered; `None` before its hello or welcome.
     pub(crate) fn peer(&self) -> Option<Offer> {
         self.peer
+    }
+
+    /// The time from the last Hello to its Welcome.
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
     }
 
     /// The longest payload the peer takes; before the peer has said so, the longest that this side takes.

@@ -14,6 +14,7 @@ use crate::{
         handshake::INITIAL_CALLS,
         inputs::Waiter,
         methods::Method,
+        replay::{Arrival, Kept},
     },
     time::Time,
     value::{encoded::Encoded, returned::Returned, stream::Ending},
@@ -34,6 +35,7 @@ impl<W: Waiter> Session<W> {
     /// [`read_on`](Self::read_on), which must be called before the next message is taken.
     pub(crate) fn handle_message(&mut self, now: Time, message: Bytes) -> Result<(), Violation> {
         self.stir(now);
+        self.heartbeat.heard(now);
         // A result that comes after its call's deadline is too late, even if the timer has not fired yet.
         self.calls.expire_deadlines(now, &mut self.outgoing);
         self.work.earn(now, message.len());
@@ -45,8 +47,61 @@ impl<W: Waiter> Session<W> {
             self.settle(message.len());
         }
         self.answers.leave_messages(now);
-        self.reading = Some(FrameReader::new(message));
+        let mut frames = FrameReader::new(message);
+        while frames.is_at_frame_of_socket() {
+            let Some(frame) = frames.next_frame()? else { break };
+            self.handle_frame_of_socket(now, frame)?;
+        }
+        if frames.left() == 0 {
+            return Ok(());
+        }
+        if !self.handshake.is_open() {
+            return Err(Violation::HelloMissing);
+        }
+        if self.accepted.arrived(now, frames.left()) == Arrival::Known {
+            return Ok(());
+        }
+        self.answers.arrived_late(self.accepted.age());
+        self.reading = Some(frames);
         self.read_on(now)
+    }
+
+    fn handle_frame_of_socket(&mut self, now: Time, frame: Frame) -> Result<(), Violation> {
+        self.handshake.admit(&frame)?;
+        match frame {
+            Frame::Hello(hello) => {
+                if self.handshake.hello(&hello)? {
+                    self.kept = Kept::new(true, self.limits.replay_bytes_max);
+                    self.accepted.acknowledge_from_here(hello.offer.window_bytes);
+                }
+                self.heard_offer();
+            }
+            Frame::Welcome(welcome) => {
+                let is_first = self.handshake.is_first();
+                let (resumable, resume) = self.handshake.welcome(now, &welcome)?;
+                self.heartbeat.measured(self.handshake.round_trip());
+                match resumable {
+                    true => self.accepted.acknowledge_from_here(welcome.offer.window_bytes),
+                    false => self.kept.keep_nothing(),
+                }
+                if let Some(resume) = resume {
+                    self.kept.resume(resume.accepted)?;
+                    self.accepted.resume(&resume)?;
+                    // The first Ack makes the next secret the only one.
+                    self.accepted.acknowledge_now(now);
+                }
+                // An offer gives streams their first credit, once.
+                if is_first {
+                    self.heard_offer();
+                }
+            }
+            Frame::Ack { messages } => self.kept.acknowledge(messages)?,
+            Frame::Ping { number } => self.heartbeat.ping(number),
+            Frame::Pong { number } => self.heartbeat.pong(now, number),
+            Frame::Skip { next } => self.accepted.skip_to(next)?,
+            _ => return Err(Violation::FrameOrder),
+        }
+        Ok(())
     }
 
     /// Reads the rest of the last message.
@@ -69,9 +124,6 @@ impl<W: Waiter> Session<W> {
 
     /// Takes the next frame, if it is a plain call or a plain value.
     fn take_plain(&mut self, now: Time, frames: &mut FrameReader) -> bool {
-        if !self.handshake.is_open() {
-            return false;
-        }
         match frames.peek_plain() {
             Some(Plain::Call(call)) => {
                 let object = match call.object {
@@ -106,18 +158,7 @@ impl<W: Waiter> Session<W> {
     }
 
     fn handle_frame(&mut self, now: Time, frame: Frame) -> Result<(), Violation> {
-        self.handshake.admit(&frame)?;
         match frame {
-            Frame::Hello(hello) => {
-                self.handshake.hello(&hello, &mut self.outgoing)?;
-                self.heard_offer();
-                Ok(())
-            }
-            Frame::Welcome(welcome) => {
-                self.handshake.welcome(&welcome)?;
-                self.heard_offer();
-                Ok(())
-            }
             Frame::Define(define) => self.answers.methods.define(define),
             Frame::Call(call) => {
                 self.saw_call(now, &call.objects);
@@ -152,8 +193,12 @@ impl<W: Waiter> Session<W> {
                 self.handle_goodbye(code, reason);
                 Ok(())
             }
-            // Acknowledgements belong to resume, which neither side offers in this version.
-            Frame::Ack { .. } => Err(Violation::ForgedAck),
+            Frame::Hello(_)
+            | Frame::Welcome(_)
+            | Frame::Ack { .. }
+            | Frame::Ping { .. }
+            | Frame::Pong { .. }
+            | Frame::Skip { .. } => Err(Violation::FrameOrder),
         }
     }
 

@@ -212,14 +212,6 @@ impl Outgoing {
         std::mem::take(&mut self.arguments_sent)
     }
 
-    /// Puts a frame before all others. Called only while nothing was sent.
-    pub(crate) fn put_first(&mut self, frame: &Frame) {
-        let mut bytes = Vec::new();
-        write::put_frame(&mut bytes, frame);
-        self.queued_bytes += bytes.len();
-        self.full.front_mut().unwrap_or(&mut self.open).put_first(&bytes);
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.has_only_streams() && self.streams.is_silent()
     }

@@ -16,7 +16,7 @@ use tokio::{
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::{buffers::BufferSizing, meter::Meter, outbox::Outbox};
-use crate::{buffer::message::Message, error::SocketError, limits::Limits};
+use crate::{buffer::message::MessageRef, error::SocketError, limits::Limits};
 
 /// Bytes that collect before they are written without a flush. Larger values make the two sides take turns. While more bytes
 /// wait, neither messages nor frames of the codec are added.
@@ -76,7 +76,7 @@ impl<IO> Metered<IO> {
     }
 
     /// Adds a message to the bytes that wait to be written.
-    pub(super) fn push(&mut self, message: Message) {
+    pub(super) fn push(&mut self, message: MessageRef<'_>) {
         self.is_bulk = message.len() >= BULK_BYTES;
         self.sizing.observe_write(message.len());
         self.outbox.push(message);

@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::protocol::{
     },
 };
 
-use crate::buffer::message::{Message, Out, Unwritten};
+use crate::buffer::message::{MessageRef, Out, Unwritten};
 
 /// The most pieces in one vectored write.
 const SLICES: usize = 32;
@@ -42,14 +42,14 @@ impl Outbox {
     }
 
     /// Adds a message as one frame.
-    pub(super) fn push(&mut self, message: Message) {
+    pub(super) fn push(&mut self, message: MessageRef<'_>) {
         let out = self.unwritten.message();
         // The mask is unpredictable, so that no server can make a client write bytes that a proxy takes for a request.
         let mask = self.masks.then(rand::random::<[u8; 4]>);
         let header = FrameHeader { opcode: OpCode::Data(Data::Binary), mask, ..FrameHeader::default() };
         header.format(message.len() as u64, out.bytes()).expect("writing to memory does not fail");
         match mask {
-            None => out.append(message),
+            None => message.append_to(out),
             Some(mask) => {
                 out.bytes().reserve(message.len());
                 let mut masking = Masking { mask, at: 0 };

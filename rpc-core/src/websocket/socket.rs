@@ -40,7 +40,7 @@ use crate::{
     close_codes,
     error::SocketError,
     limits::Limits,
-    transport::{Message, Transport},
+    transport::{MessageRef, Transport},
 };
 
 /// The longest message a socket sends: a batch sealed just below 16 KiB to which one chunk of 64 KiB was added.
@@ -441,7 +441,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for Socket<I
         Poll::Ready(Ok(()))
     }
 
-    fn send(&mut self, message: Message) -> Result<(), SocketError> {
+    fn send(&mut self, message: MessageRef<'_>) -> Result<(), SocketError> {
         let bytes = message.len();
         if bytes > SEND_BYTES_MAX {
             return Err(SocketError::TooLong { bytes, max: SEND_BYTES_MAX });

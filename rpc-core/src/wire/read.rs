@@ -10,8 +10,8 @@ use crate::{
         CALL_FLAGS, CHUNKED, Call, CallId, Chunk, DEADLINE, Define, Exhausted, Failure, Flow, Frame, Hello,
         ITEMS_BYTES, ITEMS_HEAD_BYTES, ITEMS_SHARE, Items, KEEP, LargeItem, MAGIC, METADATA, MethodNumber,
         OBJECTS, OBJECTS_BYTES_MAX, ONEWAY, ObjectId, Offer, PassedObject, Payload, RETURN_CHUNKED,
-        RETURN_OBJECTS, Return, Status, StreamEnd, StreamId, TEXT_BYTES_MAX, Target, WANTED, WIRE_VERSION,
-        Want, Welcome,
+        RETURN_OBJECTS, Resume, Return, Status, StreamEnd, StreamId, TEXT_BYTES_MAX, Target, WANTED,
+        WIRE_VERSION, Want, Welcome,
         plain::{Plain, plain_call, plain_value},
         varint::{VARINT_BYTES_MAX, id_in_range, varint_at},
     },
@@ -39,6 +39,17 @@ impl FrameReader {
             0x05 => plain_value(bytes, self.at + 1).map(Plain::Value),
             _ => None,
         }
+    }
+
+    /// Whether the next frame is about the socket.
+    #[inline]
+    pub(crate) fn is_at_frame_of_socket(&self) -> bool {
+        matches!(self.message.get(self.at), Some(0x01 | 0x02 | 0x0a..=0x0d))
+    }
+
+    /// The bytes that were not read yet.
+    pub(crate) fn left(&self) -> usize {
+        self.message.len() - self.at
     }
 
     /// A part of the message.
@@ -75,7 +86,10 @@ impl FrameReader {
                         .map_err(|_| self.malformed("close code above 65,535"))?;
                     Frame::Goodbye { code, reason: self.string(TEXT_BYTES_MAX)? }
                 }
-                0x0a => Frame::Ack { frames: self.varint()? },
+                0x0a => Frame::Ack { messages: self.varint()? },
+                0x0b => Frame::Ping { number: self.varint()? },
+                0x0c => Frame::Pong { number: self.varint()? },
+                0x0d => Frame::Skip { next: self.varint()? },
                 0x10..=0x18 => self.stream_frame(kind)?,
                 0x20 => Frame::ReleaseObjects(self.release_objects()?),
                 0x80.. => {
@@ -324,14 +338,27 @@ impl FrameReader {
             codec: self.varint()?,
             session: self.array()?,
             secret: self.array()?,
-            offer: {
-                if self.byte()? != 0 {
-                    return Err(self.malformed("an attach this version does not know"));
-                }
-                self.offer()?
+            attach: match self.byte()? {
+                0 => None,
+                1 => Some((self.array()?, self.resume()?)),
+                _ => return Err(self.malformed("an attach this version does not know")),
             },
+            offer: self.offer()?,
         };
         Ok(hello)
+    }
+
+    fn resume(&mut self) -> Result<Resume, Violation> {
+        let resume = Resume {
+            accepted: self.varint()?,
+            first: self.varint()?,
+            fresh: self.varint()?,
+            detached_us: self.varint()?,
+        };
+        if resume.first > resume.fresh {
+            return Err(self.malformed("a resume whose messages are out of order"));
+        }
+        Ok(resume)
     }
 
     fn welcome(&mut self) -> Result<Welcome, Violation> {
@@ -339,7 +366,17 @@ impl FrameReader {
         if version != WIRE_VERSION {
             return Err(Violation::Version { peer: version, ours: WIRE_VERSION });
         }
-        Ok(Welcome { version, features: self.varint()?, codec: self.varint()?, offer: self.offer()? })
+        Ok(Welcome {
+            version,
+            features: self.varint()?,
+            codec: self.varint()?,
+            attach: match self.byte()? {
+                0 => None,
+                1 => Some(self.resume()?),
+                _ => return Err(self.malformed("an attach this version does not know")),
+            },
+            offer: self.offer()?,
+        })
     }
 
     fn define(&mut self) -> Result<Define, Violation> {

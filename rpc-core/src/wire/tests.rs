@@ -145,6 +145,7 @@ fn hello() -> Hello {
         codec: 1,
         session: [0xaa; 16],
         secret: [0xbb; 32],
+        attach: None,
         offer: Offer {
             calls_max: 256,
             payload_bytes_max: 1 << 20,
@@ -171,10 +172,12 @@ const HELLO: &[u8] = &[
 /// Every kind, status, failure, path step and flag, and its bytes.
 pub(crate) fn golden() -> Vec<(Frame, Vec<u8>)> {
     let path = |steps: &[Step]| Path(steps.to_vec());
+    let resume = Resume { accepted: 5, first: 6, fresh: 128, detached_us: 9 };
     let welcome = Welcome {
         version: 1,
         features: 0,
         codec: 1,
+        attach: None,
         offer: Offer {
             calls_max: 1,
             payload_bytes_max: 127,
@@ -215,7 +218,18 @@ pub(crate) fn golden() -> Vec<(Frame, Vec<u8>)> {
     let inline = |bytes: &'static [u8]| Payload::Inline(SmallBytes::copy_from_slice(bytes));
     vec![
         (Frame::Hello(Box::new(hello())), HELLO.to_vec()),
-        (Frame::Welcome(welcome), vec![0x02, 1, 0, 1, 1, 0x7f, 0x80, 0x01, 5, 0x81, 0x01, 0]),
+        (Frame::Welcome(welcome.clone()), vec![0x02, 1, 0, 1, 0, 1, 0x7f, 0x80, 0x01, 5, 0x81, 0x01, 0]),
+        (
+            Frame::Hello(Box::new(Hello { attach: Some(([0xcc; 32], resume)), ..hello() })),
+            [&HELLO[..57], &[1], &[0xcc; 32], &[5, 6, 0x80, 0x01, 9], &HELLO[58..]].concat(),
+        ),
+        (
+            Frame::Welcome(Welcome { attach: Some(resume), ..welcome }),
+            vec![0x02, 1, 0, 1, 1, 5, 6, 0x80, 0x01, 9, 1, 0x7f, 0x80, 0x01, 5, 0x81, 0x01, 0],
+        ),
+        (Frame::Ping { number: 300 }, vec![0x0b, 0xac, 0x02]),
+        (Frame::Pong { number: 1 }, vec![0x0c, 1]),
+        (Frame::Skip { next: 129 }, vec![0x0d, 0x81, 0x01]),
         (
             Frame::Items(Items {
                 stream: StreamId(300),
@@ -387,9 +401,9 @@ pub(crate) fn golden() -> Vec<(Frame, Vec<u8>)> {
         (Frame::Chunk(chunk(false)), vec![0x08, 0x80, 0x01, 3, b'x', b'y', b'z']),
         (Frame::Chunk(chunk(true)), vec![0x08, 0x81, 0x01, 3, b'x', b'y', b'z']),
         (Frame::Goodbye { code: 4_429, reason: "bye".into() }, vec![0x09, 0xcd, 0x22, 3, b'b', b'y', b'e']),
-        (Frame::Ack { frames: 0 }, vec![0x0a, 0]),
+        (Frame::Ack { messages: 0 }, vec![0x0a, 0]),
         (
-            Frame::Ack { frames: u64::MAX },
+            Frame::Ack { messages: u64::MAX },
             vec![0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01],
         ),
     ]
@@ -489,19 +503,21 @@ fn random_arguments_survive_the_way_there_and_back() {
 
 pub(crate) fn random_frame(seeded: &mut Seeded) -> Frame {
     let id = |seeded: &mut Seeded| CallId(seeded.magnitude(53).clamp(1, ID_MAX as u64) as i64);
-    match seeded.below(18) {
+    match seeded.below(21) {
         0 => Frame::Hello(Box::new(Hello {
             version: 1,
             features: seeded.magnitude(64),
             codec: seeded.magnitude(64),
             session: [seeded.next() as u8; 16],
             secret: [seeded.next() as u8; 32],
+            attach: seeded.chance(50).then(|| ([seeded.next() as u8; 32], random_resume(seeded))),
             offer: random_offer(seeded),
         })),
         1 => Frame::Welcome(Welcome {
             version: 1,
             features: seeded.magnitude(64),
             codec: seeded.magnitude(64),
+            attach: seeded.chance(50).then(|| random_resume(seeded)),
             offer: random_offer(seeded),
         }),
         2 => Frame::Define(Define {
@@ -556,7 +572,20 @@ pub(crate) fn random_frame(seeded: &mut Seeded) -> Frame {
             stream: random_stream(seeded),
             reason: seeded.chance(50).then(|| random_text(seeded)),
         },
-        _ => Frame::Ack { frames: seeded.magnitude(64) },
+        17 => Frame::Ping { number: seeded.magnitude(64) },
+        18 => Frame::Pong { number: seeded.magnitude(64) },
+        19 => Frame::Skip { next: seeded.magnitude(64) },
+        _ => Frame::Ack { messages: seeded.magnitude(64) },
+    }
+}
+
+fn random_resume(seeded: &mut Seeded) -> Resume {
+    let first = seeded.magnitude(53);
+    Resume {
+        accepted: seeded.magnitude(64),
+        first,
+        fresh: first + seeded.magnitude(53),
+        detached_us: seeded.magnitude(64),
     }
 }
 
@@ -719,7 +748,7 @@ fn changed_and_random_bytes_never_panic() {
 
 #[test]
 fn unknown_mandatory_kinds_end_the_conversation_and_optional_ones_are_skipped() {
-    for kind in [0x00].into_iter().chain(0x0b..0x10).chain(0x19..0x20).chain(0x21..0x80) {
+    for kind in [0x00].into_iter().chain(0x0e..0x10).chain(0x19..0x20).chain(0x21..0x80) {
         assert_eq!(frames_of(&[kind, 0]), Err(Violation::UnknownFrame(kind)));
     }
     for kind in 0x80..=0xff {
@@ -732,12 +761,12 @@ fn unknown_mandatory_kinds_end_the_conversation_and_optional_ones_are_skipped() 
 fn integers_end_within_ten_bytes_and_64_bits() {
     let nine = [0xff; 9];
     let message = |last: &[u8]| [&[0x0a], &nine[..], last].concat();
-    assert_eq!(frames_of(&message(&[1])), Ok(vec![Frame::Ack { frames: u64::MAX }]));
+    assert_eq!(frames_of(&message(&[1])), Ok(vec![Frame::Ack { messages: u64::MAX }]));
     check_malformed(&message(&[2]), "an integer above 64 bits");
     check_malformed(&message(&[0x81, 0]), "an integer above 64 bits");
     check_malformed(&message(&[0xff, 0xff, 0x01]), "an integer above 64 bits");
     // Longer than needed, but within ten bytes: the value counts.
-    assert_eq!(frames_of(&[0x0a, 0x81, 0x80, 0x00]), Ok(vec![Frame::Ack { frames: 1 }]));
+    assert_eq!(frames_of(&[0x0a, 0x81, 0x80, 0x00]), Ok(vec![Frame::Ack { messages: 1 }]));
 }
 
 #[test]
@@ -880,8 +909,10 @@ fn hello_and_welcome_name_what_they_are() {
     other_version[5] = 2;
     assert_eq!(frames_of(&other_version), Err(Violation::Version { peer: 2, ours: 1 }));
     let mut attach = HELLO.to_vec();
-    attach[57] = 1;
+    attach[57] = 2;
     check_malformed(&attach, "an attach this version does not know");
+    let backward = [&HELLO[..57], &[1], &[0; 32], &[5, 7, 6, 9], &HELLO[58..]].concat();
+    check_malformed(&backward, "a resume whose messages are out of order");
     let mut extended = HELLO.to_vec();
     *extended.last_mut().expect("it has a last byte") = 2;
     extended.extend_from_slice(&[0x77, 0x77]);

@@ -7,7 +7,7 @@ use crate::{
     wire::{
         CHUNKED, Call, CallId, DEADLINE, END_OBJECTS, Exhausted, Failure, Flow, Frame, KEEP, MAGIC, METADATA,
         MethodNumber, OBJECTS, ONEWAY, ObjectId, Offer, PassedObject, Payload, RETURN_CHUNKED,
-        RETURN_OBJECTS, Return, Status, StreamEnd, StreamId, TEXT_BYTES_MAX, Target, WANTED,
+        RETURN_OBJECTS, Resume, Return, Status, StreamEnd, StreamId, TEXT_BYTES_MAX, Target, WANTED,
         varint::put_varint,
     },
 };
@@ -37,6 +37,13 @@ fn put_offer(out: &mut Vec<u8>, offer: &Offer) {
     put_varint(out, offer.streams_max);
     put_varint(out, offer.stream_window_bytes);
     put_bytes(out, &[]);
+}
+
+fn put_resume(out: &mut Vec<u8>, resume: &Resume) {
+    put_varint(out, resume.accepted);
+    put_varint(out, resume.first);
+    put_varint(out, resume.fresh);
+    put_varint(out, resume.detached_us);
 }
 
 fn put_payload(out: &mut impl Out, payload: &Payload) {
@@ -103,7 +110,14 @@ pub(crate) fn put_frame(out: &mut impl Out, frame: &Frame) {
             put_varint(out, hello.codec);
             out.extend_from_slice(&hello.session);
             out.extend_from_slice(&hello.secret);
-            out.push(0);
+            match &hello.attach {
+                None => out.push(0),
+                Some((next_secret, resume)) => {
+                    out.push(1);
+                    out.extend_from_slice(next_secret);
+                    put_resume(out, resume);
+                }
+            }
             put_offer(out, &hello.offer);
         }
         Frame::Welcome(welcome) => {
@@ -111,6 +125,13 @@ pub(crate) fn put_frame(out: &mut impl Out, frame: &Frame) {
             put_varint(out, u64::from(welcome.version));
             put_varint(out, welcome.features);
             put_varint(out, welcome.codec);
+            match &welcome.attach {
+                None => out.push(0),
+                Some(resume) => {
+                    out.push(1);
+                    put_resume(out, resume);
+                }
+            }
             put_offer(out, &welcome.offer);
         }
         Frame::Define(define) => {
@@ -145,9 +166,21 @@ pub(crate) fn put_frame(out: &mut impl Out, frame: &Frame) {
             put_varint(out, u64::from(*code));
             put_text(out, reason);
         }
-        Frame::Ack { frames } => {
+        Frame::Ack { messages } => {
             out.push(0x0a);
-            put_varint(out, *frames);
+            put_varint(out, *messages);
+        }
+        Frame::Ping { number } => {
+            out.push(0x0b);
+            put_varint(out, *number);
+        }
+        Frame::Pong { number } => {
+            out.push(0x0c);
+            put_varint(out, *number);
+        }
+        Frame::Skip { next } => {
+            out.push(0x0d);
+            put_varint(out, *next);
         }
     }
 }

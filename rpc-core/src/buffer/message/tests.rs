@@ -29,11 +29,12 @@ fn pieces_make_the_same_message() {
     for _ in 0..200 {
         let (mut message, mut whole) = random(&mut seeded);
         let (other, more) = random(&mut seeded);
-        message.append(other);
+        message.append(&other);
         whole.extend_from_slice(&more);
-        message.prepend(&[1, 2, 3]);
-        whole.splice(0..0, [1, 2, 3]);
         assert_eq!(message.len(), whole.len());
+        let framed = MessageRef::new(&[1, 2, 3], Some(&message));
+        let with_head = [&[1, 2, 3], &whole[..]].concat();
+        assert_eq!((framed.len(), framed.to_vec()), (with_head.len(), with_head));
         assert_eq!(message.into_bytes(), whole);
     }
 }
@@ -55,7 +56,7 @@ fn written_in_any_steps_it_is_the_same() {
         let mut unwritten = Unwritten::default();
         for _ in 0..6 {
             let (message, whole) = random(&mut seeded);
-            unwritten.message().append(message);
+            unwritten.message().append(&message);
             expected.extend_from_slice(&whole);
             assert_eq!(unwritten.len(), expected.len() - written.len());
             for _ in 0..seeded.below(4) {

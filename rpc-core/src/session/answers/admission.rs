@@ -200,7 +200,13 @@ impl Answers {
     }
 
     fn deadline_in(&self, now: Time, us: u64) -> Time {
-        now + Duration::from_micros(us).min(self.limits.deadline_max)
+        now + Duration::from_micros(us).saturating_sub(self.late).min(self.limits.deadline_max)
+    }
+
+    /// Takes note how long ago the peer first sent the calls that follow.
+    #[inline]
+    pub(crate) fn arrived_late(&mut self, by: Duration) {
+        self.late = by;
     }
 
     /// Enters a call whose payload of `length` bytes is here or will follow. A call that cannot be taken is answered

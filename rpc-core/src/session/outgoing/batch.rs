@@ -32,19 +32,12 @@ impl Batch {
         self.put(|out| write::put_frame(out, frame));
     }
 
-    /// Puts a frame before all others.
-    pub(super) fn put_first(&mut self, frame: &[u8]) {
-        #[cfg(test)]
-        (self.frames += 1);
-        self.message.prepend(frame);
-    }
-
     /// Appends the frames of another batch.
     pub(super) fn append(&mut self, other: Self) {
         #[cfg(test)]
         (self.frames += other.frames);
         self.returns += other.returns;
-        self.message.append(other.message);
+        self.message.append(&other.message);
     }
 
     pub(in crate::session) fn len(&self) -> usize {

@@ -181,6 +181,13 @@ impl Streams {
         }
     }
 
+    /// Looks for stalls from here on, because nobody could grant credit before.
+    pub(in crate::session) fn restart_stalls(&mut self, now: Time) {
+        self.stall_due = None;
+        self.outlets.values_mut().for_each(|outlet| outlet.looks_stuck = 0);
+        self.watch_stalls(now);
+    }
+
     pub(in crate::session) fn timeout(&self) -> Option<Time> {
         self.stall_due
     }

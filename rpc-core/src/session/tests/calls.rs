@@ -96,6 +96,9 @@ fn kinds(frames: &[Frame]) -> Vec<&'static str> {
             Frame::Stop { .. } => "stop",
             Frame::Goodbye { .. } => "goodbye",
             Frame::Ack { .. } => "ack",
+            Frame::Ping { .. } => "ping",
+            Frame::Pong { .. } => "pong",
+            Frame::Skip { .. } => "skip",
         })
         .collect()
 }
@@ -1402,9 +1405,10 @@ fn only_a_hello_may_come_first() {
 fn a_second_hello_is_a_violation() {
     let offer =
         Offer { calls_max: 1, payload_bytes_max: 1, window_bytes: 1, streams_max: 1, stream_window_bytes: 1 };
-    let hello = Hello { version: 1, features: 0, codec: 1, session: [0; 16], secret: [0; 32], offer };
+    let hello =
+        Hello { version: 1, features: 0, codec: 1, session: [0; 16], secret: [0; 32], attach: None, offer };
     check_server_violation(&[Frame::Hello(Box::new(hello))], &Violation::HelloRepeated);
-    let welcome = Welcome { version: 1, features: 0, codec: 1, offer };
+    let welcome = Welcome { version: 1, features: 0, codec: 1, attach: None, offer };
     check_server_violation(&[Frame::Welcome(welcome.clone())], &Violation::WrongSide("Welcome"));
     let mut pair = Pair::new();
     pair.run();
@@ -1427,9 +1431,17 @@ fn a_peer_may_offer_nothing_or_without_end() {
         let (mut to_client, mut to_server) = (Vec::new(), Vec::new());
         write::put_frame(
             &mut to_client,
-            &Frame::Welcome(Welcome { version: 1, features: 0, codec: 1, offer }),
+            &Frame::Welcome(Welcome { version: 1, features: 0, codec: 1, attach: None, offer }),
         );
-        let hello = Hello { version: 1, features: 0, codec: 1, session: [0; 16], secret: [0; 32], offer };
+        let hello = Hello {
+            version: 1,
+            features: 0,
+            codec: 1,
+            session: [0; 16],
+            secret: [0; 32],
+            attach: None,
+            offer,
+        };
         write::put_frame(&mut to_server, &Frame::Hello(Box::new(hello)));
         let mut pair = Pair::new();
         let now = pair.now;
@@ -1461,7 +1473,8 @@ fn a_peer_may_offer_nothing_or_without_end() {
 fn another_version_or_codec_is_named() {
     let offer =
         Offer { calls_max: 1, payload_bytes_max: 1, window_bytes: 1, streams_max: 1, stream_window_bytes: 1 };
-    let hello = Hello { version: 7, features: 0, codec: 1, session: [0; 16], secret: [0; 32], offer };
+    let hello =
+        Hello { version: 7, features: 0, codec: 1, session: [0; 16], secret: [0; 32], attach: None, offer };
     let mut message = Vec::new();
     write::put_frame(&mut message, &Frame::Hello(Box::new(hello.clone())));
     let mut pair = Pair::new();
@@ -1490,7 +1503,8 @@ fn what_was_never_said_cannot_be_referred_to() {
     check_server_violation(&[chunk], &Violation::UnexpectedChunk(1));
     let answer = Frame::Return(Return { id: CallId(1), objects: Vec::new(), status: Status::Done });
     check_server_violation(&[answer], &Violation::UnknownCall(1));
-    check_server_violation(&[Frame::Ack { frames: 0 }], &Violation::ForgedAck);
+    check_server_violation(&[Frame::Ack { messages: 0 }], &Violation::ForgedAck);
+    check_server_violation(&[define(ADD), Frame::Ping { number: 1 }], &Violation::FrameOrder);
 }
 
 #[test]
@@ -1871,7 +1885,10 @@ fn a_call_cannot_fail_because_of_itself() {
     let mut message = Vec::new();
     let offer =
         Offer { calls_max: 1, payload_bytes_max: 1, window_bytes: 1, streams_max: 1, stream_window_bytes: 1 };
-    write::put_frame(&mut message, &Frame::Welcome(Welcome { version: 1, features: 0, codec: 1, offer }));
+    write::put_frame(
+        &mut message,
+        &Frame::Welcome(Welcome { version: 1, features: 0, codec: 1, attach: None, offer }),
+    );
     let status = Status::Upstream { origin: call.id, missed: None };
     write::put_frame(&mut message, &Frame::Return(Return { id: call.id, objects: Vec::new(), status }));
     assert_eq!(pair.client.receive(pair.now, &message), Err(Violation::UnknownCall(call.id.0)));

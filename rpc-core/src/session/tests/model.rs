@@ -14,8 +14,8 @@ use std::{
 
 use super::{
     pair::{
-        ADD, Arg, BOTH, Happened, LABEL, MAYBE, NOTE, ORDERED_ADD, Pair, STRUCTURED, TEXT, TestCall, encoded,
-        natural_outcome,
+        ADD, Arg, BOTH, Happened, LABEL, MAYBE, MakePair, NOTE, ORDERED_ADD, Pair, STRUCTURED, TEXT,
+        TestCall, encoded, natural_outcome,
     },
     talk::{self, Talk, is_built_on},
 };
@@ -44,7 +44,13 @@ const GET: u32 = 0;
 #[test]
 fn honest_sessions_agree_with_the_model() {
     let limits = Limits::default();
-    (1..=CONVERSATIONS).for_each(|seed| converse(seed, &limits, Expect::NoRefusals));
+    (1..=CONVERSATIONS).for_each(|seed| converse(seed, &limits, Expect::NoRefusals, Pair::with_limits));
+}
+
+#[test]
+fn sessions_whose_sockets_are_cut_agree_with_the_model() {
+    let limits = Limits::default();
+    (1..=CONVERSATIONS).for_each(|seed| converse(seed, &limits, Expect::NoRefusals, Pair::resumable));
 }
 
 #[test]
@@ -59,7 +65,10 @@ fn tight_limits_refuse_but_never_break_leak_or_hang() {
         chain_depth_max: 2 + (seed % 4) as usize,
         ..Limits::default()
     };
-    (1..=CONVERSATIONS / 2).for_each(|seed| converse(seed, &limits(seed), Expect::Refusals));
+    (1..=CONVERSATIONS / 2).for_each(|seed| {
+        converse(seed, &limits(seed), Expect::Refusals, Pair::with_limits);
+        converse(seed, &limits(seed), Expect::Refusals, Pair::resumable);
+    });
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,8 +78,8 @@ enum Expect {
 }
 
 /// Runs one conversation; a failure names its seed and steps.
-fn converse(seed: u64, limits: &Limits, expect: Expect) {
-    talk::converse(&format!("seed {seed}"), STEPS, Model::new(seed, limits, expect));
+fn converse(seed: u64, limits: &Limits, expect: Expect, make: MakePair) {
+    talk::converse(&format!("seed {seed}"), STEPS, Model::new(seed, limits, expect, make));
 }
 
 // ---- the model: what a call would return ----
@@ -201,8 +210,8 @@ struct Model {
 }
 
 impl talk::Model for Model {
-    fn talk(&self) -> &Talk {
-        &self.talk
+    fn talk(&mut self) -> &mut Talk {
+        &mut self.talk
     }
 
     fn step(&mut self) {
@@ -260,12 +269,12 @@ impl talk::Model for Model {
 }
 
 impl Model {
-    fn new(seed: u64, limits: &Limits, expect: Expect) -> Self {
+    fn new(seed: u64, limits: &Limits, expect: Expect, make: MakePair) -> Self {
         let mut seeded = Seeded::new(seed);
         let mut pair = if seeded.chance(50) {
-            Pair::with_limits(limits.clone(), limits.clone())
+            make(limits.clone(), limits.clone())
         } else {
-            Pair::with_limits(Limits::default(), limits.clone())
+            make(Limits::default(), limits.clone())
         };
         pair.client.automatic = seeded.chance(50);
         pair.server.automatic = seeded.chance(50);

@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    pair::{COUNT, ONE, Pair, THING_NOTE, TestCall, TestPeer, WORK, encoded},
+    pair::{COUNT, MakePair, ONE, Pair, THING_NOTE, TestCall, TestPeer, WORK, encoded},
     talk::{self, Talk, is_built_on},
     things::{Gift, Item, THING, Things, Trouble, argument, places},
 };
@@ -46,7 +46,13 @@ const GET: u32 = 0;
 #[test]
 fn handles_lead_to_the_objects_they_were_made_for_and_nothing_is_left() {
     let limits = Limits::default();
-    (1..=CONVERSATIONS).for_each(|seed| converse(seed, &limits, Expect::NoRefusals));
+    (1..=CONVERSATIONS).for_each(|seed| converse(seed, &limits, Expect::NoRefusals, Pair::with_limits));
+}
+
+#[test]
+fn handles_survive_sockets_that_are_cut() {
+    let limits = Limits::default();
+    (1..=CONVERSATIONS).for_each(|seed| converse(seed, &limits, Expect::NoRefusals, Pair::resumable));
 }
 
 #[test]
@@ -62,7 +68,10 @@ fn tight_limits_refuse_objects_but_never_lose_or_leak_them() {
         chain_depth_max: 2 + (seed % 4) as usize,
         ..Limits::default()
     };
-    (1..=CONVERSATIONS / 2).for_each(|seed| converse(seed, &limits(seed), Expect::Refusals));
+    (1..=CONVERSATIONS / 2).for_each(|seed| {
+        converse(seed, &limits(seed), Expect::Refusals, Pair::with_limits);
+        converse(seed, &limits(seed), Expect::Refusals, Pair::resumable);
+    });
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -72,8 +81,8 @@ enum Expect {
 }
 
 /// Runs one conversation; a failure names its seed and steps.
-fn converse(seed: u64, limits: &Limits, expect: Expect) {
-    talk::converse(&format!("seed {seed}"), STEPS, Model::new(seed, limits, expect));
+fn converse(seed: u64, limits: &Limits, expect: Expect, make: MakePair) {
+    talk::converse(&format!("seed {seed}"), STEPS, Model::new(seed, limits, expect, make));
 }
 
 // ---- the model: what was given to whom ----
@@ -164,6 +173,7 @@ struct Opened {
 struct Model {
     talk: Talk,
     limits: [Limits; 2],
+    make: MakePair,
     things: Things,
     made: [Vec<Made>; 2],
     holds: [Vec<Hold>; 2],
@@ -174,8 +184,8 @@ struct Model {
 }
 
 impl talk::Model for Model {
-    fn talk(&self) -> &Talk {
-        &self.talk
+    fn talk(&mut self) -> &mut Talk {
+        &mut self.talk
     }
 
     fn step(&mut self) {
@@ -241,14 +251,15 @@ impl talk::Model for Model {
 }
 
 impl Model {
-    fn new(seed: u64, limits: &Limits, expect: Expect) -> Self {
+    fn new(seed: u64, limits: &Limits, expect: Expect, make: MakePair) -> Self {
         let mut seeded = Seeded::new(seed);
         let client = if seeded.chance(50) { limits.clone() } else { Limits::default() };
         let limits = [client, limits.clone()];
-        let pair = Pair::with_limits(limits[0].clone(), limits[1].clone());
+        let pair = make(limits[0].clone(), limits[1].clone());
         Self {
             talk: Talk::new(seeded, pair),
             limits,
+            make,
             things: Things::default(),
             made: Default::default(),
             holds: Default::default(),
@@ -829,7 +840,7 @@ impl Model {
             self.talk.lose_messages(side);
             self.holds[side].retain(|hold| import_of(&hold.stub).is_none());
         }
-        self.talk.pair = Pair::with_limits(self.limits[0].clone(), self.limits[1].clone());
+        self.talk.pair = (self.make)(self.limits[0].clone(), self.limits[1].clone());
         self.check_who_lives();
     }
 

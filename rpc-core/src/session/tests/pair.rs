@@ -15,7 +15,7 @@ use bytes::Bytes;
 
 use super::things::{OTHER, THING};
 use crate::{
-    buffer::{message::Message, small_bytes::SmallBytes},
+    buffer::small_bytes::SmallBytes,
     caller::stub::{Remote, RemoteTarget},
     codec::{self, DecodeBudget},
     error::{StopReason, Violation},
@@ -39,7 +39,7 @@ use crate::{
         stream::{Piece, StreamSlot},
     },
     wire::{
-        CallId, Failure, Frame, METHOD_GET, METHOD_MAP, MethodNumber, ObjectId, StreamId, arguments,
+        CallId, Failure, Frame, METHOD_GET, METHOD_MAP, MethodNumber, ObjectId, Resume, StreamId, arguments,
         read::FrameReader,
     },
 };
@@ -267,6 +267,9 @@ pub(crate) struct Producer {
     pub(crate) stopped: Option<StopReason>,
 }
 
+/// Makes a pair with limits for the client and for the server.
+pub(crate) type MakePair = fn(Limits, Limits) -> Pair;
+
 /// A client and a server with nothing but virtual time between them.
 pub(crate) struct Pair {
     pub(crate) now: Time,
@@ -283,8 +286,19 @@ impl Pair {
         let now = Time::ZERO;
         Self {
             now,
-            client: TestPeer::new(now, Side::Client, client),
-            server: TestPeer::new(now, Side::Server, server),
+            client: TestPeer::new(now, Side::Client, client, None),
+            server: TestPeer::new(now, Side::Server, server, None),
+        }
+    }
+
+    /// Two peers whose session can outlive its socket.
+    pub(crate) fn resumable(client: Limits, server: Limits) -> Self {
+        let now = Time::ZERO;
+        let identity = Some(Identity { session: [1; 16], secret: [2; 32] });
+        Self {
+            now,
+            client: TestPeer::new(now, Side::Client, client, identity),
+            server: TestPeer::new(now, Side::Server, server, identity),
         }
     }
 
@@ -384,18 +398,23 @@ impl Home for TestHome {
 }
 
 impl TestPeer {
-    fn new(now: Time, side: Side, limits: Limits) -> Self {
+    fn new(now: Time, side: Side, limits: Limits, identity: Option<Identity>) -> Self {
         let home = Arc::new(TestHome {
             dropped: Mutex::default(),
             read: Mutex::default(),
             handle: Arc::new(Handle::closed()),
         });
+        // Tests of other rules see no heartbeats; those of heartbeats say their interval.
+        let ping_interval = match limits.ping_interval == Limits::default().ping_interval {
+            true => Duration::MAX,
+            false => limits.ping_interval,
+        };
         let session = Session::new(
             now,
             side,
-            Arc::new(limits),
+            Arc::new(Limits { ping_interval, ..limits }),
             vec![&TEST, &ORDERED, &THING],
-            Identity::default(),
+            identity,
             Arc::clone(&home) as Arc<dyn Home>,
             MemoryBudget::default(),
         );
@@ -589,7 +608,7 @@ impl TestPeer {
 
     pub(crate) fn poll_message(&mut self, now: Time) -> Option<Vec<u8>> {
         self.now = now;
-        let message = self.session.poll_message(now, true).map(Message::into_bytes);
+        let message = self.session.poll_message(now, true).map(|message| message.to_vec());
         self.take_events();
         match &message {
             Some(message) => self.sent.push(message.clone()),
@@ -601,7 +620,16 @@ impl TestPeer {
 
     pub(crate) fn receive(&mut self, now: Time, message: &[u8]) -> Result<(), Violation> {
         self.now = now;
-        self.session.handle_message(now, Bytes::copy_from_slice(message))?;
+        let mut message = Bytes::copy_from_slice(message);
+        if self.session.is_resumable()
+            && let Some((resume, rest)) = resume_of(&message)
+        {
+            // As a driver does that is given a socket.
+            self.session.detach(now);
+            self.session.welcome_back(now, &resume)?;
+            message = rest;
+        }
+        self.session.handle_message(now, message)?;
         self.take_events();
         while self.session.is_reading() {
             self.session.read_on(now)?;
@@ -616,7 +644,14 @@ impl TestPeer {
         for message in std::mem::take(&mut self.sent) {
             let mut reader = FrameReader::new(message);
             while let Some(frame) = reader.next_frame().expect("own frames are well formed") {
-                if !matches!(frame, Frame::Hello(_) | Frame::Welcome(_) | Frame::Define(_)) {
+                if !matches!(
+                    frame,
+                    Frame::Hello(_)
+                        | Frame::Welcome(_)
+                        | Frame::Define(_)
+                        | Frame::Ping { .. }
+                        | Frame::Pong { .. }
+                ) {
                     frames.push(frame);
                 }
             }
@@ -708,6 +743,17 @@ impl TestPeer {
         self.history.push(Happened::Finished { answer });
         self.session.finish(answer, outcome);
         self.take_events();
+    }
+}
+
+/// The resume in a client's hello, and the bytes behind the hello.
+fn resume_of(message: &Bytes) -> Option<(Resume, Bytes)> {
+    let mut frames = FrameReader::new(message.clone());
+    match frames.next_frame() {
+        Ok(Some(Frame::Hello(hello))) => {
+            hello.attach.map(|(_, resume)| (resume, message.slice(message.len() - frames.left()..)))
+        }
+        _ => None,
     }
 }
 

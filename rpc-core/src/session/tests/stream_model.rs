@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    pair::{Pair, TEXT, TestCall, encoded, number},
+    pair::{MakePair, Pair, TEXT, TestCall, encoded, number},
     streams::{look, marked as slot, returning, text},
     talk::{self, Talk},
 };
@@ -39,7 +39,12 @@ const STEPS: usize = 400;
 
 #[test]
 fn readers_find_what_was_sent_and_nothing_is_left() {
-    (1..=CONVERSATIONS).for_each(|seed| converse(seed, &Limits::default()));
+    (1..=CONVERSATIONS).for_each(|seed| converse(seed, &Limits::default(), Pair::with_limits));
+}
+
+#[test]
+fn readers_find_what_was_sent_through_sockets_that_are_cut() {
+    (1..=CONVERSATIONS).for_each(|seed| converse(seed, &Limits::default(), Pair::resumable));
 }
 
 #[test]
@@ -55,12 +60,13 @@ fn tight_limits_hold_streams_back_but_never_lose_or_stop_them() {
         imports_max: 3 + (seed % 40) as usize,
         ..Limits::default()
     };
-    (1..=CONVERSATIONS).for_each(|seed| converse(seed, &limits(seed)));
+    (1..=CONVERSATIONS).for_each(|seed| converse(seed, &limits(seed), Pair::with_limits));
+    (1..=CONVERSATIONS).for_each(|seed| converse(seed, &limits(seed), Pair::resumable));
 }
 
 /// Runs one conversation; a failure names its seed and steps.
-fn converse(seed: u64, limits: &Limits) {
-    talk::converse(&format!("seed {seed}, {limits:?}"), STEPS, Model::new(seed, limits));
+fn converse(seed: u64, limits: &Limits, make: MakePair) {
+    talk::converse(&format!("seed {seed}, {limits:?}"), STEPS, Model::new(seed, limits, make));
 }
 
 /// What a producer gave its stream.
@@ -123,8 +129,8 @@ struct Model {
 }
 
 impl talk::Model for Model {
-    fn talk(&self) -> &Talk {
-        &self.talk
+    fn talk(&mut self) -> &mut Talk {
+        &mut self.talk
     }
 
     fn step(&mut self) {
@@ -191,8 +197,8 @@ impl talk::Model for Model {
 }
 
 impl Model {
-    fn new(seed: u64, limits: &Limits) -> Self {
-        let pair = Pair::with_limits(limits.clone(), limits.clone());
+    fn new(seed: u64, limits: &Limits, make: MakePair) -> Self {
+        let pair = make(limits.clone(), limits.clone());
         Self {
             talk: Talk::new(Seeded::new(seed), pair),
             is_tight: *limits != Limits::default(),

@@ -11,7 +11,7 @@ use crate::{seeded::Seeded, wire::MESSAGE_BYTES_MAX};
 
 /// What knows what must come of a conversation.
 pub(super) trait Model {
-    fn talk(&self) -> &Talk;
+    fn talk(&mut self) -> &mut Talk;
     /// Anything that may happen.
     fn step(&mut self);
     /// The conversation comes to its end, and nothing is left.
@@ -39,11 +39,38 @@ pub(super) struct Talk {
     /// Messages on their way from the client, and from the server.
     ways: [VecDeque<Vec<u8>>; 2],
     steps: Vec<String>,
+    /// The times that the socket may still be cut.
+    cuts: usize,
+    /// Whether the server has not noticed that its socket was cut: what it sends is lost.
+    is_server_alone: bool,
 }
+
+/// The times that the socket of a resumable session is cut.
+const CUTS: usize = 12;
 
 impl Talk {
     pub(super) fn new(seeded: Seeded, pair: Pair) -> Self {
-        Self { seeded, pair, ways: Default::default(), steps: Vec::new() }
+        let cuts = if pair.client.session.is_resumable() { CUTS } else { 0 };
+        Self { seeded, pair, ways: Default::default(), steps: Vec::new(), cuts, is_server_alone: false }
+    }
+
+    // ---- sockets ----
+
+    /// Cuts the socket, now and then: messages on their way are lost. Returns whether it did.
+    fn cuts(&mut self) -> bool {
+        if self.cuts == 0 || self.pair.server.session.is_ungreeted() || !self.seeded.chance(4) {
+            return false;
+        }
+        self.cuts -= 1;
+        let now = self.pair.now;
+        self.is_server_alone = self.seeded.chance(50);
+        self.note(format!("the socket is cut, server alone: {}", self.is_server_alone));
+        self.ways.iter_mut().for_each(VecDeque::clear);
+        self.pair.client.session.detach(now);
+        if !self.is_server_alone {
+            self.pair.server.session.detach(now);
+        }
+        true
     }
 
     pub(super) fn peer(&mut self, side: usize) -> &mut TestPeer {
@@ -67,6 +94,10 @@ impl Talk {
 
     pub(super) fn send(&mut self, side: usize) -> bool {
         let now = self.pair.now;
+        if side == 0 && self.pair.client.session.is_detached() {
+            self.note("0 has a new socket");
+            self.pair.client.session.greet_again(now, [7; 32]);
+        }
         let Some(message) = self.peer(side).poll_message(now) else { return false };
         self.note(format!("{side} sends {} bytes", message.len()));
         assert!(message.len() <= MESSAGE_BYTES_MAX, "a message is {} bytes long", message.len());
@@ -74,14 +105,26 @@ impl Talk {
         true
     }
 
-    /// Delivers what `from` sent first.
+    /// Delivers what `from` sent first, and returns it, or no bytes if it was lost or is known.
     pub(super) fn deliver(&mut self, from: usize) -> Option<Vec<u8>> {
+        if self.cuts() {
+            return Some(Vec::new());
+        }
         let message = self.ways[from].pop_front()?;
+        if from == 1 && self.is_server_alone {
+            return Some(Vec::new());
+        }
         self.note(format!("{from} is heard"));
+        if from == 0 && self.is_server_alone {
+            self.is_server_alone = false;
+            self.ways[1].clear();
+        }
         let now = self.pair.now;
+        let before = self.peer(1 - from).session.accepted.count();
         let heard = self.peer(1 - from).receive(now, &message);
         assert_eq!(heard, Ok(()), "an honest peer broke the protocol");
-        Some(message)
+        let is_new = self.peer(1 - from).session.accepted.count() > before;
+        Some(if is_new { message } else { Vec::new() })
     }
 
     // ---- time ----

@@ -2,6 +2,7 @@ use bytes::Bytes;
 use futures::task::noop_waker_ref;
 
 use super::*;
+use crate::buffer::message::Message;
 use crate::{buffer::message::LONG_BYTES, seeded::Seeded};
 
 /// A link that takes what it likes, when it likes.
@@ -42,7 +43,7 @@ fn frames(role: Role, messages: &[Vec<usize>]) -> Vec<u8> {
             message.bytes().push(byte);
             message.put_long(&Bytes::from(vec![byte; *length]));
         }
-        outbox.push(message);
+        outbox.push((&message).into());
         let _ = outbox.poll_write(&mut link, &mut cx, || {});
     }
     while outbox.poll_write(&mut link, &mut cx, || {}).is_pending() {}

@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
 use crate::{
-    buffer::message::Out,
+    buffer::message::{Message, Out},
     websocket::metered::{BULK_TARGET_BYTES, WRITE_TARGET_BYTES},
 };
 
@@ -26,7 +26,7 @@ impl Steps for Socket<DuplexStream> {
 
     async fn say(&mut self, message: impl Into<Bytes>) {
         poll_fn(|cx| self.poll_ready(cx)).await.expect("ready");
-        self.send(in_pieces(message.into())).expect("sent");
+        self.send((&in_pieces(message.into())).into()).expect("sent");
         poll_fn(|cx| self.poll_flush(cx)).await.expect("flushed");
     }
 
@@ -165,7 +165,7 @@ async fn no_message_is_lost_or_reordered_when_buffers_are_rebuilt() {
             unanswered.push_back(message.expect("open").expect("a message"));
         }
         while !unanswered.is_empty() && server.poll_ready(cx).is_ready() {
-            server.send(in_pieces(unanswered.pop_front().expect("not empty"))).expect("sent");
+            server.send((&in_pieces(unanswered.pop_front().expect("not empty"))).into()).expect("sent");
         }
         let _ = server.poll_flush(cx);
         while let Poll::Ready(message) = client.poll_receive(cx) {
@@ -183,7 +183,7 @@ async fn no_message_is_lost_or_reordered_when_buffers_are_rebuilt() {
             return Poll::Pending;
         }
         while due(&messages) == Duration::ZERO && !messages.is_empty() && client.poll_ready(cx).is_ready() {
-            client.send(in_pieces(messages.pop_front().expect("not empty").1)).expect("sent");
+            client.send((&in_pieces(messages.pop_front().expect("not empty").1)).into()).expect("sent");
         }
         let _ = client.poll_flush(cx);
         if echoes.is_empty() {
@@ -292,7 +292,7 @@ async fn a_sender_waits_for_a_peer_that_does_not_read() {
     let (mut socket, mut peer) = server(&Limits::default(), 1 << 10);
     let mut sent = 0;
     while poll_fn(|cx| Poll::Ready(socket.poll_ready(cx))).await.is_ready() {
-        socket.send(in_pieces(vec![0; 50_000].into())).expect("there was room");
+        socket.send((&in_pieces(vec![0; 50_000].into())).into()).expect("there was room");
         sent += 1;
     }
     assert_eq!(sent, BULK_TARGET_BYTES.div_ceil(50_004), "the link holds 1 KiB only");
@@ -302,7 +302,7 @@ async fn a_sender_waits_for_a_peer_that_does_not_read() {
     ready.expect("the peer reads again");
     drained.expect("all messages");
     // A link that is known to be full is given nothing more, however little waits.
-    socket.send(in_pieces(vec![0; 2_000].into())).expect("there is room again");
+    socket.send((&in_pieces(vec![0; 2_000].into())).into()).expect("there is room again");
     assert!(poll_fn(|cx| Poll::Ready(socket.poll_flush(cx))).await.is_pending());
     assert!(poll_fn(|cx| Poll::Ready(socket.poll_ready(cx))).await.is_pending());
 }
@@ -310,7 +310,7 @@ async fn a_sender_waits_for_a_peer_that_does_not_read() {
 #[tokio::test(start_paused = true)]
 async fn a_message_longer_than_a_batch_is_not_sent() {
     let (mut socket, _peer) = server(&Limits::default(), 1 << 20);
-    let error = socket.send(in_pieces(vec![0; SEND_BYTES_MAX + 1].into())).expect_err("too long");
+    let error = socket.send((&in_pieces(vec![0; SEND_BYTES_MAX + 1].into())).into()).expect_err("too long");
     assert!(matches!(error, SocketError::TooLong { .. }), "{error:?}");
     socket.say(vec![0; SEND_BYTES_MAX]).await;
 }
@@ -500,7 +500,7 @@ async fn a_link_that_is_cut_is_reported_wherever_it_happens() {
 async fn a_peer_that_reads_slowly_and_says_nothing_is_alive() {
     let (mut socket, mut peer) = server(&Limits::default(), 256);
     poll_fn(|cx| socket.poll_ready(cx)).await.expect("ready");
-    socket.send(in_pieces(vec![7; 60_000].into())).expect("sent");
+    socket.send((&in_pieces(vec![7; 60_000].into())).into()).expect("sent");
     let slowly = async {
         let mut space = [0; 256];
         for _ in 0..100 {

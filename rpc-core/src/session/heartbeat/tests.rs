@@ -1,0 +1,72 @@
+use super::*;
+use crate::session::tests::pair::Pair;
+
+const INTERVAL: Duration = Duration::from_secs(7);
+const PATIENCE: Duration = Duration::from_secs(3);
+
+fn limits() -> Limits {
+    Limits { ping_interval: INTERVAL, ping_timeout: PATIENCE, ..Limits::default() }
+}
+
+#[test]
+fn a_silent_peer_is_pinged_and_its_pong_is_a_round_trip() {
+    let mut pair = Pair::with_limits(limits(), Limits::default());
+    pair.run();
+    assert_eq!(pair.client.session.round_trip(), Some(Duration::ZERO), "measured by the handshake");
+    pair.now = pair.now + INTERVAL;
+    pair.client.handle_timeout(pair.now);
+    let ping = pair.client.poll_message(pair.now).expect("it pings");
+    assert_eq!(ping, [0x0b, 1]);
+    pair.now = pair.now + Duration::from_millis(40);
+    pair.server.receive(pair.now, &ping).expect("well formed");
+    let pong = pair.server.poll_message(pair.now).expect("it answers");
+    assert_eq!(pong, [0x0c, 1]);
+    pair.now = pair.now + Duration::from_millis(2);
+    pair.client.receive(pair.now, &pong).expect("well formed");
+    assert_eq!(pair.client.session.round_trip(), Some(Duration::from_millis(42)));
+    assert_eq!(pair.client.session.poll_timeout(), Some(pair.now + INTERVAL));
+    assert!(!pair.client.session.is_peer_silent(pair.now + INTERVAL));
+}
+
+#[test]
+fn a_peer_that_does_not_answer_is_given_up_in_time() {
+    let mut pair = Pair::with_limits(limits(), Limits::default());
+    pair.run();
+    let pinged = pair.now + INTERVAL;
+    pair.client.handle_timeout(pinged);
+    pair.client.poll_message(pinged).expect("it pings");
+    let due = pinged + PATIENCE;
+    assert_eq!(pair.client.session.poll_timeout(), Some(due));
+    pair.client.handle_timeout(due);
+    assert_eq!(pair.client.poll_message(due), None, "it pings once");
+    assert!(!pair.client.session.is_peer_silent(pinged + PATIENCE / 2));
+    assert!(pair.client.session.is_peer_silent(due));
+}
+
+#[test]
+fn any_message_is_a_sign_of_life() {
+    let mut pair = Pair::with_limits(limits(), Limits::default());
+    pair.run();
+    let pinged = pair.now + INTERVAL;
+    pair.client.handle_timeout(pinged);
+    pair.client.poll_message(pinged).expect("it pings");
+    let later = pinged + PATIENCE / 2;
+    // The acknowledgement of nothing is the shortest message of a resumable session; here a ping of the peer's own.
+    pair.client.receive(later, &[0x0b, 9]).expect("well formed");
+    assert_eq!(pair.client.poll_message(later).expect("it answers"), [0x0c, 9]);
+    assert!(!pair.client.session.is_peer_silent(pinged + PATIENCE));
+    assert_eq!(pair.client.session.poll_timeout(), Some(later + INTERVAL));
+}
+
+#[test]
+fn a_flood_of_pings_is_answered_by_one_pong() {
+    let mut pair = Pair::new();
+    pair.run();
+    for number in 0..1_000 {
+        let mut ping = Vec::new();
+        crate::wire::write::put_frame(&mut ping, &Frame::Ping { number });
+        pair.server.receive(pair.now, &ping).expect("well formed");
+    }
+    assert_eq!(pair.server.poll_message(pair.now).expect("it answers"), [0x0c, 0xe7, 0x07]);
+    assert_eq!(pair.server.poll_message(pair.now), None);
+}
