@@ -9,8 +9,11 @@
 //! | 1008 | [`POLICY`] | a limit without a code of its own was exceeded: fragments, an unfinished message | no |
 //! | 1009 | [`TOO_LONG`] | a message is longer than `message_bytes_max` | no |
 //! | 1011 | [`INTERNAL`] | this side failed through no fault of the peer | yes |
+//! | 4404 | [`UNKNOWN_SESSION`] | a session was to go on that this side does not know, or with a wrong secret | yes, with a new session |
 //! | 4408 | [`HELLO_TIMEOUT`] | the socket was open but no hello came in time | yes |
+//! | 4409 | [`TAKEN_OVER`] | the session goes on, on another socket | no |
 //! | 4429 | [`FLOOD`] | too many pings, pongs or closes | no |
+//! | 4430 | [`TOO_OFTEN`] | a session went on with a new socket too often | yes, later |
 //!
 //! A peer that does not answer a ping gets no code: nobody is reading.
 
@@ -33,8 +36,21 @@ pub const TOO_LONG: u16 = 1009;
 pub const INTERNAL: u16 = 1011;
 /// The peer did not say hello within [`Limits::hello_timeout`](crate::Limits::hello_timeout).
 pub const HELLO_TIMEOUT: u16 = 4408;
+/// The peer named a session that this side does not know, or did not prove that it is its own.
+pub const UNKNOWN_SESSION: u16 = 4404;
+/// The session goes on, on another socket.
+pub const TAKEN_OVER: u16 = 4409;
+/// The session went on with a new socket too often; see [`ResumeConfig::attaches_per_minute`](crate::driver::ResumeConfig).
+pub const TOO_OFTEN: u16 = 4430;
 /// The peer exceeded [`Limits::control_frames_burst`](crate::Limits::control_frames_burst).
 pub const FLOOD: u16 = 4429;
+
+/// Whether a socket that the peer closes with `code` says nothing about the session: a proxy or a server that restarts does so.
+#[cfg(feature = "driver")]
+pub(crate) fn is_of_socket(code: u16) -> bool {
+    // 1005 and 1006 stand for no code and no close frame; 1011 to 1014 are a proxy's words for a server that it cannot reach.
+    matches!(code, GOING_AWAY | 1005 | 1006 | INTERNAL..=1014 | TOO_OFTEN)
+}
 
 /// The code that a socket closes with after `error`; `None` where nobody is left to read it.
 #[cfg(feature = "websocket")]

@@ -18,6 +18,7 @@ use tokio::{runtime::RuntimeFlavor, time::Sleep};
 
 use self::{
     attached::Attached,
+    attaching::{AttachRate, Detached, Proof},
     conversation::{Conversation, TURN_STEPS},
     end::End,
 };
@@ -33,17 +34,24 @@ use crate::{
     limits::{Limits, LimitsError},
     link::{Handle, Link, Submission, ambient::inside},
     memory_budget::MemoryBudget,
-    session::{Session, events::Event},
+    session::{Identity, Session, events::Event},
     time::{self, Time},
     transport::Transport,
 };
 
+pub use self::{
+    attaching::{Attachments, ResumeConfig},
+    greeting::{Greeted, SessionId, greet},
+};
+pub use crate::link::Attachment;
 pub use crate::session::Side;
 
 mod attached;
+mod attaching;
 mod busy_poll;
 mod conversation;
 pub(crate) mod end;
+mod greeting;
 mod handlers;
 mod maps;
 mod stopwatch;
@@ -76,6 +84,8 @@ pub struct SessionConfig {
     pub limits: Limits,
     /// The memory budget that the session shares with others. By default only its own limits bound it.
     pub memory: MemoryBudget,
+    /// How the session goes on when its socket ends, if both sides have this. Default: it ends with its socket.
+    pub resume: Option<ResumeConfig>,
     /// Notified once the peer's hello (on a server) or welcome (on a client) was accepted. Dropped if the session ends before.
     pub opened: Option<oneshot::Sender<()>>,
 }
@@ -90,51 +100,82 @@ pub fn start<T: Transport>(
     transport: T,
     side: Side,
     config: SessionConfig,
-) -> (SessionHandle, impl Future<Output = CloseReason> + Send) {
-    let SessionConfig { services, peer, limits, memory, opened } = config;
-    let phase = match limits.check() {
-        Ok(()) => Phase::Running,
-        Err(error) => Phase::Refused(error),
-    };
-    let limits = Arc::new(limits.within_reach());
-    let link = Arc::new(Link::new(Arc::clone(&limits)));
-    let handle = |closes_on_drop| SessionHandle {
-        handle: Arc::new(Handle { link: Arc::clone(&link), closes_on_drop }),
-    };
-    let session = Session::new(
-        time::now(),
-        side,
-        Arc::clone(&limits),
-        services.descriptors().collect(),
-        None,
-        Arc::new(LinkHome(Arc::clone(&link))),
-        memory,
-    );
-    let services = Arc::new(services);
-    let scope = Arc::new(SessionScope::new(peer, handle(false), Arc::downgrade(&services)));
-    let socket = Attached::new(transport, &limits);
-    let client = handle(side == Side::Client);
-    let driver = Driver {
-        conversation: Conversation::new(link, session, side, scope, services, limits, opened),
-        socket,
-        submissions: Vec::new(),
-        sealing: Sealing::Idle,
-        yielded: false,
-        timer: None,
-        phase,
-    };
-    (client, driver)
+) -> (SessionHandle, impl Future<Output = CloseReason> + Send + use<T>) {
+    let (session, driver) = Driver::new(Some((Box::new(transport), None)), side, config);
+    (session, driver)
+}
+
+impl Driver {
+    fn new(
+        transport: Option<(Box<dyn Transport>, Option<Bytes>)>,
+        side: Side,
+        config: SessionConfig,
+    ) -> (SessionHandle, Self) {
+        let SessionConfig { services, peer, limits, memory, resume, opened } = config;
+        let phase = match limits.check() {
+            Ok(()) => Phase::Running,
+            Err(error) => Phase::Refused(error),
+        };
+        let limits = Arc::new(limits.within_reach());
+        let link = Arc::new(Link::new(Arc::clone(&limits)));
+        let handle = |closes_on_drop| SessionHandle {
+            handle: Arc::new(Handle { link: Arc::clone(&link), closes_on_drop }),
+        };
+        // A server agrees to the identity that its client draws.
+        let identity = resume.as_ref().and_then(|_| match side {
+            Side::Client => attaching::draw_identity(),
+            Side::Server => Some(Identity::default()),
+        });
+        let now = time::now();
+        let session = Session::new(
+            now,
+            side,
+            Arc::clone(&limits),
+            services.descriptors().collect(),
+            identity,
+            Arc::new(LinkHome(Arc::clone(&link))),
+            memory,
+        );
+        let services = Arc::new(services);
+        let scope = Arc::new(SessionScope::new(peer, handle(false), Arc::downgrade(&services)));
+        let client = handle(side == Side::Client);
+        let attach_rate = resume.as_ref().map(|resume| AttachRate::new(now, resume.attaches_per_minute));
+        let driver = Self {
+            socket: transport.map(|(transport, first)| Attached::new(transport, first, &limits)),
+            conversation: Conversation::new(link, session, side, scope, services, limits, opened),
+            resume,
+            proof: None,
+            attach_rate,
+            detached: None,
+            is_told_attached: false,
+            submissions: Vec::new(),
+            sealing: Sealing::Idle,
+            yielded: false,
+            timer: None,
+            phase,
+        };
+        (client, driver)
+    }
 }
 
 /// The task of one session.
-struct Driver<T> {
+struct Driver {
     conversation: Conversation,
-    socket: Attached<T>,
+    /// `None` while the session is detached.
+    socket: Option<Attached>,
+    /// `None` if the session ends with its socket.
+    resume: Option<ResumeConfig>,
+    /// On a server, what proves that the session is a client's own.
+    proof: Option<Proof>,
+    attach_rate: Option<AttachRate>,
+    detached: Option<Detached>,
+    /// Whether it was published that the session has its current socket.
+    is_told_attached: bool,
     submissions: Vec<Submission>,
     sealing: Sealing,
     /// Whether other tasks have had their turn since calls became due.
     yielded: bool,
-    timer: Option<(Time, Pin<Box<Sleep>>)>,
+    timer: Option<Timer>,
     phase: Phase,
 }
 
@@ -160,7 +201,7 @@ enum Phase {
     },
 }
 
-impl<T: Transport> Future for Driver<T> {
+impl Future for Driver {
     type Output = CloseReason;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
@@ -169,7 +210,12 @@ impl<T: Transport> Future for Driver<T> {
         let session = Arc::as_ptr(&driver.conversation.link);
         let ended = match driver.phase {
             Phase::Refused(error) => Err(End::new(close_codes::INTERNAL, CloseReason::Limits(error))),
-            Phase::Running => ready!(inside(session, || driver.turn(cx))),
+            Phase::Running => loop {
+                match ready!(inside(session, || driver.turn(cx))) {
+                    Err(end) if driver.survives(&end) => driver.detach(end),
+                    ended => break ended,
+                }
+            },
             Phase::Closing { .. } => Ok(()),
         };
         if let Err(end) = ended {
@@ -187,7 +233,7 @@ impl<T: Transport> Future for Driver<T> {
     }
 }
 
-impl<T: Transport> Driver<T> {
+impl Driver {
     /// Runs one turn of a running session; `Ready` only when the session ends.
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         let mut steps = TURN_STEPS;
@@ -195,6 +241,12 @@ impl<T: Transport> Driver<T> {
         loop {
             let now = time::now();
             self.take_submissions(cx, now);
+            if !self.conversation.attaching.is_empty() {
+                self.take_sockets(now)?;
+            }
+            if let Some(reason) = self.conversation.given_up.take() {
+                return Poll::Ready(Err(End::new(close_codes::NORMAL, reason)));
+            }
             let received = self
                 .read_ahead(cx, now)
                 .and_then(|()| self.run_events(cx, now, &mut steps))
@@ -206,11 +258,13 @@ impl<T: Transport> Driver<T> {
             }
             self.send(cx, now, &mut steps)?;
             self.conversation.tell_backlog();
-            self.conversation.session.settle_rest(self.socket.buffer_bytes());
+            let buffers = self.socket.as_mut().map_or(0, Attached::buffer_bytes);
+            self.conversation.session.settle_rest(buffers);
             let woken = self.conversation.wakers.len();
             self.conversation.wakers.drain(..).for_each(Waker::wake);
             received?;
             self.conversation.tell_opened();
+            self.tell_attached();
             self.check_end(now)?;
             // Sending opened streams or made room in them, or refused calls that could not be sent.
             if steps > 0 && self.conversation.session.has_events_of_sending() {
@@ -236,7 +290,7 @@ impl<T: Transport> Driver<T> {
         // Only calls are worth staying awake for. Items of streams flow on whenever this side wakes, and a side that sends
         // many needs the cores for other things.
         let has_calls = self.conversation.session.live_calls() > 0 || self.conversation.has_begun;
-        if self.socket.await_peer(cx, has_calls) {
+        if self.socket.as_mut().is_some_and(|socket| socket.await_peer(cx, has_calls)) {
             self.conversation.has_begun = false;
         }
     }
@@ -244,6 +298,7 @@ impl<T: Transport> Driver<T> {
     fn expire(&mut self, now: Time) {
         if self.conversation.session.poll_timeout().is_some_and(|due| due <= now) {
             self.conversation.session.handle_timeout(now);
+            self.conversation.link.set_round_trip(self.conversation.session.round_trip());
         }
         if matches!(self.sealing, Sealing::Held { until } if until <= now) {
             self.sealing = Sealing::Now;
@@ -297,14 +352,21 @@ impl<T: Transport> Driver<T> {
             return Ok(());
         }
         let mut read = 0;
-        while read < READ_AHEAD_BYTES && !self.socket.is_over() && !self.conversation.session.is_reading() {
+        while read < READ_AHEAD_BYTES
+            && self.socket.as_ref().is_some_and(|socket| !socket.is_over())
+            && !self.conversation.session.is_reading()
+        {
             match self.poll_message(cx) {
                 Poll::Ready(Ok(message)) => {
                     read += message.len();
                     self.conversation.session.handle_message(now, message)?;
                 }
                 // Calls that arrived before the end start before it.
-                Poll::Ready(Err(end)) => self.socket.put_back(end),
+                Poll::Ready(Err(end)) => {
+                    if let Some(socket) = &mut self.socket {
+                        socket.put_back(end);
+                    }
+                }
                 Poll::Pending => break,
             }
         }
@@ -312,8 +374,9 @@ impl<T: Transport> Driver<T> {
     }
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
+        let Some(socket) = &mut self.socket else { return Poll::Pending };
         let link = &self.conversation.link;
-        self.socket.poll_message(cx, || link.draining_reason())
+        socket.poll_message(cx, || link.draining_reason())
     }
 
     fn after_message(&mut self, cx: &mut Context<'_>, now: Time, steps: &mut usize) -> Result<(), End> {
@@ -386,29 +449,28 @@ impl<T: Transport> Driver<T> {
     /// Sends messages as long as the socket has room. Bytes take steps: when none are left, the turn ends and the rest leaves
     /// in the next. A turn that has no steps left at the start sends everything.
     fn send(&mut self, cx: &mut Context<'_>, now: Time, steps: &mut usize) -> Result<(), End> {
+        let Some(socket) = &mut self.socket else { return Ok(()) };
+        let session = &mut self.conversation.session;
         let bytes_max = if *steps == 0 { usize::MAX } else { *steps * STEP_SENT_BYTES };
         let (mut blocked, mut sent) = (false, 0);
         loop {
             // Calls are not sealed before the socket has room: those that become unwanted meanwhile are never sent.
-            if !self.socket.poll_ready(cx)? {
-                blocked = self.conversation.session.wants_to_send();
+            if !socket.poll_ready(cx)? {
+                blocked = session.wants_to_send();
                 break;
             }
-            let Some(message) = self.conversation.session.poll_message(now, self.sealing == Sealing::Now)
-            else {
-                break;
-            };
+            let Some(message) = session.poll_message(now, self.sealing == Sealing::Now) else { break };
             sent += message.len();
-            self.socket.send(message)?;
+            socket.send(message)?;
             if sent >= bytes_max {
                 break;
             }
         }
         *steps = steps.saturating_sub(sent / STEP_SENT_BYTES);
-        if !self.conversation.session.has_queued_calls() {
+        if !session.has_queued_calls() {
             self.sealing = Sealing::Idle;
         }
-        self.socket.flush(cx, now, blocked)
+        socket.flush(cx, now, blocked)
     }
 
     /// `Ready` when a timeout of the session or the driver is due.
@@ -417,28 +479,47 @@ impl<T: Transport> Driver<T> {
             Sealing::Held { until } => Some(until),
             Sealing::Idle | Sealing::Now => None,
         };
-        let Some(due) = [self.conversation.session.poll_timeout(), held, self.socket.stall_due()]
-            .into_iter()
-            .flatten()
-            .min()
+        let stalled = self.socket.as_ref().and_then(Attached::stall_due);
+        let expired = self.detached.as_ref().and_then(|detached| detached.until);
+        let Some(due) =
+            [self.conversation.session.poll_timeout(), held, stalled, expired].into_iter().flatten().min()
         else {
             self.timer = None;
             return Poll::Pending;
         };
         let wait = now.until(due).min(TIMER_MAX);
         match &mut self.timer {
-            Some((set, _)) if *set == due => {}
-            Some((set, sleep)) => {
-                *set = due;
-                sleep.as_mut().reset(tokio::time::Instant::now() + wait);
+            // A timer that fires early is set anew then. Most timeouts move on with each message, and setting costs more.
+            Some(timer) if timer.at <= due => {
+                if timer.at > now && timer.waker.will_wake(cx.waker()) {
+                    return Poll::Pending;
+                }
             }
-            None => self.timer = Some((due, Box::pin(tokio::time::sleep(wait)))),
+            Some(timer) => {
+                timer.at = now + wait;
+                timer.sleep.as_mut().reset(tokio::time::Instant::now() + wait);
+            }
+            None => {
+                let (at, sleep) = (now + wait, Box::pin(tokio::time::sleep(wait)));
+                self.timer = Some(Timer { at, sleep, waker: cx.waker().clone() });
+            }
         }
-        let Some((_, sleep)) = &mut self.timer else { return Poll::Pending };
-        ready!(sleep.as_mut().poll(cx));
+        let Some(timer) = &mut self.timer else { return Poll::Pending };
+        if !timer.waker.will_wake(cx.waker()) {
+            timer.waker.clone_from(cx.waker());
+        }
+        ready!(timer.sleep.as_mut().poll(cx));
         self.timer = None;
         Poll::Ready(())
     }
+}
+
+/// The driver's timer.
+struct Timer {
+    at: Time,
+    sleep: Pin<Box<Sleep>>,
+    /// The waker that the sleep has.
+    waker: Waker,
 }
 
 fn on_one_thread() -> bool {

@@ -575,6 +575,13 @@ pub enum CloseReason {
     /// The peer did not complete its hello within [`Limits::hello_timeout`](crate::Limits::hello_timeout).
     #[error("the peer did not say hello in time")]
     HelloTimeout,
+    /// The socket ended for this reason, and none took its place within the time that sessions are kept for.
+    #[error("no new socket came in time")]
+    Expired {
+        /// Why the last socket ended.
+        #[source]
+        cause: Option<Arc<CloseReason>>,
+    },
     /// The session could not be started, because its limits are invalid.
     #[error(transparent)]
     Limits(#[from] LimitsError),

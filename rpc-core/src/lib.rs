@@ -102,6 +102,7 @@ mod memory_budget;
 mod never;
 mod panics;
 mod path;
+mod principal;
 pub mod schema;
 #[cfg(test)]
 mod seeded;
@@ -127,7 +128,7 @@ pub use error::{
 #[doc(hidden)]
 pub use handler::dispatch::log_problems;
 pub use handler::{
-    context::{Context, Peer, Principal},
+    context::{Context, Peer},
     dispatch::{Service, Services},
 };
 pub use limits::{Limits, LimitsError};
@@ -136,6 +137,7 @@ pub use log_rate::LogRate;
 pub use memory_budget::MemoryBudget;
 pub use never::Never;
 pub use path::{PATH_STEPS_MAX, Path, Step};
+pub use principal::Principal;
 pub use rpc_macros::{Pipeline, data, rpc};
 pub use session::events::SessionStats;
 pub use stream::{Broadcast, Slow, StreamSender, Streaming};

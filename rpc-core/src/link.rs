@@ -11,11 +11,13 @@ use std::{
     any::Any,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
+use bytes::Bytes;
 use futures::{channel::oneshot, task::AtomicWaker};
 
 use crate::{
@@ -24,12 +26,14 @@ use crate::{
     error::{CloseReason, Delivery},
     limits::Limits,
     link::cell::{CallCell, Referable, Returned},
+    principal::Principal,
     schema::descriptor::ServiceDescriptor,
     session::{events::SessionStats, inputs::CallExtras},
     sync::{Waiters, lock},
     time::Time,
+    transport::Transport,
     value::{outcome::Outcome, stream::Piece},
-    wire::{CallId, METHOD_FIRST, MethodNumber, ObjectId, StreamId},
+    wire::{CallId, METHOD_FIRST, MethodNumber, ObjectId, Resume, StreamId},
 };
 
 pub(crate) mod ambient;
@@ -71,6 +75,56 @@ pub(crate) enum Submission {
     Close,
     /// Nobody holds the session any more: close when the streams that it sends are over too.
     Left,
+    /// Go on with this socket.
+    Attach(Box<Attach>),
+    /// End the session with this reason: there will be no further socket.
+    GiveUp(CloseReason),
+}
+
+/// A value that is kept as long as a socket, for whoever counts sockets.
+pub(crate) type Guard = Option<Box<dyn Any + Send>>;
+
+/// A new socket for a session.
+pub(crate) struct Attach {
+    pub(crate) transport: Box<dyn Transport>,
+    pub(crate) guard: Guard,
+    /// On a server, the request of the client.
+    pub(crate) request: Option<AttachRequest>,
+}
+
+/// A client's request to go on with a session on a new socket.
+pub(crate) struct AttachRequest {
+    pub(crate) secret: [u8; 32],
+    pub(crate) next_secret: [u8; 32],
+    pub(crate) resume: Resume,
+    /// The client's identity, as the handshake of the new socket showed it.
+    pub(crate) principal: Principal,
+    /// The bytes behind the hello in the client's first message.
+    pub(crate) rest: Bytes,
+}
+
+/// Whether a session has a socket.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Attachment {
+    /// It has one, and the handshake is done on it.
+    Attached,
+    /// The last one ended for this reason; `None` if there was none yet.
+    Detached(Option<CloseReason>),
+}
+
+#[derive(Debug, Default)]
+struct Attachments {
+    /// The number of changes so far.
+    changes: u64,
+    now: Attachment,
+    waiting: Waiters,
+}
+
+impl Default for Attachment {
+    fn default() -> Self {
+        Self::Detached(None)
+    }
 }
 
 /// A call on its way to the session.
@@ -100,6 +154,9 @@ pub(crate) struct Link {
     /// Whether the driver has been told to flush; then awaiting a promise need not wake it again.
     flushing: AtomicBool,
     closed: Mutex<Closed>,
+    attachments: Mutex<Attachments>,
+    /// The last round trip in microseconds; 0 if none was measured.
+    round_trip_us: AtomicU64,
 }
 
 struct Outbox {
@@ -140,6 +197,8 @@ impl Link {
             woken: AtomicBool::new(false),
             flushing: AtomicBool::new(false),
             closed: Mutex::default(),
+            attachments: Mutex::default(),
+            round_trip_us: AtomicU64::new(0),
         }
     }
 
@@ -264,9 +323,48 @@ impl Link {
 
     /// Publishes that the session is over. Returns the wakers of tasks that wait for the end.
     pub(crate) fn announce_end(&self, reason: &CloseReason) -> Vec<Waker> {
-        let mut closed = lock(&self.closed);
-        closed.reason.get_or_insert_with(|| reason.clone());
-        closed.waiting.take()
+        let mut wakers = {
+            let mut closed = lock(&self.closed);
+            closed.reason.get_or_insert_with(|| reason.clone());
+            closed.waiting.take()
+        };
+        wakers.extend(lock(&self.attachments).waiting.take());
+        wakers
+    }
+
+    pub(crate) fn set_round_trip(&self, round_trip: Option<Duration>) {
+        // Zero stands for none: what is shorter than a microsecond counts as one.
+        let us = round_trip.map_or(0, |time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX).max(1));
+        self.round_trip_us.store(us, Ordering::Relaxed);
+    }
+
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        let us = self.round_trip_us.load(Ordering::Relaxed);
+        (us > 0).then(|| Duration::from_micros(us))
+    }
+
+    /// Publishes whether the session has a socket. Returns the wakers of tasks that wait for a change.
+    pub(crate) fn set_attachment(&self, attachment: Attachment) -> Vec<Waker> {
+        let mut attachments = lock(&self.attachments);
+        attachments.changes += 1;
+        attachments.now = attachment;
+        attachments.waiting.take()
+    }
+
+    /// Waits until the session's sockets have changed more often than `seen`; then that count is in `seen`. `None` when the
+    /// session is over.
+    pub(crate) fn poll_attachment(&self, cx: &mut Context<'_>, seen: &mut u64) -> Poll<Option<Attachment>> {
+        let mut attachments = lock(&self.attachments);
+        if attachments.changes > *seen {
+            *seen = attachments.changes;
+            return Poll::Ready(Some(attachments.now.clone()));
+        }
+        attachments.waiting.add(cx);
+        drop(attachments);
+        match self.close_reason() {
+            Some(_) => Poll::Ready(None),
+            None => Poll::Pending,
+        }
     }
 
     /// Why no new calls are taken, while calls in flight go on.

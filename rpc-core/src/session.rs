@@ -101,6 +101,8 @@ pub(crate) struct Session<W> {
     head: Vec<u8>,
     /// The bytes of the session's messages that the current socket has taken, until the handshake is done on it.
     repeated: usize,
+    /// Whether the peer has acknowledged something on this socket, and so has read its hello or welcome.
+    is_acknowledged_here: bool,
     /// Since when there is no socket.
     detached_since: Option<Time>,
     own_methods: OwnMethods,
@@ -175,6 +177,7 @@ impl<W: Waiter> Session<W> {
             accepted: Accepted::default(),
             head: Vec::new(),
             repeated: 0,
+            is_acknowledged_here: false,
             detached_since: None,
             own_methods: OwnMethods::default(),
             calls: Calls::new(),
@@ -410,6 +413,14 @@ impl<W: Waiter> Session<W> {
         self.has_only_streams() && self.outgoing.streams.may_close(self.cuts_streams)
     }
 
+    /// Whether this side closes a session without a socket, and no call of either side is left that could still end.
+    pub(crate) fn has_nothing_to_finish(&self) -> bool {
+        self.is_detached()
+            && self.close_until.is_some()
+            && self.calls.is_idle()
+            && self.answers.books.unfinished() == 0
+    }
+
     /// Whether both sides have said goodbye and nothing is left to do but to go on with streams.
     fn has_only_streams(&self) -> bool {
         self.closing == Closing::Both
@@ -444,14 +455,9 @@ impl<W: Waiter> Session<W> {
         self.detached_since.is_some()
     }
 
-    /// The session's id and secret, if it can go on when its socket ends.
-    pub(crate) fn identity(&self) -> Option<Identity> {
-        self.handshake.identity()
-    }
-
-    /// Whether the peer's hello or welcome has never come.
-    pub(crate) fn is_ungreeted(&self) -> bool {
-        self.handshake.is_first()
+    /// Takes out the secret that a client gave a server's session.
+    pub(crate) fn take_secret(&mut self) -> Option<[u8; 32]> {
+        self.handshake.take_secret()
     }
 
     /// Takes note that the socket has ended and the session goes on: messages wait for the next one.
@@ -482,12 +488,18 @@ impl<W: Waiter> Session<W> {
         Ok(())
     }
 
+    /// Whether the peer has acknowledged something on this socket.
+    pub(crate) fn is_acknowledged_here(&self) -> bool {
+        self.is_acknowledged_here
+    }
+
     fn detached_for(&self, now: Time) -> Duration {
         self.detached_since.map_or(Duration::ZERO, |since| since.until(now))
     }
 
     fn attached(&mut self, now: Time) {
         self.detached_since = None;
+        self.is_acknowledged_here = false;
         self.repeated = 0;
         self.heartbeat.restart(now);
         self.arguments.restart(now);

@@ -1,7 +1,7 @@
 //! The transport trait that the driver runs on: whole messages in and out, polled.
 //!
 //! Two types implement it: the WebSocket sockets of `websocket.rs` and the in-memory pipe of `memory.rs`. The driver
-//! is generic over it; no public type is.
+//! holds it as a trait object: a session may go on with a socket of another type.
 
 use std::task::{Context, Poll};
 
@@ -43,5 +43,35 @@ pub trait Transport: Send + Unpin + 'static {
     /// The close code and reason the peer sent, once [`poll_receive`](Self::poll_receive) has returned `None`.
     fn peer_close(&self) -> Option<(u16, &str)> {
         None
+    }
+}
+
+impl<T: Transport + ?Sized> Transport for Box<T> {
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SocketError>>> {
+        (**self).poll_receive(cx)
+    }
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
+        (**self).poll_ready(cx)
+    }
+
+    fn send(&mut self, message: MessageRef<'_>) -> Result<(), SocketError> {
+        (**self).send(message)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
+        (**self).poll_flush(cx)
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>, code: u16, reason: &str) -> Poll<Result<(), SocketError>> {
+        (**self).poll_close(cx, code, reason)
+    }
+
+    fn buffer_bytes(&mut self) -> usize {
+        (**self).buffer_bytes()
+    }
+
+    fn peer_close(&self) -> Option<(u16, &str)> {
+        (**self).peer_close()
     }
 }

@@ -29,6 +29,7 @@
 
 pub mod listen;
 mod server;
+mod sessions;
 #[cfg(feature = "tls")]
 pub mod tls;
 
@@ -40,3 +41,4 @@ pub use rpc_core::{
     *,
 };
 pub use server::{Listening, ServeError, Server, ServerBuilder, ServerHandle};
+pub use sessions::ResumeOptions;

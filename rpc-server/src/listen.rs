@@ -25,6 +25,7 @@ use std::{
     time::Duration,
 };
 
+pub(crate) use network::Prefix;
 pub use network::{Network, NetworkError};
 pub use options::ListenOptions;
 pub use places::ListenStats;
@@ -35,10 +36,7 @@ use tokio::{
     time::Instant,
 };
 
-use self::{
-    network::Prefix,
-    places::{Begun, Place, Places, Refusal},
-};
+use self::places::{Begun, Place, Places, Refusal};
 
 /// Connections that the operating system completes before the server accepts them. tokio's default of 128 overflows when a few
 /// thousand clients reconnect at once, or one client connects a few thousand times; then others wait for seconds.

@@ -9,10 +9,11 @@ use std::{
     time::Duration,
 };
 
-use futures::channel::oneshot;
 use rpc_core::{
     CloseReason, Limits, LimitsError, MemoryBudget, Peer, Principal, Service, Services, SessionHandle,
-    driver::{self, SessionConfig, Side},
+    close_codes,
+    driver::{self, Greeted, SessionConfig},
+    transport::Transport,
     websocket::{HandshakeError, HandshakeRequest, Rejection, Socket},
 };
 use tokio::{
@@ -22,13 +23,18 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::listen::{self, Doorway, ListenOptions, ListenStats, Permit};
 #[cfg(feature = "tls")]
 use crate::tls::TlsAcceptor;
+use crate::{
+    listen::{self, Doorway, ListenOptions, ListenStats, Permit},
+    sessions::{Entry, ResumeOptions, Sessions},
+};
 
 type MakeService = dyn Fn(&Peer) -> Arc<dyn Service> + Send + Sync;
 type Authenticate = dyn Fn(&Peer) -> Result<Principal, Rejection> + Send + Sync;
 
+/// How long a server that shuts down waits for a hello, which may be on its way.
+const HELLO_GRACE: Duration = Duration::from_secs(1);
 /// The default memory budget of a server: what all its sessions may keep together for their peers.
 const MEMORY_BYTES: usize = 1 << 30;
 
@@ -41,6 +47,7 @@ pub struct ServerBuilder {
     limits: Limits,
     memory: MemoryBudget,
     listen: ListenOptions,
+    resume: ResumeOptions,
     origins: Vec<String>,
     #[cfg(feature = "tls")]
     tls: Option<TlsAcceptor>,
@@ -55,6 +62,7 @@ impl Default for ServerBuilder {
             limits: Limits::default(),
             memory: MemoryBudget::new(MEMORY_BYTES),
             listen: ListenOptions::default(),
+            resume: ResumeOptions::default(),
             origins: Vec::new(),
             #[cfg(feature = "tls")]
             tls: None,
@@ -116,6 +124,13 @@ impl ServerBuilder {
         self
     }
 
+    /// How sessions go on when their sockets end. Default [`ResumeOptions::default`]; on the open internet use
+    /// [`ResumeOptions::public`].
+    pub fn resume(mut self, options: ResumeOptions) -> Self {
+        self.resume = options;
+        self
+    }
+
     /// Accepts browsers whose page has this origin, like `https://app.example.com`. Pages of the server's own origin are
     /// always accepted. Other origins are refused with status 403.
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
@@ -135,7 +150,8 @@ impl ServerBuilder {
         let (shutdown, _) = watch::channel(false);
         let (running, all_done) = mpsc::channel(1);
         let doorway = Arc::new(Doorway::new(&self.listen));
-        Server { shared: Arc::new(Shared { builder: self, doorway, shutdown }), running, all_done }
+        let sessions = Arc::new(Sessions::new(self.resume.clone()));
+        Server { shared: Arc::new(Shared { builder: self, doorway, sessions, shutdown }), running, all_done }
     }
 
     /// Listens on an address. Port 0 lets the operating system choose a port, see [`Listening::local_addr`].
@@ -187,6 +203,7 @@ pub struct Server {
 struct Shared {
     builder: ServerBuilder,
     doorway: Arc<Doorway>,
+    sessions: Arc<Sessions>,
     shutdown: watch::Sender<bool>,
 }
 
@@ -280,8 +297,17 @@ impl Server {
         let _running = self.running.clone();
         let time = HelloTime::start(&self.shared);
         let opening = Box::pin(open(&self.shared, io, address, time));
-        let (opened, _) = unless_shut_down(&self.shared, opening).await?;
-        Ok(run_session(&self.shared, opened).await)
+        let upgraded = unless_shut_down(&self.shared, opening).await?;
+        let (greeted, peer) = match greet(&self.shared, upgraded, time).await {
+            Ok(greeted) => greeted,
+            Err(reason) => return Ok(reason),
+        };
+        Ok(match begin(&self.shared, greeted, peer, time).await {
+            Some(Session::New(opened)) => run_session(&self.shared, opened).await,
+            // The session runs in the task of its first stream.
+            Some(Session::Known(session)) => session.closed().await,
+            None => CloseReason::Local,
+        })
     }
 }
 
@@ -398,7 +424,8 @@ impl HelloTime {
     }
 }
 
-/// Serves a connection. Until its peer's hello, a newer connection may evict it.
+/// Serves a connection. Until its peer's hello, a newer connection may evict it. The permit stays with the socket: a session that
+/// waits for its next socket takes no connection.
 async fn serve_tcp(
     shared: Arc<Shared>,
     stream: tokio::net::TcpStream,
@@ -406,29 +433,25 @@ async fn serve_tcp(
     mut permit: Permit,
     time: HelloTime,
 ) -> Result<(), ServeError> {
-    let (opened, hello) = tokio::select! {
-        opened = unless_shut_down(&shared, open_tcp(&shared, stream, address, time)) => opened?,
+    let greeting = async {
+        let upgraded = unless_shut_down(&shared, open_tcp(&shared, stream, address, time)).await?;
+        Ok::<_, ServeError>(greet(&shared, upgraded, time).await)
+    };
+    let greeted = tokio::select! {
+        greeted = greeting => greeted?,
         () = permit.evicted() => {
             log_eviction(address);
             return Ok(());
         }
     };
-    tokio::select! {
-        _ = run_session(&shared, opened) => {}
-        () = displaced(&mut permit, hello) => log_eviction(address),
+    let Ok((greeted, peer)) = greeted else { return Ok(()) };
+    if greeted.is_hello() {
+        permit.handshake_done();
+    }
+    if let Some(Session::New(opened)) = begin(&shared, greeted.holding(permit), peer, time).await {
+        run_session(&shared, opened).await;
     }
     Ok(())
-}
-
-/// Completes when a connection was evicted; never after its peer's hello was accepted.
-async fn displaced(permit: &mut Permit, hello: Hello) {
-    tokio::select! {
-        biased;
-        hello = hello => if hello.is_ok() { permit.handshake_done() },
-        () = permit.evicted() => {}
-    }
-    // The eviction may have happened just before the hello.
-    permit.evicted().await;
 }
 
 fn log_eviction(address: SocketAddr) {
@@ -469,24 +492,33 @@ async fn accept_tls(
 }
 
 /// Runs `opening`, or ends with [`ServeError::ShuttingDown`] at shutdown: a connection without a session has no calls to wait for.
-async fn unless_shut_down(shared: &Shared, opening: Opening<'_>) -> Result<(Opened, Hello), ServeError> {
+async fn unless_shut_down(shared: &Shared, opening: Opening<'_>) -> Result<Upgraded, ServeError> {
     let mut shutdown = shared.shutdown.subscribe();
     tokio::select! {
         biased;
         // The sender lives in `shared`.
         _ = shutdown.wait_for(|stop| *stop) => Err(ServeError::ShuttingDown),
-        opened = opening => opened,
+        upgraded = opening => upgraded,
     }
 }
 
-/// Completes when the peer's hello was accepted.
-type Hello = oneshot::Receiver<()>;
-type Opening<'a> = Pin<Box<dyn Future<Output = Result<(Opened, Hello), ServeError>> + Send + 'a>>;
+/// A socket after the WebSocket handshake, and its peer.
+type Upgraded = (Box<dyn Transport>, Peer);
+type Opening<'a> = Pin<Box<dyn Future<Output = Result<Upgraded, ServeError>> + Send + 'a>>;
 
-/// A session after the WebSocket handshake that does not run yet.
+/// The session of a socket.
+enum Session {
+    New(Opened),
+    /// It was there before, and its socket was another one.
+    Known(SessionHandle),
+}
+
+/// A session that does not run yet.
 struct Opened {
     handle: SessionHandle,
     session: Pin<Box<dyn Future<Output = CloseReason> + Send>>,
+    /// The session's place in the table of those that can go on.
+    entry: Option<Entry>,
 }
 
 async fn open<IO>(
@@ -494,11 +526,11 @@ async fn open<IO>(
     io: IO,
     address: Option<SocketAddr>,
     time: HelloTime,
-) -> Result<(Opened, Hello), ServeError>
+) -> Result<Upgraded, ServeError>
 where
     IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let ServerBuilder { limits, memory, origins, authenticate, .. } = &shared.builder;
+    let ServerBuilder { limits, origins, authenticate, .. } = &shared.builder;
     let mut peer = Peer::default();
     let decide = |request: &HandshakeRequest| {
         peer = peer_of(request, address);
@@ -509,15 +541,53 @@ where
     };
     let accepting = timeout(time.left(), Socket::accept(io, limits, origins, decide));
     let (socket, _) = accepting.await.unwrap_or(Err(HandshakeError::Timeout(time.limit)))?;
-    let mut services = shared.builder.services.clone();
-    for make in &shared.builder.per_connection {
+    Ok((Box::new(socket), peer))
+}
+
+/// Reads the client's first message. A server that shuts down waits a moment for one that may be on its way.
+async fn greet(
+    shared: &Shared,
+    (transport, peer): Upgraded,
+    time: HelloTime,
+) -> Result<(Greeted, Peer), CloseReason> {
+    let mut shutdown = shared.shutdown.subscribe();
+    let moment = async {
+        // The sender lives in `shared`.
+        let _ = shutdown.wait_for(|stop| *stop).await;
+        tokio::time::sleep(HELLO_GRACE).await;
+    };
+    Ok((driver::greet(transport, time.left(), moment).await?, peer))
+}
+
+/// Gives a socket to the session that its client names, or begins a new one. `None` if there is no such session.
+async fn begin(shared: &Shared, greeted: Greeted, peer: Peer, time: HelloTime) -> Option<Session> {
+    let sessions = &shared.sessions;
+    let id = greeted.session();
+    if greeted.resumes() {
+        return match sessions.attach(greeted, &peer) {
+            Ok(session) => Some(Session::Known(session)),
+            Err(greeted) => {
+                greeted.refuse(close_codes::UNKNOWN_SESSION, "the session is not known").await;
+                None
+            }
+        };
+    }
+    if id.is_some_and(|id| sessions.knows(id)) {
+        greeted.refuse(close_codes::UNKNOWN_SESSION, "the session's id is taken").await;
+        return None;
+    }
+    let ServerBuilder { services, per_connection, limits, memory, .. } = &shared.builder;
+    let mut services = services.clone();
+    for make in per_connection {
         services.offer(make(&peer));
     }
     let limits = Limits { hello_timeout: time.left(), ..limits.clone() };
-    let (opened, hello) = oneshot::channel();
-    let config = SessionConfig { services, peer, limits, memory: memory.clone(), opened: Some(opened) };
-    let (handle, session) = driver::start(socket, Side::Server, config);
-    Ok((Opened { handle, session: Box::pin(session) }, hello))
+    let resume = sessions.config();
+    let owner = peer.clone();
+    let config = SessionConfig { services, peer, limits, memory: memory.clone(), resume, opened: None };
+    let (handle, session) = greeted.start(config);
+    let entry = id.filter(|_| sessions.config().is_some()).map(|id| sessions.enter(id, &handle, &owner));
+    Some(Session::New(Opened { handle, session: Box::pin(session), entry }))
 }
 
 fn peer_of(request: &HandshakeRequest, address: Option<SocketAddr>) -> Peer {
@@ -533,7 +603,7 @@ fn peer_of(request: &HandshakeRequest, address: Option<SocketAddr>) -> Peer {
 }
 
 async fn run_session(shared: &Shared, opened: Opened) -> CloseReason {
-    let Opened { handle, session } = opened;
+    let Opened { handle, session, mut entry } = opened;
     let mut shutdown = shared.shutdown.subscribe();
     let close_on_shutdown = async {
         if shutdown.wait_for(|stop| *stop).await.is_ok() {
@@ -541,9 +611,16 @@ async fn run_session(shared: &Shared, opened: Opened) -> CloseReason {
         }
         pending::<CloseReason>().await
     };
+    let watch = async {
+        if let Some(entry) = &mut entry {
+            entry.watch().await;
+        }
+        pending::<CloseReason>().await
+    };
     tokio::select! {
         reason = session => reason,
         reason = close_on_shutdown => reason,
+        reason = watch => reason,
     }
 }
 

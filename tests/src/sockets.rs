@@ -253,7 +253,7 @@ async fn a_server_of_another_protocol_is_named() {
         .await
         .unwrap();
         // A Welcome of wire version 9.
-        socket.send(Message::binary(vec![0x02, 9, 0, 1, 0, 0, 0, 0])).await.unwrap();
+        socket.send(Message::binary(vec![0x02, 9, 0, 1, 0, 0, 0, 0, 0])).await.unwrap();
         while socket.next().await.is_some() {}
     });
     let client = Client::connect(&format!("ws://{address}")).await.unwrap();

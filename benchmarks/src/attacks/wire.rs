@@ -436,6 +436,10 @@ impl Seen {
         match reader.byte()? {
             0x02 => {
                 reader.varints(3)?;
+                // A new session: these strangers never go on with one.
+                if reader.byte()? != 0 {
+                    return None;
+                }
                 let mut number = || reader.varint();
                 self.offer = Some(Offer {
                     calls: number()?,
@@ -460,7 +464,7 @@ impl Seen {
                 let reason = String::from_utf8_lossy(reader.bytes()?).into_owned();
                 self.goodbye = Some(format!("{code} {reason}"));
             }
-            0x06 | 0x0a => reader.varints(1)?,
+            0x06 | 0x0a..=0x0d => reader.varints(1)?,
             0x10 => {
                 reader.varint()?;
                 self.items += reader.varint()?;

@@ -1,6 +1,7 @@
 //! The socket that a session is attached to.
 
 use std::{
+    future::poll_fn,
     pin::pin,
     task::{Context, Poll, ready},
     time::{Duration, Instant},
@@ -15,13 +16,21 @@ use crate::{
     driver::end::End,
     error::{CloseReason, SocketError},
     limits::Limits,
+    link::Guard,
     time::Time,
     transport::Transport,
 };
 
+/// How long a socket whose session goes on may take to close.
+const CLOSE_GRACE_ASIDE: Duration = Duration::from_millis(500);
+
 /// A session's socket and the state that belongs to it alone.
-pub(super) struct Attached<T> {
-    transport: T,
+pub(super) struct Attached {
+    transport: Box<dyn Transport>,
+    /// Kept as long as the socket.
+    guard: Guard,
+    /// A message that was read before the session had the socket.
+    first: Option<Bytes>,
     /// The end of the peer's messages, if it was read ahead.
     received_end: Option<End>,
     busy_poll: BusyPoll,
@@ -34,10 +43,13 @@ pub(super) struct Attached<T> {
     write_stall: Duration,
 }
 
-impl<T: Transport> Attached<T> {
-    pub(super) fn new(transport: T, limits: &Limits) -> Self {
+impl Attached {
+    /// `first` is a message that was read from the transport already.
+    pub(super) fn new(transport: Box<dyn Transport>, first: Option<Bytes>, limits: &Limits) -> Self {
         Self {
             transport,
+            guard: None,
+            first,
             received_end: None,
             busy_poll: BusyPoll::new(limits.busy_poll),
             has_sent: false,
@@ -45,6 +57,11 @@ impl<T: Transport> Attached<T> {
             blocked_since: None,
             write_stall: limits.write_stall,
         }
+    }
+
+    /// Keeps the guard until the socket is dropped.
+    pub(super) fn hold(&mut self, guard: Guard) {
+        self.guard = guard;
     }
 
     /// The memory that the transport's buffers take.
@@ -61,6 +78,9 @@ impl<T: Transport> Attached<T> {
     ) -> Poll<Result<Bytes, End>> {
         if let Some(end) = self.received_end.take() {
             return Poll::Ready(Err(end));
+        }
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Ok(first));
         }
         let received = ready!(self.transport.poll_receive(cx));
         self.busy_poll.received(Instant::now);
@@ -141,6 +161,15 @@ impl<T: Transport> Attached<T> {
             let _ = pin!(tokio::task::yield_now()).poll(cx);
         }
         waits
+    }
+
+    /// Closes the socket in the background: its session goes on without it.
+    pub(super) fn close_aside(mut self, end: End) {
+        tokio::spawn(async move {
+            let closing = poll_fn(|cx| self.poll_close(cx, &end));
+            // A socket that is gone already needs no close.
+            let _ = tokio::time::timeout(CLOSE_GRACE_ASIDE, closing).await;
+        });
     }
 
     pub(super) fn poll_close(&mut self, cx: &mut Context<'_>, end: &End) -> Poll<Result<(), SocketError>> {

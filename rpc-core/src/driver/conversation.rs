@@ -22,7 +22,7 @@ use crate::{
     id_map::IdMap,
     limits::Limits,
     link::{
-        Link, Submission,
+        Attach, Link, Submission,
         cell::{CallCell, Returned},
     },
     session::{
@@ -67,6 +67,10 @@ pub(super) struct Conversation {
     pub(super) has_begun: bool,
     /// Whether nobody holds the session any more: it closes when the streams that it sends are over.
     pub(super) is_left: bool,
+    /// Sockets that were brought for the session.
+    pub(super) attaching: Vec<Box<Attach>>,
+    /// Why the session is to end, if nobody will bring it a socket.
+    pub(super) given_up: Option<CloseReason>,
     /// Notified when the handshake is done.
     opened: Option<oneshot::Sender<()>>,
 }
@@ -105,6 +109,8 @@ impl Conversation {
             stopwatch: Stopwatch::new(),
             has_begun: false,
             is_left: false,
+            attaching: Vec::new(),
+            given_up: None,
             opened,
             limits,
         }
@@ -146,6 +152,8 @@ impl Conversation {
             }
             Submission::Close => self.close(now),
             Submission::Left => self.is_left = true,
+            Submission::Attach(attach) => self.attaching.push(attach),
+            Submission::GiveUp(reason) => self.given_up = Some(reason),
         }
     }
 

@@ -3,17 +3,17 @@
 //! The codes themselves are in `close_codes.rs`.
 
 use std::{
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use crate::{
     close_codes,
-    driver::{Driver, Phase},
+    driver::{Driver, Phase, conversation::Conversation},
     error::{CloseReason, SocketError, Violation},
     session::Side,
     time::Time,
-    transport::Transport,
 };
 
 /// How long the peer may take to answer a close: at most, and at least even if the close timeout is over.
@@ -22,18 +22,23 @@ pub(super) const CLOSE_GRACE_MIN: Duration = Duration::from_millis(200);
 /// How long a peer that has sent no hello in time may take to answer a close; until then it occupies a place of the listener.
 pub(super) const CLOSE_GRACE_UNGREETED: Duration = Duration::from_millis(500);
 
-impl<T: Transport> Driver<T> {
+impl Driver {
     pub(super) fn check_end(&mut self, now: Time) -> Result<(), End> {
+        let Some(socket) = &self.socket else { return self.check_end_detached(now) };
         if self.conversation.session.hello_overdue(now) && !self.conversation.session.close_overdue(now) {
             return Err(End::new(close_codes::HELLO_TIMEOUT, CloseReason::HelloTimeout));
         }
         if self.conversation.session.payload_stalled() {
             return Err(End::new(close_codes::POLICY, CloseReason::PayloadStalled));
         }
-        if self.socket.stall_due().is_some_and(|due| due <= now) {
+        if socket.stall_due().is_some_and(|due| due <= now) || self.conversation.session.acks_stalled(now) {
             return Err(End::new(close_codes::POLICY, CloseReason::Stalled));
         }
-        let complete = !self.socket.is_unflushed() && self.conversation.session.close_complete();
+        if self.conversation.session.is_peer_silent(now) {
+            let silence = SocketError::PingTimeout(self.conversation.limits.ping_timeout);
+            return Err(End::new(close_codes::POLICY, CloseReason::Socket(silence)));
+        }
+        let complete = !socket.is_unflushed() && self.conversation.session.close_complete();
         // A peer that reads slowly always leaves something unflushed.
         if complete || self.conversation.session.close_overdue(now) {
             let reason = self.conversation.link.draining_reason().unwrap_or(CloseReason::Local);
@@ -46,9 +51,26 @@ impl<T: Transport> Driver<T> {
         Ok(())
     }
 
+    /// Whether a session without a socket is over: nobody came in time, or this side closes it and nothing runs any more.
+    fn check_end_detached(&mut self, now: Time) -> Result<(), End> {
+        let Conversation { session, link, .. } = &self.conversation;
+        if session.close_overdue(now) || session.has_nothing_to_finish() {
+            return Err(End::new(close_codes::NORMAL, link.draining_reason().unwrap_or(CloseReason::Local)));
+        }
+        match &self.detached {
+            Some(detached) if detached.until.is_some_and(|until| until <= now) => {
+                let cause = detached.cause.clone().map(Arc::new);
+                Err(End::new(close_codes::NORMAL, CloseReason::Expired { cause }))
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         let Phase::Closing { end, grace } = &mut self.phase else { return Poll::Pending };
-        if self.socket.poll_close(cx, end).is_pending() {
+        if let Some(socket) = &mut self.socket
+            && socket.poll_close(cx, end).is_pending()
+        {
             ready!(grace.as_mut().poll(cx));
         }
         Poll::Ready(end.reason.clone())
@@ -71,6 +93,23 @@ pub(super) struct End {
 }
 
 impl End {
+    /// Whether only the socket has ended. Its session can go on, on another one.
+    pub(super) fn is_of_socket(&self) -> bool {
+        match &self.reason {
+            CloseReason::Stalled | CloseReason::HelloTimeout => true,
+            CloseReason::Socket(error) => {
+                matches!(error, SocketError::Io(_) | SocketError::Cut | SocketError::PingTimeout(_))
+            }
+            CloseReason::Peer { code, .. } => close_codes::is_of_socket(*code),
+            CloseReason::Local
+            | CloseReason::Violation(_)
+            | CloseReason::PayloadStalled
+            | CloseReason::Expired { .. }
+            | CloseReason::Limits(_)
+            | CloseReason::Aborted => false,
+        }
+    }
+
     pub(super) fn new(code: u16, reason: CloseReason) -> Self {
         Self { code, text: reason.to_string(), reason }
     }

@@ -21,37 +21,12 @@ use crate::{
     handler::dispatch::Services,
     limits::Limits,
     link::{Handle, Link},
+    principal::Principal,
     session::events::BeginTarget,
     sync::{Waiters, lock},
     time::{self, Time},
     value::object::LocalObject,
 };
-
-/// The identity of the peer, as far as this side knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum Principal {
-    /// Nobody vouches for the peer.
-    #[default]
-    Anonymous,
-    /// The peer proved to be this one.
-    Named(Arc<str>),
-}
-
-impl Principal {
-    /// The principal of this name.
-    pub fn named(name: impl Into<Arc<str>>) -> Self {
-        Self::Named(name.into())
-    }
-
-    /// The principal's name; `None` if anonymous.
-    pub fn name(&self) -> Option<&str> {
-        match self {
-            Self::Anonymous => None,
-            Self::Named(name) => Some(name),
-        }
-    }
-}
 
 /// The other end of a session: its address, its identity, and the HTTP request of its handshake.
 ///

@@ -28,6 +28,8 @@ pub(crate) struct Handshake {
     offer: Offer,
     /// The session's identity, if it can outlive its socket.
     identity: Option<Identity>,
+    /// The secret that takes the identity's place once the server has answered.
+    next_secret: Option<[u8; 32]>,
     /// The Hello or Welcome that leaves next.
     greeting: Option<Frame>,
     peer: Option<Offer>,
@@ -77,8 +79,16 @@ impl Handshake {
             Side::Server => State::Awaiting { until },
             Side::Client => State::Greeted { since: now, until, resumes: false },
         };
-        let mut handshake =
-            Self { side, state, offer, identity, greeting: None, peer: None, round_trip: None };
+        let mut handshake = Self {
+            side,
+            state,
+            offer,
+            identity,
+            next_secret: None,
+            greeting: None,
+            peer: None,
+            round_trip: None,
+        };
         if side == Side::Client {
             handshake.greeting = Some(handshake.hello_frame(None));
         }
@@ -135,9 +145,9 @@ impl Handshake {
         self.peer.is_none()
     }
 
-    /// The identity of a session that can outlive its socket.
-    pub(crate) fn identity(&self) -> Option<Identity> {
-        self.identity
+    /// Takes the secret out of a server's session, which knows only its hash from then on.
+    pub(crate) fn take_secret(&mut self) -> Option<[u8; 32]> {
+        self.identity.as_mut().map(|identity| std::mem::take(&mut identity.secret))
     }
 
     /// Answers the peer's hello. Returns whether the session can outlive its socket.
@@ -147,9 +157,8 @@ impl Handshake {
             // Whoever knows the session attaches its socket; this is a new one.
             return Err(Violation::UnknownSession);
         }
-        if hello.features & FEATURE_RESUME == 0 {
-            self.identity = None;
-        }
+        let identity = Identity { session: hello.session, secret: hello.secret };
+        self.identity = self.identity.filter(|_| hello.features & FEATURE_RESUME != 0).map(|_| identity);
         self.peer = Some(hello.offer);
         self.state = State::Open;
         self.greeting = Some(self.welcome_frame(None));
@@ -172,6 +181,9 @@ impl Handshake {
         if welcome.features & FEATURE_RESUME == 0 {
             self.identity = None;
         }
+        if let (Some(identity), Some(secret)) = (&mut self.identity, self.next_secret.take()) {
+            identity.secret = secret;
+        }
         self.round_trip = Some(since.until(now));
         self.peer = Some(welcome.offer);
         self.state = State::Open;
@@ -193,14 +205,8 @@ impl Handshake {
         resume: Resume,
     ) {
         self.state = State::Greeted { since: now, until: now + hello_timeout, resumes: true };
+        self.next_secret = Some(next_secret);
         self.greeting = Some(self.hello_frame(Some((next_secret, resume))));
-    }
-
-    /// Changes the secret: the server has taken the next one.
-    pub(crate) fn secret_changed(&mut self, secret: [u8; 32]) {
-        if let Some(identity) = &mut self.identity {
-            identity.secret = secret;
-        }
     }
 
     /// Welcomes a client that goes on with the session on a new socket.

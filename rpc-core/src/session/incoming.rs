@@ -95,7 +95,10 @@ impl<W: Waiter> Session<W> {
                     self.heard_offer();
                 }
             }
-            Frame::Ack { messages } => self.kept.acknowledge(messages)?,
+            Frame::Ack { messages } => {
+                self.kept.acknowledge(messages)?;
+                self.is_acknowledged_here = true;
+            }
             Frame::Ping { number } => self.heartbeat.ping(number),
             Frame::Pong { number } => self.heartbeat.pong(now, number),
             Frame::Skip { next } => self.accepted.skip_to(next)?,

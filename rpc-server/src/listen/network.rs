@@ -9,13 +9,13 @@ use std::{
 /// The part of a client's address that limits count by: all of an IPv4 address, the first 64 bits of an IPv6 address. A client
 /// chooses the other 64 bits freely. An IPv4-mapped IPv6 address counts as IPv4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Prefix {
+pub(crate) struct Prefix {
     address: IpAddr,
     is_exempt: bool,
 }
 
 impl Prefix {
-    pub(super) fn of(address: IpAddr) -> Self {
+    pub(crate) fn of(address: IpAddr) -> Self {
         let address = match address.to_canonical() {
             address @ IpAddr::V6(_) => masked(address, 64),
             address @ IpAddr::V4(_) => address,

@@ -451,11 +451,16 @@ impl Stranger {
         while !reader.0.is_empty() {
             match reader.byte() {
                 0x02 => {
-                    for _ in 0..8 {
+                    for _version_features_codec in 0..3 {
+                        reader.varint();
+                    }
+                    assert_eq!(reader.byte(), 0, "a new session");
+                    for _number in 0..5 {
                         reader.varint();
                     }
                     reader.bytes();
                 }
+                0x0a..=0x0d => _ = reader.varint(),
                 0x05 => {
                     let (id, reply) = (reader.varint(), reader.reply());
                     self.returns += 1;

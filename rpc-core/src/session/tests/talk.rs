@@ -58,7 +58,7 @@ impl Talk {
 
     /// Cuts the socket, now and then: messages on their way are lost. Returns whether it did.
     fn cuts(&mut self) -> bool {
-        if self.cuts == 0 || self.pair.server.session.is_ungreeted() || !self.seeded.chance(4) {
+        if self.cuts == 0 || self.pair.server.session.handshake.is_first() || !self.seeded.chance(4) {
             return false;
         }
         self.cuts -= 1;

@@ -1,0 +1,155 @@
+//! The first message of a client, which is read before there is a session for it: it may name one that goes on.
+
+use std::{
+    any::Any,
+    future::{Future, poll_fn},
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use super::{
+    Driver, SessionConfig,
+    end::{CLOSE_GRACE_UNGREETED, farewell},
+};
+use crate::{
+    caller::session_handle::SessionHandle,
+    close_codes,
+    error::CloseReason,
+    link::{Attach, AttachRequest, Guard, Submission},
+    principal::Principal,
+    session::Side,
+    transport::Transport,
+    wire::{FEATURE_RESUME, Frame, Hello, read::FrameReader},
+};
+
+/// The id of a session that can go on when its socket ends. Its client draws it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionId([u8; 16]);
+
+/// A client's socket whose first message was read.
+pub struct Greeted {
+    transport: Box<dyn Transport>,
+    guard: Guard,
+    message: Bytes,
+    hello: Option<Hello>,
+    /// The length of the hello in the message.
+    length: usize,
+}
+
+/// Reads a client's first message from its socket, within `limit`, and until `going_away` completes: then this side shuts down.
+///
+/// # Errors
+/// Why the socket has ended before the message came. It was closed with the code that fits.
+///
+/// # Cancel safety
+/// Dropping the future drops the transport.
+pub async fn greet(
+    mut transport: impl Transport,
+    limit: Duration,
+    going_away: impl Future<Output = ()>,
+) -> Result<Greeted, CloseReason> {
+    let received = tokio::select! {
+        biased;
+        received = poll_fn(|cx| transport.poll_receive(cx)) => received,
+        () = tokio::time::sleep(limit) => {
+            let reason = CloseReason::HelloTimeout;
+            close(transport, close_codes::HELLO_TIMEOUT, &reason.to_string()).await;
+            return Err(reason);
+        }
+        () = going_away => {
+            let (code, text) = farewell(Side::Server);
+            close(transport, code, text).await;
+            return Err(CloseReason::Local);
+        }
+    };
+    let reason = match received {
+        Some(Ok(message)) => return Ok(Greeted::new(Box::new(transport), message)),
+        Some(Err(error)) => CloseReason::Socket(error),
+        None => {
+            let (code, text) = transport.peer_close().unwrap_or((close_codes::NORMAL, ""));
+            CloseReason::Peer { code, text: text.to_owned() }
+        }
+    };
+    close(transport, close_codes::NORMAL, "").await;
+    Err(reason)
+}
+
+/// Closes a socket that is no session's, within a bounded time.
+async fn close(mut transport: impl Transport, code: u16, text: &str) {
+    let closing = poll_fn(|cx| transport.poll_close(cx, code, text));
+    // A peer that does not answer the close is not waited for.
+    let _ = tokio::time::timeout(CLOSE_GRACE_UNGREETED, closing).await;
+}
+
+impl Greeted {
+    fn new(transport: Box<dyn Transport>, message: Bytes) -> Self {
+        let mut frames = FrameReader::new(message.clone());
+        // Anything else is left to the session, which says what is wrong with it.
+        let hello = match frames.next_frame() {
+            Ok(Some(Frame::Hello(hello))) => Some(*hello),
+            _ => None,
+        };
+        Self { transport, guard: None, length: message.len() - frames.left(), message, hello }
+    }
+
+    /// Whether the message begins with a hello.
+    pub fn is_hello(&self) -> bool {
+        self.hello.is_some()
+    }
+
+    /// The session's id, if the client is ready to go on with it on further sockets.
+    pub fn session(&self) -> Option<SessionId> {
+        self.hello
+            .as_ref()
+            .filter(|hello| hello.features & FEATURE_RESUME != 0)
+            .map(|hello| SessionId(hello.session))
+    }
+
+    /// Whether the client goes on with a session, and does not begin one.
+    pub fn resumes(&self) -> bool {
+        self.hello.as_ref().is_some_and(|hello| hello.attach.is_some())
+    }
+
+    /// Keeps `guard` until the socket is dropped.
+    pub fn holding(self, guard: impl Any + Send) -> Self {
+        Self { guard: Some(Box::new(guard)), ..self }
+    }
+
+    /// Starts a new session; see [`start`](super::start).
+    pub fn start(self, config: SessionConfig) -> (SessionHandle, impl Future<Output = CloseReason> + Send) {
+        let Self { transport, guard, message, .. } = self;
+        let (handle, mut driver) = Driver::new(Some((transport, Some(message))), Side::Server, config);
+        if let Some(socket) = &mut driver.socket {
+            socket.hold(guard);
+        }
+        (handle, driver)
+    }
+
+    /// Gives the socket to a session that this server has. The session checks that the client is its own, and closes the socket
+    /// with [`close_codes::UNKNOWN_SESSION`] if it is not. `principal` is the client's identity on the new socket.
+    pub fn attach(self, session: &SessionHandle, principal: Principal) {
+        let Some(Hello { secret, attach: Some((next_secret, resume)), .. }) = self.hello else { return };
+        let rest = self.message.slice(self.length..);
+        let request = AttachRequest { secret, next_secret, resume, principal, rest };
+        let attach = Attach { transport: self.transport, guard: self.guard, request: Some(request) };
+        session.handle.link.submit(Submission::Attach(Box::new(attach)));
+    }
+
+    /// Closes the socket with this code and text.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the socket.
+    pub async fn refuse(self, code: u16, text: &str) {
+        close(self.transport, code, text).await;
+    }
+}
+
+impl std::fmt::Debug for Greeted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Greeted")
+            .field("session", &self.session())
+            .field("resumes", &self.resumes())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,270 @@
+//! The sessions that can go on when their sockets end: found by their ids, and bounded while they have no socket.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use rpc_core::{
+    CloseReason, Peer, Principal, SessionHandle,
+    driver::{Attachment, Attachments, Greeted, ResumeConfig, SessionId},
+};
+
+use crate::listen::Prefix;
+
+/// How sessions go on when their sockets end: for how long the server keeps them, and how many.
+///
+/// While a session has no socket, its handlers run on, its results and items wait, and its client may come back. Sessions that are
+/// waiting are bounded by number and by bytes. When a bound is reached, the session that has waited longest ends with
+/// [`CloseReason::Expired`]: that of the same peer, for the bound of one peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResumeOptions {
+    /// The time that a session is kept without a socket. Default 120 s. Zero: every session ends with its socket.
+    pub window: Duration,
+    /// Sessions without a socket at once. Default 10,000.
+    pub detached_max: usize,
+    /// Sessions of one peer without a socket at once. Default 100; public 8. A peer is a [`Principal`]; anonymous peers count by
+    /// address, as in [`ListenOptions`](crate::listen::ListenOptions). Anonymous peers on loopback addresses have no such bound.
+    pub peer_detached_max: usize,
+    /// Bytes that sessions without a socket keep together, as [`Limits::session_bytes_max`](rpc_core::Limits::session_bytes_max)
+    /// counts them. Default 256 MiB. A session's bytes are looked up when its socket ends; what its handlers add afterwards is
+    /// bounded by its own limits and by the memory budget.
+    pub detached_bytes_max: usize,
+    /// The new sockets that a session may get in a minute, in the long run; ten may come at once. Default 10. Further ones are
+    /// refused with [`close_codes::TOO_OFTEN`](rpc_core::close_codes::TOO_OFTEN).
+    pub attaches_per_minute: u32,
+}
+
+impl Default for ResumeOptions {
+    fn default() -> Self {
+        let ResumeConfig { window, attaches_per_minute } = ResumeConfig::default();
+        Self {
+            window,
+            detached_max: 10_000,
+            peer_detached_max: 100,
+            detached_bytes_max: 256 << 20,
+            attaches_per_minute,
+        }
+    }
+}
+
+impl ResumeOptions {
+    /// Options for unknown clients on the open internet.
+    pub fn public() -> Self {
+        Self { peer_detached_max: 8, ..Self::default() }
+    }
+
+    /// Every session ends with its socket.
+    pub fn off() -> Self {
+        Self { window: Duration::ZERO, ..Self::default() }
+    }
+
+    pub(crate) fn config(&self) -> Option<ResumeConfig> {
+        let Self { window, attaches_per_minute, .. } = *self;
+        (!window.is_zero()).then_some(ResumeConfig { window, attaches_per_minute })
+    }
+}
+
+/// The peer that a session without a socket counts for; `None` if it is not bounded by peer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Owner {
+    Named(Arc<str>),
+    At(Prefix),
+}
+
+fn owner_of(peer: &Peer) -> Option<Owner> {
+    match (&peer.principal, peer.address) {
+        (Principal::Named(name), _) => Some(Owner::Named(Arc::clone(name))),
+        (_, Some(address)) if !address.ip().to_canonical().is_loopback() => {
+            Some(Owner::At(Prefix::of(address.ip())))
+        }
+        _ => None,
+    }
+}
+
+/// The table of a server's sessions.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    options: ResumeOptions,
+    tables: Mutex<Tables>,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    known: HashMap<SessionId, SessionHandle>,
+    detached: HashMap<SessionId, Waiting>,
+    /// The order in which sessions lost their sockets. Sessions that are attached again leave their entry behind.
+    order: VecDeque<(SessionId, u64)>,
+    by_owner: HashMap<Owner, VecDeque<(SessionId, u64)>>,
+    /// Bytes of all in `detached`.
+    bytes: usize,
+    /// The number of times that a session was detached.
+    detaches: u64,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    number: u64,
+    bytes: usize,
+    owner: Option<Owner>,
+    sockets: Attachments,
+}
+
+impl Sessions {
+    pub(crate) fn new(options: ResumeOptions) -> Self {
+        Self { options, tables: Mutex::default() }
+    }
+
+    pub(crate) fn config(&self) -> Option<ResumeConfig> {
+        self.options.config()
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        // No user code runs under the lock, and no change stops half-way.
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a client's socket to the session that it names. Returns the handle of that session, or the socket if there is none.
+    pub(crate) fn attach(&self, greeted: Greeted, peer: &Peer) -> Result<SessionHandle, Greeted> {
+        let known = greeted.session().and_then(|id| self.tables().known.get(&id).cloned());
+        let Some(session) = known else { return Err(greeted) };
+        greeted.attach(&session, peer.principal.clone());
+        Ok(session)
+    }
+
+    /// Whether a session has this id.
+    pub(crate) fn knows(&self, id: SessionId) -> bool {
+        self.tables().known.contains_key(&id)
+    }
+
+    /// Keeps a new session's handle until the entry is dropped.
+    pub(crate) fn enter(self: &Arc<Self>, id: SessionId, handle: &SessionHandle, peer: &Peer) -> Entry {
+        self.tables().known.insert(id, handle.clone());
+        let sockets = handle.attachments();
+        Entry { sessions: Arc::clone(self), id, owner: owner_of(peer), handle: handle.clone(), sockets }
+    }
+
+    /// The sessions without a socket, and their bytes.
+    #[cfg(test)]
+    fn waiting(&self) -> (usize, usize) {
+        let tables = self.tables();
+        (tables.detached.len(), tables.bytes)
+    }
+}
+
+/// A session in the table.
+pub(crate) struct Entry {
+    sessions: Arc<Sessions>,
+    id: SessionId,
+    owner: Option<Owner>,
+    handle: SessionHandle,
+    sockets: Attachments,
+}
+
+impl Entry {
+    /// Counts the session while it has no socket. Never completes before the session is over.
+    pub(crate) async fn watch(&mut self) {
+        while let Some(attachment) = self.sockets.changed().await {
+            match attachment {
+                Attachment::Detached(Some(_)) => {
+                    let bytes = self.handle.stats().await.session_bytes;
+                    let waiting = (self.owner.clone(), bytes, self.sockets.clone());
+                    let over = self.sessions.tables().detach(self.id, waiting, &self.sessions.options);
+                    over.into_iter()
+                        .for_each(|sockets| sockets.give_up(CloseReason::Expired { cause: None }));
+                }
+                _ => self.sessions.tables().attached(self.id),
+            }
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let mut tables = self.sessions.tables();
+        tables.known.remove(&self.id);
+        tables.attached(self.id);
+    }
+}
+
+impl Tables {
+    /// Enters a session whose socket has ended. Returns the sessions that have to end for it.
+    fn detach(
+        &mut self,
+        id: SessionId,
+        (owner, bytes, sockets): (Option<Owner>, usize, Attachments),
+        options: &ResumeOptions,
+    ) -> Vec<Attachments> {
+        self.attached(id);
+        self.detaches += 1;
+        let number = self.detaches;
+        self.order.push_back((id, number));
+        if let Some(owner) = &owner {
+            self.by_owner.entry(owner.clone()).or_default().push_back((id, number));
+        }
+        self.bytes += bytes;
+        self.detached.insert(id, Waiting { number, bytes, owner: owner.clone(), sockets });
+        let mut over = Vec::new();
+        if let Some(owner) = &owner {
+            while self.count_of(owner) > options.peer_detached_max {
+                over.extend(
+                    self.by_owner
+                        .get(owner)
+                        .and_then(VecDeque::front)
+                        .copied()
+                        .and_then(|(id, _)| self.end(id)),
+                );
+            }
+        }
+        while self.detached.len() > options.detached_max || self.bytes > options.detached_bytes_max {
+            self.forget_stale();
+            let Some((id, _)) = self.order.front().copied() else { break };
+            over.extend(self.end(id));
+        }
+        over
+    }
+
+    /// The sessions of a peer without a socket. Removes entries of those that were attached again from the front.
+    fn count_of(&mut self, owner: &Owner) -> usize {
+        let Self { detached, by_owner, .. } = self;
+        let Some(order) = by_owner.get_mut(owner) else { return 0 };
+        order.retain(|(id, number)| detached.get(id).is_some_and(|waiting| waiting.number == *number));
+        order.len()
+    }
+
+    fn forget_stale(&mut self) {
+        while let Some((id, number)) = self.order.front()
+            && self.detached.get(id).is_none_or(|waiting| waiting.number != *number)
+        {
+            self.order.pop_front();
+        }
+    }
+
+    fn end(&mut self, id: SessionId) -> Option<Attachments> {
+        let sockets = self.detached.get(&id).map(|waiting| waiting.sockets.clone());
+        self.attached(id);
+        sockets
+    }
+
+    /// Takes note that a session has a socket, or is over.
+    fn attached(&mut self, id: SessionId) {
+        let Some(Waiting { bytes, owner, .. }) = self.detached.remove(&id) else { return };
+        self.bytes -= bytes;
+        if let Some(owner) = owner
+            && self.count_of(&owner) == 0
+        {
+            self.by_owner.remove(&owner);
+        }
+        if self.detached.is_empty() {
+            self.order.clear();
+        } else if self.order.len() > 2 * self.detached.len() + 64 {
+            let detached = &self.detached;
+            self.order
+                .retain(|(id, number)| detached.get(id).is_some_and(|waiting| waiting.number == *number));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
