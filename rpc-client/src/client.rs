@@ -1,23 +1,28 @@
 //! The client: one connection to a server, shared by a whole application.
 
-use std::{io, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
+use futures::{Stream, StreamExt, stream};
 use rpc_core::{
-    AsSession, CloseReason, Limits, LimitsError, Service, ServiceClient, Services, SessionHandle,
-    SessionStats,
+    AsSession, CloseReason, Limits, Service, ServiceClient, Services, SessionHandle, SessionStats,
     driver::{self, SessionConfig, Side},
-    websocket::{ClientHandshake, HandshakeError, Socket},
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::address::{Address, AddressError};
 #[cfg(feature = "tls")]
-use crate::tls::{TlsConnector, TlsError};
+use crate::tls::TlsConnector;
+use crate::{
+    address::{Address, AddressError},
+    dial::{self, CONNECT_TIMEOUT, ConnectError, Dialer, Headers},
+    reconnect::{Begin, ConnectionState, Reconnect, Reconnector},
+};
 
 /// A connection to a server. Cheap to clone, `Send` and `Sync`: one is enough for a whole application.
+///
+/// When the socket ends, the client opens another one, and the session goes on as if nothing had happened: calls in flight, streams
+/// and references. If the server does not know the session any more, because it restarted for example, the session is lost: calls in
+/// flight fail with how far they got, and streams end. Then a new session takes its place. Clients of the server's services go on in
+/// it, and so do calls that were not sent, and idempotent ones. [`Reconnect`] says how, and [`state`](Self::state) what is the case.
 ///
 /// The connection closes gracefully when its last clone, service client and promise are dropped, or by
 /// [`close`](Self::close). Objects passed to the server, like listeners, do not keep it open: keep the `Client` as long as
@@ -35,46 +40,8 @@ use crate::tls::{TlsConnector, TlsError};
 #[derive(Debug, Clone)]
 pub struct Client {
     session: SessionHandle,
-}
-
-/// Why connecting failed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConnectError {
-    /// The address is not a valid `ws://` or `wss://` URL.
-    #[error(transparent)]
-    Address(#[from] AddressError),
-    /// The server cannot be reached.
-    #[error("`{address}` cannot be reached")]
-    Unreachable {
-        /// The host and port of the attempt.
-        address: String,
-        /// The operating system's error.
-        #[source]
-        source: io::Error,
-    },
-    /// Connecting took longer than [`ClientBuilder::connect_timeout`].
-    #[error("`{address}` did not answer within {limit:?}: no server serves there, or the way is slow")]
-    Timeout {
-        /// The host and port of the attempt.
-        address: String,
-        /// The timeout.
-        limit: Duration,
-    },
-    /// The TLS handshake failed.
-    #[cfg(feature = "tls")]
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// `wss://` needs the feature `tls`.
-    #[cfg(not(feature = "tls"))]
-    #[error("`wss://` needs rpc-client's feature `tls`")]
-    TlsMissing,
-    /// The WebSocket handshake failed.
-    #[error(transparent)]
-    Handshake(#[from] HandshakeError),
-    /// The limits are invalid: no session can have them. No connection was tried.
-    #[error(transparent)]
-    Limits(#[from] LimitsError),
+    /// `None` over a byte stream of the application's own, which cannot be opened again.
+    reconnector: Option<Arc<Reconnector>>,
 }
 
 /// Configures how a [`Client`] connects. Made by [`Client::builder`].
@@ -83,7 +50,11 @@ pub enum ConnectError {
 pub struct ClientBuilder {
     services: Services,
     limits: Limits,
-    headers: Vec<(String, String)>,
+    headers: Headers,
+    make_headers: Option<Arc<dial::MakeHeaders>>,
+    fallbacks: Vec<String>,
+    reconnect: Option<Reconnect>,
+    is_single: bool,
     connect_timeout: Option<Duration>,
     #[cfg(feature = "tls")]
     tls: Option<TlsConnector>,
@@ -134,6 +105,38 @@ impl Client {
     /// Whether the connection has ended.
     pub fn is_closed(&self) -> bool {
         self.session.is_closed()
+    }
+
+    /// The state of the connection. Always [`ConnectionState::Attached`] over a byte stream of the application's own.
+    pub fn state(&self) -> ConnectionState {
+        self.reconnector.as_ref().map_or(ConnectionState::Attached, |reconnector| reconnector.state())
+    }
+
+    /// The states of the connection from here on: the present one, and each that follows. A reader that is 64 changes behind misses the
+    /// oldest. The stream does not keep the connection open, and ends with it.
+    pub fn states(&self) -> impl Stream<Item = ConnectionState> + Send + 'static {
+        let states = self.reconnector.as_ref().map(|reconnector| reconnector.states().boxed());
+        states.unwrap_or_else(|| stream::iter([ConnectionState::Attached]).boxed())
+    }
+
+    /// Tells the client that it is worth trying to connect now, for example because the operating system says that the network is
+    /// back. It does not wait for its next attempt, and its delays begin anew.
+    pub fn reconnect_now(&self) {
+        if let Some(reconnector) = &self.reconnector {
+            reconnector.reconnect_now();
+        }
+    }
+
+    /// Pauses attempts to connect, or lets them go on. A socket that is open stays open.
+    pub fn pause_reconnecting(&self, is_paused: bool) {
+        if let Some(reconnector) = &self.reconnector {
+            reconnector.pause(is_paused);
+        }
+    }
+
+    /// The last time that was measured from a message to the server's answer, by the handshake or a heartbeat.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.session.round_trip()
     }
 
     /// Counts of the calls, results, objects, streams and bytes that the session holds now.
@@ -188,48 +191,105 @@ impl ClientBuilder {
         self
     }
 
-    /// Connects to `ws://host[:port][/path]` or `wss://…`.
+    /// Has each attempt to connect ask for headers, for example for a token that is valid now. They are added to those of
+    /// [`header`](Self::header). The time that the function takes counts towards the attempt's timeout; its error fails the attempt,
+    /// and the next one asks again.
+    ///
+    /// ```
+    /// # struct Tokens;
+    /// # impl Tokens { async fn fresh(&self) -> Result<String, std::io::Error> { Ok("t".into()) } }
+    /// # let tokens = std::sync::Arc::new(Tokens);
+    /// let builder = rpc_client::Client::builder().headers_with(move || {
+    ///     let tokens = tokens.clone();
+    ///     async move { Ok::<_, std::io::Error>(vec![("authorization".into(), format!("Bearer {}", tokens.fresh().await?))]) }
+    /// });
+    /// ```
+    pub fn headers_with<F, E>(mut self, make: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Vec<(String, String)>, E>> + Send + 'static,
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        self.make_headers = Some(Arc::new(move || {
+            let headers = make();
+            Box::pin(async move { headers.await.map_err(|error| Arc::new(error) as _) })
+        }));
+        self
+    }
+
+    /// A further address of the server. The client stays with an address as long as it can connect to it, and goes to the next one
+    /// after each failed attempt.
+    pub fn fallback(mut self, address: impl Into<String>) -> Self {
+        self.fallbacks.push(address.into());
+        self
+    }
+
+    /// How the client gets a new socket when its own ends. Default [`Reconnect::default`].
+    pub fn reconnect(mut self, policy: Reconnect) -> Self {
+        self.reconnect = Some(policy);
+        self
+    }
+
+    /// The client has one socket: when that ends, the session is over, and so is the client.
+    pub fn without_reconnect(mut self) -> Self {
+        self.is_single = true;
+        self
+    }
+
+    /// Connects to `ws://host[:port][/path]` or `wss://…`. Tries each address once.
     ///
     /// # Errors
-    /// See [`ConnectError`].
+    /// See [`ConnectError`]. If no address can be connected to, the error is that of the last.
     ///
     /// # Cancel safety
     /// Dropping the future abandons the attempt.
     pub async fn connect(self, address: &str) -> Result<Client, ConnectError> {
-        self.limits.check()?;
-        let address: Address = address.parse()?;
-        let limit = self.connect_timeout.unwrap_or(Duration::from_secs(10));
-        let place = format!("{}:{}", address.host(), address.port());
-        let connected = tokio::time::timeout(limit, self.dial(&address, &place)).await;
-        connected.unwrap_or(Err(ConnectError::Timeout { address: place, limit }))
-    }
-
-    async fn dial(self, address: &Address, place: &str) -> Result<Client, ConnectError> {
-        let unreachable = |source| ConnectError::Unreachable { address: place.to_owned(), source };
-        let stream = TcpStream::connect((address.host(), address.port())).await.map_err(unreachable)?;
-        stream.set_nodelay(true).map_err(unreachable)?;
-        if address.is_secure() {
-            return self.connect_tls(stream, address).await;
+        let (reconnector, is_single) = self.reconnector(address)?;
+        let socket = reconnector.open_first().await?;
+        if is_single {
+            let config = SessionConfig { resume: None, succession: None, ..reconnector.session_config() };
+            let (session, task) = driver::start(socket, Side::Client, config);
+            tokio::spawn(task);
+            return Ok(Client { session, reconnector: None });
         }
-        self.connect_io(stream, &address.host_header(), address.path_and_query()).await
+        let (session, task) = driver::start(socket, Side::Client, reconnector.session_config());
+        tokio::spawn(task);
+        tokio::spawn(Arc::clone(&reconnector).tend(session.attachments(), Begin::Attached));
+        Ok(Client { session, reconnector: Some(reconnector) })
     }
 
-    #[cfg(feature = "tls")]
-    async fn connect_tls(mut self, stream: TcpStream, address: &Address) -> Result<Client, ConnectError> {
-        let connector = match self.tls.take() {
-            Some(connector) => connector,
-            None => TlsConnector::platform()?,
+    /// Makes a client that connects by itself. Its calls wait for the socket, as [`Reconnect::waiting`] says.
+    ///
+    /// # Errors
+    /// If an address or the limits are not valid. Whether there is a server, [`Client::state`] tells.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn connect_lazily(self, address: &str) -> Result<Client, ConnectError> {
+        let (reconnector, _) = self.reconnector(address)?;
+        let (session, task) = driver::start_detached(reconnector.session_config());
+        tokio::spawn(task);
+        tokio::spawn(Arc::clone(&reconnector).tend(session.attachments(), Begin::Dial));
+        Ok(Client { session, reconnector: Some(reconnector) })
+    }
+
+    fn reconnector(self, address: &str) -> Result<(Arc<Reconnector>, bool), ConnectError> {
+        self.limits.check()?;
+        let addresses = std::iter::once(address).chain(self.fallbacks.iter().map(String::as_str));
+        let dialer = Dialer {
+            addresses: addresses.map(str::parse).collect::<Result<Vec<Address>, AddressError>>()?,
+            headers: self.headers,
+            make_headers: self.make_headers,
+            limits: self.limits.clone(),
+            timeout: self.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
+            #[cfg(feature = "tls")]
+            tls: self.tls,
         };
-        let stream = connector.connect(address.host(), stream).await?;
-        self.connect_io(stream, &address.host_header(), address.path_and_query()).await
+        let policy = self.reconnect.unwrap_or_default();
+        Ok((Reconnector::new(dialer, policy, self.services, self.limits), self.is_single))
     }
 
-    #[cfg(not(feature = "tls"))]
-    async fn connect_tls(self, _stream: TcpStream, _address: &Address) -> Result<Client, ConnectError> {
-        Err(ConnectError::TlsMissing)
-    }
-
-    /// Connects over any byte stream: runs the WebSocket handshake with `host` and `path` in the request. Adds no TLS.
+    /// Connects over any byte stream: runs the WebSocket handshake with `host` and `path` in the request. Adds no TLS. The session ends
+    /// with the stream.
     ///
     /// # Errors
     /// If the WebSocket handshake fails, or the limits are invalid.
@@ -241,14 +301,16 @@ impl ClientBuilder {
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         self.limits.check()?;
-        let mut request = ClientHandshake::new(host, path);
-        request.headers = self.headers;
-        let socket = Socket::connect(io, request, &self.limits).await?;
+        let mut headers = self.headers;
+        if let Some(make) = &self.make_headers {
+            headers.extend(make().await.map_err(ConnectError::Headers)?);
+        }
+        let socket = dial::upgrade(io, host, path, headers, &self.limits).await?;
         let (services, limits) = (self.services, self.limits);
         let config = SessionConfig { services, limits, ..SessionConfig::default() };
         let (session, task) = driver::start(socket, Side::Client, config);
         tokio::spawn(task);
-        Ok(Client { session })
+        Ok(Client { session, reconnector: None })
     }
 }
 

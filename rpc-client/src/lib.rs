@@ -32,14 +32,19 @@
 
 pub mod address;
 mod client;
+mod dial;
+mod reconnect;
 #[cfg(feature = "tls")]
 pub mod tls;
 
-pub use client::{Client, ClientBuilder, ConnectError};
+pub use client::{Client, ClientBuilder};
+pub use dial::ConnectError;
+pub use reconnect::{ConnectionState, Reconnect};
 pub use rpc_core;
 #[doc(no_inline)]
 pub use rpc_core::{
     __macros::{PipelineOfClient as Pipeline, data_of_client as data, rpc_of_client as rpc},
+    driver::WaitingCalls,
     websocket::HandshakeError,
     *,
 };

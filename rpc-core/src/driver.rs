@@ -40,7 +40,7 @@ use crate::{
 };
 
 pub use self::{
-    attaching::{Attachments, ResumeConfig},
+    attaching::{Attachments, Predecessor, ResumeConfig, Succession, WaitingCalls},
     greeting::{Greeted, SessionId, greet},
 };
 pub use crate::link::Attachment;
@@ -86,6 +86,10 @@ pub struct SessionConfig {
     pub memory: MemoryBudget,
     /// How the session goes on when its socket ends, if both sides have this. Default: it ends with its socket.
     pub resume: Option<ResumeConfig>,
+    /// The calls that may wait while the session has no socket.
+    pub waiting: WaitingCalls,
+    /// What takes the session's place when it is over. Default: nothing.
+    pub succession: Option<Succession>,
     /// Notified once the peer's hello (on a server) or welcome (on a client) was accepted. Dropped if the session ends before.
     pub opened: Option<oneshot::Sender<()>>,
 }
@@ -101,8 +105,19 @@ pub fn start<T: Transport>(
     side: Side,
     config: SessionConfig,
 ) -> (SessionHandle, impl Future<Output = CloseReason> + Send + use<T>) {
-    let (session, driver) = Driver::new(Some((Box::new(transport), None)), side, config);
-    (session, driver)
+    let (link, driver) = Driver::new(Some((Box::new(transport), None)), side, config, None);
+    (handle(link, side), driver)
+}
+
+/// Starts a client's session that has no socket yet: its calls wait until [`Attachments::attach`] brings one.
+pub fn start_detached(config: SessionConfig) -> (SessionHandle, impl Future<Output = CloseReason> + Send) {
+    let (link, driver) = Driver::new(None, Side::Client, config, None);
+    (handle(link, Side::Client), driver)
+}
+
+/// The user's handle of a session.
+fn handle(link: Arc<Link>, side: Side) -> SessionHandle {
+    SessionHandle { handle: Arc::new(Handle { link, closes_on_drop: side == Side::Client }) }
 }
 
 impl Driver {
@@ -110,24 +125,25 @@ impl Driver {
         transport: Option<(Box<dyn Transport>, Option<Bytes>)>,
         side: Side,
         config: SessionConfig,
-    ) -> (SessionHandle, Self) {
-        let SessionConfig { services, peer, limits, memory, resume, opened } = config;
+        before: Option<Predecessor>,
+    ) -> (Arc<Link>, Self) {
+        let SessionConfig { services, peer, limits, memory, resume, waiting, succession, opened } = config;
         let phase = match limits.check() {
             Ok(()) => Phase::Running,
             Err(error) => Phase::Refused(error),
         };
         let limits = Arc::new(limits.within_reach());
-        let link = Arc::new(Link::new(Arc::clone(&limits)));
-        let handle = |closes_on_drop| SessionHandle {
-            handle: Arc::new(Handle { link: Arc::clone(&link), closes_on_drop }),
-        };
+        let link = Arc::new(match &before {
+            Some(before) => before.link.succeeding(Arc::clone(&limits)),
+            None => Link::new(Arc::clone(&limits)),
+        });
         // A server agrees to the identity that its client draws.
         let identity = resume.as_ref().and_then(|_| match side {
             Side::Client => attaching::draw_identity(),
             Side::Server => Some(Identity::default()),
         });
         let now = time::now();
-        let session = Session::new(
+        let mut session = Session::new(
             now,
             side,
             Arc::clone(&limits),
@@ -136,17 +152,34 @@ impl Driver {
             Arc::new(LinkHome(Arc::clone(&link))),
             memory,
         );
+        if succession.is_some() {
+            session.send_again();
+        }
+        if let Some(before) = before {
+            session.succeeds(before.reason);
+        }
+        let mut detached = None;
+        if transport.is_none() {
+            session.detach(now);
+            detached = Some(Detached { calls_until: now + waiting.time, until: None, cause: None });
+        }
         let services = Arc::new(services);
-        let scope = Arc::new(SessionScope::new(peer, handle(false), Arc::downgrade(&services)));
-        let client = handle(side == Side::Client);
+        // The session holds this handle: it must not keep itself open.
+        let own =
+            SessionHandle { handle: Arc::new(Handle { link: Arc::clone(&link), closes_on_drop: false }) };
+        let scope = Arc::new(SessionScope::new(peer, own, Arc::downgrade(&services)));
+        let mut conversation =
+            Conversation::new(Arc::clone(&link), session, side, scope, services, Arc::clone(&limits), opened);
+        conversation.succession = succession;
         let attach_rate = resume.as_ref().map(|resume| AttachRate::new(now, resume.attaches_per_minute));
         let driver = Self {
             socket: transport.map(|(transport, first)| Attached::new(transport, first, &limits)),
-            conversation: Conversation::new(link, session, side, scope, services, limits, opened),
+            conversation,
             resume,
+            waiting,
             proof: None,
             attach_rate,
-            detached: None,
+            detached,
             is_told_attached: false,
             submissions: Vec::new(),
             sealing: Sealing::Idle,
@@ -154,7 +187,7 @@ impl Driver {
             timer: None,
             phase,
         };
-        (client, driver)
+        (link, driver)
     }
 }
 
@@ -165,6 +198,7 @@ struct Driver {
     socket: Option<Attached>,
     /// `None` if the session ends with its socket.
     resume: Option<ResumeConfig>,
+    waiting: WaitingCalls,
     /// On a server, what proves that the session is a client's own.
     proof: Option<Proof>,
     attach_rate: Option<AttachRate>,
@@ -246,6 +280,9 @@ impl Driver {
             }
             if let Some(reason) = self.conversation.given_up.take() {
                 return Poll::Ready(Err(End::new(close_codes::NORMAL, reason)));
+            }
+            if self.detached.is_some() {
+                self.bound_waiting_calls(now);
             }
             let received = self
                 .read_ahead(cx, now)
@@ -423,8 +460,10 @@ impl Driver {
                 Event::Cancel(answer) => self.conversation.cancel(answer),
                 Event::Stream(event) => self.conversation.stream_event(event, now),
                 Event::PeerClosing { code, reason } => {
+                    let reason = CloseReason::Peer { code, text: reason };
                     self.conversation.scope.closing.set();
-                    self.conversation.link.begin_draining(CloseReason::Peer { code, text: reason });
+                    self.conversation.hand_on(&reason, false);
+                    self.conversation.link.begin_draining(reason);
                 }
             }
             // The peer can use the first results while the next are being made.

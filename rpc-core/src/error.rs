@@ -582,6 +582,13 @@ pub enum CloseReason {
         #[source]
         cause: Option<Arc<CloseReason>>,
     },
+    /// The client gave up connecting.
+    #[error("no new socket could be opened")]
+    GaveUp {
+        /// Why the last attempt failed.
+        #[source]
+        cause: Arc<dyn std::error::Error + Send + Sync>,
+    },
     /// The session could not be started, because its limits are invalid.
     #[error(transparent)]
     Limits(#[from] LimitsError),

@@ -257,6 +257,10 @@ impl Home for Dropped {
         LocalObject::new(Remote { handle, target: RemoteTarget::Import(import) })
     }
 
+    fn poll_closed(&self, _: &mut std::task::Context<'_>) -> std::task::Poll<crate::CloseReason> {
+        std::task::Poll::Pending
+    }
+
     fn is_at(&self, _: *const ()) -> bool {
         false
     }

@@ -76,7 +76,6 @@
 pub mod driver;
 #[cfg(feature = "driver")]
 pub mod memory;
-#[cfg(feature = "driver")]
 pub mod transport;
 #[cfg(feature = "websocket")]
 pub mod websocket;

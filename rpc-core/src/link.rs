@@ -9,6 +9,7 @@
 
 use std::{
     any::Any,
+    future::poll_fn,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -28,7 +29,10 @@ use crate::{
     link::cell::{CallCell, Referable, Returned},
     principal::Principal,
     schema::descriptor::ServiceDescriptor,
-    session::{events::SessionStats, inputs::CallExtras},
+    session::{
+        events::SessionStats,
+        inputs::{CallExtras, NewCall},
+    },
     sync::{Waiters, lock},
     time::Time,
     transport::Transport,
@@ -71,6 +75,8 @@ pub(crate) enum Submission {
     StreamDropped(StreamId, Option<String>),
     /// Send back the session's counts.
     Stats(oneshot::Sender<SessionStats>),
+    /// Calls of the session before this one, which it had not sent or which may be sent twice.
+    Moved(Vec<NewCall<Arc<CallCell>>>),
     /// Close gracefully once the calls in flight are done.
     Close,
     /// Nobody holds the session any more: close when the streams that it sends are over too.
@@ -148,6 +154,10 @@ pub(crate) struct Link {
     /// Whether the shared memory budget, not the session's own limit, left too little memory for arguments.
     pub(crate) short_of: AtomicBool,
     outbox: Mutex<Outbox>,
+    /// Shared with the sessions before and after this one.
+    registry: Arc<Mutex<Registry>>,
+    /// Whether another session takes this one's new calls.
+    has_successor: AtomicBool,
     driver: AtomicWaker,
     /// Whether the queue has entries and the driver has been woken for them. Changed with the outbox locked.
     woken: AtomicBool,
@@ -163,8 +173,20 @@ struct Outbox {
     next_call: i64,
     queue: Vec<Submission>,
     state: OutboxState,
+    /// The session that takes the new calls, once this one takes none.
+    successor: Option<Arc<Link>>,
+}
+
+/// The numbers of methods. The numbers of a service's methods follow each other.
+struct Registry {
     services: Vec<(&'static ServiceDescriptor, u32)>,
     next_method: u32,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self { services: Vec::new(), next_method: METHOD_FIRST.0 }
+    }
 }
 
 enum OutboxState {
@@ -182,6 +204,16 @@ struct Closed {
 
 impl Link {
     pub(crate) fn new(limits: Arc<Limits>) -> Self {
+        Self::with(limits, Arc::default())
+    }
+
+    /// The link of a session that takes the place of this one: it counts calls and methods on.
+    #[cfg_attr(not(feature = "driver"), expect(dead_code, reason = "only drivers make sessions"))]
+    pub(crate) fn succeeding(&self, limits: Arc<Limits>) -> Self {
+        Self::with(limits, Arc::clone(&self.registry))
+    }
+
+    fn with(limits: Arc<Limits>, registry: Arc<Mutex<Registry>>) -> Self {
         Self {
             budget: DecodeBudget::from(&*limits),
             short_of: AtomicBool::new(false),
@@ -190,9 +222,10 @@ impl Link {
                 next_call: 1,
                 queue: Vec::new(),
                 state: OutboxState::Open,
-                services: Vec::new(),
-                next_method: METHOD_FIRST.0,
+                successor: None,
             }),
+            registry,
+            has_successor: AtomicBool::new(false),
             driver: AtomicWaker::new(),
             woken: AtomicBool::new(false),
             flushing: AtomicBool::new(false),
@@ -202,15 +235,25 @@ impl Link {
         }
     }
 
+    /// Whether both are links of one session, or of sessions that follow each other.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.registry, &other.registry)
+    }
+
+    /// The address that links of sessions which follow each other have in common.
+    pub(crate) fn identity(&self) -> *const () {
+        Arc::as_ptr(&self.registry).cast()
+    }
+
     /// The number of the service's first method; the others follow it.
     pub(crate) fn register(&self, service: &'static ServiceDescriptor) -> u32 {
-        let mut outbox = lock(&self.outbox);
-        if let Some((_, first)) = outbox.services.iter().find(|(known, _)| std::ptr::eq(*known, service)) {
+        let mut registry = lock(&self.registry);
+        if let Some((_, first)) = registry.services.iter().find(|(known, _)| std::ptr::eq(*known, service)) {
             return *first;
         }
-        let first = outbox.next_method;
-        outbox.next_method += u32::try_from(service.methods.len()).unwrap_or(u32::MAX);
-        outbox.services.push((service, first));
+        let first = registry.next_method;
+        registry.next_method += u32::try_from(service.methods.len()).unwrap_or(u32::MAX);
+        registry.services.push((service, first));
         first
     }
 
@@ -224,7 +267,12 @@ impl Link {
         match &outbox.state {
             OutboxState::Open => {}
             OutboxState::Draining(reason) | OutboxState::Closed(reason) => {
-                return Err(CallRejected(reason.clone()));
+                let rejected = CallRejected(reason.clone());
+                drop(outbox);
+                return match self.newest() {
+                    Some(newest) => newest.call(flush, make),
+                    None => Err(rejected),
+                };
             }
         }
         let id = CallId(outbox.next_call);
@@ -240,12 +288,71 @@ impl Link {
     }
 
     pub(crate) fn submit(&self, submission: Submission) {
+        if self.has_successor.load(Ordering::Acquire) {
+            self.submit_to_successor(&submission);
+        }
         let mut outbox = lock(&self.outbox);
         if matches!(outbox.state, OutboxState::Closed(_)) {
             return;
         }
         outbox.queue.push(submission);
         self.wake(outbox);
+    }
+
+    /// Tells the session that took over this one's calls what is said about one of them, or about all.
+    #[cold]
+    fn submit_to_successor(&self, submission: &Submission) {
+        let same = match submission {
+            Submission::Unwanted(id) => Submission::Unwanted(*id),
+            Submission::Released(id) => Submission::Released(*id),
+            Submission::Left => Submission::Left,
+            _ => return,
+        };
+        if let Some(newest) = self.newest() {
+            newest.submit(same);
+        }
+    }
+
+    /// The last of the sessions that follow this one; `None` if none does.
+    pub(crate) fn newest(&self) -> Option<Arc<Self>> {
+        if !self.has_successor.load(Ordering::Acquire) {
+            return None;
+        }
+        let next = lock(&self.outbox).successor.clone()?;
+        let Some(newest) = next.newest() else { return Some(next) };
+        // The way is short the next time.
+        lock(&self.outbox).successor = Some(Arc::clone(&newest));
+        Some(newest)
+    }
+
+    /// Hands new calls to another session from here on, and those that wait in the queue. `moved` are calls that the session had
+    /// not sent, or sends again.
+    #[cfg_attr(not(feature = "driver"), expect(dead_code, reason = "only drivers make sessions"))]
+    pub(crate) fn hand_on(
+        &self,
+        reason: CloseReason,
+        successor: Arc<Self>,
+        moved: Vec<NewCall<Arc<CallCell>>>,
+    ) {
+        let mut outbox = lock(&self.outbox);
+        if matches!(outbox.state, OutboxState::Open) {
+            outbox.state = OutboxState::Draining(reason);
+        }
+        let (calls, rest) = std::mem::take(&mut outbox.queue)
+            .into_iter()
+            .partition(|submission| matches!(submission, Submission::Call(_)));
+        outbox.queue = rest;
+        let mut theirs = lock(&successor.outbox);
+        theirs.next_call = outbox.next_call;
+        theirs.queue.push(Submission::Moved(moved));
+        theirs.queue.extend::<Vec<_>>(calls);
+        let next = Arc::clone(&successor);
+        next.wake(theirs);
+        outbox.successor = Some(successor);
+        self.has_successor.store(true, Ordering::Release);
+        drop(outbox);
+        // Somebody may wait for one of those calls already.
+        next.flush();
     }
 
     fn wake(&self, outbox: MutexGuard<'_, Outbox>) {
@@ -261,6 +368,9 @@ impl Link {
 
     /// Makes the queued calls leave at once, because somebody awaits a result.
     pub(crate) fn flush(&self) {
+        if let Some(newest) = self.newest() {
+            newest.flush();
+        }
         // Read first: callers on all cores come by here, and a cache line that is only read does not move between cores.
         if !self.flushing.load(Ordering::Acquire) && !self.flushing.swap(true, Ordering::AcqRel) {
             self.driver.wake();
@@ -405,6 +515,22 @@ impl Handle {
         let link = Arc::new(Link::new(Arc::default()));
         link.close(&CloseReason::Aborted);
         Self { link, closes_on_drop: false }
+    }
+
+    /// The last of the sessions that follow the handle's session; that session if none does.
+    pub(crate) fn newest(&self) -> Arc<Link> {
+        self.link.newest().unwrap_or_else(|| Arc::clone(&self.link))
+    }
+
+    /// Waits until the session is over, and all that follow it.
+    pub(crate) async fn until_closed(&self) -> CloseReason {
+        loop {
+            let link = self.newest();
+            let reason = poll_fn(|cx| link.poll_closed(cx)).await;
+            if link.newest().is_none() {
+                return reason;
+            }
+        }
     }
 
     /// The handle for calls that have no session and cannot be made.

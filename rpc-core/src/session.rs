@@ -39,13 +39,13 @@ use self::{
 };
 use crate::{
     buffer::{message::MessageRef, spares::Spares},
-    error::Violation,
+    error::{CloseReason, Delivery, Violation},
     limits::Limits,
     memory_budget::MemoryBudget,
     schema::descriptor::ServiceDescriptor,
     session::{
         events::{Begin, Event, SessionStats},
-        inputs::{NewCall, Waiter},
+        inputs::{CallTarget, NewCall, Waiter},
     },
     time::Time,
     value::{inlet::Inlet, object::Home, outcome::Outcome, stream::Piece},
@@ -76,6 +76,8 @@ pub(crate) mod work;
 
 /// How long a closing session waits for streams of which none moves.
 const STILL_STREAMS: Duration = Duration::from_secs(2);
+/// How long a server that closes takes calls that cross its goodbye.
+const CROSSING_CALLS: Duration = Duration::from_secs(1);
 /// The bytes received after which a session settles its account, if it has nothing of the shared memory. It also does when
 /// [`LONG_BYTES`] wait to be sent.
 const SETTLED_BYTES: usize = 4 << 10;
@@ -124,6 +126,8 @@ pub(crate) struct Session<W> {
     goodbye: Option<(u16, String)>,
     /// The time at which a close that this side asked for times out, whatever the peer sends meanwhile.
     close_until: Option<Time>,
+    /// When a closing session begins to refuse calls.
+    refuse_calls_at: Option<Time>,
     /// When a message last went either way, since the close began.
     last_stir: Option<Time>,
     /// Whether that close does not wait for open streams.
@@ -180,7 +184,7 @@ impl<W: Waiter> Session<W> {
             is_acknowledged_here: false,
             detached_since: None,
             own_methods: OwnMethods::default(),
-            calls: Calls::new(),
+            calls: Calls::default(),
             answers: Answers::new(
                 Arc::clone(&limits),
                 PeerMethods::new(services, limits.methods_max),
@@ -199,6 +203,7 @@ impl<W: Waiter> Session<W> {
             closing: Closing::Open,
             goodbye: None,
             close_until: None,
+            refuse_calls_at: None,
             last_stir: None,
             cuts_streams: false,
             payload_stalled: false,
@@ -211,7 +216,33 @@ impl<W: Waiter> Session<W> {
     /// Queues a call. The next `poll_message` that has room seals it: it reads what is wanted of the call and encodes it.
     pub(crate) fn call(&mut self, now: Time, call: NewCall<W>) {
         let payload_bytes_max = self.handshake.peer_payload_bytes_max();
+        let (id, target) = (call.id, call.extras.as_ref().map(|extras| &extras.target));
+        let is_stale =
+            matches!(target, Some(CallTarget::Import(import)) if !self.outgoing.objects.has_import(import));
         self.calls.queue(now, call, payload_bytes_max, &mut self.outgoing);
+        if is_stale {
+            self.calls.refuse_stale(id, &mut self.outgoing);
+        }
+    }
+
+    /// Fails the queued calls above these bounds of number and bytes, and those that are built on them.
+    pub(crate) fn refuse_waiting(&mut self, bounds: (usize, usize), reason: &CloseReason) {
+        self.calls.refuse_waiting(bounds, reason, &mut self.outgoing);
+    }
+
+    /// Takes the place of a session that ended for this reason.
+    pub(crate) fn succeeds(&mut self, before: CloseReason) {
+        self.calls.comes_after(before);
+    }
+
+    /// Keeps idempotent calls from here on, to send them again in another session.
+    pub(crate) fn send_again(&mut self) {
+        self.calls.send_again();
+    }
+
+    /// Takes out the calls that another session can make; see [`Calls::hand_over`].
+    pub(crate) fn hand_over_calls(&mut self, idempotent: bool) -> Vec<NewCall<W>> {
+        self.calls.hand_over(idempotent)
     }
 
     /// Takes note that nobody waits for the value of this sealed call any more.
@@ -268,7 +299,11 @@ impl<W: Waiter> Session<W> {
             Closing::Peer => self.closing = Closing::Both,
             Closing::Local | Closing::Both => return,
         }
-        self.answers.refuse_new_calls();
+        // Calls may be on their way that the peer made before it reads the goodbye. A client has nobody to hand them on to.
+        match self.closing == Closing::Local && !cuts_streams {
+            true => self.refuse_calls_at = Some(now + CROSSING_CALLS),
+            false => self.answers.refuse_new_calls(),
+        }
         self.goodbye = Some((code, reason.into()));
     }
 
@@ -347,6 +382,7 @@ impl<W: Waiter> Session<W> {
             self.answers.timeout(),
             self.outgoing.objects.timeout(),
             self.spares.timeout(),
+            self.refuse_calls_at,
             closing,
             self.timeout_of_socket(),
         ]
@@ -379,6 +415,9 @@ impl<W: Waiter> Session<W> {
         self.calls.expire(now, &mut self.outgoing);
         self.answers.expire(now, &mut self.outgoing);
         self.spares.expire(now);
+        if self.refuse_calls_at.take_if(|at| *at <= now).is_some() {
+            self.answers.refuse_new_calls();
+        }
         if self.outgoing.objects.releases_are_overdue(now) {
             self.outgoing.push_object_releases(now);
         }
@@ -757,9 +796,9 @@ impl<W: Waiter> Session<W> {
         self.outgoing.streams.abandon()
     }
 
-    /// Takes out the calls that can no longer return, with whether each was sent.
-    pub(crate) fn abandon_calls(&mut self) -> Vec<(W, bool)> {
-        self.calls.abandon()
+    /// Takes out the calls that can no longer return, with how far each got.
+    pub(crate) fn abandon_calls(&mut self) -> Vec<(W, Delivery)> {
+        self.calls.abandon(self.kept.acknowledged(), self.kept.fresh())
     }
 }
 

@@ -584,7 +584,8 @@ async fn begin(shared: &Shared, greeted: Greeted, peer: Peer, time: HelloTime) -
     let limits = Limits { hello_timeout: time.left(), ..limits.clone() };
     let resume = sessions.config();
     let owner = peer.clone();
-    let config = SessionConfig { services, peer, limits, memory: memory.clone(), resume, opened: None };
+    let memory = memory.clone();
+    let config = SessionConfig { services, peer, limits, memory, resume, ..SessionConfig::default() };
     let (handle, session) = greeted.start(config);
     let entry = id.filter(|_| sessions.config().is_some()).map(|id| sessions.enter(id, &handle, &owner));
     Some(Session::New(Opened { handle, session: Box::pin(session), entry }))

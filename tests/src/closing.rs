@@ -196,7 +196,7 @@ async fn subscribers_of_a_server_that_shuts_down_are_told_so_in_words() {
         .unwrap();
     let (url, handle) = (listening.url().unwrap(), listening.handle());
     let served = tokio::spawn(listening.serve());
-    let client = Client::connect(&url).await.unwrap();
+    let client = Client::builder().without_reconnect().connect(&url).await.unwrap();
     let news: NewsClient = client.service();
     let mut silent = news.silent().await.unwrap();
     handle.shutdown();

@@ -226,7 +226,7 @@ async fn a_handler_may_shut_its_server_down() {
     let counter = Counter::default();
     let server = TestServer::start_with(Server::builder().service(DeskServer::new(counter.clone()))).await;
     counter.server.set(server.handle.clone()).unwrap();
-    let client = server.client().await;
+    let client = server.single_client().await;
     let desk: DeskClient = client.service();
     let answer =
         timeout(PATIENCE, desk.shut_down().into_future()).await.expect("it does not wait for itself");

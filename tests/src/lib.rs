@@ -28,6 +28,7 @@ mod misuse;
 mod objects;
 mod objects_attacks;
 mod pipelining;
+mod resume;
 mod schemes;
 mod services;
 mod sockets;

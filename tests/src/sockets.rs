@@ -40,6 +40,11 @@ impl TestServer {
     pub(crate) async fn client(&self) -> Client {
         Client::connect(&self.url()).await.unwrap()
     }
+
+    /// A client whose session ends with its socket.
+    pub(crate) async fn single_client(&self) -> Client {
+        Client::builder().without_reconnect().connect(&self.url()).await.unwrap()
+    }
 }
 
 #[tokio::test]
@@ -152,7 +157,7 @@ async fn large_values_cross_in_bounded_messages() {
 #[tokio::test]
 async fn a_shutdown_finishes_what_runs_and_leaves_nothing() {
     let server = TestServer::start().await;
-    let client = server.client().await;
+    let client = server.single_client().await;
     let people: PeopleClient = client.service();
     let mut profile = std::future::IntoFuture::into_future(people.profile(UserId(1)));
     assert!(futures::poll!(&mut profile).is_pending());
@@ -182,7 +187,7 @@ async fn the_last_handle_closes_the_connection() {
 async fn a_cut_socket_fails_calls_with_what_is_known() {
     let server = TestServer::start().await;
     let relay = Relay::start(server.address).await;
-    let client = Client::connect(&relay.url()).await.unwrap();
+    let client = Client::builder().without_reconnect().connect(&relay.url()).await.unwrap();
     let people: PeopleClient = client.service();
     people.add(0, 0).await.unwrap();
     let mut waiting = std::future::IntoFuture::into_future(people.wait());

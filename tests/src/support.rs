@@ -1,5 +1,6 @@
 //! The service the tests call, and ways to connect to it.
 
+pub(crate) mod cutter;
 pub(crate) mod relay;
 
 use std::sync::{

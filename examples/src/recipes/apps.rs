@@ -1,8 +1,9 @@
 //! A client in a desktop application and in a command line tool, and a server beside another one.
 
-use std::{error::Error, io, sync::mpsc, time::Duration};
+use std::{error::Error, io, pin::pin, sync::mpsc, time::Duration};
 
-use rpc_client::{CallError, Client};
+use futures::StreamExt;
+use rpc_client::{CallError, Client, ConnectionState};
 use rpc_core::rpc;
 use rpc_server::{Listening, Server};
 use tokio::{
@@ -63,12 +64,22 @@ async fn converse(
         Ok(client) => client,
         Err(error) => return tell(Tell::Offline(error.to_string())),
     };
-    tell(Tell::Connected);
     let greeter: GreeterClient = client.service();
+    let mut states = pin!(client.states());
     loop {
         let ask = tokio::select! {
             ask = asked.recv() => ask,
-            reason = client.closed() => return tell(Tell::Offline(reason.to_string())),
+            Some(state) = states.next() => {
+                match state {
+                    ConnectionState::Attached | ConnectionState::Resumed => tell(Tell::Connected),
+                    // The client connects again by itself; meanwhile its calls wait.
+                    ConnectionState::Detached { reason, .. } | ConnectionState::Lost { reason } => {
+                        tell(Tell::Offline(reason.to_string()));
+                    }
+                    _ => {}
+                }
+                continue;
+            }
         };
         match ask {
             Some(Ask::Greeting { name }) => {
@@ -209,7 +220,7 @@ async fn two_servers_share_a_process_and_an_end() -> Outcome {
     let http = serve_http(listener, stopped(stopping.clone()));
     let served = tokio::spawn(serve_both(rpc, http, stopping));
 
-    let greeter: GreeterClient = Client::connect(&url).await?.service();
+    let greeter: GreeterClient = Client::builder().without_reconnect().connect(&url).await?.service();
     assert_eq!(greeter.greet("Ann").await?, "Hello, Ann!");
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await?;

@@ -159,7 +159,7 @@ async fn subscribers_end_in_good_order_when_the_server_does() -> Outcome {
     let exchange = Exchange::default();
     let (url, server) = serve(&exchange).await?;
     exchange.publish(Price(1)).await;
-    let client = Client::connect(&url).await?;
+    let client = Client::builder().without_reconnect().connect(&url).await?;
     let market: MarketClient = client.service();
     let mut ticker = market.ticker().await?;
     let mut countdown = market.countdown(1_000).await?;

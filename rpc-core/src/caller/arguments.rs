@@ -168,7 +168,7 @@ impl<'a> Arguments<'a> {
     /// recorded too.
     fn can_use(&mut self, place: &Place) -> bool {
         let base = place.base.cell();
-        if !Arc::ptr_eq(&base.handle.link, self.link) {
+        if !base.handle.link.is_same(self.link) {
             self.fail(ArgumentFault::Misuse("it belongs to another session; await it first"));
         } else if let Some(recorded) = &base.recorded {
             self.beside().recorders.push(Arc::clone(&recorded.recorder));
@@ -198,7 +198,7 @@ impl<'a> Arguments<'a> {
             };
             match &stub.kind {
                 Kind::Remote(Remote { handle, target: RemoteTarget::Promised(place) })
-                    if Arc::ptr_eq(&handle.link, self.link) =>
+                    if handle.link.is_same(self.link) =>
                 {
                     if place.base.cell().recorded.is_some() {
                         self.fail(ArgumentFault::Misuse(PROMISED_INSIDE));

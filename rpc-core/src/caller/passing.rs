@@ -14,6 +14,7 @@ use std::{
     fmt,
     ops::Range,
     sync::Arc,
+    task,
 };
 
 use bytes::Bytes;
@@ -26,7 +27,7 @@ use crate::{
     buffer::small_bytes::SmallBytes,
     caller::stub::{Kind, Remote, RemoteTarget, Stub},
     codec::{self, DecodeBudget},
-    error::DecodeError,
+    error::{CloseReason, DecodeError},
     link::{Handle, Link, Submission},
     schema::{
         descriptor::ServiceDescriptor,
@@ -79,7 +80,7 @@ impl Capability {
             Kind::Local(object) => return Self::Local(Arc::clone(object)),
             Kind::Remote(remote) => remote,
         };
-        let is_same = Arc::ptr_eq(&remote.handle.link, link);
+        let is_same = remote.handle.link.is_same(link);
         if let (RemoteTarget::Import(import), true) = (&remote.target, is_same) {
             return Self::Import(Arc::clone(import));
         }
@@ -389,9 +390,7 @@ pub(crate) fn onto(table: &[Capability], home: Option<&Arc<Handle>>, link: &Arc<
 
 fn onto_one(object: &Capability, home: Option<&Arc<Handle>>, link: &Arc<Link>) -> Capability {
     match object {
-        Capability::Import(import) if import.is_at(Arc::as_ptr(link).cast()) => {
-            Capability::Import(Arc::clone(import))
-        }
+        Capability::Import(import) if import.is_at(link.identity()) => Capability::Import(Arc::clone(import)),
         Capability::Import(import) => Capability::Local(match home {
             Some(home) => {
                 let target = RemoteTarget::Import(Arc::clone(import));
@@ -400,9 +399,7 @@ fn onto_one(object: &Capability, home: Option<&Arc<Handle>>, link: &Arc<Link>) -
             None => Arc::clone(import).forward(),
         }),
         Capability::Local(object) => match object.behaviour::<Remote>() {
-            Some(Remote { handle, target: RemoteTarget::Import(import) })
-                if Arc::ptr_eq(&handle.link, link) =>
-            {
+            Some(Remote { handle, target: RemoteTarget::Import(import) }) if handle.link.is_same(link) => {
                 Capability::Import(Arc::clone(import))
             }
             _ => Capability::Local(Arc::clone(object)),
@@ -431,7 +428,11 @@ impl Home for LinkHome {
     }
 
     fn is_at(&self, session: *const ()) -> bool {
-        std::ptr::eq(Arc::as_ptr(&self.0).cast(), session)
+        std::ptr::eq(self.0.identity(), session)
+    }
+
+    fn poll_closed(&self, cx: &mut task::Context<'_>) -> task::Poll<CloseReason> {
+        self.0.poll_closed(cx)
     }
 
     fn stream_consumed(&self, stream: StreamId, bytes: u64) {

@@ -224,7 +224,7 @@ impl Map<'_> {
     /// The closure's result as an operand of its program.
     fn result(&self, recorder: &Arc<Recorder>, place: &Place) -> Result<Operand, Returned> {
         let cell = place.base.cell();
-        if !Arc::ptr_eq(&cell.handle.link, &self.placeholder.handle.link) {
+        if !cell.handle.link.is_same(&self.placeholder.handle.link) {
             return Err(misuse(FOREIGN));
         }
         match &cell.recorded {

@@ -58,11 +58,11 @@ impl SessionHandle {
     /// # Cancel safety
     /// Dropping the future does not stop the closing.
     pub async fn close(&self) -> CloseReason {
-        let link = &self.handle.link;
+        let link = self.handle.newest();
         link.begin_draining(CloseReason::Local);
         link.submit(Submission::Close);
         poll_fn(|cx| match link.draining_reason() {
-            Some(reason) if ambient::is_inside(link) => Poll::Ready(reason),
+            Some(reason) if ambient::is_inside(&link) => Poll::Ready(reason),
             _ => link.poll_closed(cx),
         })
         .await
@@ -73,7 +73,7 @@ impl SessionHandle {
     /// # Cancel safety
     /// Holds nothing; may be dropped and called again at any time.
     pub async fn closed(&self) -> CloseReason {
-        poll_fn(|cx| self.handle.link.poll_closed(cx)).await
+        self.handle.until_closed().await
     }
 
     /// Counts what the session holds at the moment; all counts are zero once it is over.
@@ -82,13 +82,13 @@ impl SessionHandle {
     /// Holds nothing; may be dropped at any time.
     pub async fn stats(&self) -> SessionStats {
         let (sender, receiver) = oneshot::channel();
-        self.handle.link.submit(Submission::Stats(sender));
+        self.handle.newest().submit(Submission::Stats(sender));
         receiver.await.unwrap_or_default()
     }
 
     /// Whether the session is over.
     pub fn is_closed(&self) -> bool {
-        self.handle.link.close_reason().is_some()
+        self.handle.newest().close_reason().is_some()
     }
 }
 

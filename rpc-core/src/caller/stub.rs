@@ -135,7 +135,7 @@ impl PartialEq for Stub {
         match (&self.kind, &other.kind) {
             (Kind::Local(one), Kind::Local(other)) => Arc::ptr_eq(one, other),
             (Kind::Remote(one), Kind::Remote(other)) => {
-                Arc::ptr_eq(&one.handle.link, &other.handle.link) && one.target == other.target
+                one.handle.link.is_same(&other.handle.link) && one.target == other.target
             }
             (Kind::Local(_), Kind::Remote(_)) | (Kind::Remote(_), Kind::Local(_)) => false,
         }
@@ -149,7 +149,7 @@ impl Hash for Stub {
         match &self.kind {
             Kind::Local(object) => Arc::as_ptr(object).hash(state),
             Kind::Remote(Remote { handle, target }) => {
-                Arc::as_ptr(&handle.link).hash(state);
+                handle.link.identity().hash(state);
                 match target {
                     RemoteTarget::Root => {}
                     RemoteTarget::Import(import) => import.id.hash(state),
@@ -167,8 +167,7 @@ impl PartialEq for RemoteTarget {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Root, Self::Root) => true,
-            // The peer keeps an object's id while this side has a client of it, and uses none again.
-            (Self::Import(one), Self::Import(other)) => one.id == other.id,
+            (Self::Import(one), Self::Import(other)) => one.is_same(other),
             (Self::Promised(one), Self::Promised(other)) => {
                 Arc::ptr_eq(one.base.cell(), other.base.cell()) && one.path == other.path
             }
@@ -226,7 +225,10 @@ impl Stub {
     /// Waits until the object cannot be reached any more; forever if it is local.
     pub(crate) async fn closed(&self) -> CloseReason {
         match &self.kind {
-            Kind::Remote(remote) => poll_fn(|cx| remote.handle.link.poll_closed(cx)).await,
+            Kind::Remote(Remote { target: RemoteTarget::Import(import), .. }) => {
+                poll_fn(|cx| import.poll_closed(cx)).await
+            }
+            Kind::Remote(remote) => remote.handle.until_closed().await,
             Kind::Local(_) => std::future::pending().await,
         }
     }

@@ -3,12 +3,16 @@
 //! A session without a socket waits for one. A client's session is given sockets by whoever dials for it. A server's session is
 //! given those whose clients name it in their hello; they have to prove that the session is theirs, before anything changes.
 
-use std::{future::poll_fn, sync::Arc, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    sync::Arc,
+    time::Duration,
+};
 
 use hmac_sha256::Hash;
 use subtle::ConstantTimeEq;
 
-use super::{Driver, attached::Attached, end::End};
+use super::{Driver, SessionConfig, attached::Attached, end::End};
 use crate::{
     caller::session_handle::SessionHandle,
     close_codes,
@@ -39,10 +43,35 @@ impl Default for ResumeConfig {
     }
 }
 
+/// The calls that may wait in a session without a socket. A further call fails at once, as not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WaitingCalls {
+    /// How many. Default 10,000.
+    pub calls_max: usize,
+    /// The bytes of their arguments. Default 16 MiB.
+    pub bytes_max: usize,
+    /// For how long, counted from when the socket ended. Default 30 s. Then those that wait fail, and further ones fail at once until
+    /// there is a socket again.
+    pub time: Duration,
+}
+
+impl Default for WaitingCalls {
+    fn default() -> Self {
+        Self { calls_max: 10_000, bytes_max: 16 << 20, time: Duration::from_secs(30) }
+    }
+}
+
+impl WaitingCalls {
+    /// No call waits.
+    pub fn none() -> Self {
+        Self { calls_max: 0, bytes_max: 0, time: Duration::ZERO }
+    }
+}
+
 /// The sockets of one session, for whoever brings them. It does not keep the session open.
 #[derive(Clone)]
 pub struct Attachments {
-    link: Arc<Link>,
+    pub(super) link: Arc<Link>,
     /// The changes that were seen.
     seen: u64,
 }
@@ -71,9 +100,12 @@ impl Attachments {
         poll_fn(|cx| link.poll_attachment(cx, seen)).await
     }
 
-    /// Why the session is over; `None` while it is not.
-    pub fn close_reason(&self) -> Option<CloseReason> {
-        self.link.close_reason()
+    /// Waits until the session is over.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: holds nothing.
+    pub async fn over(&self) -> CloseReason {
+        poll_fn(|cx| self.link.poll_closed(cx)).await
     }
 
     /// Has the session go on with this socket.
@@ -94,8 +126,46 @@ impl std::fmt::Debug for Attachments {
     }
 }
 
+/// Makes the session that takes the place of one that is over, or that takes no new calls because its peer is closing. Called once,
+/// inside the task of the session; `None` if there is to be none.
+pub struct Succession(pub Box<dyn FnOnce(Predecessor) -> Option<Attachments> + Send>);
+
+impl std::fmt::Debug for Succession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Succession").finish_non_exhaustive()
+    }
+}
+
+/// A session that another one takes the place of.
+pub struct Predecessor {
+    pub(super) link: Arc<Link>,
+    pub(super) reason: CloseReason,
+}
+
+impl Predecessor {
+    /// Why it ends, or takes no new calls.
+    pub fn reason(&self) -> &CloseReason {
+        &self.reason
+    }
+
+    /// A session that takes its place: handles and clients of the services of the one lead to the other from then on. Calls that were
+    /// not sent are made in it, and idempotent ones that did not return once more. It has no socket yet.
+    pub fn succeed(self, config: SessionConfig) -> (Attachments, impl Future<Output = CloseReason> + Send) {
+        let (link, driver) = Driver::new(None, Side::Client, config, Some(self));
+        (Attachments { link, seen: 0 }, driver)
+    }
+}
+
+impl std::fmt::Debug for Predecessor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Predecessor").field("reason", &self.reason).finish_non_exhaustive()
+    }
+}
+
 /// A session without a socket.
 pub(super) struct Detached {
+    /// When calls that wait for a socket fail.
+    pub(super) calls_until: Time,
     /// When the session ends if there is no socket by then; `None` for one that never had a socket.
     pub(super) until: Option<Time>,
     pub(super) cause: Option<CloseReason>,
@@ -183,9 +253,22 @@ impl Driver {
         self.socket = None;
         self.is_told_attached = false;
         let window = self.resume.as_ref().map_or(Duration::ZERO, |resume| resume.window);
-        self.detached = Some(Detached { until: Some(now + window), cause: Some(end.reason.clone()) });
+        let calls_until = now + self.waiting.time;
+        let cause = Some(end.reason.clone());
+        self.detached = Some(Detached { calls_until, until: Some(now + window), cause });
         let waiting = self.conversation.link.set_attachment(Attachment::Detached(Some(end.reason)));
         self.conversation.wakers.extend(waiting);
+    }
+
+    /// Fails calls that wait for a socket, as far as more wait than may.
+    pub(super) fn bound_waiting_calls(&mut self, now: Time) {
+        let Some(detached) = &mut self.detached else { return };
+        let bounds = match detached.calls_until <= now {
+            true => (0, 0),
+            false => (self.waiting.calls_max, self.waiting.bytes_max),
+        };
+        let reason = detached.cause.clone().unwrap_or(CloseReason::Expired { cause: None });
+        self.conversation.session.refuse_waiting(bounds, &reason);
     }
 
     /// Takes the sockets that were brought since the last turn.

@@ -10,6 +10,7 @@ use futures::channel::oneshot;
 use rustc_hash::FxHashMap;
 
 use super::{
+    attaching::{Predecessor, Succession},
     end,
     handlers::{RunningTask, Starting},
     maps::Permits,
@@ -17,7 +18,7 @@ use super::{
     streams::{Backlog, Producer},
 };
 use crate::{
-    error::{CloseReason, Delivery},
+    error::CloseReason,
     handler::{context::SessionScope, dispatch::Services},
     id_map::IdMap,
     limits::Limits,
@@ -71,6 +72,8 @@ pub(super) struct Conversation {
     pub(super) attaching: Vec<Box<Attach>>,
     /// Why the session is to end, if nobody will bring it a socket.
     pub(super) given_up: Option<CloseReason>,
+    /// Makes the session that takes this one's place.
+    pub(super) succession: Option<Succession>,
     /// Notified when the handshake is done.
     opened: Option<oneshot::Sender<()>>,
 }
@@ -111,6 +114,7 @@ impl Conversation {
             is_left: false,
             attaching: Vec::new(),
             given_up: None,
+            succession: None,
             opened,
             limits,
         }
@@ -150,6 +154,7 @@ impl Conversation {
             Submission::Stats(reply) => {
                 let _ = reply.send(self.session.stats());
             }
+            Submission::Moved(calls) => calls.into_iter().for_each(|call| self.session.call(now, call)),
             Submission::Close => self.close(now),
             Submission::Left => self.is_left = true,
             Submission::Attach(attach) => self.attaching.push(attach),
@@ -195,10 +200,10 @@ impl Conversation {
     /// items first; only then is the end announced and anybody woken.
     pub(super) fn end(&mut self, reason: &CloseReason) {
         self.scope.closing.set();
+        self.hand_on(reason, true);
         self.wakers.extend(self.link.shut(reason));
         self.last_events(reason);
-        for (cell, sent) in self.session.abandon_calls() {
-            let delivery = if sent { Delivery::Unacknowledged } else { Delivery::NotSent };
+        for (cell, delivery) in self.session.abandon_calls() {
             self.wakers.extend(cell.complete(Returned::Disconnected { delivery, reason: reason.clone() }));
         }
         self.end_streams(reason);
@@ -208,6 +213,17 @@ impl Conversation {
             task.cancel();
         }
         self.session.abandon_objects();
+    }
+
+    /// Has another session take the new calls from here on, if there is to be one, and those that were not sent. `is_over` says that
+    /// this session is: then idempotent calls that did not return are made again. Done once, because a session's calls must rise:
+    /// what goes on in a session whose peer is closing ends with it.
+    pub(super) fn hand_on(&mut self, reason: &CloseReason, is_over: bool) {
+        let Some(Succession(succeed)) = self.succession.take() else { return };
+        let before = Predecessor { link: Arc::clone(&self.link), reason: reason.clone() };
+        let Some(successor) = succeed(before) else { return };
+        let moved = self.session.hand_over_calls(is_over);
+        self.link.hand_on(reason.clone(), successor.link, moved);
     }
 
     /// Hands out events that arrived before the end and waited for their turn: results, and the last items of streams.

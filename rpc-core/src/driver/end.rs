@@ -105,6 +105,7 @@ impl End {
             | CloseReason::Violation(_)
             | CloseReason::PayloadStalled
             | CloseReason::Expired { .. }
+            | CloseReason::GaveUp { .. }
             | CloseReason::Limits(_)
             | CloseReason::Aborted => false,
         }

@@ -119,11 +119,11 @@ impl Greeted {
     /// Starts a new session; see [`start`](super::start).
     pub fn start(self, config: SessionConfig) -> (SessionHandle, impl Future<Output = CloseReason> + Send) {
         let Self { transport, guard, message, .. } = self;
-        let (handle, mut driver) = Driver::new(Some((transport, Some(message))), Side::Server, config);
+        let (link, mut driver) = Driver::new(Some((transport, Some(message))), Side::Server, config, None);
         if let Some(socket) = &mut driver.socket {
             socket.hold(guard);
         }
-        (handle, driver)
+        (super::handle(link, Side::Server), driver)
     }
 
     /// Gives the socket to a session that this server has. The session checks that the client is its own, and closes the socket

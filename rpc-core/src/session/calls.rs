@@ -12,18 +12,20 @@
 
 use std::collections::VecDeque;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     due::{Deadlines, Releases},
-    inputs::{CallExtras, NewCall, Waiter},
+    inputs::{CallExtras, CallTarget, NewCall, Waiter},
     outgoing::Outgoing,
 };
 use crate::{
     buffer::small_bytes::SmallBytes,
+    error::{CloseReason, Delivery},
+    schema::descriptor::MethodDescriptor,
     time::Time,
     value::{
-        encoded::Capabilities,
+        encoded::{Capabilities, Capability, Passing},
         returned::{OriginCause, Returned},
     },
     wire::{CallId, Failure, MethodNumber, Reached},
@@ -33,12 +35,18 @@ pub(crate) mod returning;
 pub(crate) mod sealing;
 
 pub(crate) struct Calls<W> {
+    /// Why the session before this one ended. Calls built on its results cannot be made.
+    before: Option<CloseReason>,
+    /// Whether idempotent calls are kept to be sent again in another session.
+    sends_again: bool,
     table: FxHashMap<CallId, Entry<W>>,
     queue: VecDeque<Queued>,
     /// The number of calls at the front of the queue that are sealed: their interest was read.
     sealed: usize,
     last_sent: CallId,
     in_flight: usize,
+    /// The calls at the front of the queue that were found to be few enough to wait for a socket, and their bytes.
+    waiting: (usize, usize),
     /// Calls whose results the peer may release; told with the next batch.
     releases: Releases<CallId>,
     deadlines: Deadlines,
@@ -49,6 +57,10 @@ struct Entry<W> {
     waiter: W,
     deadline: Option<Time>,
     stage: Stage,
+    /// The number of the message that the call is sent in.
+    message: u64,
+    /// What is needed to send an idempotent call once more, in another session.
+    again: Option<Box<Again>>,
     /// Whether the waiter was asked for its interest.
     sealed: bool,
     /// Whether somebody waits for the value.
@@ -105,6 +117,15 @@ enum Stage {
     Returned,
 }
 
+/// The parts of a sent call.
+struct Again {
+    number: MethodNumber,
+    service: &'static str,
+    method: &'static MethodDescriptor,
+    payload: SmallBytes,
+    extras: Option<Box<CallExtras>>,
+}
+
 /// The kind of a Return that comes in chunks, with the objects that came with it. If this side does not take the objects, it
 /// has a failure instead, and the bytes mean nothing.
 #[derive(Debug)]
@@ -119,11 +140,29 @@ struct Queued {
     id: CallId,
     number: MethodNumber,
     service: &'static str,
-    method: &'static crate::schema::descriptor::MethodDescriptor,
+    method: &'static MethodDescriptor,
     payload: SmallBytes,
     extras: Option<Box<CallExtras>>,
     /// The time from which it is too late to send the call.
     late: Option<Time>,
+}
+
+impl<W> Default for Calls<W> {
+    fn default() -> Self {
+        Self {
+            before: None,
+            sends_again: false,
+            table: FxHashMap::default(),
+            queue: VecDeque::new(),
+            sealed: 0,
+            last_sent: CallId(0),
+            in_flight: 0,
+            waiting: (0, 0),
+            releases: Releases::default(),
+            deadlines: Deadlines::default(),
+            finished: VecDeque::new(),
+        }
+    }
 }
 
 impl<W> Entry<W> {
@@ -195,17 +234,14 @@ impl<W> Entry<W> {
 }
 
 impl<W: Waiter> Calls<W> {
-    pub(crate) fn new() -> Self {
-        Self {
-            table: FxHashMap::default(),
-            queue: VecDeque::new(),
-            sealed: 0,
-            last_sent: CallId(0),
-            in_flight: 0,
-            releases: Releases::default(),
-            deadlines: Deadlines::default(),
-            finished: VecDeque::new(),
-        }
+    /// Takes note why the session before this one ended.
+    pub(crate) fn comes_after(&mut self, before: CloseReason) {
+        self.before = Some(before);
+    }
+
+    /// Keeps idempotent calls from here on, to send them again in another session.
+    pub(crate) fn send_again(&mut self) {
+        self.sends_again = true;
     }
 
     // ---- towards the peer ----
@@ -223,7 +259,8 @@ impl<W: Waiter> Calls<W> {
         let mut failure =
             (payload.len() > payload_bytes_max).then(|| too_large_for_peer(payload.len(), payload_bytes_max));
         for base in &bases {
-            // A base is in the table: the caller's arguments kept it referable until this call was queued.
+            // A base is in the table, because the caller's arguments kept it referable until this call was queued; or it belongs
+            // to the session before this one.
             if let Some(base) = self.table.get_mut(base) {
                 let ties = base.ties();
                 ties.dependents += 1;
@@ -233,6 +270,8 @@ impl<W: Waiter> Calls<W> {
                     deadline = deadline.into_iter().chain(base.deadline).min();
                 }
                 failure = failure.or_else(|| base.as_cause());
+            } else if self.before.is_some() {
+                failure = failure.or_else(|| Some(self.before_this_session()));
             }
         }
         if let Some(deadline) = deadline {
@@ -245,6 +284,8 @@ impl<W: Waiter> Calls<W> {
                 waiter,
                 deadline,
                 stage: Stage::Queued,
+                message: 0,
+                again: None,
                 sealed: false,
                 value: true,
                 reference: true,
@@ -260,6 +301,47 @@ impl<W: Waiter> Calls<W> {
         if let Some(failure) = failure {
             self.refuse(id, failure, outgoing);
         }
+    }
+
+    /// Fails the queued calls above these bounds of number and bytes, and those that are built on them.
+    pub(crate) fn refuse_waiting(
+        &mut self,
+        (calls_max, bytes_max): (usize, usize),
+        reason: &CloseReason,
+        outgoing: &mut Outgoing,
+    ) {
+        // Calls that were looked at before are not looked at again, so that many calls do not cost their square.
+        let (mut count, mut bytes) = match self.waiting {
+            (count, bytes) if count <= self.queue.len().min(calls_max) && bytes <= bytes_max => {
+                (count, bytes)
+            }
+            _ => (0, 0),
+        };
+        for queued in self.queue.range(count..).take(calls_max.saturating_sub(count)) {
+            let sum = bytes.saturating_add(queued.payload.len());
+            if sum > bytes_max {
+                break;
+            }
+            (count, bytes) = (count + 1, sum);
+        }
+        self.waiting = (count, bytes);
+        for id in self.queue.range(count..).map(|queued| queued.id).collect::<Vec<_>>() {
+            let outcome = Returned::Disconnected { delivery: Delivery::NotSent, reason: reason.clone() };
+            self.refuse(id, outcome, outgoing);
+        }
+        self.queue.truncate(count);
+        self.sealed = self.sealed.min(count);
+    }
+
+    /// The failure of a call that needs something of the session before this one.
+    fn before_this_session(&self) -> Returned<W> {
+        let reason = self.before.clone().unwrap_or(CloseReason::Aborted);
+        Returned::Disconnected { delivery: Delivery::NotSent, reason }
+    }
+
+    /// Fails a queued call that needs something of the session before this one.
+    pub(crate) fn refuse_stale(&mut self, id: CallId, outgoing: &mut Outgoing) {
+        self.refuse(id, self.before_this_session(), outgoing);
     }
 
     /// Fails the queued calls whose payloads are larger than the peer turned out to take.
@@ -375,8 +457,44 @@ impl<W: Waiter> Calls<W> {
         self.table.is_empty() && self.queue.is_empty() && self.releases.is_empty() && self.finished.is_empty()
     }
 
-    /// Takes out every waiter that still waits when the session is over, with whether its call was sent.
-    pub(crate) fn abandon(&mut self) -> Vec<(W, bool)> {
+    /// Takes out the calls that another session can make: those that were not sent, and with `idempotent` those that may be sent
+    /// twice. A call that needs something else of this session stays.
+    pub(crate) fn hand_over(&mut self, idempotent: bool) -> Vec<NewCall<W>> {
+        let mut ids: Vec<CallId> = self.table.keys().copied().collect();
+        ids.sort_unstable();
+        let mut queue: FxHashMap<CallId, Queued> =
+            std::mem::take(&mut self.queue).into_iter().map(|queued| (queued.id, queued)).collect();
+        self.sealed = 0;
+        let mut moved = Vec::new();
+        let mut known = FxHashSet::default();
+        for id in ids {
+            let Some(entry) = self.table.get_mut(&id) else { continue };
+            let again = match (&entry.stage, queue.remove(&id)) {
+                (Stage::Queued, Some(Queued { number, service, method, payload, extras, .. })) => {
+                    Some(Again { number, service, method, payload, extras })
+                }
+                (Stage::Sent | Stage::Assembling(_), _) if idempotent => {
+                    entry.again.take().map(|again| *again)
+                }
+                _ => None,
+            };
+            let Some(again) = again.filter(|again| {
+                !again.needs_its_session() && entry.bases().iter().all(|base| known.contains(base))
+            }) else {
+                continue;
+            };
+            known.insert(id);
+            let Again { number, service, method, payload, extras } = again;
+            let Some(Entry { waiter, deadline, ties, .. }) = self.table.remove(&id) else { continue };
+            let bases = ties.map_or_else(Vec::new, |ties| ties.bases);
+            moved.push(NewCall { id, number, service, method, payload, bases, deadline, extras, waiter });
+        }
+        moved
+    }
+
+    /// Takes out every waiter that still waits when the session is over, with how far its call got. Messages before the number
+    /// `accepted` were accepted by the peer, and those from `fresh` on never left.
+    pub(crate) fn abandon(&mut self, accepted: u64, fresh: u64) -> Vec<(W, Delivery)> {
         let mut waiting: Vec<_> =
             self.table.drain().filter(|(_, entry)| entry.value && !entry.has_returned()).collect();
         waiting.sort_unstable_by_key(|(id, _)| *id);
@@ -384,10 +502,24 @@ impl<W: Waiter> Calls<W> {
         waiting
             .into_iter()
             .map(|(_, entry)| {
-                let sent = !entry.is_unsent();
-                (entry.waiter, sent)
+                let delivery = match entry.message {
+                    _ if entry.is_unsent() => Delivery::NotSent,
+                    number if number < accepted => Delivery::Accepted,
+                    number if number < fresh => Delivery::Unacknowledged,
+                    _ => Delivery::NotSent,
+                };
+                (entry.waiter, delivery)
             })
             .collect()
+    }
+}
+
+impl Again {
+    /// Whether the call names an object of the peer, which only its session knows.
+    fn needs_its_session(&self) -> bool {
+        let Some(extras) = &self.extras else { return false };
+        let is_import = |object: &Passing| matches!(object, Passing::Settled(Capability::Import(_)));
+        matches!(extras.target, CallTarget::Import(_)) || extras.objects.iter().any(is_import)
     }
 }
 

@@ -30,6 +30,8 @@ pub(crate) struct Handshake {
     identity: Option<Identity>,
     /// The secret that takes the identity's place once the server has answered.
     next_secret: Option<[u8; 32]>,
+    /// Whether a Hello has left: then the server may know the session.
+    is_introduced: bool,
     /// The Hello or Welcome that leaves next.
     greeting: Option<Frame>,
     peer: Option<Offer>,
@@ -85,6 +87,7 @@ impl Handshake {
             offer,
             identity,
             next_secret: None,
+            is_introduced: false,
             greeting: None,
             peer: None,
             round_trip: None,
@@ -196,7 +199,7 @@ impl Handshake {
         self.greeting = None;
     }
 
-    /// Greets the server on a new socket. The next secret takes the secret's place once the server has answered.
+    /// Greets the server on a new socket, the first one too if there was none when the session was made. The next secret takes the secret's place once the server has answered.
     pub(crate) fn greet_again(
         &mut self,
         now: Time,
@@ -204,9 +207,10 @@ impl Handshake {
         next_secret: [u8; 32],
         resume: Resume,
     ) {
-        self.state = State::Greeted { since: now, until: now + hello_timeout, resumes: true };
-        self.next_secret = Some(next_secret);
-        self.greeting = Some(self.hello_frame(Some((next_secret, resume))));
+        let resumes = self.is_introduced;
+        self.state = State::Greeted { since: now, until: now + hello_timeout, resumes };
+        self.next_secret = resumes.then_some(next_secret);
+        self.greeting = Some(self.hello_frame(resumes.then_some((next_secret, resume))));
     }
 
     /// Welcomes a client that goes on with the session on a new socket.
@@ -217,7 +221,9 @@ impl Handshake {
 
     /// The Hello or Welcome, if it has to leave now.
     pub(crate) fn take_greeting(&mut self) -> Option<Frame> {
-        self.greeting.take()
+        let greeting = self.greeting.take()?;
+        self.is_introduced = true;
+        Some(greeting)
     }
 
     /// Whether a Hello or Welcome has to leave.

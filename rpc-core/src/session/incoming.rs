@@ -370,7 +370,11 @@ impl<W: Waiter> Session<W> {
     fn handle_goodbye(&mut self, code: u16, reason: String) {
         match self.closing {
             Closing::Open => self.closing = Closing::Peer,
-            Closing::Local => self.closing = Closing::Both,
+            Closing::Local => {
+                self.closing = Closing::Both;
+                self.refuse_calls_at = None;
+                self.answers.refuse_new_calls();
+            }
             Closing::Peer | Closing::Both => return,
         }
         self.events.push_back(Event::PeerClosing { code, reason });

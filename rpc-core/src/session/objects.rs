@@ -69,6 +69,11 @@ impl Objects {
         self.limits.imports_max
     }
 
+    /// Whether this session imported the object, and not the one before it.
+    pub(crate) fn has_import(&self, import: &Import) -> bool {
+        import.is_of(&self.home)
+    }
+
     // ---- exports ----
 
     /// Whether `exports_max` has room for these objects. Objects that the peer has already, or that are its own, take no room.

@@ -71,6 +71,10 @@ impl Outgoing {
         opened_in: usize,
         place: &str,
     ) -> Result<Vec<PassedObject>, Failure> {
+        let is_stale = |object: &Capability| matches!(object, Capability::Import(import) if !self.objects.has_import(import));
+        if objects.clone().any(is_stale) {
+            return Err(Failure::invalid_reference(place, "the session that knew the object is over"));
+        }
         if !self.objects.has_room_for(objects.clone()) {
             return Err(Reached::at("exports_max", self.objects.exports_max()).into());
         }

@@ -69,6 +69,16 @@ impl Kept {
         self.forget_unkept();
     }
 
+    /// The number of the first message that the peer has not acknowledged.
+    pub(crate) fn acknowledged(&self) -> u64 {
+        if self.keeps { self.acknowledged } else { 0 }
+    }
+
+    /// The number of the first message that no socket has taken.
+    pub(crate) fn fresh(&self) -> u64 {
+        self.fresh
+    }
+
     /// Bytes of the messages that are kept.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes

@@ -113,12 +113,12 @@ impl<T, E> StreamSender<T, E> {
     /// completed, an item was refused, or the session that sends the stream is known to be over.
     pub async fn send(&mut self, item: T) -> Result<(), StreamStopped> {
         let ready = poll_fn(|cx| self.items.poll_ready(cx)).await;
-        let put = ready.and_then(|()| self.items.start_send(item));
-        // Checked after the item was put: the queue is closed a moment after the stream was stopped, and takes items until then.
-        if put.is_err() || self.shared.is_stopped.load(Ordering::Acquire) {
+        // The queue is closed a moment after the stream was stopped, and takes items until then. Not checked after the item was put:
+        // a reader that has taken it may have stopped the stream since.
+        if self.shared.is_stopped.load(Ordering::Acquire) {
             return Err(self.shared.reason());
         }
-        Ok(())
+        ready.and_then(|()| self.items.start_send(item)).map_err(|_| self.shared.reason())
     }
 
     /// Completes with the reason when nobody wants more items.

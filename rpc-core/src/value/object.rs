@@ -8,10 +8,11 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Poll, Waker},
+    task::{Context, Poll, Waker},
 };
 
 use crate::{
+    error::CloseReason,
     panics::drop_quietly,
     schema::descriptor::ServiceDescriptor,
     sync::{Waiters, lock},
@@ -34,8 +35,11 @@ pub(crate) trait Home: Send + Sync {
     /// An object of this side that forwards calls to an object of the peer.
     fn forward(&self, import: Arc<Import>) -> Arc<LocalObject>;
 
-    /// Whether this is the home of the session at that address.
+    /// Whether this is the home of a session with that address, which sessions that follow each other have in common.
     fn is_at(&self, session: *const ()) -> bool;
+
+    /// Completes with the reason when the session is over.
+    fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<CloseReason>;
 
     /// Tells the session that the reader of a stream took `bytes` of it.
     fn stream_consumed(&self, stream: StreamId, bytes: u64);
@@ -58,7 +62,22 @@ impl Import {
         home.forward(self)
     }
 
-    /// Whether the session at that address imported the object.
+    /// Whether the session of this home imported the object.
+    pub(crate) fn is_of(&self, home: &Arc<dyn Home>) -> bool {
+        std::ptr::addr_eq(Arc::as_ptr(&self.home), Arc::as_ptr(home))
+    }
+
+    /// Whether both are one object. The peer keeps an object's id while this side has a client of it, and uses none again.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.id == other.id && self.is_of(&other.home)
+    }
+
+    /// Completes with the reason when the session that imported the object is over.
+    pub(crate) fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        self.home.poll_closed(cx)
+    }
+
+    /// Whether a session with that address imported the object.
     pub(crate) fn is_at(&self, session: *const ()) -> bool {
         self.home.is_at(session)
     }

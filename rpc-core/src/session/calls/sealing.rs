@@ -4,7 +4,7 @@ use crate::{
     buffer::{message::Out, small_bytes::SmallBytes},
     session::{
         Calls,
-        calls::{Entry, Queued, Stage},
+        calls::{Again, Entry, Queued, Stage},
         handshake::Allowance,
         inputs::{CallExtras, CallTarget, NumberedMethod, Waiter},
         methods::{OwnMethods, not_callable},
@@ -143,12 +143,20 @@ impl<W: Waiter> Calls<W> {
                 outgoing.put(|out| write::put_define(out.bytes(), number, service, method.name, fingerprint));
             }
         }
+        // Streams and objects of this side are taken by the first session that sends them.
+        let again = (self.sends_again && method.attributes.idempotent && objects.is_empty()).then(|| {
+            let (payload, metadata) = (payload.clone(), metadata.clone());
+            let extras = CallExtras::boxed(target.clone(), Vec::new(), named.clone(), metadata);
+            Box::new(Again { number, service, method, payload, extras })
+        });
         let passed = match outgoing.pass(&objects) {
             Ok(passed) => passed,
             Err(failure) => return self.refuse(id, Returned::Failed(failure), outgoing),
         };
         let Some(entry) = self.table.get_mut(&id) else { return };
         entry.stage = Stage::Sent;
+        entry.message = outgoing.position() as u64;
+        entry.again = again;
         entry.kept = entry.reference || entry.unsent_dependents() > 0;
         let payload = outgoing.payload(id, false, payload, write::objects_bytes(&passed));
         let in_chunks = matches!(payload, Payload::Chunked { .. });
@@ -183,6 +191,7 @@ impl<W: Waiter> Calls<W> {
         let Queued { id, number, ref payload, ref extras, .. } = queued;
         let entry = self.table.get_mut(&id)?;
         let is_plain = extras.is_none()
+            && !(self.sends_again && queued.method.attributes.idempotent)
             && entry.value
             && !entry.reference
             && !entry.detached
@@ -193,6 +202,7 @@ impl<W: Waiter> Calls<W> {
             return Some(queued);
         }
         entry.stage = Stage::Sent;
+        entry.message = outgoing.position() as u64;
         entry.arguments_unsent = false;
         let deadline = entry.deadline.map(|deadline| micros_until(now, deadline));
         outgoing.put(|out| plain::put_plain_call(out, id, number, deadline, payload));

@@ -377,8 +377,12 @@ impl Home for TestHome {
         LocalObject::new(Remote { handle, target: RemoteTarget::Import(import) })
     }
 
+    fn poll_closed(&self, _: &mut std::task::Context<'_>) -> std::task::Poll<crate::CloseReason> {
+        std::task::Poll::Pending
+    }
+
     fn is_at(&self, session: *const ()) -> bool {
-        std::ptr::eq(Arc::as_ptr(&self.handle.link).cast(), session)
+        std::ptr::eq(self.handle.link.identity(), session)
     }
 
     fn stream_consumed(&self, stream: StreamId, bytes: u64) {
