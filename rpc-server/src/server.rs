@@ -563,17 +563,18 @@ async fn greet(
 async fn begin(shared: &Shared, greeted: Greeted, peer: Peer, time: HelloTime) -> Option<Session> {
     let sessions = &shared.sessions;
     let id = greeted.session();
-    if greeted.resumes() {
-        return match sessions.attach(greeted, &peer) {
-            Ok(session) => Some(Session::Known(session)),
-            Err(greeted) => {
-                greeted.refuse(close_codes::UNKNOWN_SESSION, "the session is not known").await;
-                None
-            }
-        };
-    }
-    if id.is_some_and(|id| sessions.knows(id)) {
-        greeted.refuse(close_codes::UNKNOWN_SESSION, "the session's id is taken").await;
+    let known = id.and_then(|id| sessions.find(id));
+    let refusal = match (greeted.resumes(), known) {
+        (true, Some(session)) => {
+            greeted.attach(&session, peer.principal);
+            return Some(Session::Known(session));
+        }
+        (false, None) => None,
+        (true, None) => Some("the session is not known"),
+        (false, Some(_)) => Some("the session's id is taken"),
+    };
+    if let Some(refusal) = refusal {
+        greeted.refuse(close_codes::UNKNOWN_SESSION, refusal).await;
         return None;
     }
     let ServerBuilder { services, per_connection, limits, memory, .. } = &shared.builder;

@@ -8,7 +8,7 @@ use std::{
 
 use rpc_core::{
     CloseReason, Peer, Principal, SessionHandle,
-    driver::{Attachment, Attachments, Greeted, ResumeConfig, SessionId},
+    driver::{Attachment, Attachments, ResumeConfig, SessionId},
 };
 
 use crate::listen::Prefix;
@@ -125,17 +125,9 @@ impl Sessions {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives a client's socket to the session that it names. Returns the handle of that session, or the socket if there is none.
-    pub(crate) fn attach(&self, greeted: Greeted, peer: &Peer) -> Result<SessionHandle, Greeted> {
-        let known = greeted.session().and_then(|id| self.tables().known.get(&id).cloned());
-        let Some(session) = known else { return Err(greeted) };
-        greeted.attach(&session, peer.principal.clone());
-        Ok(session)
-    }
-
-    /// Whether a session has this id.
-    pub(crate) fn knows(&self, id: SessionId) -> bool {
-        self.tables().known.contains_key(&id)
+    /// The session with this id.
+    pub(crate) fn find(&self, id: SessionId) -> Option<SessionHandle> {
+        self.tables().known.get(&id).cloned()
     }
 
     /// Keeps a new session's handle until the entry is dropped.

@@ -274,7 +274,7 @@ impl Driver {
     /// Takes the sockets that were brought since the last turn.
     pub(super) fn take_sockets(&mut self, now: Time) -> Result<(), End> {
         for attach in std::mem::take(&mut self.conversation.attaching) {
-            let Attach { transport, guard, request } = *attach;
+            let Attach { transport, guard, request } = attach;
             let first = request.as_ref().map(|request| request.rest.clone()).filter(|rest| !rest.is_empty());
             let mut socket = Attached::new(transport, first, &self.conversation.limits);
             socket.hold(guard);

@@ -69,7 +69,7 @@ pub(super) struct Conversation {
     /// Whether nobody holds the session any more: it closes when the streams that it sends are over.
     pub(super) is_left: bool,
     /// Sockets that were brought for the session.
-    pub(super) attaching: Vec<Box<Attach>>,
+    pub(super) attaching: Vec<Attach>,
     /// Why the session is to end, if nobody will bring it a socket.
     pub(super) given_up: Option<CloseReason>,
     /// Makes the session that takes this one's place.
@@ -157,7 +157,7 @@ impl Conversation {
             Submission::Moved(calls) => calls.into_iter().for_each(|call| self.session.call(now, call)),
             Submission::Close => self.close(now),
             Submission::Left => self.is_left = true,
-            Submission::Attach(attach) => self.attaching.push(attach),
+            Submission::Attach(attach) => self.attaching.push(*attach),
             Submission::GiveUp(reason) => self.given_up = Some(reason),
         }
     }

@@ -27,6 +27,12 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionId([u8; 16]);
 
+impl From<[u8; 16]> for SessionId {
+    fn from(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
 /// A client's socket whose first message was read.
 pub struct Greeted {
     transport: Box<dyn Transport>,
