@@ -16,6 +16,7 @@ pub trait Chat {
     async fn ids(&self) -> Vec<u64>;
     async fn user(&self, id: u64) -> Result<User, ChatError>;
     async fn name(&self, id: u64) -> String;
+    async fn find(&self, name: String) -> u64;
     #[rpc(oneway)]
     async fn greet(&self, id: u64);
 }

@@ -1,4 +1,4 @@
-use rpc_core::{__private::futures, CallError, Promise, data, rpc};
+use rpc_core::{CallError, Promise, data, rpc};
 
 #[data]
 #[derive(Debug, Clone, PartialEq)]
