@@ -240,7 +240,7 @@ pub mod __private {
         cmp::{Eq, PartialEq},
         convert::Into,
         fmt::{self, Debug},
-        future::Future,
+        future::{Future, Pending, pending},
         hash::{Hash, Hasher},
         marker::{PhantomData, Send, Sync},
         option::Option,
@@ -263,7 +263,7 @@ pub mod __private {
             passing::{deserialize as deserialize_object, serialize as serialize_object},
             pipeline::PipeAt,
             session_handle::SessionHandle,
-            stub::Stub,
+            stub::{Calls, ConnectsTo, ImplementationOf, Stub},
         },
         handler::{
             batch::{nothing, succeeded},

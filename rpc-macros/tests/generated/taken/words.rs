@@ -15,10 +15,12 @@ take! {
     ByNoText
     ByNothing
     CallBuilder
+    Calls
     ChatClient
     ChatServer
     Clone
     CloseReason
+    ConnectsTo
     Debug
     Declaration
     Declarations
@@ -36,6 +38,7 @@ take! {
     Future
     Hash
     Hasher
+    ImplementationOf
     Incoming
     Into
     IntoArg
@@ -54,6 +57,7 @@ take! {
     PagePipe
     PairPipe
     PartialEq
+    Pending
     PhantomData
     Pipe
     PipeAt
@@ -76,6 +80,7 @@ take! {
     ShapePipe
     ShapeTypePipe
     SignatureCache
+    SocketError
     Some
     String
     Stub
@@ -112,6 +117,7 @@ take! {
     closed
     compile_error
     concat
+    connect
     core
     de
     dead_code
@@ -169,6 +175,7 @@ take! {
     ordered
     other
     parts
+    pending
     pipe
     pipeline
     promised
