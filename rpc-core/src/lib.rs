@@ -243,6 +243,7 @@ pub mod __private {
         future::{Future, Pending, pending},
         hash::{Hash, Hasher},
         marker::{PhantomData, Send, Sync},
+        ops::FnOnce,
         option::Option,
         primitive::{bool, u32, usize},
         result::Result,
@@ -258,6 +259,7 @@ pub mod __private {
     pub use crate::{
         caller::{
             arguments::Arguments,
+            arrived::HasElements,
             call::CallBuilder,
             joined::{Joined, JoinedAsIs, JoinedError, KnownError},
             passing::{deserialize as deserialize_object, serialize as serialize_object},

@@ -20,6 +20,7 @@ use crate::{
         pipeline::{OptionPipe, SequencePipe},
         promise::Promise,
     },
+    error::CallError,
     never::Never,
 };
 
@@ -207,6 +208,27 @@ impl<T, E> Promise<T, E> {
     }
 
     pub fn expect(self, _: &str) -> T
+    where
+        T: Arrived,
+    {
+        unreachable!("no value has the bound")
+    }
+
+    pub fn unwrap_or_default(self) -> T
+    where
+        T: Arrived,
+    {
+        unreachable!("no value has the bound")
+    }
+
+    pub fn unwrap_or_else(self, _: impl FnOnce(CallError<E>) -> T) -> T
+    where
+        T: Arrived,
+    {
+        unreachable!("no value has the bound")
+    }
+
+    pub fn map_err<Mapped>(self, _: impl FnOnce(CallError<E>) -> Mapped) -> Result<T, Mapped>
     where
         T: Arrived,
     {

@@ -83,6 +83,24 @@ fn iterates(chat: &ChatClient) {
     }
 }
 
+fn collects(chat: &ChatClient) -> Vec<u64> {
+    chat.ids().collect()
+}
+
+fn for_each(chat: &ChatClient) {
+    chat.ids().for_each(|id| drop(chat.name(id)));
+}
+
+fn enumerates(chat: &ChatClient) {
+    for (index, id) in chat.ids().enumerate() {
+        let _ = (index, chat.name(id));
+    }
+}
+
+fn maps_a_struct(chat: &ChatClient) {
+    let _ = chat.user(1).map(|user| user.id());
+}
+
 fn counts(chat: &ChatClient) -> bool {
     chat.ids().len() > 3 || chat.user(1).boss().is_some()
 }

@@ -34,8 +34,10 @@ take! {
     Eq
     Error
     Fields
+    FnOnce
     Formatter
     Future
+    HasElements
     Hash
     Hasher
     ImplementationOf
@@ -160,6 +162,7 @@ take! {
     len
     limit
     local
+    map
     metadata
     method
     methods
