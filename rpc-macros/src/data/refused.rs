@@ -44,7 +44,10 @@ pub(super) fn report(item: &mut Item, errors: &mut Errors) -> bool {
     }
     for_fields(item, |attributes, fields| {
         clean(attributes);
-        fields.iter_mut().for_each(|field| clean(&mut field.attrs));
+        for field in fields {
+            clean(&mut field.attrs);
+            travel::put_clients(&mut field.ty);
+        }
     });
     true
 }
