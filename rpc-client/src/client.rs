@@ -1,12 +1,12 @@
 //! The client: one connection to a server, shared by a whole application.
 
-use std::{io, time::Duration};
+use std::{future::Future, io, pin::Pin, time::Duration};
 
 use rpc_core::{
     AsSession, CloseReason, Limits, LimitsError, Service, ServiceClient, Services, SessionHandle,
     SessionStats,
     driver::{self, SessionConfig, Side},
-    websocket::{ClientHandshake, HandshakeError, Socket},
+    websocket::{self, ClientHandshake, HandshakeError, Socket},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -196,12 +196,23 @@ impl ClientBuilder {
     /// # Cancel safety
     /// Dropping the future abandons the attempt.
     pub async fn connect(self, address: &str) -> Result<Client, ConnectError> {
-        self.limits.check()?;
-        let address: Address = address.parse()?;
-        let limit = self.connect_timeout.unwrap_or(Duration::from_secs(10));
-        let place = format!("{}:{}", address.host(), address.port());
-        let connected = tokio::time::timeout(limit, self.dial(&address, &place)).await;
-        connected.unwrap_or(Err(ConnectError::Timeout { address: place, limit }))
+        self.connecting(address).await
+    }
+
+    /// The boxed future is compiled with this crate, once, and not with each program that connects.
+    #[inline(never)]
+    fn connecting(
+        self,
+        address: &str,
+    ) -> Pin<Box<dyn Future<Output = Result<Client, ConnectError>> + Send + '_>> {
+        Box::pin(async move {
+            self.limits.check()?;
+            let address: Address = address.parse()?;
+            let limit = self.connect_timeout.unwrap_or(Duration::from_secs(10));
+            let place = format!("{}:{}", address.host(), address.port());
+            let connected = tokio::time::timeout(limit, self.dial(&address, &place)).await;
+            connected.unwrap_or(Err(ConnectError::Timeout { address: place, limit }))
+        })
     }
 
     async fn dial(self, address: &Address, place: &str) -> Result<Client, ConnectError> {
@@ -211,7 +222,16 @@ impl ClientBuilder {
         if address.is_secure() {
             return self.connect_tls(stream, address).await;
         }
-        self.connect_io(stream, &address.host_header(), address.path_and_query()).await
+        let (request, config) = self.prepare(&address.host_header(), address.path_and_query());
+        let session = websocket::connect_tcp(stream, request, config).await?;
+        Ok(Client { session })
+    }
+
+    fn prepare(self, host: &str, path: &str) -> (ClientHandshake, SessionConfig) {
+        let mut request = ClientHandshake::new(host, path);
+        request.headers = self.headers;
+        let (services, limits) = (self.services, self.limits);
+        (request, SessionConfig { services, limits, ..SessionConfig::default() })
     }
 
     #[cfg(feature = "tls")]
@@ -241,11 +261,8 @@ impl ClientBuilder {
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         self.limits.check()?;
-        let mut request = ClientHandshake::new(host, path);
-        request.headers = self.headers;
-        let socket = Socket::connect(io, request, &self.limits).await?;
-        let (services, limits) = (self.services, self.limits);
-        let config = SessionConfig { services, limits, ..SessionConfig::default() };
+        let (request, config) = self.prepare(host, path);
+        let socket = Socket::connect(io, request, &config.limits).await?;
         let (session, task) = driver::start(socket, Side::Client, config);
         tokio::spawn(task);
         Ok(Client { session })

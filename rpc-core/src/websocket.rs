@@ -14,6 +14,16 @@
 //!
 //! The HTTP handshake is our own: tungstenite's neither answers plain HTTP nor tells why it failed.
 
+use std::{future::Future, pin::Pin};
+
+use tokio::net::TcpStream;
+
+use crate::{
+    caller::session_handle::SessionHandle,
+    driver::{self, SessionConfig},
+    session::Side,
+};
+
 mod buffers;
 mod handshake;
 mod meter;
@@ -26,3 +36,22 @@ pub use handshake::{
     refuse_plain_http,
 };
 pub use socket::{PeerClose, SEND_BYTES_MAX, Socket};
+
+/// Opens a WebSocket on a TCP connection and runs a client's session over it, on a task of its own.
+///
+/// rpc-client could do the same with [`Socket::connect`] and [`driver::start`]. A function without type parameters is compiled with
+/// this crate, once, and shares the code that it has in common with other sessions. Otherwise each program compiles the whole driver.
+#[doc(hidden)]
+#[inline(never)]
+pub fn connect_tcp(
+    stream: TcpStream,
+    request: ClientHandshake,
+    config: SessionConfig,
+) -> Pin<Box<dyn Future<Output = Result<SessionHandle, HandshakeError>> + Send>> {
+    Box::pin(async move {
+        let socket = Socket::connect(stream, request, &config.limits).await?;
+        let (session, task) = driver::start(socket, Side::Client, config);
+        tokio::spawn(task);
+        Ok(session)
+    })
+}
