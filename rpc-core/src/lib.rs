@@ -95,6 +95,7 @@ mod element_error;
 mod error;
 mod handler;
 mod id_map;
+mod in_order;
 mod limits;
 mod link;
 mod log_rate;

@@ -16,6 +16,7 @@
 
 use std::{future::Future, pin::Pin};
 
+use futures::FutureExt;
 use tokio::net::TcpStream;
 
 use crate::{
@@ -51,7 +52,7 @@ pub fn connect_tcp(
     Box::pin(async move {
         let socket = Socket::connect(stream, request, &config.limits).await?;
         let (session, task) = driver::start(socket, Side::Client, config);
-        tokio::spawn(task);
+        driver::spawn(Box::pin(task.map(drop)));
         Ok(session)
     })
 }

@@ -86,7 +86,19 @@ fn the_session_knows_no_socket_clock_thread_or_future() {
 
 /// The floors of `rpc-core`, the lowest first: a file names its own floor and those below. What is in none stands above all.
 const FLOORS: [&[&str]; 10] = [
-    &["aside", "id_map", "limits", "log_rate", "memory_budget", "never", "panics", "path", "sync", "time"],
+    &[
+        "aside",
+        "id_map",
+        "in_order",
+        "limits",
+        "log_rate",
+        "memory_budget",
+        "never",
+        "panics",
+        "path",
+        "sync",
+        "time",
+    ],
     &["buffer", "deadline", "error", "schema"],
     &["close_codes", "codec", "transport", "wire"],
     &["element_error", "value"],

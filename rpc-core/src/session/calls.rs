@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     buffer::small_bytes::SmallBytes,
+    in_order::in_order,
     time::Time,
     value::{
         encoded::Capabilities,
@@ -377,11 +378,10 @@ impl<W: Waiter> Calls<W> {
 
     /// Takes out every waiter that still waits when the session is over, with whether its call was sent.
     pub(crate) fn abandon(&mut self) -> Vec<(W, bool)> {
-        let mut waiting: Vec<_> =
+        let waiting: Vec<_> =
             self.table.drain().filter(|(_, entry)| entry.value && !entry.has_returned()).collect();
-        waiting.sort_unstable_by_key(|(id, _)| *id);
         self.queue.clear();
-        waiting
+        in_order(waiting, |(id, _)| id.0.cast_unsigned())
             .into_iter()
             .map(|(_, entry)| {
                 let sent = !entry.is_unsent();

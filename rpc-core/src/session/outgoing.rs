@@ -214,10 +214,12 @@ impl Outgoing {
 
     /// Puts a frame before all others. Called only while nothing was sent.
     pub(crate) fn put_first(&mut self, frame: &Frame) {
-        let mut bytes = Vec::new();
-        write::put_frame(&mut bytes, frame);
-        self.queued_bytes += bytes.len();
-        self.full.front_mut().unwrap_or(&mut self.open).put_first(&bytes);
+        // Written as a message, as all frames are: the code is compiled for one kind of output.
+        let mut message = Message::default();
+        write::put_frame(&mut message, frame);
+        debug_assert_eq!(message.len(), message.bytes().len(), "no first frame has a long byte string");
+        self.queued_bytes += message.len();
+        self.full.front_mut().unwrap_or(&mut self.open).put_first(message.bytes());
     }
 
     pub(crate) fn is_empty(&self) -> bool {

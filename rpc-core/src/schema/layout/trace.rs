@@ -20,7 +20,6 @@
 
 use std::{
     any::type_name,
-    collections::BTreeSet,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Mutex,
 };
@@ -596,13 +595,13 @@ fn joined(names: &[&'static str]) -> &'static str {
 
 /// Interns a joined name. It lives as long as the program, which has only a handful of types with aliases.
 fn interned(name: String) -> &'static str {
-    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    static NAMES: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
     let mut names = lock(&NAMES);
-    if let Some(known) = names.get(name.as_str()) {
+    if let Some(known) = names.iter().find(|known| **known == name) {
         return known;
     }
     let name = &*name.leak();
-    names.insert(name);
+    names.push(name);
     name
 }
 
