@@ -111,7 +111,7 @@ impl<Implementation, Client: Calls<Implementation>> ImplementationOf<Client> for
 #[diagnostic::on_unimplemented(
     message = "`{Client}` does not connect by itself",
     label = "a session connects, and then gives clients",
-    note = "connect first, `let session = rpc_client::Client::connect(url).await?`, then ask for the service: `session.service::<{Client}>()` or \
+    note = "connect first with the `Client` of the crate rpc-client, `let session = Client::connect(url).await?`, then ask for the service: `session.service::<{Client}>()` or \
             `{Client}::new(&session)`"
 )]
 #[doc(hidden)]
