@@ -246,8 +246,8 @@ fn render_local(service: &Service) -> Option<TokenStream> {
 /// Output:
 /// ```text
 /// pub fn find(&self, name: impl IntoArg<String>) -> Promise<User, ChatError> {
-///     let session = Stub::session(ServiceClient::stub(self));
-///     let mut call = Stub::begin(ServiceClient::stub(self), &session, 0u32);
+///     let session = Stub::session(&self.stub);
+///     let mut call = Stub::begin(&self.stub, &session, 0u32);
 ///     CallBuilder::argument::<String>(&mut call, name);
 ///     CallBuilder::send::<User, ChatError>(call)
 /// }
@@ -285,8 +285,8 @@ fn render_method(service: &Service, method: &Method, number: &Number) -> TokenSt
         #paragraph
         #(#[doc = #notes])*
         #visibility fn #ident(&self, #(#parameters),*) -> #result {
-            let #session = #private::Stub::session(#runtime::ServiceClient::stub(self));
-            let #mutability #call = #private::Stub::begin(#runtime::ServiceClient::stub(self), &#session, #number);
+            let #session = #private::Stub::session(&self.stub);
+            let #mutability #call = #private::Stub::begin(&self.stub, &#session, #number);
             #(#private::CallBuilder::argument::<#types>(&mut #call, #names);)*
             #private::CallBuilder::#send(#call)
         }

@@ -63,11 +63,9 @@ impl ChatClient {
         &self,
         id: impl ::rpc_core::IntoArg<UserId>,
     ) -> ::rpc_core::Promise<User, ChatError> {
-        let __rpc_session = ::rpc_core::__private::Stub::session(
-            ::rpc_core::ServiceClient::stub(self),
-        );
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
         let mut __rpc_call = ::rpc_core::__private::Stub::begin(
-            ::rpc_core::ServiceClient::stub(self),
+            &self.stub,
             &__rpc_session,
             0u32,
         );
@@ -82,11 +80,9 @@ impl ChatClient {
         &self,
         ids: impl ::rpc_core::IntoArg<Vec<UserId>>,
     ) -> ::rpc_core::Promise<Vec<Result<User, ChatError>>, ::rpc_core::Never> {
-        let __rpc_session = ::rpc_core::__private::Stub::session(
-            ::rpc_core::ServiceClient::stub(self),
-        );
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
         let mut __rpc_call = ::rpc_core::__private::Stub::begin(
-            ::rpc_core::ServiceClient::stub(self),
+            &self.stub,
             &__rpc_session,
             1u32,
         );
@@ -104,11 +100,9 @@ impl ChatClient {
         a: impl ::rpc_core::IntoArg<u64>,
         b: impl ::rpc_core::IntoArg<u64>,
     ) -> ::rpc_core::Promise<u64, ::rpc_core::Never> {
-        let __rpc_session = ::rpc_core::__private::Stub::session(
-            ::rpc_core::ServiceClient::stub(self),
-        );
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
         let mut __rpc_call = ::rpc_core::__private::Stub::begin(
-            ::rpc_core::ServiceClient::stub(self),
+            &self.stub,
             &__rpc_session,
             2u32,
         );
@@ -121,11 +115,9 @@ impl ChatClient {
         &self,
         pairs: impl ::rpc_core::IntoArg<Vec<(u64, u64)>>,
     ) -> ::rpc_core::Promise<Vec<u64>, ::rpc_core::Never> {
-        let __rpc_session = ::rpc_core::__private::Stub::session(
-            ::rpc_core::ServiceClient::stub(self),
-        );
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
         let mut __rpc_call = ::rpc_core::__private::Stub::begin(
-            ::rpc_core::ServiceClient::stub(self),
+            &self.stub,
             &__rpc_session,
             3u32,
         );
@@ -142,11 +134,9 @@ impl ChatClient {
         &self,
         line: impl ::rpc_core::IntoArg<String>,
     ) -> ::rpc_core::__private::Result<(), ::rpc_core::NotSent> {
-        let __rpc_session = ::rpc_core::__private::Stub::session(
-            ::rpc_core::ServiceClient::stub(self),
-        );
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
         let mut __rpc_call = ::rpc_core::__private::Stub::begin(
-            ::rpc_core::ServiceClient::stub(self),
+            &self.stub,
             &__rpc_session,
             4u32,
         );
@@ -158,11 +148,9 @@ impl ChatClient {
         &self,
         lines: impl ::rpc_core::IntoArg<Vec<String>>,
     ) -> ::rpc_core::Promise<(), ::rpc_core::Never> {
-        let __rpc_session = ::rpc_core::__private::Stub::session(
-            ::rpc_core::ServiceClient::stub(self),
-        );
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
         let mut __rpc_call = ::rpc_core::__private::Stub::begin(
-            ::rpc_core::ServiceClient::stub(self),
+            &self.stub,
             &__rpc_session,
             5u32,
         );
@@ -177,11 +165,9 @@ impl ChatClient {
         &self,
         path: impl ::rpc_core::IntoArg<String>,
     ) -> ::rpc_core::Promise<u64, ChatError> {
-        let __rpc_session = ::rpc_core::__private::Stub::session(
-            ::rpc_core::ServiceClient::stub(self),
-        );
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
         let mut __rpc_call = ::rpc_core::__private::Stub::begin(
-            ::rpc_core::ServiceClient::stub(self),
+            &self.stub,
             &__rpc_session,
             6u32,
         );
@@ -197,11 +183,9 @@ impl ChatClient {
         &self,
         paths: impl ::rpc_core::IntoArg<Vec<String>>,
     ) -> ::rpc_core::Promise<Vec<Result<u64, ChatError>>, ChatError> {
-        let __rpc_session = ::rpc_core::__private::Stub::session(
-            ::rpc_core::ServiceClient::stub(self),
-        );
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
         let mut __rpc_call = ::rpc_core::__private::Stub::begin(
-            ::rpc_core::ServiceClient::stub(self),
+            &self.stub,
             &__rpc_session,
             {
                 let __rpc_number = 6u32;

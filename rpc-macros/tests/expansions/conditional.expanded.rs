@@ -27,11 +27,9 @@ struct ChatClient {
 impl ChatClient {
     ///Promises `()`; it cannot fail by itself.
     fn first(&self) -> ::rpc_core::Promise<(), ::rpc_core::Never> {
-        let __rpc_session = ::rpc_core::__private::Stub::session(
-            ::rpc_core::ServiceClient::stub(self),
-        );
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
         let __rpc_call = ::rpc_core::__private::Stub::begin(
-            ::rpc_core::ServiceClient::stub(self),
+            &self.stub,
             &__rpc_session,
             0u32,
         );
@@ -40,11 +38,9 @@ impl ChatClient {
     #[cfg(unix)]
     ///Promises `()`; it cannot fail by itself.
     fn second(&self) -> ::rpc_core::Promise<(), ::rpc_core::Never> {
-        let __rpc_session = ::rpc_core::__private::Stub::session(
-            ::rpc_core::ServiceClient::stub(self),
-        );
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
         let __rpc_call = ::rpc_core::__private::Stub::begin(
-            ::rpc_core::ServiceClient::stub(self),
+            &self.stub,
             &__rpc_session,
             1u32,
         );
@@ -53,11 +49,9 @@ impl ChatClient {
     #[cfg_attr(feature = "old", cfg(windows), doc = "On Windows.")]
     ///Promises `()`; it cannot fail by itself.
     fn third(&self) -> ::rpc_core::Promise<(), ::rpc_core::Never> {
-        let __rpc_session = ::rpc_core::__private::Stub::session(
-            ::rpc_core::ServiceClient::stub(self),
-        );
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
         let __rpc_call = ::rpc_core::__private::Stub::begin(
-            ::rpc_core::ServiceClient::stub(self),
+            &self.stub,
             &__rpc_session,
             {
                 let __rpc_number = 1u32;
@@ -70,11 +64,9 @@ impl ChatClient {
     }
     ///Promises `u8`; it cannot fail by itself.
     fn last(&self) -> ::rpc_core::Promise<u8, ::rpc_core::Never> {
-        let __rpc_session = ::rpc_core::__private::Stub::session(
-            ::rpc_core::ServiceClient::stub(self),
-        );
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
         let __rpc_call = ::rpc_core::__private::Stub::begin(
-            ::rpc_core::ServiceClient::stub(self),
+            &self.stub,
             &__rpc_session,
             {
                 let __rpc_number = 1u32;

@@ -40,11 +40,9 @@ impl ChatClient {
         &self,
         line: impl facade::rpc::IntoArg<String>,
     ) -> facade::rpc::__private::Result<(), facade::rpc::NotSent> {
-        let __rpc_session = facade::rpc::__private::Stub::session(
-            facade::rpc::ServiceClient::stub(self),
-        );
+        let __rpc_session = facade::rpc::__private::Stub::session(&self.stub);
         let mut __rpc_call = facade::rpc::__private::Stub::begin(
-            facade::rpc::ServiceClient::stub(self),
+            &self.stub,
             &__rpc_session,
             0u32,
         );
@@ -55,11 +53,9 @@ impl ChatClient {
     ///
     ///Promises `()`; it cannot fail by itself. Idempotent: it may be retried. It goes on when the promise is dropped.
     pub(crate) fn deadline(&self) -> facade::rpc::Promise<(), facade::rpc::Never> {
-        let __rpc_session = facade::rpc::__private::Stub::session(
-            facade::rpc::ServiceClient::stub(self),
-        );
+        let __rpc_session = facade::rpc::__private::Stub::session(&self.stub);
         let __rpc_call = facade::rpc::__private::Stub::begin(
-            facade::rpc::ServiceClient::stub(self),
+            &self.stub,
             &__rpc_session,
             1u32,
         );
@@ -70,11 +66,9 @@ impl ChatClient {
         &self,
         r#in: impl facade::rpc::IntoArg<u8>,
     ) -> facade::rpc::Promise<(), Vec<u8>> {
-        let __rpc_session = facade::rpc::__private::Stub::session(
-            facade::rpc::ServiceClient::stub(self),
-        );
+        let __rpc_session = facade::rpc::__private::Stub::session(&self.stub);
         let mut __rpc_call = facade::rpc::__private::Stub::begin(
-            facade::rpc::ServiceClient::stub(self),
+            &self.stub,
             &__rpc_session,
             2u32,
         );

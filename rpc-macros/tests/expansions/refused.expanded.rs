@@ -18,11 +18,9 @@ struct ChatClient {
 impl ChatClient {
     ///Promises `u8`; it cannot fail by itself.
     fn good(&self) -> ::rpc_core::Promise<u8, ::rpc_core::Never> {
-        let __rpc_session = ::rpc_core::__private::Stub::session(
-            ::rpc_core::ServiceClient::stub(self),
-        );
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
         let __rpc_call = ::rpc_core::__private::Stub::begin(
-            ::rpc_core::ServiceClient::stub(self),
+            &self.stub,
             &__rpc_session,
             0u32,
         );

@@ -32,11 +32,9 @@ impl ChatClient {
         name: impl ::rpc_core::IntoArg<String>,
         limit: impl ::rpc_core::IntoArg<Option<u32>>,
     ) -> ::rpc_core::Promise<User, ChatError> {
-        let __rpc_session = ::rpc_core::__private::Stub::session(
-            ::rpc_core::ServiceClient::stub(self),
-        );
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
         let mut __rpc_call = ::rpc_core::__private::Stub::begin(
-            ::rpc_core::ServiceClient::stub(self),
+            &self.stub,
             &__rpc_session,
             0u32,
         );
@@ -54,11 +52,9 @@ impl ChatClient {
         &self,
         verbose: impl ::rpc_core::IntoArg<bool>,
     ) -> ::rpc_core::Promise<u64, ::rpc_core::Never> {
-        let __rpc_session = ::rpc_core::__private::Stub::session(
-            ::rpc_core::ServiceClient::stub(self),
-        );
+        let __rpc_session = ::rpc_core::__private::Stub::session(&self.stub);
         let mut __rpc_call = ::rpc_core::__private::Stub::begin(
-            ::rpc_core::ServiceClient::stub(self),
+            &self.stub,
             &__rpc_session,
             1u32,
         );
