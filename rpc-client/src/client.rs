@@ -2,7 +2,7 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use futures::{Stream, StreamExt, stream};
+use futures::{FutureExt, Stream, StreamExt, stream};
 use rpc_core::{
     AsSession, CloseReason, Limits, Service, ServiceClient, Services, SessionHandle, SessionStats,
     driver::{self, SessionConfig, Side},
@@ -14,7 +14,7 @@ use crate::tls::TlsConnector;
 use crate::{
     address::{Address, AddressError},
     dial::{self, CONNECT_TIMEOUT, ConnectError, Dialer, Headers},
-    reconnect::{Begin, ConnectionState, Reconnect, Reconnector},
+    reconnect::{Begin, ConnectionState, Reconnect, Reconnector, spawn},
 };
 
 /// A connection to a server. Cheap to clone, `Send` and `Sync`: one is enough for a whole application.
@@ -248,12 +248,12 @@ impl ClientBuilder {
         if is_single {
             let config = SessionConfig { resume: None, succession: None, ..reconnector.session_config() };
             let (session, task) = driver::start(socket, Side::Client, config);
-            tokio::spawn(task);
+            spawn(Box::pin(task.map(drop)));
             return Ok(Client { session, reconnector: None });
         }
         let (session, task) = driver::start(socket, Side::Client, reconnector.session_config());
-        tokio::spawn(task);
-        tokio::spawn(Arc::clone(&reconnector).tend(session.attachments(), Begin::Attached));
+        spawn(Box::pin(task.map(drop)));
+        spawn(Box::pin(Arc::clone(&reconnector).tend(session.attachments(), Begin::Attached)));
         Ok(Client { session, reconnector: Some(reconnector) })
     }
 
@@ -267,8 +267,8 @@ impl ClientBuilder {
     pub fn connect_lazily(self, address: &str) -> Result<Client, ConnectError> {
         let (reconnector, _) = self.reconnector(address)?;
         let (session, task) = driver::start_detached(reconnector.session_config());
-        tokio::spawn(task);
-        tokio::spawn(Arc::clone(&reconnector).tend(session.attachments(), Begin::Dial));
+        spawn(Box::pin(task.map(drop)));
+        spawn(Box::pin(Arc::clone(&reconnector).tend(session.attachments(), Begin::Dial)));
         Ok(Client { session, reconnector: Some(reconnector) })
     }
 
@@ -309,7 +309,7 @@ impl ClientBuilder {
         let (services, limits) = (self.services, self.limits);
         let config = SessionConfig { services, limits, ..SessionConfig::default() };
         let (session, task) = driver::start(socket, Side::Client, config);
-        tokio::spawn(task);
+        spawn(Box::pin(task.map(drop)));
         Ok(Client { session, reconnector: None })
     }
 }

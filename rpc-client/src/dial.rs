@@ -5,7 +5,7 @@ use std::{future::Future, io, pin::Pin, sync::Arc, time::Duration};
 use rpc_core::{
     Limits, LimitsError,
     transport::Transport,
-    websocket::{ClientHandshake, HandshakeError, Socket},
+    websocket::{self, ClientHandshake, HandshakeError, Socket},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -69,6 +69,10 @@ pub(crate) type MakeHeaders =
 /// The time that an attempt has, unless the application says otherwise.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// An attempt to connect.
+pub(crate) type Dialing<'a> =
+    Pin<Box<dyn Future<Output = Result<Box<dyn Transport>, ConnectError>> + Send + 'a>>;
+
 /// Opens sockets to one server, which may have several addresses.
 pub(crate) struct Dialer {
     pub(crate) addresses: Vec<Address>,
@@ -81,14 +85,18 @@ pub(crate) struct Dialer {
 }
 
 impl Dialer {
-    /// Opens a socket to the address with this number, counted around.
-    pub(crate) async fn dial(&self, attempt: usize) -> Result<Box<dyn Transport>, ConnectError> {
+    /// Opens a socket to the address with this number, counted around. The boxed future is compiled with this crate, once, and not
+    /// with each program that connects.
+    #[inline(never)]
+    pub(crate) fn dial(&self, attempt: usize) -> Dialing<'_> {
         // The builder takes no empty list.
         let address = &self.addresses[attempt % self.addresses.len()];
-        let place = format!("{}:{}", address.host(), address.port());
-        let limit = self.timeout;
-        let connected = tokio::time::timeout(limit, self.dial_unbounded(address, &place)).await;
-        connected.unwrap_or(Err(ConnectError::Timeout { address: place, limit }))
+        Box::pin(async move {
+            let place = format!("{}:{}", address.host(), address.port());
+            let limit = self.timeout;
+            let connected = tokio::time::timeout(limit, self.dial_unbounded(address, &place)).await;
+            connected.unwrap_or(Err(ConnectError::Timeout { address: place, limit }))
+        })
     }
 
     async fn dial_unbounded(
@@ -103,11 +111,12 @@ impl Dialer {
         let unreachable = |source| ConnectError::Unreachable { address: place.to_owned(), source };
         let stream = TcpStream::connect((address.host(), address.port())).await.map_err(unreachable)?;
         stream.set_nodelay(true).map_err(unreachable)?;
-        let (host, path) = (address.host_header(), address.path_and_query());
         if address.is_secure() {
             return self.dial_tls(stream, address, headers).await;
         }
-        Ok(Box::new(upgrade(stream, &host, path, headers, &self.limits).await?))
+        let mut request = ClientHandshake::new(&address.host_header(), address.path_and_query());
+        request.headers = headers;
+        Ok(websocket::open_tcp(stream, request, self.limits.clone()).await?)
     }
 
     #[cfg(feature = "tls")]

@@ -5,6 +5,8 @@
 
 use std::{
     collections::VecDeque,
+    future::Future,
+    pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -12,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use futures::Stream;
+use futures::{FutureExt, Stream};
 use rpc_core::{
     CloseReason, Limits, Services, close_codes,
     driver::{Attachment, Attachments, Predecessor, ResumeConfig, SessionConfig, Succession, WaitingCalls},
@@ -198,8 +200,8 @@ impl Reconnector {
         }
         self.set(ConnectionState::Lost { reason });
         let (sockets, task) = before.succeed(self.session_config());
-        tokio::spawn(task);
-        tokio::spawn(self.tend(sockets.clone(), Begin::Dial));
+        spawn(Box::pin(task.map(drop)));
+        spawn(Box::pin(self.tend(sockets.clone(), Begin::Dial)));
         Some(sockets)
     }
 
@@ -307,6 +309,11 @@ impl Reconnector {
         self.next_address.store(last, Ordering::Relaxed);
         self.dialer.dial(last).await
     }
+}
+
+/// Spawns a task. The future is boxed, because tokio has code for each type of future, twice: once for each scheduler.
+pub(crate) fn spawn(task: Pin<Box<dyn Future<Output = ()> + Send>>) {
+    tokio::spawn(task);
 }
 
 /// Whether a session has its first socket.

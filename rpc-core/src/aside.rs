@@ -30,16 +30,20 @@ struct Jobs {
 
 /// Queues a job. It runs in the context of the caller's runtime.
 pub(crate) fn run(job: impl FnOnce() + Send + 'static) {
+    queue(Box::new(job));
+}
+
+fn queue(job: Job) {
     #[cfg(feature = "driver")]
     let job = {
         let runtime = tokio::runtime::Handle::try_current();
-        move || {
+        Box::new(move || {
             let _inside = runtime.as_ref().map(tokio::runtime::Handle::enter);
             job();
-        }
+        })
     };
     let mut jobs = lock(&JOBS);
-    jobs.waiting.push_back(Box::new(job));
+    jobs.waiting.push_back(job);
     if jobs.threads >= *THREADS_MAX {
         return;
     }

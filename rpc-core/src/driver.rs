@@ -14,7 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::channel::oneshot;
-use tokio::{runtime::RuntimeFlavor, time::Sleep};
+use tokio::{runtime::RuntimeFlavor, task::JoinHandle, time::Sleep};
 
 use self::{
     attached::Attached,
@@ -72,6 +72,14 @@ const READ_AHEAD_BYTES: usize = 256 << 10;
 const SLICE_BYTES: usize = 1 << 10;
 /// The longest time the timer is set for; then it is set again. The longest deadline is beyond what some clocks can add.
 const TIMER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A future for [`spawn`].
+pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Spawns a task. The future is boxed, because tokio has code for each type of future, twice: once for each scheduler.
+pub(crate) fn spawn(task: Task) -> JoinHandle<()> {
+    tokio::spawn(task)
+}
 
 /// The configuration of a session that is started with [`start`].
 #[derive(Debug, Default)]

@@ -318,7 +318,7 @@ impl Error for Upstream {
 #[non_exhaustive]
 pub enum Refusal {
     /// The peer serves no service of this name.
-    #[error("the peer has no service `{service}`")]
+    #[error("the peer has no service `{service}`; a server offers one with `.service(…)`")]
     UnknownService {
         /// The wire name that was asked for.
         service: String,

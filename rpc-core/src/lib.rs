@@ -94,6 +94,7 @@ mod element_error;
 mod error;
 mod handler;
 mod id_map;
+mod in_order;
 mod limits;
 mod link;
 mod log_rate;
@@ -241,9 +242,10 @@ pub mod __private {
         cmp::{Eq, PartialEq},
         convert::Into,
         fmt::{self, Debug},
-        future::Future,
+        future::{Future, Pending, pending},
         hash::{Hash, Hasher},
         marker::{PhantomData, Send, Sync},
+        ops::FnOnce,
         option::Option,
         primitive::{bool, u32, usize},
         result::Result,
@@ -259,12 +261,13 @@ pub mod __private {
     pub use crate::{
         caller::{
             arguments::Arguments,
+            arrived::HasElements,
             call::CallBuilder,
             joined::{Joined, JoinedAsIs, JoinedError, KnownError},
             passing::{deserialize as deserialize_object, serialize as serialize_object},
             pipeline::PipeAt,
             session_handle::SessionHandle,
-            stub::Stub,
+            stub::{Calls, ConnectsTo, ImplementationOf, Stub},
         },
         handler::{
             batch::{nothing, succeeded},

@@ -9,7 +9,7 @@ use std::{
 pub use crate::driver::SessionConfig;
 use bytes::Bytes;
 use futures::{
-    Sink, Stream,
+    FutureExt, Sink, Stream,
     channel::mpsc::{self, Receiver, Sender},
 };
 
@@ -69,8 +69,8 @@ pub fn connect_with(client: SessionConfig, server: SessionConfig) -> (SessionHan
     let (near, far) = pipe();
     let (client, client_task) = driver::start(near, Side::Client, client);
     let (server, server_task) = driver::start(far, Side::Server, server);
-    tokio::spawn(client_task);
-    tokio::spawn(server_task);
+    driver::spawn(Box::pin(client_task.map(drop)));
+    driver::spawn(Box::pin(server_task.map(drop)));
     (client, server)
 }
 

@@ -640,17 +640,17 @@ impl<W: Waiter> Session<W> {
         let head = &mut self.head;
         head.clear();
         if let Some(greeting) = self.handshake.take_greeting() {
-            write::put_frame(head, &greeting);
+            write::put_frame_of_socket(head, &greeting);
         }
         if let Some(next) = skip {
-            write::put_frame(head, &Frame::Skip { next });
+            write::put_frame_of_socket(head, &Frame::Skip { next });
         }
         if self.handshake.is_open()
             && let Some(messages) = self.accepted.take_ack(now, message_leaves)
         {
-            write::put_frame(head, &Frame::Ack { messages });
+            write::put_frame_of_socket(head, &Frame::Ack { messages });
         }
-        self.heartbeat.take(|frame| write::put_frame(head, frame));
+        self.heartbeat.take(|frame| write::put_frame_of_socket(head, frame));
     }
 
     /// The next event for the driver. Without `may_start`, ready calls of the peer wait.

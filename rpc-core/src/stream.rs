@@ -136,6 +136,30 @@ pub trait Items: Stream {}
 #[diagnostic::do_not_recommend]
 impl<S: Stream> Items for S {}
 
+/// A stream with several readers. No stream has it.
+#[diagnostic::on_unimplemented(
+    message = "a stream has one reader, so it cannot be cloned",
+    label = "`Streaming` is passed or read once",
+    note = "for several readers make the stream of a `Broadcast`: each `broadcast.subscribe(…)` is a stream of its own; or ask the peer for a second stream"
+)]
+#[doc(hidden)]
+pub trait SeveralReaders {}
+
+// Does not compile, and says why.
+#[doc(hidden)]
+impl<T, E> Streaming<T, E> {
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "the trait would be found with its bound only, as missing"
+    )]
+    pub fn clone(&self) -> Self
+    where
+        (T, E): SeveralReaders,
+    {
+        unreachable!("no stream has the bound")
+    }
+}
+
 impl<T: Serialize + Send + 'static> Streaming<T> {
     /// Makes a stream from the items of any `Stream`.
     ///

@@ -14,6 +14,12 @@
 //!
 //! The HTTP handshake is our own: tungstenite's neither answers plain HTTP nor tells why it failed.
 
+use std::{future::Future, pin::Pin};
+
+use tokio::net::TcpStream;
+
+use crate::{limits::Limits, transport::Transport};
+
 mod buffers;
 mod handshake;
 mod meter;
@@ -26,3 +32,20 @@ pub use handshake::{
     refuse_plain_http,
 };
 pub use socket::{PeerClose, SEND_BYTES_MAX, Socket};
+
+/// Opens a client's WebSocket on a TCP connection.
+///
+/// rpc-client could do the same with [`Socket::connect`]. A function without type parameters is compiled with this crate, once, and
+/// shares the code that it has in common with a server's sockets. Otherwise each program compiles it.
+#[doc(hidden)]
+#[inline(never)]
+pub fn open_tcp(
+    stream: TcpStream,
+    request: ClientHandshake,
+    limits: Limits,
+) -> Pin<Box<dyn Future<Output = Result<Box<dyn Transport>, HandshakeError>> + Send>> {
+    Box::pin(async move {
+        let socket = Socket::connect(stream, request, &limits).await?;
+        Ok(Box::new(socket) as Box<dyn Transport>)
+    })
+}

@@ -22,7 +22,8 @@ use crate::{
 ///     pub fn deadline(&self, limit: Duration) -> Self { … }
 ///     pub fn metadata(&self, key: impl Into<String>, value: impl Into<String>) -> Self { … }
 ///     pub fn new(session: &impl AsSession) -> Self { … }
-///     pub fn local<Implementation: Chat>(implementation: Implementation) -> Self { … }
+///     pub fn local<Implementation: ImplementationOf<Self>>(implementation: Implementation) -> Self { … }
+///     #[doc(hidden)] pub fn connect<Address: ConnectsTo<Self>>(_: Address) -> Pending<…> { … }
 /// }
 /// impl Clone, PartialEq, Eq, Hash for ChatClient { … }
 /// impl Debug for ChatClient { … }
@@ -41,7 +42,7 @@ pub(crate) fn render(service: &Service) -> TokenStream {
     let lints = attributes::repeated(&service.attributes, Repeat::Lints);
     let methods = service.numbered_methods().map(|(number, method)| render_method(service, method, &number));
     let options = render_options(service);
-    let (new, local) = (render_new(service), render_local(service));
+    let (new, local, connect) = (render_new(service), render_local(service), render_connect(service));
     let value = render_value(service);
     let descriptor = descriptor::render(service);
     let docs = format!(
@@ -68,6 +69,7 @@ pub(crate) fn render(service: &Service) -> TokenStream {
             #options
             #new
             #local
+            #connect
         }
 
         #(#conditions)*
@@ -75,7 +77,7 @@ pub(crate) fn render(service: &Service) -> TokenStream {
         #[allow(deprecated)]
         impl #private::Clone for #client {
             fn clone(&self) -> Self {
-                Self { stub: #private::Clone::clone(&self.stub) }
+                <Self as #runtime::ServiceClient>::from_stub(#private::Clone::clone(#runtime::ServiceClient::stub(self)))
             }
         }
 
@@ -84,7 +86,7 @@ pub(crate) fn render(service: &Service) -> TokenStream {
         #[allow(deprecated)]
         impl #private::Debug for #client {
             fn fmt(&self, #formatter: &mut #private::fmt::Formatter<'_>) -> #private::fmt::Result {
-                #private::fmt::Formatter::debug_tuple(#formatter, #client_name).field(&self.stub).finish()
+                #private::fmt::Formatter::debug_tuple(#formatter, #client_name).field(#runtime::ServiceClient::stub(self)).finish()
             }
         }
 
@@ -123,7 +125,7 @@ fn render_value(service: &Service) -> TokenStream {
         #[allow(deprecated)]
         impl #serde::Serialize for #client {
             fn serialize<__RpcSerializer: #serde::Serializer>(&self, #serializer: __RpcSerializer) -> #private::Result<__RpcSerializer::Ok, __RpcSerializer::Error> {
-                #private::serialize_object(&self.stub, #serializer)
+                #private::serialize_object(#runtime::ServiceClient::stub(self), #serializer)
             }
         }
 
@@ -132,12 +134,10 @@ fn render_value(service: &Service) -> TokenStream {
         #[allow(deprecated)]
         impl<'de> #serde::Deserialize<'de> for #client {
             fn deserialize<__RpcDeserializer: #serde::Deserializer<'de>>(#deserializer: __RpcDeserializer) -> #private::Result<Self, __RpcDeserializer::Error> {
-                #private::Result::Ok(Self {
-                    stub: #private::deserialize_object(
-                        <Self as #runtime::ServiceClient>::descriptor(),
-                        #deserializer,
-                    )?,
-                })
+                #private::Result::Ok(<Self as #runtime::ServiceClient>::from_stub(#private::deserialize_object(
+                    <Self as #runtime::ServiceClient>::descriptor(),
+                    #deserializer,
+                )?))
             }
         }
 
@@ -146,7 +146,7 @@ fn render_value(service: &Service) -> TokenStream {
         #[allow(deprecated)]
         impl #private::PartialEq for #client {
             fn eq(&self, #other: &Self) -> #private::bool {
-                #private::PartialEq::eq(&self.stub, &#other.stub)
+                #private::PartialEq::eq(#runtime::ServiceClient::stub(self), #runtime::ServiceClient::stub(#other))
             }
         }
 
@@ -160,7 +160,7 @@ fn render_value(service: &Service) -> TokenStream {
         #[allow(deprecated)]
         impl #private::Hash for #client {
             fn hash<__RpcHasher: #private::Hasher>(&self, #hasher: &mut __RpcHasher) {
-                #private::Hash::hash(&self.stub, #hasher);
+                #private::Hash::hash(#runtime::ServiceClient::stub(self), #hasher);
             }
         }
 
@@ -171,7 +171,7 @@ fn render_value(service: &Service) -> TokenStream {
             type Pipe<__RpcError: #private::Send + #private::Sync + 'static> = Self;
 
             fn pipe<__RpcError: #private::Send + #private::Sync + 'static>(#at: #private::PipeAt<__RpcError>) -> Self {
-                Self { stub: #private::Stub::promised(&#at, <Self as #runtime::ServiceClient>::descriptor()) }
+                <Self as #runtime::ServiceClient>::from_stub(#private::Stub::promised(&#at, <Self as #runtime::ServiceClient>::descriptor()))
             }
         }
 
@@ -203,10 +203,26 @@ fn render_new(service: &Service) -> Option<TokenStream> {
     })
 }
 
+/// Renders `connect`, which never compiles and says how a client is made; nothing if the user's trait has a method `connect`.
+fn render_connect(service: &Service) -> Option<TokenStream> {
+    let Service { runtime, visibility, .. } = service;
+    let private = runtime.private();
+    let has_none = service.methods().all(|method| method.ident.unraw() != "connect");
+    has_none.then(|| {
+        quote! {
+            #[doc(hidden)]
+            #[allow(dead_code)]
+            #visibility fn connect<__RpcAddress: #private::ConnectsTo<Self>>(_: __RpcAddress) -> #private::Pending<#private::Result<Self, #runtime::SocketError>> {
+                #private::pending()
+            }
+        }
+    })
+}
+
 /// Renders `local`, which makes a client of an implementation in this process; nothing if the user's trait has a method `local`.
 fn render_local(service: &Service) -> Option<TokenStream> {
-    let Service { visibility, ident, .. } = service;
-    let server = service.named("Server");
+    let Service { runtime, visibility, ident, .. } = service;
+    let private = runtime.private();
     let implementation = local("implementation");
     let docs = format!(
         "A client of an implementation of [`{0}`](trait@{0}) in this process: an object to pass to the peer, which calls it back. It is \
@@ -219,8 +235,8 @@ fn render_local(service: &Service) -> Option<TokenStream> {
         quote! {
             #[doc = #docs]
             #[allow(dead_code)]
-            #visibility fn local<__RpcImplementation: #ident>(#implementation: __RpcImplementation) -> Self {
-                #server::new(#implementation).into_client()
+            #visibility fn local<__RpcImplementation: #private::ImplementationOf<Self>>(#implementation: __RpcImplementation) -> Self {
+                #private::ImplementationOf::into_client(#implementation)
             }
         }
     })

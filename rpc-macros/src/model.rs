@@ -494,6 +494,14 @@ impl Method {
 fn harmless(mut function: TraitItemFn) -> TraitItemFn {
     function.sig.constness = None;
     function.sig.variadic = None;
+    for input in &mut function.sig.inputs {
+        if let FnArg::Typed(typed) = input {
+            travel::put_clients(&mut typed.ty);
+        }
+    }
+    if let ReturnType::Type(_, ty) = &mut function.sig.output {
+        travel::put_clients(ty);
+    }
     if function.default.is_none() {
         for input in &mut function.sig.inputs {
             if let FnArg::Typed(typed) = input

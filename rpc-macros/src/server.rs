@@ -17,7 +17,9 @@ use crate::{
 /// Output:
 /// ```text
 /// pub struct ChatServer<Implementation>(Arc<Implementation>);
-/// impl<Implementation: Chat> ChatServer<Implementation> { pub fn new(…) … pub fn from_arc(…) … }
+/// impl<Implementation> ChatServer<Implementation> { pub fn new(…) … where Implementation: ImplementationOf<ChatClient> … }
+/// impl<Implementation: Chat> ChatServer<Implementation> { pub fn from_arc(…) … }
+/// impl<Implementation: Chat> Calls<Implementation> for ChatClient { fn local(…) … }
 /// impl<Implementation> Clone for ChatServer<Implementation> { … }
 /// impl<Implementation: Chat> Service for ChatServer<Implementation> {
 ///     fn descriptor(&self) -> &'static ServiceDescriptor { … }
@@ -39,6 +41,7 @@ pub(crate) fn render(service: &Service) -> TokenStream {
     let conditions = service.conditions();
     let hidden = attributes::is_hidden(&service.attributes).then(|| quote!(#[doc(hidden)]));
     let docs = format!("Answers calls of [`{0}`](trait@{0}) with an implementation of it.", ident.unraw());
+    let new_docs = format!("Answers with this implementation of [`{0}`](trait@{0}).", ident.unraw());
     let names = Names::new();
     let Names { implementation, incoming, method, .. } = &names;
     let dispatch_many = render_dispatch_many(service, &names);
@@ -53,13 +56,20 @@ pub(crate) fn render(service: &Service) -> TokenStream {
 
         #(#conditions)*
         #[allow(deprecated)]
-        impl<__RpcImplementation: #ident> #server<__RpcImplementation> {
-            /// Answers with this implementation.
+        impl<__RpcImplementation> #server<__RpcImplementation> {
+            #[doc = #new_docs]
             #[allow(dead_code)]
-            #visibility fn new(#implementation: __RpcImplementation) -> Self {
+            #visibility fn new(#implementation: __RpcImplementation) -> Self
+            where
+                __RpcImplementation: #private::ImplementationOf<#client>,
+            {
                 Self(#private::Arc::new(#implementation))
             }
+        }
 
+        #(#conditions)*
+        #[allow(deprecated)]
+        impl<__RpcImplementation: #ident> #server<__RpcImplementation> {
             /// Answers with this implementation, which its owner goes on using.
             #[allow(dead_code)]
             #visibility fn from_arc(#implementation: #private::Arc<__RpcImplementation>) -> Self {
@@ -69,7 +79,16 @@ pub(crate) fn render(service: &Service) -> TokenStream {
             /// As an object of its own: a client that can be passed to the peer, which calls it back.
             #[allow(dead_code)]
             #visibility fn into_client(self) -> #client {
-                #client { stub: #private::Stub::of_service(#private::Arc::new(self)) }
+                <#client as #runtime::ServiceClient>::from_stub(#private::Stub::of_service(#private::Arc::new(self)))
+            }
+        }
+
+        #(#conditions)*
+        #[automatically_derived]
+        #[allow(deprecated)]
+        impl<__RpcImplementation: #ident> #private::Calls<__RpcImplementation> for #client {
+            fn local(#implementation: __RpcImplementation) -> Self {
+                #server(#private::Arc::new(#implementation)).into_client()
             }
         }
 

@@ -9,6 +9,7 @@ use syn::{
     TypeTuple,
 };
 
+use self::stand_in::Advice;
 use crate::{attributes::Runtime, declaration, errors::Errors, text::readable};
 
 mod stand_in;
@@ -47,8 +48,8 @@ pub(crate) fn check(ty: &Type, role: Role, errors: &mut Errors) {
 
 /// Reports the parts of a type inside of another type that cannot travel.
 fn check_part(ty: &Type, role: Role, errors: &mut Errors) {
-    if let Some(message) = stand_in::message(ty, role) {
-        return errors.push(ty, message);
+    if let Some(advice) = stand_in::advice(ty, role) {
+        return errors.push(ty, advice);
     }
     match ty {
         Type::Reference(reference) => errors.push(reference, borrowed(reference, role)),
@@ -67,6 +68,34 @@ fn check_part(ty: &Type, role: Role, errors: &mut Errors) {
         Type::Paren(inner) => check_part(&inner.elem, role, errors),
         Type::Group(inner) => check_part(&inner.elem, role, errors),
         // rustc refuses all other types, because they are not serialisable.
+        _ => {}
+    }
+}
+
+/// Writes the clients of objects in place of the objects in a reported type, as the report advises. rustc says nothing about trait objects
+/// then, and an implementation is told to write the client.
+pub(crate) fn put_clients(ty: &mut Type) {
+    if let Some(Advice::Client { client, .. }) = stand_in::advice(ty, Role::Argument) {
+        *ty = Type::Path(TypePath { attrs: Vec::new(), qself: None, path: client });
+        return;
+    }
+    match ty {
+        Type::Path(path) => {
+            for segment in &mut path.path.segments {
+                let PathArguments::AngleBracketed(generics) = &mut segment.arguments else { continue };
+                for argument in &mut generics.args {
+                    if let GenericArgument::Type(ty) = argument {
+                        put_clients(ty);
+                    }
+                }
+            }
+        }
+        Type::Reference(reference) => put_clients(&mut reference.elem),
+        Type::Array(array) => put_clients(&mut array.elem),
+        Type::Slice(slice) => put_clients(&mut slice.elem),
+        Type::Tuple(tuple) => tuple.elems.iter_mut().for_each(put_clients),
+        Type::Paren(inner) => put_clients(&mut inner.elem),
+        Type::Group(inner) => put_clients(&mut inner.elem),
         _ => {}
     }
 }

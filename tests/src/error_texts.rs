@@ -195,9 +195,15 @@ async fn every_error_of_a_call_names_the_method() {
 
     let nobody: ChatClient = memory::connect(Services::new()).service();
     let error = nobody.names().await.unwrap_err();
-    assert_eq!(says(&error), "`Chat.names`: the peer has no service `Chat`");
+    assert_eq!(
+        says(&error),
+        "`Chat.names`: the peer has no service `Chat`; a server offers one with `.service(…)`"
+    );
     let error = nobody.greet(1).await.unwrap_err();
-    assert_eq!(says(&error), "`Chat.greet`: the peer has no service `Chat`");
+    assert_eq!(
+        says(&error),
+        "`Chat.greet`: the peer has no service `Chat`; a server offers one with `.service(…)`"
+    );
 
     let listening = rpc_server::Server::builder().bind("127.0.0.1:0").await.unwrap();
     let url = listening.url().unwrap();

@@ -298,7 +298,7 @@ fn a_local_object_outside_of_a_runtime_names_the_runtime() {
 #[tokio::test]
 async fn a_service_that_is_not_offered_is_named() {
     let room: RoomClient = session().service();
-    check_told(room.title().await, "the peer has no service `Room`");
+    check_told(room.title().await, "the peer has no service `Room`; a server offers one with `.service(…)`");
 }
 
 #[tokio::test]

@@ -89,6 +89,7 @@ const FLOORS: [&[&str]; 10] = [
     &[
         "aside",
         "id_map",
+        "in_order",
         "limits",
         "log_rate",
         "memory_budget",

@@ -7,9 +7,12 @@
 use std::{
     cmp::Ordering,
     fmt,
+    future::Future,
     iter::{Empty, empty},
     marker::PhantomData,
     ops::{Add, Div, Mul, Rem, Sub},
+    pin::Pin,
+    task::{Context, Poll},
 };
 
 use crate::{
@@ -17,6 +20,7 @@ use crate::{
         pipeline::{OptionPipe, SequencePipe},
         promise::Promise,
     },
+    error::CallError,
     never::Never,
 };
 
@@ -30,6 +34,15 @@ use crate::{
 )]
 pub trait Arrived {}
 
+/// A value with elements, over which a promise of it can be mapped. Numbers and texts have none.
+#[diagnostic::on_unimplemented(
+    message = "a promise of `{Self}` cannot be mapped: only a promise of a `Vec`, an `Option` or a `Streaming` has `map`",
+    label = "`{Self}` has no elements",
+    note = "to pass the value to another call, pass the promise as it is: `chat.rename(promise)`",
+    note = "to calculate with the value, await the promise: `promise.await.map(|value| …)` maps the `Ok`"
+)]
+pub trait HasElements<Mapped> {}
+
 /// The error of a method that cannot fail: [`Never`] alone.
 #[diagnostic::on_unimplemented(
     message = "a promise that fails with `{Self}` cannot be given another error",
@@ -39,6 +52,82 @@ pub trait Arrived {}
 pub trait CannotFail {}
 
 impl CannotFail for Never {}
+
+/// A promise where a future is asked for. No promise has it: the trait stands for what a promise lacks there.
+#[diagnostic::on_unimplemented(
+    message = "a promise is no future until it is made into one",
+    label = "`promise.into_future()` is the future",
+    note = "`promise.await` does that by itself; `rpc_core::join!`, `rpc_core::try_join!` and `rpc_core::join_all` do it for several promises; elsewhere, as in \
+            `tokio::spawn(…)`, write `promise.into_future()`"
+)]
+pub trait MadeIntoAFuture {
+    /// Nothing. A type of this trait makes rustc silent about all that follows from the mistake.
+    type Output;
+}
+
+/// A reference to a promise where the promise is asked for. No promise has it.
+#[diagnostic::on_unimplemented(
+    message = "a promise is awaited by value, not by reference",
+    label = "this is a reference to a promise",
+    note = "a promise gives its value once: await the promise itself and keep the value; pass `&promise` to other calls before that"
+)]
+pub trait AwaitedByValue {
+    /// See [`MadeIntoAFuture`].
+    type Output;
+}
+
+/// A promise of a list where the list is asked for. No promise has it.
+#[diagnostic::on_unimplemented(
+    message = "a promise has no elements to iterate over yet",
+    label = "the list of the promise is not here",
+    note = "await the promise first: `for one in promise.await?`",
+    note = "to make a call for each element without waiting for the list, write `promise.map(|one| chat.profile(one))`: the peer makes the calls"
+)]
+pub trait ListArrived {
+    /// See [`MadeIntoAFuture`].
+    type Item;
+}
+
+/// The value of a promise. A type of its own, because bounds on the value itself would be explained with its name.
+#[derive(Debug)]
+pub struct ValueOf<T>(PhantomData<T>);
+
+// rustc finds these implementations, then their bounds, and reports the bounds.
+#[doc(hidden)]
+impl<T, E> Future for Promise<T, E>
+where
+    ValueOf<T>: MadeIntoAFuture,
+{
+    type Output = <ValueOf<T> as MadeIntoAFuture>::Output;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Pending
+    }
+}
+
+#[doc(hidden)]
+impl<T, E> Future for &Promise<T, E>
+where
+    ValueOf<T>: AwaitedByValue,
+{
+    type Output = <ValueOf<T> as AwaitedByValue>::Output;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Pending
+    }
+}
+
+#[doc(hidden)]
+impl<T, E> Iterator for Promise<T, E>
+where
+    ValueOf<T>: ListArrived,
+{
+    type Item = <ValueOf<T> as ListArrived>::Item;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        None
+    }
+}
 
 /// The other side of an operator. A type of its own, because rustc explains bounds on a
 /// promise itself in words of its own.
@@ -124,6 +213,27 @@ impl<T, E> Promise<T, E> {
     {
         unreachable!("no value has the bound")
     }
+
+    pub fn unwrap_or_default(self) -> T
+    where
+        T: Arrived,
+    {
+        unreachable!("no value has the bound")
+    }
+
+    pub fn unwrap_or_else(self, _: impl FnOnce(CallError<E>) -> T) -> T
+    where
+        T: Arrived,
+    {
+        unreachable!("no value has the bound")
+    }
+
+    pub fn map_err<Mapped>(self, _: impl FnOnce(CallError<E>) -> Mapped) -> Result<T, Mapped>
+    where
+        T: Arrived,
+    {
+        unreachable!("no value has the bound")
+    }
 }
 
 #[doc(hidden)]
@@ -155,6 +265,26 @@ impl<T, E> SequencePipe<T, E> {
     {
         self
     }
+
+    pub fn collect<List>(&self) -> List
+    where
+        T: Arrived,
+    {
+        unreachable!("no value has the bound")
+    }
+
+    pub fn for_each(&self, _: impl FnMut(T))
+    where
+        T: Arrived,
+    {
+    }
+
+    pub fn enumerate(&self) -> Empty<(usize, T)>
+    where
+        T: Arrived,
+    {
+        empty()
+    }
 }
 
 #[doc(hidden)]
@@ -179,5 +309,64 @@ impl<T, E> OptionPipe<T, E> {
         E: Send + Sync + 'static,
     {
         self.some()
+    }
+}
+
+// Promises of types without parts have no pipe, so these methods hide none of a pipe.
+macro_rules! without_parts {
+    ($($value:ty),+) => {$(
+        #[doc(hidden)]
+        impl<E> Promise<$value, E> {
+            pub fn map<Mapped>(self, _: impl FnOnce(Self) -> Mapped) -> Self
+            where
+                $value: HasElements<Mapped>,
+            {
+                self
+            }
+        }
+    )+};
+}
+without_parts!(
+    (),
+    bool,
+    char,
+    u8,
+    u16,
+    u32,
+    u64,
+    u128,
+    usize,
+    i8,
+    i16,
+    i32,
+    i64,
+    i128,
+    isize,
+    f32,
+    f64,
+    String
+);
+
+#[doc(hidden)]
+impl<E> Promise<String, E> {
+    pub fn len(&self) -> usize
+    where
+        ValueOf<E>: Arrived,
+    {
+        0
+    }
+
+    pub fn is_empty(&self) -> bool
+    where
+        ValueOf<E>: Arrived,
+    {
+        true
+    }
+
+    pub fn as_str(&self) -> &str
+    where
+        ValueOf<E>: Arrived,
+    {
+        ""
     }
 }

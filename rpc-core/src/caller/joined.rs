@@ -41,8 +41,8 @@ pub trait KnownError: Sized {
     type Error;
 
     /// This error, which the next promise must have too, unless it cannot fail.
-    fn or<E: SameError<Self::Error, By>, By>(self, _: JoinedError<E>) -> Self {
-        self
+    fn or<E: SameError<Self::Error, By>, By>(self, _: JoinedError<E>) -> JoinedError<E::Shared> {
+        JoinedError(PhantomData)
     }
 }
 
@@ -56,7 +56,10 @@ impl<E> KnownError for JoinedError<E> {
     label = "`try_join!` gives one error for all",
     note = "`rpc_core::join!` gives each promise a result of its own"
 )]
-pub trait SameError<E, By> {}
+pub trait SameError<E, By> {
+    /// `E`. Of errors that differ it is no type at all, so that rustc says nothing of what follows from that.
+    type Shared;
+}
 
 /// Marks the two implementations of [`SameError`].
 #[derive(Debug)]
@@ -66,9 +69,13 @@ pub struct BySame;
 pub struct ByNever;
 
 #[diagnostic::do_not_recommend]
-impl<E> SameError<E, BySame> for E {}
+impl<E> SameError<E, BySame> for E {
+    type Shared = E;
+}
 #[diagnostic::do_not_recommend]
-impl<E> SameError<E, ByNever> for Never {}
+impl<E> SameError<E, ByNever> for Never {
+    type Shared = E;
+}
 
 impl<P> Joined<P> {
     /// Takes the promise or future.
@@ -102,14 +109,31 @@ pub trait JoinedAsIs: Sized {
     }
 
     /// The promise or future, with its own error.
-    fn with<E>(self, _: &JoinedError<E>) -> Self::Joins;
+    fn with<E: Beside<Self::Joins>>(self, _: &JoinedError<E>) -> E::Joins;
 }
 
 impl<P> JoinedAsIs for Joined<P> {
     type Joins = P;
 
-    fn with<E>(self, _: &JoinedError<E>) -> P {
-        self.0
+    fn with<E: Beside<P>>(self, _: &JoinedError<E>) -> E::Joins {
+        E::joins(self.0)
+    }
+}
+
+/// A shared error beside a promise or a future with an error of its own. All are; rustc knows the promise only if it knows the error.
+pub trait Beside<P> {
+    /// `P`.
+    type Joins;
+
+    /// Returns the promise or future.
+    fn joins(promise: P) -> Self::Joins;
+}
+
+impl<P, E> Beside<P> for E {
+    type Joins = P;
+
+    fn joins(promise: P) -> P {
+        promise
     }
 }
 

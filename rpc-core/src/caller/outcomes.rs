@@ -8,12 +8,13 @@ use crate::{
     caller::call::NotSent,
     error::{CallError, DecodeError, MethodName, Refusal, Upstream, UpstreamCause},
     link::{
+        Handle,
         cell::{CallCell, Returned},
         recorder::MapSteps,
     },
     never::Never,
     schema::descriptor::MethodDescriptor,
-    value::returned::OriginCause,
+    value::{encoded::Encoded, returned::OriginCause},
     wire::{
         Exhausted, Failure,
         map_program::{Base, ElementCause, ElementFailure},
@@ -22,21 +23,48 @@ use crate::{
 
 /// The error of a call that returned without a value.
 pub(super) fn call_error<E: DeserializeOwned + 'static>(returned: Returned, cell: &CallCell) -> CallError<E> {
+    match sort_out(returned, cell) {
+        Sorted::Own { encoded, handle, method } => encoded
+            .decode(&handle, handle.link.budget)
+            .map_or_else(|error| CallError::BadAnswer { method, error }, CallError::Method),
+        Sorted::Element { index, step, returned } => {
+            CallError::Element { index, method: step.name(), error: Box::new(call_error(returned, &step)) }
+        }
+        Sorted::Other(error) => of_any_type(error),
+    }
+}
+
+/// What came back, without the type of the method's own error: nearly all of [`call_error`], compiled once for all types.
+enum Sorted {
+    /// The method's own error.
+    Own {
+        encoded: Encoded,
+        handle: Arc<Handle>,
+        method: MethodName,
+    },
+    /// The outcome of an element of a map.
+    Element {
+        index: u64,
+        step: Arc<CallCell>,
+        returned: Returned,
+    },
+    Other(CallError<Never>),
+}
+
+fn sort_out(returned: Returned, cell: &CallCell) -> Sorted {
     let method = cell.name();
     let refused = |refusal| CallError::Refused { method, refusal };
     let bad_answer =
         |reason: &str| CallError::BadAnswer { method, error: DecodeError::Invalid(reason.into()) };
-    match returned {
+    Sorted::Other(match returned {
         Returned::Value(_) => bad_answer("a value, not an error"),
-        Returned::Error(encoded) => encoded
-            .decode(&cell.handle, cell.handle.link.budget)
-            .map_or_else(|error| CallError::BadAnswer { method, error }, CallError::Method),
+        Returned::Error(encoded) => return Sorted::Own { encoded, handle: Arc::clone(&cell.handle), method },
         Returned::Upstream { origin, cause } => match cause {
             // A part fails as its whole does, with the same typed error.
             OriginCause::Failed(failed)
                 if cell.part_of.as_ref().is_some_and(|whole| Arc::ptr_eq(whole, &origin)) =>
             {
-                call_error(*failed, &origin)
+                return sort_out(*failed, &origin);
             }
             OriginCause::Failed(failed) => {
                 let (error, text) = (origin.decode_error)(&failed, &origin);
@@ -51,11 +79,7 @@ pub(super) fn call_error<E: DeserializeOwned + 'static>(returned: Returned, cell
             }
         },
         Returned::Element(failure) => match failed_element(cell, &failure) {
-            Ok((index, step, returned)) => CallError::Element {
-                index,
-                method: step.name(),
-                error: Box::new(call_error(returned, &step)),
-            },
+            Ok((index, step, returned)) => return Sorted::Element { index, step, returned },
             Err(reason) => bad_answer(reason),
         },
         Returned::Done => refused(Refusal::Misuse { reason: "its value was not asked for".into() }),
@@ -65,7 +89,31 @@ pub(super) fn call_error<E: DeserializeOwned + 'static>(returned: Returned, cell
         Returned::Failed(Failure::Panicked) => CallError::Panicked { method },
         Returned::Failed(failure) => refused(refusal(failure, method, cell.method)),
         Returned::Disconnected { delivery, reason } => CallError::Disconnected { method, delivery, reason },
+    })
+}
+
+fn of_any_type<E>(error: CallError<Never>) -> CallError<E> {
+    match error {
+        CallError::Method(never) => match never {},
+        CallError::Element { index, method, error } => {
+            CallError::Element { index, method, error: Box::new(of_any_type(*error)) }
+        }
+        CallError::Upstream(upstream) => CallError::Upstream(upstream),
+        CallError::Refused { method, refusal } => CallError::Refused { method, refusal },
+        CallError::DeadlineExceeded { method } => CallError::DeadlineExceeded { method },
+        CallError::Cancelled { method } => CallError::Cancelled { method },
+        CallError::Panicked { method } => CallError::Panicked { method },
+        CallError::BadAnswer { method, error } => CallError::BadAnswer { method, error },
+        CallError::Disconnected { method, delivery, reason } => {
+            CallError::Disconnected { method, delivery, reason }
+        }
     }
+}
+
+/// Clones what came back. Without type parameters, so that it is compiled once.
+#[inline(never)]
+fn copy(returned: &Returned) -> Returned {
+    returned.clone()
 }
 
 /// [`call_error`] for those who do not know `E`; see `ErrorDecoder`.
@@ -73,7 +121,7 @@ pub(crate) fn decode_error<E: DeserializeOwned + Send + Sync + 'static>(
     returned: &Returned,
     origin: &CallCell,
 ) -> (Arc<dyn Any + Send + Sync>, String) {
-    let error = call_error::<E>(returned.clone(), origin);
+    let error = call_error::<E>(copy(returned), origin);
     let text = text(&error, origin.method);
     (Arc::new(error), text)
 }

@@ -57,10 +57,11 @@ fn nest(recorders: &[Arc<Recorder>]) -> Result<Arc<Recorder>, &'static str> {
             next.take().filter(|next| all.iter().all(|known| !Arc::ptr_eq(known, next)))
         {
             next = recorder.with(|recording| recording.outer.clone())?;
-            all.push(recorder);
+            // The one opened last is the first. They are few, and `sort` would have more code than all of this file.
+            let place = all.partition_point(|known| known.opened > recorder.opened);
+            all.insert(place, recorder);
         }
     }
-    all.sort_by_key(|recorder| std::cmp::Reverse(recorder.opened));
     for (inner, outer) in all.iter().zip(all.iter().skip(1)) {
         inner.with(|recording| recording.outer = Some(Arc::clone(outer)))?;
     }

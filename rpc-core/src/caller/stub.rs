@@ -77,6 +77,46 @@ pub trait ServiceClient: Sized + Clone + Send + Sync + 'static {
     }
 }
 
+/// An implementation of the trait from which `Client` was generated.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not implement the trait that `{Client}` was generated from",
+    label = "not an implementation",
+    note = "implement the trait under `#[rpc]` for the type, all its methods in one plain `impl`",
+    note = "an implementation in an `Arc` that others use too is served by `…Server::from_arc(…)`",
+    note = "a client is no implementation but an object already: pass it to the peer as it is. To answer calls with the calls of a client, implement the \
+            trait for a type that holds it"
+)]
+#[doc(hidden)]
+pub trait ImplementationOf<Client> {
+    /// Makes the client of this implementation.
+    fn into_client(self) -> Client;
+}
+
+/// The other direction of [`ImplementationOf`], which generated code can implement: `impl<I: Chat> Calls<I> for ChatClient`.
+#[doc(hidden)]
+pub trait Calls<Implementation> {
+    /// Makes the client of this implementation.
+    fn local(implementation: Implementation) -> Self;
+}
+
+// rustc reports the bound of `ImplementationOf` instead of the user's trait, whose message could not say more.
+#[diagnostic::do_not_recommend]
+impl<Implementation, Client: Calls<Implementation>> ImplementationOf<Client> for Implementation {
+    fn into_client(self) -> Client {
+        Client::local(self)
+    }
+}
+
+/// An address that a generated client could connect to by itself. There is none: sessions connect.
+#[diagnostic::on_unimplemented(
+    message = "`{Client}` does not connect by itself",
+    label = "a session connects, and then gives clients",
+    note = "connect first with the `Client` of the crate rpc-client, `let session = Client::connect(url).await?`, then ask for the service: `session.service::<{Client}>()` or \
+            `{Client}::new(&session)`"
+)]
+#[doc(hidden)]
+pub trait ConnectsTo<Client> {}
+
 /// The untyped client inside a generated one.
 #[doc(hidden)]
 #[derive(Clone)]

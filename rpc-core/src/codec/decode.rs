@@ -1,6 +1,6 @@
 //! The decoder: reads values from bytes, within a budget.
 
-use std::{fmt, str::Utf8Error};
+use std::{borrow::Cow, fmt, str::Utf8Error};
 
 use bincode::{
     config::Configuration,
@@ -11,7 +11,8 @@ use bincode::{
     error::DecodeError as BincodeDecodeError,
 };
 use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
+    DeserializeSeed, Deserializer, EnumAccess, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
+    VariantAccess, Visitor,
 };
 
 use crate::error::DecodeError;
@@ -491,5 +492,40 @@ impl serde::de::Error for Rejected {
     #[cold]
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self::invalid(message.to_string())
+    }
+
+    #[cold]
+    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::invalid(format!("invalid type: {}, expected {expected}", shown(&unexpected)))
+    }
+
+    #[cold]
+    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::invalid(format!("invalid value: {}, expected {expected}", shown(&unexpected)))
+    }
+}
+
+/// A value that a type refused. serde's own text prints floating point numbers too, for which programs that print none would get
+/// 20 KB of code.
+fn shown(unexpected: &Unexpected<'_>) -> Cow<'static, str> {
+    match *unexpected {
+        Unexpected::Bool(value) => format!("boolean `{value}`").into(),
+        Unexpected::Unsigned(value) => format!("integer `{value}`").into(),
+        Unexpected::Signed(value) => format!("integer `{value}`").into(),
+        Unexpected::Char(value) => format!("character `{value}`").into(),
+        Unexpected::Str(value) => format!("string {value:?}").into(),
+        Unexpected::Other(value) => value.to_owned().into(),
+        Unexpected::Float(_) => "a floating point number".into(),
+        Unexpected::Bytes(_) => "byte array".into(),
+        Unexpected::Unit => "unit value".into(),
+        Unexpected::Option => "Option value".into(),
+        Unexpected::NewtypeStruct => "newtype struct".into(),
+        Unexpected::Seq => "sequence".into(),
+        Unexpected::Map => "map".into(),
+        Unexpected::Enum => "enum".into(),
+        Unexpected::UnitVariant => "unit variant".into(),
+        Unexpected::NewtypeVariant => "newtype variant".into(),
+        Unexpected::TupleVariant => "tuple variant".into(),
+        Unexpected::StructVariant => "struct variant".into(),
     }
 }

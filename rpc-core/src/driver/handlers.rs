@@ -14,13 +14,13 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::task::AbortHandle;
 
 use crate::{
     aside::{self, LONG_BYTES},
     codec::{self, DecodeBudget},
     deadline::with_deadline,
-    driver::Conversation,
+    driver::{self, Conversation, Task},
     handler::{
         batch,
         context::CancelSignal,
@@ -292,7 +292,11 @@ impl Conversation {
     /// Gives a handler a task of its own.
     pub(super) fn spawn(&mut self, task: HandlerTask, cancelled: Option<Arc<CancelSignal>>) {
         let (answer, descriptor, given) = (task.report.answer, task.method, task.given);
-        let abort = spawn(task, descriptor).abort_handle();
+        let abort = match descriptor.attributes.blocking {
+            // As it is, and not boxed: every call that is not answered at once comes by here.
+            false => tokio::spawn(task).abort_handle(),
+            true => spawn(Box::pin(task), descriptor),
+        };
         let no_cancel = outlives_cancel(descriptor);
         let expected = descriptor.expected_bytes().min(self.limits.payload_bytes_max);
         self.session.goes_on(given, expected);
@@ -327,15 +331,12 @@ pub(super) fn poll_once(poll: impl FnMut(&mut Context<'_>) -> Poll<Outcome>) -> 
 }
 
 /// Runs a handler on a task of its own, or on a blocking thread if its method is marked `blocking`.
-pub(super) fn spawn<F>(task: F, descriptor: &MethodDescriptor) -> JoinHandle<F::Output>
-where
-    F: Future<Output: Send> + Send + 'static,
-{
+pub(super) fn spawn(task: Task, descriptor: &MethodDescriptor) -> AbortHandle {
     if !descriptor.attributes.blocking {
-        return tokio::spawn(task);
+        return driver::spawn(task).abort_handle();
     }
     let runtime = tokio::runtime::Handle::current();
-    tokio::task::spawn_blocking(move || runtime.block_on(task))
+    tokio::task::spawn_blocking(move || runtime.block_on(task)).abort_handle()
 }
 
 /// The estimated memory of arguments that were just decoded. It is their length and twice what the decoder saw them take:

@@ -13,7 +13,7 @@ use std::{
 use futures::task::AtomicWaker;
 
 use crate::{
-    driver::Conversation,
+    driver::{self, Conversation},
     error::{CloseReason, StopReason},
     link::{Link, Submission, ambient::inside},
     panics::drop_quietly,
@@ -105,7 +105,8 @@ impl Conversation {
                 });
                 self.producers.insert(stream, Arc::clone(&producer));
                 let link = Arc::clone(&self.link);
-                tokio::spawn(Pump { stream, source: Some(reading), encoding: None, producer, link });
+                let pump = Pump { stream, source: Some(reading), encoding: None, producer, link };
+                driver::spawn(Box::pin(pump));
             }
             StreamEvent::Room { stream, bytes } => {
                 if let Some(producer) = self.producers.get(&stream) {

@@ -18,7 +18,8 @@ use crate::{
 /// A service that answers calls. `#[rpc]` generates one as `…Server`, around an implementation of the trait.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` answers no calls",
-    label = "wrap it in the server that `#[rpc]` generated: `…Server::new(…)`"
+    label = "wrap it in the server that `#[rpc]` generated: `…Server::new(…)`",
+    note = "a server is made of an implementation of the trait, as in `ChatServer::new(Rooms)`; a client has none, and is passed to the peer in a call"
 )]
 pub trait Service: Send + Sync + 'static {
     /// The descriptor of the service: its methods and their types.

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     buffer::small_bytes::SmallBytes,
     error::{CloseReason, Delivery},
+    in_order::in_order,
     schema::descriptor::MethodDescriptor,
     time::Time,
     value::{
@@ -460,8 +461,7 @@ impl<W: Waiter> Calls<W> {
     /// Takes out the calls that another session can make: those that were not sent, and with `idempotent` those that may be sent
     /// twice. A call that needs something else of this session stays.
     pub(crate) fn hand_over(&mut self, idempotent: bool) -> Vec<NewCall<W>> {
-        let mut ids: Vec<CallId> = self.table.keys().copied().collect();
-        ids.sort_unstable();
+        let ids = in_order(self.table.keys().copied().collect(), |id| id.0.cast_unsigned());
         let mut queue: FxHashMap<CallId, Queued> =
             std::mem::take(&mut self.queue).into_iter().map(|queued| (queued.id, queued)).collect();
         self.sealed = 0;
@@ -495,11 +495,10 @@ impl<W: Waiter> Calls<W> {
     /// Takes out every waiter that still waits when the session is over, with how far its call got. Messages before the number
     /// `accepted` were accepted by the peer, and those from `fresh` on never left.
     pub(crate) fn abandon(&mut self, accepted: u64, fresh: u64) -> Vec<(W, Delivery)> {
-        let mut waiting: Vec<_> =
+        let waiting: Vec<_> =
             self.table.drain().filter(|(_, entry)| entry.value && !entry.has_returned()).collect();
-        waiting.sort_unstable_by_key(|(id, _)| *id);
         self.queue.clear();
-        waiting
+        in_order(waiting, |(id, _)| id.0.cast_unsigned())
             .into_iter()
             .map(|(_, entry)| {
                 let delivery = match entry.message {

@@ -102,38 +102,6 @@ pub(crate) fn put_frame(out: &mut impl Out, frame: &Frame) {
     let out = out.bytes();
     match frame {
         Frame::Call(_) | Frame::Return(_) | Frame::Chunk(_) | Frame::ItemChunk { .. } => {}
-        Frame::Hello(hello) => {
-            out.push(0x01);
-            out.extend_from_slice(&MAGIC);
-            put_varint(out, u64::from(hello.version));
-            put_varint(out, hello.features);
-            put_varint(out, hello.codec);
-            out.extend_from_slice(&hello.session);
-            out.extend_from_slice(&hello.secret);
-            match &hello.attach {
-                None => out.push(0),
-                Some((next_secret, resume)) => {
-                    out.push(1);
-                    out.extend_from_slice(next_secret);
-                    put_resume(out, resume);
-                }
-            }
-            put_offer(out, &hello.offer);
-        }
-        Frame::Welcome(welcome) => {
-            out.push(0x02);
-            put_varint(out, u64::from(welcome.version));
-            put_varint(out, welcome.features);
-            put_varint(out, welcome.codec);
-            match &welcome.attach {
-                None => out.push(0),
-                Some(resume) => {
-                    out.push(1);
-                    put_resume(out, resume);
-                }
-            }
-            put_offer(out, &welcome.offer);
-        }
         Frame::Define(define) => {
             put_define(out, define.number, &define.service, &define.method, define.fingerprint)
         }
@@ -166,6 +134,50 @@ pub(crate) fn put_frame(out: &mut impl Out, frame: &Frame) {
             put_varint(out, u64::from(*code));
             put_text(out, reason);
         }
+        Frame::Hello(_)
+        | Frame::Welcome(_)
+        | Frame::Ack { .. }
+        | Frame::Ping { .. }
+        | Frame::Pong { .. }
+        | Frame::Skip { .. } => put_frame_of_socket(out, frame),
+    }
+}
+
+/// Appends a frame about the socket; any other is left out.
+pub(crate) fn put_frame_of_socket(out: &mut Vec<u8>, frame: &Frame) {
+    match frame {
+        Frame::Hello(hello) => {
+            out.push(0x01);
+            out.extend_from_slice(&MAGIC);
+            put_varint(out, u64::from(hello.version));
+            put_varint(out, hello.features);
+            put_varint(out, hello.codec);
+            out.extend_from_slice(&hello.session);
+            out.extend_from_slice(&hello.secret);
+            match &hello.attach {
+                None => out.push(0),
+                Some((next_secret, resume)) => {
+                    out.push(1);
+                    out.extend_from_slice(next_secret);
+                    put_resume(out, resume);
+                }
+            }
+            put_offer(out, &hello.offer);
+        }
+        Frame::Welcome(welcome) => {
+            out.push(0x02);
+            put_varint(out, u64::from(welcome.version));
+            put_varint(out, welcome.features);
+            put_varint(out, welcome.codec);
+            match &welcome.attach {
+                None => out.push(0),
+                Some(resume) => {
+                    out.push(1);
+                    put_resume(out, resume);
+                }
+            }
+            put_offer(out, &welcome.offer);
+        }
         Frame::Ack { messages } => {
             out.push(0x0a);
             put_varint(out, *messages);
@@ -182,6 +194,7 @@ pub(crate) fn put_frame(out: &mut impl Out, frame: &Frame) {
             out.push(0x0d);
             put_varint(out, *next);
         }
+        _ => {}
     }
 }
 

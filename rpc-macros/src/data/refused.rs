@@ -1,8 +1,9 @@
-//! Types under `#[data]` with a field that cannot travel: the field is reported, and serde's derives do not report it again.
+//! Types under `#[data]` with a field that cannot travel or that is there twice: the field is reported, and serde's derives do not report
+//! it again.
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Attribute, Fields, GenericParam, Generics, Ident, Item, parse_quote};
+use syn::{Attribute, Field, Fields, GenericParam, Generics, Ident, Item, ext::IdentExt, parse_quote};
 
 use crate::{
     attributes::{self, Runtime},
@@ -28,6 +29,7 @@ pub(super) fn report(item: &mut Item, errors: &mut Errors) -> bool {
             }
         });
     }
+    for_fields(item, |_, fields| remove_namesakes(fields, errors));
     if errors.len() == before {
         return false;
     }
@@ -42,7 +44,10 @@ pub(super) fn report(item: &mut Item, errors: &mut Errors) -> bool {
     }
     for_fields(item, |attributes, fields| {
         clean(attributes);
-        fields.iter_mut().for_each(|field| clean(&mut field.attrs));
+        for field in fields {
+            clean(&mut field.attrs);
+            travel::put_clients(&mut field.ty);
+        }
     });
     true
 }
@@ -64,6 +69,26 @@ fn for_fields(item: &mut Item, mut visit: impl FnMut(&mut Vec<Attribute>, &mut F
         }
         _ => {}
     }
+}
+
+/// Removes fields that have the name of one before them, and reports each.
+fn remove_namesakes(fields: &mut Fields, errors: &mut Errors) {
+    let Fields::Named(fields) = fields else { return };
+    let mut known: Vec<Ident> = Vec::new();
+    let is_new = |field: &Field| {
+        let Some(ident) = &field.ident else { return true };
+        if field.attrs.iter().any(attributes::is_condition) {
+            return true;
+        }
+        let is_new = known.iter().all(|known| known.unraw() != ident.unraw());
+        if is_new {
+            known.push(ident.clone());
+        } else {
+            errors.push(ident, format_args!("there are two fields `{ident}`; give one another name"));
+        }
+        is_new
+    };
+    fields.named = std::mem::take(&mut fields.named).into_iter().filter(is_new).collect();
 }
 
 /// Whether a field or variant is sent as its type is. The condition of a conditional one is not known here.

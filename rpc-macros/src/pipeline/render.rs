@@ -14,6 +14,7 @@ use crate::{attributes, names::local};
 /// impl<Error: …> UserPipe<Error> {
 ///     pub fn id(&self) -> Promise<u64, Error> { … }
 ///     fn name(&self) -> Promise<String, Error> { … }
+///     #[doc(hidden)] pub fn map<Mapped>(…) … where User: HasElements<Mapped> { … }
 /// }
 /// impl<Error> Clone for UserPipe<Error> { … }
 /// impl Pipelined for User { type Pipe<Error: …> = UserPipe<Error>; … }
@@ -24,13 +25,15 @@ pub(crate) fn render(piped: &Piped) -> TokenStream {
     let docs = format!("The parts of a promised [`{0}`](type@{0}).", ident.unraw());
     let (pipe_struct, variants) = match shape {
         Shape::Struct(parts) => {
-            (render_pipe(piped, pipe, &docs, parts, &render_parts(piped, parts)), Vec::new())
+            let (methods, map) = (render_parts(piped, parts), render_map(piped));
+            (render_pipe(piped, pipe, &docs, parts, &quote!(#methods #map)), Vec::new())
         }
         Shape::Enum(variants) => {
             let methods: TokenStream =
                 variants.iter().map(|variant| render_variant(piped, variant)).collect();
             let pipes = variants.iter().map(|variant| render_variant_pipe(piped, variant)).collect();
-            (render_pipe(piped, pipe, &docs, &Parts::default(), &methods), pipes)
+            let map = render_map(piped);
+            (render_pipe(piped, pipe, &docs, &Parts::default(), &quote!(#methods #map)), pipes)
         }
     };
     let private = runtime.private();
@@ -115,6 +118,31 @@ fn render_parts(piped: &Piped, parts: &Parts) -> TokenStream {
         }
     });
     methods.collect()
+}
+
+/// Renders `map`, which never compiles and says that the type has no elements; nothing if a part is called so.
+fn render_map(piped: &Piped) -> Option<TokenStream> {
+    let Piped { runtime, visibility, ident, generics, shape, .. } = piped;
+    let private = runtime.private();
+    let (_, type_generics, _) = generics.split_for_impl();
+    let is_taken = match shape {
+        Shape::Struct(parts) => parts.parts.iter().any(|part| part.method.unraw() == "map"),
+        Shape::Enum(variants) => variants.iter().any(|variant| variant.method.unraw() == "map"),
+    };
+    (!is_taken).then(|| {
+        quote! {
+            #[doc(hidden)]
+            #visibility fn map<__RpcMapped>(
+                &self,
+                _: impl #private::FnOnce(#runtime::Promise<#ident #type_generics, __RpcError>) -> __RpcMapped,
+            ) -> #runtime::Promise<#ident #type_generics, __RpcError>
+            where
+                #ident #type_generics: #private::HasElements<__RpcMapped>,
+            {
+                loop {}
+            }
+        }
+    })
 }
 
 /// Input: `Circle(f64)`, the third variant of `Shape`.

@@ -1,5 +1,7 @@
 //! Types that stay on their side and have a stand-in that travels: a trait object's is a client, a stream's is `Streaming`.
 
+use std::fmt;
+
 use syn::{
     GenericArgument, Ident, Path, PathArguments, Type, TypeParamBound, TypePath, punctuated::Punctuated,
     token::Plus,
@@ -8,9 +10,38 @@ use syn::{
 use super::Role;
 use crate::text::readable;
 
+/// What to write in place of a type.
+pub(super) enum Advice {
+    /// The client of an object.
+    Client { of_trait: String, client: Path },
+    /// Something else.
+    Text(String),
+}
+
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Client { of_trait, client } => {
+                let client = readable(client);
+                write!(
+                    f,
+                    "an object travels as its client; write `{client}`, which `#[rpc]` makes of `trait {of_trait}`"
+                )
+            }
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+impl<T: Into<String>> From<T> for Advice {
+    fn from(text: T) -> Self {
+        Self::Text(text.into())
+    }
+}
+
 /// The advice to write the stand-in of this type; `None` if the type has none. Looks at the type itself and at what a pointer points
 /// to; the caller looks at type arguments.
-pub(super) fn message(ty: &Type, role: Role) -> Option<String> {
+pub(super) fn advice(ty: &Type, role: Role) -> Option<Advice> {
     match ty {
         Type::TraitObject(object) => Some(of_bounds(&object.bounds, role, ty)),
         Type::ImplTrait(opaque) => Some(of_bounds(&opaque.bounds, role, ty)),
@@ -19,7 +50,7 @@ pub(super) fn message(ty: &Type, role: Role) -> Option<String> {
             Some("an address means nothing on the other side; write the type of the value".into())
         }
         Type::Reference(reference) => match &*reference.elem {
-            Type::TraitObject(_) => message(&reference.elem, role),
+            Type::TraitObject(_) => advice(&reference.elem, role),
             _ => None,
         },
         Type::Path(path) if path.qself.is_none() => of_path(path, role),
@@ -31,25 +62,27 @@ const CLOSURE: &str = "code cannot travel; declare a trait under `#[rpc]` with o
                        which the other side calls back";
 
 /// Input: `Room + Send` of `dyn Room + Send`. Output: the advice to write `RoomClient`.
-fn of_bounds(bounds: &Punctuated<TypeParamBound, Plus>, role: Role, ty: &Type) -> String {
+fn of_bounds(bounds: &Punctuated<TypeParamBound, Plus>, role: Role, ty: &Type) -> Advice {
     let mut traits = bounds.iter().filter_map(|bound| match bound {
         TypeParamBound::Trait(bound) => Some(&bound.path),
         _ => None,
     });
     let first = traits.next();
     let Some((path, last)) = first.and_then(|path| Some((path, path.segments.last()?))) else {
-        return format!("{role} have one type that both sides know; name it instead of `{}`", readable(ty));
+        return format!("{role} have one type that both sides know; name it instead of `{}`", readable(ty))
+            .into();
     };
     let part = |name| associated(&last.arguments, name).map_or("T".into(), |ty| readable(&ty));
     match last.ident.to_string().as_str() {
-        "Stream" | "TryStream" => stream(&part("Item")),
+        "Stream" | "TryStream" => stream(&part("Item")).into(),
         "Iterator" | "IntoIterator" | "DoubleEndedIterator" | "ExactSizeIterator" => {
             let item = part("Item");
             format!(
                 "{role} have one type that both sides know; write `Vec<{item}>`, or `Streaming<{item}>` for items that come one by one"
             )
+            .into()
         }
-        "Future" => future(&part("Output")),
+        "Future" => future(&part("Output")).into(),
         "Fn" | "FnMut" | "FnOnce" | "AsyncFn" | "AsyncFnMut" | "AsyncFnOnce" => CLOSURE.into(),
         "Error" | "StdError" => ERROR.into(),
         "Into" | "AsRef" | "Borrow" => {
@@ -58,23 +91,23 @@ fn of_bounds(bounds: &Punctuated<TypeParamBound, Plus>, role: Role, ty: &Type) -
             format!(
                 "{role} have one type that both sides know; write `{owned}`. Clients take a `&str` for a `String`, and promises, by themselves"
             )
+            .into()
         }
         "Display" | "ToString" | "Debug" | "Any" | "Serialize" | "Send" | "Sync" | "Sized" | "Clone" => {
-            format!("{role} have one type that both sides know; name it instead of `{}`", readable(ty))
+            format!("{role} have one type that both sides know; name it instead of `{}`", readable(ty)).into()
         }
         name => object(path, name),
     }
 }
 
 /// Input: `rooms::Room`. Output: the advice to write `rooms::RoomClient`.
-fn object(path: &Path, name: &str) -> String {
+fn object(path: &Path, name: &str) -> Advice {
     let mut client = path.clone();
     if let Some(last) = client.segments.last_mut() {
         last.ident = Ident::new(&format!("{name}Client"), last.ident.span());
         last.arguments = PathArguments::None;
     }
-    let client = readable(&client);
-    format!("an object travels as its client; write `{client}`, which `#[rpc]` makes of `trait {name}`")
+    Advice::Client { of_trait: name.to_owned(), client }
 }
 
 fn stream(item: &str) -> String {
@@ -89,30 +122,30 @@ const ERROR: &str =
     "both sides must know an error's type; write an enum under `#[rpc_core::data]`, or `String`";
 
 /// Pointers, streams, channels and errors, by the names under which they are known.
-fn of_path(ty: &TypePath, role: Role) -> Option<String> {
+fn of_path(ty: &TypePath, role: Role) -> Option<Advice> {
     let last = ty.path.segments.last()?;
     let module = ty.path.segments.iter().rev().nth(1).map(|segment| segment.ident.to_string());
     let inner = first_type(&last.arguments);
     let text = |ty: &Option<Type>| ty.as_ref().map_or("T".into(), readable);
     match (module.as_deref(), last.ident.to_string().as_str()) {
-        (_, "Box" | "Arc" | "Rc" | "Pin") if inner.as_ref().is_some_and(is_unnamed) => message(&inner?, role),
+        (_, "Box" | "Arc" | "Rc" | "Pin") if inner.as_ref().is_some_and(is_unnamed) => advice(&inner?, role),
         (_, "Rc") if inner.is_some() && role != Role::Field => {
-            Some(format!("an `Rc` cannot leave its thread; write `{}`", text(&inner)))
+            Some(format!("an `Rc` cannot leave its thread; write `{}`", text(&inner)).into())
         }
         (_, "BoxStream" | "LocalBoxStream" | "ReceiverStream" | "UnboundedReceiverStream")
             if inner.is_some() =>
         {
-            Some(stream(&text(&inner)))
+            Some(stream(&text(&inner)).into())
         }
         (Some("mpsc" | "broadcast" | "watch"), "Receiver" | "UnboundedReceiver") => {
-            Some(stream(&text(&inner)))
+            Some(stream(&text(&inner)).into())
         }
         (Some("oneshot"), "Receiver") | (_, "BoxFuture" | "LocalBoxFuture") if inner.is_some() => {
-            Some(future(&text(&inner)))
+            Some(future(&text(&inner)).into())
         }
-        (_, "Promise") if inner.is_some() => {
-            Some(format!("callers pass a promise where a method takes its value; write `{}`", text(&inner)))
-        }
+        (_, "Promise") if inner.is_some() => Some(
+            format!("callers pass a promise where a method takes its value; write `{}`", text(&inner)).into(),
+        ),
         (Some("anyhow" | "io"), "Error") | (Some("eyre"), "Report") => Some(ERROR.into()),
         _ => None,
     }

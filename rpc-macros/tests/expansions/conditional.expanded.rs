@@ -129,10 +129,19 @@ impl ChatClient {
 
 Its methods can be called here too, inside a tokio runtime, as if through a session of its own: one for each runtime, so a promise made in one is an argument there only.*/
     #[allow(dead_code)]
-    fn local<__RpcImplementation: Chat>(
+    fn local<__RpcImplementation: ::rpc_core::__private::ImplementationOf<Self>>(
         __rpc_implementation: __RpcImplementation,
     ) -> Self {
-        ChatServer::new(__rpc_implementation).into_client()
+        ::rpc_core::__private::ImplementationOf::into_client(__rpc_implementation)
+    }
+    #[doc(hidden)]
+    #[allow(dead_code)]
+    fn connect<__RpcAddress: ::rpc_core::__private::ConnectsTo<Self>>(
+        _: __RpcAddress,
+    ) -> ::rpc_core::__private::Pending<
+        ::rpc_core::__private::Result<Self, ::rpc_core::SocketError>,
+    > {
+        ::rpc_core::__private::pending()
     }
 }
 #[cfg(feature = "chat")]
@@ -140,9 +149,9 @@ Its methods can be called here too, inside a tokio runtime, as if through a sess
 #[allow(deprecated)]
 impl ::rpc_core::__private::Clone for ChatClient {
     fn clone(&self) -> Self {
-        Self {
-            stub: ::rpc_core::__private::Clone::clone(&self.stub),
-        }
+        <Self as ::rpc_core::ServiceClient>::from_stub(
+            ::rpc_core::__private::Clone::clone(::rpc_core::ServiceClient::stub(self)),
+        )
     }
 }
 #[cfg(feature = "chat")]
@@ -154,7 +163,7 @@ impl ::rpc_core::__private::Debug for ChatClient {
         __rpc_formatter: &mut ::rpc_core::__private::fmt::Formatter<'_>,
     ) -> ::rpc_core::__private::fmt::Result {
         ::rpc_core::__private::fmt::Formatter::debug_tuple(__rpc_formatter, "ChatClient")
-            .field(&self.stub)
+            .field(::rpc_core::ServiceClient::stub(self))
             .finish()
     }
 }
@@ -239,7 +248,10 @@ impl ::rpc_core::__private::serde::Serialize for ChatClient {
         &self,
         __rpc_serializer: __RpcSerializer,
     ) -> ::rpc_core::__private::Result<__RpcSerializer::Ok, __RpcSerializer::Error> {
-        ::rpc_core::__private::serialize_object(&self.stub, __rpc_serializer)
+        ::rpc_core::__private::serialize_object(
+            ::rpc_core::ServiceClient::stub(self),
+            __rpc_serializer,
+        )
     }
 }
 #[cfg(feature = "chat")]
@@ -249,12 +261,14 @@ impl<'de> ::rpc_core::__private::serde::Deserialize<'de> for ChatClient {
     fn deserialize<__RpcDeserializer: ::rpc_core::__private::serde::Deserializer<'de>>(
         __rpc_deserializer: __RpcDeserializer,
     ) -> ::rpc_core::__private::Result<Self, __RpcDeserializer::Error> {
-        ::rpc_core::__private::Result::Ok(Self {
-            stub: ::rpc_core::__private::deserialize_object(
-                <Self as ::rpc_core::ServiceClient>::descriptor(),
-                __rpc_deserializer,
-            )?,
-        })
+        ::rpc_core::__private::Result::Ok(
+            <Self as ::rpc_core::ServiceClient>::from_stub(
+                ::rpc_core::__private::deserialize_object(
+                    <Self as ::rpc_core::ServiceClient>::descriptor(),
+                    __rpc_deserializer,
+                )?,
+            ),
+        )
     }
 }
 #[cfg(feature = "chat")]
@@ -262,7 +276,10 @@ impl<'de> ::rpc_core::__private::serde::Deserialize<'de> for ChatClient {
 #[allow(deprecated)]
 impl ::rpc_core::__private::PartialEq for ChatClient {
     fn eq(&self, __rpc_other: &Self) -> ::rpc_core::__private::bool {
-        ::rpc_core::__private::PartialEq::eq(&self.stub, &__rpc_other.stub)
+        ::rpc_core::__private::PartialEq::eq(
+            ::rpc_core::ServiceClient::stub(self),
+            ::rpc_core::ServiceClient::stub(__rpc_other),
+        )
     }
 }
 #[cfg(feature = "chat")]
@@ -277,7 +294,10 @@ impl ::rpc_core::__private::Hash for ChatClient {
         &self,
         __rpc_hasher: &mut __RpcHasher,
     ) {
-        ::rpc_core::__private::Hash::hash(&self.stub, __rpc_hasher);
+        ::rpc_core::__private::Hash::hash(
+            ::rpc_core::ServiceClient::stub(self),
+            __rpc_hasher,
+        );
     }
 }
 #[cfg(feature = "chat")]
@@ -290,12 +310,12 @@ impl ::rpc_core::Pipelined for ChatClient {
     fn pipe<
         __RpcError: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
     >(__rpc_at: ::rpc_core::__private::PipeAt<__RpcError>) -> Self {
-        Self {
-            stub: ::rpc_core::__private::Stub::promised(
+        <Self as ::rpc_core::ServiceClient>::from_stub(
+            ::rpc_core::__private::Stub::promised(
                 &__rpc_at,
                 <Self as ::rpc_core::ServiceClient>::descriptor(),
             ),
-        }
+        )
     }
 }
 #[cfg(feature = "chat")]
@@ -314,12 +334,19 @@ impl ::rpc_core::IntoArg<ChatClient> for &ChatClient {
 struct ChatServer<__RpcImplementation>(::rpc_core::__private::Arc<__RpcImplementation>);
 #[cfg(feature = "chat")]
 #[allow(deprecated)]
-impl<__RpcImplementation: Chat> ChatServer<__RpcImplementation> {
-    /// Answers with this implementation.
+impl<__RpcImplementation> ChatServer<__RpcImplementation> {
+    ///Answers with this implementation of [`Chat`](trait@Chat).
     #[allow(dead_code)]
-    fn new(__rpc_implementation: __RpcImplementation) -> Self {
+    fn new(__rpc_implementation: __RpcImplementation) -> Self
+    where
+        __RpcImplementation: ::rpc_core::__private::ImplementationOf<ChatClient>,
+    {
         Self(::rpc_core::__private::Arc::new(__rpc_implementation))
     }
+}
+#[cfg(feature = "chat")]
+#[allow(deprecated)]
+impl<__RpcImplementation: Chat> ChatServer<__RpcImplementation> {
     /// Answers with this implementation, which its owner goes on using.
     #[allow(dead_code)]
     fn from_arc(
@@ -330,11 +357,20 @@ impl<__RpcImplementation: Chat> ChatServer<__RpcImplementation> {
     /// As an object of its own: a client that can be passed to the peer, which calls it back.
     #[allow(dead_code)]
     fn into_client(self) -> ChatClient {
-        ChatClient {
-            stub: ::rpc_core::__private::Stub::of_service(
+        <ChatClient as ::rpc_core::ServiceClient>::from_stub(
+            ::rpc_core::__private::Stub::of_service(
                 ::rpc_core::__private::Arc::new(self),
             ),
-        }
+        )
+    }
+}
+#[cfg(feature = "chat")]
+#[automatically_derived]
+#[allow(deprecated)]
+impl<__RpcImplementation: Chat> ::rpc_core::__private::Calls<__RpcImplementation>
+for ChatClient {
+    fn local(__rpc_implementation: __RpcImplementation) -> Self {
+        ChatServer(::rpc_core::__private::Arc::new(__rpc_implementation)).into_client()
     }
 }
 #[cfg(feature = "chat")]

@@ -34,6 +34,18 @@ where
             values: ::rpc_core::__private::PhantomData,
         }
     }
+    #[doc(hidden)]
+    pub fn map<__RpcMapped>(
+        &self,
+        _: impl ::rpc_core::__private::FnOnce(
+            ::rpc_core::Promise<Shape<T>, __RpcError>,
+        ) -> __RpcMapped,
+    ) -> ::rpc_core::Promise<Shape<T>, __RpcError>
+    where
+        Shape<T>: ::rpc_core::__private::HasElements<__RpcMapped>,
+    {
+        loop {}
+    }
 }
 #[automatically_derived]
 impl<T, __RpcError> ::rpc_core::__private::Clone for ShapePipe<T, __RpcError> {

@@ -117,19 +117,28 @@ impl ChatClient {
 
 Its methods can be called here too, inside a tokio runtime, as if through a session of its own: one for each runtime, so a promise made in one is an argument there only.*/
     #[allow(dead_code)]
-    pub(crate) fn local<__RpcImplementation: Chat>(
-        __rpc_implementation: __RpcImplementation,
-    ) -> Self {
-        ChatServer::new(__rpc_implementation).into_client()
+    pub(crate) fn local<
+        __RpcImplementation: facade::rpc::__private::ImplementationOf<Self>,
+    >(__rpc_implementation: __RpcImplementation) -> Self {
+        facade::rpc::__private::ImplementationOf::into_client(__rpc_implementation)
+    }
+    #[doc(hidden)]
+    #[allow(dead_code)]
+    pub(crate) fn connect<__RpcAddress: facade::rpc::__private::ConnectsTo<Self>>(
+        _: __RpcAddress,
+    ) -> facade::rpc::__private::Pending<
+        facade::rpc::__private::Result<Self, facade::rpc::SocketError>,
+    > {
+        facade::rpc::__private::pending()
     }
 }
 #[automatically_derived]
 #[allow(deprecated)]
 impl facade::rpc::__private::Clone for ChatClient {
     fn clone(&self) -> Self {
-        Self {
-            stub: facade::rpc::__private::Clone::clone(&self.stub),
-        }
+        <Self as facade::rpc::ServiceClient>::from_stub(
+            facade::rpc::__private::Clone::clone(facade::rpc::ServiceClient::stub(self)),
+        )
     }
 }
 #[automatically_derived]
@@ -143,7 +152,7 @@ impl facade::rpc::__private::Debug for ChatClient {
                 __rpc_formatter,
                 "ChatClient",
             )
-            .field(&self.stub)
+            .field(facade::rpc::ServiceClient::stub(self))
             .finish()
     }
 }
@@ -236,7 +245,10 @@ impl facade::rpc::__private::serde::Serialize for ChatClient {
         &self,
         __rpc_serializer: __RpcSerializer,
     ) -> facade::rpc::__private::Result<__RpcSerializer::Ok, __RpcSerializer::Error> {
-        facade::rpc::__private::serialize_object(&self.stub, __rpc_serializer)
+        facade::rpc::__private::serialize_object(
+            facade::rpc::ServiceClient::stub(self),
+            __rpc_serializer,
+        )
     }
 }
 #[automatically_derived]
@@ -245,19 +257,24 @@ impl<'de> facade::rpc::__private::serde::Deserialize<'de> for ChatClient {
     fn deserialize<__RpcDeserializer: facade::rpc::__private::serde::Deserializer<'de>>(
         __rpc_deserializer: __RpcDeserializer,
     ) -> facade::rpc::__private::Result<Self, __RpcDeserializer::Error> {
-        facade::rpc::__private::Result::Ok(Self {
-            stub: facade::rpc::__private::deserialize_object(
-                <Self as facade::rpc::ServiceClient>::descriptor(),
-                __rpc_deserializer,
-            )?,
-        })
+        facade::rpc::__private::Result::Ok(
+            <Self as facade::rpc::ServiceClient>::from_stub(
+                facade::rpc::__private::deserialize_object(
+                    <Self as facade::rpc::ServiceClient>::descriptor(),
+                    __rpc_deserializer,
+                )?,
+            ),
+        )
     }
 }
 #[automatically_derived]
 #[allow(deprecated)]
 impl facade::rpc::__private::PartialEq for ChatClient {
     fn eq(&self, __rpc_other: &Self) -> facade::rpc::__private::bool {
-        facade::rpc::__private::PartialEq::eq(&self.stub, &__rpc_other.stub)
+        facade::rpc::__private::PartialEq::eq(
+            facade::rpc::ServiceClient::stub(self),
+            facade::rpc::ServiceClient::stub(__rpc_other),
+        )
     }
 }
 #[automatically_derived]
@@ -270,7 +287,10 @@ impl facade::rpc::__private::Hash for ChatClient {
         &self,
         __rpc_hasher: &mut __RpcHasher,
     ) {
-        facade::rpc::__private::Hash::hash(&self.stub, __rpc_hasher);
+        facade::rpc::__private::Hash::hash(
+            facade::rpc::ServiceClient::stub(self),
+            __rpc_hasher,
+        );
     }
 }
 #[automatically_derived]
@@ -282,12 +302,12 @@ impl facade::rpc::Pipelined for ChatClient {
     fn pipe<
         __RpcError: facade::rpc::__private::Send + facade::rpc::__private::Sync + 'static,
     >(__rpc_at: facade::rpc::__private::PipeAt<__RpcError>) -> Self {
-        Self {
-            stub: facade::rpc::__private::Stub::promised(
+        <Self as facade::rpc::ServiceClient>::from_stub(
+            facade::rpc::__private::Stub::promised(
                 &__rpc_at,
                 <Self as facade::rpc::ServiceClient>::descriptor(),
             ),
-        }
+        )
     }
 }
 #[automatically_derived]
@@ -305,12 +325,18 @@ pub(crate) struct ChatServer<__RpcImplementation>(
     facade::rpc::__private::Arc<__RpcImplementation>,
 );
 #[allow(deprecated)]
-impl<__RpcImplementation: Chat> ChatServer<__RpcImplementation> {
-    /// Answers with this implementation.
+impl<__RpcImplementation> ChatServer<__RpcImplementation> {
+    ///Answers with this implementation of [`Chat`](trait@Chat).
     #[allow(dead_code)]
-    pub(crate) fn new(__rpc_implementation: __RpcImplementation) -> Self {
+    pub(crate) fn new(__rpc_implementation: __RpcImplementation) -> Self
+    where
+        __RpcImplementation: facade::rpc::__private::ImplementationOf<ChatClient>,
+    {
         Self(facade::rpc::__private::Arc::new(__rpc_implementation))
     }
+}
+#[allow(deprecated)]
+impl<__RpcImplementation: Chat> ChatServer<__RpcImplementation> {
     /// Answers with this implementation, which its owner goes on using.
     #[allow(dead_code)]
     pub(crate) fn from_arc(
@@ -321,11 +347,19 @@ impl<__RpcImplementation: Chat> ChatServer<__RpcImplementation> {
     /// As an object of its own: a client that can be passed to the peer, which calls it back.
     #[allow(dead_code)]
     pub(crate) fn into_client(self) -> ChatClient {
-        ChatClient {
-            stub: facade::rpc::__private::Stub::of_service(
+        <ChatClient as facade::rpc::ServiceClient>::from_stub(
+            facade::rpc::__private::Stub::of_service(
                 facade::rpc::__private::Arc::new(self),
             ),
-        }
+        )
+    }
+}
+#[automatically_derived]
+#[allow(deprecated)]
+impl<__RpcImplementation: Chat> facade::rpc::__private::Calls<__RpcImplementation>
+for ChatClient {
+    fn local(__rpc_implementation: __RpcImplementation) -> Self {
+        ChatServer(facade::rpc::__private::Arc::new(__rpc_implementation)).into_client()
     }
 }
 #[automatically_derived]

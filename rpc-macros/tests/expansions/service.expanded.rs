@@ -111,19 +111,28 @@ impl ChatClient {
 
 Its methods can be called here too, inside a tokio runtime, as if through a session of its own: one for each runtime, so a promise made in one is an argument there only.*/
     #[allow(dead_code)]
-    pub fn local<__RpcImplementation: Chat>(
+    pub fn local<__RpcImplementation: ::rpc_core::__private::ImplementationOf<Self>>(
         __rpc_implementation: __RpcImplementation,
     ) -> Self {
-        ChatServer::new(__rpc_implementation).into_client()
+        ::rpc_core::__private::ImplementationOf::into_client(__rpc_implementation)
+    }
+    #[doc(hidden)]
+    #[allow(dead_code)]
+    pub fn connect<__RpcAddress: ::rpc_core::__private::ConnectsTo<Self>>(
+        _: __RpcAddress,
+    ) -> ::rpc_core::__private::Pending<
+        ::rpc_core::__private::Result<Self, ::rpc_core::SocketError>,
+    > {
+        ::rpc_core::__private::pending()
     }
 }
 #[automatically_derived]
 #[allow(deprecated)]
 impl ::rpc_core::__private::Clone for ChatClient {
     fn clone(&self) -> Self {
-        Self {
-            stub: ::rpc_core::__private::Clone::clone(&self.stub),
-        }
+        <Self as ::rpc_core::ServiceClient>::from_stub(
+            ::rpc_core::__private::Clone::clone(::rpc_core::ServiceClient::stub(self)),
+        )
     }
 }
 #[automatically_derived]
@@ -134,7 +143,7 @@ impl ::rpc_core::__private::Debug for ChatClient {
         __rpc_formatter: &mut ::rpc_core::__private::fmt::Formatter<'_>,
     ) -> ::rpc_core::__private::fmt::Result {
         ::rpc_core::__private::fmt::Formatter::debug_tuple(__rpc_formatter, "ChatClient")
-            .field(&self.stub)
+            .field(::rpc_core::ServiceClient::stub(self))
             .finish()
     }
 }
@@ -239,7 +248,10 @@ impl ::rpc_core::__private::serde::Serialize for ChatClient {
         &self,
         __rpc_serializer: __RpcSerializer,
     ) -> ::rpc_core::__private::Result<__RpcSerializer::Ok, __RpcSerializer::Error> {
-        ::rpc_core::__private::serialize_object(&self.stub, __rpc_serializer)
+        ::rpc_core::__private::serialize_object(
+            ::rpc_core::ServiceClient::stub(self),
+            __rpc_serializer,
+        )
     }
 }
 #[automatically_derived]
@@ -248,19 +260,24 @@ impl<'de> ::rpc_core::__private::serde::Deserialize<'de> for ChatClient {
     fn deserialize<__RpcDeserializer: ::rpc_core::__private::serde::Deserializer<'de>>(
         __rpc_deserializer: __RpcDeserializer,
     ) -> ::rpc_core::__private::Result<Self, __RpcDeserializer::Error> {
-        ::rpc_core::__private::Result::Ok(Self {
-            stub: ::rpc_core::__private::deserialize_object(
-                <Self as ::rpc_core::ServiceClient>::descriptor(),
-                __rpc_deserializer,
-            )?,
-        })
+        ::rpc_core::__private::Result::Ok(
+            <Self as ::rpc_core::ServiceClient>::from_stub(
+                ::rpc_core::__private::deserialize_object(
+                    <Self as ::rpc_core::ServiceClient>::descriptor(),
+                    __rpc_deserializer,
+                )?,
+            ),
+        )
     }
 }
 #[automatically_derived]
 #[allow(deprecated)]
 impl ::rpc_core::__private::PartialEq for ChatClient {
     fn eq(&self, __rpc_other: &Self) -> ::rpc_core::__private::bool {
-        ::rpc_core::__private::PartialEq::eq(&self.stub, &__rpc_other.stub)
+        ::rpc_core::__private::PartialEq::eq(
+            ::rpc_core::ServiceClient::stub(self),
+            ::rpc_core::ServiceClient::stub(__rpc_other),
+        )
     }
 }
 #[automatically_derived]
@@ -273,7 +290,10 @@ impl ::rpc_core::__private::Hash for ChatClient {
         &self,
         __rpc_hasher: &mut __RpcHasher,
     ) {
-        ::rpc_core::__private::Hash::hash(&self.stub, __rpc_hasher);
+        ::rpc_core::__private::Hash::hash(
+            ::rpc_core::ServiceClient::stub(self),
+            __rpc_hasher,
+        );
     }
 }
 #[automatically_derived]
@@ -285,12 +305,12 @@ impl ::rpc_core::Pipelined for ChatClient {
     fn pipe<
         __RpcError: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
     >(__rpc_at: ::rpc_core::__private::PipeAt<__RpcError>) -> Self {
-        Self {
-            stub: ::rpc_core::__private::Stub::promised(
+        <Self as ::rpc_core::ServiceClient>::from_stub(
+            ::rpc_core::__private::Stub::promised(
                 &__rpc_at,
                 <Self as ::rpc_core::ServiceClient>::descriptor(),
             ),
-        }
+        )
     }
 }
 #[automatically_derived]
@@ -308,12 +328,18 @@ pub struct ChatServer<__RpcImplementation>(
     ::rpc_core::__private::Arc<__RpcImplementation>,
 );
 #[allow(deprecated)]
-impl<__RpcImplementation: Chat> ChatServer<__RpcImplementation> {
-    /// Answers with this implementation.
+impl<__RpcImplementation> ChatServer<__RpcImplementation> {
+    ///Answers with this implementation of [`Chat`](trait@Chat).
     #[allow(dead_code)]
-    pub fn new(__rpc_implementation: __RpcImplementation) -> Self {
+    pub fn new(__rpc_implementation: __RpcImplementation) -> Self
+    where
+        __RpcImplementation: ::rpc_core::__private::ImplementationOf<ChatClient>,
+    {
         Self(::rpc_core::__private::Arc::new(__rpc_implementation))
     }
+}
+#[allow(deprecated)]
+impl<__RpcImplementation: Chat> ChatServer<__RpcImplementation> {
     /// Answers with this implementation, which its owner goes on using.
     #[allow(dead_code)]
     pub fn from_arc(
@@ -324,11 +350,19 @@ impl<__RpcImplementation: Chat> ChatServer<__RpcImplementation> {
     /// As an object of its own: a client that can be passed to the peer, which calls it back.
     #[allow(dead_code)]
     pub fn into_client(self) -> ChatClient {
-        ChatClient {
-            stub: ::rpc_core::__private::Stub::of_service(
+        <ChatClient as ::rpc_core::ServiceClient>::from_stub(
+            ::rpc_core::__private::Stub::of_service(
                 ::rpc_core::__private::Arc::new(self),
             ),
-        }
+        )
+    }
+}
+#[automatically_derived]
+#[allow(deprecated)]
+impl<__RpcImplementation: Chat> ::rpc_core::__private::Calls<__RpcImplementation>
+for ChatClient {
+    fn local(__rpc_implementation: __RpcImplementation) -> Self {
+        ChatServer(::rpc_core::__private::Arc::new(__rpc_implementation)).into_client()
     }
 }
 #[automatically_derived]

@@ -24,6 +24,18 @@ where
     fn friends(&self) -> ::rpc_core::Promise<Vec<User>, __RpcError> {
         ::rpc_core::__private::PipeAt::field(&self.at, 3u32)
     }
+    #[doc(hidden)]
+    pub fn map<__RpcMapped>(
+        &self,
+        _: impl ::rpc_core::__private::FnOnce(
+            ::rpc_core::Promise<User, __RpcError>,
+        ) -> __RpcMapped,
+    ) -> ::rpc_core::Promise<User, __RpcError>
+    where
+        User: ::rpc_core::__private::HasElements<__RpcMapped>,
+    {
+        loop {}
+    }
 }
 #[automatically_derived]
 impl<__RpcError> ::rpc_core::__private::Clone for UserPipe<__RpcError> {
@@ -118,6 +130,18 @@ where
     fn _2(&self) -> facade::rpc::Promise<u32, __RpcError> {
         facade::rpc::__private::PipeAt::field(&self.at, 1u32)
     }
+    #[doc(hidden)]
+    fn map<__RpcMapped>(
+        &self,
+        _: impl facade::rpc::__private::FnOnce(
+            facade::rpc::Promise<Pair, __RpcError>,
+        ) -> __RpcMapped,
+    ) -> facade::rpc::Promise<Pair, __RpcError>
+    where
+        Pair: facade::rpc::__private::HasElements<__RpcMapped>,
+    {
+        loop {}
+    }
 }
 #[automatically_derived]
 impl<__RpcError> facade::rpc::__private::Clone for PairPipe<__RpcError> {
@@ -189,6 +213,18 @@ where
     pub fn value(&self) -> ::rpc_core::Promise<f64, __RpcError> {
         ::rpc_core::__private::PipeAt::same(&self.at)
     }
+    #[doc(hidden)]
+    pub fn map<__RpcMapped>(
+        &self,
+        _: impl ::rpc_core::__private::FnOnce(
+            ::rpc_core::Promise<Meters, __RpcError>,
+        ) -> __RpcMapped,
+    ) -> ::rpc_core::Promise<Meters, __RpcError>
+    where
+        Meters: ::rpc_core::__private::HasElements<__RpcMapped>,
+    {
+        loop {}
+    }
 }
 #[automatically_derived]
 impl<__RpcError> ::rpc_core::__private::Clone for MetersPipe<__RpcError> {
@@ -253,6 +289,18 @@ where
     #[allow(missing_docs)]
     pub fn items(&self) -> ::rpc_core::Promise<[T; N], __RpcError> {
         ::rpc_core::__private::PipeAt::field(&self.at, 0u32)
+    }
+    #[doc(hidden)]
+    pub fn map<__RpcMapped>(
+        &self,
+        _: impl ::rpc_core::__private::FnOnce(
+            ::rpc_core::Promise<Page<T, N>, __RpcError>,
+        ) -> __RpcMapped,
+    ) -> ::rpc_core::Promise<Page<T, N>, __RpcError>
+    where
+        Page<T, N>: ::rpc_core::__private::HasElements<__RpcMapped>,
+    {
+        loop {}
     }
 }
 #[automatically_derived]
@@ -335,7 +383,20 @@ pub struct UnitPipe<__RpcError> {
 impl<__RpcError> UnitPipe<__RpcError>
 where
     __RpcError: ::rpc_core::__private::Send + ::rpc_core::__private::Sync + 'static,
-{}
+{
+    #[doc(hidden)]
+    pub fn map<__RpcMapped>(
+        &self,
+        _: impl ::rpc_core::__private::FnOnce(
+            ::rpc_core::Promise<Unit, __RpcError>,
+        ) -> __RpcMapped,
+    ) -> ::rpc_core::Promise<Unit, __RpcError>
+    where
+        Unit: ::rpc_core::__private::HasElements<__RpcMapped>,
+    {
+        loop {}
+    }
+}
 #[automatically_derived]
 impl<__RpcError> ::rpc_core::__private::Clone for UnitPipe<__RpcError> {
     fn clone(&self) -> Self {

@@ -16,6 +16,7 @@ pub trait Chat {
     async fn ids(&self) -> Vec<u64>;
     async fn user(&self, id: u64) -> Result<User, ChatError>;
     async fn name(&self, id: u64) -> String;
+    async fn find(&self, name: String) -> u64;
     #[rpc(oneway)]
     async fn greet(&self, id: u64);
 }
@@ -80,6 +81,24 @@ fn iterates(chat: &ChatClient) {
     for id in chat.ids() {
         let _ = chat.name(id);
     }
+}
+
+fn collects(chat: &ChatClient) -> Vec<u64> {
+    chat.ids().collect()
+}
+
+fn for_each(chat: &ChatClient) {
+    chat.ids().for_each(|id| drop(chat.name(id)));
+}
+
+fn enumerates(chat: &ChatClient) {
+    for (index, id) in chat.ids().enumerate() {
+        let _ = (index, chat.name(id));
+    }
+}
+
+fn maps_a_struct(chat: &ChatClient) {
+    let _ = chat.user(1).map(|user| user.id());
 }
 
 fn counts(chat: &ChatClient) -> bool {

@@ -1,4 +1,4 @@
-use rpc_core::{__private::futures, CallError, Promise, data, rpc};
+use rpc_core::{CallError, Promise, data, rpc};
 
 #[data]
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +36,15 @@ async fn awaited_outside_the_result(chat: &ChatClient) -> Result<User, CallError
 
 async fn unwrapped(chat: &ChatClient) {
     let _ = chat.find("ann").unwrap();
+}
+
+async fn error_mapped_too_early(chat: &ChatClient) -> Result<User, String> {
+    let ann = chat.find("ann").map_err(|_| "nobody".to_owned())?;
+    Ok(ann)
+}
+
+async fn defaulted(chat: &ChatClient) -> u64 {
+    chat.count().unwrap_or_default()
 }
 
 async fn awaited_twice(chat: &ChatClient) {
@@ -87,6 +96,14 @@ fn spawned(chat: &ChatClient) {
 
 async fn joined_by_futures(chat: &ChatClient) {
     let _ = futures::join!(chat.find("ann"), chat.count());
+}
+
+async fn spawned_many(chat: &ChatClient) {
+    let _ = futures::future::join_all(vec![chat.count(), chat.count()]).await;
+}
+
+async fn selected(chat: &ChatClient) {
+    let _ = futures::future::select(chat.count(), chat.count()).await;
 }
 
 fn compared(chat: &ChatClient) -> bool {

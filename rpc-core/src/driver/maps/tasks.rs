@@ -7,7 +7,8 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::task::JoinHandle;
+use futures::channel::oneshot;
+use tokio::task::AbortHandle;
 
 use super::{Charge, Elsewhere, HandlerTask, MapRun, StepFailure, charged, handlers};
 use crate::{
@@ -122,7 +123,7 @@ enum CallPlace {
     /// On the map's own task; dropped with it.
     Here(RunningHandler),
     /// On a task of its own, because its method is `blocking` or `no_cancel`.
-    Task(JoinHandle<Outcome>),
+    Task { outcome: oneshot::Receiver<Outcome>, abort: AbortHandle },
 }
 
 /// Turns the outcome of a finished call into the result of its step; charges the bytes.
@@ -174,8 +175,11 @@ impl MapRun {
         }
         let report = Arc::clone(&self.report);
         let mut task = HandlerTask { handler, method: descriptor, deadline: self.deadline, given: 0, report };
-        let outcome = async move { poll_fn(|cx| task.poll_outcome(cx)).await };
-        CallPlace::Task(handlers::spawn(outcome, descriptor))
+        let (sender, outcome) = oneshot::channel();
+        let task = Box::pin(async move {
+            let _ = sender.send(poll_fn(|cx| task.poll_outcome(cx)).await);
+        });
+        CallPlace::Task { outcome, abort: handlers::spawn(task, descriptor) }
     }
 }
 
@@ -183,8 +187,8 @@ impl RunningCall {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<StepOutcome> {
         let outcome = match &mut self.place {
             CallPlace::Here(handler) => ready!(dispatch::poll_handler(handler, self.descriptor, cx)),
-            CallPlace::Task(task) => {
-                ready!(Pin::new(task).poll(cx)).unwrap_or(Outcome::Failed(Failure::Cancelled))
+            CallPlace::Task { outcome, .. } => {
+                ready!(Pin::new(outcome).poll(cx)).unwrap_or(Outcome::Failed(Failure::Cancelled))
             }
         };
         self.cancelled = None;
@@ -197,10 +201,10 @@ impl Drop for RunningCall {
         if let Some(cancelled) = &self.cancelled {
             cancelled.set();
         }
-        if let CallPlace::Task(task) = &self.place
+        if let CallPlace::Task { abort, .. } = &self.place
             && !self.descriptor.attributes.no_cancel
         {
-            task.abort();
+            abort.abort();
         }
     }
 }

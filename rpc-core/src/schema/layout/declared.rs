@@ -147,9 +147,10 @@ pub struct Element {
 /// Declarations of types, and the types that can be traced by themselves.
 #[derive(Debug, Default)]
 pub struct Declarations {
-    declared: FxHashMap<TypeId, Declaration>,
+    // Lists, and no maps: they are short, and each map has its own code.
+    declared: Vec<(TypeId, Declaration)>,
     /// The elements of tuples and tuple structs; `None` for elements that cannot be sent.
-    rows: FxHashMap<TypeId, Vec<Option<Element>>>,
+    rows: Vec<(TypeId, Vec<Option<Element>>)>,
     /// All named types that can be sent.
     elements: Vec<Element>,
 }
@@ -158,17 +159,25 @@ impl Declarations {
     /// Adds a declaration and returns true. Returns false if the type's declaration, and so those of the types in it, were added
     /// before.
     pub fn add<T>(&mut self, declaration: Declaration) -> bool {
-        self.declared.insert(typeid::of::<T>(), declaration).is_none()
+        self.add_of(typeid::of::<T>(), declaration)
+    }
+
+    fn add_of(&mut self, ty: TypeId, declaration: Declaration) -> bool {
+        let is_new = self.of(ty).is_none();
+        if is_new {
+            self.declared.push((ty, declaration));
+        }
+        is_new
     }
 
     /// The declaration of a type, if it has one.
     pub fn of(&self, ty: TypeId) -> Option<&Declaration> {
-        self.declared.get(&ty)
+        self.declared.iter().find(|(known, _)| *known == ty).map(|(_, declaration)| declaration)
     }
 
     /// The type that a newtype wraps, if its declaration names it.
     pub fn wrapped(&self, ty: TypeId) -> Option<RustType> {
-        let [Some(only)] = self.rows.get(&ty)?[..] else { return None };
+        let [Some(only)] = self.row_of(ty)?[..] else { return None };
         Some(RustType { id: only.ty, name: only.name })
     }
 
@@ -180,7 +189,17 @@ impl Declarations {
 
     /// Adds the elements of a tuple.
     pub fn row<T>(&mut self, elements: Vec<Option<Element>>) {
-        self.rows.insert(typeid::of::<T>(), elements);
+        self.add_row(typeid::of::<T>(), elements);
+    }
+
+    fn add_row(&mut self, ty: TypeId, elements: Vec<Option<Element>>) {
+        if self.row_of(ty).is_none() {
+            self.rows.push((ty, elements));
+        }
+    }
+
+    fn row_of(&self, ty: TypeId) -> Option<&Vec<Option<Element>>> {
+        self.rows.iter().find(|(known, _)| *known == ty).map(|(_, elements)| elements)
     }
 }
 
@@ -253,7 +272,7 @@ impl Layout {
         let mut traced: FxHashMap<TypeId, usize> = FxHashMap::default();
         let mut node = 0;
         while node < types.len() {
-            let row = types[node].and_then(|ty| declarations.rows.get(&ty.id));
+            let row = types[node].and_then(|ty| declarations.row_of(ty.id));
             for index in 0..row.map_or(0, Vec::len) {
                 let Node::Product { fields, .. } = &nodes[node] else { break };
                 let Some(field) = fields.get(index) else { break };
@@ -302,7 +321,7 @@ impl Layout {
         let types = self.graph.types.iter().zip(&self.graph.nodes);
         types
             .filter_map(|(ty, node)| {
-                let declaration = declarations.declared.get(&(*ty)?.id)?;
+                let declaration = declarations.of((*ty)?.id)?;
                 let differs = disagreement(declaration.parts, node)?;
                 Some(format!(
                     "`{}` {differs}: either its serde attributes do not suit bincode, or this is a fault of ours; remove \

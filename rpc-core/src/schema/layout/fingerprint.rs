@@ -9,9 +9,10 @@
 
 use std::{collections::VecDeque, sync::OnceLock};
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::{Field, Leaf, Node, below_newtypes};
+use crate::in_order::in_order;
 
 /// The fingerprints of a graph's nodes, each computed on first use.
 #[derive(Default)]
@@ -82,7 +83,9 @@ fn classes(nodes: &[Node<usize>], has_values: &[bool]) -> Vec<u64> {
     loop {
         let next: Vec<u64> =
             meant.iter().map(|index| hash(nodes, has_values, *index, |part| current[part])).collect();
-        let next_count = next.iter().collect::<FxHashSet<_>>().len();
+        let mut distinct = in_order(next.clone(), |class| *class);
+        distinct.dedup();
+        let next_count = distinct.len();
         if next_count == count {
             return next;
         }

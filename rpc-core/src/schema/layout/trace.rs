@@ -20,7 +20,6 @@
 
 use std::{
     any::type_name,
-    collections::BTreeSet,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Mutex,
 };
@@ -128,7 +127,7 @@ struct Tracer {
     /// The answer about a variant: its identity.
     answered_variant: Option<u64>,
     /// All names of a variant, joined, if its own one is not known.
-    aliased: FxHashMap<(ShapeId, usize), &'static str>,
+    aliased: Vec<((ShapeId, usize), &'static str)>,
     passes: usize,
     steps: usize,
     /// The slot read last, to blame if the user's code panics.
@@ -260,16 +259,19 @@ impl Tracer {
     /// Finds the names that an enum reads as the same variant. Writing the variant later tells which of them is its own.
     fn ask_for_variants(&mut self, run: Run, root: SlotId, shape: ShapeId) {
         let Some(way) = self.grammar.way_to(root, shape, 0) else { return };
-        let mut names_of: FxHashMap<u64, Vec<&'static str>> = FxHashMap::default();
+        let mut answers: Vec<(u64, &'static str)> = Vec::new();
         for name in self.grammar.shapes[shape].variant_names {
             self.ask(run, root, &way, Asking::Variant(shape, name));
             if let Some(identity) = self.answered_variant.take() {
-                names_of.entry(identity).or_default().push(name);
+                answers.push((identity, name));
             }
         }
         for (index, group) in self.grammar.shapes[shape].groups.iter().enumerate() {
-            if let Some(names) = group.identity.and_then(|identity| names_of.get(&identity)) {
-                self.aliased.insert((shape, index), joined(names));
+            let Some(own) = group.identity else { continue };
+            let names = answers.iter().filter(|(identity, _)| *identity == own).map(|(_, name)| *name);
+            let names: Vec<&'static str> = names.collect();
+            if !names.is_empty() {
+                self.aliased.push(((shape, index), joined(&names)));
             }
         }
     }
@@ -502,7 +504,8 @@ impl Tracer {
         if names.len() == self.variant_count(id) {
             return names.get(index).copied().unwrap_or_default();
         }
-        self.aliased.get(&(id, index)).copied().unwrap_or_default()
+        let known = self.aliased.iter().rev().find(|(variant, _)| *variant == (id, index));
+        known.map(|(_, name)| *name).unwrap_or_default()
     }
 
     /// Names the places of a group's leaves, and the reasons for leaves that were never read.
@@ -596,13 +599,13 @@ fn joined(names: &[&'static str]) -> &'static str {
 
 /// Interns a joined name. It lives as long as the program, which has only a handful of types with aliases.
 fn interned(name: String) -> &'static str {
-    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    static NAMES: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
     let mut names = lock(&NAMES);
-    if let Some(known) = names.get(name.as_str()) {
+    if let Some(known) = names.iter().find(|known| **known == name) {
         return known;
     }
     let name = &*name.leak();
-    names.insert(name);
+    names.push(name);
     name
 }
 

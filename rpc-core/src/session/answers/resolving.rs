@@ -3,6 +3,7 @@
 use crate::{
     buffer::small_bytes::SmallBytes,
     codec::walk::WalkError,
+    in_order::in_order,
     path::{Path, Step},
     schema::layout::Layout,
     session::{
@@ -389,12 +390,11 @@ impl Answers {
         &mut self,
         base: CallId,
         held: &Held,
-        mut uses: Vec<Use>,
+        uses: Vec<Use>,
         outgoing: &mut Outgoing,
     ) {
         // Arguments in chunks are read later than those of calls made after them, so `uses` may be out of order.
-        uses.sort_by_key(|used| used.call);
-        for Use { call, place, path, as_some } in uses {
+        for Use { call, place, path, as_some } in in_order(uses, |used| used.call.0.cast_unsigned()) {
             let Some(Answer { stage: Stage::Waiting(_), .. }) = self.answer(call) else { continue };
             let selected = self.resolve_late(base, held, call, place, &path, as_some);
             if let Err(no_value) =

@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use crate::{
+    in_order::in_order,
     limits::Limits,
     schema::{descriptor::MethodDescriptor, layout::Layout},
     session::{
@@ -27,12 +28,11 @@ const LEFT_AFTER: Duration = Duration::from_millis(10);
 /// Checks a map whose references are all resolved.
 pub(super) fn plan(
     arguments: &Arguments,
-    mut layouts: Vec<(usize, Layout)>,
+    layouts: Vec<(usize, Layout)>,
     methods: &PeerMethods,
     limits: &Limits,
 ) -> Result<Plan, Failure> {
-    layouts.sort_by_key(|(index, _)| *index);
-    let mut layouts = layouts.into_iter().map(|(_, layout)| layout);
+    let mut layouts = in_order(layouts, |(index, _)| *index as u64).into_iter().map(|(_, layout)| layout);
     let values = arguments.values();
     let (Some(source), [_, program, captures @ ..]) = (layouts.next(), &values[..]) else {
         return Err(Failure::invalid_reference("(source)", "it is not known what it is"));

@@ -108,9 +108,8 @@ impl Pace {
     }
 }
 
-fn median(mut three: [u64; 3]) -> u64 {
-    three.sort_unstable();
-    three[1]
+fn median([one, two, three]: [u64; 3]) -> u64 {
+    one.min(two).max(one.max(two).min(three))
 }
 
 #[cfg(test)]

@@ -15,10 +15,12 @@ take! {
     ByNoText
     ByNothing
     CallBuilder
+    Calls
     ChatClient
     ChatServer
     Clone
     CloseReason
+    ConnectsTo
     Debug
     Declaration
     Declarations
@@ -32,10 +34,13 @@ take! {
     Eq
     Error
     Fields
+    FnOnce
     Formatter
     Future
+    HasElements
     Hash
     Hasher
+    ImplementationOf
     Incoming
     Into
     IntoArg
@@ -54,6 +59,7 @@ take! {
     PagePipe
     PairPipe
     PartialEq
+    Pending
     PhantomData
     Pipe
     PipeAt
@@ -76,6 +82,7 @@ take! {
     ShapePipe
     ShapeTypePipe
     SignatureCache
+    SocketError
     Some
     String
     Stub
@@ -112,6 +119,7 @@ take! {
     closed
     compile_error
     concat
+    connect
     core
     de
     dead_code
@@ -154,6 +162,7 @@ take! {
     len
     limit
     local
+    map
     metadata
     method
     methods
@@ -169,6 +178,7 @@ take! {
     ordered
     other
     parts
+    pending
     pipe
     pipeline
     promised

@@ -480,13 +480,14 @@ impl Grammar {
         slot_wanted: impl Fn(SlotId) -> Option<G>,
         group_wanted: impl Fn(ShapeId, usize) -> Option<(G, Option<usize>)>,
     ) -> Option<(G, Vec<Hop>)> {
-        let mut came_from: FxHashMap<ShapeId, Option<Hop>> = FxHashMap::default();
-        let way = |came_from: &FxHashMap<ShapeId, Option<Hop>>, last: Option<Hop>| {
+        // By shape: the hop to it, once it was met; none to the root's.
+        let mut came_from: Vec<Option<Option<Hop>>> = vec![None; self.shapes.len()];
+        let way = |came_from: &[Option<Option<Hop>>], last: Option<Hop>| {
             let mut way = Vec::new();
             let mut hop = last;
             while let Some(known) = hop {
                 way.push(known);
-                hop = came_from.get(&known.shape).copied().flatten();
+                hop = came_from[known.shape].flatten();
             }
             way.reverse();
             way
@@ -497,10 +498,10 @@ impl Grammar {
                 return Some((goal, way(&came_from, hop)));
             }
             let Content::Shape(shape) = self.slots[slot].content else { continue };
-            if came_from.contains_key(&shape) {
+            if came_from[shape].is_some() {
                 continue;
             }
-            came_from.insert(shape, hop);
+            came_from[shape] = Some(hop);
             for (group, entry) in self.shapes[shape].groups.iter().enumerate() {
                 if let Some((goal, toward)) = group_wanted(shape, group) {
                     return Some((goal, way(&came_from, Some(Hop { shape, group, toward }))));
