@@ -108,19 +108,37 @@ pub struct SessionConfig {
 ///
 /// # Panics
 /// When the future is polled outside a tokio runtime with time enabled.
-pub fn start<T: Transport>(
-    transport: T,
+pub fn start(
+    transport: impl Into<Box<dyn Transport>>,
     side: Side,
     config: SessionConfig,
-) -> (SessionHandle, impl Future<Output = CloseReason> + Send + use<T>) {
-    let (link, driver) = Driver::new(Some((Box::new(transport), None)), side, config, None);
-    (handle(link, side), driver)
+) -> (SessionHandle, Running) {
+    let (link, driver) = Driver::new(Some((transport.into(), None)), side, config, None);
+    (handle(link, side), Running(driver))
 }
 
 /// Starts a client's session that has no socket yet: its calls wait until [`Attachments::attach`] brings one.
-pub fn start_detached(config: SessionConfig) -> (SessionHandle, impl Future<Output = CloseReason> + Send) {
+pub fn start_detached(config: SessionConfig) -> (SessionHandle, Running) {
     let (link, driver) = Driver::new(None, Side::Client, config, None);
-    (handle(link, Side::Client), driver)
+    (handle(link, Side::Client), Running(driver))
+}
+
+/// A session that runs while this future is polled. Completes with the reason when it is over; dropping it ends the session.
+#[must_use = "a session does nothing unless its future is polled"]
+pub struct Running(Driver);
+
+impl Future for Running {
+    type Output = CloseReason;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        Pin::new(&mut self.get_mut().0).poll(cx)
+    }
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").finish_non_exhaustive()
+    }
 }
 
 /// The user's handle of a session.

@@ -377,37 +377,26 @@ impl<W: Waiter> Session<W> {
     /// When `handle_timeout` is next due.
     pub(crate) fn poll_timeout(&mut self) -> Option<Time> {
         let closing = self.close_due().filter(|_| !self.close_complete());
-        [
-            self.calls.timeout(),
-            self.answers.timeout(),
-            self.outgoing.objects.timeout(),
-            self.spares.timeout(),
-            self.refuse_calls_at,
-            closing,
-            self.timeout_of_socket(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        let due = earlier(self.calls.timeout(), self.answers.timeout());
+        let due = earlier(due, self.outgoing.objects.timeout());
+        let due = earlier(due, self.spares.timeout());
+        let due = earlier(due, self.refuse_calls_at);
+        let due = earlier(due, closing);
+        earlier(due, self.timeout_of_socket())
     }
 
     /// The timeouts of a session that has a socket: without one, the peer cannot be late.
+    #[inline]
     fn timeout_of_socket(&self) -> Option<Time> {
         if self.is_detached() {
             return None;
         }
-        [
-            self.heartbeat.timeout(),
-            self.accepted.ack_due(),
-            self.ack_stall_due(),
-            self.handshake.timeout(),
-            self.arguments.timeout(self.limits.message_timeout),
-            self.results.timeout(self.limits.message_timeout),
-            self.outgoing.streams.timeout(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        let due = earlier(self.heartbeat.timeout(), self.accepted.ack_due());
+        let due = earlier(due, self.ack_stall_due());
+        let due = earlier(due, self.handshake.timeout());
+        let due = earlier(due, self.arguments.timeout(self.limits.message_timeout));
+        let due = earlier(due, self.results.timeout(self.limits.message_timeout));
+        earlier(due, self.outgoing.streams.timeout())
     }
 
     /// Expires deadlines and timeouts that are due.
@@ -799,6 +788,15 @@ impl<W: Waiter> Session<W> {
     /// Takes out the calls that can no longer return, with how far each got.
     pub(crate) fn abandon_calls(&mut self) -> Vec<(W, Delivery)> {
         self.calls.abandon(self.kept.acknowledged(), self.kept.fresh())
+    }
+}
+
+/// The earlier of two times, of which there may be none.
+#[inline(always)]
+fn earlier(one: Option<Time>, other: Option<Time>) -> Option<Time> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (some, None) | (None, some) => some,
     }
 }
 

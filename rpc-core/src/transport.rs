@@ -46,32 +46,9 @@ pub trait Transport: Send + Unpin + 'static {
     }
 }
 
-impl<T: Transport + ?Sized> Transport for Box<T> {
-    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SocketError>>> {
-        (**self).poll_receive(cx)
-    }
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
-        (**self).poll_ready(cx)
-    }
-
-    fn send(&mut self, message: MessageRef<'_>) -> Result<(), SocketError> {
-        (**self).send(message)
-    }
-
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
-        (**self).poll_flush(cx)
-    }
-
-    fn poll_close(&mut self, cx: &mut Context<'_>, code: u16, reason: &str) -> Poll<Result<(), SocketError>> {
-        (**self).poll_close(cx, code, reason)
-    }
-
-    fn buffer_bytes(&mut self) -> usize {
-        (**self).buffer_bytes()
-    }
-
-    fn peer_close(&self) -> Option<(u16, &str)> {
-        (**self).peer_close()
+/// So functions that take a transport take one that is boxed already as it is.
+impl<T: Transport> From<T> for Box<dyn Transport> {
+    fn from(transport: T) -> Self {
+        Box::new(transport)
     }
 }

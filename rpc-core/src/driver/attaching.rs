@@ -4,7 +4,7 @@
 //! given those whose clients name it in their hello; they have to prove that the session is theirs, before anything changes.
 
 use std::{
-    future::{Future, poll_fn},
+    future::poll_fn,
     sync::Arc,
     time::Duration,
 };
@@ -12,7 +12,7 @@ use std::{
 use hmac_sha256::Hash;
 use subtle::ConstantTimeEq;
 
-use super::{Driver, SessionConfig, attached::Attached, end::End};
+use super::{Driver, Running, SessionConfig, attached::Attached, end::End};
 use crate::{
     caller::session_handle::SessionHandle,
     close_codes,
@@ -109,8 +109,8 @@ impl Attachments {
     }
 
     /// Has the session go on with this socket.
-    pub fn attach(&self, transport: impl Transport) {
-        let attach = Attach { transport: Box::new(transport), guard: None, request: None };
+    pub fn attach(&self, transport: impl Into<Box<dyn Transport>>) {
+        let attach = Attach { transport: transport.into(), guard: None, request: None };
         self.link.submit(Submission::Attach(Box::new(attach)));
     }
 
@@ -150,9 +150,9 @@ impl Predecessor {
 
     /// A session that takes its place: handles and clients of the services of the one lead to the other from then on. Calls that were
     /// not sent are made in it, and idempotent ones that did not return once more. It has no socket yet.
-    pub fn succeed(self, config: SessionConfig) -> (Attachments, impl Future<Output = CloseReason> + Send) {
+    pub fn succeed(self, config: SessionConfig) -> (Attachments, Running) {
         let (link, driver) = Driver::new(None, Side::Client, config, Some(self));
-        (Attachments { link, seen: 0 }, driver)
+        (Attachments { link, seen: 0 }, Running(driver))
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Driver, SessionConfig,
+    Driver, Running, SessionConfig,
     end::{CLOSE_GRACE_UNGREETED, farewell},
 };
 use crate::{
@@ -51,10 +51,11 @@ pub struct Greeted {
 /// # Cancel safety
 /// Dropping the future drops the transport.
 pub async fn greet(
-    mut transport: impl Transport,
+    transport: impl Into<Box<dyn Transport>>,
     limit: Duration,
     going_away: impl Future<Output = ()>,
 ) -> Result<Greeted, CloseReason> {
+    let mut transport = transport.into();
     let received = tokio::select! {
         biased;
         received = poll_fn(|cx| transport.poll_receive(cx)) => received,
@@ -70,7 +71,7 @@ pub async fn greet(
         }
     };
     let reason = match received {
-        Some(Ok(message)) => return Ok(Greeted::new(Box::new(transport), message)),
+        Some(Ok(message)) => return Ok(Greeted::new(transport, message)),
         Some(Err(error)) => CloseReason::Socket(error),
         None => {
             let (code, text) = transport.peer_close().unwrap_or((close_codes::NORMAL, ""));
@@ -82,7 +83,7 @@ pub async fn greet(
 }
 
 /// Closes a socket that is no session's, within a bounded time.
-async fn close(mut transport: impl Transport, code: u16, text: &str) {
+async fn close(mut transport: Box<dyn Transport>, code: u16, text: &str) {
     let closing = poll_fn(|cx| transport.poll_close(cx, code, text));
     // A peer that does not answer the close is not waited for.
     let _ = tokio::time::timeout(CLOSE_GRACE_UNGREETED, closing).await;
@@ -123,13 +124,13 @@ impl Greeted {
     }
 
     /// Starts a new session; see [`start`](super::start).
-    pub fn start(self, config: SessionConfig) -> (SessionHandle, impl Future<Output = CloseReason> + Send) {
+    pub fn start(self, config: SessionConfig) -> (SessionHandle, Running) {
         let Self { transport, guard, message, .. } = self;
         let (link, mut driver) = Driver::new(Some((transport, Some(message))), Side::Server, config, None);
         if let Some(socket) = &mut driver.socket {
             socket.hold(guard);
         }
-        (super::handle(link, Side::Server), driver)
+        (super::handle(link, Side::Server), Running(driver))
     }
 
     /// Gives the socket to a session that this server has. The session checks that the client is its own, and closes the socket

@@ -66,7 +66,10 @@ impl Kept {
     /// Keeps nothing any more: the peer has no resume.
     pub(crate) fn keep_nothing(&mut self) {
         self.keeps = false;
-        self.forget_unkept();
+        while !self.messages.is_empty() {
+            self.drop_first();
+        }
+        self.next = self.next.max(self.acknowledged);
     }
 
     /// The number of the first message that the peer has not acknowledged.
@@ -85,10 +88,10 @@ impl Kept {
     }
 
     /// Forgets the message that was handed out, if it need not be kept.
+    #[inline]
     pub(crate) fn forget_unkept(&mut self) {
-        if !self.keeps && !self.messages.is_empty() {
-            let handed_out = usize::try_from(self.next - self.acknowledged).unwrap_or(usize::MAX);
-            self.drop_first(handed_out);
+        if !self.keeps {
+            self.drop_first();
         }
     }
 
@@ -153,13 +156,16 @@ impl Kept {
         if count > self.acknowledged {
             self.full_since = None;
             let before = self.bytes;
-            self.drop_first(usize::try_from(count - self.acknowledged).unwrap_or(usize::MAX));
+            while self.acknowledged < count {
+                self.drop_first();
+            }
             self.acknowledged_bytes += (before - self.bytes) as u64;
         }
     }
 
-    fn drop_first(&mut self, count: usize) {
-        for message in self.messages.drain(..count.min(self.messages.len())) {
+    #[inline]
+    fn drop_first(&mut self) {
+        if let Some(message) = self.messages.pop_front() {
             self.bytes -= charge(message.len());
             self.acknowledged += 1;
         }
