@@ -518,7 +518,7 @@ impl Driver {
         let session = &mut self.conversation.session;
         let bytes_max = if *steps == 0 { usize::MAX } else { *steps * STEP_SENT_BYTES };
         let (mut blocked, mut sent) = (false, 0);
-        loop {
+        while session.may_have_message(now) {
             // Calls are not sealed before the socket has room: those that become unwanted meanwhile are never sent.
             if !socket.poll_ready(cx)? {
                 blocked = session.wants_to_send();

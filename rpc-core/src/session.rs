@@ -558,6 +558,18 @@ impl<W: Waiter> Session<W> {
 
     // ---- outputs ----
 
+    /// Whether [`poll_message`](Self::poll_message) may have something. If not, it need not be asked.
+    #[inline]
+    pub(crate) fn may_have_message(&self, now: Time) -> bool {
+        self.wants_to_send()
+            || self.outgoing.streams.queued_bytes() > 0
+            || self.accepted.ack_due().is_some_and(|due| due <= now)
+            || self.heartbeat.has_frames()
+            || self.calls.releases_are_overdue(now)
+            || self.outgoing.objects.releases_are_overdue(now)
+            || (self.closing == Closing::Peer && self.calls.is_idle())
+    }
+
     /// The next message for the peer. With `seal`, the queued calls are sealed first. `None` when there is nothing to
     /// send.
     pub(crate) fn poll_message(&mut self, now: Time, seal: bool) -> Option<MessageRef<'_>> {

@@ -385,6 +385,11 @@ impl<W: Waiter> Calls<W> {
         deadline.into_iter().chain(self.releases.timeout()).min()
     }
 
+    /// Whether the peer must be told which results it may release.
+    pub(crate) fn releases_are_overdue(&self, now: Time) -> bool {
+        self.releases.is_overdue(now)
+    }
+
     fn watch_deadline(&mut self, deadline: Time, id: CallId) {
         let table = &self.table;
         let is_due = |id, _| table.get(&id).is_some_and(|entry| !entry.has_returned());

@@ -99,6 +99,12 @@ impl Heartbeat {
         self.round_trip
     }
 
+    /// Whether frames are due.
+    #[inline]
+    pub(crate) fn has_frames(&self) -> bool {
+        self.ping_due || self.owed.is_some()
+    }
+
     /// The frames that are due, in `put`.
     #[inline]
     pub(crate) fn take(&mut self, mut put: impl FnMut(&Frame)) {

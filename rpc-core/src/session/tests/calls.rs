@@ -997,10 +997,28 @@ fn pair_with_add() -> Pair {
 }
 
 #[test]
-fn a_plain_call_behind_a_goodbye_is_refused() {
+fn a_call_that_crosses_a_goodbye_runs_and_a_later_one_is_refused() {
     let mut pair = pair_with_add();
-    pair.server.session.close(pair.now, pair.now + Duration::from_secs(1), 1_000, "", false);
+    pair.server.session.close(pair.now, pair.now + Duration::from_secs(30), 1_000, "", false);
+    let mut call = |id| {
+        let mut message = Vec::new();
+        write::put_frame(&mut message, &Frame::Call(raw_call(id, ADD, ONE_AND_TWO)));
+        pair.server.receive(pair.now, &message).expect("well formed");
+        pair.server.poll_message(pair.now);
+        pair.now = pair.now + Duration::from_secs(1);
+        pair.server.handle_timeout(pair.now);
+        pair.server.take_frames().contains(&failed(id, Failure::Unavailable))
+    };
+    assert_eq!((call(1), call(2)), (false, true));
+}
+
+#[test]
+fn a_call_behind_both_goodbyes_is_refused() {
+    let mut pair = pair_with_add();
+    pair.server.session.close(pair.now, pair.now + Duration::from_secs(30), 1_000, "", false);
+    let goodbye = Frame::Goodbye { code: 1_000, reason: String::new() };
     let mut message = Vec::new();
+    write::put_frame(&mut message, &goodbye);
     write::put_frame(&mut message, &Frame::Call(raw_call(1, ADD, ONE_AND_TWO)));
     pair.server.receive(pair.now, &message).expect("well formed");
     pair.server.poll_message(pair.now);
@@ -1322,7 +1340,7 @@ fn repeating_a_large_result_into_waiting_calls_is_bounded() {
 // ---- closing ----
 
 #[test]
-fn a_close_lets_calls_in_flight_finish_and_refuses_new_ones() {
+fn a_close_lets_calls_in_flight_finish_and_those_that_cross_it() {
     let mut pair = Pair::new();
     pair.run();
     pair.server.automatic = false;
@@ -1335,11 +1353,11 @@ fn a_close_lets_calls_in_flight_finish_and_refuses_new_ones() {
     pair.server.receive(pair.now, &up).expect("well formed");
     pair.run();
     assert!(pair.client.peer_closing);
-    assert_eq!(crossing.failure(), Failure::Unavailable);
     assert!(!pair.server.session.close_complete());
     pair.server.finish_next();
+    pair.server.finish_next();
     pair.run();
-    assert_eq!(running.value(), 3);
+    assert_eq!((running.value(), crossing.value()), (3, 7));
     assert!(pair.server.session.close_complete());
 }
 
@@ -1360,7 +1378,7 @@ fn a_close_that_nobody_answers_ends_in_time() {
     let mut pair = Pair::new();
     pair.run();
     let until = pair.now + Duration::from_secs(30);
-    pair.client.session.close(pair.now, until, 1000, "", false);
+    pair.client.session.close(pair.now, until, 1000, "", true);
     assert_eq!(pair.client.session.poll_timeout(), Some(until));
     assert!(!pair.client.session.close_complete());
     assert!(pair.client.session.close_overdue(until));
