@@ -4,7 +4,12 @@
 
 use bytes::Bytes;
 use rpc_client::Client;
-use rpc_core::{Streaming, data, rpc};
+use rpc_core::{
+    Limits, Streaming, data,
+    driver::{self, ResumeConfig, SessionConfig, Side},
+    rpc,
+    websocket::{ClientHandshake, Socket},
+};
 use rpc_server::Server;
 
 use crate::Failure;
@@ -28,6 +33,10 @@ pub(super) enum Path {
     Structs,
     /// Elements of a map.
     Map,
+    /// A small call, one at a time, in a session that outlives its socket, as clients have by default.
+    ResumableCall,
+    /// The same with many in flight.
+    ResumableFlight,
 }
 
 const IN_FLIGHT: u32 = 128;
@@ -41,7 +50,7 @@ const LINK_BYTES: usize = 256 << 10;
 const TEXT: &str = "sixteen bytes ok";
 
 impl Path {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Call,
         Self::Flight,
         Self::Chain,
@@ -50,6 +59,8 @@ impl Path {
         Self::Blocks,
         Self::Structs,
         Self::Map,
+        Self::ResumableCall,
+        Self::ResumableFlight,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -62,24 +73,35 @@ impl Path {
             Self::Blocks => "items-1m",
             Self::Structs => "structs",
             Self::Map => "map-100",
+            Self::ResumableCall => "call-resumable",
+            Self::ResumableFlight => "flight-128-resumable",
         }
     }
 
     /// What its count is for.
     pub(super) fn unit(self) -> &'static str {
         match self {
-            Self::Call | Self::Flight | Self::Chain | Self::Payload => "call",
+            Self::Call
+            | Self::Flight
+            | Self::Chain
+            | Self::Payload
+            | Self::ResumableCall
+            | Self::ResumableFlight => "call",
             Self::Items | Self::Blocks => "item",
             Self::Structs => "struct",
             Self::Map => "element",
         }
     }
 
+    fn is_resumable(self) -> bool {
+        matches!(self, Self::ResumableCall | Self::ResumableFlight)
+    }
+
     /// How many of the unit one repeat does.
     pub(super) fn units_each(self) -> u32 {
         match self {
-            Self::Call | Self::Payload | Self::Items | Self::Blocks => 1,
-            Self::Flight => IN_FLIGHT,
+            Self::Call | Self::Payload | Self::Items | Self::Blocks | Self::ResumableCall => 1,
+            Self::Flight | Self::ResumableFlight => IN_FLIGHT,
             Self::Chain => DEPTH,
             Self::Structs | Self::Map => ELEMENTS,
         }
@@ -88,8 +110,8 @@ impl Path {
     /// As many as a few seconds below valgrind have room for.
     pub(super) fn repeats(self) -> u32 {
         match self {
-            Self::Call => 2_000,
-            Self::Flight => 40,
+            Self::Call | Self::ResumableCall => 2_000,
+            Self::Flight | Self::ResumableFlight => 40,
             Self::Chain => 400,
             Self::Payload => 200,
             Self::Items => 10_000,
@@ -171,6 +193,14 @@ pub(crate) fn repeat(path: &str, repeats: u32) -> Result<(), Failure> {
         let (near, far) = tokio::io::duplex(LINK_BYTES);
         let server = Server::builder().service(HotServer::new(Echoing)).build();
         tokio::spawn(async move { server.serve_io(far, None).await });
+        if path.is_resumable() {
+            let limits = Limits::default();
+            let socket = Socket::connect(near, ClientHandshake::new("localhost", "/"), &limits).await?;
+            let config = SessionConfig { resume: Some(ResumeConfig::default()), ..SessionConfig::default() };
+            let (session, running) = driver::start(socket, Side::Client, config);
+            tokio::spawn(running);
+            return walk(path, session.service(), repeats).await;
+        }
         let client = Client::builder().connect_io(near, "localhost", "/").await?;
         walk(path, client.service(), repeats).await
     })
@@ -178,12 +208,12 @@ pub(crate) fn repeat(path: &str, repeats: u32) -> Result<(), Failure> {
 
 async fn walk(path: Path, hot: HotClient, repeats: u32) -> Result<(), Failure> {
     match path {
-        Path::Call => {
+        Path::Call | Path::ResumableCall => {
             for number in 0..repeats {
                 hot.small(u64::from(number), TEXT).await?;
             }
         }
-        Path::Flight => {
+        Path::Flight | Path::ResumableFlight => {
             let callers = (0..IN_FLIGHT).map(|_| {
                 let hot = hot.clone();
                 tokio::spawn(walk_calls(hot, repeats))

@@ -3,11 +3,7 @@
 //! A session without a socket waits for one. A client's session is given sockets by whoever dials for it. A server's session is
 //! given those whose clients name it in their hello; they have to prove that the session is theirs, before anything changes.
 
-use std::{
-    future::poll_fn,
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::poll_fn, sync::Arc, time::Duration};
 
 use hmac_sha256::Hash;
 use subtle::ConstantTimeEq;

@@ -20,6 +20,7 @@ macro_rules! method {
 
 mod calls;
 mod cost_attacks;
+mod cuts;
 mod model;
 mod object_attacks;
 mod object_model;
