@@ -123,7 +123,7 @@ pub use caller::{
 };
 pub use error::{
     CallError, CloseReason, DecodeError, Delivery, ElementError, EncodeError, EncodedError, MethodName,
-    Refusal, SocketError, StopReason, StreamError, StreamStopped, Upstream, Violation,
+    Refusal, Side, SocketError, StopReason, StreamError, StreamStopped, Upstream, Violation,
 };
 #[doc(hidden)]
 pub use handler::dispatch::log_problems;

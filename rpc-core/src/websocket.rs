@@ -33,17 +33,17 @@ pub use handshake::{
 };
 pub use socket::{PeerClose, SEND_BYTES_MAX, Socket};
 
+/// A socket that is being opened.
+#[doc(hidden)]
+pub type Opening = Pin<Box<dyn Future<Output = Result<Box<dyn Transport>, HandshakeError>> + Send>>;
+
 /// Opens a client's WebSocket on a TCP connection.
 ///
 /// rpc-client could do the same with [`Socket::connect`]. A function without type parameters is compiled with this crate, once, and
 /// shares the code that it has in common with a server's sockets. Otherwise each program compiles it.
 #[doc(hidden)]
 #[inline(never)]
-pub fn open_tcp(
-    stream: TcpStream,
-    request: ClientHandshake,
-    limits: Limits,
-) -> Pin<Box<dyn Future<Output = Result<Box<dyn Transport>, HandshakeError>> + Send>> {
+pub fn open_tcp(stream: TcpStream, request: ClientHandshake, limits: Limits) -> Opening {
     Box::pin(async move {
         let socket = Socket::connect(stream, request, &limits).await?;
         Ok(Box::new(socket) as Box<dyn Transport>)

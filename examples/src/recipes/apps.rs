@@ -64,6 +64,8 @@ async fn converse(
         Ok(client) => client,
         Err(error) => return tell(Tell::Offline(error.to_string())),
     };
+    tell(Tell::Connected);
+    let mut is_online = true;
     let greeter: GreeterClient = client.service();
     let mut states = pin!(client.states());
     loop {
@@ -71,10 +73,14 @@ async fn converse(
             ask = asked.recv() => ask,
             Some(state) = states.next() => {
                 match state {
-                    ConnectionState::Attached | ConnectionState::Resumed => tell(Tell::Connected),
                     // The client connects again by itself; meanwhile its calls wait.
-                    ConnectionState::Detached { reason, .. } | ConnectionState::Lost { reason } => {
+                    ConnectionState::Detached { reason, .. } | ConnectionState::Lost { reason } if is_online => {
+                        is_online = false;
                         tell(Tell::Offline(reason.to_string()));
+                    }
+                    ConnectionState::Attached | ConnectionState::Resumed if !is_online => {
+                        is_online = true;
+                        tell(Tell::Connected);
                     }
                     _ => {}
                 }

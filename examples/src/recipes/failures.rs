@@ -1,4 +1,4 @@
-//! Failures of calls: what each means, which calls may be repeated, and a connection that is made anew.
+//! Failures of calls: what each means, which calls may be repeated, and what a client does when its connection is lost.
 
 use std::{
     collections::HashMap,
@@ -10,14 +10,14 @@ use std::{
     time::Duration,
 };
 
-use rpc_client::{CallError, Client, ConnectError, Delivery, HandshakeError, Refusal};
+use rpc_client::{CallError, Client, ConnectError, Delivery, Reconnect, Refusal, WaitingCalls};
 use rpc_core::{
     Limits, Services, data,
     memory::{self, SessionConfig},
     rpc,
 };
-use rpc_server::{Rejection, Server};
-use tokio::{net::TcpListener, sync::Mutex, time::Instant};
+use rpc_server::Server;
+use tokio::{sync::Mutex, time::Instant};
 
 use super::Outcome;
 
@@ -110,112 +110,50 @@ impl Repeat {
 // end
 
 // region: line
-/// A connection that is made when it is needed, and again when it is lost.
-struct Line {
-    url: String,
-    client: Mutex<Option<Arc<Client>>>,
-}
-
-impl Line {
-    /// The connection that all share. While one task connects, the others wait for it.
-    async fn client(&self) -> Result<Arc<Client>, ConnectError> {
-        let mut shared = self.client.lock().await;
-        if let Some(client) = shared.as_ref().filter(|client| !client.is_closed()) {
-            return Ok(Arc::clone(client));
-        }
-        let client = Client::builder().connect_timeout(Duration::from_secs(3)).connect(&self.url).await?;
-        Ok(Arc::clone(shared.insert(Arc::new(client))))
-    }
-
-    /// Lets go of a connection that takes no calls. It may not be over: a server that shuts down finishes its calls first.
-    async fn hang_up(&self, lost: &Arc<Client>) {
-        let mut shared = self.client.lock().await;
-        // Another task may have connected meanwhile.
-        shared.take_if(|client| Arc::ptr_eq(client, lost));
-    }
+/// Connects, and states what the client does when its connection is lost.
+async fn connect(url: &str) -> Result<Client, ConnectError> {
+    let policy = Reconnect {
+        // A new session begins when the server has not been back for a minute.
+        window: Duration::from_secs(60),
+        // Calls that are made meanwhile wait for ten seconds, and then fail as not sent.
+        waiting: WaitingCalls { time: Duration::from_secs(10), ..WaitingCalls::default() },
+        ..Reconnect::default()
+    };
+    Client::builder().reconnect(policy).connect(url).await
 }
 // end
 
 // region: retry
-#[derive(Debug, thiserror::Error)]
-enum Failed {
-    #[error("there is no connection")]
-    NoConnection(#[from] ConnectError),
-    #[error(transparent)]
-    Call(CallError<ShopError>),
-}
-
 const ATTEMPTS: u32 = 6;
 const WAIT_MIN: Duration = Duration::from_millis(100);
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
-impl Line {
-    /// Makes a call, and repeats it as often as `repeat` and [`ATTEMPTS`] allow, if necessary on a new connection.
-    async fn call<T, P>(&self, repeat: Repeat, call: impl Fn(ShopClient) -> P) -> Result<T, Failed>
-    where
-        P: IntoFuture<Output = Result<T, CallError<ShopError>>>,
-    {
-        let mut wait = WAIT_MIN;
-        for _ in 1..ATTEMPTS {
-            let error = match self.attempt(&call).await {
-                Err(error) if error.may_pass(repeat) => error,
-                done => return done,
-            };
-            // At random, so that a thousand clients that lost one server do not come back in the same moment.
-            tokio::time::sleep(error.retry_after().unwrap_or(wait.mul_f64(random()))).await;
-            wait = (wait * 2).min(WAIT_MAX);
-        }
-        self.attempt(&call).await
-    }
-
-    async fn attempt<T, P>(&self, call: impl Fn(ShopClient) -> P) -> Result<T, Failed>
-    where
-        P: IntoFuture<Output = Result<T, CallError<ShopError>>>,
-    {
-        let client = self.client().await?;
-        let error = match call(client.service()).await {
-            Ok(value) => return Ok(value),
-            Err(error) => error,
+/// Makes a call, and repeats it as often as `repeat` and [`ATTEMPTS`] allow.
+async fn repeated<T, E, P>(repeat: Repeat, call: impl Fn() -> P) -> Result<T, CallError<E>>
+where
+    P: IntoFuture<Output = Result<T, CallError<E>>>,
+{
+    let mut wait = WAIT_MIN;
+    for _ in 1..ATTEMPTS {
+        let error = match call().await {
+            Err(error) if repeat.allows(&error) => error,
+            done => return done,
         };
-        let is_closing = matches!(error, CallError::Refused { refusal: Refusal::Unavailable, .. });
-        if is_closing || matches!(error, CallError::Disconnected { .. }) {
-            self.hang_up(&client).await;
-        }
-        Err(Failed::Call(error))
+        // At random, so that a thousand clients that lost one server do not come back in the same moment.
+        tokio::time::sleep(retry_after(&error).unwrap_or(wait.mul_f64(random()))).await;
+        wait = (wait * 2).min(WAIT_MAX);
+    }
+    call().await
+}
+
+/// The time after which the server wants to be asked again.
+fn retry_after<E>(error: &CallError<E>) -> Option<Duration> {
+    match error {
+        CallError::Refused { refusal: Refusal::ResourceExhausted { retry_after, .. }, .. } => *retry_after,
+        _ => None,
     }
 }
 // end
-
-impl Failed {
-    /// Whether another attempt is allowed and may end otherwise.
-    fn may_pass(&self, repeat: Repeat) -> bool {
-        match self {
-            Self::Call(error) => repeat.allows(error),
-            // A token that is not valid stays so.
-            Self::NoConnection(ConnectError::Handshake(HandshakeError::Refused { status, .. })) => {
-                *status == 429 || *status >= 500
-            }
-            Self::NoConnection(error) => {
-                use ConnectError::{Handshake, Timeout, Unreachable};
-                matches!(error, Unreachable { .. } | Timeout { .. } | Handshake(_))
-            }
-        }
-    }
-
-    /// The time after which the server wants to be asked again.
-    fn retry_after(&self) -> Option<Duration> {
-        use Refusal::ResourceExhausted;
-        match self {
-            Self::NoConnection(ConnectError::Handshake(HandshakeError::Refused { retry_after, .. })) => {
-                *retry_after
-            }
-            Self::Call(CallError::Refused { refusal: ResourceExhausted { retry_after, .. }, .. }) => {
-                *retry_after
-            }
-            _ => None,
-        }
-    }
-}
 
 /// A number from 0 to 1.
 fn random() -> f64 {
@@ -223,13 +161,13 @@ fn random() -> f64 {
 }
 
 // region: use
-async fn shopping(line: &Line) -> Result<u64, Failed> {
+async fn shopping(shop: &ShopClient) -> Result<u64, CallError<ShopError>> {
     // The number of the order is made once, outside the closure: all attempts have the same.
     let order = 4711;
     // The deadline is that of one attempt.
-    let place = |shop: ShopClient| shop.deadline(Duration::from_secs(10)).order(order, "bread");
-    line.call(Repeat::Idempotent, place).await?;
-    line.call(Repeat::IfNotRun, |shop| shop.pay(3)).await
+    let place = || shop.deadline(Duration::from_secs(10)).order(order, "bread");
+    repeated(Repeat::Idempotent, place).await?;
+    repeated(Repeat::IfNotRun, || shop.pay(3)).await
 }
 // end
 
@@ -333,53 +271,54 @@ async fn calls_go_on_when_the_server_comes_back() -> Outcome {
     let server = builder().bind("127.0.0.1:0").await?;
     let (address, url, handle) = (server.local_addr()?, server.url()?, server.handle());
     let served = tokio::spawn(server.serve());
-    let line = Arc::new(Line { url, client: Mutex::default() });
-    assert_eq!(shopping(&line).await?, 3);
+    let client = connect(&url).await?;
+    let shop: ShopClient = client.service();
+    assert_eq!(shopping(&shop).await?, 3);
 
     handle.shutdown();
     served.await??;
-    // At first somebody else is there, who hangs up.
-    let stranger = TcpListener::bind(address).await?;
     let shopping = tokio::spawn({
-        let line = Arc::clone(&line);
-        async move { shopping(&line).await }
+        let shop = shop.clone();
+        async move { shopping(&shop).await }
     });
-    drop(stranger.accept().await?);
-    drop(stranger);
     tokio::spawn(builder().bind(address).await?.serve());
+    client.reconnect_now();
     assert_eq!(shopping.await??, 3);
     assert_eq!(bakery.orders.lock().await.len(), 1, "the second order had the number of the first");
     assert_eq!(bakery.paid.load(Ordering::Relaxed), 2);
 
-    let both = line.call(Repeat::Idempotent, |shop| async move {
+    let both = repeated(Repeat::Idempotent, || async {
         shop.price("bread").await?;
         shop.order(4712, "bread").await
     });
     assert_eq!(both.await?, 2);
-    let closed = line.call(Repeat::Idempotent, |shop| shop.price("beer")).await;
-    assert!(matches!(closed, Err(Failed::Call(CallError::Method(ShopError::NoSuchArticle(_))))));
+    let closed = repeated(Repeat::Idempotent, || shop.price("beer")).await;
+    assert!(matches!(closed, Err(CallError::Method(ShopError::NoSuchArticle(_)))));
     assert_eq!(sentence(&CallError::Method(ShopError::Closed)), "Come back tomorrow.");
     Ok(())
 }
 
-#[tokio::test]
-async fn a_client_that_is_refused_does_not_try_again() -> Outcome {
-    let asked = Arc::<AtomicU32>::default();
-    let counted = Arc::clone(&asked);
-    let server = Server::builder().authenticate(move |_| {
-        // The first is asked to come again, the second is not let in.
-        Err(match counted.fetch_add(1, Ordering::Relaxed) {
-            0 => Rejection::new(503, "busy").retry_after(Duration::from_secs(1)),
-            _ => Rejection::new(401, "the token is not valid"),
-        })
-    });
-    let server = server.bind("127.0.0.1:0").await?;
-    let line = Line { url: server.url()?, client: Mutex::default() };
-    tokio::spawn(server.serve());
+#[tokio::test(start_paused = true)]
+async fn a_server_is_asked_again_when_it_said() -> Outcome {
+    let asked = AtomicU32::new(0);
+    let method = rpc_core::MethodName { service: "Shop", method: "price" };
+    let busy = || async {
+        match asked.fetch_add(1, Ordering::Relaxed) {
+            0 => Err(CallError::<ShopError>::Refused {
+                method,
+                refusal: Refusal::ResourceExhausted {
+                    limit: "work_per_second".into(),
+                    side: rpc_core::Side::Peer,
+                    needed: None,
+                    allowed: None,
+                    retry_after: Some(Duration::from_secs(3)),
+                },
+            }),
+            _ => Ok(7),
+        }
+    };
     let started = Instant::now();
-    let refused = line.call(Repeat::Idempotent, |shop| shop.price("bread")).await;
-    assert!(matches!(refused, Err(Failed::NoConnection(_))), "{refused:?}");
-    assert_eq!(asked.load(Ordering::Relaxed), 2);
-    assert!(started.elapsed() >= Duration::from_secs(1), "it waited as it was asked to");
+    assert_eq!(repeated(Repeat::IfNotRun, busy).await?, 7);
+    assert_eq!(started.elapsed().as_secs(), 3, "it waited as it was asked to");
     Ok(())
 }
