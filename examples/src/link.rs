@@ -15,7 +15,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::mpsc,
+    sync::{mpsc, watch},
     task::JoinSet,
     time::{Instant, sleep_until},
 };
@@ -30,6 +30,7 @@ const CHUNKS_MAX: usize = 4096;
 pub struct Link {
     address: SocketAddr,
     traffic: Arc<Directions>,
+    is_up: watch::Sender<bool>,
     _accepting: JoinSet<()>,
 }
 
@@ -83,9 +84,10 @@ impl Link {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let traffic = Arc::<Directions>::default();
+        let is_up = watch::Sender::new(true);
         let mut accepting = JoinSet::new();
-        accepting.spawn(accept(listener, server, delay, Arc::clone(&traffic)));
-        Ok(Self { address, traffic, _accepting: accepting })
+        accepting.spawn(accept(listener, server, delay, Arc::clone(&traffic), is_up.subscribe()));
+        Ok(Self { address, traffic, is_up, _accepting: accepting })
     }
 
     /// The address that clients connect to.
@@ -98,6 +100,11 @@ impl Link {
         format!("ws://{}", self.address)
     }
 
+    /// Takes the link down, or up again. While it is down, connections are cut and none passes.
+    pub fn set_up(&self, is_up: bool) {
+        self.is_up.send_replace(is_up);
+    }
+
     /// The traffic so far.
     pub fn traffic(&self) -> Traffic {
         Traffic { out: *lock(&self.traffic.out), back: *lock(&self.traffic.back) }
@@ -108,11 +115,24 @@ fn lock(flow: &Mutex<Flow>) -> std::sync::MutexGuard<'_, Flow> {
     flow.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn accept(listener: TcpListener, server: SocketAddr, delay: Duration, traffic: Arc<Directions>) {
+async fn accept(
+    listener: TcpListener,
+    server: SocketAddr,
+    delay: Duration,
+    traffic: Arc<Directions>,
+    is_up: watch::Receiver<bool>,
+) {
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
         while connections.try_join_next().is_some() {}
-        connections.spawn(relay(client, server, delay, Arc::clone(&traffic)));
+        let (traffic, mut is_up) = (Arc::clone(&traffic), is_up.clone());
+        connections.spawn(async move {
+            tokio::select! {
+                () = relay(client, server, delay, traffic) => {}
+                // An error means that the link is gone.
+                _ = is_up.wait_for(|is_up| !is_up) => {}
+            }
+        });
     }
 }
 

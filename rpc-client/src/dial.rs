@@ -114,7 +114,7 @@ impl Dialer {
         if address.is_secure() {
             return self.dial_tls(stream, address, headers).await;
         }
-        let mut request = ClientHandshake::new(&address.host_header(), address.path_and_query());
+        let mut request = ClientHandshake::new(address.host_header(), address.path_and_query());
         request.headers = headers;
         Ok(websocket::open_tcp(stream, request, self.limits.clone()).await?)
     }
