@@ -11,7 +11,8 @@
 //! warns.
 //!
 //! What is recorded moves with what is accepted, so small steps could add up unnoticed. So the file also has the counts of a
-//! fixed commit, which `--update` leaves alone, and a path may never take five percent more than there.
+//! fixed commit, which `--update` leaves alone, and a path may never take five percent more than there. Sessions that outlive their
+//! socket, which that commit did not have, are held against its counts of those that do not.
 
 mod paths;
 

@@ -257,7 +257,8 @@ impl ClientBuilder {
         Ok(Client { session, reconnector: Some(reconnector) })
     }
 
-    /// Makes a client that connects by itself. Its calls wait for the socket, as [`Reconnect::waiting`] says.
+    /// Makes a client that connects when a call needs it. The call waits for the socket, as [`Reconnect::waiting`] says. With
+    /// [`Limits::idle_timeout`] the client gives the connection up when it is not used, and the next call opens it again.
     ///
     /// # Errors
     /// If an address or the limits are not valid. Whether there is a server, [`Client::state`] tells.
@@ -268,7 +269,7 @@ impl ClientBuilder {
         let (reconnector, _) = self.reconnector(address)?;
         let (session, task) = driver::start_detached(reconnector.session_config());
         spawn(Box::pin(task.map(drop)));
-        spawn(Box::pin(Arc::clone(&reconnector).tend(session.attachments(), Begin::Dial)));
+        spawn(Box::pin(Arc::clone(&reconnector).tend(session.attachments(), Begin::Wanted)));
         Ok(Client { session, reconnector: Some(reconnector) })
     }
 

@@ -64,6 +64,8 @@ impl Default for Reconnect {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum ConnectionState {
+    /// There is no socket, because nothing needs one. The next call opens it.
+    Idle,
     /// The first socket is being opened.
     Connecting,
     /// There is a socket, and the session on it is new.
@@ -156,6 +158,7 @@ impl Reconnector {
 
     fn set(&self, state: ConnectionState) {
         match &state {
+            ConnectionState::Idle => tracing::debug!("not connected before a call needs it"),
             ConnectionState::Connecting => tracing::debug!("connecting"),
             ConnectionState::Attached => tracing::info!("connected"),
             ConnectionState::Resumed => tracing::info!("connected again, and the session goes on"),
@@ -198,10 +201,14 @@ impl Reconnector {
             self.set(ConnectionState::Closed { reason });
             return None;
         }
+        // An unused session needs no other one before the next call.
+        let is_unused =
+            matches!(reason, CloseReason::Idle(_) | CloseReason::Peer { code: close_codes::IDLE, .. });
         self.set(ConnectionState::Lost { reason });
         let (sockets, task) = before.succeed(self.session_config());
         spawn(Box::pin(task.map(drop)));
-        spawn(Box::pin(self.tend(sockets.clone(), Begin::Dial)));
+        let begin = if is_unused { Begin::Wanted } else { Begin::Dial };
+        spawn(Box::pin(self.tend(sockets.clone(), begin)));
         Some(sockets)
     }
 
@@ -212,6 +219,9 @@ impl Reconnector {
         let mut short_lived = 0_usize;
         if begin == Begin::Dial && !self.bring(&mut sockets).await {
             return;
+        }
+        if begin == Begin::Wanted {
+            self.set(ConnectionState::Idle);
         }
         while let Some(attachment) = sockets.changed().await {
             match attachment {
@@ -227,6 +237,12 @@ impl Reconnector {
                     was_detached = true;
                     let reason = reason.unwrap_or(CloseReason::Aborted);
                     self.set(ConnectionState::Detached { since: Instant::now(), reason });
+                    if !self.bring(&mut sockets).await {
+                        return;
+                    }
+                }
+                Attachment::Wanted if begin == Begin::Wanted => {
+                    self.set(ConnectionState::Connecting);
                     if !self.bring(&mut sockets).await {
                         return;
                     }
@@ -321,13 +337,15 @@ pub(crate) fn spawn(task: Pin<Box<dyn Future<Output = ()> + Send>>) {
 pub(crate) enum Begin {
     Attached,
     Dial,
+    /// The first call has it opened.
+    Wanted,
 }
 
 /// Whether a client goes on with a new session after one that ended so.
 fn may_go_on(reason: &CloseReason) -> bool {
     match reason {
         CloseReason::Socket(_) | CloseReason::Stalled | CloseReason::HelloTimeout => true,
-        CloseReason::Expired { .. } => true,
+        CloseReason::Expired { .. } | CloseReason::Idle(_) => true,
         CloseReason::Peer { code, .. } => matches!(
             *code,
             close_codes::GOING_AWAY | 1005 | 1006 | close_codes::INTERNAL

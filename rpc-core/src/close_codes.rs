@@ -12,6 +12,7 @@
 //! | 4404 | [`UNKNOWN_SESSION`] | a session was to go on that this side does not know, or with a wrong secret | yes, with a new session |
 //! | 4408 | [`HELLO_TIMEOUT`] | the socket was open but no hello came in time | yes |
 //! | 4409 | [`TAKEN_OVER`] | the session goes on, on another socket | no |
+//! | 4410 | [`IDLE`] | the session was not used for `idle_timeout` | yes, when it is needed |
 //! | 4429 | [`FLOOD`] | too many pings, pongs or closes | no |
 //! | 4430 | [`TOO_OFTEN`] | a session went on with a new socket too often | yes, later |
 //!
@@ -40,6 +41,8 @@ pub const HELLO_TIMEOUT: u16 = 4408;
 pub const UNKNOWN_SESSION: u16 = 4404;
 /// The session goes on, on another socket.
 pub const TAKEN_OVER: u16 = 4409;
+/// The session was not used for [`Limits::idle_timeout`](crate::Limits::idle_timeout).
+pub const IDLE: u16 = 4410;
 /// The session went on with a new socket too often; see [`ResumeConfig::attaches_per_minute`](crate::driver::ResumeConfig).
 pub const TOO_OFTEN: u16 = 4430;
 /// The peer exceeded [`Limits::control_frames_burst`](crate::Limits::control_frames_burst).

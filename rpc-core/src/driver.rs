@@ -187,7 +187,12 @@ impl Driver {
         let mut detached = None;
         if transport.is_none() {
             session.detach(now);
-            detached = Some(Detached { calls_until: now + waiting.time, until: None, cause: None });
+            detached = Some(Detached {
+                calls_until: now + waiting.time,
+                until: None,
+                is_wanted: false,
+                cause: None,
+            });
         }
         let services = Arc::new(services);
         // The session holds this handle: it must not keep itself open.

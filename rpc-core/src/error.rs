@@ -575,6 +575,9 @@ pub enum CloseReason {
     /// The peer did not complete its hello within [`Limits::hello_timeout`](crate::Limits::hello_timeout).
     #[error("the peer did not say hello in time")]
     HelloTimeout,
+    /// The session was not used for [`Limits::idle_timeout`](crate::Limits::idle_timeout) of this side.
+    #[error("the session was not used for {0:?}")]
+    Idle(Duration),
     /// The socket ended for this reason, and none took its place within the time that sessions are kept for.
     #[error("no new socket came in time")]
     Expired {

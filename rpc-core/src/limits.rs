@@ -141,6 +141,10 @@ pub struct Limits {
     pub ping_interval: Duration,
     /// Silence after a ping after which the peer counts as dead and the session ends. Default 10 s; zero is rejected.
     pub ping_timeout: Duration,
+    /// How long a session may be unused: no message of a call, a stream or an object in either direction, and no call in flight. Then
+    /// the session ends with [`CloseReason::Idle`](crate::CloseReason::Idle) and code 4410. Default no limit; public 15 minutes; zero is
+    /// rejected. Heartbeats are no use, and neither are references and streams that are only held.
+    pub idle_timeout: Duration,
     /// How long the peer may take none of the bytes that wait for it before the session ends. Default 10 s; zero is rejected.
     pub write_stall: Duration,
     /// How long a graceful close waits for calls in flight and for the peer; a server waits for streams that move, too. Default
@@ -192,6 +196,7 @@ impl Default for Limits {
             hello_timeout: Duration::from_secs(10),
             ping_interval: Duration::from_secs(20),
             ping_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::MAX,
             write_stall: Duration::from_secs(10),
             close_timeout: Duration::from_secs(30),
             busy_poll: Duration::from_micros(50),
@@ -218,6 +223,7 @@ impl Limits {
             stream_window_bytes_max: 1 << 20,
             stream_buffer_bytes_max: 16 << 20,
             stream_stall: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(15 * 60),
             map_calls_max: 1_000,
             map_concurrency: 4,
             control_frames_burst: 20,
@@ -258,6 +264,7 @@ impl Limits {
                 "is zero, and pings without a pause are an attack",
             ),
             ("ping_timeout", self.ping_timeout.is_zero(), zero),
+            ("idle_timeout", self.idle_timeout.is_zero(), "is zero, and every session is unused at first"),
             ("write_stall", self.write_stall.is_zero(), zero),
         ];
         match checks.into_iter().find(|(_, is_refused, _)| *is_refused) {
@@ -309,6 +316,7 @@ impl Limits {
             hello_timeout: time(self.hello_timeout),
             ping_interval: time(self.ping_interval),
             ping_timeout: time(self.ping_timeout),
+            idle_timeout: time(self.idle_timeout),
             write_stall: time(self.write_stall),
             close_timeout: time(self.close_timeout),
             busy_poll: time(self.busy_poll),

@@ -117,6 +117,8 @@ pub enum Attachment {
     Attached,
     /// The last one ended for this reason; `None` if there was none yet.
     Detached(Option<CloseReason>),
+    /// It never had one, and now a call waits for it.
+    Wanted,
 }
 
 #[derive(Debug, Default)]

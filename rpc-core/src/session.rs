@@ -40,7 +40,7 @@ use self::{
 use crate::{
     buffer::{message::MessageRef, spares::Spares},
     error::{CloseReason, Delivery, Violation},
-    limits::Limits,
+    limits::{Limits, TIME_MAX},
     memory_budget::MemoryBudget,
     schema::descriptor::ServiceDescriptor,
     session::{
@@ -105,6 +105,8 @@ pub(crate) struct Session<W> {
     repeated: usize,
     /// Whether the peer has acknowledged something on this socket, and so has read its hello or welcome.
     is_acknowledged_here: bool,
+    /// When a message of the session last went either way.
+    used: Time,
     /// Since when there is no socket.
     detached_since: Option<Time>,
     own_methods: OwnMethods,
@@ -182,6 +184,7 @@ impl<W: Waiter> Session<W> {
             head: Vec::new(),
             repeated: 0,
             is_acknowledged_here: false,
+            used: now,
             detached_since: None,
             own_methods: OwnMethods::default(),
             calls: Calls::default(),
@@ -392,6 +395,7 @@ impl<W: Waiter> Session<W> {
             return None;
         }
         let due = earlier(self.heartbeat.timeout(), self.accepted.ack_due());
+        let due = earlier(due, self.idle_due());
         let due = earlier(due, self.ack_stall_due());
         let due = earlier(due, self.handshake.timeout());
         let due = earlier(due, self.arguments.timeout(self.limits.message_timeout));
@@ -536,6 +540,18 @@ impl<W: Waiter> Session<W> {
         self.stir(now);
     }
 
+    /// When the session counts as unused; `None` while calls are in flight.
+    fn idle_due(&self) -> Option<Time> {
+        let is_limited = self.limits.idle_timeout < TIME_MAX;
+        let is_unused = is_limited && self.calls.is_idle() && self.answers.books.unfinished() == 0;
+        is_unused.then(|| self.used + self.limits.idle_timeout)
+    }
+
+    /// Whether the session was not used for too long.
+    pub(crate) fn is_idle(&self, now: Time) -> bool {
+        !self.is_detached() && self.idle_due().is_some_and(|due| due <= now)
+    }
+
     /// When a peer that acknowledges nothing counts as stalled.
     fn ack_stall_due(&self) -> Option<Time> {
         self.kept.full_since().map(|since| since + self.limits.write_stall)
@@ -558,15 +574,15 @@ impl<W: Waiter> Session<W> {
 
     // ---- outputs ----
 
-    /// Whether [`poll_message`](Self::poll_message) may have something. If not, it need not be asked.
+    /// Whether [`poll_message`](Self::poll_message) may have something to send or to note. If not, it need not be asked.
     #[inline]
     pub(crate) fn may_have_message(&self, now: Time) -> bool {
         self.wants_to_send()
             || self.outgoing.streams.queued_bytes() > 0
             || self.accepted.ack_due().is_some_and(|due| due <= now)
             || self.heartbeat.has_frames()
-            || self.calls.releases_are_overdue(now)
-            || self.outgoing.objects.releases_are_overdue(now)
+            || self.calls.releases_need_a_look(now)
+            || self.outgoing.objects.releases_need_a_look(now)
             || (self.closing == Closing::Peer && self.calls.is_idle())
     }
 
@@ -588,7 +604,10 @@ impl<W: Waiter> Session<W> {
         if session_bytes.is_none() && self.head.is_empty() {
             return None;
         }
-        self.repeated += session_bytes.unwrap_or(0);
+        if let Some(bytes) = session_bytes {
+            self.repeated += bytes;
+            self.used = now;
+        }
         self.work.took(session_bytes.unwrap_or(0));
         let body = session_bytes.and_then(|_| self.kept.handed_out());
         Some(MessageRef::new(&self.head, body))

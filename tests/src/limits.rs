@@ -145,7 +145,7 @@ fn fields(limits: &mut Limits) -> Vec<(&'static str, &mut dyn Limit)> {
         stream_buffer_bytes_max, batch_max, map_calls_max, map_depth_max, map_steps_max, map_concurrency,
         methods_max, metadata_bytes_max, decode_depth_max, decode_budget_factor, decode_zero_sized_max,
         deadline_max, message_bytes_max, message_frames_max, message_timeout, control_frames_burst,
-        replay_bytes_max, handshake_bytes_max, hello_timeout, ping_interval, ping_timeout, write_stall, close_timeout, busy_poll,
+        replay_bytes_max, handshake_bytes_max, hello_timeout, ping_interval, ping_timeout, idle_timeout, write_stall, close_timeout, busy_poll,
     )
 }
 

@@ -490,6 +490,31 @@ async fn a_client_gives_up_after_its_attempts() {
 }
 
 #[tokio::test]
+async fn an_unused_client_closes_and_the_next_call_opens_it_again() {
+    let works = Works_::default();
+    let server = TestServer::start_with(offering(&works)).await;
+    let cutter = Cutter::start(server.address).await;
+    let limits = rpc_core::Limits { idle_timeout: Duration::from_millis(20), ..rpc_core::Limits::default() };
+    let client = Client::builder().limits(limits).connect_lazily(&cutter.url()).unwrap();
+    let stub: WorksClient = client.service();
+    assert!(matches!(client.state(), ConnectionState::Idle | ConnectionState::Connecting));
+    assert_eq!(cutter.connections(), 0, "nothing needs a connection");
+    assert_eq!(timeout(PATIENCE, stub.double(4)).await.unwrap().unwrap(), 8);
+    // A call that runs is use, however long it takes.
+    let long = tokio::spawn(stub.later(5).into_future());
+    while works.runs_of(5) == 0 {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    works.open();
+    assert_eq!(timeout(PATIENCE, long).await.unwrap().unwrap().unwrap(), 10);
+    assert_eq!(cutter.connections(), 1);
+    until(&client, |state| matches!(state, ConnectionState::Idle)).await;
+    assert_eq!(timeout(PATIENCE, stub.double(6)).await.unwrap().unwrap(), 12);
+    assert_eq!(cutter.connections(), 2);
+}
+
+#[tokio::test]
 async fn each_attempt_asks_for_its_headers() {
     let works = Works_::default();
     let tokens: Arc<Mutex<Vec<String>>> = Arc::default();

@@ -164,6 +164,8 @@ pub(super) struct Detached {
     pub(super) calls_until: Time,
     /// When the session ends if there is no socket by then; `None` for one that never had a socket.
     pub(super) until: Option<Time>,
+    /// Whether it was published that a call waits for the first socket.
+    pub(super) is_wanted: bool,
     pub(super) cause: Option<CloseReason>,
 }
 
@@ -251,7 +253,7 @@ impl Driver {
         let window = self.resume.as_ref().map_or(Duration::ZERO, |resume| resume.window);
         let calls_until = now + self.waiting.time;
         let cause = Some(end.reason.clone());
-        self.detached = Some(Detached { calls_until, until: Some(now + window), cause });
+        self.detached = Some(Detached { calls_until, until: Some(now + window), is_wanted: false, cause });
         let waiting = self.conversation.link.set_attachment(Attachment::Detached(Some(end.reason)));
         self.conversation.wakers.extend(waiting);
     }
@@ -259,12 +261,20 @@ impl Driver {
     /// Fails calls that wait for a socket, as far as more wait than may.
     pub(super) fn bound_waiting_calls(&mut self, now: Time) {
         let Some(detached) = &mut self.detached else { return };
-        let bounds = match detached.calls_until <= now {
+        let is_late = detached.calls_until <= now && (detached.until.is_some() || detached.is_wanted);
+        let bounds = match is_late {
             true => (0, 0),
             false => (self.waiting.calls_max, self.waiting.bytes_max),
         };
         let reason = detached.cause.clone().unwrap_or(CloseReason::Expired { cause: None });
         self.conversation.session.refuse_waiting(bounds, &reason);
+        if detached.until.is_none() && !detached.is_wanted && self.conversation.session.has_queued_calls() {
+            detached.is_wanted = true;
+            // The time that calls wait for begins with the first.
+            detached.calls_until = now + self.waiting.time;
+            let waiting = self.conversation.link.set_attachment(Attachment::Wanted);
+            self.conversation.wakers.extend(waiting);
+        }
     }
 
     /// Takes the sockets that were brought since the last turn.

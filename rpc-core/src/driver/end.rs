@@ -38,6 +38,10 @@ impl Driver {
             let silence = SocketError::PingTimeout(self.conversation.limits.ping_timeout);
             return Err(End::new(close_codes::POLICY, CloseReason::Socket(silence)));
         }
+        if self.conversation.session.is_idle(now) {
+            let idle = CloseReason::Idle(self.conversation.limits.idle_timeout);
+            return Err(End::new(close_codes::IDLE, idle));
+        }
         let complete = !socket.is_unflushed() && self.conversation.session.close_complete();
         // A peer that reads slowly always leaves something unflushed.
         if complete || self.conversation.session.close_overdue(now) {
@@ -104,6 +108,7 @@ impl End {
             CloseReason::Local
             | CloseReason::Violation(_)
             | CloseReason::PayloadStalled
+            | CloseReason::Idle(_)
             | CloseReason::Expired { .. }
             | CloseReason::GaveUp { .. }
             | CloseReason::Limits(_)

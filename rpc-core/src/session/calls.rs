@@ -385,9 +385,9 @@ impl<W: Waiter> Calls<W> {
         deadline.into_iter().chain(self.releases.timeout()).min()
     }
 
-    /// Whether the peer must be told which results it may release.
-    pub(crate) fn releases_are_overdue(&self, now: Time) -> bool {
-        self.releases.is_overdue(now)
+    /// Whether releases leave when a message is asked for, or their time begins.
+    pub(crate) fn releases_need_a_look(&self, now: Time) -> bool {
+        self.releases.needs_a_look(now)
     }
 
     fn watch_deadline(&mut self, deadline: Time, id: CallId) {

@@ -101,6 +101,12 @@ impl<T: Ord> Releases<T> {
         self.due
     }
 
+    /// Whether [`take`](Self::take) has something to do: releases leave, or their time begins.
+    pub(crate) fn needs_a_look(&self, now: Time) -> bool {
+        !self.waiting.is_empty()
+            && (self.due.is_none_or(|due| due <= now) || self.waiting.len() >= RELEASES_MAX)
+    }
+
     /// Whether the releases leave even if no other frame does. Overdue releases are written even when the socket has no room:
     /// a timeout that stays due would make the driver spin.
     pub(crate) fn is_overdue(&self, now: Time) -> bool {

@@ -61,6 +61,7 @@ impl<W: Waiter> Session<W> {
         if self.accepted.arrived(now, frames.left()) == Arrival::Known {
             return Ok(());
         }
+        self.used = now;
         self.answers.arrived_late(self.accepted.age());
         self.reading = Some(frames);
         self.read_on(now)

@@ -171,6 +171,11 @@ impl Objects {
         releases.chunks(RELEASES_MAX).map(|part| Frame::ReleaseObjects(part.to_vec())).collect()
     }
 
+    /// Whether releases leave when a message is asked for, or their time begins.
+    pub(crate) fn releases_need_a_look(&self, now: Time) -> bool {
+        self.releases.needs_a_look(now)
+    }
+
     pub(crate) fn releases_are_overdue(&self, now: Time) -> bool {
         self.releases.is_overdue(now)
     }

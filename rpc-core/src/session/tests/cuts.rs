@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// The pairs of cuts that are drawn in an ordinary test run.
-const PAIRS: usize = 8_000;
+const PAIRS: usize = 4_000;
 
 /// A place where the link is cut: the direction, and the bytes that pass in it before.
 type Cut = (usize, usize);
