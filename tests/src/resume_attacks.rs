@@ -649,3 +649,19 @@ async fn an_idempotent_call_runs_once_where_its_session_goes_on() {
     assert_eq!(works.runs_of(21), 1);
     healthy.check().await;
 }
+
+/// The server reads the hello and the end of its socket at once.
+#[tokio::test]
+async fn a_session_whose_first_socket_ends_at_once_goes_on() {
+    let post = Post_::default();
+    let server = serve(&post).await;
+    let healthy = Healthy::beside(&server).await;
+    let mut tab = Tab::dial(&server, "/", Ledger::new(1)).await;
+    let ledger = tab.ledger.clone();
+    tab.send_beside(ledger.hello()).await;
+    drop(tab);
+    until_connections(&server, 1).await;
+    let tab = Tab::resume(&server, &ledger, 2).await;
+    assert_eq!(tab.map(drop), Ok(()), "the session is known");
+    healthy.check().await;
+}

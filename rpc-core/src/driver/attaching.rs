@@ -3,11 +3,7 @@
 //! A session without a socket waits for one. A client's session is given sockets by whoever dials for it. A server's session is
 //! given those whose clients name it in their hello; they have to prove that the session is theirs, before anything changes.
 
-use std::{
-    future::poll_fn,
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::poll_fn, sync::Arc, time::Duration};
 
 use hmac_sha256::Hash;
 use subtle::ConstantTimeEq;
@@ -248,6 +244,8 @@ impl Driver {
     pub(super) fn detach(&mut self, end: End) {
         let now = time::now();
         tracing::debug!(reason = %end.reason, "the session is detached: its socket has ended");
+        // The socket may have ended in the turn that read its hello.
+        self.learn_secret();
         self.conversation.session.detach(now);
         // Dropped and not closed: nobody reads on a socket that ended so.
         self.socket = None;
@@ -325,6 +323,14 @@ impl Driver {
         Ok(())
     }
 
+    /// Keeps a hash of the secret that the client's first hello has told, and forgets the secret.
+    fn learn_secret(&mut self) {
+        if self.conversation.side == Side::Server && self.proof.is_none() {
+            let secret = self.conversation.session.take_secret();
+            self.proof = secret.map(|secret| Proof::new(&secret));
+        }
+    }
+
     /// Publishes that the session has a socket again, once the handshake is done on it.
     pub(super) fn tell_attached(&mut self) {
         let session = &mut self.conversation.session;
@@ -336,9 +342,7 @@ impl Driver {
         if self.is_told_attached || self.socket.is_none() || !session.is_open() {
             return;
         }
-        if self.conversation.side == Side::Server && self.proof.is_none() {
-            self.proof = session.take_secret().map(|secret| Proof::new(&secret));
-        }
+        self.learn_secret();
         self.is_told_attached = true;
         self.conversation.link.set_round_trip(self.conversation.session.round_trip());
         self.detached = None;
