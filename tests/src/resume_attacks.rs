@@ -665,3 +665,23 @@ async fn a_session_whose_first_socket_ends_at_once_goes_on() {
     assert_eq!(tab.map(drop), Ok(()), "the session is known");
     healthy.check().await;
 }
+
+/// Of hellos that come at once with one id, the first begins the session.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_id_belongs_to_one_session() {
+    let server = serve(&Post_::default()).await;
+    let healthy = Healthy::beside(&server).await;
+    for round in 1..=50 {
+        let dialed = join_all((0..8).map(|_| Tab::dial(&server, "/", Ledger::new(round)))).await;
+        let welcomed = dialed.into_iter().map(|mut tab| {
+            tokio::spawn(async move {
+                tab.send_beside(tab.ledger.hello()).await;
+                tab.read().await.map(|()| tab)
+            })
+        });
+        let welcomed = join_all(welcomed).await;
+        let welcomed: Vec<Tab> = welcomed.into_iter().filter_map(|tab| tab.unwrap().ok()).collect();
+        assert_eq!(welcomed.len(), 1, "round {round}");
+    }
+    healthy.check().await;
+}
