@@ -545,9 +545,9 @@ impl Driver {
             Sealing::Idle | Sealing::Now => None,
         };
         let stalled = self.socket.as_ref().and_then(Attached::stall_due);
-        let expired = self.detached.as_ref().and_then(|detached| detached.until);
+        let detached = self.detached.as_ref().and_then(|detached| detached.due(now));
         let Some(due) =
-            [self.conversation.session.poll_timeout(), held, stalled, expired].into_iter().flatten().min()
+            [self.conversation.session.poll_timeout(), held, stalled, detached].into_iter().flatten().min()
         else {
             self.timer = None;
             return Poll::Pending;

@@ -434,6 +434,21 @@ async fn calls_wait_for_a_socket_within_their_bounds() {
 }
 
 #[tokio::test]
+async fn calls_wait_for_a_socket_only_for_so_long() {
+    let waiting = WaitingCalls { time: Duration::from_millis(50), ..WaitingCalls::default() };
+    let policy = Reconnect { waiting, ..Reconnect::default() };
+    let client = Client::builder().reconnect(policy).connect_lazily("ws://127.0.0.1:1").unwrap();
+    let stub: WorksClient = client.service();
+    for number in 0..3 {
+        let refused = timeout(PATIENCE, stub.double(number)).await.expect("the call waits no longer");
+        assert!(
+            matches!(refused, Err(CallError::Disconnected { delivery: Delivery::NotSent, .. })),
+            "{refused:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_client_without_patience_fails_at_once() {
     let server = TestServer::start_with(offering(&Works_::default())).await;
     let cutter = Cutter::start(server.address).await;

@@ -419,7 +419,8 @@ async fn memory_of_peers_that_acknowledge_nothing_is_bounded_and_comes_back() {
         }
         most
     }));
-    let most = greedy.await.into_iter().max().unwrap();
+    let greedy = timeout(PATIENCE, greedy).await.expect("the server gives their sockets up");
+    let most = greedy.into_iter().max().unwrap();
     let each = most / usize::from(TABS);
     assert!(each > 64 << 10, "{each} bytes of a session are charged");
     assert!(each <= 512 << 10, "{each} bytes of a session are kept, though its window is 64 KiB");

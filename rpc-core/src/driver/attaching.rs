@@ -167,6 +167,14 @@ pub(super) struct Detached {
     pub(super) cause: Option<CloseReason>,
 }
 
+impl Detached {
+    /// When time alone next changes something.
+    pub(super) fn due(&self, now: Time) -> Option<Time> {
+        // Behind `calls_until`, calls fail in the turn that takes them; behind `until`, a socket is still being greeted.
+        [Some(self.calls_until), self.until].into_iter().flatten().filter(|due| *due > now).min()
+    }
+}
+
 /// A new random identity; `None` if the operating system has no random numbers.
 pub(super) fn draw_identity() -> Option<Identity> {
     let mut session = [0; 16];

@@ -171,15 +171,26 @@ impl Tab {
         ledger: &Ledger,
         next_secret: u8,
     ) -> Result<Self, u16> {
-        let mut tab = Self::dial(server, path, ledger.clone()).await;
+        Self::dial(server, path, ledger.clone()).await.go_on(ledger.clone(), next_secret).await
+    }
+
+    /// The same on a socket that is open already.
+    pub(super) async fn go_on(self, ledger: Ledger, next_secret: u8) -> Result<Self, u16> {
+        let mut tab = self;
         tab.send_beside(ledger.hello_again(next_secret, ledger.resume())).await;
+        // Messages that were sent before may follow at once; the server may have them already.
+        let eager = ledger.sent.get(ledger.acknowledged as usize);
+        if let Some(message) = eager {
+            tab.send_beside(message.clone()).await;
+        }
         while !tab.is_welcome {
             tab.read().await?;
         }
         tab.ledger.secret = [next_secret; 32];
-        let accepted = tab.ledger.acknowledged;
-        tab.send_beside(skip(accepted)).await;
-        for message in tab.ledger.sent[accepted as usize..].to_vec() {
+        let sent = ledger.acknowledged + u64::from(eager.is_some());
+        let next = tab.ledger.acknowledged.max(sent);
+        tab.send_beside(skip(next)).await;
+        for message in tab.ledger.sent[next as usize..].to_vec() {
             tab.send_beside(message).await;
         }
         Ok(tab)
@@ -265,6 +276,10 @@ impl Tab {
                 0x05 => {
                     let (id, reply) = (reader.varint(), reader.reply());
                     assert!(self.ledger.replies.insert(id, reply).is_none(), "call {id} returned twice");
+                }
+                0x09 => {
+                    reader.varint();
+                    reader.bytes();
                 }
                 0x10 => {
                     reader.varint();

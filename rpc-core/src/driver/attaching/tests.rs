@@ -26,3 +26,11 @@ fn sockets_come_at_a_bounded_rate() {
     now = now + Duration::from_secs(3_600);
     assert_eq!((0..20).filter(|_| rate.admit(now)).count(), 10);
 }
+
+#[test]
+fn time_that_is_over_wakes_nobody() {
+    let at = |seconds| Time::ZERO + Duration::from_secs(seconds);
+    let detached = Detached { calls_until: at(30), until: Some(at(120)), cause: None };
+    let due = |now| detached.due(at(now));
+    assert_eq!([due(0), due(30), due(119), due(120)], [Some(at(30)), Some(at(120)), Some(at(120)), None]);
+}
