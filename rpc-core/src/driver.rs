@@ -304,7 +304,8 @@ impl Driver {
             if !self.conversation.attaching.is_empty() {
                 self.take_sockets(now)?;
             }
-            if let Some(reason) = self.conversation.given_up.take() {
+            // A socket that came meanwhile counts for more.
+            if let Some(reason) = self.conversation.given_up.take().filter(|_| self.socket.is_none()) {
                 return Poll::Ready(Err(End::new(close_codes::NORMAL, reason)));
             }
             if self.detached.is_some() {

@@ -504,6 +504,33 @@ async fn all_sessions_without_a_socket_keep_only_so_many_bytes() {
     healthy.check().await;
 }
 
+/// One session goes on just as another one takes its place among those that wait: it goes on, or is not known any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_has_gone_on_is_not_given_up() {
+    let post = Post_::default();
+    let builder = offering_post(&post).resume(ResumeOptions { peer_detached_max: 1, ..unhurried() });
+    let server = TestServer::start_with(builder).await;
+    let healthy = Healthy::beside(&server).await;
+    let mut resumed = 0;
+    for round in 0..100 {
+        let waiting = Tab::open_as(&server, "/ann", Ledger::new(round)).await.leave();
+        until_connections(&server, 1).await;
+        let leaving = Tab::open_as(&server, "/ann", Ledger::new(100 + round)).await;
+        let resuming = Tab::dial(&server, "/ann", waiting.clone()).await;
+        let resume = tokio::spawn(resuming.go_on(waiting, 2));
+        drop(leaving);
+        if let Ok(mut tab) = resume.await.unwrap() {
+            resumed += 1;
+            assert_eq!(tab.double(5).await, 10, "round {round}");
+            tab.send_beside(Batch::default().goodbye()).await;
+            tab.close_code().await;
+        }
+        until_connections(&server, 1).await;
+    }
+    assert!(resumed > 0);
+    healthy.check().await;
+}
+
 // ---- one session, several sockets ----
 
 #[tokio::test]

@@ -110,7 +110,7 @@ impl Attachments {
         self.link.submit(Submission::Attach(Box::new(attach)));
     }
 
-    /// Ends the session, which will get no further socket.
+    /// Ends the session if it has no socket: it will get none. Has no effect on one that has just got a socket.
     pub fn give_up(&self, reason: CloseReason) {
         self.link.submit(Submission::GiveUp(reason));
     }

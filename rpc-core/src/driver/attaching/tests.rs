@@ -1,4 +1,5 @@
 use super::*;
+use crate::{driver, memory};
 
 #[test]
 fn a_secret_counts_until_the_client_has_answered_on_the_next_socket() {
@@ -25,6 +26,19 @@ fn sockets_come_at_a_bounded_rate() {
     assert_eq!((0..20).filter(|_| rate.admit(now)).count(), 1);
     now = now + Duration::from_secs(3_600);
     assert_eq!((0..20).filter(|_| rate.admit(now)).count(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_has_just_got_a_socket_is_not_given_up() {
+    let (near, far) = memory::pipe();
+    let (_server, serving) = driver::start(far, Side::Server, SessionConfig::default());
+    let (client, running) = driver::start_detached(SessionConfig::default());
+    tokio::spawn(serving);
+    tokio::spawn(running);
+    let mut sockets = client.attachments();
+    sockets.attach(near);
+    sockets.give_up(CloseReason::Expired { cause: None });
+    while !matches!(sockets.changed().await.expect("the session goes on"), Attachment::Attached) {}
 }
 
 #[test]
