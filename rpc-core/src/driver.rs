@@ -309,7 +309,8 @@ impl Driver {
             if !self.conversation.attaching.is_empty() {
                 self.take_sockets(now)?;
             }
-            if let Some(reason) = self.conversation.given_up.take() {
+            // A socket that came meanwhile counts for more.
+            if let Some(reason) = self.conversation.given_up.take().filter(|_| self.socket.is_none()) {
                 return Poll::Ready(Err(End::new(close_codes::NORMAL, reason)));
             }
             if self.detached.is_some() {
@@ -550,9 +551,9 @@ impl Driver {
             Sealing::Idle | Sealing::Now => None,
         };
         let stalled = self.socket.as_ref().and_then(Attached::stall_due);
-        let expired = self.detached.as_ref().and_then(|detached| detached.until);
+        let detached = self.detached.as_ref().and_then(|detached| detached.due(now));
         let Some(due) =
-            [self.conversation.session.poll_timeout(), held, stalled, expired].into_iter().flatten().min()
+            [self.conversation.session.poll_timeout(), held, stalled, detached].into_iter().flatten().min()
         else {
             self.timer = None;
             return Poll::Pending;

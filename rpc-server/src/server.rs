@@ -561,34 +561,34 @@ async fn greet(
 
 /// Gives a socket to the session that its client names, or begins a new one. `None` if there is no such session.
 async fn begin(shared: &Shared, greeted: Greeted, peer: Peer, time: HelloTime) -> Option<Session> {
-    let sessions = &shared.sessions;
-    let id = greeted.session();
-    let known = id.and_then(|id| sessions.find(id));
-    let refusal = match (greeted.resumes(), known) {
-        (true, Some(session)) => {
-            greeted.attach(&session, peer.principal);
-            return Some(Session::Known(session));
-        }
-        (false, None) => None,
-        (true, None) => Some("the session is not known"),
-        (false, Some(_)) => Some("the session's id is taken"),
-    };
-    if let Some(refusal) = refusal {
-        greeted.refuse(close_codes::UNKNOWN_SESSION, refusal).await;
-        return None;
+    let (sessions, id) = (&shared.sessions, greeted.session());
+    if greeted.resumes() {
+        let Some(session) = id.and_then(|id| sessions.find(id)) else {
+            greeted.refuse(close_codes::UNKNOWN_SESSION, "the session is not known").await;
+            return None;
+        };
+        greeted.attach(&session, peer.principal);
+        return Some(Session::Known(session));
     }
+    let resume = sessions.config();
+    let place = match id.filter(|_| resume.is_some()).map(|id| sessions.claim(id)) {
+        Some(None) => {
+            greeted.refuse(close_codes::UNKNOWN_SESSION, "the session's id is taken").await;
+            return None;
+        }
+        place => place.flatten(),
+    };
     let ServerBuilder { services, per_connection, limits, memory, .. } = &shared.builder;
     let mut services = services.clone();
     for make in per_connection {
         services.offer(make(&peer));
     }
     let limits = Limits { hello_timeout: time.left(), ..limits.clone() };
-    let resume = sessions.config();
     let owner = peer.clone();
     let memory = memory.clone();
     let config = SessionConfig { services, peer, limits, memory, resume, ..SessionConfig::default() };
     let (handle, session) = greeted.start(config);
-    let entry = id.filter(|_| sessions.config().is_some()).map(|id| sessions.enter(id, &handle, &owner));
+    let entry = place.map(|place| place.enter(&handle, &owner));
     Some(Session::New(Opened { handle, session: Box::pin(session), entry }))
 }
 

@@ -1,7 +1,7 @@
 //! The sessions that can go on when their sockets end: found by their ids, and bounded while they have no socket.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, VecDeque, hash_map},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -92,7 +92,8 @@ pub(crate) struct Sessions {
 
 #[derive(Debug, Default)]
 struct Tables {
-    known: HashMap<SessionId, SessionHandle>,
+    /// All ids that are taken. The handle is missing until the session has begun.
+    known: HashMap<SessionId, Option<SessionHandle>>,
     detached: HashMap<SessionId, Waiting>,
     /// The order in which sessions lost their sockets. Sessions that are attached again leave their entry behind.
     order: VecDeque<(SessionId, u64)>,
@@ -127,14 +128,18 @@ impl Sessions {
 
     /// The session with this id.
     pub(crate) fn find(&self, id: SessionId) -> Option<SessionHandle> {
-        self.tables().known.get(&id).cloned()
+        self.tables().known.get(&id).cloned().flatten()
     }
 
-    /// Keeps a new session's handle until the entry is dropped.
-    pub(crate) fn enter(self: &Arc<Self>, id: SessionId, handle: &SessionHandle, peer: &Peer) -> Entry {
-        self.tables().known.insert(id, handle.clone());
-        let sockets = handle.attachments();
-        Entry { sessions: Arc::clone(self), id, owner: owner_of(peer), handle: handle.clone(), sockets }
+    /// Takes an id for a new session; `None` if it is taken. Of clients that come at once with one id, only the first gets it.
+    pub(crate) fn claim(self: &Arc<Self>, id: SessionId) -> Option<Place> {
+        match self.tables().known.entry(id) {
+            hash_map::Entry::Occupied(_) => None,
+            hash_map::Entry::Vacant(vacant) => {
+                vacant.insert(None);
+                Some(Place { sessions: Arc::clone(self), id })
+            }
+        }
     }
 
     /// The sessions without a socket, and their bytes.
@@ -145,10 +150,32 @@ impl Sessions {
     }
 }
 
-/// A session in the table.
-pub(crate) struct Entry {
+/// An id in the table, which is taken until this is dropped.
+pub(crate) struct Place {
     sessions: Arc<Sessions>,
     id: SessionId,
+}
+
+impl Place {
+    /// Enters the session that has begun with this id.
+    pub(crate) fn enter(self, handle: &SessionHandle, peer: &Peer) -> Entry {
+        self.sessions.tables().known.insert(self.id, Some(handle.clone()));
+        let sockets = handle.attachments();
+        Entry { place: self, owner: owner_of(peer), handle: handle.clone(), sockets }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut tables = self.sessions.tables();
+        tables.known.remove(&self.id);
+        tables.attached(self.id);
+    }
+}
+
+/// A session in the table.
+pub(crate) struct Entry {
+    place: Place,
     owner: Option<Owner>,
     handle: SessionHandle,
     sockets: Attachments,
@@ -157,26 +184,19 @@ pub(crate) struct Entry {
 impl Entry {
     /// Counts the session while it has no socket. Never completes before the session is over.
     pub(crate) async fn watch(&mut self) {
+        let Place { sessions, id } = &self.place;
         while let Some(attachment) = self.sockets.changed().await {
             match attachment {
                 Attachment::Detached(Some(_)) => {
                     let bytes = self.handle.stats().await.session_bytes;
                     let waiting = (self.owner.clone(), bytes, self.sockets.clone());
-                    let over = self.sessions.tables().detach(self.id, waiting, &self.sessions.options);
+                    let over = sessions.tables().detach(*id, waiting, &sessions.options);
                     over.into_iter()
                         .for_each(|sockets| sockets.give_up(CloseReason::Expired { cause: None }));
                 }
-                _ => self.sessions.tables().attached(self.id),
+                _ => sessions.tables().attached(*id),
             }
         }
-    }
-}
-
-impl Drop for Entry {
-    fn drop(&mut self) {
-        let mut tables = self.sessions.tables();
-        tables.known.remove(&self.id);
-        tables.attached(self.id);
     }
 }
 

@@ -29,6 +29,7 @@ mod objects;
 mod objects_attacks;
 mod pipelining;
 mod resume;
+mod resume_attacks;
 mod schemes;
 mod services;
 mod sockets;

@@ -18,7 +18,7 @@ use crate::{sockets::TestServer, support::cutter::Cutter};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[rpc]
-trait Works {
+pub(crate) trait Works {
     /// Doubles a number.
     async fn double(&self, number: u64) -> u64;
     /// The same, when the gate is open.
@@ -34,17 +34,17 @@ trait Works {
 }
 
 #[rpc]
-trait Counter {
+pub(crate) trait Counter {
     async fn next(&self) -> u64;
 }
 
 #[rpc]
-trait Listener {
+pub(crate) trait Listener {
     async fn hear(&self, number: u64) -> u64;
 }
 
 #[derive(Clone, Default)]
-struct Works_ {
+pub(crate) struct Works_ {
     gate: Arc<watch::Sender<bool>>,
     /// How often a number was asked for.
     runs: Arc<Mutex<BTreeMap<u64, usize>>>,
@@ -55,7 +55,7 @@ impl Works_ {
         *self.runs.lock().unwrap().entry(number).or_default() += 1;
     }
 
-    fn runs_of(&self, number: u64) -> usize {
+    pub(crate) fn runs_of(&self, number: u64) -> usize {
         self.runs.lock().unwrap().get(&number).copied().unwrap_or_default()
     }
 
@@ -63,7 +63,7 @@ impl Works_ {
         self.gate.subscribe().wait_for(|open| *open).await.unwrap();
     }
 
-    fn open(&self) {
+    pub(crate) fn open(&self) {
         self.gate.send_replace(true);
     }
 }
@@ -128,13 +128,13 @@ impl Listener for Ear {
     }
 }
 
-fn offering(works: &Works_) -> ServerBuilder {
+pub(crate) fn offering(works: &Works_) -> ServerBuilder {
     let often = ResumeOptions { attaches_per_minute: u32::MAX, ..ResumeOptions::default() };
     Server::builder().service(WorksServer::new(works.clone())).resume(often)
 }
 
 /// A client that loses no time before it connects again.
-async fn connect(url: &str) -> Client {
+pub(crate) async fn connect(url: &str) -> Client {
     let delay = Duration::from_millis(2);
     let policy = Reconnect { delay, delay_max: delay, ..Reconnect::default() };
     Client::builder().reconnect(policy).connect(url).await.unwrap()
@@ -154,7 +154,7 @@ async fn until(client: &Client, is_it: impl Fn(&ConnectionState) -> bool) -> Con
     timeout(PATIENCE, found).await.expect("it comes to that state")
 }
 
-async fn until_resumed(client: &Client) {
+pub(crate) async fn until_resumed(client: &Client) {
     until(client, |state| matches!(state, ConnectionState::Resumed)).await;
 }
 
@@ -431,6 +431,21 @@ async fn calls_wait_for_a_socket_within_their_bounds() {
     let results = timeout(PATIENCE, calls).await.unwrap().unwrap();
     let values: Vec<_> = results.into_iter().map(Result::ok).collect();
     assert_eq!(values, [Some(0), Some(2), Some(4), None, None]);
+}
+
+#[tokio::test]
+async fn calls_wait_for_a_socket_only_for_so_long() {
+    let waiting = WaitingCalls { time: Duration::from_millis(50), ..WaitingCalls::default() };
+    let policy = Reconnect { waiting, ..Reconnect::default() };
+    let client = Client::builder().reconnect(policy).connect_lazily("ws://127.0.0.1:1").unwrap();
+    let stub: WorksClient = client.service();
+    for number in 0..3 {
+        let refused = timeout(PATIENCE, stub.double(number)).await.expect("the call waits no longer");
+        assert!(
+            matches!(refused, Err(CallError::Disconnected { delivery: Delivery::NotSent, .. })),
+            "{refused:?}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -110,7 +110,7 @@ impl Attachments {
         self.link.submit(Submission::Attach(Box::new(attach)));
     }
 
-    /// Ends the session, which will get no further socket.
+    /// Ends the session if it has no socket: it will get none. Has no effect on one that has just got a socket.
     pub fn give_up(&self, reason: CloseReason) {
         self.link.submit(Submission::GiveUp(reason));
     }
@@ -167,6 +167,14 @@ pub(super) struct Detached {
     /// Whether it was published that a call waits for the first socket.
     pub(super) is_wanted: bool,
     pub(super) cause: Option<CloseReason>,
+}
+
+impl Detached {
+    /// When time alone next changes something.
+    pub(super) fn due(&self, now: Time) -> Option<Time> {
+        // Behind `calls_until`, calls fail in the turn that takes them; behind `until`, a socket is still being greeted.
+        [Some(self.calls_until), self.until].into_iter().flatten().filter(|due| *due > now).min()
+    }
 }
 
 /// A new random identity; `None` if the operating system has no random numbers.
@@ -246,6 +254,8 @@ impl Driver {
     pub(super) fn detach(&mut self, end: End) {
         let now = time::now();
         tracing::debug!(reason = %end.reason, "the session is detached: its socket has ended");
+        // The socket may have ended in the turn that read its hello.
+        self.learn_secret();
         self.conversation.session.detach(now);
         // Dropped and not closed: nobody reads on a socket that ended so.
         self.socket = None;
@@ -331,6 +341,14 @@ impl Driver {
         Ok(())
     }
 
+    /// Keeps a hash of the secret that the client's first hello has told, and forgets the secret.
+    fn learn_secret(&mut self) {
+        if self.conversation.side == Side::Server && self.proof.is_none() {
+            let secret = self.conversation.session.take_secret();
+            self.proof = secret.map(|secret| Proof::new(&secret));
+        }
+    }
+
     /// Publishes that the session has a socket again, once the handshake is done on it.
     pub(super) fn tell_attached(&mut self) {
         let session = &mut self.conversation.session;
@@ -342,9 +360,7 @@ impl Driver {
         if self.is_told_attached || self.socket.is_none() || !session.is_open() {
             return;
         }
-        if self.conversation.side == Side::Server && self.proof.is_none() {
-            self.proof = session.take_secret().map(|secret| Proof::new(&secret));
-        }
+        self.learn_secret();
         self.is_told_attached = true;
         self.conversation.link.set_round_trip(self.conversation.session.round_trip());
         self.detached = None;

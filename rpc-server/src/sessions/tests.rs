@@ -81,3 +81,16 @@ fn sessions_that_go_on_leave_nothing_behind() {
     let tables = sessions.tables();
     assert_eq!((tables.bytes, tables.order.len(), tables.by_owner.len()), (0, 0, 0));
 }
+
+#[test]
+fn an_id_is_taken_until_its_session_is_over() {
+    let sessions = sessions(ResumeOptions::default());
+    let id = SessionId::from([1; 16]);
+    let place = sessions.claim(id).expect("the id is free");
+    assert!(sessions.claim(id).is_none() && sessions.find(id).is_none(), "it has not begun");
+    let (handle, _) = driver::start_detached(memory::SessionConfig::default());
+    let entry = place.enter(&handle, &Peer::default());
+    assert!(sessions.claim(id).is_none() && sessions.find(id).is_some());
+    drop(entry);
+    assert!(sessions.claim(id).is_some());
+}

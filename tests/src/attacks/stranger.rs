@@ -31,7 +31,7 @@ const METADATA: u8 = 0x10;
 pub(crate) const CHUNKED: u8 = 0x20;
 const OBJECTS: u8 = 0x40;
 
-fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -114,10 +114,28 @@ impl Call {
 pub(crate) struct Batch(pub(crate) Vec<u8>);
 
 impl Batch {
+    /// The Hello of a session that ends with its socket.
     pub(crate) fn hello() -> Self {
+        Self::hello_of(0, &[0; 16], &[0; 32], None)
+    }
+
+    /// A Hello that begins a session or, with its next secret and the four numbers of a resume, goes on with it.
+    pub(crate) fn hello_of(
+        features: u8,
+        session: &[u8; 16],
+        secret: &[u8; 32],
+        attach: Option<(&[u8; 32], [u64; 4])>,
+    ) -> Self {
         let mut out = vec![0x01];
-        out.extend(b"RPCW\x01\x00\x01");
-        out.extend([0; 16 + 32 + 1]);
+        out.extend(b"RPCW\x01");
+        out.extend([features, 1]);
+        out.extend(session);
+        out.extend(secret);
+        out.push(u8::from(attach.is_some()));
+        if let Some((next_secret, resume)) = attach {
+            out.extend(next_secret);
+            resume.into_iter().for_each(|number| put_varint(&mut out, number));
+        }
         for number in [1 << 20, 64 << 20, 64 << 20, 1 << 10, 1 << 20] {
             put_varint(&mut out, number);
         }
@@ -310,16 +328,16 @@ impl Reply {
 }
 
 /// Reads what a server says; only what the tests look at is kept.
-struct Reader<'a>(&'a [u8]);
+pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 
 impl Reader<'_> {
-    fn byte(&mut self) -> u8 {
+    pub(crate) fn byte(&mut self) -> u8 {
         let (first, rest) = self.0.split_first().unwrap();
         self.0 = rest;
         *first
     }
 
-    fn varint(&mut self) -> u64 {
+    pub(crate) fn varint(&mut self) -> u64 {
         let mut value = 0;
         for shift in (0..).step_by(7) {
             let byte = self.byte();
@@ -331,7 +349,7 @@ impl Reader<'_> {
         value
     }
 
-    fn bytes(&mut self) -> Vec<u8> {
+    pub(crate) fn bytes(&mut self) -> Vec<u8> {
         let length = self.varint() as usize;
         let (bytes, rest) = self.0.split_at(length);
         self.0 = rest;
@@ -342,7 +360,7 @@ impl Reader<'_> {
         String::from_utf8(self.bytes()).unwrap()
     }
 
-    fn reply(&mut self) -> Reply {
+    pub(crate) fn reply(&mut self) -> Reply {
         match self.byte() {
             0x00 => Reply::Done,
             0x01 => Reply::Value(self.bytes()),

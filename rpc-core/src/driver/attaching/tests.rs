@@ -1,4 +1,5 @@
 use super::*;
+use crate::{driver, memory};
 
 #[test]
 fn a_secret_counts_until_the_client_has_answered_on_the_next_socket() {
@@ -25,4 +26,25 @@ fn sockets_come_at_a_bounded_rate() {
     assert_eq!((0..20).filter(|_| rate.admit(now)).count(), 1);
     now = now + Duration::from_secs(3_600);
     assert_eq!((0..20).filter(|_| rate.admit(now)).count(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_has_just_got_a_socket_is_not_given_up() {
+    let (near, far) = memory::pipe();
+    let (_server, serving) = driver::start(far, Side::Server, SessionConfig::default());
+    let (client, running) = driver::start_detached(SessionConfig::default());
+    tokio::spawn(serving);
+    tokio::spawn(running);
+    let mut sockets = client.attachments();
+    sockets.attach(near);
+    sockets.give_up(CloseReason::Expired { cause: None });
+    while !matches!(sockets.changed().await.expect("the session goes on"), Attachment::Attached) {}
+}
+
+#[test]
+fn time_that_is_over_wakes_nobody() {
+    let at = |seconds| Time::ZERO + Duration::from_secs(seconds);
+    let detached = Detached { calls_until: at(30), until: Some(at(120)), cause: None };
+    let due = |now| detached.due(at(now));
+    assert_eq!([due(0), due(30), due(119), due(120)], [Some(at(30)), Some(at(120)), Some(at(120)), None]);
 }
