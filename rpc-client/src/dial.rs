@@ -32,7 +32,7 @@ pub enum ConnectError {
         #[source]
         source: io::Error,
     },
-    /// Connecting took longer than [`ClientBuilder::connect_timeout`].
+    /// Connecting took longer than [`ClientBuilder::connect_timeout`](crate::ClientBuilder::connect_timeout).
     #[error("`{address}` did not answer within {limit:?}: no server serves there, or the way is slow")]
     Timeout {
         /// The host and port of the attempt.

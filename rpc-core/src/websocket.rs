@@ -1,6 +1,6 @@
 //! WebSockets below the driver: handshake, limits, heartbeat, and buffers that follow the traffic.
 //!
-//! [`Socket`] is the [`Transport`](crate::transport::Transport) that rpc-server and rpc-client run their sessions on, over any
+//! [`Socket`] is the [`Transport`] that rpc-server and rpc-client run their sessions on, over any
 //! byte stream. tungstenite implements RFC 6455. This module adds limits, heartbeat and buffer sizes, and writes messages past
 //! tungstenite, without its copies:
 //!

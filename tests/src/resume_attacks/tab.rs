@@ -190,7 +190,8 @@ impl Tab {
         let sent = ledger.acknowledged + u64::from(eager.is_some());
         let next = tab.ledger.acknowledged.max(sent);
         tab.send_beside(skip(next)).await;
-        for message in tab.ledger.sent[next as usize..].to_vec() {
+        let again = tab.ledger.sent[next as usize..].to_vec();
+        for message in again {
             tab.send_beside(message).await;
         }
         Ok(tab)

@@ -44,7 +44,7 @@ async fn a_session_that_has_just_got_a_socket_is_not_given_up() {
 #[test]
 fn time_that_is_over_wakes_nobody() {
     let at = |seconds| Time::ZERO + Duration::from_secs(seconds);
-    let detached = Detached { calls_until: at(30), until: Some(at(120)), cause: None };
+    let detached = Detached { calls_until: at(30), until: Some(at(120)), is_wanted: false, cause: None };
     let due = |now| detached.due(at(now));
     assert_eq!([due(0), due(30), due(119), due(120)], [Some(at(30)), Some(at(120)), Some(at(120)), None]);
 }
