@@ -48,6 +48,7 @@ pub struct ServerBuilder {
     memory: MemoryBudget,
     listen: ListenOptions,
     resume: ResumeOptions,
+    session_age: Option<Duration>,
     origins: Vec<String>,
     #[cfg(feature = "tls")]
     tls: Option<TlsAcceptor>,
@@ -63,6 +64,7 @@ impl Default for ServerBuilder {
             memory: MemoryBudget::new(MEMORY_BYTES),
             listen: ListenOptions::default(),
             resume: ResumeOptions::default(),
+            session_age: None,
             origins: Vec::new(),
             #[cfg(feature = "tls")]
             tls: None,
@@ -128,6 +130,15 @@ impl ServerBuilder {
     /// [`ResumeOptions::public`].
     pub fn resume(mut self, options: ResumeOptions) -> Self {
         self.resume = options;
+        self
+    }
+
+    /// Retires sessions after a time, and up to a tenth more, at random. A session that is retired closes in good order: its client
+    /// begins another one, with a new connection that may lead to another server, and calls that run in the old one finish there, within
+    /// [`Limits::close_timeout`]. No call fails for it; streams and objects of the session end. Default: sessions live as long as they are
+    /// used.
+    pub fn session_age(mut self, age: Duration) -> Self {
+        self.session_age = Some(age);
         self
     }
 
@@ -613,6 +624,14 @@ async fn run_session(shared: &Shared, opened: Opened) -> CloseReason {
         }
         pending::<CloseReason>().await
     };
+    let retire = async {
+        if let Some(age) = shared.builder.session_age {
+            let jitter = age.mul_f64(rand::random::<f64>() / 10.0);
+            Box::pin(tokio::time::sleep(age.saturating_add(jitter))).await;
+            handle.close().await;
+        }
+        pending::<CloseReason>().await
+    };
     let watch = async {
         if let Some(entry) = &mut entry {
             entry.watch().await;
@@ -623,6 +642,7 @@ async fn run_session(shared: &Shared, opened: Opened) -> CloseReason {
         reason = session => reason,
         reason = close_on_shutdown => reason,
         reason = watch => reason,
+        reason = retire => reason,
     }
 }
 

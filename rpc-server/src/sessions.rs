@@ -17,7 +17,7 @@ use crate::listen::Prefix;
 ///
 /// While a session has no socket, its handlers run on, its results and items wait, and its client may come back. Sessions that are
 /// waiting are bounded by number and by bytes. When a bound is reached, the session that has waited longest ends with
-/// [`CloseReason::Expired`]: that of the same peer, for the bound of one peer.
+/// [`CloseReason::Expired`]: that of the same peer, for the bound of one peer. A session that exceeds a bound alone ends at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResumeOptions {
     /// The time that a session is kept without a socket. Default 120 s. Zero: every session ends with its socket.
@@ -209,6 +209,10 @@ impl Tables {
         options: &ResumeOptions,
     ) -> Vec<Attachments> {
         self.attached(id);
+        if bytes > options.detached_bytes_max {
+            // Ending all others would not make room for it.
+            return vec![sockets];
+        }
         self.detaches += 1;
         let number = self.detaches;
         self.order.push_back((id, number));

@@ -409,6 +409,25 @@ async fn a_server_that_shuts_down_hands_its_clients_on_without_a_failed_call() {
 }
 
 #[tokio::test]
+async fn sessions_are_retired_without_a_failed_call() {
+    let works = Works_::default();
+    let server = TestServer::start_with(offering(&works).session_age(Duration::from_millis(30))).await;
+    let cutter = Cutter::start(server.address).await;
+    let client = connect(&cutter.url()).await;
+    let stub: WorksClient = client.service();
+    let mut number = 0;
+    // Each session has a connection of its own.
+    while cutter.connections() < 5 {
+        number += 1;
+        assert_eq!(timeout(PATIENCE, stub.double(number)).await.unwrap().unwrap(), number * 2);
+    }
+    for number in 1..=number {
+        assert_eq!(works.runs_of(number), 1, "{number}");
+    }
+    client.close().await;
+}
+
+#[tokio::test]
 async fn calls_wait_for_a_socket_within_their_bounds() {
     let works = Works_::default();
     let server = TestServer::start_with(offering(&works)).await;

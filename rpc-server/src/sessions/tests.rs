@@ -56,9 +56,9 @@ fn all_sessions_together_are_bounded_by_number_and_bytes() {
     let (large, over) = detach(&sessions, 9, &Peer::default(), 85);
     assert_eq!((over.len(), sessions.waiting()), (2, (2, 95)));
     assert!(is_waiting(&sessions, large) && is_waiting(&sessions, ids[3]));
-    // One that is too large alone ends at once, and all before it.
+    // One that is too large alone ends at once, and no other.
     let (_, over) = detach(&sessions, 10, &Peer::default(), 101);
-    assert_eq!((over.len(), sessions.waiting()), (3, (0, 0)));
+    assert_eq!((over.len(), sessions.waiting()), (1, (2, 95)));
 }
 
 #[test]
