@@ -435,34 +435,52 @@ impl HelloTime {
     }
 }
 
-/// Serves a connection. Until its peer's hello, a newer connection may evict it. The permit stays with the socket: a session that
-/// waits for its next socket takes no connection.
+/// Serves a connection.
 async fn serve_tcp(
     shared: Arc<Shared>,
     stream: tokio::net::TcpStream,
     address: SocketAddr,
-    mut permit: Permit,
+    permit: Permit,
     time: HelloTime,
 ) -> Result<(), ServeError> {
-    let greeting = async {
-        let upgraded = unless_shut_down(&shared, open_tcp(&shared, stream, address, time)).await?;
-        Ok::<_, ServeError>(greet(&shared, upgraded, time).await)
-    };
-    let greeted = tokio::select! {
-        greeted = greeting => greeted?,
-        () = permit.evicted() => {
-            log_eviction(address);
-            return Ok(());
-        }
-    };
-    let Ok((greeted, peer)) = greeted else { return Ok(()) };
-    if greeted.is_hello() {
-        permit.handshake_done();
-    }
-    if let Some(Session::New(opened)) = begin(&shared, greeted.holding(permit), peer, time).await {
-        run_session(&shared, opened).await;
+    if let Some(opened) = session_of_tcp(&shared, stream, address, permit, time).await? {
+        Box::pin(run_session(&shared, opened)).await;
     }
     Ok(())
+}
+
+/// Begins a session on a connection, or gives the connection to one. Until its peer's hello, a newer connection may evict it. The
+/// permit stays with the socket: a session that waits for its next socket takes no connection.
+///
+/// The future is boxed because a task reserves memory for its largest state until it ends, and a session lives long after this.
+fn session_of_tcp(
+    shared: &Shared,
+    stream: tokio::net::TcpStream,
+    address: SocketAddr,
+    mut permit: Permit,
+    time: HelloTime,
+) -> Pin<Box<dyn Future<Output = Result<Option<Opened>, ServeError>> + Send + '_>> {
+    Box::pin(async move {
+        let greeting = async {
+            let upgraded = unless_shut_down(shared, open_tcp(shared, stream, address, time)).await?;
+            Ok::<_, ServeError>(greet(shared, upgraded, time).await)
+        };
+        let greeted = tokio::select! {
+            greeted = greeting => greeted?,
+            () = permit.evicted() => {
+                log_eviction(address);
+                return Ok(None);
+            }
+        };
+        let Ok((greeted, peer)) = greeted else { return Ok(None) };
+        if greeted.is_hello() {
+            permit.handshake_done();
+        }
+        Ok(match begin(shared, greeted.holding(permit), peer, time).await {
+            Some(Session::New(opened)) => Some(opened),
+            Some(Session::Known(_)) | None => None,
+        })
+    })
 }
 
 fn log_eviction(address: SocketAddr) {
@@ -618,18 +636,22 @@ fn peer_of(request: &HandshakeRequest, address: Option<SocketAddr>) -> Peer {
 async fn run_session(shared: &Shared, opened: Opened) -> CloseReason {
     let Opened { handle, session, mut entry } = opened;
     let mut shutdown = shared.shutdown.subscribe();
-    let close_on_shutdown = async {
-        if shutdown.wait_for(|stop| *stop).await.is_ok() {
-            handle.close().await;
+    let close = async {
+        let age = async {
+            match shared.builder.session_age {
+                Some(age) => {
+                    let jitter = age.mul_f64(rand::random::<f64>() / 10.0);
+                    Box::pin(tokio::time::sleep(age.saturating_add(jitter))).await;
+                }
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            // The sender lives in `shared`.
+            _ = shutdown.wait_for(|stop| *stop) => {}
+            () = age => {}
         }
-        pending::<CloseReason>().await
-    };
-    let retire = async {
-        if let Some(age) = shared.builder.session_age {
-            let jitter = age.mul_f64(rand::random::<f64>() / 10.0);
-            Box::pin(tokio::time::sleep(age.saturating_add(jitter))).await;
-            handle.close().await;
-        }
+        Box::pin(handle.close()).await;
         pending::<CloseReason>().await
     };
     let watch = async {
@@ -640,9 +662,8 @@ async fn run_session(shared: &Shared, opened: Opened) -> CloseReason {
     };
     tokio::select! {
         reason = session => reason,
-        reason = close_on_shutdown => reason,
+        reason = close => reason,
         reason = watch => reason,
-        reason = retire => reason,
     }
 }
 

@@ -188,7 +188,7 @@ impl Entry {
         while let Some(attachment) = self.sockets.changed().await {
             match attachment {
                 Attachment::Detached(Some(_)) => {
-                    let bytes = self.handle.stats().await.session_bytes;
+                    let bytes = Box::pin(self.handle.stats()).await.session_bytes;
                     let waiting = (self.owner.clone(), bytes, self.sockets.clone());
                     let over = sessions.tables().detach(*id, waiting, &sessions.options);
                     over.into_iter()
