@@ -94,7 +94,8 @@ impl Client {
         self.session.close().await
     }
 
-    /// Waits until the connection has ended and returns why.
+    /// Waits until the client is closed and returns why: it was closed, or it gave up connecting. A connection that is lost does not close
+    /// the client; [`states`](Self::states) tells of that.
     ///
     /// # Cancel safety
     /// Cancel safe: the future may be dropped and the method called again at any time.
@@ -102,7 +103,7 @@ impl Client {
         self.session.closed().await
     }
 
-    /// Whether the connection has ended.
+    /// Whether the client is closed: there will be no further connection.
     pub fn is_closed(&self) -> bool {
         self.session.is_closed()
     }

@@ -137,15 +137,17 @@ pub struct Limits {
     /// Time from accepting a connection to the peer's hello, TLS and the handshake included. A client waits this long for the
     /// handshake, and again for the welcome. Default 10 s; zero is rejected. Then the connection is closed.
     pub hello_timeout: Duration,
-    /// Silence of the peer after which a ping is sent. Default 20 s; zero is rejected.
+    /// Silence of the peer after which a ping is sent, of the socket and of the session. Default 20 s; zero is rejected.
     pub ping_interval: Duration,
-    /// Silence after a ping after which the peer counts as dead and the session ends. Default 10 s; zero is rejected.
+    /// Silence after a ping after which the peer counts as gone: the socket ends, and the session goes on with another one or ends too.
+    /// Default 10 s; zero is rejected.
     pub ping_timeout: Duration,
     /// How long a session may be unused: no message of a call, a stream or an object in either direction, and no call in flight. Then
     /// the session ends with [`CloseReason::Idle`](crate::CloseReason::Idle) and code 4410. Default no limit; public 15 minutes; zero is
     /// rejected. Heartbeats are no use, and neither are references and streams that are only held.
     pub idle_timeout: Duration,
-    /// How long the peer may take none of the bytes that wait for it before the session ends. Default 10 s; zero is rejected.
+    /// How long the peer may take none of the bytes that wait for it, or acknowledge none of the messages, before the socket ends. Default
+    /// 10 s; zero is rejected.
     pub write_stall: Duration,
     /// How long a graceful close waits for calls in flight and for the peer; a server waits for streams that move, too. Default
     /// 30 s; zero waits for nothing.

@@ -68,7 +68,8 @@ impl SessionHandle {
         .await
     }
 
-    /// Waits until the session is over and returns the reason.
+    /// Waits until the session is over and returns the reason. Where another session takes its place, as a client's does, waits for that
+    /// one as well.
     ///
     /// # Cancel safety
     /// Holds nothing; may be dropped and called again at any time.
