@@ -219,7 +219,7 @@ impl Passenger {
             }
             phase += 1;
         }
-        // What is under way arrives.
+        // The last connection may still be on its way.
         while !self.seen.is_attached.load(Ordering::SeqCst) && started.elapsed() < Duration::from_secs(60) {
             sleep(TICK).await;
         }

@@ -4,11 +4,10 @@
 //! for its first socket; so the client's calls always have a session to go to.
 
 use std::{
-    collections::VecDeque,
     future::Future,
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -107,7 +106,11 @@ pub(crate) struct Reconnector {
     limits: Limits,
     state: Mutex<ConnectionState>,
     changes: broadcast::Sender<ConnectionState>,
-    /// The attempts since a socket was stable.
+    /// When a session last got a socket, until that ends or another session takes its place.
+    attached: Mutex<Option<Instant>>,
+    /// The short-lived sockets in a row.
+    short_lived: AtomicUsize,
+    /// The attempts since a session had a socket.
     attempts: AtomicUsize,
     /// The address that the next attempt goes to.
     next_address: AtomicUsize,
@@ -124,6 +127,8 @@ impl Reconnector {
             limits,
             state: Mutex::new(ConnectionState::Connecting),
             changes: broadcast::Sender::new(STATES_KEPT),
+            attached: Mutex::new(None),
+            short_lived: AtomicUsize::new(0),
             attempts: AtomicUsize::new(0),
             next_address: AtomicUsize::new(0),
             paused: watch::Sender::new(false),
@@ -134,25 +139,28 @@ impl Reconnector {
     // ---- what the application sees and says ----
 
     pub(crate) fn state(&self) -> ConnectionState {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.state).clone()
     }
 
     pub(crate) fn states(&self) -> impl Stream<Item = ConnectionState> + Send + use<> {
         // Subscribed under the lock, so that no change is told twice or not at all.
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let (first, changes) = (VecDeque::from([state.clone()]), self.changes.subscribe());
+        let state = lock(&self.state);
+        let begin = (Some(state.clone()), Some(self.changes.subscribe()));
         drop(state);
-        futures::stream::unfold((first, changes), async |(mut first, mut changes)| {
-            if let Some(state) = first.pop_front() {
-                return Some((state, (first, changes)));
-            }
-            loop {
+        futures::stream::unfold(begin, async |(mut first, changes)| {
+            let mut changes = changes?;
+            let state = loop {
+                if let Some(state) = first.take() {
+                    break state;
+                }
                 match changes.recv().await {
-                    Ok(state) => return Some((state, (first, changes))),
+                    Ok(state) => break state,
                     Err(broadcast::error::RecvError::Lagged(_)) => {}
                     Err(broadcast::error::RecvError::Closed) => return None,
                 }
-            }
+            };
+            let changes = (!matches!(state, ConnectionState::Closed { .. })).then_some(changes);
+            Some((state, (None, changes)))
         })
     }
 
@@ -166,7 +174,7 @@ impl Reconnector {
             ConnectionState::Lost { reason } => tracing::warn!(%reason, "the session is lost"),
             ConnectionState::Closed { reason } => tracing::info!(%reason, "the client is closed"),
         }
-        let mut current = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = lock(&self.state);
         current.clone_from(&state);
         // Nobody may be listening.
         let _ = self.changes.send(state);
@@ -204,6 +212,7 @@ impl Reconnector {
         // An unused session needs no other one before the next call.
         let is_unused =
             matches!(reason, CloseReason::Idle(_) | CloseReason::Peer { code: close_codes::IDLE, .. });
+        self.needs_another_socket();
         self.set(ConnectionState::Lost { reason });
         let (sockets, task) = before.succeed(self.session_config());
         spawn(Box::pin(task.map(drop)));
@@ -215,8 +224,6 @@ impl Reconnector {
     /// Brings a session sockets until it is over.
     pub(crate) async fn tend(self: Arc<Self>, mut sockets: Attachments, begin: Begin) {
         let mut was_detached = false;
-        let mut attached: Option<Instant> = None;
-        let mut short_lived = 0_usize;
         if begin == Begin::Dial && !self.bring(&mut sockets).await {
             return;
         }
@@ -226,14 +233,11 @@ impl Reconnector {
         while let Some(attachment) = sockets.changed().await {
             match attachment {
                 Attachment::Attached => {
-                    attached = Some(Instant::now());
+                    *lock(&self.attached) = Some(Instant::now());
                     self.set(if was_detached { ConnectionState::Resumed } else { ConnectionState::Attached });
                 }
                 Attachment::Detached(reason) => {
-                    if let Some(since) = attached.take() {
-                        short_lived = if since.elapsed() < STABLE { short_lived + 1 } else { 0 };
-                        self.attempts.store(short_lived.saturating_sub(SHORT_LIVED_MAX), Ordering::Relaxed);
-                    }
+                    self.needs_another_socket();
                     was_detached = true;
                     let reason = reason.unwrap_or(CloseReason::Aborted);
                     self.set(ConnectionState::Detached { since: Instant::now(), reason });
@@ -250,6 +254,17 @@ impl Reconnector {
                 _ => {}
             }
         }
+    }
+
+    /// Counts the attempts anew if there was a socket. After many short-lived ones in a row the next attempt is not the first.
+    fn needs_another_socket(&self) {
+        let Some(since) = lock(&self.attached).take() else { return };
+        let short_lived = match since.elapsed() < STABLE {
+            true => self.short_lived.load(Ordering::Relaxed) + 1,
+            false => 0,
+        };
+        self.short_lived.store(short_lived, Ordering::Relaxed);
+        self.attempts.store(short_lived.saturating_sub(SHORT_LIVED_MAX), Ordering::Relaxed);
     }
 
     /// Opens a socket for a session. False if the session is over.
@@ -325,6 +340,11 @@ impl Reconnector {
         self.next_address.store(last, Ordering::Relaxed);
         self.dialer.dial(last).await
     }
+}
+
+/// Locks the mutex, poisoned or not: no code under these locks can panic half-way through a change.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Spawns a task. The future is boxed, because tokio has code for each type of future, twice: once for each scheduler.

@@ -531,6 +531,7 @@ impl<W: Waiter> Session<W> {
 
     fn attached(&mut self, now: Time) {
         self.detached_since = None;
+        self.used = now;
         self.is_acknowledged_here = false;
         self.repeated = 0;
         self.heartbeat.restart(now);

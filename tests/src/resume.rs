@@ -21,9 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) trait Works {
     /// Doubles a number.
     async fn double(&self, number: u64) -> u64;
-    /// The same, when the gate is open.
+    /// Doubles a number when the gate is open.
     async fn later(&self, number: u64) -> u64;
-    /// The same, and may be called twice.
+    /// Doubles a number when the gate is open; may be called twice.
     #[rpc(idempotent)]
     async fn look_later(&self, number: u64) -> u64;
     async fn upto(&self, end: u64) -> Streaming<u64>;
@@ -413,7 +413,10 @@ async fn sessions_are_retired_without_a_failed_call() {
     let works = Works_::default();
     let server = TestServer::start_with(offering(&works).session_age(Duration::from_millis(30))).await;
     let cutter = Cutter::start(server.address).await;
-    let client = connect(&cutter.url()).await;
+    // A session that is retired is no failure: the next one is begun at once, and not after these delays.
+    let delay = PATIENCE * 100;
+    let policy = Reconnect { delay, delay_max: delay, ..Reconnect::default() };
+    let client = Client::builder().reconnect(policy).connect(&cutter.url()).await.unwrap();
     let stub: WorksClient = client.service();
     let mut number = 0;
     // Each session has a connection of its own.
@@ -521,6 +524,8 @@ async fn a_client_gives_up_after_its_attempts() {
         "{failed:?}"
     );
     assert!(matches!(client.closed().await, CloseReason::GaveUp { .. }));
+    let states: Vec<_> = timeout(PATIENCE, client.states().collect()).await.expect("the states end");
+    assert!(matches!(states[..], [ConnectionState::Closed { .. }]), "{states:?}");
 }
 
 #[tokio::test]
@@ -534,14 +539,6 @@ async fn an_unused_client_closes_and_the_next_call_opens_it_again() {
     assert!(matches!(client.state(), ConnectionState::Idle | ConnectionState::Connecting));
     assert_eq!(cutter.connections(), 0, "nothing needs a connection");
     assert_eq!(timeout(PATIENCE, stub.double(4)).await.unwrap().unwrap(), 8);
-    // A call that runs is use, however long it takes.
-    let long = tokio::spawn(stub.later(5).into_future());
-    while works.runs_of(5) == 0 {
-        tokio::task::yield_now().await;
-    }
-    tokio::time::sleep(Duration::from_millis(60)).await;
-    works.open();
-    assert_eq!(timeout(PATIENCE, long).await.unwrap().unwrap().unwrap(), 10);
     assert_eq!(cutter.connections(), 1);
     until(&client, |state| matches!(state, ConnectionState::Idle)).await;
     assert_eq!(timeout(PATIENCE, stub.double(6)).await.unwrap().unwrap(), 12);

@@ -303,8 +303,12 @@ impl Driver {
     }
 
     fn attach_to_server(&mut self, now: Time, socket: Attached) {
+        let Some(next_secret) = draw_secret() else {
+            // Whoever brings sockets tries again.
+            let waiting = self.conversation.link.set_attachment(Attachment::Detached(None));
+            return self.conversation.wakers.extend(waiting);
+        };
         let session = &mut self.conversation.session;
-        let Some(next_secret) = draw_secret() else { return };
         if !session.is_detached() {
             session.detach(now);
         }

@@ -60,7 +60,7 @@ struct Entry<W> {
     stage: Stage,
     /// The number of the message that the call is sent in.
     message: u64,
-    /// What is needed to send an idempotent call once more, in another session.
+    /// The parts of an idempotent call, kept to send it once more in another session.
     again: Option<Box<Again>>,
     /// Whether the waiter was asked for its interest.
     sealed: bool,

@@ -1,5 +1,5 @@
 use super::*;
-use crate::session::tests::pair::Pair;
+use crate::session::tests::pair::{ADD, Pair};
 
 const INTERVAL: Duration = Duration::from_secs(7);
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -69,4 +69,28 @@ fn a_flood_of_pings_is_answered_by_one_pong() {
     }
     assert_eq!(pair.server.poll_message(pair.now).expect("it answers"), [0x0c, 0xe7, 0x07]);
     assert_eq!(pair.server.poll_message(pair.now), None);
+}
+
+#[test]
+fn a_session_is_unused_when_no_call_runs_and_no_message_of_its_own_moves() {
+    let idle = Duration::from_secs(60);
+    let limits = Limits { idle_timeout: idle, ping_interval: INTERVAL, ..Limits::default() };
+    let mut pair = Pair::with_limits(Limits::default(), limits);
+    pair.run();
+    pair.server.automatic = false;
+    let call = pair.client.call(ADD, &[1.into(), 2.into()]);
+    pair.run();
+    // A call that runs is use, however long it takes.
+    pair.advance(2 * idle);
+    assert!(!pair.server.session.is_idle(pair.now));
+    pair.server.finish_next();
+    pair.run();
+    assert_eq!(call.value(), 3);
+    pair.client.drop_promise(&call);
+    // Heartbeats are no use.
+    pair.advance(idle / 2);
+    assert!(!pair.server.session.is_idle(pair.now));
+    pair.advance(idle);
+    assert!(pair.server.session.is_idle(pair.now));
+    assert!(!pair.client.session.is_idle(pair.now), "that side has no such limit");
 }
