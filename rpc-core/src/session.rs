@@ -445,6 +445,11 @@ impl<W: Waiter> Session<W> {
         self.has_only_streams() && self.outgoing.streams.may_close(self.cuts_streams)
     }
 
+    /// Whether both sides have said goodbye.
+    pub(crate) fn has_parted(&self) -> bool {
+        self.closing == Closing::Both
+    }
+
     /// Whether this side closes a session without a socket, and no call of either side is left that could still end.
     pub(crate) fn has_nothing_to_finish(&self) -> bool {
         self.is_detached()

@@ -247,7 +247,10 @@ impl AttachRate {
 impl Driver {
     /// Whether the session goes on without the socket that ended so.
     pub(super) fn survives(&self, end: &End) -> bool {
-        end.is_of_socket() && self.resume.is_some() && self.conversation.session.is_resumable()
+        let session = &self.conversation.session;
+        // A peer that closes the socket behind both goodbyes is done with the session.
+        let is_over = session.has_parted() && matches!(end.reason, CloseReason::Peer { .. });
+        end.is_of_socket() && !is_over && self.resume.is_some() && session.is_resumable()
     }
 
     /// Goes on without a socket.
