@@ -44,7 +44,8 @@ impl Relay {
         format!("ws://{}", self.address)
     }
 
-    /// Messages to the server and back since the last reset.
+    /// Messages to the server and back since the last reset. Acknowledgements that travel alone do not count: they leave when time
+    /// has passed.
     pub(crate) fn messages(&self) -> (usize, usize) {
         (self.out.load(Ordering::SeqCst), self.back.load(Ordering::SeqCst))
     }
@@ -85,8 +86,11 @@ async fn pass(
 enum Counter {
     Http { tail: [u8; 4] },
     Header { bytes: Vec<u8> },
-    Body { left: u64 },
+    Body { left: u64, header: Vec<u8>, begin: Vec<u8> },
 }
+
+/// The longest acknowledgement: its kind and a number.
+const ACK_BYTES_MAX: usize = 11;
 
 impl Counter {
     fn take(&mut self, byte: u8, messages: &AtomicUsize) {
@@ -101,24 +105,35 @@ impl Counter {
             Self::Header { bytes } => {
                 bytes.push(byte);
                 let Some(length) = body_length(bytes) else { return };
-                // Data frames that end a message; control frames are not messages.
-                if bytes[0] & 0x80 != 0 && bytes[0] & 0x0f < 8 {
-                    messages.fetch_add(1, Ordering::SeqCst);
-                }
-                *self = if length == 0 {
-                    Self::Header { bytes: Vec::new() }
-                } else {
-                    Self::Body { left: length }
+                *self = match length {
+                    0 => Self::Header { bytes: Vec::new() },
+                    left => Self::Body { left, header: std::mem::take(bytes), begin: Vec::new() },
                 };
             }
-            Self::Body { left } => {
+            Self::Body { left, header, begin } => {
                 *left -= 1;
+                if begin.len() <= ACK_BYTES_MAX {
+                    begin.push(byte);
+                }
                 if *left == 0 {
+                    // Data frames that end a message; control frames are not messages.
+                    let is_message = header[0] & 0x80 != 0 && header[0] & 0x0f < 8;
+                    messages.fetch_add(usize::from(is_message && !is_ack(header, begin)), Ordering::SeqCst);
                     *self = Self::Header { bytes: Vec::new() };
                 }
             }
         }
     }
+}
+
+/// Whether a body is one acknowledgement and nothing else.
+fn is_ack(header: &[u8], body: &[u8]) -> bool {
+    let mask = if header[1] & 0x80 != 0 { &header[header.len() - 4..] } else { &[0; 4] };
+    let bytes: Vec<u8> = body.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
+    let number = &bytes[1..];
+    bytes.len() <= ACK_BYTES_MAX
+        && bytes[0] == 0x0a
+        && number.iter().position(|byte| byte & 0x80 == 0) == number.len().checked_sub(1)
 }
 
 /// The length of the frame's body, mask included in the header, once the header is complete (RFC 6455, 5.2).
