@@ -15,7 +15,7 @@ use std::{
 
 use futures::{FutureExt, Stream};
 use rpc_core::{
-    CloseReason, Limits, Services, close_codes,
+    CloseReason, Limits, Retry, Services, close_codes,
     driver::{Attachment, Attachments, Predecessor, ResumeConfig, SessionConfig, Succession, WaitingCalls},
     transport::Transport,
 };
@@ -310,10 +310,9 @@ impl Reconnector {
 
     /// The wait before an attempt: none before the first of a row, then a random part of a time that doubles.
     fn delay_before(&self, attempt: usize) -> Duration {
-        let Some(doublings) = attempt.checked_sub(1) else { return Duration::ZERO };
-        let factor = 1_u32.checked_shl(u32::try_from(doublings).unwrap_or(u32::MAX)).unwrap_or(u32::MAX);
-        let delay_max = self.policy.delay.saturating_mul(factor).min(self.policy.delay_max);
-        delay_max.mul_f64(rand::random::<f64>())
+        let Reconnect { delay, delay_max, .. } = self.policy;
+        let failed = u32::try_from(attempt).unwrap_or(u32::MAX);
+        Retry { delay, delay_max, ..Retry::default() }.wait(failed, rand::random())
     }
 
     /// Waits until the delay is over or the application says that it is worth trying, and while it has paused reconnecting.

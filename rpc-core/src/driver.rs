@@ -42,6 +42,7 @@ use crate::{
 pub use self::{
     attaching::{Attachments, Predecessor, ResumeConfig, Succession, WaitingCalls},
     greeting::{Greeted, SessionId, greet},
+    recalling::{LastResults, Recall, Recalls},
 };
 pub use crate::link::Attachment;
 pub use crate::session::Side;
@@ -54,6 +55,7 @@ pub(crate) mod end;
 mod greeting;
 mod handlers;
 mod maps;
+mod recalling;
 mod stopwatch;
 mod streams;
 
@@ -96,6 +98,8 @@ pub struct SessionConfig {
     pub resume: Option<ResumeConfig>,
     /// The calls that may wait while the session has no socket.
     pub waiting: WaitingCalls,
+    /// On a server, its memory of sessions that are over. Default: none.
+    pub recalls: Option<Recalls>,
     /// What takes the session's place when it is over. Default: nothing.
     pub succession: Option<Succession>,
     /// Notified once the peer's hello (on a server) or welcome (on a client) was accepted. Dropped if the session ends before.
@@ -153,7 +157,8 @@ impl Driver {
         config: SessionConfig,
         before: Option<Predecessor>,
     ) -> (Arc<Link>, Self) {
-        let SessionConfig { services, peer, limits, memory, resume, waiting, succession, opened } = config;
+        let SessionConfig { services, peer, limits, memory, resume, waiting, recalls, succession, opened } =
+            config;
         let phase = match limits.check() {
             Ok(()) => Phase::Running,
             Err(error) => Phase::Refused(error),
@@ -202,6 +207,7 @@ impl Driver {
         let mut conversation =
             Conversation::new(Arc::clone(&link), session, side, scope, services, Arc::clone(&limits), opened);
         conversation.succession = succession;
+        conversation.recalls = recalls;
         let attach_rate = resume.as_ref().map(|resume| AttachRate::new(now, resume.attaches_per_minute));
         let driver = Self {
             socket: transport.map(|(transport, first)| Attached::new(transport, first, &limits)),
@@ -312,6 +318,10 @@ impl Driver {
             // A socket that came meanwhile counts for more.
             if let Some(reason) = self.conversation.given_up.take().filter(|_| self.socket.is_none()) {
                 return Poll::Ready(Err(End::new(close_codes::NORMAL, reason)));
+            }
+            if self.conversation.is_superseded {
+                let reason = CloseReason::Expired { cause: None };
+                return Poll::Ready(Err(End::new(close_codes::TAKEN_OVER, reason)));
             }
             if self.detached.is_some() {
                 self.bound_waiting_calls(now);
@@ -472,6 +482,7 @@ impl Driver {
                         *steps = 0;
                     }
                 }
+                Event::Again { call, refused } => self.conversation.call_again(call, refused),
                 Event::Begin(begin) if begin.descriptor.attributes.batch.is_some() => {
                     let calls = self.conversation.begin_batch(begin);
                     *steps = steps.saturating_sub(calls - 1);
@@ -596,3 +607,6 @@ struct Timer {
 fn on_one_thread() -> bool {
     tokio::runtime::Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread
 }
+
+#[cfg(test)]
+mod tests;

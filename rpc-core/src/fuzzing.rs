@@ -233,12 +233,14 @@ impl Waiter for Nobody {
     fn seal(&self) -> Interest {
         Interest { value: false, reference: false, detached: false }
     }
+
+    fn renumber(&self, _: CallId) {}
 }
 
 /// Remembers which handles to imports are gone, and what was read of streams, until the session is told.
 #[derive(Default)]
 struct Dropped {
-    imports: Mutex<Vec<ObjectId>>,
+    imports: Mutex<Vec<(ObjectId, Option<CallId>)>>,
     streams: Mutex<Vec<Read>>,
 }
 
@@ -248,8 +250,8 @@ enum Read {
 }
 
 impl Home for Dropped {
-    fn import_dropped(&self, id: ObjectId) {
-        lock(&self.imports).push(id);
+    fn import_dropped(&self, id: ObjectId, origin: Option<CallId>) {
+        lock(&self.imports).push((id, origin));
     }
 
     fn forward(&self, import: Arc<Import>) -> Arc<LocalObject> {
@@ -365,11 +367,11 @@ impl Victim {
                 Event::Map(begin) => self.session.finish(begin.answer, Outcome::Failed(Failure::Unavailable)),
                 Event::Cancel(answer) => self.stop(answer),
                 Event::Stream(event) => self.stream_event(event),
-                Event::PeerClosing { .. } | Event::Returned { .. } => {}
+                Event::PeerClosing { .. } | Event::Returned { .. } | Event::Again { .. } => {}
             }
         }
         let imports = std::mem::take(&mut *lock(&self.dropped.imports));
-        imports.into_iter().for_each(|id| self.session.import_dropped(id));
+        imports.into_iter().for_each(|(id, origin)| self.session.import_dropped(id, origin));
         let streams = std::mem::take(&mut *lock(&self.dropped.streams));
         for read in streams {
             match read {

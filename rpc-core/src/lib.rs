@@ -62,8 +62,7 @@
 //! `default-features = false`. `rpc-server` and `rpc-client` run sessions, on tokio.
 //!
 //! # What it does not do
-//! Sessions end with their socket: there is no reconnecting yet. Peers are authenticated only by what a server checks in the
-//! handshake. There is no client in another language than Rust.
+//! Peers are authenticated only by what a server checks in the handshake. There is no client in another language than Rust.
 
 // An API crate builds without a driver: then nothing runs sessions, and the code that only sessions use is dead.
 #![cfg_attr(not(feature = "driver"), allow(dead_code, unreachable_pub))]
@@ -103,6 +102,7 @@ mod never;
 mod panics;
 mod path;
 mod principal;
+mod retry;
 pub mod schema;
 #[cfg(test)]
 mod seeded;
@@ -138,6 +138,7 @@ pub use memory_budget::MemoryBudget;
 pub use never::Never;
 pub use path::{PATH_STEPS_MAX, Path, Step};
 pub use principal::Principal;
+pub use retry::Retry;
 pub use rpc_macros::{Pipeline, data, rpc};
 pub use session::events::SessionStats;
 pub use stream::{Broadcast, Slow, StreamSender, Streaming};

@@ -61,8 +61,10 @@ pub(crate) enum Submission {
     },
     /// Calls that the driver had started on another thread have come back.
     CameBack(Box<dyn Any + Send>),
-    /// One introduction of an object of the peer was dropped.
-    ImportDropped(ObjectId),
+    /// One introduction of an object of the peer was dropped; with the call that it came from, if that can be made again.
+    ImportDropped(ObjectId, Option<CallId>),
+    /// One object was dropped that came from this call, in a session before.
+    OriginDropped(CallId),
     /// Items of a stream of this side, or its end.
     Stream(StreamId, Vec<Piece>),
     /// Bytes of a stream of the peer were read; `awaited` says that its reader waits for more.
@@ -85,6 +87,21 @@ pub(crate) enum Submission {
     Attach(Box<Attach>),
     /// End the session with this reason: there will be no further socket.
     GiveUp(CloseReason),
+    /// End the session: its client has begun another one.
+    Superseded,
+}
+
+impl Submission {
+    /// The same, as it is told the session that took over the calls of the one that it is for; `None` if it is for that one alone.
+    fn for_successor(&self) -> Option<Self> {
+        Some(match self {
+            Self::Unwanted(id) => Self::Unwanted(*id),
+            Self::Released(id) => Self::Released(*id),
+            Self::ImportDropped(_, Some(call)) | Self::OriginDropped(call) => Self::OriginDropped(*call),
+            Self::Left => Self::Left,
+            _ => return None,
+        })
+    }
 }
 
 /// A value that is kept as long as a socket, for whoever counts sockets.
@@ -304,13 +321,7 @@ impl Link {
     /// Tells the session that took over this one's calls what is said about one of them, or about all.
     #[cold]
     fn submit_to_successor(&self, submission: &Submission) {
-        let same = match submission {
-            Submission::Unwanted(id) => Submission::Unwanted(*id),
-            Submission::Released(id) => Submission::Released(*id),
-            Submission::Left => Submission::Left,
-            _ => return,
-        };
-        if let Some(newest) = self.newest() {
+        if let (Some(same), Some(newest)) = (submission.for_successor(), self.newest()) {
             newest.submit(same);
         }
     }
@@ -340,14 +351,18 @@ impl Link {
         if matches!(outbox.state, OutboxState::Open) {
             outbox.state = OutboxState::Draining(reason);
         }
-        let (calls, rest) = std::mem::take(&mut outbox.queue)
-            .into_iter()
-            .partition(|submission| matches!(submission, Submission::Call(_)));
-        outbox.queue = rest;
         let mut theirs = lock(&successor.outbox);
         theirs.next_call = outbox.next_call;
         theirs.queue.push(Submission::Moved(moved));
-        theirs.queue.extend::<Vec<_>>(calls);
+        for submission in std::mem::take(&mut outbox.queue) {
+            match submission {
+                Submission::Call(_) => theirs.queue.push(submission),
+                _ => {
+                    theirs.queue.extend(submission.for_successor());
+                    outbox.queue.push(submission);
+                }
+            }
+        }
         let next = Arc::clone(&successor);
         next.wake(theirs);
         outbox.successor = Some(successor);

@@ -48,7 +48,13 @@ use crate::{
         inputs::{CallTarget, NewCall, Waiter},
     },
     time::Time,
-    value::{inlet::Inlet, object::Home, outcome::Outcome, stream::Piece},
+    value::{
+        encoded::{Capability, Passing},
+        inlet::Inlet,
+        object::Home,
+        outcome::Outcome,
+        stream::Piece,
+    },
     wire::{CallId, Frame, ObjectId, Offer, Resume, StreamId, read::FrameReader, write},
 };
 
@@ -62,6 +68,7 @@ mod handshake;
 mod heartbeat;
 pub(crate) mod incoming;
 pub(crate) mod inputs;
+mod last_results;
 mod long;
 pub(crate) mod methods;
 mod objects;
@@ -219,12 +226,27 @@ impl<W: Waiter> Session<W> {
     /// Queues a call. The next `poll_message` that has room seals it: it reads what is wanted of the call and encodes it.
     pub(crate) fn call(&mut self, now: Time, call: NewCall<W>) {
         let payload_bytes_max = self.handshake.peer_payload_bytes_max();
-        let (id, target) = (call.id, call.extras.as_ref().map(|extras| &extras.target));
-        let is_stale =
-            matches!(target, Some(CallTarget::Import(import)) if !self.outgoing.objects.has_import(import));
+        let (id, mut call) = (call.id, call);
+        let is_stale = call.extras.as_ref().is_some_and(|extras| match &extras.target {
+            CallTarget::Import(import) => !self.outgoing.objects.has_import(import),
+            _ => false,
+        });
+        let is_stale = is_stale && !self.calls.derive_target(&mut call);
+        self.derive_objects(&mut call);
         self.calls.queue(now, call, payload_bytes_max, &mut self.outgoing);
         if is_stale {
             self.calls.refuse_stale(id, &mut self.outgoing);
+        }
+    }
+
+    /// Has a call pass objects of a session before from the places where this session has them.
+    fn derive_objects(&self, call: &mut NewCall<W>) {
+        let NewCall { extras: Some(extras), bases, .. } = call else { return };
+        for object in &mut extras.objects {
+            let is_stale = matches!(object, Passing::Settled(Capability::Import(import)) if !self.outgoing.objects.has_import(import));
+            if is_stale {
+                self.calls.derive_object(object, bases);
+            }
         }
     }
 
@@ -240,12 +262,12 @@ impl<W: Waiter> Session<W> {
 
     /// Keeps idempotent calls from here on, to send them again in another session.
     pub(crate) fn send_again(&mut self) {
-        self.calls.send_again();
+        self.calls.send_again(self.handshake.session_id());
     }
 
     /// Takes out the calls that another session can make; see [`Calls::hand_over`].
-    pub(crate) fn hand_over_calls(&mut self, idempotent: bool) -> Vec<NewCall<W>> {
-        self.calls.hand_over(idempotent)
+    pub(crate) fn hand_over_calls(&mut self, lost: bool) -> Vec<NewCall<W>> {
+        self.calls.hand_over(lost)
     }
 
     /// Takes note that nobody waits for the value of this sealed call any more.
@@ -265,8 +287,14 @@ impl<W: Waiter> Session<W> {
     }
 
     /// Drops one handle of this side to an object of the peer.
-    pub(crate) fn import_dropped(&mut self, id: ObjectId) {
+    pub(crate) fn import_dropped(&mut self, id: ObjectId, origin: Option<CallId>) {
         self.outgoing.objects.import_dropped(id);
+        origin.into_iter().for_each(|call| self.origin_dropped(call));
+    }
+
+    /// Drops one handle of this side to an object that came from this call, in this session or in one before it.
+    pub(crate) fn origin_dropped(&mut self, call: CallId) {
+        self.calls.origin_dropped(call, &mut self.outgoing);
     }
 
     /// Queues items of a stream of this side, or its end.
@@ -686,6 +714,9 @@ impl<W: Waiter> Session<W> {
         }
         if let Some((waiter, returned)) = self.calls.pop_finished() {
             return Some(Event::Returned { waiter, returned });
+        }
+        if let Some((call, refused)) = self.calls.pop_rested(now) {
+            return Some(Event::Again { call, refused });
         }
         if let Some(event) = self.outgoing.streams.pop_event() {
             return Some(Event::Stream(event));

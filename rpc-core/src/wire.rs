@@ -13,8 +13,8 @@
 //! | `01` | Hello | the four bytes `RPCW` · version · features · codec · session id, 16 bytes · secret, 32 bytes · attach · offer |
 //! | `02` | Welcome | version · features · codec · attach · offer |
 //! | `03` | Define | method number · service `str` · method `str` · fingerprint, 8 bytes, little-endian |
-//! | `04` | Call | id · flags · target · method number · \[deadline µs\] · \[metadata: count, (`str` `str`)…\] · \[objects\] · payload |
-//! | `05` | Return | id · status · the fields of the status |
+//! | `04` | Call | id · flags · target · method number · \[deadline µs\] · \[metadata: count, (`str` `str`)…\] · \[objects\] · \[extensions\] · payload |
+//! | `05` | Return | id · status · \[extensions\] · the fields of the status |
 //! | `06` | Cancel | id |
 //! | `07` | Release | count · that many ids, each as its difference to the id before (zigzag); the first as its difference to 0 |
 //! | `08` | Chunk | id × 2 + (1 if it belongs to a Return) · `bytes`, at least one |
@@ -100,7 +100,7 @@
 //! to a sequence or an option, an Inline program, and up to 62 captures, which are References. It returns a sequence or an
 //! option of the program's results, one for each element. Methods that the program names are defined before it.
 //! Call flags: `01` value wanted · `02` keep the result for later references · `04` one-way · `08` deadline follows ·
-//! `10` metadata follows · `20` payload follows in chunks · `40` a table of objects follows.
+//! `10` metadata follows · `20` payload follows in chunks · `40` a table of objects follows · `80` extensions follow.
 //! A target is a zigzag integer: `0` for the services at the root, a negative object id for an object of the receiver, or a
 //! positive call id for the object in the result of that call, at the path that follows.
 //! A payload is `bytes`. A payload in chunks is only its total length, above 0; Chunk frames bring the bytes in order.
@@ -113,6 +113,7 @@
 //! | `02` | the method's error | payload |
 //! | `12` | the method's error in chunks | total length |
 //! | + `20` | on the four above: a table of objects comes before the payload or the total length | |
+//! | + `80` | on all: extensions come first | |
 //! | `05` | an element of a map failed | payload |
 //! | `15` | an element of a map failed, in chunks | total length |
 //! | `03` | not run: a call it was built on failed, or has nothing at the path | id of that call · `00`, or `01` and path |
@@ -134,6 +135,13 @@
 //! | `0c` | the handler panicked | |
 //! | `0d` | the object cannot be reached | reason `str` |
 //! | `0e` | the method cannot be called by anybody | reason `str` |
+//!
+//! Extensions are a count, at most 16, and as many pairs of a kind, a varint, and `bytes`; 4 KiB together. Kinds rise. A receiver skips
+//! the kinds that it does not know, so they may be sent before the peer is known. A Return has none so far.
+//!
+//! | kind | extension of a Call | bytes |
+//! |---|---|---|
+//! | `1` | the call was sent before, in sessions that were lost | for each, 1 to 16: session id, 16 bytes · its call id there, 8 bytes, little-endian |
 //!
 //! A Call's payload is its arguments: a count, at most 64, as many slots, and nothing after them.
 //!
@@ -206,8 +214,16 @@ const DEADLINE: u8 = 0x08;
 const METADATA: u8 = 0x10;
 const CHUNKED: u8 = 0x20;
 const OBJECTS: u8 = 0x40;
-const CALL_FLAGS: u8 = WANTED | KEEP | ONEWAY | DEADLINE | METADATA | CHUNKED | OBJECTS;
+const EXTENSIONS: u8 = 0x80;
+const EXTENSIONS_MAX: usize = 16;
+const EXTENSIONS_BYTES_MAX: usize = 4 << 10;
+/// The kind of a Call's extension that tells where it was sent before.
+const SENT_BEFORE: u64 = 1;
+const SENT_BEFORE_BYTES: usize = 24;
+/// The most lost sessions that a Call names.
+pub(crate) const SENT_BEFORE_MAX: usize = 16;
 const RETURN_CHUNKED: u8 = 0x10;
+const RETURN_EXTENSIONS: u8 = 0x80;
 const END_OBJECTS: u8 = 0x20;
 /// The most bytes of items in one frame; a longer item travels in chunks.
 pub(crate) const ITEMS_BYTES: usize = 16 << 10;
@@ -366,7 +382,16 @@ pub(crate) struct Call {
     pub(crate) deadline_us: Option<u64>,
     pub(crate) metadata: Vec<(String, String)>,
     pub(crate) objects: Vec<PassedObject>,
+    /// The call, as it was sent before in sessions that were lost.
+    pub(crate) sent_before: Vec<SentBefore>,
     pub(crate) payload: Payload,
+}
+
+/// A call as it was sent in a session that was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SentBefore {
+    pub(crate) session: [u8; 16],
+    pub(crate) call: CallId,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -615,7 +615,9 @@ async fn begin(shared: &Shared, greeted: Greeted, peer: Peer, time: HelloTime) -
     let limits = Limits { hello_timeout: time.left(), ..limits.clone() };
     let owner = peer.clone();
     let memory = memory.clone();
-    let config = SessionConfig { services, peer, limits, memory, resume, ..SessionConfig::default() };
+    let recalls = place.as_ref().map(|place| place.recalls(peer.principal.clone()));
+    let config =
+        SessionConfig { services, peer, limits, memory, resume, recalls, ..SessionConfig::default() };
     let (handle, session) = greeted.start(config);
     let entry = place.map(|place| place.enter(&handle, &owner));
     Some(Session::New(Opened { handle, session: Box::pin(session), entry }))

@@ -1,14 +1,16 @@
-//! The sessions that can go on when their sockets end: found by their ids, and bounded while they have no socket.
+//! The sessions that can go on when their sockets end: found by their ids, and bounded while they have no socket; and the last results
+//! of those that were lost.
 
 use std::{
     collections::{HashMap, VecDeque, hash_map},
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use rpc_core::{
     CloseReason, Peer, Principal, SessionHandle,
-    driver::{Attachment, Attachments, ResumeConfig, SessionId},
+    driver::{Attachment, Attachments, LastResults, Recall, Recalls, ResumeConfig, SessionId},
 };
 
 use crate::listen::Prefix;
@@ -29,7 +31,8 @@ pub struct ResumeOptions {
     pub peer_detached_max: usize,
     /// Bytes that sessions without a socket keep together, as [`Limits::session_bytes_max`](rpc_core::Limits::session_bytes_max)
     /// counts them. Default 256 MiB. A session's bytes are looked up when its socket ends; what its handlers add afterwards is
-    /// bounded by its own limits and by the memory budget.
+    /// bounded by its own limits and by the memory budget. Results of sessions that were lost are kept for as long as `window`, for clients
+    /// that make an idempotent call again; they take what is left of these bytes, and make room.
     pub detached_bytes_max: usize,
     /// The new sockets that a session may get in a minute, in the long run; ten may come at once. Default 10. Further ones are
     /// refused with [`close_codes::TOO_OFTEN`](rpc_core::close_codes::TOO_OFTEN).
@@ -92,8 +95,8 @@ pub(crate) struct Sessions {
 
 #[derive(Debug, Default)]
 struct Tables {
-    /// All ids that are taken. The handle is missing until the session has begun.
-    known: HashMap<SessionId, Option<SessionHandle>>,
+    /// All ids that are taken. The session is missing until it has begun.
+    known: HashMap<SessionId, Option<Known>>,
     detached: HashMap<SessionId, Waiting>,
     /// The order in which sessions lost their sockets. Sessions that are attached again leave their entry behind.
     order: VecDeque<(SessionId, u64)>,
@@ -102,6 +105,24 @@ struct Tables {
     bytes: usize,
     /// The number of times that a session was detached.
     detaches: u64,
+    lost: HashMap<SessionId, Lost>,
+    /// The order in which the sessions in `lost` have ended. Some of them may be forgotten.
+    lost_order: VecDeque<SessionId>,
+    /// Bytes of all in `lost`.
+    lost_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Known {
+    handle: SessionHandle,
+    principal: Principal,
+}
+
+/// A session that was lost.
+#[derive(Debug)]
+struct Lost {
+    principal: Principal,
+    results: Arc<LastResults>,
 }
 
 #[derive(Debug)]
@@ -128,7 +149,7 @@ impl Sessions {
 
     /// The session with this id.
     pub(crate) fn find(&self, id: SessionId) -> Option<SessionHandle> {
-        self.tables().known.get(&id).cloned().flatten()
+        self.tables().known.get(&id)?.as_ref().map(|known| known.handle.clone())
     }
 
     /// Takes an id for a new session; `None` if it is taken. Of clients that come at once with one id, only the first gets it.
@@ -140,6 +161,11 @@ impl Sessions {
                 Some(Place { sessions: Arc::clone(self), id })
             }
         }
+    }
+
+    /// Forgets what a lost session has left.
+    fn forget(&self, id: SessionId) {
+        self.tables().forget_lost(id);
     }
 
     /// The sessions without a socket, and their bytes.
@@ -159,9 +185,58 @@ pub(crate) struct Place {
 impl Place {
     /// Enters the session that has begun with this id.
     pub(crate) fn enter(self, handle: &SessionHandle, peer: &Peer) -> Entry {
-        self.sessions.tables().known.insert(self.id, Some(handle.clone()));
+        let known = Known { handle: handle.clone(), principal: peer.principal.clone() };
+        self.sessions.tables().known.insert(self.id, Some(known));
         let sockets = handle.attachments();
         Entry { place: self, owner: owner_of(peer), handle: handle.clone(), sockets }
+    }
+}
+
+impl Place {
+    /// The server's memory of sessions that are over, for the session with this id.
+    pub(crate) fn recalls(&self, principal: Principal) -> Recalls {
+        let Self { sessions, id } = self;
+        Recalls(Arc::new(Memory { sessions: Arc::clone(sessions), id: *id, principal }))
+    }
+}
+
+struct Memory {
+    sessions: Arc<Sessions>,
+    id: SessionId,
+    principal: Principal,
+}
+
+impl Recall for Memory {
+    fn keep(&self, results: LastResults) {
+        let Self { sessions, id, principal } = self;
+        let lost = Lost { principal: principal.clone(), results: Arc::new(results) };
+        if sessions.tables().leave(*id, lost, &sessions.options) {
+            let (sessions, id) = (Arc::clone(sessions), *id);
+            tokio::spawn(async move {
+                tokio::time::sleep(sessions.options.window).await;
+                sessions.forget(id);
+            });
+        }
+    }
+
+    fn recall(
+        &self,
+        session: SessionId,
+        principal: Principal,
+    ) -> Pin<Box<dyn Future<Output = Option<Arc<LastResults>>> + Send>> {
+        let sessions = Arc::clone(&self.sessions);
+        Box::pin(async move {
+            let known = match sessions.tables().known.get(&session) {
+                Some(Some(known)) if known.principal == principal => Some(known.handle.attachments()),
+                _ => None,
+            };
+            if let Some(known) = known {
+                known.supersede().await;
+            }
+            let tables = sessions.tables();
+            let lost = tables.lost.get(&session).filter(|lost| lost.principal == principal)?;
+            Some(Arc::clone(&lost.results))
+        })
     }
 }
 
@@ -220,6 +295,7 @@ impl Tables {
             self.by_owner.entry(owner.clone()).or_default().push_back((id, number));
         }
         self.bytes += bytes;
+        self.make_room(options);
         self.detached.insert(id, Waiting { number, bytes, owner: owner.clone(), sockets });
         let mut over = Vec::new();
         if let Some(owner) = &owner {
@@ -261,6 +337,39 @@ impl Tables {
         let sockets = self.detached.get(&id).map(|waiting| waiting.sockets.clone());
         self.attached(id);
         sockets
+    }
+
+    /// Keeps what a lost session has left, if there is room for it.
+    fn leave(&mut self, id: SessionId, lost: Lost, options: &ResumeOptions) -> bool {
+        if lost.results.bytes() > options.detached_bytes_max {
+            return false;
+        }
+        self.lost_bytes += lost.results.bytes();
+        self.lost_order.push_back(id);
+        if let Some(before) = self.lost.insert(id, lost) {
+            self.lost_bytes -= before.results.bytes();
+        }
+        self.make_room(options);
+        self.lost.contains_key(&id)
+    }
+
+    /// Forgets lost sessions, the first ones first, until those and the waiting ones are within the bounds.
+    fn make_room(&mut self, options: &ResumeOptions) {
+        while self.lost.len() > options.detached_max
+            || (self.lost_bytes > 0 && self.bytes + self.lost_bytes > options.detached_bytes_max)
+        {
+            let Some(id) = self.lost_order.pop_front() else { break };
+            self.forget_lost(id);
+        }
+    }
+
+    fn forget_lost(&mut self, id: SessionId) {
+        if let Some(lost) = self.lost.remove(&id) {
+            self.lost_bytes -= lost.results.bytes();
+        }
+        while self.lost_order.front().is_some_and(|first| !self.lost.contains_key(first)) {
+            self.lost_order.pop_front();
+        }
     }
 
     /// Takes note that a session has a socket, or is over.

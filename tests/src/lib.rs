@@ -28,6 +28,7 @@ mod misuse;
 mod objects;
 mod objects_attacks;
 mod pipelining;
+mod rederived;
 mod resume;
 mod resume_attacks;
 mod schemes;

@@ -1,7 +1,7 @@
 //! Sessions that outlive their sockets: nothing is lost, duplicated or reordered, and what cannot go on says so.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     pin::pin,
     sync::{Arc, Mutex},
     time::Duration,
@@ -9,11 +9,13 @@ use std::{
 
 use futures::{StreamExt, future::join_all};
 use rpc_client::{Client, ConnectionState, Reconnect, WaitingCalls};
-use rpc_core::{CallError, CloseReason, Context, Delivery, Streaming, close_codes, rpc};
+use rpc_core::{
+    CallError, CloseReason, Context, Delivery, Never, Retry, ServiceClient, Streaming, close_codes, rpc,
+};
 use rpc_server::{ResumeOptions, Server, ServerBuilder};
 use tokio::{sync::watch, time::timeout};
 
-use crate::{sockets::TestServer, support::cutter::Cutter};
+use crate::{attacks::eventually, sockets::TestServer, support::cutter::Cutter};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -48,6 +50,10 @@ pub(crate) struct Works_ {
     gate: Arc<watch::Sender<bool>>,
     /// How often a number was asked for.
     runs: Arc<Mutex<BTreeMap<u64, usize>>>,
+    /// Counts the handlers that look.
+    running: Arc<()>,
+    /// The numbers that were looked for to the end.
+    done: Arc<Mutex<BTreeSet<u64>>>,
 }
 
 impl Works_ {
@@ -57,6 +63,14 @@ impl Works_ {
 
     pub(crate) fn runs_of(&self, number: u64) -> usize {
         self.runs.lock().unwrap().get(&number).copied().unwrap_or_default()
+    }
+
+    fn running(&self) -> usize {
+        Arc::strong_count(&self.running) - 2
+    }
+
+    fn is_done(&self, number: u64) -> bool {
+        self.done.lock().unwrap().contains(&number)
     }
 
     async fn gate(&self) {
@@ -82,7 +96,10 @@ impl Works for Works_ {
 
     async fn look_later(&self, number: u64) -> u64 {
         self.note(number);
+        let running = Arc::clone(&self.running);
         self.gate().await;
+        self.done.lock().unwrap().insert(number);
+        drop(running);
         number * 2
     }
 
@@ -370,6 +387,69 @@ async fn a_restarted_server_gets_what_was_not_sent_and_what_may_be_sent_twice() 
     let fresh = stub.counter().await.unwrap();
     assert_eq!(fresh.next().await.unwrap(), 1, "it is no object of before");
     client.close().await;
+}
+
+/// A client whose session is lost as soon as its socket is.
+async fn connect_forgetful(url: &str) -> Client {
+    let delay = Duration::from_millis(2);
+    let policy = Reconnect { delay, delay_max: delay, window: Duration::ZERO, ..Reconnect::default() };
+    Client::builder().reconnect(policy).connect(url).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_call_that_is_made_again_gets_the_result_that_its_lost_session_left() {
+    let works = Works_::default();
+    let server = TestServer::start_with(offering(&works)).await;
+    let cutter = Cutter::start(server.address).await;
+    let client = connect_forgetful(&cutter.url()).await;
+    let stub: WorksClient = client.service();
+    let call = tokio::spawn(stub.look_later(21).into_future());
+    eventually("it runs", || works.runs_of(21) == 1).await;
+    cutter.set_down(true);
+    cutter.cut();
+    until(&client, |state| matches!(state, ConnectionState::Lost { .. })).await;
+    works.open();
+    eventually("it has run", || works.is_done(21)).await;
+    cutter.set_down(false);
+    assert_eq!(timeout(PATIENCE, call).await.unwrap().unwrap().unwrap(), 42);
+    assert_eq!(works.runs_of(21), 1, "the server had the result of the first attempt");
+}
+
+#[tokio::test]
+async fn a_call_that_is_made_again_stops_the_first_attempt() {
+    let works = Works_::default();
+    let server = TestServer::start_with(offering(&works)).await;
+    let cutter = Cutter::start(server.address).await;
+    let client = connect_forgetful(&cutter.url()).await;
+    let stub: WorksClient = client.service();
+    let call = tokio::spawn(stub.look_later(21).into_future());
+    for attempt in 1..=3 {
+        eventually("it runs", || works.runs_of(21) == attempt && works.running() == 1).await;
+        cutter.cut();
+    }
+    eventually("it runs", || works.runs_of(21) == 4 && works.running() == 1).await;
+    works.open();
+    assert_eq!(timeout(PATIENCE, call).await.unwrap().unwrap().unwrap(), 42);
+}
+
+#[tokio::test]
+async fn a_call_is_made_in_as_many_sessions_as_its_policy_says() {
+    let works = Works_::default();
+    let server = TestServer::start_with(offering(&works)).await;
+    let cutter = Cutter::start(server.address).await;
+    let client = connect_forgetful(&cutter.url()).await;
+    let once = client.service::<WorksClient>().retry(Retry::none());
+    let twice = client.service::<WorksClient>().retry(Retry { attempts: 2, ..Retry::default() });
+    let (once, twice) =
+        (tokio::spawn(once.look_later(1).into_future()), tokio::spawn(twice.look_later(2).into_future()));
+    eventually("both run", || works.runs_of(1) == 1 && works.runs_of(2) == 1).await;
+    cutter.cut();
+    let lost = |outcome: &Result<u64, CallError<Never>>| matches!(outcome, Err(CallError::Disconnected { delivery, .. }) if *delivery != Delivery::NotSent);
+    assert!(lost(&timeout(PATIENCE, once).await.unwrap().unwrap()));
+    eventually("it runs again", || works.runs_of(2) == 2).await;
+    cutter.cut();
+    assert!(lost(&timeout(PATIENCE, twice).await.unwrap().unwrap()));
+    assert_eq!((works.runs_of(1), works.runs_of(2)), (1, 2));
 }
 
 #[tokio::test]

@@ -97,6 +97,7 @@ const FLOORS: [&[&str]; 10] = [
         "panics",
         "path",
         "principal",
+        "retry",
         "sync",
         "time",
     ],

@@ -10,7 +10,9 @@ use std::{
     time::Duration,
 };
 
-use rpc_client::{CallError, Client, ConnectError, Delivery, Reconnect, Refusal, WaitingCalls};
+use rpc_client::{
+    CallError, Client, ConnectError, Delivery, Reconnect, Refusal, Retry, ServiceClient, WaitingCalls,
+};
 use rpc_core::{
     Limits, Services, data,
     memory::{self, SessionConfig},
@@ -120,6 +122,15 @@ async fn connect(url: &str) -> Result<Client, ConnectError> {
         ..Reconnect::default()
     };
     Client::builder().reconnect(policy).connect(url).await
+}
+// end
+
+// region: policy
+/// Asks for a price with more patience than usual, and pays with some: `pay` is repeated only if it has not run.
+async fn patiently(shop: &ShopClient) -> Result<u64, CallError<ShopError>> {
+    let patient = shop.retry(Retry { attempts: 10, ..Retry::default() }).deadline(Duration::from_secs(60));
+    let price = patient.price("bread").await?;
+    patient.pay(price).await
 }
 // end
 
@@ -286,6 +297,7 @@ async fn calls_go_on_when_the_server_comes_back() -> Outcome {
     assert_eq!(shopping.await??, 3);
     assert_eq!(bakery.orders.lock().await.len(), 1, "the second order had the number of the first");
     assert_eq!(bakery.paid.load(Ordering::Relaxed), 2);
+    assert_eq!(patiently(&shop).await?, shop.price("bread").await?);
 
     let both = repeated(Repeat::Idempotent, || async {
         shop.price("bread").await?;

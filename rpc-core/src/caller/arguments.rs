@@ -151,7 +151,7 @@ impl<'a> Arguments<'a> {
     fn push_reference(&mut self, place: &Place, as_some: bool) {
         if self.can_use(place) {
             let base = place.base.cell();
-            let id = if base.recorded.is_some() { RECORDED } else { base.id };
+            let id = if base.recorded.is_some() { RECORDED } else { base.id() };
             arguments::put_reference(self.slots(), id, &place.path, as_some);
             self.beside().bases.push(place.base.clone());
         }
@@ -173,7 +173,7 @@ impl<'a> Arguments<'a> {
         } else if let Some(recorded) = &base.recorded {
             self.beside().recorders.push(Arc::clone(&recorded.recorder));
             return true;
-        } else if base.id == BORN_FAILED {
+        } else if base.id() == BORN_FAILED {
             self.fail(ArgumentFault::Upstream(base.failure_of_dependents()));
         } else if place.path.steps().len() > crate::path::PATH_STEPS_MAX {
             self.fail(ArgumentFault::Misuse("it lies deeper inside a result than paths may reach"));
@@ -203,7 +203,7 @@ impl<'a> Arguments<'a> {
                     if place.base.cell().recorded.is_some() {
                         self.fail(ArgumentFault::Misuse(PROMISED_INSIDE));
                     } else if self.can_use(place) {
-                        objects.push(Passing::Result(place.base.cell().id, place.path.clone()));
+                        objects.push(Passing::Result(place.base.cell().id(), place.path.clone()));
                         self.beside().bases.push(place.base.clone());
                     }
                 }

@@ -21,7 +21,7 @@ use crate::{
         cell::{BORN_FAILED, CallCell, ErrorDecoder, Returned, born_failed},
     },
     schema::descriptor::MethodDescriptor,
-    session::inputs::{CallExtras, CallTarget, NumberedMethod},
+    session::inputs::{Attempts, CallExtras, CallTarget, NumberedMethod},
     value::encoded::{Capability, Passing},
     wire::MethodNumber,
 };
@@ -197,7 +197,7 @@ impl Stub {
                 CallTarget::Import(Arc::clone(import))
             }
             Kind::Remote(Remote { target: RemoteTarget::Promised(place), .. }) => {
-                CallTarget::Result(place.base.cell().id, place.path.clone())
+                CallTarget::Result(place.base.cell().id(), place.path.clone())
             }
         }
     }
@@ -208,7 +208,9 @@ impl Stub {
         objects: Vec<Passing>,
         metadata: Vec<(String, String)>,
     ) -> Option<Box<CallExtras>> {
-        CallExtras::boxed(self.target(), objects, Vec::new(), metadata)
+        let retry = self.options.as_ref().and_then(|options| options.retry);
+        let attempts = Attempts { retry, ..Attempts::default() };
+        CallExtras::boxed(self.target(), objects, Vec::new(), metadata, attempts)
     }
 
     /// Starts a call of the method with this index in the descriptor, through [`session`](Self::session).

@@ -38,7 +38,7 @@ use crate::{
         object::{Home, Import, LocalObject},
         stream::StreamSlot,
     },
-    wire::{ObjectId, StreamId},
+    wire::{CallId, ObjectId, StreamId},
 };
 
 /// A client or stream in a value that is encoded; listed beside its bytes.
@@ -417,8 +417,8 @@ fn onto_one(object: &Capability, home: Option<&Arc<Handle>>, link: &Arc<Link>) -
 pub(crate) struct LinkHome(pub(crate) Arc<Link>);
 
 impl Home for LinkHome {
-    fn import_dropped(&self, id: ObjectId) {
-        self.0.submit(Submission::ImportDropped(id));
+    fn import_dropped(&self, id: ObjectId, origin: Option<CallId>) {
+        self.0.submit(Submission::ImportDropped(id, origin));
     }
 
     fn forward(&self, import: Arc<Import>) -> Arc<LocalObject> {

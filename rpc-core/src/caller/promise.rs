@@ -227,13 +227,13 @@ impl<T, E> fmt::Debug for CallFuture<T, E> {
 pub(crate) fn call_for_part(place: &Place) -> Arc<CallCell> {
     let whole = place.base.cell();
     let new_cell = |id| CallCell::part(id, whole);
-    if whole.id == BORN_FAILED {
+    if whole.id() == BORN_FAILED {
         return born_failed(new_cell(BORN_FAILED), whole.failure());
     }
     let mut payload = Vec::new();
     arguments::begin(&mut payload);
     arguments::count_one(&mut payload);
-    arguments::put_reference(&mut payload, whole.id, &place.path, false);
+    arguments::put_reference(&mut payload, whole.id(), &place.path, false);
     let queued = whole.handle.link.call(false, |id| OutgoingCall {
         id,
         number: METHOD_GET,

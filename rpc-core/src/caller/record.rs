@@ -25,7 +25,7 @@ use crate::{
     },
     path::PATH_STEPS_MAX,
     schema::descriptor::{MAP, MethodDescriptor},
-    session::inputs::{CallExtras, CallTarget, NumberedMethod},
+    session::inputs::{Attempts, CallExtras, CallTarget, NumberedMethod},
     value::encoded::{Capability, Passing},
     wire::{
         Failure, METHOD_MAP,
@@ -232,7 +232,7 @@ impl Map<'_> {
             Some(recorded) => {
                 nest(&[Arc::clone(recorder), Arc::clone(&recorded.recorder)]).map_err(misuse)?;
             }
-            None if cell.id == BORN_FAILED => return Err(cell.failure()),
+            None if cell.id() == BORN_FAILED => return Err(cell.failure()),
             None => {}
         }
         recorder.operand(place).map_err(misuse)
@@ -276,7 +276,7 @@ impl Map<'_> {
         steps: Arc<MapSteps>,
     ) -> Result<Arc<CallCell>, Returned> {
         let source = self.place.base.cell();
-        if source.id == BORN_FAILED {
+        if source.id() == BORN_FAILED {
             return Err(source.failure_of_dependents());
         }
         if self.place.path.steps().len() > PATH_STEPS_MAX {
@@ -300,6 +300,7 @@ impl Map<'_> {
                 passed.into_iter().map(Passing::Settled).collect(),
                 methods,
                 metadata,
+                Attempts::default(),
             ),
             cell: CallCell::map(id, Arc::clone(handle), source.service, self.decode_error, steps),
         });
@@ -310,7 +311,7 @@ impl Map<'_> {
 /// The arguments of a map: its source, its program and the captures.
 fn payload(source: &Place, program: &Program, captures: &[Place]) -> SmallBytes {
     let reference = |out: &mut Vec<u8>, place: &Place| {
-        arguments::put_reference(out, place.base.cell().id, &place.path, false);
+        arguments::put_reference(out, place.base.cell().id(), &place.path, false);
         arguments::count_one(out);
     };
     let mut payload = SmallBytes::scratch();

@@ -11,6 +11,7 @@ use crate::{
     caller::pipeline::PipeAt,
     error::CloseReason,
     link::{Handle, cell::Place},
+    retry::Retry,
     schema::descriptor::ServiceDescriptor,
     value::object::{Behaviour, Import, LocalObject},
 };
@@ -48,6 +49,22 @@ pub trait ServiceClient: Sized + Clone + Send + Sync + 'static {
     /// Under overload, a call that has not started after three quarters of its time fails as if its deadline had passed.
     fn deadline(&self, limit: Duration) -> Self {
         Self::from_stub(self.stub().with_options(|options| options.deadline = Some(limit)))
+    }
+
+    /// Returns this client with a policy for calls that fail in a way that time may mend; see [`Retry`].
+    ///
+    /// ```
+    /// # use rpc_core::{Retry, ServiceClient, rpc};
+    /// # #[rpc]
+    /// # pub trait Weather { async fn report(&self, city: String) -> String; }
+    /// # async fn example(weather: WeatherClient) -> Result<(), Box<dyn std::error::Error>> {
+    /// let patient = weather.retry(Retry { attempts: 10, ..Retry::default() });
+    /// let report = patient.report("Bern").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn retry(&self, policy: Retry) -> Self {
+        Self::from_stub(self.stub().with_retry(policy))
     }
 
     /// Completes with the reason when the object cannot be reached any more, because its session is over. For a local
@@ -161,6 +178,7 @@ pub(crate) enum RemoteTarget {
 pub(super) struct CallOptions {
     pub(super) deadline: Option<Duration>,
     pub(super) metadata: Vec<(String, String)>,
+    pub(super) retry: Option<Retry>,
 }
 
 impl std::fmt::Debug for Stub {
@@ -265,7 +283,10 @@ impl Stub {
     /// Waits until the object cannot be reached any more; forever if it is local.
     pub(crate) async fn closed(&self) -> CloseReason {
         match &self.kind {
-            Kind::Remote(Remote { target: RemoteTarget::Import(import), .. }) => {
+            // Where another session takes over, it makes the object's call again if it can.
+            Kind::Remote(Remote { target: RemoteTarget::Import(import), .. })
+                if import.origin().is_none() =>
+            {
                 poll_fn(|cx| import.poll_closed(cx)).await
             }
             Kind::Remote(remote) => remote.handle.until_closed().await,
@@ -286,6 +307,10 @@ impl Stub {
             true => self,
             false => self.with_options(|options| options.metadata = metadata),
         }
+    }
+
+    pub(crate) fn with_retry(&self, policy: Retry) -> Self {
+        self.with_options(|options| options.retry = Some(policy))
     }
 
     fn with_options(&self, change: impl FnOnce(&mut CallOptions)) -> Self {

@@ -110,6 +110,15 @@ impl Attachments {
         self.link.submit(Submission::Attach(Box::new(attach)));
     }
 
+    /// Ends the session, with [`CloseReason::Expired`], and waits until it is over: its client has begun another one.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not stop the session from ending.
+    pub async fn supersede(&self) {
+        self.link.submit(Submission::Superseded);
+        self.over().await;
+    }
+
     /// Ends the session if it has no socket: it will get none. Has no effect on one that has just got a socket.
     pub fn give_up(&self, reason: CloseReason) {
         self.link.submit(Submission::GiveUp(reason));

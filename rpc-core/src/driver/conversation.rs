@@ -14,6 +14,7 @@ use super::{
     end,
     handlers::{RunningTask, Starting},
     maps::Permits,
+    recalling::Recalls,
     stopwatch::Stopwatch,
     streams::{Backlog, Producer},
 };
@@ -23,7 +24,7 @@ use crate::{
     id_map::IdMap,
     limits::Limits,
     link::{
-        Attach, Link, Submission,
+        Attach, Link, OutgoingCall, Submission,
         cell::{CallCell, Returned},
     },
     session::{
@@ -72,6 +73,10 @@ pub(super) struct Conversation {
     pub(super) attaching: Vec<Attach>,
     /// Why the session is to end, if nobody will bring it a socket.
     pub(super) given_up: Option<CloseReason>,
+    /// On a server, its memory of sessions that are over.
+    pub(super) recalls: Option<Recalls>,
+    /// Whether the session is to end because its client has begun another one.
+    pub(super) is_superseded: bool,
     /// Makes the session that takes this one's place.
     pub(super) succession: Option<Succession>,
     /// Notified when the handshake is done.
@@ -81,6 +86,10 @@ pub(super) struct Conversation {
 impl Waiter for Arc<CallCell> {
     fn seal(&self) -> Interest {
         CallCell::seal(self)
+    }
+
+    fn renumber(&self, id: CallId) {
+        CallCell::renumber(self, id);
     }
 }
 
@@ -114,6 +123,8 @@ impl Conversation {
             is_left: false,
             attaching: Vec::new(),
             given_up: None,
+            recalls: None,
+            is_superseded: false,
             succession: None,
             opened,
             limits,
@@ -131,9 +142,10 @@ impl Conversation {
                     service: call.cell.service,
                     method: call.cell.method,
                     payload: call.payload,
-                    bases: call.bases.iter().map(|base| base.cell().id).collect(),
+                    bases: call.bases.iter().map(|base| base.cell().id()).collect(),
                     deadline: call.deadline,
                     extras: call.extras,
+                    derived: None,
                     waiter: call.cell,
                 },
             ),
@@ -145,7 +157,8 @@ impl Conversation {
                     self.started(*started);
                 }
             }
-            Submission::ImportDropped(id) => self.session.import_dropped(id),
+            Submission::ImportDropped(id, origin) => self.session.import_dropped(id, origin),
+            Submission::OriginDropped(call) => self.session.origin_dropped(call),
             Submission::Stream(stream, pieces) => self.send_stream(stream, pieces),
             Submission::StreamConsumed { stream, bytes, awaited } => {
                 self.session.stream_consumed(now, stream, bytes, awaited);
@@ -159,6 +172,7 @@ impl Conversation {
             Submission::Left => self.is_left = true,
             Submission::Attach(attach) => self.attaching.push(*attach),
             Submission::GiveUp(reason) => self.given_up = Some(reason),
+            Submission::Superseded => self.is_superseded = true,
         }
     }
 
@@ -200,6 +214,7 @@ impl Conversation {
     /// items first; only then is the end announced and anybody woken.
     pub(super) fn end(&mut self, reason: &CloseReason) {
         self.scope.closing.set();
+        self.leave_results(reason);
         self.hand_on(reason, true);
         self.wakers.extend(self.link.shut(reason));
         self.last_events(reason);
@@ -226,6 +241,19 @@ impl Conversation {
         self.link.hand_on(reason.clone(), successor.link, moved);
     }
 
+    /// Makes a call again that the peer refused for a while: in this session, or in the one that has taken its place.
+    pub(super) fn call_again(&mut self, call: NewCall<Arc<CallCell>>, refused: Returned) {
+        let NewCall { number, payload, deadline, extras, waiter, .. } = call;
+        let again = self.link.call(true, |id| {
+            waiter.renumber(id);
+            let cell = Arc::clone(&waiter);
+            OutgoingCall { id, number, payload, bases: Vec::new(), deadline, extras, cell }
+        });
+        if again.is_err() {
+            self.wakers.extend(waiter.complete(refused));
+        }
+    }
+
     /// Hands out events that arrived before the end and waited for their turn: results, and the last items of streams.
     fn last_events(&mut self, reason: &CloseReason) {
         while let Some(event) = self.session.poll_last_event() {
@@ -235,7 +263,11 @@ impl Conversation {
                 }
                 Event::Stream(StreamEvent::Opened { slot, .. }) => self.never_opened(&slot, reason),
                 Event::Stream(event) => self.stream_event(event, time::now()),
-                Event::Begin(_) | Event::Map(_) | Event::Cancel(_) | Event::PeerClosing { .. } => {}
+                Event::Again { .. }
+                | Event::Begin(_)
+                | Event::Map(_)
+                | Event::Cancel(_)
+                | Event::PeerClosing { .. } => {}
             }
         }
     }

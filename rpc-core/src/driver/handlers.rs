@@ -24,7 +24,7 @@ use crate::{
     handler::{
         batch,
         context::CancelSignal,
-        dispatch,
+        dispatch::{self, Service},
         incoming::{Incoming, ReplyInner, RunningHandler},
     },
     link::{Link, Submission, ambient::inside},
@@ -85,6 +85,9 @@ pub(super) struct Started {
 impl Conversation {
     /// Starts a handler and polls it once, in start order.
     pub(super) fn begin(&mut self, begin: Begin) {
+        if let Some(recalls) = self.recalls_for(&begin) {
+            return self.begin_again(recalls, begin);
+        }
         self.has_begun = true;
         self.stopwatch.start();
         let (answer, deadline, descriptor) = (begin.answer, begin.deadline, begin.descriptor);
@@ -112,22 +115,20 @@ impl Conversation {
     #[inline(never)]
     fn begin_elsewhere(&mut self, begin: Begin, length: usize) {
         let (call, descriptor, target) = (StartingCall::of(&begin), begin.descriptor, begin.target.clone());
-        let service = match &target {
-            BeginTarget::Root(place) => self.services.get(*place).map(Arc::clone),
-            BeginTarget::Object(_) => None,
-        };
+        let service = self.service_of(&target);
         let (number, incoming) = self.incoming(begin, self.budget(length));
         let deadline = call.deadline;
         self.start_elsewhere(vec![call], descriptor, length, move || {
-            let reply = with_deadline(deadline, || match (&target, &service) {
-                (BeginTarget::Object(object), _) => dispatch::start_on(object, number, incoming),
-                (BeginTarget::Root(_), Some(service)) => {
-                    Some(dispatch::start(service.as_ref(), number, incoming))
-                }
-                (BeginTarget::Root(_), None) => None,
-            });
-            vec![reply.unwrap_or(ReplyInner::Done(Outcome::Failed(Failure::UnknownService)))]
+            vec![with_deadline(deadline, || start_one(&target, service.as_deref(), number, incoming))]
         });
+    }
+
+    /// The service at the root that a call addresses, or the one that answers for an object; `None` for an object that forwards calls.
+    pub(super) fn service_of(&self, target: &BeginTarget) -> Option<Arc<dyn Service>> {
+        match target {
+            BeginTarget::Root(place) => self.services.get(*place).map(Arc::clone),
+            BeginTarget::Object(object) => object.service().map(Arc::clone),
+        }
     }
 
     /// Has calls started on another thread; later calls start after them.
@@ -176,12 +177,12 @@ impl Conversation {
     /// Starts all ready calls of the same method at the place of the first: one call of the batch method answers them.
     /// Returns how many they are.
     pub(super) fn begin_batch(&mut self, first: Begin) -> usize {
+        if let Some(recalls) = self.recalls_for(&first) {
+            self.begin_again(recalls, first);
+            return 1;
+        }
         let target = first.target.clone();
-        let service = match &target {
-            BeginTarget::Root(place) => self.services.get(*place),
-            BeginTarget::Object(object) => object.service(),
-        };
-        let Some(service) = service.map(Arc::clone) else {
+        let Some(service) = self.service_of(&target) else {
             // The object forwards calls; its peer collects them into a batch again.
             self.begin(first);
             return 1;
@@ -219,7 +220,7 @@ impl Conversation {
 
     /// The number of the method, and the call as its handler gets it.
     #[inline(always)]
-    fn incoming(&self, begin: Begin, budget: DecodeBudget) -> (u32, Incoming) {
+    pub(super) fn incoming(&self, begin: Begin, budget: DecodeBudget) -> (u32, Incoming) {
         let Begin { target, service, method, descriptor, arguments, want, deadline, metadata, .. } = begin;
         let scope = Arc::clone(&self.scope);
         let incoming = Incoming {
@@ -238,7 +239,7 @@ impl Conversation {
 
     /// The budget for decoding arguments of `length` bytes.
     #[inline(always)]
-    fn budget(&self, length: usize) -> DecodeBudget {
+    pub(super) fn budget(&self, length: usize) -> DecodeBudget {
         match length < codec::COUNTED_BYTES_MIN {
             true => self.link.budget,
             false => self.budget_left(length),
@@ -321,6 +322,21 @@ impl Conversation {
             task.cancel();
         }
     }
+}
+
+/// Starts one call. A call of a batch method is a batch of its own.
+pub(super) fn start_one(
+    target: &BeginTarget,
+    service: Option<&dyn Service>,
+    number: u32,
+    incoming: Incoming,
+) -> ReplyInner {
+    let reply = match (target, service) {
+        (_, Some(service)) => batch::start_many(service, number, vec![incoming]).pop(),
+        (BeginTarget::Object(object), None) => dispatch::start_on(object, number, incoming),
+        (BeginTarget::Root(_), None) => None,
+    };
+    reply.unwrap_or(ReplyInner::Done(Outcome::Failed(Failure::UnknownService)))
 }
 
 /// Polls a handler that may finish at once, outside of tokio's cooperative budget. That budget belongs to the driver's task: a

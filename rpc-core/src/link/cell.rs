@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicI64, AtomicU32, Ordering},
     },
     task::{Context, Poll, Waker},
 };
@@ -53,7 +53,8 @@ pub(crate) type ErrorDecoder = fn(&Returned, &CallCell) -> (Arc<dyn std::any::An
 
 /// The state of one call that its handles share with the driver.
 pub(crate) struct CallCell {
-    pub(crate) id: CallId,
+    /// Changed when the call is made again.
+    id: AtomicI64,
     pub(crate) handle: Arc<Handle>,
     pub(crate) service: &'static str,
     pub(crate) method: &'static MethodDescriptor,
@@ -165,7 +166,7 @@ impl CallCell {
     ) -> Self {
         let state = Mutex::new(CellState::Pending(None));
         Self {
-            id,
+            id: AtomicI64::new(id.0),
             handle,
             service,
             method,
@@ -176,6 +177,15 @@ impl CallCell {
             interest: AtomicU32::new(interest),
             state,
         }
+    }
+
+    pub(crate) fn id(&self) -> CallId {
+        CallId(self.id.load(Ordering::Acquire))
+    }
+
+    /// Takes note that the call is made again by another id; nothing refers to it by the first one.
+    pub(crate) fn renumber(&self, id: CallId) {
+        self.id.store(id.0, Ordering::Release);
     }
 
     pub(crate) fn name(&self) -> MethodName {
@@ -214,16 +224,24 @@ impl CallCell {
     pub(crate) fn drop_reference(&self) {
         let before = self.interest.fetch_sub(REFERENCE, Ordering::AcqRel);
         if before & SEALED != 0 && before < 2 * REFERENCE {
-            self.handle.link.submit(Submission::Released(self.id));
+            self.handle.link.submit(Submission::Released(self.id()));
         }
     }
 
     /// Records that nobody will take the value.
     pub(crate) fn drop_value(&self) {
         let before = self.interest.fetch_and(!WANTED, Ordering::AcqRel);
-        let pending = matches!(&*lock(&self.state), CellState::Pending(_));
+        let mut state = lock(&self.state);
+        let pending = matches!(&*state, CellState::Pending(_));
+        // The session may keep the cell, for errors that name its call, for as long as objects in the value live.
+        let value = match &*state {
+            CellState::Done(Returned::Value(_)) => Some(std::mem::replace(&mut *state, CellState::Taken)),
+            _ => None,
+        };
+        drop(state);
+        drop(value);
         if pending && before & (SEALED | DETACHED) == SEALED {
-            self.handle.link.submit(Submission::Unwanted(self.id));
+            self.handle.link.submit(Submission::Unwanted(self.id()));
         }
     }
 

@@ -47,7 +47,7 @@ fn a_call_keeps_what_it_is_built_on_until_the_driver_has_taken_it() {
         "the second call needs the first, which has to be kept for it"
     );
     let second = taken(&link);
-    assert!(matches!(&second[..], [.., Submission::Call(call)] if call.bases[0].cell().id == first.id));
+    assert!(matches!(&second[..], [.., Submission::Call(call)] if call.bases[0].cell().id() == first.id));
     drop(second);
     assert!(matches!(&taken(&link)[..], [Submission::Released(id)] if *id == first.id));
     drop(built);

@@ -18,7 +18,7 @@ use rustc_hash::FxHashMap;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    path::{Path, Step},
+    path::{PATH_STEPS_MAX, Path, Step},
     schema::{descriptor::ServiceDescriptor, layout::fingerprint::Fingerprints},
 };
 
@@ -439,6 +439,29 @@ impl Layout {
             open.extend(node.parts());
         }
         false
+    }
+
+    /// The place of the one object in values of this layout; `None` if they may have several, or name streams.
+    pub(crate) fn only_object(&self) -> Option<Path> {
+        let mut steps = Vec::new();
+        let mut at = Self { graph: Arc::clone(&self.graph), root: self.root };
+        while steps.len() < PATH_STEPS_MAX {
+            let step = match &self.graph.nodes[at.root] {
+                Node::Leaf(Leaf::Object(_)) => return Some(Path(steps)),
+                Node::Newtype { .. } => Step::Field(0),
+                Node::Optional(_) => Step::Some,
+                Node::Product { fields, .. } => {
+                    let has_objects = |root| Self { graph: Arc::clone(&self.graph), root }.has_objects();
+                    let mut places = (0_u32..).zip(fields).filter(|(_, field)| has_objects(field.layout));
+                    let (Some((place, _)), None) = (places.next(), places.next()) else { return None };
+                    Step::Field(place)
+                }
+                _ => return None,
+            };
+            at = at.at(&[step])?;
+            steps.push(step);
+        }
+        None
     }
 
     /// The object's service, if this is the layout of an object reference.

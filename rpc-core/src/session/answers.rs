@@ -35,7 +35,7 @@ use crate::{
         held::Held,
         object::LocalObject,
     },
-    wire::{CHUNK_BYTES, Call, CallId, Failure, MethodNumber, Want},
+    wire::{CHUNK_BYTES, Call, CallId, Failure, MethodNumber, SentBefore, Want},
 };
 
 pub(super) mod admission;
@@ -111,6 +111,7 @@ struct Answer {
     oneway: bool,
     deadline: Option<Time>,
     metadata: Vec<(String, String)>,
+    sent_before: Option<Box<[SentBefore]>>,
     stage: Stage,
     /// The layout of a map's result; known once the map may start.
     returns: Option<KeptLayout>,
@@ -138,6 +139,7 @@ impl Answer {
             oneway: false,
             deadline: None,
             metadata: Vec::new(),
+            sent_before: None,
             stage: Stage::Arguments,
             returns: None,
             plan: None,

@@ -12,11 +12,12 @@
 
 use std::collections::VecDeque;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
+use self::repeating::{Again, Resting};
 use super::{
     due::{Deadlines, Releases},
-    inputs::{CallExtras, CallTarget, NewCall, Waiter},
+    inputs::{CallExtras, NewCall, Waiter},
     outgoing::Outgoing,
 };
 use crate::{
@@ -26,20 +27,23 @@ use crate::{
     schema::descriptor::MethodDescriptor,
     time::Time,
     value::{
-        encoded::{Capabilities, Capability, Passing},
+        encoded::Capabilities,
         returned::{OriginCause, Returned},
     },
     wire::{CallId, Failure, MethodNumber, Reached},
 };
 
+mod repeating;
 pub(crate) mod returning;
 pub(crate) mod sealing;
 
 pub(crate) struct Calls<W> {
     /// Why the session before this one ended. Calls built on its results cannot be made.
     before: Option<CloseReason>,
-    /// Whether idempotent calls are kept to be sent again in another session.
+    /// Whether another session may follow: idempotent calls are kept to be sent again in it.
     sends_again: bool,
+    /// The id of this session, by which the server of another one may know its calls.
+    session: Option<[u8; 16]>,
     table: FxHashMap<CallId, Entry<W>>,
     queue: VecDeque<Queued>,
     /// The number of calls at the front of the queue that are sealed: their interest was read.
@@ -52,6 +56,8 @@ pub(crate) struct Calls<W> {
     releases: Releases<CallId>,
     deadlines: Deadlines,
     finished: VecDeque<(W, Returned<W>)>,
+    /// Calls that the peer refused for a while.
+    resting: Vec<Resting<W>>,
 }
 
 struct Entry<W> {
@@ -60,7 +66,7 @@ struct Entry<W> {
     stage: Stage,
     /// The number of the message that the call is sent in.
     message: u64,
-    /// The parts of an idempotent call, kept to send it once more in another session.
+    /// The parts of a call that may be made again.
     again: Option<Box<Again>>,
     /// Whether the waiter was asked for its interest.
     sealed: bool,
@@ -76,6 +82,10 @@ struct Entry<W> {
     cancelled: bool,
     /// Whether the peer was asked to keep the result and has not been told to release it.
     kept: bool,
+    /// The objects from its result that this side has, if they can be had again by making the call again.
+    imports: usize,
+    /// Whether the call was made again for the sake of those.
+    derived: bool,
     /// `None` for most calls.
     ties: Option<Box<Ties<W>>>,
 }
@@ -118,15 +128,6 @@ enum Stage {
     Returned,
 }
 
-/// The parts of a sent call.
-struct Again {
-    number: MethodNumber,
-    service: &'static str,
-    method: &'static MethodDescriptor,
-    payload: SmallBytes,
-    extras: Option<Box<CallExtras>>,
-}
-
 /// The kind of a Return that comes in chunks, with the objects that came with it. If this side does not take the objects, it
 /// has a failure instead, and the bytes mean nothing.
 #[derive(Debug)]
@@ -153,6 +154,7 @@ impl<W> Default for Calls<W> {
         Self {
             before: None,
             sends_again: false,
+            session: None,
             table: FxHashMap::default(),
             queue: VecDeque::new(),
             sealed: 0,
@@ -162,6 +164,7 @@ impl<W> Default for Calls<W> {
             releases: Releases::default(),
             deadlines: Deadlines::default(),
             finished: VecDeque::new(),
+            resting: Vec::new(),
         }
     }
 }
@@ -193,6 +196,11 @@ impl<W> Entry<W> {
 
     fn is_unsent(&self) -> bool {
         matches!(self.stage, Stage::Queued)
+    }
+
+    /// Whether this side may still pass the result to another call.
+    fn is_referable(&self) -> bool {
+        self.reference || (self.derived && self.imports > 0)
     }
 
     fn has_returned(&self) -> bool {
@@ -230,7 +238,7 @@ impl<W> Entry<W> {
 
     /// Whether nobody would notice if the call never ran.
     fn is_pointless(&self) -> bool {
-        !(self.value || self.reference || self.detached) && self.unsent_dependents() == 0
+        !(self.value || self.is_referable() || self.detached) && self.unsent_dependents() == 0
     }
 }
 
@@ -240,9 +248,10 @@ impl<W: Waiter> Calls<W> {
         self.before = Some(before);
     }
 
-    /// Keeps idempotent calls from here on, to send them again in another session.
-    pub(crate) fn send_again(&mut self) {
+    /// Keeps idempotent calls from here on, to send them again in another session. `session` is the id of this one.
+    pub(crate) fn send_again(&mut self, session: Option<[u8; 16]>) {
         self.sends_again = true;
+        self.session = session;
     }
 
     // ---- towards the peer ----
@@ -255,7 +264,9 @@ impl<W: Waiter> Calls<W> {
         payload_bytes_max: usize,
         outgoing: &mut Outgoing,
     ) {
-        let NewCall { id, number, service, method, payload, bases, deadline, extras, waiter } = call;
+        let NewCall { id, number, service, method, payload, mut bases, deadline, extras, derived, waiter } =
+            call;
+        bases.extend(self.origin_tie(method, extras.as_deref()));
         let mut deadline = deadline;
         let mut failure =
             (payload.len() > payload_bytes_max).then(|| too_large_for_peer(payload.len(), payload_bytes_max));
@@ -287,10 +298,13 @@ impl<W: Waiter> Calls<W> {
                 stage: Stage::Queued,
                 message: 0,
                 again: None,
-                sealed: false,
-                value: true,
-                reference: true,
+                // The interest in a derived call is known.
+                sealed: derived.is_some(),
+                value: derived.is_none(),
+                reference: derived.is_none_or(|derived| derived.reference),
                 detached: false,
+                imports: derived.map_or(0, |derived| derived.imports),
+                derived: derived.is_some(),
                 arguments_unsent: true,
                 cancelled: false,
                 kept: false,
@@ -382,7 +396,7 @@ impl<W: Waiter> Calls<W> {
         let table = &self.table;
         let is_due = |id, _| table.get(&id).is_some_and(|entry| entry.value && !entry.has_returned());
         let deadline = self.deadlines.next(is_due);
-        deadline.into_iter().chain(self.releases.timeout()).min()
+        deadline.into_iter().chain(self.releases.timeout()).chain(self.rested()).min()
     }
 
     /// Whether releases leave when a message is asked for, or their time begins.
@@ -460,41 +474,11 @@ impl<W: Waiter> Calls<W> {
 
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.table.is_empty() && self.queue.is_empty() && self.releases.is_empty() && self.finished.is_empty()
-    }
-
-    /// Takes out the calls that another session can make: those that were not sent, and with `idempotent` those that may be sent
-    /// twice. A call that needs something else of this session stays.
-    pub(crate) fn hand_over(&mut self, idempotent: bool) -> Vec<NewCall<W>> {
-        let ids = in_order(self.table.keys().copied().collect(), |id| id.0.cast_unsigned());
-        let mut queue: FxHashMap<CallId, Queued> =
-            std::mem::take(&mut self.queue).into_iter().map(|queued| (queued.id, queued)).collect();
-        self.sealed = 0;
-        let mut moved = Vec::new();
-        let mut known = FxHashSet::default();
-        for id in ids {
-            let Some(entry) = self.table.get_mut(&id) else { continue };
-            let again = match (&entry.stage, queue.remove(&id)) {
-                (Stage::Queued, Some(Queued { number, service, method, payload, extras, .. })) => {
-                    Some(Again { number, service, method, payload, extras })
-                }
-                (Stage::Sent | Stage::Assembling(_), _) if idempotent => {
-                    entry.again.take().map(|again| *again)
-                }
-                _ => None,
-            };
-            let Some(again) = again.filter(|again| {
-                !again.needs_its_session() && entry.bases().iter().all(|base| known.contains(base))
-            }) else {
-                continue;
-            };
-            known.insert(id);
-            let Again { number, service, method, payload, extras } = again;
-            let Some(Entry { waiter, deadline, ties, .. }) = self.table.remove(&id) else { continue };
-            let bases = ties.map_or_else(Vec::new, |ties| ties.bases);
-            moved.push(NewCall { id, number, service, method, payload, bases, deadline, extras, waiter });
-        }
-        moved
+        self.table.is_empty()
+            && self.queue.is_empty()
+            && self.releases.is_empty()
+            && self.finished.is_empty()
+            && self.resting.is_empty()
     }
 
     /// Takes out every waiter that still waits when the session is over, with how far its call got. Messages before the number
@@ -503,6 +487,8 @@ impl<W: Waiter> Calls<W> {
         let waiting: Vec<_> =
             self.table.drain().filter(|(_, entry)| entry.value && !entry.has_returned()).collect();
         self.queue.clear();
+        let resting = self.resting.drain(..).map(|resting| (resting.into_waiter(), Delivery::NotSent));
+        let resting: Vec<_> = resting.collect();
         in_order(waiting, |(id, _)| id.0.cast_unsigned())
             .into_iter()
             .map(|(_, entry)| {
@@ -514,16 +500,8 @@ impl<W: Waiter> Calls<W> {
                 };
                 (entry.waiter, delivery)
             })
+            .chain(resting)
             .collect()
-    }
-}
-
-impl Again {
-    /// Whether the call names an object of the peer, which only its session knows.
-    fn needs_its_session(&self) -> bool {
-        let Some(extras) = &self.extras else { return false };
-        let is_import = |object: &Passing| matches!(object, Passing::Settled(Capability::Import(_)));
-        matches!(extras.target, CallTarget::Import(_)) || extras.objects.iter().any(is_import)
     }
 }
 

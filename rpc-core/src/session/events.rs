@@ -5,14 +5,14 @@ use std::sync::Arc;
 use crate::{
     buffer::small_bytes::SmallBytes,
     schema::descriptor::{MethodDescriptor, ServiceDescriptor},
-    session::{plan::Plan, streams::StreamEvent},
+    session::{inputs::NewCall, plan::Plan, streams::StreamEvent},
     time::Time,
     value::{
         encoded::{self, Capabilities, Encoded},
         object::LocalObject,
         returned::Returned,
     },
-    wire::{CHUNK_BYTES, CallId, Want, arguments},
+    wire::{CHUNK_BYTES, CallId, SentBefore, Want, arguments},
 };
 
 /// An event of the session that the driver must act on.
@@ -21,6 +21,11 @@ pub(crate) enum Event<W> {
     Returned {
         waiter: W,
         returned: Returned<W>,
+    },
+    /// A call of this side that the peer refused for a while is to be made again, by a new id. If that is not possible, it has failed.
+    Again {
+        call: NewCall<W>,
+        refused: Returned<W>,
     },
     /// A call of the peer is to start.
     Begin(Begin),
@@ -47,6 +52,8 @@ pub(crate) struct Begin {
     pub(crate) want: Want,
     pub(crate) deadline: Option<Time>,
     pub(crate) metadata: Vec<(String, String)>,
+    /// The call, as it was sent before in sessions that were lost; `None` for most calls.
+    pub(crate) sent_before: Option<Box<[SentBefore]>>,
 }
 
 /// The service or object that answers a call.

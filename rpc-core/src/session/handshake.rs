@@ -98,6 +98,11 @@ impl Handshake {
         handshake
     }
 
+    /// The id of a session that can outlive its socket.
+    pub(crate) fn session_id(&self) -> Option<[u8; 16]> {
+        self.identity.map(|identity| identity.session)
+    }
+
     fn features(&self) -> u64 {
         if self.identity.is_some() { FEATURE_RESUME } else { 0 }
     }

@@ -19,7 +19,7 @@ use crate::{
     time::Time,
     value::{encoded::Encoded, returned::Returned, stream::Ending},
     wire::{
-        Call, Chunk, Failure, Frame, Payload, Return, Status, StreamEnd, StreamId, Target,
+        Call, Chunk, Failure, Frame, PassedObject, Payload, Return, Status, StreamEnd, StreamId, Target,
         map_program::ElementFailure, plain::Plain, read::FrameReader,
     },
 };
@@ -179,11 +179,11 @@ impl<W: Waiter> Session<W> {
                 .try_for_each(|(id, introductions)| self.outgoing.objects.release(id, introductions)),
             Frame::Chunk(chunk) => self.handle_chunk(now, chunk),
             Frame::Items(items) => {
-                let capabilities = self.outgoing.take_returned(&items.objects)?;
+                let capabilities = self.outgoing.take_returned(&items.objects, None)?;
                 self.outgoing.streams.items(now, items, capabilities)
             }
             Frame::LargeItem(item) => {
-                let capabilities = self.outgoing.take_returned(&item.objects)?;
+                let capabilities = self.outgoing.take_returned(&item.objects, None)?;
                 self.outgoing.streams.large_item(now, item, capabilities)
             }
             Frame::ItemChunk { stream, bytes } => {
@@ -296,7 +296,14 @@ impl<W: Waiter> Session<W> {
     fn handle_return(&mut self, now: Time, answer: Return) -> Result<(), Violation> {
         let Return { id, objects, status } = answer;
         let payload_max = self.limits.payload_bytes_max;
-        let capabilities = self.outgoing.take_returned(&objects)?;
+        let origin = match (&objects[..], &status) {
+            ([PassedObject::Senders(_)], Status::Value(_)) => self.calls.origin_of_object(id),
+            _ => None,
+        };
+        let capabilities = self.outgoing.take_returned(&objects, origin.as_ref())?;
+        if origin.is_some() && capabilities.is_ok() {
+            self.calls.imported_from(id);
+        }
         let outcome = match status {
             Status::Done => Returned::Done,
             Status::Value(Payload::Inline(bytes)) => match capabilities {
@@ -333,7 +340,13 @@ impl<W: Waiter> Session<W> {
                 self.calls.upstream(id, origin, missed, &mut self.outgoing)?;
                 return Ok(());
             }
-            Status::Failed(failure) => Returned::Failed(failure.received()),
+            Status::Failed(failure) => {
+                let failure = failure.received();
+                if self.calls.rest(now, id, &failure) {
+                    return Ok(());
+                }
+                Returned::Failed(failure)
+            }
         };
         self.calls.returned(id, outcome, &mut self.outgoing)?;
         Ok(())
@@ -355,7 +368,7 @@ impl<W: Waiter> Session<W> {
     fn handle_stream_end(&mut self, now: Time, stream: StreamId, end: StreamEnd) -> Result<(), Violation> {
         let ending = match end {
             StreamEnd::Complete => Ending::Complete,
-            StreamEnd::Error { objects, bytes } => match self.outgoing.take_returned(&objects)? {
+            StreamEnd::Error { objects, bytes } => match self.outgoing.take_returned(&objects, None)? {
                 Ok(capabilities) => Ending::Error(Encoded { bytes, capabilities }),
                 Err(failure) => Ending::Failed(failure),
             },

@@ -5,10 +5,14 @@ use std::sync::Arc;
 use crate::{
     buffer::small_bytes::SmallBytes,
     path::Path,
+    retry::Retry,
     schema::descriptor::MethodDescriptor,
     time::Time,
-    value::{encoded::Passing, object::Import},
-    wire::{CallId, MethodNumber},
+    value::{
+        encoded::{Capability, Passing},
+        object::Import,
+    },
+    wire::{CallId, MethodNumber, SentBefore},
 };
 
 /// A caller that waits for a result, as the session sees it.
@@ -16,6 +20,9 @@ pub(crate) trait Waiter: Clone {
     /// The caller's interest in the result. Asked once, when the call is sealed; later changes are told through
     /// [`Session::unwanted`] and [`Session::released`].
     fn seal(&self) -> Interest;
+
+    /// Takes note that its call is made again, by another id. Nothing refers to the call by the first one.
+    fn renumber(&self, id: CallId);
 }
 
 /// A call to be made.
@@ -29,11 +36,22 @@ pub(crate) struct NewCall<W> {
     pub(crate) bases: Vec<CallId>,
     pub(crate) deadline: Option<Time>,
     pub(crate) extras: Option<Box<CallExtras>>,
+    /// For a call that is made again because its result is still referred to.
+    pub(crate) derived: Option<Derived>,
     pub(crate) waiter: W,
 }
 
+/// The interest in a result whose call has returned in the session before, where the result was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Derived {
+    /// Whether something can still pass the result to another call.
+    pub(crate) reference: bool,
+    /// The objects from the result that this side has.
+    pub(crate) imports: usize,
+}
+
 /// Parts that few calls have. They are boxed, because a call is moved several times on its way.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(crate) struct CallExtras {
     pub(crate) target: CallTarget,
     /// The table of objects that the payload's places refer to.
@@ -41,21 +59,53 @@ pub(crate) struct CallExtras {
     /// Methods that the call's program names.
     pub(crate) methods: Vec<NumberedMethod>,
     pub(crate) metadata: Vec<(String, String)>,
+    pub(crate) attempts: Attempts,
+}
+
+/// The attempts of a call: how many there may be, and those that have failed.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Attempts {
+    /// The policy that its caller chose.
+    pub(crate) retry: Option<Retry>,
+    pub(crate) failed: u32,
+    /// The call, as it was sent in sessions that were lost.
+    pub(crate) sent_before: Vec<SentBefore>,
+}
+
+impl Attempts {
+    fn are_usual(&self) -> bool {
+        self.retry.is_none() && self.failed == 0
+    }
 }
 
 impl CallExtras {
+    /// The objects of the peer that the call names: its target, and those that it passes.
+    pub(crate) fn imports(&self) -> impl Iterator<Item = &Arc<Import>> {
+        let target = match &self.target {
+            CallTarget::Import(import) => Some(import),
+            CallTarget::Root | CallTarget::Result(..) => None,
+        };
+        let passed = self.objects.iter().filter_map(|object| match object {
+            Passing::Settled(Capability::Import(import)) => Some(import),
+            Passing::Settled(_) | Passing::Result(..) => None,
+        });
+        target.into_iter().chain(passed)
+    }
+
     /// The boxed parts; `None` if the call has none of them.
     pub(crate) fn boxed(
         target: CallTarget,
         objects: Vec<Passing>,
         methods: Vec<NumberedMethod>,
         metadata: Vec<(String, String)>,
+        attempts: Attempts,
     ) -> Option<Box<Self>> {
         let is_plain = matches!(target, CallTarget::Root)
             && objects.is_empty()
             && methods.is_empty()
-            && metadata.is_empty();
-        (!is_plain).then(|| Box::new(Self { target, objects, methods, metadata }))
+            && metadata.is_empty()
+            && attempts.are_usual();
+        (!is_plain).then(|| Box::new(Self { target, objects, methods, metadata, attempts }))
     }
 }
 

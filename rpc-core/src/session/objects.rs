@@ -17,7 +17,7 @@ use crate::{
     time::Time,
     value::{
         encoded::Capability,
-        object::{Home, Import, LocalObject},
+        object::{Home, Import, LocalObject, Origin},
     },
     wire::{Frame, ObjectId, varint::ID_MAX},
 };
@@ -136,7 +136,7 @@ impl Objects {
     // ---- imports ----
 
     /// Takes an object that the peer introduced. `None` if this side has too many; then the introduction is given back.
-    pub(crate) fn introduced(&mut self, id: ObjectId) -> Option<Arc<Import>> {
+    pub(crate) fn introduced(&mut self, id: ObjectId, origin: Option<&Origin>) -> Option<Arc<Import>> {
         let is_full = self.imports.len() >= self.limits.imports_max;
         let imported = match self.imports.get_mut(&id) {
             Some(imported) => imported,
@@ -148,7 +148,7 @@ impl Objects {
         };
         imported.introductions += 1;
         imported.handles += 1;
-        Some(Arc::new(Import::new(id, Arc::clone(&self.home))))
+        Some(Arc::new(Import::new(id, origin.cloned(), Arc::clone(&self.home))))
     }
 
     /// Drops one handle of this side; the last one releases the import.

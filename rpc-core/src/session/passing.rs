@@ -5,7 +5,10 @@ use std::sync::Arc;
 use super::outgoing::Outgoing;
 use crate::{
     error::Violation,
-    value::encoded::{self, Capabilities, Capability, Passing, STREAM_TAKEN},
+    value::{
+        encoded::{self, Capabilities, Capability, Passing, STREAM_TAKEN},
+        object::Origin,
+    },
     wire::{Failure, OBJECTS_BYTES_MAX, ObjectId, PassedObject, Reached},
 };
 
@@ -108,7 +111,7 @@ impl Outgoing {
                 PassedObject::Result(base, path) => Ok(Passing::Result(base, path)),
                 object => {
                     let not_held = |_| Ok(Failure::no_such_object("(arguments)"));
-                    self.take_settled(&object, not_held)?.map(Passing::Settled)
+                    self.take_settled(&object, None, not_held)?.map(Passing::Settled)
                 }
             };
             one.map_or_else(|refused| failure = Some(refused), |one| taken.push(one));
@@ -116,13 +119,18 @@ impl Outgoing {
         Ok(failure.map_or(Ok(taken), Err))
     }
 
-    /// Takes the objects that came with a result or an item of a stream.
-    pub(super) fn take_returned(&mut self, objects: &[PassedObject]) -> Taken<Capabilities> {
+    /// Takes the objects that came with a result or an item of a stream. `origin` is the place of the one object in a result whose
+    /// call can be made again.
+    pub(super) fn take_returned(
+        &mut self,
+        objects: &[PassedObject],
+        origin: Option<&Origin>,
+    ) -> Taken<Capabilities> {
         let mut failure = None;
         let mut taken = Vec::with_capacity(objects.len());
         for object in objects {
             let not_held = |id: ObjectId| Err(Violation::UnknownObject(id.0));
-            match self.take_settled(object, not_held)? {
+            match self.take_settled(object, origin, not_held)? {
                 Ok(one) => taken.push(one),
                 Err(refused) => failure = Some(refused),
             }
@@ -133,11 +141,12 @@ impl Outgoing {
     fn take_settled(
         &mut self,
         object: &PassedObject,
+        origin: Option<&Origin>,
         not_held: impl FnOnce(ObjectId) -> Result<Failure, Violation>,
     ) -> Taken<Capability> {
         Ok(match object {
             PassedObject::Senders(id) => {
-                let import = self.objects.introduced(*id);
+                let import = self.objects.introduced(*id, origin);
                 import
                     .map(Capability::Import)
                     .ok_or_else(|| Reached::at("imports_max", self.objects.imports_max()).into())

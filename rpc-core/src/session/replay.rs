@@ -147,6 +147,12 @@ impl Kept {
         Ok(())
     }
 
+    /// Takes out the messages that the peer has not acknowledged, of a session that is over.
+    pub(crate) fn take_messages(&mut self) -> VecDeque<Message> {
+        self.bytes = 0;
+        std::mem::take(&mut self.messages)
+    }
+
     /// The number of the next message, if the peer has to be told which one that is.
     pub(crate) fn take_skip(&mut self) -> Option<u64> {
         std::mem::take(&mut self.skips).then_some(self.next)

@@ -25,6 +25,7 @@ mod model;
 mod object_attacks;
 mod object_model;
 pub(crate) mod pair;
+mod retries;
 mod stranger;
 mod stream_attacks;
 mod stream_model;

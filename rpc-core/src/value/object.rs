@@ -14,9 +14,10 @@ use std::{
 use crate::{
     error::CloseReason,
     panics::drop_quietly,
+    path::Path,
     schema::descriptor::ServiceDescriptor,
     sync::{Waiters, lock},
-    wire::{ObjectId, StreamId},
+    wire::{CallId, ObjectId, StreamId},
 };
 
 // ---- what travels ----
@@ -24,13 +25,22 @@ use crate::{
 /// A handle to an object of the peer. When it is dropped, the session is told.
 pub(crate) struct Import {
     pub(crate) id: ObjectId,
+    /// The place that the object came from, if its call can be made again.
+    origin: Option<Origin>,
     home: Arc<dyn Home>,
+}
+
+/// A place in the result of a call of this side.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    pub(crate) call: CallId,
+    pub(crate) path: Path,
 }
 
 /// The part of a session that its imports and inlets know; called from any thread.
 pub(crate) trait Home: Send + Sync {
     /// Tells the session that a handle to an import was dropped.
-    fn import_dropped(&self, id: ObjectId);
+    fn import_dropped(&self, id: ObjectId, origin: Option<CallId>);
 
     /// An object of this side that forwards calls to an object of the peer.
     fn forward(&self, import: Arc<Import>) -> Arc<LocalObject>;
@@ -52,8 +62,13 @@ pub(crate) trait Home: Send + Sync {
 }
 
 impl Import {
-    pub(crate) fn new(id: ObjectId, home: Arc<dyn Home>) -> Self {
-        Self { id, home }
+    pub(crate) fn new(id: ObjectId, origin: Option<Origin>, home: Arc<dyn Home>) -> Self {
+        Self { id, origin, home }
+    }
+
+    /// The place that the object came from, if its call can be made again.
+    pub(crate) fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref()
     }
 
     /// An object of this side that forwards calls to this one.
@@ -85,7 +100,7 @@ impl Import {
 
 impl Drop for Import {
     fn drop(&mut self) {
-        self.home.import_dropped(self.id);
+        self.home.import_dropped(self.id, self.origin.as_ref().map(|origin| origin.call));
     }
 }
 

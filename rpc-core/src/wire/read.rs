@@ -7,15 +7,29 @@ use crate::{
     error::{Side, Violation},
     path::{PATH_STEPS_MAX, Path, Step},
     wire::{
-        CALL_FLAGS, CHUNKED, Call, CallId, Chunk, DEADLINE, Define, Exhausted, Failure, Flow, Frame, Hello,
-        ITEMS_BYTES, ITEMS_HEAD_BYTES, ITEMS_SHARE, Items, KEEP, LargeItem, MAGIC, METADATA, MethodNumber,
-        OBJECTS, OBJECTS_BYTES_MAX, ONEWAY, ObjectId, Offer, PassedObject, Payload, RETURN_CHUNKED,
-        RETURN_OBJECTS, Resume, Return, Status, StreamEnd, StreamId, TEXT_BYTES_MAX, Target, WANTED,
-        WIRE_VERSION, Want, Welcome,
+        CHUNKED, Call, CallId, Chunk, DEADLINE, Define, EXTENSIONS, EXTENSIONS_BYTES_MAX, EXTENSIONS_MAX,
+        Exhausted, Failure, Flow, Frame, Hello, ITEMS_BYTES, ITEMS_HEAD_BYTES, ITEMS_SHARE, Items, KEEP,
+        LargeItem, MAGIC, METADATA, MethodNumber, OBJECTS, OBJECTS_BYTES_MAX, ONEWAY, ObjectId, Offer,
+        PassedObject, Payload, RETURN_CHUNKED, RETURN_EXTENSIONS, RETURN_OBJECTS, Resume, Return,
+        SENT_BEFORE, SENT_BEFORE_BYTES, SENT_BEFORE_MAX, SentBefore, Status, StreamEnd, StreamId,
+        TEXT_BYTES_MAX, Target, WANTED, WIRE_VERSION, Want, Welcome,
         plain::{Plain, plain_call, plain_value},
         varint::{VARINT_BYTES_MAX, id_in_range, varint_at},
     },
 };
+
+fn read_sent_before(bytes: &[u8]) -> Option<Vec<SentBefore>> {
+    let (calls, []) = bytes.as_chunks::<SENT_BEFORE_BYTES>() else { return None };
+    if !(1..=SENT_BEFORE_MAX).contains(&calls.len()) {
+        return None;
+    }
+    let read = |bytes: &[u8; SENT_BEFORE_BYTES]| {
+        let (session, call) = bytes.split_first_chunk()?;
+        let call = id_in_range(i64::from_le_bytes(*call.first_chunk()?))?;
+        Some(SentBefore { session: *session, call: CallId(call) })
+    };
+    calls.iter().map(read).collect()
+}
 
 /// Reads the frames of one message, in order.
 #[derive(Debug)]
@@ -391,14 +405,20 @@ impl FrameReader {
     fn call(&mut self) -> Result<Call, Violation> {
         let id = self.id()?;
         let flags = self.byte()?;
-        if flags & !CALL_FLAGS != 0 {
-            return Err(self.malformed("unknown call flags"));
-        }
         let target = self.target()?;
         let method = MethodNumber(self.u32()?);
         let deadline_us = if flags & DEADLINE != 0 { Some(self.varint()?) } else { None };
         let metadata = if flags & METADATA != 0 { self.metadata()? } else { Vec::new() };
         let objects = if flags & OBJECTS != 0 { self.objects(true)? } else { Vec::new() };
+        let mut sent_before = Vec::new();
+        if flags & EXTENSIONS != 0 {
+            self.extensions(|kind, bytes| {
+                if kind == SENT_BEFORE {
+                    sent_before = read_sent_before(bytes).ok_or("not calls of other sessions")?;
+                }
+                Ok(())
+            })?;
+        }
         let payload = self.payload(flags & CHUNKED != 0)?;
         Ok(Call {
             id,
@@ -409,8 +429,32 @@ impl FrameReader {
             deadline_us,
             metadata,
             objects,
+            sent_before,
             payload,
         })
+    }
+
+    /// Reads extensions; `take` gets the kind and the bytes of each.
+    fn extensions(
+        &mut self,
+        mut take: impl FnMut(u64, &[u8]) -> Result<(), &'static str>,
+    ) -> Result<(), Violation> {
+        let count = self.length()?;
+        let (mut last, mut left) = (None, EXTENSIONS_BYTES_MAX);
+        if count > EXTENSIONS_MAX {
+            return Err(self.malformed("too many extensions"));
+        }
+        for _ in 0..count {
+            let kind = self.varint()?;
+            let bytes = self.bytes()?;
+            if last.is_some_and(|last| last >= kind) {
+                return Err(self.malformed("extensions that do not rise"));
+            }
+            last = Some(kind);
+            left = left.checked_sub(bytes.len()).ok_or_else(|| self.malformed("too long extensions"))?;
+            take(kind, &bytes).map_err(|what| self.malformed(what))?;
+        }
+        Ok(())
     }
 
     fn metadata(&mut self) -> Result<Vec<(String, String)>, Violation> {
@@ -430,7 +474,10 @@ impl FrameReader {
         let id = self.id()?;
         let byte = self.byte()?;
         let chunked = byte & RETURN_CHUNKED != 0;
-        let status = byte & !(RETURN_CHUNKED | RETURN_OBJECTS);
+        let status = byte & !(RETURN_CHUNKED | RETURN_OBJECTS | RETURN_EXTENSIONS);
+        if byte & RETURN_EXTENSIONS != 0 {
+            self.extensions(|_, _| Ok(()))?;
+        }
         let objects = match (byte & RETURN_OBJECTS != 0, status) {
             (false, _) => Vec::new(),
             (true, 1 | 2) => self.objects(false)?,

@@ -90,6 +90,7 @@ fn frames_about_which_nothing_is_special_are_seen_as_such() {
             Call { target: Target::Result(CallId(1), Path::whole()), ..call.clone() },
             Call { metadata: vec![("k".into(), "v".into())], ..call.clone() },
             Call { objects: vec![PassedObject::Senders(ObjectId(1))], ..call.clone() },
+            Call { sent_before: vec![sent_before()], ..call.clone() },
             Call { payload: Payload::Chunked { total: 1 }, ..call },
         ];
         for call in special {
@@ -116,8 +117,13 @@ fn check_malformed_arguments(payload: &[u8], expected: &str) {
     }
 }
 
+fn sent_before() -> SentBefore {
+    SentBefore { session: [7; 16], call: CallId(5) }
+}
+
 fn plain_call() -> Call {
     Call {
+        sent_before: Vec::new(),
         id: CallId(1),
         want: Want::default(),
         oneway: false,
@@ -193,6 +199,7 @@ pub(crate) fn golden() -> Vec<(Frame, Vec<u8>)> {
         fingerprint: 0x0102_0304_0506_0708,
     };
     let every_flag = Call {
+        sent_before: vec![sent_before(), SentBefore { session: [8; 16], call: CallId(ID_MAX) }],
         id: CallId(ID_MAX),
         want: Want { value: true, keep: true },
         oneway: true,
@@ -351,11 +358,15 @@ pub(crate) fn golden() -> Vec<(Frame, Vec<u8>)> {
             Frame::Call(every_flag),
             vec![
                 0x04, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f, // id 2^53 - 1
-                0x7f, 5, // flags, object 3
+                0xff, 5, // flags, object 3
                 0xff, 0xff, 0xff, 0xff, 0x0f, // method 2^32 - 1
                 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, // deadline 2^64 - 1
                 2, 1, b'k', 2, b'v', b'v', 0, 2, 0xc3, 0xa9, // metadata
                 3, 0, 0xac, 0x02, 1, 1, 2, 7, 2, 0, 2, 2, // objects
+                1, 1, 48, // an extension
+                7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 5, 0, 0, 0, 0, 0, 0, 0, // call 5
+                8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x1f,
+                0, // 2^53 - 1
                 0xac, 0x02, // 300 bytes in chunks
             ],
         ),
@@ -527,6 +538,7 @@ pub(crate) fn random_frame(seeded: &mut Seeded) -> Frame {
             fingerprint: seeded.next(),
         }),
         3 => Frame::Call(Call {
+            sent_before: Vec::new(),
             id: id(seeded),
             want: Want { value: seeded.chance(50), keep: seeded.chance(50) },
             oneway: seeded.chance(20),
@@ -864,11 +876,8 @@ fn long_explanations_are_cut_at_a_character_before_they_leave() {
 
 #[test]
 fn unknown_flags_statuses_and_codes_are_violations() {
-    for flag in [0x80, 0xc1] {
-        check_malformed(&[0x04, 1, flag, 0, 2, 1, 0], "unknown call flags");
-    }
     // In chunks are only a value, an error and an element; no other bit is known.
-    for status in [0x10, 0x13, 0x14, 0x06, 0x16, 0x20, 0x23, 0x25, 0x34, 0x81, 0xff] {
+    for status in [0x10, 0x13, 0x14, 0x06, 0x16, 0x20, 0x23, 0x25, 0x34, 0x41, 0x7f] {
         check_malformed(&[0x05, 1, status, 1, 0], "an unknown return status");
     }
     for code in [0, 15, 0xff] {
@@ -877,6 +886,43 @@ fn unknown_flags_statuses_and_codes_are_violations() {
     check_malformed(&[0x05, 1, 3, 5, 2], "neither a path nor none");
     check_malformed(&[0x05, 1, 3, 5, 1, 1, 4], "an unknown path step");
     check_malformed_arguments(&[1, 1, 1, 1, 4, 0], "an unknown path step");
+}
+
+#[test]
+fn extensions_are_bounded_and_the_unknown_ones_are_skipped() {
+    let call = |extensions: &[u8]| [&[0x04, 1, 0x81, 0, 2], extensions, &[1, 0]].concat();
+    let answer = |extensions: &[u8]| [&[0x05, 1, 0x81], extensions, &[1, 9]].concat();
+    let plain = Frame::Call(Call { want: Want { value: true, keep: false }, ..plain_call() });
+    let known = [&[1, 1, 24][..], &[7; 16], &[5, 0, 0, 0, 0, 0, 0, 0]].concat();
+    let SentBefore { session, call: id } = sent_before();
+    assert_eq!((session, id), ([7; 16], CallId(5)));
+    for skipped in [&[0][..], &[1, 2, 0], &[2, 3, 1, 0xff, 0xc8, 0x01, 2, 1, 2]] {
+        assert_eq!(frames_of(&call(skipped)), Ok(vec![plain.clone()]), "{skipped:?}");
+        let value = Status::Value(Payload::Inline(SmallBytes::copy_from_slice(&[9])));
+        let returned = Frame::Return(Return { id: CallId(1), objects: Vec::new(), status: value });
+        assert_eq!(frames_of(&answer(skipped)), Ok(vec![returned]), "{skipped:?}");
+    }
+    let Ok(frames) = frames_of(&call(&known)) else { panic!("it is known") };
+    assert!(matches!(&frames[..], [Frame::Call(call)] if call.sent_before == [sent_before()]));
+    for message in [call, answer] {
+        check_malformed(&message(&[17]), "too many extensions");
+        check_malformed(&message(&[2, 3, 0, 3, 0]), "extensions that do not rise");
+        check_malformed(&message(&[2, 3, 0, 2, 0]), "extensions that do not rise");
+        let long = [&[1, 2, 0x81, 0x20][..], &[0; 4_097]].concat();
+        check_malformed(&message(&long), "too long extensions");
+        assert!(frames_of(&message(&[&[1, 2, 0x80, 0x20][..], &[0; 4_096]].concat())).is_ok());
+    }
+    for bytes in [
+        &[][..],
+        &[7; 23],
+        &[0; 24],
+        &[0xff; 24],
+        &[[7; 16].as_slice(), &[1, 0, 0, 0, 0, 0, 0, 0]].concat().repeat(17),
+    ] {
+        let mut extension = vec![1, 1];
+        put_varint(&mut extension, bytes.len() as u64);
+        check_malformed(&call(&[&extension, bytes].concat()), "not calls of other sessions");
+    }
 }
 
 #[test]

@@ -5,10 +5,10 @@ use crate::{
     error::Side,
     path::{Path, Step},
     wire::{
-        CHUNKED, Call, CallId, DEADLINE, END_OBJECTS, Exhausted, Failure, Flow, Frame, KEEP, MAGIC, METADATA,
-        MethodNumber, OBJECTS, ONEWAY, ObjectId, Offer, PassedObject, Payload, RETURN_CHUNKED,
-        RETURN_OBJECTS, Resume, Return, Status, StreamEnd, StreamId, TEXT_BYTES_MAX, Target, WANTED,
-        varint::put_varint,
+        CHUNKED, Call, CallId, DEADLINE, END_OBJECTS, EXTENSIONS, Exhausted, Failure, Flow, Frame, KEEP,
+        MAGIC, METADATA, MethodNumber, OBJECTS, ONEWAY, ObjectId, Offer, PassedObject, Payload,
+        RETURN_CHUNKED, RETURN_OBJECTS, Resume, Return, SENT_BEFORE, SENT_BEFORE_BYTES, SentBefore, Status,
+        StreamEnd, StreamId, TEXT_BYTES_MAX, Target, WANTED, varint::put_varint,
     },
 };
 
@@ -224,6 +224,7 @@ fn put_call_head(out: &mut Vec<u8>, call: &Call) {
         (!call.metadata.is_empty(), METADATA),
         (matches!(call.payload, Payload::Chunked { .. }), CHUNKED),
         (!call.objects.is_empty(), OBJECTS),
+        (!call.sent_before.is_empty(), EXTENSIONS),
     ] {
         if set {
             flags |= flag;
@@ -251,6 +252,15 @@ fn put_call_head(out: &mut Vec<u8>, call: &Call) {
     }
     if !call.objects.is_empty() {
         put_objects(out, &call.objects);
+    }
+    if !call.sent_before.is_empty() {
+        put_varint(out, 1);
+        put_varint(out, SENT_BEFORE);
+        put_varint(out, (call.sent_before.len() * SENT_BEFORE_BYTES) as u64);
+        for SentBefore { session, call } in &call.sent_before {
+            out.extend_from_slice(session);
+            out.extend_from_slice(&call.0.to_le_bytes());
+        }
     }
 }
 

@@ -180,6 +180,7 @@ impl Answers {
             want: Want { value: true, keep: false },
             deadline,
             metadata: Vec::new(),
+            sent_before: None,
         };
         self.sweep_steps();
         self.steps.push_back(HandlerStep::BeginPlain(begin, now));
@@ -232,13 +233,21 @@ impl Answers {
         let objects = objects.unwrap_or_default();
         self.books.came(call.want.keep);
         self.books.add_pending(slots_bytes(&objects));
-        if let Method::Known(KnownMethod { ordered: true, service, .. }) = method {
-            self.in_order.entry(service).or_default().push_back(id);
-        }
+        let is_ordered = match method {
+            Method::Known(KnownMethod { ordered: true, service, .. }) => {
+                self.in_order.entry(service).or_default().push_back(id);
+                true
+            }
+            _ => false,
+        };
         let mut answer = Answer::new(method, target, call.want);
         answer.objects = objects;
         answer.oneway = call.oneway;
         answer.metadata = call.metadata;
+        // A look for an earlier result takes time, and other calls would overtake this one.
+        if !call.sent_before.is_empty() && !is_ordered {
+            answer.sent_before = Some(call.sent_before.into());
+        }
         self.table.insert(id, Box::new(answer));
         self.tighten_deadline(id, deadline);
         if let Some(failure) = refusal {

@@ -159,6 +159,7 @@ impl Answers {
             let oneway = answer.oneway;
             // Otherwise these would stay with the failure's marker until it is released.
             answer.metadata = Vec::new();
+            answer.sent_before = None;
             answer.plan = None;
             drop(take_objects(answer, &mut self.books));
             answer.target = AnswerTarget::Root;

@@ -333,7 +333,8 @@ impl Answers {
             match &answer.method {
                 Method::Known(known)
                     if std::ptr::eq(known.descriptor, first.descriptor)
-                        && answer.target.is_as(&first.target) =>
+                        && answer.target.is_as(&first.target)
+                        && answer.sent_before.is_none() =>
                 {
                     alike.extend(self.begin(id));
                 }
@@ -411,6 +412,7 @@ impl Answers {
             want,
             deadline: answer.deadline,
             metadata: std::mem::take(&mut answer.metadata),
+            sent_before: answer.sent_before.take(),
         })
     }
 }

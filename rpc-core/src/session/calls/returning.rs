@@ -39,7 +39,7 @@ impl<W: Waiter> Calls<W> {
     /// Cancels a sent call that nothing on this side needs. The peer stops it unless a call it has received is built on it.
     pub(super) fn cancel_if_unneeded(&mut self, id: CallId, outgoing: &mut Outgoing) {
         let Some(entry) = self.table.get_mut(&id) else { return };
-        let needed = entry.value || entry.reference || entry.detached || entry.unsent_dependents() > 0;
+        let needed = entry.value || entry.is_referable() || entry.detached || entry.unsent_dependents() > 0;
         if needed || entry.is_unsent() || entry.has_returned() || entry.cancelled {
             return;
         }
@@ -54,7 +54,7 @@ impl<W: Waiter> Calls<W> {
     pub(super) fn release_if_unreferred(&mut self, id: CallId) {
         if let Some(entry) = self.table.get_mut(&id)
             && entry.kept
-            && (!entry.reference || entry.failure().is_some())
+            && (!entry.is_referable() || entry.failure().is_some())
             && entry.unsent_dependents() == 0
         {
             entry.kept = false;
@@ -66,6 +66,8 @@ impl<W: Waiter> Calls<W> {
         if let Some(entry) = self.table.get_mut(&id) {
             entry.value = false;
             self.interest_fell(id, outgoing);
+        } else if !self.resting.is_empty() {
+            self.forget_resting(id);
         }
     }
 
@@ -139,7 +141,7 @@ impl<W: Waiter> Calls<W> {
         entry.stage = Stage::Returned;
         self.in_flight -= 1;
         let failed = !matches!(outcome, Returned::Done | Returned::Value(_));
-        if failed && (entry.reference || entry.dependents() > 0) {
+        if failed && (entry.is_referable() || entry.dependents() > 0) {
             entry.ties().failure = Some(outcome.clone());
         }
         let cause = entry.as_cause();
@@ -221,10 +223,9 @@ impl<W: Waiter> Calls<W> {
         let mut candidates = Vec::new();
         let mut next = Some(id);
         while let Some(id) = next.take().or_else(|| candidates.pop()) {
-            let done = self
-                .table
-                .get(&id)
-                .is_some_and(|entry| entry.has_returned() && !entry.reference && entry.dependents() == 0);
+            let done = self.table.get(&id).is_some_and(|entry| {
+                entry.has_returned() && !entry.reference && entry.imports == 0 && entry.dependents() == 0
+            });
             if !done {
                 continue;
             }

@@ -4,7 +4,7 @@ use crate::{
     buffer::{message::Out, small_bytes::SmallBytes},
     session::{
         Calls,
-        calls::{Again, Entry, Queued, Stage},
+        calls::{Entry, Queued, Stage, repeating::Again},
         handshake::Allowance,
         inputs::{CallExtras, CallTarget, NumberedMethod, Waiter},
         methods::{OwnMethods, not_callable},
@@ -125,7 +125,7 @@ impl<W: Waiter> Calls<W> {
     fn send(&mut self, queued: Queued, now: Time, methods: &mut OwnMethods, outgoing: &mut Outgoing) {
         let Some(queued) = self.send_plain(queued, now, methods, outgoing) else { return };
         let Queued { id, number, service, method, payload, extras, .. } = queued;
-        let CallExtras { target, objects, methods: named, metadata } =
+        let CallExtras { target, objects, methods: named, metadata, attempts } =
             extras.map_or_else(CallExtras::default, |extras| *extras);
         let names = || named.iter().copied().chain([NumberedMethod { number, service, method }]);
         // A method that cannot be called is never named to the peer: it stays new and is checked again for each call.
@@ -144,10 +144,11 @@ impl<W: Waiter> Calls<W> {
             }
         }
         // Streams and objects of this side are taken by the first session that sends them.
-        let again = (self.sends_again && method.attributes.idempotent && objects.is_empty()).then(|| {
-            let (payload, metadata) = (payload.clone(), metadata.clone());
-            let extras = CallExtras::boxed(target.clone(), Vec::new(), named.clone(), metadata);
-            Box::new(Again { number, service, method, payload, extras })
+        let retry = self.retry_of(method, &attempts).filter(|_| objects.is_empty());
+        let again = retry.map(|retry| {
+            let (payload, metadata, attempts) = (payload.clone(), metadata.clone(), attempts.clone());
+            let extras = CallExtras::boxed(target.clone(), Vec::new(), named.clone(), metadata, attempts);
+            Box::new(Again { number, service, method, payload, extras, retry })
         });
         let passed = match outgoing.pass(&objects) {
             Ok(passed) => passed,
@@ -157,7 +158,7 @@ impl<W: Waiter> Calls<W> {
         entry.stage = Stage::Sent;
         entry.message = outgoing.position() as u64;
         entry.again = again;
-        entry.kept = entry.reference || entry.unsent_dependents() > 0;
+        entry.kept = entry.is_referable() || entry.unsent_dependents() > 0;
         let payload = outgoing.payload(id, false, payload, write::objects_bytes(&passed));
         let in_chunks = matches!(payload, Payload::Chunked { .. });
         let call = Call {
@@ -169,6 +170,7 @@ impl<W: Waiter> Calls<W> {
             deadline_us: entry.deadline.map(|deadline| micros_until(now, deadline)),
             metadata,
             objects: passed,
+            sent_before: attempts.sent_before,
             payload,
         };
         outgoing.put_frame(&Frame::Call(call));

@@ -23,11 +23,12 @@ use crate::{
     link::Handle,
     memory_budget::MemoryBudget,
     path::{Path, Step},
+    retry::Retry,
     schema::descriptor::{MethodAttributes, MethodDescriptor, ObjectsCache, ServiceDescriptor},
     session::{
         Identity, Session, Side,
         events::{Begin, BeginMap, Event},
-        inputs::{CallExtras, CallTarget, Interest, NewCall, NumberedMethod, Waiter},
+        inputs::{Attempts, CallExtras, CallTarget, Interest, NewCall, NumberedMethod, Waiter},
         streams::StreamEvent,
     },
     time::Time,
@@ -105,6 +106,8 @@ pub(crate) fn method(number: u32) -> (&'static str, &'static MethodDescriptor) {
 #[derive(Clone, Debug)]
 pub(crate) struct TestCall {
     pub(crate) id: CallId,
+    /// The id of the last attempt.
+    current: Rc<Cell<CallId>>,
     interest: Rc<Cell<Interest>>,
     sealed: Rc<Cell<bool>>,
     outcome: Rc<RefCell<Option<Returned<TestCall>>>>,
@@ -120,6 +123,11 @@ impl Waiter for TestCall {
     fn seal(&self) -> Interest {
         assert!(!self.sealed.replace(true), "a call is sealed once");
         self.interest.get()
+    }
+
+    fn renumber(&self, id: CallId) {
+        self.current.set(id);
+        self.sealed.set(false);
     }
 }
 
@@ -237,6 +245,8 @@ pub(crate) struct TestPeer {
     /// The streams that it sends.
     pub(crate) producers: BTreeMap<StreamId, Producer>,
     next_id: i64,
+    /// The policy of the calls that it makes.
+    pub(crate) retry: Option<Retry>,
     /// Calls whose handler has not been told what to do.
     pub(crate) open: Vec<Begin>,
     /// Maps that may start; the driver would run them.
@@ -360,7 +370,7 @@ enum Read {
 
 /// Remembers which handles to imports are gone, until the session is told.
 pub(crate) struct TestHome {
-    pub(crate) dropped: Mutex<Vec<ObjectId>>,
+    pub(crate) dropped: Mutex<Vec<(ObjectId, Option<CallId>)>>,
     /// What readers of streams did, until the session is told.
     read: Mutex<Vec<Read>>,
     /// What stubs of this side go through; nothing leaves by it.
@@ -368,8 +378,8 @@ pub(crate) struct TestHome {
 }
 
 impl Home for TestHome {
-    fn import_dropped(&self, id: ObjectId) {
-        self.dropped.lock().expect("no test panics while it holds it").push(id);
+    fn import_dropped(&self, id: ObjectId, origin: Option<CallId>) {
+        self.dropped.lock().expect("no test panics while it holds it").push((id, origin));
     }
 
     fn forward(&self, import: Arc<Import>) -> Arc<LocalObject> {
@@ -428,6 +438,7 @@ impl TestPeer {
             now,
             producers: BTreeMap::new(),
             next_id: 1,
+            retry: None,
             open: Vec::new(),
             maps: Vec::new(),
             log: Vec::new(),
@@ -519,6 +530,7 @@ impl TestPeer {
         let detached = descriptor.attributes.oneway;
         let call = TestCall {
             id,
+            current: Rc::new(Cell::new(id)),
             interest: Rc::new(Cell::new(Interest { value: !detached, reference: !detached, detached })),
             sealed: Rc::default(),
             outcome: Rc::default(),
@@ -533,7 +545,14 @@ impl TestPeer {
                 payload: payload.into(),
                 bases,
                 deadline,
-                extras: CallExtras::boxed(target, objects, methods.iter().map(named).collect(), Vec::new()),
+                extras: CallExtras::boxed(
+                    target,
+                    objects,
+                    methods.iter().map(named).collect(),
+                    Vec::new(),
+                    Attempts { retry: self.retry, ..Attempts::default() },
+                ),
+                derived: None,
                 waiter: call.clone(),
             },
         );
@@ -556,7 +575,7 @@ impl TestPeer {
     pub(crate) fn release(&mut self, call: &TestCall) {
         self.set(call, |interest| interest.reference = false);
         if call.sealed.get() {
-            self.session.released(call.id);
+            self.session.released(call.current.get());
         }
     }
 
@@ -571,7 +590,7 @@ impl TestPeer {
     pub(crate) fn drop_value(&mut self, call: &TestCall) {
         self.set(call, |interest| interest.value = false);
         if call.sealed.get() {
-            self.session.unwanted(call.id);
+            self.session.unwanted(call.current.get());
         }
         self.take_events();
     }
@@ -597,7 +616,7 @@ impl TestPeer {
     pub(crate) fn feed_drops(&mut self) {
         let dropped =
             std::mem::take(&mut *self.home.dropped.lock().expect("no test panics while it holds it"));
-        dropped.into_iter().for_each(|id| self.session.import_dropped(id));
+        dropped.into_iter().for_each(|(id, origin)| self.session.import_dropped(id, origin));
         let read = std::mem::take(&mut *self.home.read.lock().expect("no test panics while it holds it"));
         for read in read {
             match read {
@@ -673,6 +692,12 @@ impl TestPeer {
                 Event::Returned { waiter, returned: outcome } => {
                     let before = waiter.outcome.replace(Some(outcome));
                     assert!(before.is_none(), "call {} returned twice", waiter.id.0);
+                }
+                Event::Again { call, .. } => {
+                    let id = CallId(self.next_id);
+                    self.next_id += 1;
+                    call.waiter.renumber(id);
+                    self.session.call(self.now, NewCall { id, ..call });
                 }
                 Event::Begin(begin) => self.begin(begin),
                 Event::Map(begin) => {
