@@ -226,10 +226,18 @@ impl<W: Waiter> Session<W> {
     /// Queues a call. The next `poll_message` that has room seals it: it reads what is wanted of the call and encodes it.
     pub(crate) fn call(&mut self, now: Time, call: NewCall<W>) {
         let payload_bytes_max = self.handshake.peer_payload_bytes_max();
-        let (id, mut call) = (call.id, call);
+        if call.extras.is_some() {
+            return self.call_with_extras(now, call, payload_bytes_max);
+        }
+        self.calls.queue(now, call, payload_bytes_max, &mut self.outgoing);
+    }
+
+    #[inline(never)]
+    fn call_with_extras(&mut self, now: Time, mut call: NewCall<W>, payload_bytes_max: usize) {
+        let id = call.id;
         let is_stale = call.extras.as_ref().is_some_and(|extras| match &extras.target {
             CallTarget::Import(import) => !self.outgoing.objects.has_import(import),
-            _ => false,
+            CallTarget::Root | CallTarget::Result(..) => false,
         });
         let is_stale = is_stale && !self.calls.derive_target(&mut call);
         self.derive_objects(&mut call);
@@ -715,7 +723,9 @@ impl<W: Waiter> Session<W> {
         if let Some((waiter, returned)) = self.calls.pop_finished() {
             return Some(Event::Returned { waiter, returned });
         }
-        if let Some((call, refused)) = self.calls.pop_rested(now) {
+        if self.calls.has_resting()
+            && let Some((call, refused)) = self.calls.pop_rested(now)
+        {
             return Some(Event::Again { call, refused });
         }
         if let Some(event) = self.outgoing.streams.pop_event() {

@@ -145,7 +145,6 @@ impl Conversation {
                     bases: call.bases.iter().map(|base| base.cell().id()).collect(),
                     deadline: call.deadline,
                     extras: call.extras,
-                    derived: None,
                     waiter: call.cell,
                 },
             ),

@@ -221,7 +221,7 @@ impl Conversation {
     /// The number of the method, and the call as its handler gets it.
     #[inline(always)]
     pub(super) fn incoming(&self, begin: Begin, budget: DecodeBudget) -> (u32, Incoming) {
-        let Begin { target, service, method, descriptor, arguments, want, deadline, metadata, .. } = begin;
+        let Begin { target, service, method, descriptor, arguments, want, deadline, extras, .. } = begin;
         let scope = Arc::clone(&self.scope);
         let incoming = Incoming {
             target,
@@ -231,7 +231,7 @@ impl Conversation {
             want,
             budget,
             deadline,
-            metadata,
+            metadata: extras.map(|extras| extras.metadata).unwrap_or_default(),
             scope,
         };
         (u32::try_from(method).unwrap_or(u32::MAX), incoming)

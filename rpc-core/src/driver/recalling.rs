@@ -87,12 +87,14 @@ impl Conversation {
     /// The server's memory, if this call was sent before in sessions that were lost.
     #[inline]
     pub(super) fn recalls_for(&self, begin: &Begin) -> Option<Recalls> {
-        begin.sent_before.as_ref().and_then(|_| self.recalls.clone())
+        let extras = begin.extras.as_ref()?;
+        self.recalls.clone().filter(|_| !extras.sent_before.is_empty())
     }
 
     /// Answers a call that was sent before in sessions that were lost: with its result, if it had one, or by running its handler.
     pub(super) fn begin_again(&mut self, recalls: Recalls, mut begin: Begin) {
-        let calls = begin.sent_before.take().unwrap_or_default();
+        let calls =
+            begin.extras.as_mut().map(|extras| std::mem::take(&mut extras.sent_before)).unwrap_or_default();
         self.has_begun = true;
         let (answer, deadline, descriptor) = (begin.answer, begin.deadline, begin.descriptor);
         let (target, service) = (begin.target.clone(), self.service_of(&begin.target));

@@ -18,7 +18,7 @@ use self::books::Books;
 use super::{
     account::{Account, Charge},
     due::Deadlines,
-    events::{Arguments, Begin, BeginMap, BeginTarget},
+    events::{Arguments, Begin, BeginExtras, BeginMap, BeginTarget},
     methods::{Method, PeerMethods},
     plan::Plan,
     work::Work,
@@ -35,7 +35,7 @@ use crate::{
         held::Held,
         object::LocalObject,
     },
-    wire::{CHUNK_BYTES, Call, CallId, Failure, MethodNumber, SentBefore, Want},
+    wire::{CHUNK_BYTES, Call, CallId, Failure, MethodNumber, Want},
 };
 
 pub(super) mod admission;
@@ -110,8 +110,7 @@ struct Answer {
     want: Want,
     oneway: bool,
     deadline: Option<Time>,
-    metadata: Vec<(String, String)>,
-    sent_before: Option<Box<[SentBefore]>>,
+    extras: Option<Box<BeginExtras>>,
     stage: Stage,
     /// The layout of a map's result; known once the map may start.
     returns: Option<KeptLayout>,
@@ -138,8 +137,7 @@ impl Answer {
             want,
             oneway: false,
             deadline: None,
-            metadata: Vec::new(),
-            sent_before: None,
+            extras: None,
             stage: Stage::Arguments,
             returns: None,
             plan: None,

@@ -82,10 +82,6 @@ struct Entry<W> {
     cancelled: bool,
     /// Whether the peer was asked to keep the result and has not been told to release it.
     kept: bool,
-    /// The objects from its result that this side has, if they can be had again by making the call again.
-    imports: usize,
-    /// Whether the call was made again for the sake of those.
-    derived: bool,
     /// `None` for most calls.
     ties: Option<Box<Ties<W>>>,
 }
@@ -104,6 +100,10 @@ struct Ties<W> {
     failure: Option<Returned<W>>,
     /// Answers that name this call as their origin and overtook its own.
     parked: Vec<CallId>,
+    /// The objects from its result that this side has, if they can be had again by making the call again.
+    imports: usize,
+    /// Whether the call was made again for the sake of its result.
+    is_derived: bool,
 }
 
 impl<W> Default for Ties<W> {
@@ -115,6 +115,8 @@ impl<W> Default for Ties<W> {
             queued_dependents: Vec::new(),
             failure: None,
             parked: Vec::new(),
+            imports: 0,
+            is_derived: false,
         }
     }
 }
@@ -200,7 +202,22 @@ impl<W> Entry<W> {
 
     /// Whether this side may still pass the result to another call.
     fn is_referable(&self) -> bool {
-        self.reference || (self.derived && self.imports > 0)
+        self.reference || self.ties.as_ref().is_some_and(|ties| ties.is_derived && ties.imports > 0)
+    }
+
+    /// Whether a call that has returned can be forgotten.
+    fn is_done(&self) -> bool {
+        self.has_returned()
+            && !self.reference
+            && self.ties.as_ref().is_none_or(|ties| ties.dependents + ties.imports == 0)
+    }
+
+    fn imports(&self) -> usize {
+        self.ties.as_ref().map_or(0, |ties| ties.imports)
+    }
+
+    fn is_derived(&self) -> bool {
+        self.ties.as_ref().is_some_and(|ties| ties.is_derived)
     }
 
     fn has_returned(&self) -> bool {
@@ -264,8 +281,8 @@ impl<W: Waiter> Calls<W> {
         payload_bytes_max: usize,
         outgoing: &mut Outgoing,
     ) {
-        let NewCall { id, number, service, method, payload, mut bases, deadline, extras, derived, waiter } =
-            call;
+        let NewCall { id, number, service, method, payload, mut bases, deadline, extras, waiter } = call;
+        let derived = extras.as_ref().and_then(|extras| extras.derived);
         bases.extend(self.origin_tie(method, extras.as_deref()));
         let mut deadline = deadline;
         let mut failure =
@@ -289,7 +306,10 @@ impl<W: Waiter> Calls<W> {
         if let Some(deadline) = deadline {
             self.watch_deadline(deadline, id);
         }
-        let ties = (!bases.is_empty()).then(|| Box::new(Ties { bases, ..Ties::default() }));
+        let ties = (!bases.is_empty() || derived.is_some()).then(|| {
+            let imports = derived.map_or(0, |derived| derived.imports);
+            Box::new(Ties { bases, imports, is_derived: derived.is_some(), ..Ties::default() })
+        });
         self.table.insert(
             id,
             Entry {
@@ -303,8 +323,6 @@ impl<W: Waiter> Calls<W> {
                 value: derived.is_none(),
                 reference: derived.is_none_or(|derived| derived.reference),
                 detached: false,
-                imports: derived.map_or(0, |derived| derived.imports),
-                derived: derived.is_some(),
                 arguments_unsent: true,
                 cancelled: false,
                 kept: false,

@@ -51,9 +51,23 @@ pub(crate) struct Begin {
     pub(crate) arguments: Arguments,
     pub(crate) want: Want,
     pub(crate) deadline: Option<Time>,
+    pub(crate) extras: Option<Box<BeginExtras>>,
+}
+
+/// Parts that few calls have. They are boxed, because a call is moved several times on its way.
+#[derive(Debug, Default)]
+pub(crate) struct BeginExtras {
     pub(crate) metadata: Vec<(String, String)>,
-    /// The call, as it was sent before in sessions that were lost; `None` for most calls.
-    pub(crate) sent_before: Option<Box<[SentBefore]>>,
+    /// The call, as it was sent before in sessions that were lost.
+    pub(crate) sent_before: Vec<SentBefore>,
+}
+
+impl BeginExtras {
+    /// The boxed parts; `None` if the call has none of them.
+    pub(crate) fn boxed(metadata: Vec<(String, String)>, sent_before: Vec<SentBefore>) -> Option<Box<Self>> {
+        let is_plain = metadata.is_empty() && sent_before.is_empty();
+        (!is_plain).then(|| Box::new(Self { metadata, sent_before }))
+    }
 }
 
 /// The service or object that answers a call.

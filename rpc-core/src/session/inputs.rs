@@ -36,8 +36,6 @@ pub(crate) struct NewCall<W> {
     pub(crate) bases: Vec<CallId>,
     pub(crate) deadline: Option<Time>,
     pub(crate) extras: Option<Box<CallExtras>>,
-    /// For a call that is made again because its result is still referred to.
-    pub(crate) derived: Option<Derived>,
     pub(crate) waiter: W,
 }
 
@@ -60,6 +58,8 @@ pub(crate) struct CallExtras {
     pub(crate) methods: Vec<NumberedMethod>,
     pub(crate) metadata: Vec<(String, String)>,
     pub(crate) attempts: Attempts,
+    /// For a call that is made again because its result is still referred to.
+    pub(crate) derived: Option<Derived>,
 }
 
 /// The attempts of a call: how many there may be, and those that have failed.
@@ -105,7 +105,7 @@ impl CallExtras {
             && methods.is_empty()
             && metadata.is_empty()
             && attempts.are_usual();
-        (!is_plain).then(|| Box::new(Self { target, objects, methods, metadata, attempts }))
+        (!is_plain).then(|| Box::new(Self { target, objects, methods, metadata, attempts, derived: None }))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     session::{
         answers::{Answer, AnswerTarget, Arriving, HandlerStep, PlainAnswer, Stage},
         due::RELEASES_MAX,
-        events::{Arguments, Begin, BeginTarget},
+        events::{Arguments, Begin, BeginExtras, BeginTarget},
         handshake::INITIAL_CALLS,
         methods::{KnownMethod, Method, Refused},
         outgoing::Outgoing,
@@ -179,8 +179,7 @@ impl Answers {
             arguments: Arguments::Inline(payload),
             want: Want { value: true, keep: false },
             deadline,
-            metadata: Vec::new(),
-            sent_before: None,
+            extras: None,
         };
         self.sweep_steps();
         self.steps.push_back(HandlerStep::BeginPlain(begin, now));
@@ -243,11 +242,9 @@ impl Answers {
         let mut answer = Answer::new(method, target, call.want);
         answer.objects = objects;
         answer.oneway = call.oneway;
-        answer.metadata = call.metadata;
-        // A look for an earlier result takes time, and other calls would overtake this one.
-        if !call.sent_before.is_empty() && !is_ordered {
-            answer.sent_before = Some(call.sent_before.into());
-        }
+        // A look for an earlier result takes time, and other calls would overtake one of an ordered service.
+        let sent_before = if is_ordered { Vec::new() } else { call.sent_before };
+        answer.extras = BeginExtras::boxed(call.metadata, sent_before);
         self.table.insert(id, Box::new(answer));
         self.tighten_deadline(id, deadline);
         if let Some(failure) = refusal {

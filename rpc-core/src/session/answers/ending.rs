@@ -158,8 +158,7 @@ impl Answers {
             let stage = std::mem::replace(&mut answer.stage, Stage::Failed { origin });
             let oneway = answer.oneway;
             // Otherwise these would stay with the failure's marker until it is released.
-            answer.metadata = Vec::new();
-            answer.sent_before = None;
+            answer.extras = None;
             answer.plan = None;
             drop(take_objects(answer, &mut self.books));
             answer.target = AnswerTarget::Root;

@@ -334,7 +334,7 @@ impl Answers {
                 Method::Known(known)
                     if std::ptr::eq(known.descriptor, first.descriptor)
                         && answer.target.is_as(&first.target)
-                        && answer.sent_before.is_none() =>
+                        && answer.extras.as_ref().is_none_or(|extras| extras.sent_before.is_empty()) =>
                 {
                     alike.extend(self.begin(id));
                 }
@@ -378,7 +378,7 @@ impl Answers {
             passed,
             want,
             deadline: answer.deadline,
-            metadata: std::mem::take(&mut answer.metadata),
+            metadata: answer.extras.take().map(|extras| extras.metadata).unwrap_or_default(),
             payload_bytes_max: self.caller_payload_bytes_max,
         })
     }
@@ -411,8 +411,7 @@ impl Answers {
             arguments,
             want,
             deadline: answer.deadline,
-            metadata: std::mem::take(&mut answer.metadata),
-            sent_before: answer.sent_before.take(),
+            extras: answer.extras.take(),
         })
     }
 }

@@ -69,7 +69,7 @@ impl Again {
 
     fn new_call<W>(self, id: CallId, bases: Vec<CallId>, deadline: Option<Time>, waiter: W) -> NewCall<W> {
         let Self { number, service, method, payload, extras, .. } = self;
-        NewCall { id, number, service, method, payload, bases, deadline, extras, derived: None, waiter }
+        NewCall { id, number, service, method, payload, bases, deadline, extras, waiter }
     }
 }
 
@@ -113,6 +113,12 @@ impl<W: Waiter> Calls<W> {
         let call = again.new_call(id, Vec::new(), deadline, waiter);
         self.resting.push(Resting { due, call, refused: refused.clone() });
         true
+    }
+
+    /// Whether calls rest.
+    #[inline]
+    pub(crate) fn has_resting(&self) -> bool {
+        !self.resting.is_empty()
     }
 
     /// When the first of the resting calls is made again.
@@ -204,7 +210,7 @@ impl<W: Waiter> Calls<W> {
         let mut needed = FxHashSet::default();
         for id in ids.iter().rev() {
             let (Some(needs), Some(entry)) = (possible.get(id), self.table.get(id)) else { continue };
-            if !entry.has_returned() || entry.reference || entry.imports > 0 || needed.contains(id) {
+            if !entry.has_returned() || entry.reference || entry.imports() > 0 || needed.contains(id) {
                 needed.insert(*id);
                 needed.extend(needs);
             }
@@ -227,15 +233,16 @@ impl<W: Waiter> Calls<W> {
     /// Takes note that this side has an object from a call's result.
     pub(crate) fn imported_from(&mut self, id: CallId) {
         if let Some(entry) = self.table.get_mut(&id) {
-            entry.imports += 1;
+            entry.ties().imports += 1;
         }
     }
 
     /// Takes note that this side has let go of such an object.
     pub(crate) fn origin_dropped(&mut self, id: CallId, outgoing: &mut Outgoing) {
         let Some(entry) = self.table.get_mut(&id) else { return };
-        entry.imports = entry.imports.saturating_sub(1);
-        if entry.imports == 0 {
+        let ties = entry.ties();
+        ties.imports = ties.imports.saturating_sub(1);
+        if ties.imports == 0 {
             self.interest_fell(id, outgoing);
         }
     }
@@ -243,7 +250,7 @@ impl<W: Waiter> Calls<W> {
     /// The place of an object of a session before in a result of this one; `None` if the object is lost.
     fn derived(&self, import: &Import) -> Option<Origin> {
         let origin = import.origin()?;
-        self.table.get(&origin.call).filter(|entry| entry.derived).map(|_| origin.clone())
+        self.table.get(&origin.call).filter(|entry| entry.is_derived()).map(|_| origin.clone())
     }
 
     /// Addresses a call of an object of a session before to the place where this session has it. False if it has not.
@@ -284,6 +291,8 @@ impl<W: Clone> Entry<W> {
     /// The call that has this one's result in another session.
     fn derived_call(&self, id: CallId, bases: Vec<CallId>) -> Option<NewCall<W>> {
         let Again { number, service, method, payload, extras, .. } = &**self.again.as_ref()?;
+        let mut extras = extras.clone().unwrap_or_default();
+        extras.derived = Some(Derived { reference: self.reference, imports: self.imports() });
         Some(NewCall {
             id,
             number: *number,
@@ -292,8 +301,7 @@ impl<W: Clone> Entry<W> {
             payload: payload.clone(),
             bases,
             deadline: None,
-            extras: extras.clone(),
-            derived: Some(Derived { reference: self.reference, imports: self.imports }),
+            extras: Some(extras),
             waiter: self.waiter.clone(),
         })
     }

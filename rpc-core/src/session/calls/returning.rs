@@ -223,9 +223,7 @@ impl<W: Waiter> Calls<W> {
         let mut candidates = Vec::new();
         let mut next = Some(id);
         while let Some(id) = next.take().or_else(|| candidates.pop()) {
-            let done = self.table.get(&id).is_some_and(|entry| {
-                entry.has_returned() && !entry.reference && entry.imports == 0 && entry.dependents() == 0
-            });
+            let done = self.table.get(&id).is_some_and(Entry::is_done);
             if !done {
                 continue;
             }

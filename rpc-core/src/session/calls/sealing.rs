@@ -125,7 +125,7 @@ impl<W: Waiter> Calls<W> {
     fn send(&mut self, queued: Queued, now: Time, methods: &mut OwnMethods, outgoing: &mut Outgoing) {
         let Some(queued) = self.send_plain(queued, now, methods, outgoing) else { return };
         let Queued { id, number, service, method, payload, extras, .. } = queued;
-        let CallExtras { target, objects, methods: named, metadata, attempts } =
+        let CallExtras { target, objects, methods: named, metadata, attempts, .. } =
             extras.map_or_else(CallExtras::default, |extras| *extras);
         let names = || named.iter().copied().chain([NumberedMethod { number, service, method }]);
         // A method that cannot be called is never named to the peer: it stays new and is checked again for each call.

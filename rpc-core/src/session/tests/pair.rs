@@ -552,7 +552,6 @@ impl TestPeer {
                     Vec::new(),
                     Attempts { retry: self.retry, ..Attempts::default() },
                 ),
-                derived: None,
                 waiter: call.clone(),
             },
         );
