@@ -10,6 +10,7 @@ mod busy_poll;
 mod calls;
 mod changes;
 mod closing;
+mod connector;
 mod costs;
 mod costs_attacks;
 mod described;
