@@ -8,20 +8,27 @@ use std::{
 
 use rpc_client::{Client, ConnectError, Reconnect, tls::TlsConnector};
 use rpc_server::tls::TlsAcceptor;
-use tokio::{io::copy_bidirectional, net::TcpStream, task::AbortHandle, time::timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, copy, copy_bidirectional, split},
+    net::TcpStream,
+    sync::{Notify, mpsc},
+    task::AbortHandle,
+    time::timeout,
+};
 
 use crate::{
-    attacks::stranger::PATIENCE,
     resume::{Works_, WorksClient, offering, until_resumed},
     sockets::TestServer,
 };
+
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Streams that lead through a task each, which a test ends to cut them.
 #[derive(Clone, Default)]
 struct Tunnels(Arc<Mutex<Vec<AbortHandle>>>);
 
 impl Tunnels {
-    fn through<IO>(&self, mut far: IO) -> tokio::io::DuplexStream
+    fn through<IO>(&self, mut far: IO) -> DuplexStream
     where
         IO: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
     {
@@ -144,4 +151,93 @@ async fn a_connector_has_the_time_of_its_attempt() {
         .connector(|_| std::future::pending::<io::Result<TcpStream>>());
     let error = builder.connect("ws://far:7").await.unwrap_err();
     assert!(matches!(error, ConnectError::Timeout { .. }), "{error:?}");
+}
+
+/// Reads up to the end of an HTTP head.
+async fn read_head(from: &mut (impl AsyncReadExt + Unpin)) -> Vec<u8> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(from.read_u8().await.unwrap());
+    }
+    head
+}
+
+/// Reads a client's WebSocket message of less than 64 KiB.
+async fn read_message(from: &mut (impl AsyncReadExt + Unpin)) -> Vec<u8> {
+    let mut message = vec![from.read_u8().await.unwrap(), from.read_u8().await.unwrap()];
+    let mut length = usize::from(message[1] & 0x7f);
+    if length == 126 {
+        let extended = from.read_u16().await.unwrap();
+        message.extend(extended.to_be_bytes());
+        length = extended.into();
+    }
+    let mut rest = vec![0; 4 + length];
+    from.read_exact(&mut rest).await.unwrap();
+    message.extend(rest);
+    message
+}
+
+/// Passes a handshake on.
+async fn pass_handshake(near: &mut DuplexStream, far: &mut TcpStream) {
+    far.write_all(&read_head(near).await).await.unwrap();
+    near.write_all(&read_head(far).await).await.unwrap();
+}
+
+/// Passes the handshake and the hello on. What the client says then waits for `release`.
+async fn pass_hello_alone(mut near: DuplexStream, mut far: TcpStream, release: Arc<Notify>) {
+    pass_handshake(&mut near, &mut far).await;
+    far.write_all(&read_message(&mut near).await).await.unwrap();
+    let (mut near_read, mut near_write) = split(near);
+    let (mut far_read, mut far_write) = far.into_split();
+    let up = async {
+        release.notified().await;
+        copy(&mut near_read, &mut far_write).await
+    };
+    let _ = tokio::join!(up, copy(&mut far_read, &mut near_write));
+}
+
+/// The client leaves its second socket with a hello on its way, which arrives when the third one has been welcomed, before the server
+/// has heard of the client there.
+#[tokio::test]
+async fn a_late_hello_of_a_socket_that_was_left_takes_the_session_from_no_newer_one() {
+    let works = Works_::default();
+    let server = TestServer::start_with(offering(&works)).await;
+    let (tunnels, address) = (Tunnels::default(), server.address);
+    let (kept, mut late) = mpsc::unbounded_channel();
+    let release = Arc::new(Notify::new());
+    let opened = Arc::new(Mutex::new(0));
+    let (opener, counter, held) = (tunnels.clone(), Arc::clone(&opened), Arc::clone(&release));
+    let builder = Client::builder().reconnect(eager()).connector(move |_| {
+        let (opener, kept, held) = (opener.clone(), kept.clone(), Arc::clone(&held));
+        *counter.lock().unwrap() += 1;
+        let number = *counter.lock().unwrap();
+        async move {
+            let mut far = TcpStream::connect(address).await?;
+            let (near, mut middle) = tokio::io::duplex(1 << 16);
+            match number {
+                2 => {
+                    tokio::spawn(async move {
+                        pass_handshake(&mut middle, &mut far).await;
+                        let hello = read_message(&mut middle).await;
+                        kept.send((far, hello)).unwrap();
+                    });
+                }
+                3 => drop(tokio::spawn(pass_hello_alone(middle, far, held))),
+                _ => return Ok(opener.through(far)),
+            }
+            Ok(near)
+        }
+    });
+    let client = builder.connect("ws://localhost/").await.unwrap();
+    let stub: WorksClient = client.service();
+    assert_eq!(stub.double(1).await.unwrap(), 2);
+    tunnels.cut();
+    let (mut far, hello) = timeout(PATIENCE, late.recv()).await.unwrap().unwrap();
+    until_resumed(&client).await;
+    far.write_all(&hello).await.unwrap();
+    timeout(PATIENCE, far.read_u8()).await.unwrap().expect("the server answers");
+    drop(far);
+    release.notify_one();
+    assert_eq!(timeout(PATIENCE, stub.double(5)).await.unwrap().unwrap(), 10);
+    assert_eq!(*opened.lock().unwrap(), 3, "the third socket stays");
 }
