@@ -33,6 +33,7 @@ mod resume;
 mod resume_attacks;
 mod schemes;
 mod services;
+mod simulation;
 mod sockets;
 mod streams;
 mod streams_attacks;
