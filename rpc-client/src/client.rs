@@ -1,6 +1,6 @@
 //! The client: one connection to a server, shared by a whole application.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, io, sync::Arc, time::Duration};
 
 use futures::{FutureExt, Stream, StreamExt, stream};
 use rpc_core::{
@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::tls::TlsConnector;
 use crate::{
     address::{Address, AddressError},
+    connector::Connector,
     dial::{self, CONNECT_TIMEOUT, ConnectError, Dialer, Headers},
     reconnect::{Begin, ConnectionState, Reconnect, Reconnector, spawn},
 };
@@ -56,6 +57,7 @@ pub struct ClientBuilder {
     reconnect: Option<Reconnect>,
     is_single: bool,
     connect_timeout: Option<Duration>,
+    connector: Option<Connector>,
     #[cfg(feature = "tls")]
     tls: Option<TlsConnector>,
 }
@@ -178,7 +180,7 @@ impl ClientBuilder {
         self
     }
 
-    /// The timeout of connecting: name lookup, TCP, TLS and the WebSocket handshake together. Default 10 s. The WebSocket
+    /// The timeout of connecting: name lookup, TCP (or the [`connector`](Self::connector)), TLS and the WebSocket handshake together. Default 10 s. The WebSocket
     /// handshake is also bounded by [`Limits::hello_timeout`].
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = Some(limit);
@@ -214,6 +216,32 @@ impl ClientBuilder {
             let headers = make();
             Box::pin(async move { headers.await.map_err(|error| Arc::new(error) as _) })
         }));
+        self
+    }
+
+    /// Opens byte streams in place of TCP: over a Unix socket, through a proxy or a tunnel, or in a simulated network. The function is
+    /// called for each attempt with the address of that attempt. TLS (for `wss://`) and the WebSocket handshake run over its stream.
+    /// The time that it takes counts towards the attempt's [timeout](Self::connect_timeout), which drops the future. Its error fails the
+    /// attempt as [`ConnectError::Unreachable`], and the client tries again as [`Reconnect`] says.
+    ///
+    /// # Example
+    /// ```
+    /// # #[cfg(unix)]
+    /// # async fn connect() -> Result<(), rpc_client::ConnectError> {
+    /// use tokio::net::UnixStream;
+    ///
+    /// // The host is the `Host` header of the WebSocket handshake; no name is looked up.
+    /// let builder = rpc_client::Client::builder().connector(|_address| UnixStream::connect("/run/chat.sock"));
+    /// let client = builder.connect("ws://localhost/").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn connector<F, IO>(mut self, open: impl Fn(Address) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = io::Result<IO>> + Send + 'static,
+        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        self.connector = Some(Connector::new(open));
         self
     }
 
@@ -283,6 +311,7 @@ impl ClientBuilder {
             make_headers: self.make_headers,
             limits: self.limits.clone(),
             timeout: self.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
+            connector: self.connector,
             #[cfg(feature = "tls")]
             tls: self.tls,
         };
@@ -291,7 +320,7 @@ impl ClientBuilder {
     }
 
     /// Connects over any byte stream: runs the WebSocket handshake with `host` and `path` in the request. Adds no TLS. The session ends
-    /// with the stream.
+    /// with the stream; a client with a [`connector`](Self::connector) opens another one.
     ///
     /// # Errors
     /// If the WebSocket handshake fails, or the limits are invalid.

@@ -1,5 +1,7 @@
 //! One attempt to open a socket to a server: name lookup, TCP, TLS and the WebSocket handshake.
 
+#[cfg(feature = "tls")]
+use std::borrow::Cow;
 use std::{future::Future, io, pin::Pin, sync::Arc, time::Duration};
 
 use rpc_core::{
@@ -12,9 +14,12 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::address::{Address, AddressError};
 #[cfg(feature = "tls")]
 use crate::tls::{TlsConnector, TlsError};
+use crate::{
+    address::{Address, AddressError},
+    connector::Connector,
+};
 
 /// Why connecting failed.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +33,7 @@ pub enum ConnectError {
     Unreachable {
         /// The host and port of the attempt.
         address: String,
-        /// The operating system's error.
+        /// The error of the operating system or of the [connector](crate::ClientBuilder::connector).
         #[source]
         source: io::Error,
     },
@@ -80,6 +85,8 @@ pub(crate) struct Dialer {
     pub(crate) make_headers: Option<Arc<MakeHeaders>>,
     pub(crate) limits: Limits,
     pub(crate) timeout: Duration,
+    /// The opener of byte streams. TCP if there is none.
+    pub(crate) connector: Option<Connector>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<TlsConnector>,
 }
@@ -109,6 +116,10 @@ impl Dialer {
             headers.extend(make().await.map_err(ConnectError::Headers)?);
         }
         let unreachable = |source| ConnectError::Unreachable { address: place.to_owned(), source };
+        if let Some(connector) = &self.connector {
+            let stream = connector.open(address).await.map_err(unreachable)?;
+            return connector.upgrade(stream, self, address, headers).await;
+        }
         let stream = TcpStream::connect((address.host(), address.port())).await.map_err(unreachable)?;
         stream.set_nodelay(true).map_err(unreachable)?;
         if address.is_secure() {
@@ -126,17 +137,17 @@ impl Dialer {
         address: &Address,
         headers: Headers,
     ) -> Result<Box<dyn Transport>, ConnectError> {
-        let platform;
-        let connector = match &self.tls {
-            Some(connector) => connector,
-            None => {
-                platform = TlsConnector::platform()?;
-                &platform
-            }
-        };
-        let stream = connector.connect(address.host(), stream).await?;
+        let stream = self.tls_connector()?.connect(address.host(), stream).await?;
         let (host, path) = (address.host_header(), address.path_and_query());
         Ok(Box::new(upgrade(stream, &host, path, headers, &self.limits).await?))
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn tls_connector(&self) -> Result<Cow<'_, TlsConnector>, ConnectError> {
+        Ok(match &self.tls {
+            Some(connector) => Cow::Borrowed(connector),
+            None => Cow::Owned(TlsConnector::platform()?),
+        })
     }
 
     #[cfg(not(feature = "tls"))]

@@ -32,6 +32,7 @@
 
 pub mod address;
 mod client;
+mod connector;
 mod dial;
 mod reconnect;
 #[cfg(feature = "tls")]

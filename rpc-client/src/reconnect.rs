@@ -271,8 +271,9 @@ impl Reconnector {
     async fn bring(&self, sockets: &mut Attachments) -> bool {
         let over = sockets.clone();
         let opened = tokio::select! {
-            opened = self.open() => opened,
+            biased;
             _ = over.over() => return false,
+            opened = self.open() => opened,
         };
         match opened {
             Ok(socket) => {
@@ -319,6 +320,7 @@ impl Reconnector {
     async fn wait(&self, delay: Duration) {
         if !delay.is_zero() {
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(delay) => {}
                 () = self.wake.notified() => self.attempts.store(1, Ordering::Relaxed),
             }

@@ -32,7 +32,7 @@ use crate::{
         dispatch::Services,
     },
     limits::{Limits, LimitsError},
-    link::{Handle, Link, Submission, ambient::inside},
+    link::{Handle, Link, SocketNumber, Submission, ambient::inside},
     memory_budget::MemoryBudget,
     session::{Identity, Session, events::Event},
     time::{self, Time},
@@ -216,6 +216,7 @@ impl Driver {
             waiting,
             proof: None,
             attach_rate,
+            newest: SocketNumber::default(),
             detached,
             is_told_attached: false,
             submissions: Vec::new(),
@@ -239,6 +240,8 @@ struct Driver {
     /// On a server, what proves that the session is a client's own.
     proof: Option<Proof>,
     attach_rate: Option<AttachRate>,
+    /// On a server, the newest socket that the session has had.
+    newest: SocketNumber,
     detached: Option<Detached>,
     /// Whether it was published that the session has its current socket.
     is_told_attached: bool,

@@ -115,8 +115,21 @@ pub(crate) struct Attach {
     pub(crate) request: Option<AttachRequest>,
 }
 
+/// The place of a client's socket among all sockets of this process, by when their handshakes were done. A client dials its next
+/// socket after the handshake of the one before, so the numbers of its sockets rise, whenever its hellos arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) struct SocketNumber(u64);
+
+impl SocketNumber {
+    pub(crate) fn next() -> Self {
+        static SOCKETS: AtomicU64 = AtomicU64::new(1);
+        Self(SOCKETS.fetch_add(1, Ordering::SeqCst))
+    }
+}
+
 /// A client's request to go on with a session on a new socket.
 pub(crate) struct AttachRequest {
+    pub(crate) number: SocketNumber,
     pub(crate) secret: [u8; 32],
     pub(crate) next_secret: [u8; 32],
     pub(crate) resume: Resume,

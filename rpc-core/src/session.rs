@@ -430,7 +430,9 @@ impl<W: Waiter> Session<W> {
         if self.is_detached() {
             return None;
         }
-        let due = earlier(self.heartbeat.timeout(), self.accepted.ack_due());
+        // On a further socket, acknowledgements wait for the Welcome. A timeout that stays due would make the driver spin.
+        let ack_due = self.accepted.ack_due().filter(|_| self.handshake.is_open());
+        let due = earlier(self.heartbeat.timeout(), ack_due);
         let due = earlier(due, self.idle_due());
         let due = earlier(due, self.ack_stall_due());
         let due = earlier(due, self.handshake.timeout());

@@ -39,18 +39,27 @@ pub(crate) use clock::now;
 /// The process's clock, for code outside sessions: stubs, contexts, drivers.
 #[cfg(feature = "driver")]
 mod clock {
-    use std::sync::OnceLock;
+    use std::{sync::OnceLock, time::Duration};
 
     use tokio::time::Instant;
 
     use super::Time;
 
+    /// The time by which the origin lies before the first look at the clock.
+    const MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
+
     /// The time on tokio's clock, so that paused time in tests is honoured.
     pub(crate) fn now() -> Time {
         static ORIGIN: OnceLock<Instant> = OnceLock::new();
         let now = Instant::now();
-        // Paused clocks of other runtimes may lie behind the origin; saturate there.
-        Time::ZERO + now.saturating_duration_since(*ORIGIN.get_or_init(|| now))
+        Time::ZERO + now.saturating_duration_since(*ORIGIN.get_or_init(|| origin(now)))
+    }
+
+    /// A paused clock begins with the real time and advances by itself. So the clock of one runtime can lie far behind that of another
+    /// one in the same process, and time would stand still for it until it passed the origin.
+    fn origin(now: Instant) -> Instant {
+        let first = now.min(std::time::Instant::now().into());
+        first.checked_sub(MARGIN).unwrap_or(first)
     }
 }
 
@@ -61,3 +70,6 @@ pub(crate) fn now() -> Time {
     let now = Instant::now();
     Time::ZERO + now.saturating_duration_since(*ORIGIN.get_or_init(|| now))
 }
+
+#[cfg(all(test, feature = "driver"))]
+mod tests;

@@ -30,6 +30,7 @@
 pub mod listen;
 mod server;
 mod sessions;
+mod shutdown;
 #[cfg(feature = "tls")]
 pub mod tls;
 

@@ -19,7 +19,7 @@ use rpc_core::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, ToSocketAddrs},
-    sync::{mpsc, watch},
+    sync::mpsc,
     time::{Instant, timeout},
 };
 
@@ -28,6 +28,7 @@ use crate::tls::TlsAcceptor;
 use crate::{
     listen::{self, Doorway, ListenOptions, ListenStats, Permit},
     sessions::{Entry, ResumeOptions, Sessions},
+    shutdown::Shutdown,
 };
 
 type MakeService = dyn Fn(&Peer) -> Arc<dyn Service> + Send + Sync;
@@ -158,11 +159,14 @@ impl ServerBuilder {
 
     /// Makes the server, which does not listen anywhere yet.
     pub fn build(self) -> Server {
-        let (shutdown, _) = watch::channel(false);
         let (running, all_done) = mpsc::channel(1);
         let doorway = Arc::new(Doorway::new(&self.listen));
         let sessions = Arc::new(Sessions::new(self.resume.clone()));
-        Server { shared: Arc::new(Shared { builder: self, doorway, sessions, shutdown }), running, all_done }
+        Server {
+            shared: Arc::new(Shared { builder: self, doorway, sessions, shutdown: Shutdown::default() }),
+            running,
+            all_done,
+        }
     }
 
     /// Listens on an address. Port 0 lets the operating system choose a port, see [`Listening::local_addr`].
@@ -215,7 +219,7 @@ struct Shared {
     builder: ServerBuilder,
     doorway: Arc<Doorway>,
     sessions: Arc<Sessions>,
-    shutdown: watch::Sender<bool>,
+    shutdown: Shutdown,
 }
 
 /// Why a byte stream did not become a session.
@@ -270,7 +274,6 @@ impl Server {
     pub async fn serve_on(self, listener: TcpListener) -> io::Result<()> {
         let Self { shared, running, mut all_done } = self;
         check_limits(&shared.builder.limits)?;
-        let mut shutdown = shared.shutdown.subscribe();
         let on_connection = |stream, peer, permit| {
             let time = HelloTime::start(&shared);
             let connection = serve_tcp(Arc::clone(&shared), stream, peer, permit, time);
@@ -282,10 +285,7 @@ impl Server {
                 drop(running);
             });
         };
-        let stopped = async {
-            // The sender lives in `shared`, which this function holds.
-            let _ = shutdown.wait_for(|stop| *stop).await;
-        };
+        let stopped = shared.shutdown.begun();
         listen::accept_through(Arc::clone(&shared.doorway), listener, on_connection, stopped).await;
         drop(running);
         let _ = all_done.recv().await;
@@ -408,7 +408,7 @@ impl ServerHandle {
     /// Returns at once, also inside a handler, whose call is answered like any other call in flight. `serve` returns when the
     /// shutdown is complete.
     pub fn shutdown(&self) {
-        self.shared.shutdown.send_replace(true);
+        self.shared.shutdown.begin();
     }
 
     /// The counts of accepted and refused connections. They do not include byte streams of [`Server::serve_io`].
@@ -522,11 +522,9 @@ async fn accept_tls(
 
 /// Runs `opening`, or ends with [`ServeError::ShuttingDown`] at shutdown: a connection without a session has no calls to wait for.
 async fn unless_shut_down(shared: &Shared, opening: Opening<'_>) -> Result<Upgraded, ServeError> {
-    let mut shutdown = shared.shutdown.subscribe();
     tokio::select! {
         biased;
-        // The sender lives in `shared`.
-        _ = shutdown.wait_for(|stop| *stop) => Err(ServeError::ShuttingDown),
+        () = shared.shutdown.begun() => Err(ServeError::ShuttingDown),
         upgraded = opening => upgraded,
     }
 }
@@ -579,10 +577,8 @@ async fn greet(
     (transport, peer): Upgraded,
     time: HelloTime,
 ) -> Result<(Greeted, Peer), CloseReason> {
-    let mut shutdown = shared.shutdown.subscribe();
     let moment = async {
-        // The sender lives in `shared`.
-        let _ = shutdown.wait_for(|stop| *stop).await;
+        shared.shutdown.begun().await;
         tokio::time::sleep(HELLO_GRACE).await;
     };
     Ok((driver::greet(transport, time.left(), moment).await?, peer))
@@ -637,7 +633,6 @@ fn peer_of(request: &HandshakeRequest, address: Option<SocketAddr>) -> Peer {
 
 async fn run_session(shared: &Shared, opened: Opened) -> CloseReason {
     let Opened { handle, session, mut entry } = opened;
-    let mut shutdown = shared.shutdown.subscribe();
     let close = async {
         let age = async {
             match shared.builder.session_age {
@@ -649,8 +644,8 @@ async fn run_session(shared: &Shared, opened: Opened) -> CloseReason {
             }
         };
         tokio::select! {
-            // The sender lives in `shared`.
-            _ = shutdown.wait_for(|stop| *stop) => {}
+            biased;
+            () = shared.shutdown.begun() => {}
             () = age => {}
         }
         Box::pin(handle.close()).await;
@@ -663,6 +658,7 @@ async fn run_session(shared: &Shared, opened: Opened) -> CloseReason {
         pending::<CloseReason>().await
     };
     tokio::select! {
+        biased;
         reason = session => reason,
         reason = close => reason,
         reason = watch => reason,

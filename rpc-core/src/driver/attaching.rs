@@ -340,13 +340,19 @@ impl Driver {
             socket.close_aside(refuse(close_codes::UNKNOWN_SESSION, "the session is not known"));
             return Ok(());
         };
+        let text = "the session goes on, on another socket";
+        // The hello was late: its client has left that socket, and dialled another one that is here already.
+        if request.number < self.newest {
+            socket.close_aside(refuse(close_codes::TAKEN_OVER, text));
+            return Ok(());
+        }
         if !self.attach_rate.as_mut().is_none_or(|rate| rate.admit(now)) {
             socket.close_aside(refuse(close_codes::TOO_OFTEN, "the session got a new socket too often"));
             return Ok(());
         }
         proof.rotate(&request.secret, &request.next_secret);
+        self.newest = request.number;
         if let Some(before) = self.socket.take() {
-            let text = "the session goes on, on another socket";
             before.close_aside(refuse(close_codes::TAKEN_OVER, text));
         }
         let session = &mut self.conversation.session;

@@ -16,7 +16,7 @@ use crate::{
     caller::session_handle::SessionHandle,
     close_codes,
     error::CloseReason,
-    link::{Attach, AttachRequest, Guard, Submission},
+    link::{Attach, AttachRequest, Guard, SocketNumber, Submission},
     principal::Principal,
     session::Side,
     transport::Transport,
@@ -35,6 +35,7 @@ impl From<[u8; 16]> for SessionId {
 
 /// A client's socket whose first message was read.
 pub struct Greeted {
+    number: SocketNumber,
     transport: Box<dyn Transport>,
     guard: Guard,
     message: Bytes,
@@ -56,6 +57,7 @@ pub async fn greet(
     going_away: impl Future<Output = ()>,
 ) -> Result<Greeted, CloseReason> {
     let mut transport = transport.into();
+    let number = SocketNumber::next();
     let received = tokio::select! {
         biased;
         received = poll_fn(|cx| transport.poll_receive(cx)) => received,
@@ -71,7 +73,7 @@ pub async fn greet(
         }
     };
     let reason = match received {
-        Some(Ok(message)) => return Ok(Greeted::new(transport, message)),
+        Some(Ok(message)) => return Ok(Greeted::new(number, transport, message)),
         Some(Err(error)) => CloseReason::Socket(error),
         None => {
             let (code, text) = transport.peer_close().unwrap_or((close_codes::NORMAL, ""));
@@ -90,14 +92,14 @@ async fn close(mut transport: Box<dyn Transport>, code: u16, text: &str) {
 }
 
 impl Greeted {
-    fn new(transport: Box<dyn Transport>, message: Bytes) -> Self {
+    fn new(number: SocketNumber, transport: Box<dyn Transport>, message: Bytes) -> Self {
         let mut frames = FrameReader::new(message.clone());
         // Anything else is left to the session, which says what is wrong with it.
         let hello = match frames.next_frame() {
             Ok(Some(Frame::Hello(hello))) => Some(*hello),
             _ => None,
         };
-        Self { transport, guard: None, length: message.len() - frames.left(), message, hello }
+        Self { number, transport, guard: None, length: message.len() - frames.left(), message, hello }
     }
 
     /// Whether the message begins with a hello.
@@ -125,8 +127,9 @@ impl Greeted {
 
     /// Starts a new session; see [`start`](super::start).
     pub fn start(self, config: SessionConfig) -> (SessionHandle, Running) {
-        let Self { transport, guard, message, .. } = self;
+        let Self { number, transport, guard, message, .. } = self;
         let (link, mut driver) = Driver::new(Some((transport, Some(message))), Side::Server, config, None);
+        driver.newest = number;
         if let Some(socket) = &mut driver.socket {
             socket.hold(guard);
         }
@@ -138,7 +141,8 @@ impl Greeted {
     pub fn attach(self, session: &SessionHandle, principal: Principal) {
         let Some(Hello { secret, attach: Some((next_secret, resume)), .. }) = self.hello else { return };
         let rest = self.message.slice(self.length..);
-        let request = AttachRequest { secret, next_secret, resume, principal, rest };
+        let number = self.number;
+        let request = AttachRequest { number, secret, next_secret, resume, principal, rest };
         let attach = Attach { transport: self.transport, guard: self.guard, request: Some(request) };
         session.handle.link.submit(Submission::Attach(Box::new(attach)));
     }

@@ -471,3 +471,21 @@ fn pairs_of_cuts_change_nothing_also_inside_the_resume() {
         check(&expected, &[first, second], false);
     }
 }
+
+/// A timeout that stays due makes the driver spin.
+#[test]
+fn an_acknowledgement_that_waits_for_the_welcome_is_not_due() {
+    let mut pair = Pair::resumable(Limits::default(), Limits::default());
+    let sum = pair.client.call(ADD, &[1.into(), 2.into()]);
+    pair.run();
+    assert_eq!(sum.value(), 3);
+    pair.client.session.detach(pair.now);
+    // The acknowledgement of the result is due long before the server answers.
+    pair.client.session.greet_again(pair.now, [9; 32]);
+    while pair.client.poll_message(pair.now).is_some() {}
+    pair.now = pair.now + Duration::from_millis(500);
+    pair.client.handle_timeout(pair.now);
+    while pair.client.poll_message(pair.now).is_some() {}
+    let due = pair.client.session.poll_timeout();
+    assert!(due.is_none_or(|due| due > pair.now), "{due:?} at {:?}", pair.now);
+}
