@@ -146,19 +146,45 @@ fn handle(link: Arc<Link>, side: Side) -> SessionHandle {
     SessionHandle { handle: Arc::new(Handle { link, closes_on_drop: side == Side::Client }) }
 }
 
+/// Limits in one copy for any number of sessions.
+#[derive(Debug, Clone)]
+pub struct SharedLimits {
+    limits: Arc<Limits>,
+    checked: Result<(), LimitsError>,
+}
+
+impl From<Limits> for SharedLimits {
+    fn from(limits: Limits) -> Self {
+        let checked = limits.check();
+        Self { limits: Arc::new(limits.within_reach()), checked }
+    }
+}
+
 impl Driver {
     fn new(
+        transport: Option<(Box<dyn Transport>, Option<Bytes>)>,
+        side: Side,
+        mut config: SessionConfig,
+        before: Option<Predecessor>,
+    ) -> (Arc<Link>, Self) {
+        let limits = SharedLimits::from(std::mem::take(&mut config.limits));
+        Self::sharing(&limits, transport, side, config, before)
+    }
+
+    /// A driver with these limits, whatever those of `config` are.
+    fn sharing(
+        limits: &SharedLimits,
         transport: Option<(Box<dyn Transport>, Option<Bytes>)>,
         side: Side,
         config: SessionConfig,
         before: Option<Predecessor>,
     ) -> (Arc<Link>, Self) {
-        let SessionConfig { services, peer, limits, memory, resume, waiting, succession, opened } = config;
-        let phase = match limits.check() {
+        let SessionConfig { services, peer, memory, resume, waiting, succession, opened, .. } = config;
+        let phase = match limits.checked {
             Ok(()) => Phase::Running,
-            Err(error) => Phase::Refused(error),
+            Err(error) => Phase::Refused(Box::new(error)),
         };
-        let limits = Arc::new(limits.within_reach());
+        let limits = Arc::clone(&limits.limits);
         let link = Arc::new(match &before {
             Some(before) => before.link.succeeding(Arc::clone(&limits)),
             None => Link::new(Arc::clone(&limits)),
@@ -187,12 +213,12 @@ impl Driver {
         let mut detached = None;
         if transport.is_none() {
             session.detach(now);
-            detached = Some(Detached {
+            detached = Some(Box::new(Detached {
                 calls_until: now + waiting.time,
                 until: None,
                 is_wanted: false,
                 cause: None,
-            });
+            }));
         }
         let services = Arc::new(services);
         // The session holds this handle: it must not keep itself open.
@@ -233,7 +259,7 @@ struct Driver {
     /// On a server, what proves that the session is a client's own.
     proof: Option<Proof>,
     attach_rate: Option<AttachRate>,
-    detached: Option<Detached>,
+    detached: Option<Box<Detached>>,
     /// Whether it was published that the session has its current socket.
     is_told_attached: bool,
     submissions: Vec<Submission>,
@@ -257,11 +283,11 @@ enum Sealing {
 
 enum Phase {
     /// The limits are invalid: the session is not started.
-    Refused(LimitsError),
+    Refused(Box<LimitsError>),
     Running,
     /// The session is over; the socket is being closed, for at most `grace`.
     Closing {
-        end: End,
+        end: Box<End>,
         grace: Pin<Box<Sleep>>,
     },
 }
@@ -274,7 +300,7 @@ impl Future for Driver {
         // Handlers are first polled inside the turn.
         let session = Arc::as_ptr(&driver.conversation.link);
         let ended = match driver.phase {
-            Phase::Refused(error) => Err(End::new(close_codes::INTERNAL, CloseReason::Limits(error))),
+            Phase::Refused(ref error) => Err(End::new(close_codes::INTERNAL, CloseReason::Limits(**error))),
             Phase::Running => loop {
                 match ready!(inside(session, || driver.turn(cx))) {
                     Err(end) if driver.survives(&end) => driver.detach(end),
@@ -292,7 +318,7 @@ impl Future for Driver {
                 _ => CLOSE_GRACE,
             };
             let grace = due.map_or(grace_max, |due| time::now().until(due).clamp(CLOSE_GRACE_MIN, grace_max));
-            driver.phase = Phase::Closing { end, grace: Box::pin(tokio::time::sleep(grace)) };
+            driver.phase = Phase::Closing { end: Box::new(end), grace: Box::pin(tokio::time::sleep(grace)) };
         }
         driver.poll_close(cx)
     }
@@ -311,7 +337,7 @@ impl Driver {
             }
             // A socket that came meanwhile counts for more.
             if let Some(reason) = self.conversation.given_up.take().filter(|_| self.socket.is_none()) {
-                return Poll::Ready(Err(End::new(close_codes::NORMAL, reason)));
+                return Poll::Ready(Err(End::new(close_codes::NORMAL, *reason)));
             }
             if self.detached.is_some() {
                 self.bound_waiting_calls(now);

@@ -68,12 +68,12 @@ impl ResumeOptions {
 
 /// The peer that a session without a socket counts for; `None` if it is not bounded by peer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Owner {
+pub(crate) enum Owner {
     Named(Arc<str>),
     At(Prefix),
 }
 
-fn owner_of(peer: &Peer) -> Option<Owner> {
+pub(crate) fn owner_of(peer: &Peer) -> Option<Owner> {
     match (&peer.principal, peer.address) {
         (Principal::Named(name), _) => Some(Owner::Named(Arc::clone(name))),
         (_, Some(address)) if !address.ip().to_canonical().is_loopback() => {
@@ -158,10 +158,10 @@ pub(crate) struct Place {
 
 impl Place {
     /// Enters the session that has begun with this id.
-    pub(crate) fn enter(self, handle: &SessionHandle, peer: &Peer) -> Entry {
+    pub(crate) fn enter(self, handle: &SessionHandle, owner: Option<Owner>) -> Entry {
         self.sessions.tables().known.insert(self.id, Some(handle.clone()));
         let sockets = handle.attachments();
-        Entry { place: self, owner: owner_of(peer), handle: handle.clone(), sockets }
+        Entry { place: self, owner, handle: handle.clone(), sockets }
     }
 }
 

@@ -266,7 +266,8 @@ impl Driver {
         let window = self.resume.as_ref().map_or(Duration::ZERO, |resume| resume.window);
         let calls_until = now + self.waiting.time;
         let cause = Some(end.reason.clone());
-        self.detached = Some(Detached { calls_until, until: Some(now + window), is_wanted: false, cause });
+        let detached = Detached { calls_until, until: Some(now + window), is_wanted: false, cause };
+        self.detached = Some(Box::new(detached));
         let waiting = self.conversation.link.set_attachment(Attachment::Detached(Some(end.reason)));
         self.conversation.wakers.extend(waiting);
     }

@@ -60,7 +60,7 @@ pub(super) struct Conversation {
     pub(super) work: Work,
     pub(super) map_permits: Permits,
     /// Calls whose arguments are being decoded on another thread; later calls wait.
-    pub(super) starting: Option<Starting>,
+    pub(super) starting: Option<Box<Starting>>,
     /// The wakers of callers whose results are here; woken together at the end of the turn.
     pub(super) wakers: Vec<Waker>,
     pub(super) stopwatch: Stopwatch,
@@ -71,7 +71,7 @@ pub(super) struct Conversation {
     /// Sockets that were brought for the session.
     pub(super) attaching: Vec<Attach>,
     /// Why the session is to end, if nobody will bring it a socket.
-    pub(super) given_up: Option<CloseReason>,
+    pub(super) given_up: Option<Box<CloseReason>>,
     /// Makes the session that takes this one's place.
     pub(super) succession: Option<Succession>,
     /// Notified when the handshake is done.
@@ -158,7 +158,7 @@ impl Conversation {
             Submission::Close => self.close(now),
             Submission::Left => self.is_left = true,
             Submission::Attach(attach) => self.attaching.push(*attach),
-            Submission::GiveUp(reason) => self.given_up = Some(reason),
+            Submission::GiveUp(reason) => self.given_up = Some(Box::new(reason)),
         }
     }
 

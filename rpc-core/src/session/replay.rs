@@ -117,6 +117,10 @@ impl Kept {
     pub(crate) fn push(&mut self, message: Message) {
         debug_assert!(!self.has_unsent(), "new messages come behind those that are sent again");
         self.bytes += charge(message.len());
+        if self.messages.capacity() == 0 {
+            // A session with one call at a time keeps one message.
+            self.messages.reserve_exact(1);
+        }
         self.messages.push_back(message);
         self.next += 1;
         self.fresh = self.next;
