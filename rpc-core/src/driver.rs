@@ -230,7 +230,7 @@ impl Driver {
         conversation.succession = succession;
         let attach_rate = resume.as_ref().map(|resume| AttachRate::new(now, resume.attaches_per_minute));
         let driver = Self {
-            socket: transport.map(|(transport, first)| Attached::new(transport, first, &limits)),
+            socket: transport.map(|(transport, first)| Box::new(Attached::new(transport, first, &limits))),
             conversation,
             resume,
             waiting,
@@ -252,7 +252,7 @@ impl Driver {
 struct Driver {
     conversation: Conversation,
     /// `None` while the session is detached.
-    socket: Option<Attached>,
+    socket: Option<Box<Attached>>,
     /// `None` if the session ends with its socket.
     resume: Option<ResumeConfig>,
     waiting: WaitingCalls,
@@ -353,7 +353,7 @@ impl Driver {
             }
             self.send(cx, now, &mut steps)?;
             self.conversation.tell_backlog();
-            let buffers = self.socket.as_mut().map_or(0, Attached::buffer_bytes);
+            let buffers = self.socket.as_mut().map_or(0, |socket| socket.buffer_bytes());
             self.conversation.session.settle_rest(buffers);
             let woken = self.conversation.wakers.len();
             self.conversation.wakers.drain(..).for_each(Waker::wake);
@@ -374,6 +374,9 @@ impl Driver {
                 return Poll::Pending;
             }
             if self.poll_timer(cx, now).is_pending() {
+                if self.detached.is_some() {
+                    self.rest();
+                }
                 self.await_peer(cx);
                 return Poll::Pending;
             }
@@ -576,7 +579,7 @@ impl Driver {
             Sealing::Held { until } => Some(until),
             Sealing::Idle | Sealing::Now => None,
         };
-        let stalled = self.socket.as_ref().and_then(Attached::stall_due);
+        let stalled = self.socket.as_ref().and_then(|socket| socket.stall_due());
         let detached = self.detached.as_ref().and_then(|detached| detached.due(now));
         let Some(due) =
             [self.conversation.session.poll_timeout(), held, stalled, detached].into_iter().flatten().min()

@@ -193,6 +193,12 @@ impl PeerMethods {
         }
     }
 
+    /// Gives back the room that no method takes.
+    pub(crate) fn shrink(&mut self) {
+        self.named.shrink_to_fit();
+        self.services.shrink_to_fit();
+    }
+
     /// Whether the service is one of those at the root.
     pub(crate) fn is_at_root(&self, method: &KnownMethod) -> bool {
         method.service() < self.at_root

@@ -113,6 +113,11 @@ impl Kept {
         Some(length)
     }
 
+    /// Gives back the room that no message takes.
+    pub(crate) fn shrink(&mut self) {
+        self.messages.shrink_to_fit();
+    }
+
     /// Appends a new message and hands it out. No message waits to be sent again.
     pub(crate) fn push(&mut self, message: Message) {
         debug_assert!(!self.has_unsent(), "new messages come behind those that are sent again");

@@ -116,6 +116,8 @@ impl Cutting {
             let now = self.pair.now;
             self.pair.client.session.detach(now);
             self.pair.server.session.detach(now);
+            self.pair.client.session.rest();
+            self.pair.server.session.rest();
             return false;
         }
         self.passed[from] += message.len();
@@ -470,4 +472,21 @@ fn pairs_of_cuts_change_nothing_also_inside_the_resume() {
         };
         check(&expected, &[first, second], false);
     }
+}
+
+#[test]
+fn a_session_that_waits_for_a_socket_keeps_no_room_for_calls_that_are_over() {
+    let mut pair = Pair::resumable(Limits::default(), Limits::default());
+    let call = pair.client.call(ADD, &[1.into(), 2.into()]);
+    pair.run();
+    assert_eq!(call.value(), 3);
+    pair.client.release(&call);
+    pair.advance(Duration::from_secs(1));
+    pair.run();
+    let now = pair.now;
+    let server = &mut pair.server.session;
+    assert!(server.answers.room() > 0, "the next call finds room");
+    server.detach(now);
+    server.rest();
+    assert_eq!(server.answers.room(), 0);
 }
