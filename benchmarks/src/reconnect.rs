@@ -183,16 +183,16 @@ async fn measure(clients: usize) -> Result<(), Failure> {
     let after = handle.listen_stats();
     let mut back: Vec<f64> = report.back_us.iter().map(|us| us.saturating_sub(cut_us) as f64 / 1e6).collect();
     back.sort_by(f64::total_cmp);
-    let at = |share: f64| {
-        let place = (back.len() as f64 * share).ceil() as usize;
+    let at = |percent: usize| {
+        let place = (back.len() * percent).div_ceil(100);
         back.get(place.max(1) - 1).copied().unwrap_or(f64::NAN)
     };
-    let last = if back.len() == clients { at(1.0) } else { f64::NAN };
+    let last = if back.len() == clients { at(100) } else { f64::NAN };
     println!(
         "{clients} clients of {ADDRESSES} addresses; {} new connections of an address at once, then {} a second; {} handshakes at once",
         bounds.address_connects_burst, bounds.address_connects_per_second, bounds.handshakes_max,
     );
-    println!("back, seconds after the cut: p50 {:.2}, p99 {:.2}, last {last:.2}", at(0.5), at(0.99));
+    println!("back, seconds after the cut: p50 {:.2}, p99 {:.2}, last {last:.2}", at(50), at(99));
     println!(
         "sessions that went on: {}, lost: {}; calls in flight at the cut that returned: {}; calls after it: {}",
         number(back.len() as f64),
@@ -271,7 +271,7 @@ async fn relay(source: Ipv4Addr, server: SocketAddr) -> Result<(), Failure> {
                 });
             }
             order = orders.next_line() => match order? {
-                Some(_) => _ = cuts.send_replace(()),
+                Some(_) => cuts.send_replace(()),
                 None => return Ok(()),
             },
         }

@@ -213,10 +213,10 @@ impl Answers {
         self.methods.shrink();
     }
 
-    /// The entries that there is room for, of calls that wait, run or are to start.
+    /// The entries that there is room for: plain calls, all others, and calls that are to start.
     #[cfg(test)]
-    pub(crate) fn room(&self) -> usize {
-        self.plain.capacity() + self.table.capacity() + self.steps.capacity()
+    pub(crate) fn room(&self) -> [usize; 3] {
+        [self.plain.capacity(), self.table.capacity(), self.steps.capacity()]
     }
 
     /// Refuses new calls from here on.
