@@ -113,7 +113,7 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
 }
 
 /// The soft limit, which is what the server's own default goes by. Raising it is the shell's business: `ulimit -n`.
-fn open_files_max() -> usize {
+pub(crate) fn open_files_max() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(1_024)

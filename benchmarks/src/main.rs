@@ -5,6 +5,7 @@
 //! cargo run -p benchmarks --release -- --peers           other frameworks too; builds them first
 //! cargo run -p benchmarks --release -- load              fairness, open loop, overload
 //! cargo run -p benchmarks --release -- growth            more and more connections
+//! cargo run -p benchmarks --release -- reconnect         10,000 clients that are cut at once
 //! cargo run -p benchmarks --release -- --only "W2 128" --subject rpc      to look at with a profiler
 //! cargo run -p benchmarks --release -- instructions      counts those of the hot paths; fails above what is recorded
 //! cargo run -p benchmarks --release -- check             ratios to a raw echo; fails below what is recorded
@@ -32,6 +33,7 @@ mod plots;
 mod process;
 mod progress;
 mod raw;
+mod reconnect;
 mod report;
 mod weight;
 mod workloads;
@@ -122,6 +124,7 @@ fn main() -> Result<(), Failure> {
         match mode.as_str() {
             "load" => return runtime(2)?.block_on(load::run(&load::Settings::parse(rest)?)),
             "growth" => return runtime(2)?.block_on(growth::run(&load::Settings::parse(rest)?)),
+            "reconnect" => return reconnect::run(rest),
             "part" => return load::parts::main(runtime(2)?, rest),
             "repeat" => {
                 let [path, repeats] = rest else { return Err("repeat takes a path and a number".into()) };

@@ -94,6 +94,22 @@ impl ServerProcess {
     pub(crate) fn resident_bytes(&self) -> u64 {
         resident_bytes(&self.child)
     }
+
+    /// The files that it has open, sockets among them.
+    pub(crate) fn open_files(&self) -> usize {
+        let files = self.child.id().and_then(|id| std::fs::read_dir(format!("/proc/{id}/fd")).ok());
+        files.map_or(0, Iterator::count)
+    }
+
+    /// Waits until it has no more than this number of files open: it has noticed that its clients are gone.
+    pub(crate) async fn until_open_files(&self, files: usize) -> Result<(), Failure> {
+        let fewer = async {
+            while self.open_files() > files {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        Ok(tokio::time::timeout(Duration::from_secs(10), fewer).await?)
+    }
 }
 
 /// A client in a process of its own; ended when dropped.
@@ -134,6 +150,11 @@ impl ClientProcess {
 
     async fn line(&mut self) -> Result<String, Failure> {
         Ok(self.lines.next_line().await?.ok_or("the client ended")?)
+    }
+
+    /// Ends it as a crash does: the operating system closes its sockets.
+    pub(crate) async fn kill(mut self) -> Result<(), Failure> {
+        Ok(self.child.kill().await?)
     }
 
     pub(crate) fn processor_seconds(&self) -> f64 {

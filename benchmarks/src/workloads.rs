@@ -26,6 +26,8 @@ pub(crate) enum Workload {
     /// A single call over the delayed link, to compare chains with.
     SingleDelayed,
     IdleMemory,
+    /// Memory of sessions whose clients have vanished.
+    DetachedMemory,
     /// What an open stream takes that nothing comes of.
     IdleStreams(Side),
     /// A stream of small items from the server.
@@ -95,6 +97,9 @@ pub(crate) const IN_FLIGHT: [usize; 4] = [1, 16, 128, 1_024];
 const DEPTH: usize = 8;
 /// Idle connections whose memory is measured.
 const IDLE: usize = 2_000;
+/// Clients that vanish together, and how often that happens. A server keeps 10,000 sessions without a socket by default.
+const VANISHING: usize = 1_000;
+const WAVES: usize = 8;
 /// Idle streams of one connection whose memory is measured.
 const IDLE_STREAMS: usize = 10_000;
 /// Bytes of a long item.
@@ -125,6 +130,7 @@ impl Workload {
             Self::Chain { pipelined: true, delayed: true },
             Self::Items,
             Self::IdleMemory,
+            Self::DetachedMemory,
             Self::IdleStreams(Side::Server),
             Self::IdleStreams(Side::Client),
             Self::Blocks(Way::Down),
@@ -153,6 +159,7 @@ impl Workload {
             ),
             Self::SingleDelayed => "W5 single call, 5 ms link".into(),
             Self::IdleMemory => format!("W7 server memory, {IDLE} idle"),
+            Self::DetachedMemory => "W7 server memory, detached".into(),
             Self::IdleStreams(Side::Server) => format!("W7 server, {IDLE_STREAMS} idle streams"),
             Self::IdleStreams(Side::Client) => format!("W7 client, {IDLE_STREAMS} idle streams"),
             Self::Items => "W6 stream of small items".into(),
@@ -174,7 +181,7 @@ impl Workload {
             Self::OneAtATime(_) | Self::Chain { .. } | Self::SingleDelayed | Self::Beside { .. } => "us",
             Self::InFlight(_) | Self::Connections => "calls/s",
             Self::Payload(_) | Self::Blocks(_) => "MiB/s",
-            Self::IdleMemory | Self::IdleStreams(_) => "KiB each",
+            Self::IdleMemory | Self::DetachedMemory | Self::IdleStreams(_) => "KiB each",
             Self::Items | Self::FanOut { .. } => "items/s",
         }
     }
@@ -185,7 +192,9 @@ impl Workload {
             // Others have nothing to pipeline.
             Self::Chain { pipelined: true, .. } => matches!(subject, Subject::Rpc | Subject::Capnp),
             // What a raw socket has nothing of, and others are not asked.
-            Self::IdleStreams(_) | Self::FanOut { .. } | Self::Beside { .. } => subject == Subject::Rpc,
+            Self::DetachedMemory | Self::IdleStreams(_) | Self::FanOut { .. } | Self::Beside { .. } => {
+                subject == Subject::Rpc
+            }
             Self::Blocks(_) => matches!(subject, Subject::Rpc | Subject::WsFlush | Subject::WsBatch),
             Self::Items => subject != Subject::Tarpc,
             _ => subject != Subject::WsPack,
@@ -211,6 +220,7 @@ impl Workload {
             Self::Chain { pipelined, .. } => Work::Chain { depth: DEPTH, is_pipelined: pipelined },
             Self::Items => Work::Items,
             Self::IdleMemory => Work::Idle { connections: IDLE },
+            Self::DetachedMemory => Work::Idle { connections: VANISHING },
             Self::IdleStreams(_) => Work::IdleStreams { streams: IDLE_STREAMS },
             Self::Blocks(_) | Self::FanOut { .. } | Self::Beside { .. } => return None,
         })
@@ -223,6 +233,7 @@ impl Workload {
         time: Duration,
     ) -> Result<Sample, Failure> {
         match self.work() {
+            Some(work) if self == Self::DetachedMemory => measure_detached(work, subject, place, time).await,
             Some(work) => self.measure_client(work, subject, place, time).await,
             None => self.measure_here(subject, place.server, time).await,
         }
@@ -326,6 +337,33 @@ impl Workload {
             _ => return Err(format!("{} has a client of its own", self.name()).into()),
         })
     }
+}
+
+/// Memory of a session without a socket. Clients connect, call and vanish, in waves. The memory that a wave's sockets leave behind is
+/// taken by the sockets of the next wave, so the server grows from wave to wave by the sessions that it keeps.
+async fn measure_detached(
+    work: Work,
+    subject: Subject,
+    place: Place<'_>,
+    time: Duration,
+) -> Result<Sample, Failure> {
+    let Place { program, workers, .. } = place;
+    let server = ServerProcess::start(program, subject, workers).await?;
+    let files = server.open_files();
+    let (mut sessions, mut resident) = (0, Vec::new());
+    for _ in 0..WAVES {
+        let mut client = ClientProcess::start(program, subject, workers, server.address, work, time).await?;
+        sessions += client.go().await?.moved.count;
+        client.kill().await?;
+        server.until_open_files(files).await?;
+        resident.push((sessions, server.resident_bytes()));
+    }
+    // The first wave pays for what the process needs anyway.
+    let [_, (few, before), .., (many, after)] = resident[..] else {
+        return Err("there were too few waves".into());
+    };
+    let value = after.saturating_sub(before) as f64 / 1_024.0 / (many - few) as f64;
+    Ok(Sample { value, ..Sample::default() })
 }
 
 /// Of so many calls or items, for which so many processor seconds were used.

@@ -150,20 +150,46 @@ fn handle(link: Arc<Link>, side: Side) -> SessionHandle {
     SessionHandle { handle: Arc::new(Handle { link, closes_on_drop: side == Side::Client }) }
 }
 
+/// Limits in one copy for any number of sessions.
+#[derive(Debug, Clone)]
+pub struct SharedLimits {
+    limits: Arc<Limits>,
+    checked: Result<(), LimitsError>,
+}
+
+impl From<Limits> for SharedLimits {
+    fn from(limits: Limits) -> Self {
+        let checked = limits.check();
+        Self { limits: Arc::new(limits.within_reach()), checked }
+    }
+}
+
 impl Driver {
     fn new(
+        transport: Option<(Box<dyn Transport>, Option<Bytes>)>,
+        side: Side,
+        mut config: SessionConfig,
+        before: Option<Predecessor>,
+    ) -> (Arc<Link>, Self) {
+        let limits = SharedLimits::from(std::mem::take(&mut config.limits));
+        Self::sharing(&limits, transport, side, config, before)
+    }
+
+    /// A driver with these limits, whatever those of `config` are.
+    fn sharing(
+        limits: &SharedLimits,
         transport: Option<(Box<dyn Transport>, Option<Bytes>)>,
         side: Side,
         config: SessionConfig,
         before: Option<Predecessor>,
     ) -> (Arc<Link>, Self) {
-        let SessionConfig { services, peer, limits, memory, resume, waiting, recalls, succession, opened } =
+        let SessionConfig { services, peer, memory, resume, waiting, recalls, succession, opened, .. } =
             config;
-        let phase = match limits.check() {
+        let phase = match limits.checked {
             Ok(()) => Phase::Running,
-            Err(error) => Phase::Refused(error),
+            Err(error) => Phase::Refused(Box::new(error)),
         };
-        let limits = Arc::new(limits.within_reach());
+        let limits = Arc::clone(&limits.limits);
         let link = Arc::new(match &before {
             Some(before) => before.link.succeeding(Arc::clone(&limits)),
             None => Link::new(Arc::clone(&limits)),
@@ -192,12 +218,12 @@ impl Driver {
         let mut detached = None;
         if transport.is_none() {
             session.detach(now);
-            detached = Some(Detached {
+            detached = Some(Box::new(Detached {
                 calls_until: now + waiting.time,
                 until: None,
                 is_wanted: false,
                 cause: None,
-            });
+            }));
         }
         let services = Arc::new(services);
         // The session holds this handle: it must not keep itself open.
@@ -210,7 +236,7 @@ impl Driver {
         conversation.recalls = recalls;
         let attach_rate = resume.as_ref().map(|resume| AttachRate::new(now, resume.attaches_per_minute));
         let driver = Self {
-            socket: transport.map(|(transport, first)| Attached::new(transport, first, &limits)),
+            socket: transport.map(|(transport, first)| Box::new(Attached::new(transport, first, &limits))),
             conversation,
             resume,
             waiting,
@@ -233,7 +259,7 @@ impl Driver {
 struct Driver {
     conversation: Conversation,
     /// `None` while the session is detached.
-    socket: Option<Attached>,
+    socket: Option<Box<Attached>>,
     /// `None` if the session ends with its socket.
     resume: Option<ResumeConfig>,
     waiting: WaitingCalls,
@@ -242,7 +268,7 @@ struct Driver {
     attach_rate: Option<AttachRate>,
     /// On a server, the newest socket that the session has had.
     newest: SocketNumber,
-    detached: Option<Detached>,
+    detached: Option<Box<Detached>>,
     /// Whether it was published that the session has its current socket.
     is_told_attached: bool,
     submissions: Vec<Submission>,
@@ -266,11 +292,11 @@ enum Sealing {
 
 enum Phase {
     /// The limits are invalid: the session is not started.
-    Refused(LimitsError),
+    Refused(Box<LimitsError>),
     Running,
     /// The session is over; the socket is being closed, for at most `grace`.
     Closing {
-        end: End,
+        end: Box<End>,
         grace: Pin<Box<Sleep>>,
     },
 }
@@ -283,7 +309,7 @@ impl Future for Driver {
         // Handlers are first polled inside the turn.
         let session = Arc::as_ptr(&driver.conversation.link);
         let ended = match driver.phase {
-            Phase::Refused(error) => Err(End::new(close_codes::INTERNAL, CloseReason::Limits(error))),
+            Phase::Refused(ref error) => Err(End::new(close_codes::INTERNAL, CloseReason::Limits(**error))),
             Phase::Running => loop {
                 match ready!(inside(session, || driver.turn(cx))) {
                     Err(end) if driver.survives(&end) => driver.detach(end),
@@ -301,7 +327,7 @@ impl Future for Driver {
                 _ => CLOSE_GRACE,
             };
             let grace = due.map_or(grace_max, |due| time::now().until(due).clamp(CLOSE_GRACE_MIN, grace_max));
-            driver.phase = Phase::Closing { end, grace: Box::pin(tokio::time::sleep(grace)) };
+            driver.phase = Phase::Closing { end: Box::new(end), grace: Box::pin(tokio::time::sleep(grace)) };
         }
         driver.poll_close(cx)
     }
@@ -320,7 +346,7 @@ impl Driver {
             }
             // A socket that came meanwhile counts for more.
             if let Some(reason) = self.conversation.given_up.take().filter(|_| self.socket.is_none()) {
-                return Poll::Ready(Err(End::new(close_codes::NORMAL, reason)));
+                return Poll::Ready(Err(End::new(close_codes::NORMAL, *reason)));
             }
             if self.conversation.is_superseded {
                 let reason = CloseReason::Expired { cause: None };
@@ -340,7 +366,7 @@ impl Driver {
             }
             self.send(cx, now, &mut steps)?;
             self.conversation.tell_backlog();
-            let buffers = self.socket.as_mut().map_or(0, Attached::buffer_bytes);
+            let buffers = self.socket.as_mut().map_or(0, |socket| socket.buffer_bytes());
             self.conversation.session.settle_rest(buffers);
             let woken = self.conversation.wakers.len();
             self.conversation.wakers.drain(..).for_each(Waker::wake);
@@ -361,6 +387,9 @@ impl Driver {
                 return Poll::Pending;
             }
             if self.poll_timer(cx, now).is_pending() {
+                if self.detached.is_some() {
+                    self.rest();
+                }
                 self.await_peer(cx);
                 return Poll::Pending;
             }
@@ -564,7 +593,7 @@ impl Driver {
             Sealing::Held { until } => Some(until),
             Sealing::Idle | Sealing::Now => None,
         };
-        let stalled = self.socket.as_ref().and_then(Attached::stall_due);
+        let stalled = self.socket.as_ref().and_then(|socket| socket.stall_due());
         let detached = self.detached.as_ref().and_then(|detached| detached.due(now));
         let Some(due) =
             [self.conversation.session.poll_timeout(), held, stalled, detached].into_iter().flatten().min()

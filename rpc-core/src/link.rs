@@ -426,6 +426,15 @@ impl Link {
         flush
     }
 
+    /// Gives back the room of an empty queue.
+    #[cfg_attr(not(feature = "driver"), expect(dead_code, reason = "only drivers have queues to empty"))]
+    pub(crate) fn rest(&self) {
+        let mut outbox = lock(&self.outbox);
+        if outbox.queue.is_empty() {
+            outbox.queue = Vec::new();
+        }
+    }
+
     /// Makes new calls fail as not sent from here on; calls in flight go on.
     pub(crate) fn begin_draining(&self, reason: CloseReason) {
         let mut outbox = lock(&self.outbox);

@@ -544,6 +544,13 @@ impl<W: Waiter> Session<W> {
         self.detached_since.get_or_insert(now);
     }
 
+    /// Gives back the room of tables that are empty, for a session that waits without a socket.
+    pub(crate) fn rest(&mut self) {
+        self.events.shrink_to_fit();
+        self.kept.shrink();
+        self.answers.rest();
+    }
+
     /// Goes on, on a new socket to the server.
     pub(crate) fn greet_again(&mut self, now: Time, next_secret: [u8; 32]) {
         let resume = self.kept.attach(self.accepted.count(), self.detached_for(now));

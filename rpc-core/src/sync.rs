@@ -20,6 +20,10 @@ impl Waiters {
     /// Adds the task of `cx`, once.
     pub(crate) fn add(&mut self, cx: &Context<'_>) {
         if !self.0.iter().any(|waker| waker.will_wake(cx.waker())) {
+            if self.0.capacity() == 0 {
+                // Mostly one task waits.
+                self.0.reserve_exact(1);
+            }
             self.0.push(cx.waker().clone());
         }
     }

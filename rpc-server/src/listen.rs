@@ -92,7 +92,11 @@ impl Permit {
     /// Marks the handshake as done, because the peer's hello was accepted. Frees the place among handshakes and keeps the one
     /// among connections.
     pub fn handshake_done(&mut self) {
-        self.is_established |= self.doorway.places.establish(self.place);
+        if self.doorway.places.establish(self.place) {
+            self.is_established = true;
+            // Nobody evicts it any more.
+            self.handshake = None;
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 use rpc_core::{
     CloseReason, Limits, LimitsError, MemoryBudget, Peer, Principal, Service, Services, SessionHandle,
     close_codes,
-    driver::{self, Greeted, SessionConfig},
+    driver::{self, Greeted, SessionConfig, SharedLimits},
     transport::Transport,
     websocket::{HandshakeError, HandshakeRequest, Rejection, Socket},
 };
@@ -27,7 +27,7 @@ use tokio::{
 use crate::tls::TlsAcceptor;
 use crate::{
     listen::{self, Doorway, ListenOptions, ListenStats, Permit},
-    sessions::{Entry, ResumeOptions, Sessions},
+    sessions::{Entry, ResumeOptions, Sessions, owner_of},
     shutdown::Shutdown,
 };
 
@@ -36,6 +36,9 @@ type Authenticate = dyn Fn(&Peer) -> Result<Principal, Rejection> + Send + Sync;
 
 /// How long a server that shuts down waits for a hello, which may be on its way.
 const HELLO_GRACE: Duration = Duration::from_secs(1);
+/// The headers that say nothing once the handshake is done. `sec-websocket-protocol` is kept: browsers put tokens there.
+const HANDSHAKE_HEADERS: [&str; 5] =
+    ["connection", "upgrade", "sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions"];
 /// The default memory budget of a server: what all its sessions may keep together for their peers.
 const MEMORY_BYTES: usize = 1 << 30;
 
@@ -162,11 +165,10 @@ impl ServerBuilder {
         let (running, all_done) = mpsc::channel(1);
         let doorway = Arc::new(Doorway::new(&self.listen));
         let sessions = Arc::new(Sessions::new(self.resume.clone()));
-        Server {
-            shared: Arc::new(Shared { builder: self, doorway, sessions, shutdown: Shutdown::default() }),
-            running,
-            all_done,
-        }
+        let limits = SharedLimits::from(self.limits.clone());
+        let shutdown = Shutdown::default();
+        let shared = Shared { builder: self, limits, doorway, sessions, shutdown };
+        Server { shared: Arc::new(shared), running, all_done }
     }
 
     /// Listens on an address. Port 0 lets the operating system choose a port, see [`Listening::local_addr`].
@@ -217,6 +219,8 @@ pub struct Server {
 #[derive(Debug)]
 struct Shared {
     builder: ServerBuilder,
+    /// The builder's limits, in one copy for all sessions.
+    limits: SharedLimits,
     doorway: Arc<Doorway>,
     sessions: Arc<Sessions>,
     shutdown: Shutdown,
@@ -276,11 +280,15 @@ impl Server {
         check_limits(&shared.builder.limits)?;
         let on_connection = |stream, peer, permit| {
             let time = HelloTime::start(&shared);
-            let connection = serve_tcp(Arc::clone(&shared), stream, peer, permit, time);
+            let opening = session_of_tcp(Arc::clone(&shared), stream, peer, permit, time);
             let running = running.clone();
             tokio::spawn(async move {
-                if let Err(error) = connection.await {
-                    tracing::debug!(%peer, error = %error_chain(&error), "a connection did not become a session");
+                match opening.await {
+                    Ok(Some(session)) => _ = session.await,
+                    Ok(None) => {}
+                    Err(error) => {
+                        tracing::debug!(%peer, error = %error_chain(&error), "a connection did not become a session");
+                    }
                 }
                 drop(running);
             });
@@ -314,7 +322,7 @@ impl Server {
             Err(reason) => return Ok(reason),
         };
         Ok(match begin(&self.shared, greeted, peer, time).await {
-            Some(Session::New(opened)) => run_session(&self.shared, opened).await,
+            Some(Session::New(opened)) => run_session(Arc::clone(&self.shared), opened).await,
             // The session runs in the task of its first stream.
             Some(Session::Known(session)) => session.closed().await,
             None => CloseReason::Local,
@@ -435,35 +443,25 @@ impl HelloTime {
     }
 }
 
-/// Serves a connection.
-async fn serve_tcp(
-    shared: Arc<Shared>,
-    stream: tokio::net::TcpStream,
-    address: SocketAddr,
-    permit: Permit,
-    time: HelloTime,
-) -> Result<(), ServeError> {
-    if let Some(opened) = session_of_tcp(&shared, stream, address, permit, time).await? {
-        Box::pin(run_session(&shared, opened)).await;
-    }
-    Ok(())
-}
+/// A session that runs while this is polled, and ends with the reason.
+type RunningSession = Pin<Box<dyn Future<Output = CloseReason> + Send>>;
 
 /// Begins a session on a connection, or gives the connection to one. Until its peer's hello, a newer connection may evict it. The
 /// permit stays with the socket: a session that waits for its next socket takes no connection.
 ///
-/// The future is boxed because a task reserves memory for its largest state until it ends, and a session lives long after this.
+/// The future is boxed because a task reserves memory for its largest state until it ends, and a session lives long after this. So
+/// is the session it returns: a task of a few words holds nothing but the one or the other.
 fn session_of_tcp(
-    shared: &Shared,
+    shared: Arc<Shared>,
     stream: tokio::net::TcpStream,
     address: SocketAddr,
     mut permit: Permit,
     time: HelloTime,
-) -> Pin<Box<dyn Future<Output = Result<Option<Opened>, ServeError>> + Send + '_>> {
+) -> Pin<Box<dyn Future<Output = Result<Option<RunningSession>, ServeError>> + Send>> {
     Box::pin(async move {
         let greeting = async {
-            let upgraded = unless_shut_down(shared, open_tcp(shared, stream, address, time)).await?;
-            Ok::<_, ServeError>(greet(shared, upgraded, time).await)
+            let upgraded = unless_shut_down(&shared, open_tcp(&shared, stream, address, time)).await?;
+            Ok::<_, ServeError>(greet(&shared, upgraded, time).await)
         };
         let greeted = tokio::select! {
             greeted = greeting => greeted?,
@@ -476,8 +474,11 @@ fn session_of_tcp(
         if greeted.is_hello() {
             permit.handshake_done();
         }
-        Ok(match begin(shared, greeted.holding(permit), peer, time).await {
-            Some(Session::New(opened)) => Some(opened),
+        Ok(match begin(&shared, greeted.holding(permit), peer, time).await {
+            Some(Session::New(opened)) => {
+                let running: RunningSession = Box::pin(run_session(Arc::clone(&shared), opened));
+                Some(running)
+            }
             Some(Session::Known(_)) | None => None,
         })
     })
@@ -568,6 +569,8 @@ where
     };
     let accepting = timeout(time.left(), Socket::accept(io, limits, origins, decide));
     let (socket, _) = accepting.await.unwrap_or(Err(HandshakeError::Timeout(time.limit)))?;
+    peer.headers.retain(|(name, _)| !HANDSHAKE_HEADERS.contains(&name.as_str()));
+    peer.headers.shrink_to_fit();
     Ok((Box::new(socket), peer))
 }
 
@@ -603,19 +606,18 @@ async fn begin(shared: &Shared, greeted: Greeted, peer: Peer, time: HelloTime) -
         }
         place => place.flatten(),
     };
-    let ServerBuilder { services, per_connection, limits, memory, .. } = &shared.builder;
+    let ServerBuilder { services, per_connection, memory, .. } = &shared.builder;
     let mut services = services.clone();
     for make in per_connection {
         services.offer(make(&peer));
     }
-    let limits = Limits { hello_timeout: time.left(), ..limits.clone() };
-    let owner = peer.clone();
+    let owner = owner_of(&peer);
     let memory = memory.clone();
-    let recalls = place.as_ref().map(|place| place.recalls(peer.principal.clone()));
-    let config =
-        SessionConfig { services, peer, limits, memory, resume, recalls, ..SessionConfig::default() };
-    let (handle, session) = greeted.start(config);
-    let entry = place.map(|place| place.enter(&handle, &owner));
+    let principal = peer.principal.clone();
+    let recalls = place.as_ref().map(|place| place.recalls(principal.clone()));
+    let config = SessionConfig { services, peer, memory, resume, recalls, ..SessionConfig::default() };
+    let (handle, session) = greeted.start(config, &shared.limits, time.left());
+    let entry = place.map(|place| place.enter(&handle, owner, principal));
     Some(Session::New(Opened { handle, session: Box::pin(session), entry }))
 }
 
@@ -631,37 +633,40 @@ fn peer_of(request: &HandshakeRequest, address: Option<SocketAddr>) -> Peer {
     peer
 }
 
-async fn run_session(shared: &Shared, opened: Opened) -> CloseReason {
-    let Opened { handle, session, mut entry } = opened;
-    let close = async {
-        let age = async {
-            match shared.builder.session_age {
-                Some(age) => {
-                    let jitter = age.mul_f64(rand::random::<f64>() / 10.0);
-                    Box::pin(tokio::time::sleep(age.saturating_add(jitter))).await;
+/// Runs a session to its end. Not an `async fn`, whose future would hold its arguments twice.
+fn run_session(shared: Arc<Shared>, opened: Opened) -> impl Future<Output = CloseReason> + Send {
+    let Opened { handle, mut session, mut entry } = opened;
+    async move {
+        let close = async {
+            let age = async {
+                match shared.builder.session_age {
+                    Some(age) => {
+                        let jitter = age.mul_f64(rand::random::<f64>() / 10.0);
+                        Box::pin(tokio::time::sleep(age.saturating_add(jitter))).await;
+                    }
+                    None => pending().await,
                 }
-                None => pending().await,
+            };
+            tokio::select! {
+                biased;
+                () = shared.shutdown.begun() => {}
+                () = age => {}
             }
+            Box::pin(handle.close()).await;
+            pending::<CloseReason>().await
+        };
+        let watch = async {
+            if let Some(entry) = &mut entry {
+                entry.watch().await;
+            }
+            pending::<CloseReason>().await
         };
         tokio::select! {
             biased;
-            () = shared.shutdown.begun() => {}
-            () = age => {}
+            reason = &mut session => reason,
+            reason = close => reason,
+            reason = watch => reason,
         }
-        Box::pin(handle.close()).await;
-        pending::<CloseReason>().await
-    };
-    let watch = async {
-        if let Some(entry) = &mut entry {
-            entry.watch().await;
-        }
-        pending::<CloseReason>().await
-    };
-    tokio::select! {
-        biased;
-        reason = session => reason,
-        reason = close => reason,
-        reason = watch => reason,
     }
 }
 

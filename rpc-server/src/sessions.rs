@@ -71,12 +71,12 @@ impl ResumeOptions {
 
 /// The peer that a session without a socket counts for; `None` if it is not bounded by peer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Owner {
+pub(crate) enum Owner {
     Named(Arc<str>),
     At(Prefix),
 }
 
-fn owner_of(peer: &Peer) -> Option<Owner> {
+pub(crate) fn owner_of(peer: &Peer) -> Option<Owner> {
     match (&peer.principal, peer.address) {
         (Principal::Named(name), _) => Some(Owner::Named(Arc::clone(name))),
         (_, Some(address)) if !address.ip().to_canonical().is_loopback() => {
@@ -184,11 +184,11 @@ pub(crate) struct Place {
 
 impl Place {
     /// Enters the session that has begun with this id.
-    pub(crate) fn enter(self, handle: &SessionHandle, peer: &Peer) -> Entry {
-        let known = Known { handle: handle.clone(), principal: peer.principal.clone() };
+    pub(crate) fn enter(self, handle: &SessionHandle, owner: Option<Owner>, principal: Principal) -> Entry {
+        let known = Known { handle: handle.clone(), principal };
         self.sessions.tables().known.insert(self.id, Some(known));
         let sockets = handle.attachments();
-        Entry { place: self, owner: owner_of(peer), handle: handle.clone(), sockets }
+        Entry { place: self, owner, handle: handle.clone(), sockets }
     }
 }
 

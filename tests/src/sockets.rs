@@ -1,10 +1,13 @@
 //! Real WebSockets on loopback: counted messages, strangers at the door, closing.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
 
 use futures::{SinkExt, StreamExt};
 use rpc_client::{Client, ConnectError};
-use rpc_core::{CallError, CloseReason, Delivery, Violation, close_codes, websocket::HandshakeError};
+use rpc_core::{CallError, CloseReason, Delivery, Peer, Violation, close_codes, websocket::HandshakeError};
 use rpc_server::{Principal, Rejection, Server, ServerBuilder, ServerHandle};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -337,4 +340,29 @@ async fn calls_cross_tls_both_ways() {
     assert_eq!(echoed.len(), 500_000);
     // Whoever does not trust the certificate does not connect.
     assert!(matches!(Client::connect(&url).await.unwrap_err(), ConnectError::Tls(_)));
+}
+
+#[tokio::test]
+async fn handlers_see_the_headers_of_a_request_without_those_of_its_handshake() {
+    let (asked, served) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+    let names = |peer: &Peer| peer.headers.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    let (at_door, inside) = (Arc::clone(&asked), Arc::clone(&served));
+    let builder = Server::builder()
+        .authenticate(move |peer| {
+            *at_door.lock().unwrap() = names(peer);
+            Ok(Principal::Anonymous)
+        })
+        .service_with(move |peer| {
+            *inside.lock().unwrap() = names(peer);
+            PeopleServer::new(Village::default())
+        });
+    let server = TestServer::start_with(builder).await;
+    let client = Client::builder().header("x-team", "blue").connect(&server.url()).await.unwrap();
+    let people: PeopleClient = client.service();
+    people.add(1, 2).await.unwrap();
+    let (asked, served) = (asked.lock().unwrap().clone(), served.lock().unwrap().clone());
+    let has = |names: &[String], name: &str| names.iter().any(|known| known == name);
+    assert!(has(&asked, "x-team") && has(&asked, "sec-websocket-key") && has(&asked, "upgrade"), "{asked:?}");
+    assert!(has(&served, "x-team") && has(&served, "host"), "{served:?}");
+    assert!(!has(&served, "sec-websocket-key") && !has(&served, "upgrade"), "{served:?}");
 }

@@ -32,7 +32,7 @@ pub(super) struct Attached {
     /// A message that was read before the session had the socket.
     first: Option<Bytes>,
     /// The end of the peer's messages, if it was read ahead.
-    received_end: Option<End>,
+    received_end: Option<Box<End>>,
     busy_poll: BusyPoll,
     /// Whether a message was given to the transport since this task last had nothing to do.
     has_sent: bool,
@@ -77,7 +77,7 @@ impl Attached {
         draining: impl FnOnce() -> Option<CloseReason>,
     ) -> Poll<Result<Bytes, End>> {
         if let Some(end) = self.received_end.take() {
-            return Poll::Ready(Err(end));
+            return Poll::Ready(Err(*end));
         }
         if let Some(first) = self.first.take() {
             return Poll::Ready(Ok(first));
@@ -102,7 +102,7 @@ impl Attached {
 
     /// Keeps the end to return it again when the next message is asked for: messages before it are handled first.
     pub(super) fn put_back(&mut self, end: End) {
-        self.received_end = Some(end);
+        self.received_end = Some(Box::new(end));
     }
 
     /// Whether the end has been read.

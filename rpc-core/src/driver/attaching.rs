@@ -275,9 +275,23 @@ impl Driver {
         let window = self.resume.as_ref().map_or(Duration::ZERO, |resume| resume.window);
         let calls_until = now + self.waiting.time;
         let cause = Some(end.reason.clone());
-        self.detached = Some(Detached { calls_until, until: Some(now + window), is_wanted: false, cause });
+        let detached = Detached { calls_until, until: Some(now + window), is_wanted: false, cause };
+        self.detached = Some(Box::new(detached));
         let waiting = self.conversation.link.set_attachment(Attachment::Detached(Some(end.reason)));
         self.conversation.wakers.extend(waiting);
+    }
+
+    /// Gives back the memory that a session without a socket and without work does not need: it may wait for minutes.
+    pub(super) fn rest(&mut self) {
+        if self.submissions.is_empty() {
+            self.submissions = Vec::new();
+        }
+        if self.conversation.wakers.is_empty() {
+            self.conversation.wakers = Vec::new();
+        }
+        self.conversation.running.shrink_to_fit();
+        self.conversation.session.rest();
+        self.conversation.link.rest();
     }
 
     /// Fails calls that wait for a socket, as far as more wait than may.
@@ -304,7 +318,7 @@ impl Driver {
         for attach in std::mem::take(&mut self.conversation.attaching) {
             let Attach { transport, guard, request } = attach;
             let first = request.as_ref().map(|request| request.rest.clone()).filter(|rest| !rest.is_empty());
-            let mut socket = Attached::new(transport, first, &self.conversation.limits);
+            let mut socket = Box::new(Attached::new(transport, first, &self.conversation.limits));
             socket.hold(guard);
             match request {
                 None => self.attach_to_server(now, socket),
@@ -314,7 +328,7 @@ impl Driver {
         Ok(())
     }
 
-    fn attach_to_server(&mut self, now: Time, socket: Attached) {
+    fn attach_to_server(&mut self, now: Time, socket: Box<Attached>) {
         let Some(next_secret) = draw_secret() else {
             // Whoever brings sockets tries again.
             let waiting = self.conversation.link.set_attachment(Attachment::Detached(None));
@@ -330,7 +344,12 @@ impl Driver {
 
     /// Goes on, on a client's socket, if the client proves that the session is its own. Then another socket that still seems to be
     /// alive gives way. An error ends the session.
-    fn attach_to_client(&mut self, now: Time, socket: Attached, request: &AttachRequest) -> Result<(), End> {
+    fn attach_to_client(
+        &mut self,
+        now: Time,
+        socket: Box<Attached>,
+        request: &AttachRequest,
+    ) -> Result<(), End> {
         let refuse = |code, text: &str| End { code, text: text.to_owned(), reason: CloseReason::Local };
         // Of anonymous peers, the secret alone is the proof.
         let is_same = self.conversation.scope.peer.principal == request.principal;

@@ -61,7 +61,7 @@ pub(super) struct Conversation {
     pub(super) work: Work,
     pub(super) map_permits: Permits,
     /// Calls whose arguments are being decoded on another thread; later calls wait.
-    pub(super) starting: Option<Starting>,
+    pub(super) starting: Option<Box<Starting>>,
     /// The wakers of callers whose results are here; woken together at the end of the turn.
     pub(super) wakers: Vec<Waker>,
     pub(super) stopwatch: Stopwatch,
@@ -72,7 +72,7 @@ pub(super) struct Conversation {
     /// Sockets that were brought for the session.
     pub(super) attaching: Vec<Attach>,
     /// Why the session is to end, if nobody will bring it a socket.
-    pub(super) given_up: Option<CloseReason>,
+    pub(super) given_up: Option<Box<CloseReason>>,
     /// On a server, its memory of sessions that are over.
     pub(super) recalls: Option<Recalls>,
     /// Whether the session is to end because its client has begun another one.
@@ -170,7 +170,7 @@ impl Conversation {
             Submission::Close => self.close(now),
             Submission::Left => self.is_left = true,
             Submission::Attach(attach) => self.attaching.push(*attach),
-            Submission::GiveUp(reason) => self.given_up = Some(reason),
+            Submission::GiveUp(reason) => self.given_up = Some(Box::new(reason)),
             Submission::Superseded => self.is_superseded = true,
         }
     }

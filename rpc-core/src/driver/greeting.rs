@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Driver, Running, SessionConfig,
+    Driver, Running, SessionConfig, SharedLimits,
     end::{CLOSE_GRACE_UNGREETED, farewell},
 };
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
     link::{Attach, AttachRequest, Guard, SocketNumber, Submission},
     principal::Principal,
     session::Side,
+    time,
     transport::Transport,
     wire::{FEATURE_RESUME, Frame, Hello, read::FrameReader},
 };
@@ -125,10 +126,18 @@ impl Greeted {
         Self { guard: Some(Box::new(guard)), ..self }
     }
 
-    /// Starts a new session; see [`start`](super::start).
-    pub fn start(self, config: SessionConfig) -> (SessionHandle, Running) {
+    /// Starts a new session; see [`start`](super::start). It has these limits instead of those of `config`, and waits `hello_timeout`
+    /// for the client's hello.
+    pub fn start(
+        self,
+        config: SessionConfig,
+        limits: &SharedLimits,
+        hello_timeout: Duration,
+    ) -> (SessionHandle, Running) {
         let Self { number, transport, guard, message, .. } = self;
-        let (link, mut driver) = Driver::new(Some((transport, Some(message))), Side::Server, config, None);
+        let socket = Some((transport, Some(message)));
+        let (link, mut driver) = Driver::sharing(limits, socket, Side::Server, config, None);
+        driver.conversation.session.hurry_hello(time::now() + hello_timeout);
         driver.newest = number;
         if let Some(socket) = &mut driver.socket {
             socket.hold(guard);

@@ -140,7 +140,7 @@ impl Conversation {
         start: impl FnOnce() -> Vec<ReplyInner> + Send + 'static,
     ) {
         self.session.goes_on(length, 0);
-        self.starting = Some(Starting { calls, descriptor, length });
+        self.starting = Some(Box::new(Starting { calls, descriptor, length }));
         let report = StartReport { link: Arc::clone(&self.link), is_told: false };
         aside::run(move || {
             let link = Arc::clone(&report.link);
@@ -152,7 +152,8 @@ impl Conversation {
 
     /// Runs the handlers of calls whose arguments were decoded on another thread.
     pub(super) fn started(&mut self, started: Started) {
-        let Some(Starting { calls, descriptor, length }) = self.starting.take() else { return };
+        let Some(starting) = self.starting.take() else { return };
+        let Starting { calls, descriptor, length } = *starting;
         self.session.came_back(length, 0);
         let share = started.given / calls.len();
         let mut replies = started.replies.into_iter();

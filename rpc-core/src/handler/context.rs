@@ -40,7 +40,8 @@ pub struct Peer {
     pub principal: Principal,
     /// The path and query of the peer's HTTP request, like `/chat?v=2`; empty where there was none.
     pub target: String,
-    /// The headers of the peer's HTTP request, names in lower case.
+    /// The headers of the peer's HTTP request, names in lower case. Handlers see none of those that only the handshake needs:
+    /// `connection`, `upgrade`, and `sec-websocket-key`, `-version` and `-extensions`.
     pub headers: Vec<(String, String)>,
 }
 

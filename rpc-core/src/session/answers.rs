@@ -205,6 +205,20 @@ impl Answers {
         self.caller_payload_bytes_max = payload_bytes_max;
     }
 
+    /// Gives back the room that calls which are over have left.
+    pub(crate) fn rest(&mut self) {
+        self.plain.shrink_to_fit();
+        self.table.shrink_to_fit();
+        self.steps.shrink_to_fit();
+        self.methods.shrink();
+    }
+
+    /// The entries that there is room for: plain calls, all others, and calls that are to start.
+    #[cfg(test)]
+    pub(crate) fn room(&self) -> [usize; 3] {
+        [self.plain.capacity(), self.table.capacity(), self.steps.capacity()]
+    }
+
     /// Refuses new calls from here on.
     pub(crate) fn refuse_new_calls(&mut self) {
         self.refusing = true;

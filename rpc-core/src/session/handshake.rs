@@ -33,7 +33,7 @@ pub(crate) struct Handshake {
     /// Whether a Hello has left: then the server may know the session.
     is_introduced: bool,
     /// The Hello or Welcome that leaves next.
-    greeting: Option<Frame>,
+    greeting: Option<Box<Frame>>,
     peer: Option<Offer>,
     /// The time from the last Hello to its Welcome.
     round_trip: Option<Duration>,
@@ -93,7 +93,7 @@ impl Handshake {
             round_trip: None,
         };
         if side == Side::Client {
-            handshake.greeting = Some(handshake.hello_frame(None));
+            handshake.greeting = Some(Box::new(handshake.hello_frame(None)));
         }
         handshake
     }
@@ -169,7 +169,7 @@ impl Handshake {
         self.identity = self.identity.filter(|_| hello.features & FEATURE_RESUME != 0).map(|_| identity);
         self.peer = Some(hello.offer);
         self.state = State::Open;
-        self.greeting = Some(self.welcome_frame(None));
+        self.greeting = Some(Box::new(self.welcome_frame(None)));
         Ok(self.identity.is_some())
     }
 
@@ -215,20 +215,20 @@ impl Handshake {
         let resumes = self.is_introduced;
         self.state = State::Greeted { since: now, until: now + hello_timeout, resumes };
         self.next_secret = resumes.then_some(next_secret);
-        self.greeting = Some(self.hello_frame(resumes.then_some((next_secret, resume))));
+        self.greeting = Some(Box::new(self.hello_frame(resumes.then_some((next_secret, resume)))));
     }
 
     /// Welcomes a client that goes on with the session on a new socket.
     pub(crate) fn welcome_back(&mut self, resume: Resume) {
         self.state = State::Open;
-        self.greeting = Some(self.welcome_frame(Some(resume)));
+        self.greeting = Some(Box::new(self.welcome_frame(Some(resume))));
     }
 
     /// The Hello or Welcome, if it has to leave now.
     pub(crate) fn take_greeting(&mut self) -> Option<Frame> {
         let greeting = self.greeting.take()?;
         self.is_introduced = true;
-        Some(greeting)
+        Some(*greeting)
     }
 
     /// Whether a Hello or Welcome has to leave.

@@ -21,8 +21,8 @@ fn refusal(compatibility: Compatibility, ours: Option<&'static MethodDescriptor>
     let unfit = |is_callable| ours.map(|ours| Refused::Unfit(Unfit { ours, is_callable }));
     match compatibility {
         Compatibility::Works => None,
-        Compatibility::UnknownService => Some(Refused::As(Failure::UnknownService)),
-        Compatibility::UnknownMethod => Some(Refused::As(Failure::UnknownMethod)),
+        Compatibility::UnknownService => Some(Refused::with(Failure::UnknownService)),
+        Compatibility::UnknownMethod => Some(Refused::with(Failure::UnknownMethod)),
         Compatibility::NotCallable => unfit(false),
         Compatibility::SchemaMismatch => unfit(true),
     }
@@ -76,7 +76,8 @@ pub(crate) enum Method {
 /// Why a method cannot be called. Texts are made when somebody calls it: a peer may name one method a thousand times.
 #[derive(Debug, Clone)]
 pub(crate) enum Refused {
-    As(Failure),
+    /// Boxed to keep the table of methods, which every session has, small.
+    As(Box<Failure>),
     Unfit(Unfit),
 }
 
@@ -88,10 +89,14 @@ pub(crate) struct Unfit {
 }
 
 impl Refused {
+    pub(crate) fn with(failure: Failure) -> Self {
+        Self::As(Box::new(failure))
+    }
+
     /// The failure of a call of the method.
     pub(crate) fn failure(&self) -> Failure {
         match self {
-            Self::As(failure) => failure.clone(),
+            Self::As(failure) => Failure::clone(failure),
             Self::Unfit(Unfit { ours, is_callable: true }) => {
                 Failure::SchemaMismatch { theirs: ours.layout_text() }
             }
@@ -106,7 +111,7 @@ impl Refused {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KnownMethod {
     /// The index of the service: services at the root come first, then those of objects.
-    pub(crate) service: usize,
+    service: u32,
     pub(crate) descriptor_of_service: &'static ServiceDescriptor,
     pub(crate) method: usize,
     pub(crate) ordered: bool,
@@ -114,6 +119,12 @@ pub(crate) struct KnownMethod {
 }
 
 impl KnownMethod {
+    /// The index of the service.
+    #[inline]
+    pub(crate) fn service(&self) -> usize {
+        self.service as usize
+    }
+
     /// The method in the version of an object's service. An object that forwards calls has no descriptor: the method stays.
     pub(crate) fn of(self, object: Option<&'static ServiceDescriptor>) -> Result<Self, Failure> {
         let ours = self.descriptor_of_service;
@@ -182,9 +193,15 @@ impl PeerMethods {
         }
     }
 
+    /// Gives back the room that no method takes.
+    pub(crate) fn shrink(&mut self) {
+        self.named.shrink_to_fit();
+        self.services.shrink_to_fit();
+    }
+
     /// Whether the service is one of those at the root.
     pub(crate) fn is_at_root(&self, method: &KnownMethod) -> bool {
-        method.service < self.at_root
+        method.service() < self.at_root
     }
 
     pub(crate) fn define(&mut self, define: Define) -> Result<(), Violation> {
@@ -195,7 +212,7 @@ impl PeerMethods {
         if self.named.len() >= self.methods_max {
             // No violation: the peer does not know this limit.
             let reached = Reached::new("methods_max", self.named.len() + 1, self.methods_max);
-            self.unknown = Some(Method::Refused(Refused::As(reached.into())));
+            self.unknown = Some(Method::Refused(Refused::with(reached.into())));
             return Ok(());
         }
         let method = self.find(&define);
@@ -206,7 +223,7 @@ impl PeerMethods {
     fn find(&self, define: &Define) -> Method {
         #[cfg(test)]
         if self.forbidden == Some(&*define.method) {
-            return Method::Refused(Refused::As(Failure::PermissionDenied));
+            return Method::Refused(Refused::with(Failure::PermissionDenied));
         }
         let is_named = |(_, service): &(usize, &&ServiceDescriptor)| service.name == define.service;
         let service = self.services.iter().enumerate().find(is_named);
@@ -220,13 +237,13 @@ impl PeerMethods {
         let ours = service.zip(method).map(|((_, service), method)| &service.methods[method]);
         match (refusal(of_call(called, offered), ours), service, method) {
             (None, Some((index, service)), Some(method)) => Method::Known(KnownMethod {
-                service: index,
+                service: u32::try_from(index).unwrap_or(u32::MAX),
                 descriptor_of_service: service,
                 method,
                 ordered: service.ordered,
                 descriptor: &service.methods[method],
             }),
-            (refused, _, _) => Method::Refused(refused.unwrap_or(Refused::As(Failure::UnknownMethod))),
+            (refused, _, _) => Method::Refused(refused.unwrap_or(Refused::with(Failure::UnknownMethod))),
         }
     }
 

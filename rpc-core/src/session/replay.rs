@@ -113,10 +113,19 @@ impl Kept {
         Some(length)
     }
 
+    /// Gives back the room that no message takes.
+    pub(crate) fn shrink(&mut self) {
+        self.messages.shrink_to_fit();
+    }
+
     /// Appends a new message and hands it out. No message waits to be sent again.
     pub(crate) fn push(&mut self, message: Message) {
         debug_assert!(!self.has_unsent(), "new messages come behind those that are sent again");
         self.bytes += charge(message.len());
+        if self.messages.capacity() == 0 {
+            // A session with one call at a time keeps one message.
+            self.messages.reserve_exact(1);
+        }
         self.messages.push_back(message);
         self.next += 1;
         self.fresh = self.next;

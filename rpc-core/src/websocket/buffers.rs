@@ -4,7 +4,7 @@
 //! costs an idle socket its memory and a busy one its time. The sizes are a ladder:
 //!
 //! ```text
-//!  1 KiB ──4 reads──► 2 KiB ──4 full reads──► 4 KiB ──4 full reads──► 16 KiB ──4 full reads──► 64 KiB
+//!  512 B ──4 reads──► 2 KiB ──4 full reads──► 4 KiB ──4 full reads──► 16 KiB ──4 full reads──► 64 KiB
 //!    ▲ start           ▲           ◄──256 small reads──   ◄──256 small reads──    ◄──256 small reads──
 //!    └──5 s silence────┴────────────5 s without a large read──────────────────────────────┘
 //! ```
@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::limits::MESSAGE_BYTES;
 
 /// Read buffer sizes, smallest first.
-const READ_BYTES: [usize; 5] = [1 << 10, 2 << 10, 4 << 10, 16 << 10, 64 << 10];
+const READ_BYTES: [usize; 5] = [512, 2 << 10, 4 << 10, 16 << 10, 64 << 10];
 /// The rung of new sockets, and of sockets on which nothing arrives. Too small for traffic: messages that the codec has handed
 /// on still occupy the buffer.
 const IDLE: usize = 0;

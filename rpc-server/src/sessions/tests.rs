@@ -89,7 +89,7 @@ fn an_id_is_taken_until_its_session_is_over() {
     let place = sessions.claim(id).expect("the id is free");
     assert!(sessions.claim(id).is_none() && sessions.find(id).is_none(), "it has not begun");
     let (handle, _) = driver::start_detached(memory::SessionConfig::default());
-    let entry = place.enter(&handle, &Peer::default());
+    let entry = place.enter(&handle, owner_of(&Peer::default()), Principal::Anonymous);
     assert!(sessions.claim(id).is_none() && sessions.find(id).is_some());
     drop(entry);
     assert!(sessions.claim(id).is_some());

@@ -48,3 +48,11 @@ fn time_that_is_over_wakes_nobody() {
     let due = |now| detached.due(at(now));
     assert_eq!([due(0), due(30), due(119), due(120)], [Some(at(30)), Some(at(120)), Some(at(120)), None]);
 }
+
+/// A server has one of these for each client, and the allocator nothing smaller to give.
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn the_task_of_a_session_takes_at_most_3328_bytes() {
+    let bytes = size_of::<Driver>();
+    assert!(bytes <= 3_328, "a driver takes {bytes} bytes");
+}

@@ -142,7 +142,7 @@ impl MapRun {
         arguments: Arguments,
     ) -> Incoming {
         let descriptor = method.descriptor;
-        let at_root = BeginTarget::Root(method.service);
+        let at_root = BeginTarget::Root(method.service());
         Incoming {
             target: object.map_or(at_root, |object| BeginTarget::Object(Arc::clone(object))),
             service: method.descriptor_of_service,

@@ -235,7 +235,7 @@ impl<'a> Window<'a> {
     }
 
     fn start_at_root(&self, method: KnownMethod, incoming: Vec<Incoming>) -> Vec<StepTask<'a>> {
-        let Some(service) = self.run.services.get(method.service) else { return Vec::new() };
+        let Some(service) = self.run.services.get(method.service()) else { return Vec::new() };
         self.tasks(method, batch::start_many(service.as_ref(), number_of(method), incoming))
     }
 

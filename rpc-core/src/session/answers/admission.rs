@@ -145,7 +145,7 @@ impl Answers {
     ) -> bool {
         let Some(Method::Known(known)) = self.methods.find_number(call.method) else { return false };
         let (known, target) = match object {
-            None if self.methods.is_at_root(known) => (*known, BeginTarget::Root(known.service)),
+            None if self.methods.is_at_root(known) => (*known, BeginTarget::Root(known.service())),
             None => return false,
             Some(object) => match known.of(object.descriptor()) {
                 Ok(known) => (known, BeginTarget::Object(Arc::clone(object))),
@@ -182,6 +182,10 @@ impl Answers {
             extras: None,
         };
         self.sweep_steps();
+        if self.steps.capacity() == 0 {
+            // One call at a time needs no more, and most sessions make no more.
+            self.steps.reserve_exact(1);
+        }
         self.steps.push_back(HandlerStep::BeginPlain(begin, now));
         true
     }
@@ -190,7 +194,7 @@ impl Answers {
     pub(super) fn promote(&mut self, id: CallId) {
         let Some(PlainAnswer { method, deadline, running }) = self.plain.remove(&id) else { return };
         let method =
-            self.methods.resolve(method).unwrap_or(Method::Refused(Refused::As(Failure::UnknownMethod)));
+            self.methods.resolve(method).unwrap_or(Method::Refused(Refused::with(Failure::UnknownMethod)));
         let mut answer = Answer::new(method, AnswerTarget::Root, Want { value: true, keep: false });
         answer.deadline = deadline;
         answer.running = running;
@@ -227,14 +231,14 @@ impl Answers {
         let refusal = self.refusal(&arriving, outgoing)?;
         let Arriving { call, addressed, objects, .. } = arriving;
         let (target, method) = addressed
-            .unwrap_or_else(|_| (AnswerTarget::Root, Method::Refused(Refused::As(Failure::UnknownMethod))));
+            .unwrap_or_else(|_| (AnswerTarget::Root, Method::Refused(Refused::with(Failure::UnknownMethod))));
         let deadline = call.deadline_us.map(|us| self.deadline_in(now, us));
         let objects = objects.unwrap_or_default();
         self.books.came(call.want.keep);
         self.books.add_pending(slots_bytes(&objects));
         let is_ordered = match method {
-            Method::Known(KnownMethod { ordered: true, service, .. }) => {
-                self.in_order.entry(service).or_default().push_back(id);
+            Method::Known(known @ KnownMethod { ordered: true, .. }) => {
+                self.in_order.entry(known.service()).or_default().push_back(id);
                 true
             }
             _ => false,

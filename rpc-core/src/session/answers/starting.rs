@@ -116,7 +116,7 @@ impl Answers {
                 }
             }
             Method::Known(known) => {
-                let (service, ordered) = (known.service, known.ordered);
+                let (service, ordered) = (known.service(), known.ordered);
                 if ordered {
                     arguments.leave_message();
                 }
@@ -145,10 +145,10 @@ impl Answers {
     }
 
     pub(super) fn leave_order(&mut self, id: CallId) {
-        if let Some(Answer { method: Method::Known(KnownMethod { ordered: true, service, .. }), .. }) =
+        if let Some(Answer { method: Method::Known(known @ KnownMethod { ordered: true, .. }), .. }) =
             self.answer(id)
         {
-            let service = *service;
+            let service = known.service();
             // If it were left in the queue, it would stay there as long as a call before it waits.
             if let Some(queue) = self.in_order.get_mut(&service)
                 && let Ok(place) = queue.binary_search(&id)
@@ -400,7 +400,7 @@ impl Answers {
         // The handler keeps the object alive; a finished answer that is kept for its result does not.
         let target = match std::mem::replace(&mut answer.target, AnswerTarget::Root) {
             AnswerTarget::Object(object) => BeginTarget::Object(object),
-            AnswerTarget::Root | AnswerTarget::Awaited(..) => BeginTarget::Root(known.service),
+            AnswerTarget::Root | AnswerTarget::Awaited(..) => BeginTarget::Root(known.service()),
         };
         Some(Begin {
             answer: id,

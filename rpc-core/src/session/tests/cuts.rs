@@ -116,6 +116,8 @@ impl Cutting {
             let now = self.pair.now;
             self.pair.client.session.detach(now);
             self.pair.server.session.detach(now);
+            self.pair.client.session.rest();
+            self.pair.server.session.rest();
             return false;
         }
         self.passed[from] += message.len();
@@ -488,4 +490,22 @@ fn an_acknowledgement_that_waits_for_the_welcome_is_not_due() {
     while pair.client.poll_message(pair.now).is_some() {}
     let due = pair.client.session.poll_timeout();
     assert!(due.is_none_or(|due| due > pair.now), "{due:?} at {:?}", pair.now);
+}
+
+#[test]
+fn a_session_that_waits_for_a_socket_keeps_no_room_for_calls_that_are_over() {
+    let mut pair = Pair::resumable(Limits::default(), Limits::default());
+    let kept = pair.client.call(ADD, &[1.into(), 2.into()]);
+    let plain = pair.client.call(ADD, &[3.into(), 4.into()]);
+    pair.client.release(&plain);
+    pair.run();
+    assert_eq!([kept.value(), plain.value()], [3, 7]);
+    pair.client.release(&kept);
+    pair.advance(Duration::from_secs(1));
+    let now = pair.now;
+    let server = &mut pair.server.session;
+    assert!(server.answers.room().iter().all(|room| *room > 0), "the next calls find room");
+    server.detach(now);
+    server.rest();
+    assert_eq!(server.answers.room(), [0; 3]);
 }

@@ -14,7 +14,7 @@ impl Traffic {
     /// One on which something has been said.
     fn awake() -> Self {
         let mut traffic = Self::new();
-        traffic.check_read_kib(1);
+        traffic.check_is_idle();
         traffic.reads(4, 10);
         traffic.check_read_kib(2);
         traffic
@@ -47,7 +47,12 @@ impl Traffic {
 
     #[track_caller]
     fn check_read_kib(&self, kib: usize) {
-        assert_eq!(self.sizing.read_bytes() >> 10, kib);
+        assert_eq!(self.sizing.read_bytes(), kib << 10);
+    }
+
+    #[track_caller]
+    fn check_is_idle(&self) {
+        assert_eq!(self.sizing.read_bytes(), 512);
     }
 }
 
@@ -92,14 +97,14 @@ fn a_quiet_socket_gives_its_buffers_back_and_takes_them_again() {
     }
     traffic.check_read_kib(2);
     traffic.passes(QUIET);
-    traffic.check_read_kib(1);
+    traffic.check_is_idle();
     assert_eq!(traffic.sizing.quiet_deadline(), None, "nothing is left to give back");
     // Pongs, one in each heartbeat.
     for _ in 0..10 {
         traffic.passes(Duration::from_secs(20));
         traffic.reads(1, 2);
     }
-    traffic.check_read_kib(1);
+    traffic.check_is_idle();
     traffic.reads(4, 100);
     traffic.check_read_kib(2);
 }

@@ -208,8 +208,8 @@ async fn buffers_grow_for_large_messages_and_shrink_in_silence() {
     // Longer than the quiet period, shorter than the heartbeat.
     let silence = tokio::time::timeout(Duration::from_secs(10), join(server.receive(), client.receive()));
     assert!(silence.await.is_err());
-    assert_eq!(server.metered().sizing.read_bytes(), 1 << 10);
-    assert_eq!(client.metered().sizing.read_bytes(), 1 << 10);
+    assert_eq!(server.metered().sizing.read_bytes(), 512);
+    assert_eq!(client.metered().sizing.read_bytes(), 512);
 }
 
 #[tokio::test(start_paused = true)]
