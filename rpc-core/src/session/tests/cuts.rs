@@ -26,8 +26,9 @@ use crate::{
     wire::{CallId, Frame, MethodNumber, StreamEnd, StreamId, arguments, read::FrameReader},
 };
 
-/// The pairs of cuts that are drawn in an ordinary test run.
+/// The pairs of cuts that are drawn in an ordinary test run; `CUT_PAIRS` draws others, as CI does. Several tests share them.
 const PAIRS: usize = 4_000;
+const PARTS: usize = 8;
 
 /// A place where the link is cut: the direction, and the bytes that pass in it before.
 type Cut = (usize, usize);
@@ -452,11 +453,26 @@ fn a_cut_inside_long_values_changes_nothing() {
     }
 }
 
-#[test]
-fn pairs_of_cuts_change_nothing_also_inside_the_resume() {
+macro_rules! pairs {
+    ($($name:ident = $part:literal),*) => {
+        $(#[test]
+        fn $name() {
+            pairs_of_cuts_change_nothing_also_inside_the_resume($part);
+        })*
+    };
+}
+
+pairs! {
+    pairs_of_cuts_change_nothing_1 = 1, pairs_of_cuts_change_nothing_2 = 2, pairs_of_cuts_change_nothing_3 = 3,
+    pairs_of_cuts_change_nothing_4 = 4, pairs_of_cuts_change_nothing_5 = 5, pairs_of_cuts_change_nothing_6 = 6,
+    pairs_of_cuts_change_nothing_7 = 7, pairs_of_cuts_change_nothing_8 = 8
+}
+
+fn pairs_of_cuts_change_nothing_also_inside_the_resume(part: u64) {
     let expected = converse(&[], false);
-    let mut seeded = Seeded::new(19);
-    for _ in 0..PAIRS {
+    let mut seeded = Seeded::new(part);
+    let pairs = std::env::var("CUT_PAIRS").map_or(PAIRS, |pairs| pairs.parse().expect("a number"));
+    for _ in 0..pairs / PARTS {
         let side = seeded.below(2);
         let within = |seeded: &mut Seeded, side| {
             let known = expected.known(side);
@@ -472,6 +488,43 @@ fn pairs_of_cuts_change_nothing_also_inside_the_resume() {
         };
         check(&expected, &[first, second], false);
     }
+}
+
+#[test]
+fn a_hundred_calls_in_flight_are_resumed_in_one_round_trip() {
+    let flight = |pair: &mut Pair, side: usize| -> Vec<Vec<u8>> {
+        let now = pair.now;
+        std::iter::from_fn(|| pair.peer(side).poll_message(now)).collect()
+    };
+    let arrive = |pair: &mut Pair, side: usize, messages: Vec<Vec<u8>>| {
+        let now = pair.now;
+        messages
+            .iter()
+            .for_each(|message| pair.peer(side).receive(now, message).expect("it keeps to the protocol"));
+    };
+    let fifty = |pair: &mut Pair| -> Vec<TestCall> {
+        (0..50).map(|number| pair.client.call(ADD, &[number.into(), 1.into()])).collect()
+    };
+    let mut pair = Pair::resumable(Limits::default(), Limits::default());
+    pair.run();
+    let mut calls = fifty(&mut pair);
+    let up = flight(&mut pair, 0);
+    arrive(&mut pair, 1, up);
+    assert!(!flight(&mut pair, 1).is_empty(), "the answers, which are lost");
+    calls.extend(fifty(&mut pair));
+    assert!(!flight(&mut pair, 0).is_empty(), "the other calls, which are lost");
+
+    let now = pair.now;
+    pair.client.session.detach(now);
+    pair.server.session.detach(now);
+    pair.client.session.greet_again(now, [9; 32]);
+    let up = flight(&mut pair, 0);
+    arrive(&mut pair, 1, up);
+    let down = flight(&mut pair, 1);
+    arrive(&mut pair, 0, down);
+    let sums: Vec<u64> = calls.iter().map(TestCall::value).collect();
+    assert_eq!(sums, (1..=50).chain(1..=50).collect::<Vec<u64>>());
+    assert_eq!(pair.server.log.len(), 100, "each ran once");
 }
 
 /// A timeout that stays due makes the driver spin.
