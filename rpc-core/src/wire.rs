@@ -382,9 +382,15 @@ pub(crate) struct Call {
     pub(crate) deadline_us: Option<u64>,
     pub(crate) metadata: Vec<(String, String)>,
     pub(crate) objects: Vec<PassedObject>,
+    pub(crate) extensions: Option<Box<Extensions>>,
+    pub(crate) payload: Payload,
+}
+
+/// The known extensions of a Call.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Extensions {
     /// The call, as it was sent before in sessions that were lost.
     pub(crate) sent_before: Vec<SentBefore>,
-    pub(crate) payload: Payload,
 }
 
 /// A call as it was sent in a session that was lost.

@@ -209,7 +209,7 @@ impl Stub {
         metadata: Vec<(String, String)>,
     ) -> Option<Box<CallExtras>> {
         let retry = self.options.as_ref().and_then(|options| options.retry);
-        let attempts = Attempts { retry, ..Attempts::default() };
+        let attempts = retry.map(|_| Box::new(Attempts { retry, ..Attempts::default() }));
         CallExtras::boxed(self.target(), objects, Vec::new(), metadata, attempts)
     }
 

@@ -25,7 +25,7 @@ use crate::{
     },
     path::PATH_STEPS_MAX,
     schema::descriptor::{MAP, MethodDescriptor},
-    session::inputs::{Attempts, CallExtras, CallTarget, NumberedMethod},
+    session::inputs::{CallExtras, CallTarget, NumberedMethod},
     value::encoded::{Capability, Passing},
     wire::{
         Failure, METHOD_MAP,
@@ -300,7 +300,7 @@ impl Map<'_> {
                 passed.into_iter().map(Passing::Settled).collect(),
                 methods,
                 metadata,
-                Attempts::default(),
+                None,
             ),
             cell: CallCell::map(id, Arc::clone(handle), source.service, self.decode_error, steps),
         });

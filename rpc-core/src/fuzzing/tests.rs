@@ -96,7 +96,7 @@ fn conversations() -> Vec<Vec<Vec<u8>>> {
 fn chunked_call() -> Vec<Vec<u8>> {
     let mut messages = conversations().swap_remove(0);
     let call = Call {
-        sent_before: Vec::new(),
+        extensions: None,
         id: CallId(100),
         want: Want { value: true, keep: true },
         oneway: false,
@@ -146,7 +146,7 @@ fn objects_passed() -> Vec<Vec<u8>> {
         (106, Target::Object(ObjectId(1)), vec![own]),
     ] {
         let call = Call {
-            sent_before: Vec::new(),
+            extensions: None,
             id: CallId(id),
             want: Want { value: true, keep: true },
             oneway: false,
@@ -173,7 +173,7 @@ fn streams_passed() -> Vec<Vec<u8>> {
     let mut messages = vec![conversations().swap_remove(0).swap_remove(0), define_one()];
     let call = |id: i64, streams: &[i64]| {
         Frame::Call(Call {
-            sent_before: Vec::new(),
+            extensions: None,
             id: CallId(id),
             want: Want { value: true, keep: false },
             oneway: false,
@@ -478,7 +478,7 @@ fn plausible_frame(seeded: &mut Seeded, last_id: &mut i64, rude: bool, message: 
             let chunked = seeded.chance(10);
             let some_object = |seeded: &mut Seeded| ObjectId(1 + seeded.below(6) as i64);
             let call = Call {
-                sent_before: Vec::new(),
+                extensions: None,
                 id: CallId(*last_id),
                 want: Want { value: seeded.chance(70), keep: seeded.chance(50) },
                 oneway: seeded.chance(5),
@@ -520,7 +520,7 @@ fn check_service(victim: &mut Victim, messages: &[Vec<u8>], last_id: i64) {
     let id = CallId(last_id + 1);
     let Some(method) = named_add(messages) else { return };
     let call = Call {
-        sent_before: Vec::new(),
+        extensions: None,
         id,
         want: Want { value: true, keep: false },
         oneway: false,

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 
 use rustc_hash::FxHashMap;
 
-use self::repeating::{Again, Resting};
+use self::repeating::{Again, Repeating};
 use super::{
     due::{Deadlines, Releases},
     inputs::{CallExtras, NewCall, Waiter},
@@ -42,8 +42,6 @@ pub(crate) struct Calls<W> {
     before: Option<CloseReason>,
     /// Whether another session may follow: idempotent calls are kept to be sent again in it.
     sends_again: bool,
-    /// The id of this session, by which the server of another one may know its calls.
-    session: Option<[u8; 16]>,
     table: FxHashMap<CallId, Entry<W>>,
     queue: VecDeque<Queued>,
     /// The number of calls at the front of the queue that are sealed: their interest was read.
@@ -56,8 +54,8 @@ pub(crate) struct Calls<W> {
     releases: Releases<CallId>,
     deadlines: Deadlines,
     finished: VecDeque<(W, Returned<W>)>,
-    /// Calls that the peer refused for a while.
-    resting: Vec<Resting<W>>,
+    /// What few sessions need: those that another one may follow, and those whose calls were refused for a while.
+    repeating: Option<Box<Repeating<W>>>,
 }
 
 struct Entry<W> {
@@ -156,7 +154,6 @@ impl<W> Default for Calls<W> {
         Self {
             before: None,
             sends_again: false,
-            session: None,
             table: FxHashMap::default(),
             queue: VecDeque::new(),
             sealed: 0,
@@ -166,7 +163,7 @@ impl<W> Default for Calls<W> {
             releases: Releases::default(),
             deadlines: Deadlines::default(),
             finished: VecDeque::new(),
-            resting: Vec::new(),
+            repeating: None,
         }
     }
 }
@@ -268,7 +265,7 @@ impl<W: Waiter> Calls<W> {
     /// Keeps idempotent calls from here on, to send them again in another session. `session` is the id of this one.
     pub(crate) fn send_again(&mut self, session: Option<[u8; 16]>) {
         self.sends_again = true;
-        self.session = session;
+        self.repeating.get_or_insert_default().session = session;
     }
 
     // ---- towards the peer ----
@@ -282,7 +279,7 @@ impl<W: Waiter> Calls<W> {
         outgoing: &mut Outgoing,
     ) {
         let NewCall { id, number, service, method, payload, mut bases, deadline, extras, waiter } = call;
-        let derived = extras.as_ref().and_then(|extras| extras.derived);
+        let derived = extras.as_ref().and_then(|extras| extras.attempts.as_ref()?.derived);
         bases.extend(self.origin_tie(method, extras.as_deref()));
         let mut deadline = deadline;
         let mut failure =
@@ -496,7 +493,7 @@ impl<W: Waiter> Calls<W> {
             && self.queue.is_empty()
             && self.releases.is_empty()
             && self.finished.is_empty()
-            && self.resting.is_empty()
+            && !self.has_resting()
     }
 
     /// Takes out every waiter that still waits when the session is over, with how far its call got. Messages before the number
@@ -505,7 +502,7 @@ impl<W: Waiter> Calls<W> {
         let waiting: Vec<_> =
             self.table.drain().filter(|(_, entry)| entry.value && !entry.has_returned()).collect();
         self.queue.clear();
-        let resting = self.resting.drain(..).map(|resting| (resting.into_waiter(), Delivery::NotSent));
+        let resting = self.take_resting().into_iter().map(|call| (call.waiter, Delivery::NotSent));
         let resting: Vec<_> = resting.collect();
         in_order(waiting, |(id, _)| id.0.cast_unsigned())
             .into_iter()

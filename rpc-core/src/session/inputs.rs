@@ -57,9 +57,7 @@ pub(crate) struct CallExtras {
     /// Methods that the call's program names.
     pub(crate) methods: Vec<NumberedMethod>,
     pub(crate) metadata: Vec<(String, String)>,
-    pub(crate) attempts: Attempts,
-    /// For a call that is made again because its result is still referred to.
-    pub(crate) derived: Option<Derived>,
+    pub(crate) attempts: Option<Box<Attempts>>,
 }
 
 /// The attempts of a call: how many there may be, and those that have failed.
@@ -70,12 +68,8 @@ pub(crate) struct Attempts {
     pub(crate) failed: u32,
     /// The call, as it was sent in sessions that were lost.
     pub(crate) sent_before: Vec<SentBefore>,
-}
-
-impl Attempts {
-    fn are_usual(&self) -> bool {
-        self.retry.is_none() && self.failed == 0
-    }
+    /// For a call that is made again because its result is still referred to.
+    pub(crate) derived: Option<Derived>,
 }
 
 impl CallExtras {
@@ -98,14 +92,14 @@ impl CallExtras {
         objects: Vec<Passing>,
         methods: Vec<NumberedMethod>,
         metadata: Vec<(String, String)>,
-        attempts: Attempts,
+        attempts: Option<Box<Attempts>>,
     ) -> Option<Box<Self>> {
         let is_plain = matches!(target, CallTarget::Root)
             && objects.is_empty()
             && methods.is_empty()
             && metadata.is_empty()
-            && attempts.are_usual();
-        (!is_plain).then(|| Box::new(Self { target, objects, methods, metadata, attempts, derived: None }))
+            && attempts.is_none();
+        (!is_plain).then(|| Box::new(Self { target, objects, methods, metadata, attempts }))
     }
 }
 

@@ -8,9 +8,9 @@ use crate::{
     path::{PATH_STEPS_MAX, Path, Step},
     wire::{
         CHUNKED, Call, CallId, Chunk, DEADLINE, Define, EXTENSIONS, EXTENSIONS_BYTES_MAX, EXTENSIONS_MAX,
-        Exhausted, Failure, Flow, Frame, Hello, ITEMS_BYTES, ITEMS_HEAD_BYTES, ITEMS_SHARE, Items, KEEP,
-        LargeItem, MAGIC, METADATA, MethodNumber, OBJECTS, OBJECTS_BYTES_MAX, ONEWAY, ObjectId, Offer,
-        PassedObject, Payload, RETURN_CHUNKED, RETURN_EXTENSIONS, RETURN_OBJECTS, Resume, Return,
+        Exhausted, Extensions, Failure, Flow, Frame, Hello, ITEMS_BYTES, ITEMS_HEAD_BYTES, ITEMS_SHARE,
+        Items, KEEP, LargeItem, MAGIC, METADATA, MethodNumber, OBJECTS, OBJECTS_BYTES_MAX, ONEWAY, ObjectId,
+        Offer, PassedObject, Payload, RETURN_CHUNKED, RETURN_EXTENSIONS, RETURN_OBJECTS, Resume, Return,
         SENT_BEFORE, SENT_BEFORE_BYTES, SENT_BEFORE_MAX, SentBefore, Status, StreamEnd, StreamId,
         TEXT_BYTES_MAX, Target, WANTED, WIRE_VERSION, Want, Welcome,
         plain::{Plain, plain_call, plain_value},
@@ -410,15 +410,7 @@ impl FrameReader {
         let deadline_us = if flags & DEADLINE != 0 { Some(self.varint()?) } else { None };
         let metadata = if flags & METADATA != 0 { self.metadata()? } else { Vec::new() };
         let objects = if flags & OBJECTS != 0 { self.objects(true)? } else { Vec::new() };
-        let mut sent_before = Vec::new();
-        if flags & EXTENSIONS != 0 {
-            self.extensions(|kind, bytes| {
-                if kind == SENT_BEFORE {
-                    sent_before = read_sent_before(bytes).ok_or("not calls of other sessions")?;
-                }
-                Ok(())
-            })?;
-        }
+        let extensions = if flags & EXTENSIONS != 0 { self.extensions_of_call()? } else { None };
         let payload = self.payload(flags & CHUNKED != 0)?;
         Ok(Call {
             id,
@@ -429,9 +421,21 @@ impl FrameReader {
             deadline_us,
             metadata,
             objects,
-            sent_before,
+            extensions,
             payload,
         })
+    }
+
+    fn extensions_of_call(&mut self) -> Result<Option<Box<Extensions>>, Violation> {
+        let mut known: Option<Box<Extensions>> = None;
+        self.extensions(|kind, bytes| {
+            if kind == SENT_BEFORE {
+                known.get_or_insert_default().sent_before =
+                    read_sent_before(bytes).ok_or("not calls of other sessions")?;
+            }
+            Ok(())
+        })?;
+        Ok(known)
     }
 
     /// Reads extensions; `take` gets the kind and the bytes of each.

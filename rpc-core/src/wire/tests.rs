@@ -90,7 +90,7 @@ fn frames_about_which_nothing_is_special_are_seen_as_such() {
             Call { target: Target::Result(CallId(1), Path::whole()), ..call.clone() },
             Call { metadata: vec![("k".into(), "v".into())], ..call.clone() },
             Call { objects: vec![PassedObject::Senders(ObjectId(1))], ..call.clone() },
-            Call { sent_before: vec![sent_before()], ..call.clone() },
+            Call { extensions: extensions(vec![sent_before()]), ..call.clone() },
             Call { payload: Payload::Chunked { total: 1 }, ..call },
         ];
         for call in special {
@@ -117,13 +117,17 @@ fn check_malformed_arguments(payload: &[u8], expected: &str) {
     }
 }
 
+fn extensions(sent_before: Vec<SentBefore>) -> Option<Box<Extensions>> {
+    Some(Box::new(Extensions { sent_before }))
+}
+
 fn sent_before() -> SentBefore {
     SentBefore { session: [7; 16], call: CallId(5) }
 }
 
 fn plain_call() -> Call {
     Call {
-        sent_before: Vec::new(),
+        extensions: None,
         id: CallId(1),
         want: Want::default(),
         oneway: false,
@@ -199,7 +203,7 @@ pub(crate) fn golden() -> Vec<(Frame, Vec<u8>)> {
         fingerprint: 0x0102_0304_0506_0708,
     };
     let every_flag = Call {
-        sent_before: vec![sent_before(), SentBefore { session: [8; 16], call: CallId(ID_MAX) }],
+        extensions: extensions(vec![sent_before(), SentBefore { session: [8; 16], call: CallId(ID_MAX) }]),
         id: CallId(ID_MAX),
         want: Want { value: true, keep: true },
         oneway: true,
@@ -538,7 +542,7 @@ pub(crate) fn random_frame(seeded: &mut Seeded) -> Frame {
             fingerprint: seeded.next(),
         }),
         3 => Frame::Call(Call {
-            sent_before: Vec::new(),
+            extensions: None,
             id: id(seeded),
             want: Want { value: seeded.chance(50), keep: seeded.chance(50) },
             oneway: seeded.chance(20),
@@ -903,7 +907,7 @@ fn extensions_are_bounded_and_the_unknown_ones_are_skipped() {
         assert_eq!(frames_of(&answer(skipped)), Ok(vec![returned]), "{skipped:?}");
     }
     let Ok(frames) = frames_of(&call(&known)) else { panic!("it is known") };
-    assert!(matches!(&frames[..], [Frame::Call(call)] if call.sent_before == [sent_before()]));
+    assert!(matches!(&frames[..], [Frame::Call(call)] if call.extensions == extensions(vec![sent_before()])));
     for message in [call, answer] {
         check_malformed(&message(&[17]), "too many extensions");
         check_malformed(&message(&[2, 3, 0, 3, 0]), "extensions that do not rise");

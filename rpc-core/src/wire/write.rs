@@ -5,8 +5,8 @@ use crate::{
     error::Side,
     path::{Path, Step},
     wire::{
-        CHUNKED, Call, CallId, DEADLINE, END_OBJECTS, EXTENSIONS, Exhausted, Failure, Flow, Frame, KEEP,
-        MAGIC, METADATA, MethodNumber, OBJECTS, ONEWAY, ObjectId, Offer, PassedObject, Payload,
+        CHUNKED, Call, CallId, DEADLINE, END_OBJECTS, EXTENSIONS, Exhausted, Extensions, Failure, Flow,
+        Frame, KEEP, MAGIC, METADATA, MethodNumber, OBJECTS, ONEWAY, ObjectId, Offer, PassedObject, Payload,
         RETURN_CHUNKED, RETURN_OBJECTS, Resume, Return, SENT_BEFORE, SENT_BEFORE_BYTES, SentBefore, Status,
         StreamEnd, StreamId, TEXT_BYTES_MAX, Target, WANTED, varint::put_varint,
     },
@@ -224,7 +224,7 @@ fn put_call_head(out: &mut Vec<u8>, call: &Call) {
         (!call.metadata.is_empty(), METADATA),
         (matches!(call.payload, Payload::Chunked { .. }), CHUNKED),
         (!call.objects.is_empty(), OBJECTS),
-        (!call.sent_before.is_empty(), EXTENSIONS),
+        (call.extensions.is_some(), EXTENSIONS),
     ] {
         if set {
             flags |= flag;
@@ -253,11 +253,11 @@ fn put_call_head(out: &mut Vec<u8>, call: &Call) {
     if !call.objects.is_empty() {
         put_objects(out, &call.objects);
     }
-    if !call.sent_before.is_empty() {
+    if let Some(Extensions { sent_before }) = call.extensions.as_deref() {
         put_varint(out, 1);
         put_varint(out, SENT_BEFORE);
-        put_varint(out, (call.sent_before.len() * SENT_BEFORE_BYTES) as u64);
-        for SentBefore { session, call } in &call.sent_before {
+        put_varint(out, (sent_before.len() * SENT_BEFORE_BYTES) as u64);
+        for SentBefore { session, call } in sent_before {
             out.extend_from_slice(session);
             out.extend_from_slice(&call.0.to_le_bytes());
         }

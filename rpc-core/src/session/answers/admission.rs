@@ -247,7 +247,8 @@ impl Answers {
         answer.objects = objects;
         answer.oneway = call.oneway;
         // A look for an earlier result takes time, and other calls would overtake one of an ordered service.
-        let sent_before = if is_ordered { Vec::new() } else { call.sent_before };
+        let extensions = call.extensions.filter(|_| !is_ordered);
+        let sent_before = extensions.map(|extensions| extensions.sent_before).unwrap_or_default();
         answer.extras = BeginExtras::boxed(call.metadata, sent_before);
         self.table.insert(id, Box::new(answer));
         self.tighten_deadline(id, deadline);

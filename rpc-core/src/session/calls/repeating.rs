@@ -33,18 +33,26 @@ pub(super) struct Again {
     pub(super) retry: Retry,
 }
 
+/// What is kept for calls that may be made again.
+pub(super) struct Repeating<W> {
+    /// The id of this session, by which the server of another one may know its calls.
+    pub(super) session: Option<[u8; 16]>,
+    /// Calls that the peer refused for a while.
+    resting: Vec<Resting<W>>,
+}
+
+impl<W> Default for Repeating<W> {
+    fn default() -> Self {
+        Self { session: None, resting: Vec::new() }
+    }
+}
+
 /// A call that the peer refused, until it is made again.
-pub(super) struct Resting<W> {
+struct Resting<W> {
     due: Time,
     call: NewCall<W>,
     /// The refusal, for a caller whose session takes no calls by then.
     refused: Failure,
-}
-
-impl<W> Resting<W> {
-    pub(super) fn into_waiter(self) -> W {
-        self.call.waiter
-    }
 }
 
 impl Again {
@@ -53,8 +61,12 @@ impl Again {
         self.method.attributes.idempotent
     }
 
+    fn attempts(&mut self) -> &mut Attempts {
+        self.extras.get_or_insert_default().attempts.get_or_insert_default()
+    }
+
     fn failed(&self) -> u32 {
-        self.extras.as_ref().map_or(0, |extras| extras.attempts.failed)
+        self.extras.as_ref().and_then(|extras| extras.attempts.as_ref()).map_or(0, |attempts| attempts.failed)
     }
 
     /// Counts the attempt that failed; `None` if there is to be no further one.
@@ -63,7 +75,7 @@ impl Again {
         if failed >= self.retry.attempts {
             return None;
         }
-        self.extras.get_or_insert_default().attempts.failed = failed;
+        self.attempts().failed = failed;
         Some(self)
     }
 
@@ -75,9 +87,9 @@ impl Again {
 
 impl<W: Waiter> Calls<W> {
     /// Whether a call of this method is made again, and how often.
-    pub(super) fn retry_of(&self, method: &MethodDescriptor, attempts: &Attempts) -> Option<Retry> {
+    pub(super) fn retry_of(&self, method: &MethodDescriptor, attempts: Option<&Attempts>) -> Option<Retry> {
         let usual = || (self.sends_again && method.attributes.idempotent).then(Retry::default);
-        attempts.retry.or_else(usual).filter(|retry| retry.attempts > 1)
+        attempts.and_then(|attempts| attempts.retry).or_else(usual).filter(|retry| retry.attempts > 1)
     }
 
     /// Has a call that the peer refused for a while rest until it is made again, if it may be. False leaves the call as it is.
@@ -87,6 +99,7 @@ impl<W: Waiter> Calls<W> {
             Failure::Unavailable => 0,
             _ => return false,
         };
+        let session = self.session_id();
         let Some(entry) = self.table.get_mut(&id) else { return false };
         // Something that refers to the call does so by its id, which the next attempt has not. The tie to its target's origin is made
         // anew.
@@ -102,7 +115,7 @@ impl<W: Waiter> Calls<W> {
             return false;
         }
         let Some(again) = entry.again.take().and_then(|again| again.count()) else { return false };
-        let wait = again.retry.wait(again.failed(), jitter((self.session, id, again.failed())));
+        let wait = again.retry.wait(again.failed(), jitter((session, id, again.failed())));
         let due = now + wait.max(std::time::Duration::from_millis(retry_after));
         if entry.deadline.is_some_and(|deadline| deadline <= due) {
             return false;
@@ -111,31 +124,44 @@ impl<W: Waiter> Calls<W> {
         self.in_flight -= 1;
         ties.into_iter().flat_map(|ties| ties.bases).for_each(|base| self.dependent_gone(base));
         let call = again.new_call(id, Vec::new(), deadline, waiter);
-        self.resting.push(Resting { due, call, refused: refused.clone() });
+        self.repeating.get_or_insert_default().resting.push(Resting { due, call, refused: refused.clone() });
         true
     }
 
     /// Whether calls rest.
     #[inline]
     pub(crate) fn has_resting(&self) -> bool {
-        !self.resting.is_empty()
+        self.repeating.as_ref().is_some_and(|repeating| !repeating.resting.is_empty())
     }
 
     /// When the first of the resting calls is made again.
     pub(super) fn rested(&self) -> Option<Time> {
-        self.resting.iter().map(|resting| resting.due).min()
+        self.repeating.as_ref()?.resting.iter().map(|resting| resting.due).min()
     }
 
     /// Takes out a resting call that is to be made again, with the refusal that it fails with if that is not possible.
     pub(crate) fn pop_rested(&mut self, now: Time) -> Option<(NewCall<W>, Returned<W>)> {
-        let place = self.resting.iter().position(|resting| resting.due <= now)?;
-        let Resting { call, refused, .. } = self.resting.remove(place);
+        let resting = &mut self.repeating.as_mut()?.resting;
+        let place = resting.iter().position(|resting| resting.due <= now)?;
+        let Resting { call, refused, .. } = resting.remove(place);
         Some((call, Returned::Failed(refused)))
     }
 
     /// Forgets a resting call that nobody waits for any more.
     pub(super) fn forget_resting(&mut self, id: CallId) {
-        self.resting.retain(|resting| resting.call.id != id);
+        if let Some(repeating) = &mut self.repeating {
+            repeating.resting.retain(|resting| resting.call.id != id);
+        }
+    }
+
+    /// Takes out all resting calls.
+    pub(super) fn take_resting(&mut self) -> Vec<NewCall<W>> {
+        let resting = self.repeating.as_mut().map(|repeating| std::mem::take(&mut repeating.resting));
+        resting.unwrap_or_default().into_iter().map(|resting| resting.call).collect()
+    }
+
+    fn session_id(&self) -> Option<[u8; 16]> {
+        self.repeating.as_ref()?.session
     }
 
     /// Takes out the calls that another session can make: those that were not sent or that rest, and with `lost` the idempotent ones that
@@ -146,7 +172,8 @@ impl<W: Waiter> Calls<W> {
         let mut queue: FxHashMap<CallId, Queued> =
             std::mem::take(&mut self.queue).into_iter().map(|queued| (queued.id, queued)).collect();
         self.sealed = 0;
-        let mut moved: Vec<_> = self.resting.drain(..).map(|resting| resting.call).collect();
+        let mut moved = self.take_resting();
+        let session = self.session_id();
         let needed = self.needed_elsewhere(&ids, &queue, lost);
         for id in ids {
             let Some(mut entry) = self.table.remove(&id) else { continue };
@@ -167,7 +194,7 @@ impl<W: Waiter> Calls<W> {
                     Some(again.new_call(id, bases, deadline, waiter))
                 }
                 (Some(again), Entry { waiter, deadline, .. }) => {
-                    Some(again.sent_before(self.session, id).new_call(id, bases, deadline, waiter))
+                    Some(again.sent_before(session, id).new_call(id, bases, deadline, waiter))
                 }
                 // Its objects are known in this session until it ends.
                 (None, entry) => self.table.entry(id).or_insert(entry).derived_call(id, bases),
@@ -292,7 +319,8 @@ impl<W: Clone> Entry<W> {
     fn derived_call(&self, id: CallId, bases: Vec<CallId>) -> Option<NewCall<W>> {
         let Again { number, service, method, payload, extras, .. } = &**self.again.as_ref()?;
         let mut extras = extras.clone().unwrap_or_default();
-        extras.derived = Some(Derived { reference: self.reference, imports: self.imports() });
+        extras.attempts.get_or_insert_default().derived =
+            Some(Derived { reference: self.reference, imports: self.imports() });
         Some(NewCall {
             id,
             number: *number,
@@ -310,7 +338,7 @@ impl<W: Clone> Entry<W> {
 impl Again {
     /// Takes note of the session in which the call was sent.
     fn sent_before(mut self, session: Option<[u8; 16]>, call: CallId) -> Self {
-        let sent_before = &mut self.extras.get_or_insert_default().attempts.sent_before;
+        let sent_before = &mut self.attempts().sent_before;
         if sent_before.len() < SENT_BEFORE_MAX {
             sent_before.extend(session.map(|session| SentBefore { session, call }));
         }

@@ -66,7 +66,7 @@ impl<W: Waiter> Calls<W> {
         if let Some(entry) = self.table.get_mut(&id) {
             entry.value = false;
             self.interest_fell(id, outgoing);
-        } else if !self.resting.is_empty() {
+        } else {
             self.forget_resting(id);
         }
     }

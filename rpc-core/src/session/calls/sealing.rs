@@ -13,7 +13,7 @@ use crate::{
     },
     time::Time,
     value::returned::Returned,
-    wire::{Call, CallId, Failure, Frame, INLINE_BYTES_MAX, Payload, Target, Want, plain, write},
+    wire::{Call, CallId, Extensions, Failure, Frame, INLINE_BYTES_MAX, Payload, Target, Want, plain, write},
 };
 
 impl CallTarget {
@@ -125,7 +125,7 @@ impl<W: Waiter> Calls<W> {
     fn send(&mut self, queued: Queued, now: Time, methods: &mut OwnMethods, outgoing: &mut Outgoing) {
         let Some(queued) = self.send_plain(queued, now, methods, outgoing) else { return };
         let Queued { id, number, service, method, payload, extras, .. } = queued;
-        let CallExtras { target, objects, methods: named, metadata, attempts, .. } =
+        let CallExtras { target, objects, methods: named, metadata, attempts } =
             extras.map_or_else(CallExtras::default, |extras| *extras);
         let names = || named.iter().copied().chain([NumberedMethod { number, service, method }]);
         // A method that cannot be called is never named to the peer: it stays new and is checked again for each call.
@@ -144,7 +144,7 @@ impl<W: Waiter> Calls<W> {
             }
         }
         // Streams and objects of this side are taken by the first session that sends them.
-        let retry = self.retry_of(method, &attempts).filter(|_| objects.is_empty());
+        let retry = self.retry_of(method, attempts.as_deref()).filter(|_| objects.is_empty());
         let again = retry.map(|retry| {
             let (payload, metadata, attempts) = (payload.clone(), metadata.clone(), attempts.clone());
             let extras = CallExtras::boxed(target.clone(), Vec::new(), named.clone(), metadata, attempts);
@@ -159,6 +159,8 @@ impl<W: Waiter> Calls<W> {
         entry.message = outgoing.position() as u64;
         entry.again = again;
         entry.kept = entry.is_referable() || entry.unsent_dependents() > 0;
+        let sent_before = attempts.map(|attempts| attempts.sent_before).unwrap_or_default();
+        let extensions = (!sent_before.is_empty()).then(|| Box::new(Extensions { sent_before }));
         let payload = outgoing.payload(id, false, payload, write::objects_bytes(&passed));
         let in_chunks = matches!(payload, Payload::Chunked { .. });
         let call = Call {
@@ -170,7 +172,7 @@ impl<W: Waiter> Calls<W> {
             deadline_us: entry.deadline.map(|deadline| micros_until(now, deadline)),
             metadata,
             objects: passed,
-            sent_before: attempts.sent_before,
+            extensions,
             payload,
         };
         outgoing.put_frame(&Frame::Call(call));

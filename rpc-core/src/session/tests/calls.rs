@@ -55,7 +55,7 @@ fn check_client_violation(pair: &mut Pair, frames: &[Frame], expected: &Violatio
 
 fn raw_call(id: i64, number: u32, payload: &[u8]) -> Call {
     Call {
-        sent_before: Vec::new(),
+        extensions: None,
         id: CallId(id),
         want: Want { value: true, keep: false },
         oneway: false,

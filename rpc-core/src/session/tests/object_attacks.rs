@@ -80,7 +80,7 @@ impl Stranger {
     /// A call that is not chunked; gives its id.
     fn call(&mut self, number: u32, target: Target, objects: Vec<PassedObject>, payload: &[u8]) -> Call {
         Call {
-            sent_before: Vec::new(),
+            extensions: None,
             id: self.next_id(),
             want: Want { value: true, keep: false },
             oneway: false,

@@ -550,7 +550,7 @@ impl TestPeer {
                     objects,
                     methods.iter().map(named).collect(),
                     Vec::new(),
-                    Attempts { retry: self.retry, ..Attempts::default() },
+                    self.retry.map(|retry| Box::new(Attempts { retry: Some(retry), ..Attempts::default() })),
                 ),
                 waiter: call.clone(),
             },

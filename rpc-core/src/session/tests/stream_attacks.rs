@@ -34,7 +34,7 @@ impl Stranger {
         let mut payload = vec![1];
         arguments::put_inline(&mut payload, |out| codec::encode(&1_u64, out)).expect("encodes");
         Frame::Call(Call {
-            sent_before: Vec::new(),
+            extensions: None,
             id: CallId(self.last),
             want: Want { value: true, keep: false },
             oneway: false,
