@@ -253,7 +253,17 @@ impl CallCell {
 
     /// Stores the result for the promise. Returns the waker of the task that waits for it.
     pub(crate) fn complete(&self, returned: Returned) -> Option<Waker> {
-        match std::mem::replace(&mut *lock(&self.state), CellState::Done(returned)) {
+        let mut state = lock(&self.state);
+        // The session may keep the cell for as long as objects in the value live: nobody would let go of these.
+        let is_wanted = self.interest.load(Ordering::Acquire) & WANTED != 0;
+        let (next, dropped) = match returned {
+            Returned::Value(value) if !is_wanted => (CellState::Taken, Some(value)),
+            returned => (CellState::Done(returned), None),
+        };
+        let before = std::mem::replace(&mut *state, next);
+        drop(state);
+        drop(dropped);
+        match before {
             CellState::Pending(waker) => waker,
             CellState::Done(_) | CellState::Taken => None,
         }

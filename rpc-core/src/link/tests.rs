@@ -15,6 +15,7 @@ use crate::{
         inputs::Interest,
         tests::things::{THING, Trouble},
     },
+    value::encoded::{Capability, Encoded},
 };
 
 /// The place of `count` among the methods of `Thing`.
@@ -77,4 +78,32 @@ fn who_waits_for_a_call_that_was_never_taken_is_woken_at_the_end() {
     assert!(woken.0.load(Ordering::SeqCst));
     let returned = call.now_or_never().unwrap();
     assert!(matches!(returned, Err(CallError::Disconnected { delivery: Delivery::NotSent, .. })));
+}
+
+/// The session may keep a cell for as long as objects of its value live.
+#[test]
+fn a_cell_keeps_no_value_that_nobody_takes() {
+    let link = Arc::new(Link::new(Arc::default()));
+    let handle = Arc::new(Handle { link: Arc::clone(&link), closes_on_drop: false });
+    let stub = Stub::root(handle, &THING);
+    let session = stub.session();
+    for is_dropped_first in [true, false] {
+        let table: Arc<[Capability]> = Arc::new([]);
+        let value = || Encoded { bytes: SmallBytes::default(), capabilities: Some(Arc::clone(&table)) };
+        let mut call = stub.begin(&session, COUNT);
+        call.argument::<u64>(3);
+        let promise: Promise<u64, Trouble> = call.send();
+        let submitted = taken(&link);
+        let [Submission::Call(call)] = &submitted[..] else { panic!("it is queued") };
+        call.cell.seal();
+        let mut promise = Some(promise);
+        if is_dropped_first {
+            promise = None;
+        }
+        call.cell.complete(Returned::Value(value()));
+        assert_eq!(Arc::strong_count(&table), if is_dropped_first { 1 } else { 2 });
+        drop(promise);
+        assert_eq!(Arc::strong_count(&table), 1);
+        taken(&link);
+    }
 }
