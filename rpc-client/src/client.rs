@@ -219,6 +219,28 @@ impl ClientBuilder {
         self
     }
 
+    /// Asks for a token before each attempt to connect, and sends it as `Authorization: Bearer …`. When the server ends a connection because
+    /// its token has expired, the client asks for the next one, and its session goes on.
+    ///
+    /// ```
+    /// # use rpc_client::{Client, ConnectError};
+    /// # async fn fresh_token() -> Result<String, std::io::Error> { Ok("a7f3".into()) }
+    /// # async fn example() -> Result<(), ConnectError> {
+    /// let client = Client::builder().bearer_with(fresh_token).connect("wss://example.com/rpc").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn bearer_with<F, E>(self, make: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<String, E>> + Send + 'static,
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        self.headers_with(move || {
+            let token = make();
+            async move { Ok::<_, E>(vec![("authorization".to_owned(), format!("Bearer {}", token.await?))]) }
+        })
+    }
+
     /// Opens byte streams in place of TCP: over a Unix socket, through a proxy or a tunnel, or in a simulated network. The function is
     /// called for each attempt with the address of that attempt. TLS (for `wss://`) and the WebSocket handshake run over its stream.
     /// The time that it takes counts towards the attempt's [timeout](Self::connect_timeout), which drops the future. Its error fails the

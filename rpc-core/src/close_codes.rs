@@ -9,6 +9,8 @@
 //! | 1008 | [`POLICY`] | a limit without a code of its own was exceeded: fragments, an unfinished message | no |
 //! | 1009 | [`TOO_LONG`] | a message is longer than `message_bytes_max` | no |
 //! | 1011 | [`INTERNAL`] | this side failed through no fault of the peer | yes |
+//! | 4401 | [`TOKEN_EXPIRED`] | the token that the socket was opened with has expired; the session can go on | yes, with another token |
+//! | 4403 | [`REVOKED`] | the peer's identity was revoked | no |
 //! | 4404 | [`UNKNOWN_SESSION`] | a session was to go on that this side does not know, or with a wrong secret | yes, with a new session |
 //! | 4408 | [`HELLO_TIMEOUT`] | the socket was open but no hello came in time | yes |
 //! | 4409 | [`TAKEN_OVER`] | the session goes on, on another socket | no |
@@ -35,6 +37,10 @@ pub const POLICY: u16 = 1008;
 pub const TOO_LONG: u16 = 1009;
 /// This side failed through no fault of the peer.
 pub const INTERNAL: u16 = 1011;
+/// The token that the peer opened the socket with has expired. Its session goes on, on a socket that is opened with another one.
+pub const TOKEN_EXPIRED: u16 = 4401;
+/// The peer's identity was revoked.
+pub const REVOKED: u16 = 4403;
 /// The peer did not say hello within [`Limits::hello_timeout`](crate::Limits::hello_timeout).
 pub const HELLO_TIMEOUT: u16 = 4408;
 /// The peer named a session that this side does not know, or did not prove that it is its own.
@@ -52,7 +58,7 @@ pub const FLOOD: u16 = 4429;
 #[cfg(feature = "driver")]
 pub(crate) fn is_of_socket(code: u16) -> bool {
     // 1005 and 1006 stand for no code and no close frame; 1011 to 1014 are a proxy's words for a server that it cannot reach.
-    matches!(code, GOING_AWAY | 1005 | 1006 | INTERNAL..=1014 | TOO_OFTEN)
+    matches!(code, GOING_AWAY | 1005 | 1006 | INTERNAL..=1014 | TOO_OFTEN | TOKEN_EXPIRED)
 }
 
 /// The code that a socket closes with after `error`; `None` where nobody is left to read it.

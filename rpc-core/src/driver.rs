@@ -348,9 +348,9 @@ impl Driver {
             if let Some(reason) = self.conversation.given_up.take().filter(|_| self.socket.is_none()) {
                 return Poll::Ready(Err(End::new(close_codes::NORMAL, *reason)));
             }
-            if self.conversation.is_superseded {
-                let reason = CloseReason::Expired { cause: None };
-                return Poll::Ready(Err(End::new(close_codes::TAKEN_OVER, reason)));
+            if let Some(ending) = self.conversation.ending.take() {
+                let (code, reason) = *ending;
+                return Poll::Ready(Err(End::new(code, reason)));
             }
             if self.detached.is_some() {
                 self.bound_waiting_calls(now);
@@ -593,7 +593,7 @@ impl Driver {
             Sealing::Held { until } => Some(until),
             Sealing::Idle | Sealing::Now => None,
         };
-        let stalled = self.socket.as_ref().and_then(|socket| socket.stall_due());
+        let stalled = self.socket.as_ref().and_then(|socket| socket.due());
         let detached = self.detached.as_ref().and_then(|detached| detached.due(now));
         let Some(due) =
             [self.conversation.session.poll_timeout(), held, stalled, detached].into_iter().flatten().min()

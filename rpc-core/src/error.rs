@@ -578,6 +578,12 @@ pub enum CloseReason {
     /// The session was not used for [`Limits::idle_timeout`](crate::Limits::idle_timeout) of this side.
     #[error("the session was not used for {0:?}")]
     Idle(Duration),
+    /// The token that the peer had opened the socket with expired.
+    #[error("the peer's token expired")]
+    TokenExpired,
+    /// The peer's identity was revoked.
+    #[error("the peer's identity was revoked")]
+    Revoked,
     /// The socket ended for this reason, and none took its place within the time that sessions are kept for.
     #[error("no new socket came in time")]
     Expired {

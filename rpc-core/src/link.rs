@@ -87,8 +87,8 @@ pub(crate) enum Submission {
     Attach(Box<Attach>),
     /// End the session with this reason: there will be no further socket.
     GiveUp(CloseReason),
-    /// End the session: its client has begun another one.
-    Superseded,
+    /// End the session at once, with this code and reason.
+    End(u16, CloseReason),
 }
 
 impl Submission {
@@ -111,6 +111,8 @@ pub(crate) type Guard = Option<Box<dyn Any + Send>>;
 pub(crate) struct Attach {
     pub(crate) transport: Box<dyn Transport>,
     pub(crate) guard: Guard,
+    /// When the socket ends, because its peer's token does.
+    pub(crate) expires: Option<Time>,
     /// On a server, the request of the client.
     pub(crate) request: Option<AttachRequest>,
 }

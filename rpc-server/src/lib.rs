@@ -27,13 +27,15 @@
 //! # }
 //! ```
 
+mod auth;
 pub mod listen;
 mod server;
 mod sessions;
-mod shutdown;
+mod signals;
 #[cfg(feature = "tls")]
 pub mod tls;
 
+pub use auth::{Authenticator, Identity};
 pub use rpc_core;
 #[doc(no_inline)]
 pub use rpc_core::{

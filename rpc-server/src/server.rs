@@ -26,14 +26,16 @@ use tokio::{
 #[cfg(feature = "tls")]
 use crate::tls::TlsAcceptor;
 use crate::{
+    auth::{AnyAuthenticator, AtOnce, Authenticator, take_token_from_query},
     listen::{self, Doorway, ListenOptions, ListenStats, Permit},
     sessions::{Entry, ResumeOptions, Sessions, owner_of},
-    shutdown::Shutdown,
+    signals::{Signal, Signals, Since},
 };
 
 type MakeService = dyn Fn(&Peer) -> Arc<dyn Service> + Send + Sync;
-type Authenticate = dyn Fn(&Peer) -> Result<Principal, Rejection> + Send + Sync;
 
+/// How long a connection outlives its peer's identity, unless the application says otherwise.
+const TOKEN_GRACE: Duration = Duration::from_secs(25);
 /// How long a server that shuts down waits for a hello, which may be on its way.
 const HELLO_GRACE: Duration = Duration::from_secs(1);
 /// The headers that say nothing once the handshake is done. `sec-websocket-protocol` is kept: browsers put tokens there.
@@ -47,7 +49,9 @@ const MEMORY_BYTES: usize = 1 << 30;
 pub struct ServerBuilder {
     services: Services,
     per_connection: Vec<Arc<MakeService>>,
-    authenticate: Option<Arc<Authenticate>>,
+    authenticator: Option<Arc<dyn AnyAuthenticator>>,
+    token_grace: Duration,
+    token_parameter: Option<String>,
     limits: Limits,
     memory: MemoryBudget,
     listen: ListenOptions,
@@ -63,7 +67,9 @@ impl Default for ServerBuilder {
         Self {
             services: Services::new(),
             per_connection: Vec::new(),
-            authenticate: None,
+            authenticator: None,
+            token_grace: TOKEN_GRACE,
+            token_parameter: None,
             limits: Limits::default(),
             memory: MemoryBudget::new(MEMORY_BYTES),
             listen: ListenOptions::default(),
@@ -100,13 +106,34 @@ impl ServerBuilder {
         self
     }
 
-    /// Authenticates a peer from its handshake: returns who it is, or refuses it. `decide` must not block. By default
+    /// Authenticates a peer from its handshake: returns who it is, or refuses it. `decide` must not block; what has to wait, or
+    /// knows identities that expire, is an [`authenticator`](Self::authenticator). By default
     /// every peer is accepted as [`Principal::Anonymous`].
     pub fn authenticate(
-        mut self,
+        self,
         decide: impl Fn(&Peer) -> Result<Principal, Rejection> + Send + Sync + 'static,
     ) -> Self {
-        self.authenticate = Some(Arc::new(decide));
+        self.authenticator(AtOnce(decide))
+    }
+
+    /// Authenticates a peer from its handshake; see [`Authenticator`].
+    pub fn authenticator(mut self, authenticator: impl Authenticator) -> Self {
+        self.authenticator = Some(Arc::new(authenticator));
+        self
+    }
+
+    /// The time for which a connection outlives its peer's [`Identity::expires_at`](crate::Identity::expires_at). Default 25 s. Then it ends with code 4401, and the
+    /// session waits for one with another token.
+    pub fn token_grace(mut self, grace: Duration) -> Self {
+        self.token_grace = grace;
+        self
+    }
+
+    /// Takes tokens also from this parameter of the query, as in `wss://example.com/rpc?access_token=…`. The authenticator finds
+    /// it with [`Peer::token`]; the parameter is taken out of [`Peer::target`]. Off by default: the query of an address is written to logs and histories by
+    /// proxies and browsers. A browser can send a token as a subprotocol.
+    pub fn token_in_query(mut self, parameter: impl Into<String>) -> Self {
+        self.token_parameter = Some(parameter.into());
         self
     }
 
@@ -166,8 +193,7 @@ impl ServerBuilder {
         let doorway = Arc::new(Doorway::new(&self.listen));
         let sessions = Arc::new(Sessions::new(self.resume.clone()));
         let limits = SharedLimits::from(self.limits.clone());
-        let shutdown = Shutdown::default();
-        let shared = Shared { builder: self, limits, doorway, sessions, shutdown };
+        let shared = Shared { builder: self, limits, doorway, sessions, signals: Signals::default() };
         Server { shared: Arc::new(shared), running, all_done }
     }
 
@@ -223,7 +249,7 @@ struct Shared {
     limits: SharedLimits,
     doorway: Arc<Doorway>,
     sessions: Arc<Sessions>,
-    shutdown: Shutdown,
+    signals: Signals,
 }
 
 /// Why a byte stream did not become a session.
@@ -293,7 +319,7 @@ impl Server {
                 drop(running);
             });
         };
-        let stopped = shared.shutdown.begun();
+        let stopped = shared.signals.shutdown();
         listen::accept_through(Arc::clone(&shared.doorway), listener, on_connection, stopped).await;
         drop(running);
         let _ = all_done.recv().await;
@@ -416,7 +442,14 @@ impl ServerHandle {
     /// Returns at once, also inside a handler, whose call is answered like any other call in flight. `serve` returns when the
     /// shutdown is complete.
     pub fn shutdown(&self) {
-        self.shared.shutdown.begin();
+        self.shared.signals.shut_down();
+    }
+
+    /// Ends all sessions of a principal at once, those that wait for a connection too, with code 4403. Their calls in flight fail,
+    /// and their clients do not connect again. Peers that are being authenticated meanwhile end as soon as they are; later ones are the
+    /// authenticator's to refuse. The server remembers the principal, some bytes, for as long as it runs.
+    pub fn revoke(&self, principal: Principal) {
+        self.shared.signals.revoke(principal);
     }
 
     /// The counts of accepted and refused connections. They do not include byte streams of [`Server::serve_io`].
@@ -430,11 +463,14 @@ impl ServerHandle {
 struct HelloTime {
     accepted: Instant,
     limit: Duration,
+    /// From when on a revocation concerns the peer.
+    since: Since,
 }
 
 impl HelloTime {
     fn start(shared: &Shared) -> Self {
-        Self { accepted: Instant::now(), limit: shared.builder.limits.hello_timeout }
+        let limit = shared.builder.limits.hello_timeout;
+        Self { accepted: Instant::now(), limit, since: shared.signals.now() }
     }
 
     /// The remaining time. Never zero, which [`Limits::check`] refuses.
@@ -525,13 +561,13 @@ async fn accept_tls(
 async fn unless_shut_down(shared: &Shared, opening: Opening<'_>) -> Result<Upgraded, ServeError> {
     tokio::select! {
         biased;
-        () = shared.shutdown.begun() => Err(ServeError::ShuttingDown),
+        () = shared.signals.shutdown() => Err(ServeError::ShuttingDown),
         upgraded = opening => upgraded,
     }
 }
 
-/// A socket after the WebSocket handshake, and its peer.
-type Upgraded = (Box<dyn Transport>, Peer);
+/// A socket after the WebSocket handshake, its peer, and how long it may last.
+type Upgraded = (Box<dyn Transport>, Peer, Option<Duration>);
 type Opening<'a> = Pin<Box<dyn Future<Output = Result<Upgraded, ServeError>> + Send + 'a>>;
 
 /// The session of a socket.
@@ -547,6 +583,8 @@ struct Opened {
     session: Pin<Box<dyn Future<Output = CloseReason> + Send>>,
     /// The session's place in the table of those that can go on.
     entry: Option<Entry>,
+    principal: Principal,
+    since: Since,
 }
 
 async fn open<IO>(
@@ -558,33 +596,49 @@ async fn open<IO>(
 where
     IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let ServerBuilder { limits, origins, authenticate, .. } = &shared.builder;
-    let mut peer = Peer::default();
-    let decide = |request: &HandshakeRequest| {
-        peer = peer_of(request, address);
-        if let Some(authenticate) = authenticate {
-            peer.principal = authenticate(&peer)?;
-        }
-        Ok(())
-    };
+    let ServerBuilder { limits, origins, .. } = &shared.builder;
+    let decide = |request| authenticate(&shared.builder, request, address);
     let accepting = timeout(time.left(), Socket::accept(io, limits, origins, decide));
-    let (socket, _) = accepting.await.unwrap_or(Err(HandshakeError::Timeout(time.limit)))?;
+    let (socket, (peer, lasts)) = accepting.await.unwrap_or(Err(HandshakeError::Timeout(time.limit)))?;
+    Ok((Box::new(socket), peer, lasts))
+}
+
+/// The peer of a handshake, and how long its connection may last.
+async fn authenticate(
+    builder: &ServerBuilder,
+    request: HandshakeRequest,
+    address: Option<SocketAddr>,
+) -> Result<(Peer, Option<Duration>), Rejection> {
+    let mut peer = peer_of(request, address);
+    if let Some(parameter) = &builder.token_parameter {
+        take_token_from_query(&mut peer, parameter);
+    }
+    let mut lasts = None;
+    if let Some(authenticator) = &builder.authenticator {
+        let identity = authenticator.ask(&peer).await?;
+        lasts = identity.lasts(builder.token_grace)?;
+        (peer.principal, peer.expires_at) = (identity.principal, identity.expires_at);
+    }
     peer.headers.retain(|(name, _)| !HANDSHAKE_HEADERS.contains(&name.as_str()));
     peer.headers.shrink_to_fit();
-    Ok((Box::new(socket), peer))
+    Ok((peer, lasts))
 }
 
 /// Reads the client's first message. A server that shuts down waits a moment for one that may be on its way.
 async fn greet(
     shared: &Shared,
-    (transport, peer): Upgraded,
+    (transport, peer, lasts): Upgraded,
     time: HelloTime,
 ) -> Result<(Greeted, Peer), CloseReason> {
     let moment = async {
-        shared.shutdown.begun().await;
+        shared.signals.shutdown().await;
         tokio::time::sleep(HELLO_GRACE).await;
     };
-    Ok((driver::greet(transport, time.left(), moment).await?, peer))
+    // The identity counts from the handshake on.
+    let authenticated = Instant::now();
+    let greeted = driver::greet(transport, time.left(), moment).await?;
+    let left = lasts.map(|lasts| lasts.saturating_sub(authenticated.elapsed()));
+    Ok((left.into_iter().fold(greeted, driver::Greeted::expiring_in), peer))
 }
 
 /// Gives a socket to the session that its client names, or begins a new one. `None` if there is no such session.
@@ -617,25 +671,26 @@ async fn begin(shared: &Shared, greeted: Greeted, peer: Peer, time: HelloTime) -
     let recalls = place.as_ref().map(|place| place.recalls(principal.clone()));
     let config = SessionConfig { services, peer, memory, resume, recalls, ..SessionConfig::default() };
     let (handle, session) = greeted.start(config, &shared.limits, time.left());
-    let entry = place.map(|place| place.enter(&handle, owner, principal));
-    Some(Session::New(Opened { handle, session: Box::pin(session), entry }))
+    let entry = place.map(|place| place.enter(&handle, owner, principal.clone()));
+    let session = Box::pin(session);
+    Some(Session::New(Opened { handle, session, entry, principal, since: time.since }))
 }
 
-fn peer_of(request: &HandshakeRequest, address: Option<SocketAddr>) -> Peer {
+fn peer_of(request: HandshakeRequest, address: Option<SocketAddr>) -> Peer {
+    let HandshakeRequest { path, query, headers, .. } = request;
     let mut peer = Peer::default();
     peer.address = address;
-    peer.target.clone_from(&request.path);
-    if let Some(query) = &request.query {
-        peer.target.push('?');
-        peer.target.push_str(query);
-    }
-    peer.headers.clone_from(&request.headers);
+    peer.target = match query {
+        Some(query) => format!("{path}?{query}"),
+        None => path,
+    };
+    peer.headers = headers;
     peer
 }
 
 /// Runs a session to its end. Not an `async fn`, whose future would hold its arguments twice.
 fn run_session(shared: Arc<Shared>, opened: Opened) -> impl Future<Output = CloseReason> + Send {
-    let Opened { handle, mut session, mut entry } = opened;
+    let Opened { handle, mut session, mut entry, principal, since } = opened;
     async move {
         let close = async {
             let age = async {
@@ -647,12 +702,15 @@ fn run_session(shared: Arc<Shared>, opened: Opened) -> impl Future<Output = Clos
                     None => pending().await,
                 }
             };
-            tokio::select! {
+            let signal = tokio::select! {
                 biased;
-                () = shared.shutdown.begun() => {}
-                () = age => {}
+                signal = shared.signals.concerning(&principal, since) => signal,
+                () = age => Signal::Shutdown,
+            };
+            match signal {
+                Signal::Shutdown => _ = Box::pin(handle.close()).await,
+                Signal::Revoked => handle.attachments().end(close_codes::REVOKED, CloseReason::Revoked),
             }
-            Box::pin(handle.close()).await;
             pending::<CloseReason>().await
         };
         let watch = async {

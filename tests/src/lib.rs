@@ -18,6 +18,7 @@ mod endings;
 mod error_texts;
 mod generated;
 mod handles;
+mod identity;
 mod limits;
 mod listener;
 mod local;

@@ -3,11 +3,12 @@
 use std::{
     fmt::Write as _,
     sync::{Arc, Mutex},
+    time::SystemTime,
 };
 
 use rpc_client::{CallError, Client};
-use rpc_core::{Services, memory, rpc};
-use rpc_server::{Server, listen::ListenOptions};
+use rpc_core::{Peer, Principal, Services, memory, rpc};
+use rpc_server::{Authenticator, Identity, Rejection, Server, listen::ListenOptions};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -120,6 +121,53 @@ async fn what_a_client_sent_in_headers_is_in_no_line() {
         lines.iter().any(|line| line.contains("did not become a session")),
         "refusals are told: {lines:?}"
     );
+}
+
+/// Knows one token; another one has expired.
+struct Tokens;
+
+impl Authenticator for Tokens {
+    async fn authenticate(&self, peer: &Peer) -> Result<Identity, Rejection> {
+        match peer.token() {
+            Some("canary-good") => Ok(Principal::named("ann").into()),
+            Some("canary-old") => Ok(Identity::from(Principal::named("ann")).until(SystemTime::UNIX_EPOCH)),
+            _ => Err(Rejection::new(401, "the token is not valid")),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_in_no_line_and_no_error_however_it_came_and_whatever_became_of_it() {
+    let lines = Lines::default();
+    let _guard = tracing::subscriber::set_default(lines.clone());
+    let builder =
+        Server::builder().service(FragileServer::new(Glass)).authenticator(Tokens).token_in_query("token");
+    let server = builder.bind("127.0.0.1:0").await.unwrap();
+    let url = server.url().unwrap();
+    tokio::spawn(server.serve());
+    let mut opened = 0;
+    for token in ["canary-good", "canary-old", "canary-bad"] {
+        let header = Client::builder().header("authorization", format!("Bearer {token}"));
+        let asked =
+            Client::builder().bearer_with(move || async move { Ok::<_, std::io::Error>(token.to_owned()) });
+        let query = format!("{url}/?token={token}");
+        for (builder, url) in [(header, &url), (asked, &url), (Client::builder(), &query)] {
+            let shown = format!("{builder:?}");
+            let outcome = match builder.connect(url).await {
+                Ok(client) => {
+                    let panicked = client.service::<FragileClient>().break_down().await;
+                    opened += 1;
+                    format!("{client:?} {panicked:?} {:?}", client.close().await)
+                }
+                Err(error) => format!("{error} {error:?}"),
+            };
+            assert!(!shown.contains("canary") && !outcome.contains("canary"), "{shown}\n{outcome}");
+        }
+    }
+    assert_eq!(opened, 3);
+    let lines = lines.0.lock().unwrap();
+    let told: Vec<&String> = lines.iter().filter(|line| line.contains("canary")).collect();
+    assert!(told.is_empty(), "{told:?}");
 }
 
 #[tokio::test]

@@ -1,10 +1,20 @@
 //! A token, from the client's header to the handler that asks who calls.
 
-use std::{collections::HashMap, io, sync::Mutex};
+use std::{
+    collections::HashMap,
+    future::Future,
+    io,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
 
-use rpc_client::{Client, ConnectError, HandshakeError};
-use rpc_core::{CallError, Context, Peer, Principal, data, rpc};
-use rpc_server::{Listening, Rejection, Server};
+use futures::StreamExt;
+use rpc_client::{Client, ConnectError, ConnectionState, HandshakeError};
+use rpc_core::{CallError, CloseReason, Context, Peer, Principal, close_codes, data, rpc};
+use rpc_server::{Authenticator, Identity, Listening, Rejection, Server};
 
 use super::Outcome;
 
@@ -34,6 +44,52 @@ fn authenticate(tokens: &HashMap<String, String>, peer: &Peer) -> Result<Princip
         Some(name) => Ok(Principal::named(name.as_str())),
         None => Err(Rejection::new(401, "the token is not valid")),
     }
+}
+// end
+
+// region: authenticator
+/// Accounts as a database has them: looking one up takes a while.
+struct Accounts {
+    /// The owners of tokens, and when each token ends to count.
+    tokens: Mutex<HashMap<String, (String, SystemTime)>>,
+}
+
+impl Authenticator for Accounts {
+    async fn authenticate(&self, peer: &Peer) -> Result<Identity, Rejection> {
+        // In a header, or in a browser's list of subprotocols.
+        let token = peer.token().ok_or_else(|| Rejection::new(401, "a token is needed"))?;
+        let (name, expires_at) =
+            self.look_up(token).await.ok_or_else(|| Rejection::new(401, "the token is not valid"))?;
+        Ok(Identity::from(Principal::named(name)).until(expires_at))
+    }
+}
+// end
+
+impl Accounts {
+    async fn look_up(&self, token: &str) -> Option<(String, SystemTime)> {
+        tokio::task::yield_now().await;
+        self.tokens.lock().expect("nothing panics while it holds the lock").get(token).cloned()
+    }
+
+    /// Gives a name the next token.
+    fn issue(&self, name: &str, lasts: Duration) -> String {
+        let mut tokens = self.tokens.lock().expect("nothing panics while it holds the lock");
+        let token = format!("{name}-{}", tokens.len());
+        tokens.insert(token.clone(), (name.to_owned(), SystemTime::now() + lasts));
+        token
+    }
+}
+
+// region: renewing
+/// Connects with a token that is asked for before each attempt.
+async fn stay_logged_in<F>(
+    url: &str,
+    fresh_token: impl Fn() -> F + Send + Sync + 'static,
+) -> Result<Client, ConnectError>
+where
+    F: Future<Output = io::Result<String>> + Send + 'static,
+{
+    Client::builder().bearer_with(fresh_token).connect(url).await
 }
 // end
 
@@ -121,6 +177,39 @@ async fn handlers_know_who_calls() -> Outcome {
 
     let notes: NotesClient = log_in(&url, "19cb").await?.service();
     assert!(notes.mine().await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_session_goes_on_with_the_next_token() -> Outcome {
+    let accounts = Arc::new(Accounts { tokens: Mutex::default() });
+    let issuer = Arc::clone(&accounts);
+    let server = Server::builder()
+        .authenticator(Arc::clone(&accounts))
+        .token_grace(Duration::ZERO)
+        .service(NotesServer::new(Board::default()))
+        .bind("127.0.0.1:0")
+        .await?;
+    let (url, handle) = (server.url()?, server.handle());
+    tokio::spawn(server.serve());
+    let issued = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&issued);
+    let client = stay_logged_in(&url, move || {
+        // The first token is short-lived.
+        let lasts =
+            Duration::from_millis(if count.fetch_add(1, Ordering::Relaxed) == 0 { 300 } else { 3_600_000 });
+        std::future::ready(Ok(issuer.issue("ann", lasts)))
+    });
+    let client = client.await?;
+    let notes: NotesClient = client.service();
+    notes.write("buy bread").await?;
+    let mut states = std::pin::pin!(client.states());
+    while !matches!(states.next().await, Some(ConnectionState::Resumed)) {}
+    assert_eq!(notes.mine().await?, ["buy bread"]);
+    assert_eq!(issued.load(Ordering::Relaxed), 2);
+
+    handle.revoke(Principal::named("ann"));
+    assert!(matches!(client.closed().await, CloseReason::Peer { code: close_codes::REVOKED, .. }));
     Ok(())
 }
 

@@ -41,6 +41,8 @@ pub(super) struct Attached {
     /// Since when the peer has read nothing though messages wait to be written.
     blocked_since: Option<Time>,
     write_stall: Duration,
+    /// When the socket ends, because its peer's token does.
+    expires: Option<Time>,
 }
 
 impl Attached {
@@ -56,12 +58,28 @@ impl Attached {
             unflushed: false,
             blocked_since: None,
             write_stall: limits.write_stall,
+            expires: None,
         }
     }
 
     /// Keeps the guard until the socket is dropped.
     pub(super) fn hold(&mut self, guard: Guard) {
         self.guard = guard;
+    }
+
+    /// Has the socket end at this time, because its peer's token does.
+    pub(super) fn expire(&mut self, at: Option<Time>) {
+        self.expires = at;
+    }
+
+    /// Whether the token that the peer opened the socket with counts no more.
+    pub(super) fn has_expired(&self, now: Time) -> bool {
+        self.expires.is_some_and(|at| at <= now)
+    }
+
+    /// When time alone next ends the socket.
+    pub(super) fn due(&self) -> Option<Time> {
+        [self.stall_due(), self.expires].into_iter().flatten().min()
     }
 
     /// The memory that the transport's buffers take.

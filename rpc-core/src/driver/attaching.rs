@@ -106,7 +106,7 @@ impl Attachments {
 
     /// Has the session go on with this socket.
     pub fn attach(&self, transport: impl Into<Box<dyn Transport>>) {
-        let attach = Attach { transport: transport.into(), guard: None, request: None };
+        let attach = Attach { transport: transport.into(), guard: None, expires: None, request: None };
         self.link.submit(Submission::Attach(Box::new(attach)));
     }
 
@@ -115,8 +115,13 @@ impl Attachments {
     /// # Cancel safety
     /// Dropping the future does not stop the session from ending.
     pub async fn supersede(&self) {
-        self.link.submit(Submission::Superseded);
+        self.end(close_codes::TAKEN_OVER, CloseReason::Expired { cause: None });
         self.over().await;
+    }
+
+    /// Ends the session at once, with this close code and reason, whether it has a socket or not. Its calls fail.
+    pub fn end(&self, code: u16, reason: CloseReason) {
+        self.link.submit(Submission::End(code, reason));
     }
 
     /// Ends the session if it has no socket: it will get none. Has no effect on one that has just got a socket.
@@ -269,8 +274,10 @@ impl Driver {
         // The socket may have ended in the turn that read its hello.
         self.learn_secret();
         self.conversation.session.detach(now);
-        // Dropped and not closed: nobody reads on a socket that ended so.
-        self.socket = None;
+        // The peer of a socket that its token ends reads why. Nobody reads on one that ended otherwise.
+        if let (Some(socket), CloseReason::TokenExpired) = (self.socket.take(), &end.reason) {
+            socket.close_aside(End::new(end.code, end.reason.clone()));
+        }
         self.is_told_attached = false;
         let window = self.resume.as_ref().map_or(Duration::ZERO, |resume| resume.window);
         let calls_until = now + self.waiting.time;
@@ -316,10 +323,11 @@ impl Driver {
     /// Takes the sockets that were brought since the last turn.
     pub(super) fn take_sockets(&mut self, now: Time) -> Result<(), End> {
         for attach in std::mem::take(&mut self.conversation.attaching) {
-            let Attach { transport, guard, request } = attach;
+            let Attach { transport, guard, expires, request } = attach;
             let first = request.as_ref().map(|request| request.rest.clone()).filter(|rest| !rest.is_empty());
             let mut socket = Box::new(Attached::new(transport, first, &self.conversation.limits));
             socket.hold(guard);
+            socket.expire(expires);
             match request {
                 None => self.attach_to_server(now, socket),
                 Some(request) => self.attach_to_client(now, socket, &request)?,

@@ -75,8 +75,8 @@ pub(super) struct Conversation {
     pub(super) given_up: Option<Box<CloseReason>>,
     /// On a server, its memory of sessions that are over.
     pub(super) recalls: Option<Recalls>,
-    /// Whether the session is to end because its client has begun another one.
-    pub(super) is_superseded: bool,
+    /// How the session is to end at once.
+    pub(super) ending: Option<Box<(u16, CloseReason)>>,
     /// Makes the session that takes this one's place.
     pub(super) succession: Option<Succession>,
     /// Notified when the handshake is done.
@@ -124,7 +124,7 @@ impl Conversation {
             attaching: Vec::new(),
             given_up: None,
             recalls: None,
-            is_superseded: false,
+            ending: None,
             succession: None,
             opened,
             limits,
@@ -171,7 +171,7 @@ impl Conversation {
             Submission::Left => self.is_left = true,
             Submission::Attach(attach) => self.attaching.push(*attach),
             Submission::GiveUp(reason) => self.given_up = Some(Box::new(reason)),
-            Submission::Superseded => self.is_superseded = true,
+            Submission::End(code, reason) => self.ending = Some(Box::new((code, reason))),
         }
     }
 

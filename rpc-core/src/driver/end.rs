@@ -34,6 +34,9 @@ impl Driver {
         if socket.stall_due().is_some_and(|due| due <= now) || self.conversation.session.acks_stalled(now) {
             return Err(End::new(close_codes::POLICY, CloseReason::Stalled));
         }
+        if socket.has_expired(now) {
+            return Err(End::new(close_codes::TOKEN_EXPIRED, CloseReason::TokenExpired));
+        }
         if self.conversation.session.is_peer_silent(now) {
             let silence = SocketError::PingTimeout(self.conversation.limits.ping_timeout);
             return Err(End::new(close_codes::POLICY, CloseReason::Socket(silence)));
@@ -100,7 +103,7 @@ impl End {
     /// Whether only the socket has ended. Its session can go on, on another one.
     pub(super) fn is_of_socket(&self) -> bool {
         match &self.reason {
-            CloseReason::Stalled | CloseReason::HelloTimeout => true,
+            CloseReason::Stalled | CloseReason::HelloTimeout | CloseReason::TokenExpired => true,
             CloseReason::Socket(error) => {
                 matches!(error, SocketError::Io(_) | SocketError::Cut | SocketError::PingTimeout(_))
             }
@@ -109,6 +112,7 @@ impl End {
             | CloseReason::Violation(_)
             | CloseReason::PayloadStalled
             | CloseReason::Idle(_)
+            | CloseReason::Revoked
             | CloseReason::Expired { .. }
             | CloseReason::GaveUp { .. }
             | CloseReason::Limits(_)

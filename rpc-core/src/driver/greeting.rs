@@ -19,7 +19,7 @@ use crate::{
     link::{Attach, AttachRequest, Guard, SocketNumber, Submission},
     principal::Principal,
     session::Side,
-    time,
+    time::{self, Time},
     transport::Transport,
     wire::{FEATURE_RESUME, Frame, Hello, read::FrameReader},
 };
@@ -39,6 +39,8 @@ pub struct Greeted {
     number: SocketNumber,
     transport: Box<dyn Transport>,
     guard: Guard,
+    /// When the socket ends, because its peer's token does.
+    expires: Option<Time>,
     message: Bytes,
     hello: Option<Hello>,
     /// The length of the hello in the message.
@@ -100,7 +102,15 @@ impl Greeted {
             Ok(Some(Frame::Hello(hello))) => Some(*hello),
             _ => None,
         };
-        Self { number, transport, guard: None, length: message.len() - frames.left(), message, hello }
+        Self {
+            number,
+            transport,
+            guard: None,
+            expires: None,
+            length: message.len() - frames.left(),
+            message,
+            hello,
+        }
     }
 
     /// Whether the message begins with a hello.
@@ -126,6 +136,11 @@ impl Greeted {
         Self { guard: Some(Box::new(guard)), ..self }
     }
 
+    /// Ends the socket when its peer's token does: after this time. Its session goes on, if it can go on without a socket.
+    pub fn expiring_in(self, time: Duration) -> Self {
+        Self { expires: Some(time::now() + time), ..self }
+    }
+
     /// Starts a new session; see [`start`](super::start). It has these limits instead of those of `config`, and waits `hello_timeout`
     /// for the client's hello.
     pub fn start(
@@ -134,13 +149,14 @@ impl Greeted {
         limits: &SharedLimits,
         hello_timeout: Duration,
     ) -> (SessionHandle, Running) {
-        let Self { number, transport, guard, message, .. } = self;
+        let Self { number, transport, guard, expires, message, .. } = self;
         let socket = Some((transport, Some(message)));
         let (link, mut driver) = Driver::sharing(limits, socket, Side::Server, config, None);
         driver.conversation.session.hurry_hello(time::now() + hello_timeout);
         driver.newest = number;
         if let Some(socket) = &mut driver.socket {
             socket.hold(guard);
+            socket.expire(expires);
         }
         (super::handle(link, Side::Server), Running(driver))
     }
@@ -152,7 +168,8 @@ impl Greeted {
         let rest = self.message.slice(self.length..);
         let number = self.number;
         let request = AttachRequest { number, secret, next_secret, resume, principal, rest };
-        let attach = Attach { transport: self.transport, guard: self.guard, request: Some(request) };
+        let Self { transport, guard, expires, .. } = self;
+        let attach = Attach { transport, guard, expires, request: Some(request) };
         session.handle.link.submit(Submission::Attach(Box::new(attach)));
     }
 

@@ -9,7 +9,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Poll, Waker},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use crate::{
@@ -38,6 +38,8 @@ pub struct Peer {
     pub address: Option<SocketAddr>,
     /// The identity; anonymous by default.
     pub principal: Principal,
+    /// When the identity stops to count, if it does.
+    pub expires_at: Option<SystemTime>,
     /// The path and query of the peer's HTTP request, like `/chat?v=2`; empty where there was none.
     pub target: String,
     /// The headers of the peer's HTTP request, names in lower case. Handlers see none of those that only the handshake needs:
@@ -47,12 +49,13 @@ pub struct Peer {
 
 impl fmt::Debug for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { address, principal, target, headers } = self;
+        let Self { address, principal, expires_at, target, headers } = self;
         let path = target.split('?').next().unwrap_or_default();
         let headers: Vec<&str> = headers.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("Peer")
             .field("address", address)
             .field("principal", principal)
+            .field("expires_at", expires_at)
             .field("path", &path)
             .field("headers", &headers)
             .finish()
@@ -63,6 +66,20 @@ impl Peer {
     /// A peer with this name as its principal and without an address: for tests, and for transports that know their ends.
     pub fn named(name: impl Into<Arc<str>>) -> Self {
         Self { principal: Principal::named(name), ..Self::default() }
+    }
+
+    /// The peer's token: that of its header `Authorization: Bearer …`, or of a subprotocol `bearer.…` beside `rpc.v1`, which is the
+    /// only place where a browser's page can put one (`new WebSocket(url, ["rpc.v1", "bearer." + token])`).
+    pub fn token(&self) -> Option<&str> {
+        let values =
+            |name| self.headers.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str());
+        let of_header = values("authorization").find_map(|value| {
+            let (scheme, token) = value.split_once(' ')?;
+            let token = token.trim();
+            (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+        });
+        let mut offers = values("sec-websocket-protocol").flat_map(|value| value.split(','));
+        of_header.or_else(|| offers.find_map(|offer| offer.trim().strip_prefix("bearer.")))
     }
 
     /// The value of the first header of this name, which must be in lower case.

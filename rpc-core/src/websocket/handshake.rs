@@ -12,7 +12,7 @@ mod status;
 mod target;
 mod tls;
 
-use std::{fmt, io, time::Duration};
+use std::{fmt, future::Future, io, time::Duration};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -217,20 +217,20 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
     ///
     /// A client is refused with a short HTTP answer if it asks for anything but a WebSocket, if it offers only other
     /// subprotocols, or if it names an `Origin` (every browser does) that is neither the origin of its `Host` nor one of
-    /// `origins_allowed` (`https://app.example.com`). After these checks `decide` accepts or refuses it; `decide` must not
-    /// block.
+    /// `origins_allowed` (`https://app.example.com`). After these checks `decide` accepts or refuses it, and what it makes of the request
+    /// is returned beside the socket. Its time is part of [`Limits::hello_timeout`].
     ///
     /// # Cancel safety
     /// Dropping the future drops `io`.
     ///
     /// # Errors
     /// The reason why there is no WebSocket. The client has been told.
-    pub async fn accept(
+    pub async fn accept<T, D: Future<Output = Result<T, Rejection>>>(
         io: IO,
         limits: &Limits,
         origins_allowed: &[String],
-        decide: impl FnOnce(&HandshakeRequest) -> Result<(), Rejection>,
-    ) -> Result<(Self, HandshakeRequest), HandshakeError> {
+        decide: impl FnOnce(HandshakeRequest) -> D,
+    ) -> Result<(Self, T), HandshakeError> {
         let exchange = server::accept(io, limits, origins_allowed, decide);
         let in_time = tokio::time::timeout(limits.hello_timeout, exchange).await;
         in_time.unwrap_or(Err(HandshakeError::Timeout(limits.hello_timeout)))

@@ -1,6 +1,6 @@
 //! The server's side: read a request, judge it, answer it.
 
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -16,17 +16,27 @@ use crate::{limits::Limits, websocket::Socket};
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES_MAX: u64 = 64 << 10;
 
-pub(super) async fn accept<IO: AsyncRead + AsyncWrite + Unpin>(
+pub(super) async fn accept<
+    IO: AsyncRead + AsyncWrite + Unpin,
+    T,
+    D: Future<Output = Result<T, Rejection>>,
+>(
     mut io: IO,
     limits: &Limits,
     origins_allowed: &[String],
-    decide: impl FnOnce(&HandshakeRequest) -> Result<(), Rejection>,
-) -> Result<(Socket<IO>, HandshakeRequest), HandshakeError> {
-    match read_request(&mut io, limits, origins_allowed, decide).await {
+    decide: impl FnOnce(HandshakeRequest) -> D,
+) -> Result<(Socket<IO>, T), HandshakeError> {
+    let decided = match read_request(&mut io, limits, origins_allowed).await {
         Ok((response, request)) => {
+            decide(request).await.map(|decision| (response, decision)).map_err(HandshakeError::Rejected)
+        }
+        Err(error) => Err(error),
+    };
+    match decided {
+        Ok((response, decision)) => {
             io.write_all(&response).await?;
             io.flush().await?;
-            Ok((Socket::open(io, Role::Server, limits, Vec::new()), request))
+            Ok((Socket::open(io, Role::Server, limits, Vec::new()), decision))
         }
         Err(error) => Err(refuse(io, error).await),
     }
@@ -56,7 +66,6 @@ async fn read_request(
     io: &mut (impl AsyncRead + Unpin),
     limits: &Limits,
     origins_allowed: &[String],
-    decide: impl FnOnce(&HandshakeRequest) -> Result<(), Rejection>,
 ) -> Result<(Vec<u8>, HandshakeRequest), HandshakeError> {
     let request = head::read(io, limits.handshake_bytes_max, check_language).await?.request()?;
     let accept = check_upgrade(&request)?;
@@ -66,7 +75,6 @@ async fn read_request(
     check_origin(&request.headers, origins_allowed)?;
     let is_chosen = chooses_subprotocol(&request.headers)?;
     let request = describe(request)?;
-    decide(&request).map_err(HandshakeError::Rejected)?;
     let mut response = format!(
         "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: {accept}\r\n"
     );

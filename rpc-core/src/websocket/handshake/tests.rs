@@ -37,6 +37,7 @@ async fn accept_raw(
         }
         drop(peer);
     };
+    let decide = async |request: HandshakeRequest| decide(&request).map(|()| request);
     let (accepted, ()) = join(Socket::accept(io, &limits, &allowed, decide), hear).await;
     (accepted, String::from_utf8(answer).expect("HTTP is text"))
 }
@@ -77,7 +78,7 @@ async fn client_and_server_agree_and_the_server_sees_the_request() {
     let mut request = ClientHandshake::new("example.com:81", "/rpc/v1?a=b");
     request.headers.push(("Authorization".into(), "Bearer canary".into()));
     let client = Socket::connect(near, request, &limits);
-    let (client, server) = join(client, Socket::accept(far, &limits, &[], |_| Ok(()))).await;
+    let (client, server) = join(client, Socket::accept(far, &limits, &[], async |request| Ok(request))).await;
     client.expect("connected");
     let (_, seen) = server.expect("accepted");
     assert_eq!((seen.path.as_str(), seen.query.as_deref()), ("/rpc/v1", Some("a=b")));
@@ -189,7 +190,7 @@ async fn the_caller_can_refuse_and_the_client_hears_why() {
 async fn check_told_to_wait(delay: Duration, heard: Duration) {
     let (near, far) = duplex(1 << 10);
     let limits = Limits::default();
-    let full = |_: &HandshakeRequest| Err(Rejection::new(503, "too many\nclients").retry_after(delay));
+    let full = async |_| Err::<(), _>(Rejection::new(503, "too many\nclients").retry_after(delay));
     let client = Socket::connect(near, ClientHandshake::new("example.com", "/"), &limits);
     // The client drops its end with the error, so that the server need not wait.
     let client = async { client.await.map(|_| ()).expect_err("refused") };
@@ -207,7 +208,7 @@ async fn half_a_request_held_open_ends_in_time() {
     let (io, mut peer) = duplex(1 << 10);
     peer.write_all(&bytes.as_bytes()[..bytes.len() - 1]).await.expect("the link has room");
     let started = Instant::now();
-    let accepted = Socket::accept(io, &Limits::default(), &[], |_| Ok(())).await;
+    let accepted = Socket::accept(io, &Limits::default(), &[], async |_| Ok(())).await;
     assert!(matches!(accepted, Err(HandshakeError::Timeout(_))));
     assert_eq!(started.elapsed(), Limits::default().hello_timeout);
 }
@@ -225,7 +226,8 @@ async fn a_request_in_single_bytes_is_understood() {
         assert_eq!(&answer, b"HTTP/1.1 101");
         tokio::io::copy(&mut peer, &mut tokio::io::sink()).await.expect("memory does not fail");
     };
-    let accept = async { Socket::accept(io, &limits, &[], |_| Ok(())).await.map(drop).expect("a handshake") };
+    let accept =
+        async { Socket::accept(io, &limits, &[], async |_| Ok(())).await.map(drop).expect("a handshake") };
     join(accept, drip).await;
 }
 
@@ -244,7 +246,7 @@ async fn a_header_bomb_is_refused_at_the_limit() {
             assert!(sent < 1 << 20, "the server takes it all");
         }
     };
-    let (accepted, ()) = join(Socket::accept(io, &limits, &[], |_| Ok(())), endless).await;
+    let (accepted, ()) = join(Socket::accept(io, &limits, &[], async |_| Ok(())), endless).await;
     assert!(matches!(accepted, Err(HandshakeError::TooLong(_))));
 
     let many = request(&"X: y\r\n".repeat(1_000));
@@ -256,7 +258,7 @@ async fn a_client_that_leaves_is_cut() {
     let (io, mut peer) = duplex(1 << 10);
     peer.write_all(b"GET / HT").await.expect("the link has room");
     drop(peer);
-    let accepted = Socket::accept(io, &Limits::default(), &[], |_| Ok(())).await;
+    let accepted = Socket::accept(io, &Limits::default(), &[], async |_| Ok(())).await;
     assert!(matches!(accepted, Err(HandshakeError::Cut)));
 }
 
