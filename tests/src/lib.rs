@@ -30,6 +30,7 @@ mod objects;
 mod objects_attacks;
 mod pipelining;
 mod rederived;
+mod repeat_attacks;
 mod resume;
 mod resume_attacks;
 mod schemes;
