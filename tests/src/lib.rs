@@ -26,6 +26,7 @@ mod long_values;
 mod map;
 mod misread;
 mod misuse;
+mod network;
 mod objects;
 mod objects_attacks;
 mod pipelining;
