@@ -165,6 +165,15 @@ impl Reconnector {
     }
 
     fn set(&self, state: ConnectionState) {
+        let mut current = lock(&self.state);
+        // What became of the last session is told by its socket as well, perhaps later.
+        if matches!(*current, ConnectionState::Closed { .. }) {
+            return;
+        }
+        current.clone_from(&state);
+        // Nobody may be listening.
+        let _ = self.changes.send(state.clone());
+        drop(current);
         match &state {
             ConnectionState::Idle => tracing::debug!("not connected before a call needs it"),
             ConnectionState::Connecting => tracing::debug!("connecting"),
@@ -174,10 +183,6 @@ impl Reconnector {
             ConnectionState::Lost { reason } => tracing::warn!(%reason, "the session is lost"),
             ConnectionState::Closed { reason } => tracing::info!(%reason, "the client is closed"),
         }
-        let mut current = lock(&self.state);
-        current.clone_from(&state);
-        // Nobody may be listening.
-        let _ = self.changes.send(state);
     }
 
     pub(crate) fn pause(&self, is_paused: bool) {

@@ -99,6 +99,8 @@ impl Submission {
             Self::Released(id) => Self::Released(*id),
             Self::ImportDropped(_, Some(call)) | Self::OriginDropped(call) => Self::OriginDropped(*call),
             Self::Left => Self::Left,
+            // The closing and the loss may cross.
+            Self::Close => Self::Close,
             _ => return None,
         })
     }

@@ -12,6 +12,7 @@ use rpc_core::{
     CloseReason, Peer, Principal, SessionHandle,
     driver::{Attachment, Attachments, LastResults, Recall, Recalls, ResumeConfig, SessionId},
 };
+use tokio::time::Instant;
 
 use crate::listen::Prefix;
 
@@ -106,8 +107,10 @@ struct Tables {
     /// The number of times that a session was detached.
     detaches: u64,
     lost: HashMap<SessionId, Lost>,
-    /// The order in which the sessions in `lost` have ended. Some of them may be forgotten.
-    lost_order: VecDeque<SessionId>,
+    /// The order in which the sessions in `lost` have ended, and when they are forgotten.
+    lost_order: VecDeque<(SessionId, Instant)>,
+    /// Whether a task forgets them in time.
+    is_sweeping: bool,
     /// Bytes of all in `lost`.
     lost_bytes: usize,
 }
@@ -163,9 +166,15 @@ impl Sessions {
         }
     }
 
-    /// Forgets what a lost session has left.
-    fn forget(&self, id: SessionId) {
-        self.tables().forget_lost(id);
+    /// Forgets each lost session in its time, until there is none.
+    async fn sweep(self: Arc<Self>) {
+        while let Some(due) = self.next_sweep() {
+            tokio::time::sleep_until(due).await;
+        }
+    }
+
+    fn next_sweep(&self) -> Option<Instant> {
+        self.tables().sweep(Instant::now())
     }
 
     /// The sessions without a socket, and their bytes.
@@ -210,12 +219,8 @@ impl Recall for Memory {
     fn keep(&self, results: LastResults) {
         let Self { sessions, id, principal } = self;
         let lost = Lost { principal: principal.clone(), results: Arc::new(results) };
-        if sessions.tables().leave(*id, lost, &sessions.options) {
-            let (sessions, id) = (Arc::clone(sessions), *id);
-            tokio::spawn(async move {
-                tokio::time::sleep(sessions.options.window).await;
-                sessions.forget(id);
-            });
+        if sessions.tables().leave(*id, lost, Instant::now(), &sessions.options) {
+            tokio::spawn(Arc::clone(sessions).sweep());
         }
     }
 
@@ -224,8 +229,12 @@ impl Recall for Memory {
         session: SessionId,
         principal: Principal,
     ) -> Pin<Box<dyn Future<Output = Option<Arc<LastResults>>> + Send>> {
-        let sessions = Arc::clone(&self.sessions);
+        let (sessions, own) = (Arc::clone(&self.sessions), self.id);
         Box::pin(async move {
+            // A session that goes on is none that was lost.
+            if session == own {
+                return None;
+            }
             let known = match sessions.tables().known.get(&session) {
                 Some(Some(known)) if known.principal == principal => Some(known.handle.attachments()),
                 _ => None,
@@ -339,18 +348,33 @@ impl Tables {
         sockets
     }
 
-    /// Keeps what a lost session has left, if there is room for it.
-    fn leave(&mut self, id: SessionId, lost: Lost, options: &ResumeOptions) -> bool {
+    /// Keeps what a lost session has left, if there is room for it. True if nobody sweeps so far, and somebody has to.
+    fn leave(&mut self, id: SessionId, lost: Lost, now: Instant, options: &ResumeOptions) -> bool {
         if lost.results.bytes() > options.detached_bytes_max {
             return false;
         }
         self.lost_bytes += lost.results.bytes();
-        self.lost_order.push_back(id);
-        if let Some(before) = self.lost.insert(id, lost) {
-            self.lost_bytes -= before.results.bytes();
+        match self.lost.insert(id, lost) {
+            // A client that uses an id twice keeps the place, and the time, of the first.
+            Some(before) => self.lost_bytes -= before.results.bytes(),
+            None => self.lost_order.push_back((id, now + options.window)),
         }
         self.make_room(options);
-        self.lost.contains_key(&id)
+        !self.lost.is_empty() && !std::mem::replace(&mut self.is_sweeping, true)
+    }
+
+    /// Forgets the lost sessions whose time is over, and tells when that of the next one is. `None` if there is none, which ends the
+    /// sweep.
+    fn sweep(&mut self, now: Instant) -> Option<Instant> {
+        while let Some((id, due)) = self.lost_order.front().copied() {
+            if due > now {
+                return Some(due);
+            }
+            self.lost_order.pop_front();
+            self.forget_lost(id);
+        }
+        self.is_sweeping = false;
+        None
     }
 
     /// Forgets lost sessions, the first ones first, until those and the waiting ones are within the bounds.
@@ -358,7 +382,7 @@ impl Tables {
         while self.lost.len() > options.detached_max
             || (self.lost_bytes > 0 && self.bytes + self.lost_bytes > options.detached_bytes_max)
         {
-            let Some(id) = self.lost_order.pop_front() else { break };
+            let Some((id, _)) = self.lost_order.pop_front() else { break };
             self.forget_lost(id);
         }
     }
@@ -366,9 +390,6 @@ impl Tables {
     fn forget_lost(&mut self, id: SessionId) {
         if let Some(lost) = self.lost.remove(&id) {
             self.lost_bytes -= lost.results.bytes();
-        }
-        while self.lost_order.front().is_some_and(|first| !self.lost.contains_key(first)) {
-            self.lost_order.pop_front();
         }
     }
 

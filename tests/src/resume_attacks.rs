@@ -30,7 +30,7 @@ use crate::{
     support::{PeopleServer, Village, cutter::Cutter},
 };
 
-mod tab;
+pub(crate) mod tab;
 
 // ---- what is attacked ----
 
@@ -160,7 +160,7 @@ async fn check_over(server: &TestServer, ledger: &Ledger, what: &str) {
 }
 
 /// Waits until the server has so many connections.
-async fn until_connections(server: &TestServer, count: usize) {
+pub(crate) async fn until_connections(server: &TestServer, count: usize) {
     let holds = || server.handle.listen_stats().connections == count;
     eventually(&format!("there are {count} connections"), holds).await;
 }

@@ -61,11 +61,16 @@ impl SessionHandle {
         let link = self.handle.newest();
         link.begin_draining(CloseReason::Local);
         link.submit(Submission::Close);
-        poll_fn(|cx| match link.draining_reason() {
+        let reason = poll_fn(|cx| match link.draining_reason() {
             Some(reason) if ambient::is_inside(&link) => Poll::Ready(reason),
             _ => link.poll_closed(cx),
         })
-        .await
+        .await;
+        // A session that took its place at that moment closes as well.
+        match link.newest() {
+            Some(_) if !ambient::is_inside(&link) => self.handle.until_closed().await,
+            _ => reason,
+        }
     }
 
     /// Waits until the session is over and returns the reason. Where another session takes its place, as a client's does, waits for that

@@ -233,6 +233,12 @@ impl Conversation {
     /// this session is: then idempotent calls that did not return are made again. Done once, because a session's calls must rise:
     /// what goes on in a session whose peer is closing ends with it.
     pub(super) fn hand_on(&mut self, reason: &CloseReason, is_over: bool) {
+        // A client that is closed, or that nobody holds, needs no other session, whatever becomes of this one.
+        let is_closing = self.is_left || matches!(self.link.draining_reason(), Some(CloseReason::Local));
+        if is_closing && !is_over {
+            return;
+        }
+        let reason = if is_closing { &CloseReason::Local } else { reason };
         let Some(Succession(succeed)) = self.succession.take() else { return };
         let before = Predecessor { link: Arc::clone(&self.link), reason: reason.clone() };
         let Some(successor) = succeed(before) else { return };

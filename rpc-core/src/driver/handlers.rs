@@ -49,6 +49,8 @@ pub(super) struct RunningTask {
     pub(super) abort: AbortHandle,
     pub(super) cancelled: Option<Arc<CancelSignal>>,
     pub(super) no_cancel: bool,
+    /// Whether it ends soon after its session does.
+    pub(super) can_stop: bool,
     /// The memory charged for its arguments, in bytes.
     pub(super) given: usize,
     /// The bytes that it is expected to return.
@@ -300,9 +302,11 @@ impl Conversation {
             true => spawn(Box::pin(task), descriptor),
         };
         let no_cancel = outlives_cancel(descriptor);
+        // Nothing stops a thread that has begun. A batch ends with its last call.
+        let can_stop = !descriptor.attributes.no_cancel && !descriptor.attributes.blocking;
         let expected = descriptor.expected_bytes().min(self.limits.payload_bytes_max);
         self.session.goes_on(given, expected);
-        self.running.insert(answer, RunningTask { abort, cancelled, no_cancel, given, expected });
+        self.running.insert(answer, RunningTask { abort, cancelled, no_cancel, can_stop, given, expected });
     }
 
     /// Ends a call whose handler ran on a task of its own.

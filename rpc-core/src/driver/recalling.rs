@@ -1,9 +1,10 @@
 //! Calls that clients make again after their session was lost: the results that a lost session leaves, and the look for one of them
 //! before a handler runs.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use rustc_hash::FxHashMap;
+use tokio::task::AbortHandle;
 
 use super::{
     Conversation,
@@ -20,19 +21,37 @@ use crate::{
     wire::{CallId, SentBefore},
 };
 
-/// The memory that a result takes besides its bytes, about.
+/// The memory that a result takes besides its bytes, and that of a handler that is stopped, about.
 const RESULT_BYTES: usize = 128;
+/// The time between two looks whether the handlers of a lost session are gone. They go when they are next polled.
+const STOPPING_STEP: Duration = Duration::from_millis(1);
 
-/// The results of a session that is over, as far as its client may not have got them.
+/// The results of a session that is over, as far as its client may not have got them; and its handlers, until they have stopped.
 pub struct LastResults {
     results: FxHashMap<CallId, Outcome>,
+    /// The handlers that ran when the session ended. An abort takes effect later, perhaps on another thread.
+    stopping: Vec<AbortHandle>,
     bytes: usize,
 }
 
 impl LastResults {
-    fn new(results: Vec<(CallId, Outcome)>) -> Self {
-        let bytes = results.iter().map(|(_, outcome)| outcome.bytes() + RESULT_BYTES).sum();
-        Self { results: results.into_iter().collect(), bytes }
+    fn new(results: Vec<(CallId, Outcome)>, stopping: Vec<AbortHandle>) -> Self {
+        let of_results: usize = results.iter().map(|(_, outcome)| outcome.bytes() + RESULT_BYTES).sum();
+        let bytes = of_results + stopping.len() * RESULT_BYTES;
+        Self { results: results.into_iter().collect(), stopping, bytes }
+    }
+
+    /// Results that take so much memory, for tests of a table that keeps them.
+    #[doc(hidden)]
+    pub fn of_bytes(bytes: usize) -> Self {
+        Self { results: FxHashMap::default(), stopping: Vec::new(), bytes }
+    }
+
+    /// Waits until no handler of the session runs any more, except for those that nothing stops.
+    async fn stopped(&self) {
+        while !self.stopping.iter().all(AbortHandle::is_finished) {
+            tokio::time::sleep(STOPPING_STEP).await;
+        }
     }
 
     /// The memory that the results take, in bytes.
@@ -43,8 +62,12 @@ impl LastResults {
 
 impl std::fmt::Debug for LastResults {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { results, bytes } = self;
-        f.debug_struct("LastResults").field("results", &results.len()).field("bytes", bytes).finish()
+        let Self { results, stopping, bytes } = self;
+        f.debug_struct("LastResults")
+            .field("results", &results.len())
+            .field("stopping", &stopping.len())
+            .field("bytes", bytes)
+            .finish()
     }
 }
 
@@ -53,8 +76,8 @@ pub trait Recall: Send + Sync {
     /// Keeps what a session leaves that is over now.
     fn keep(&self, results: LastResults);
 
-    /// The results of the session with this id, if it was one of this principal. If it goes on, it ends first: its client has
-    /// given it up.
+    /// The results of the session with this id, if it was one of this principal, and not the one that asks. If it goes on, it ends
+    /// first, with a socket or without: its client has given it up.
     fn recall(
         &self,
         session: SessionId,
@@ -76,9 +99,11 @@ impl std::fmt::Debug for Recalls {
 async fn recall(recalls: Recalls, calls: &[SentBefore], principal: &Principal) -> Option<Outcome> {
     for SentBefore { session, call } in calls {
         let left = recalls.0.recall(SessionId::from(*session), principal.clone()).await;
-        if let Some(outcome) = left.and_then(|left| left.results.get(call).cloned()) {
-            return Some(outcome);
+        let Some(left) = left else { continue };
+        if let Some(outcome) = left.results.get(call) {
+            return Some(outcome.clone());
         }
+        left.stopped().await;
     }
     None
 }
@@ -129,13 +154,15 @@ impl Conversation {
         self.spawn(task, Some(cancelled));
     }
 
-    /// Leaves the results that the client of a lost session may not have got.
+    /// Leaves the results that the client of a lost session may not have got, and the handlers that end with it.
     pub(super) fn leave_results(&mut self, reason: &CloseReason) {
         // A client that has closed in good order makes no call again.
         if let (Some(Recalls(recalls)), CloseReason::Expired { .. }) = (self.recalls.take(), reason) {
             let results = self.session.take_unacknowledged_results();
-            if !results.is_empty() {
-                recalls.keep(LastResults::new(results));
+            let stopping = self.running.values().filter(|task| task.can_stop).map(|task| task.abort.clone());
+            let stopping: Vec<_> = stopping.collect();
+            if !results.is_empty() || !stopping.is_empty() {
+                recalls.keep(LastResults::new(results, stopping));
             }
         }
     }

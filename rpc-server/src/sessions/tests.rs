@@ -94,3 +94,68 @@ fn an_id_is_taken_until_its_session_is_over() {
     drop(entry);
     assert!(sessions.claim(id).is_some());
 }
+
+fn lose(sessions: &Arc<Sessions>, number: u32, bytes: usize) {
+    let mut id = [0; 16];
+    id[..4].copy_from_slice(&number.to_le_bytes());
+    let place = Place { sessions: Arc::clone(sessions), id: SessionId::from(id) };
+    place.recalls(Principal::Anonymous).0.keep(LastResults::of_bytes(bytes));
+}
+
+/// The lost sessions that are remembered, their bytes, and the places in line.
+fn lost(sessions: &Sessions) -> (usize, usize, usize) {
+    let tables = sessions.tables();
+    (tables.lost.len(), tables.lost_bytes, tables.lost_order.len())
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_lost_sessions_leave_what_there_is_room_for_and_nothing_after_the_window() {
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
+    let window = Duration::from_secs(120);
+    let options =
+        ResumeOptions { window, detached_max: 100, detached_bytes_max: 5_000, ..ResumeOptions::default() };
+    for (bytes, expected) in [(10, (100, 1_000, 100)), (100, (50, 5_000, 50)), (6_000, (0, 0, 0))] {
+        let sessions = sessions(options.clone());
+        for number in 0..10_000 {
+            lose(&sessions, number, bytes);
+            assert!(lost(&sessions).1 <= 5_000 && lost(&sessions).0 <= 100);
+            tokio::time::advance(Duration::from_millis(1)).await;
+        }
+        assert_eq!(lost(&sessions), expected);
+        assert!(tasks() <= before + 1, "{} tasks wait", tasks() - before);
+        // The last one was left a millisecond before.
+        tokio::time::sleep(window - Duration::from_millis(60)).await;
+        assert!(lost(&sessions).0 <= expected.0);
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        assert_eq!(lost(&sessions), (0, 0, 0));
+        assert_eq!(tasks(), before);
+        // The next one is forgotten in time as well.
+        lose(&sessions, 1, 10);
+        assert_eq!(lost(&sessions), (1, 10, 1));
+        tokio::time::sleep(window + Duration::from_millis(1)).await;
+        assert_eq!(lost(&sessions), (0, 0, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_that_is_lost_again_and_again_takes_one_place() {
+    let sessions = sessions(ResumeOptions::default());
+    for bytes in 0..10_000 {
+        lose(&sessions, 1, bytes);
+    }
+    assert_eq!(lost(&sessions), (1, 9_999, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_lost_sessions_left_makes_room_for_those_that_wait() {
+    let sessions = sessions(ResumeOptions { detached_bytes_max: 100, ..ResumeOptions::default() });
+    lose(&sessions, 1, 40);
+    lose(&sessions, 2, 40);
+    let (id, over) = detach(&sessions, 3, &Peer::default(), 50);
+    assert!(over.is_empty() && is_waiting(&sessions, id));
+    assert_eq!(lost(&sessions), (1, 40, 1));
+    // There is no room for another one, and a session that waits gives none.
+    lose(&sessions, 4, 60);
+    assert_eq!((lost(&sessions), sessions.waiting()), ((0, 0, 0), (1, 50)));
+}

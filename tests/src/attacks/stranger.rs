@@ -26,10 +26,14 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 const WANTED: u8 = 0x01;
 const KEEP: u8 = 0x02;
+const ONEWAY: u8 = 0x04;
 const DEADLINE: u8 = 0x08;
 const METADATA: u8 = 0x10;
 pub(crate) const CHUNKED: u8 = 0x20;
 const OBJECTS: u8 = 0x40;
+const EXTENSIONS: u8 = 0x80;
+/// The kind of a Call's extension that tells where it was sent before.
+const SENT_BEFORE: u8 = 1;
 
 pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
@@ -88,14 +92,27 @@ pub(crate) struct Call {
     pub(crate) metadata: Vec<(Vec<u8>, Vec<u8>)>,
     /// Opened by it.
     pub(crate) streams: Vec<u64>,
+    /// The call whose result is the object that is called.
+    pub(crate) of_result: Option<u64>,
+    /// The sessions, and the ids there, by which it was sent before.
+    pub(crate) sent_before: Vec<([u8; 16], u64)>,
     pub(crate) payload: Vec<u8>,
 }
 
 impl Call {
     pub(crate) fn new(id: u64, method: u32, slots: &[Vec<u8>]) -> Self {
         let payload = arguments(slots);
-        let (metadata, streams) = (Vec::new(), Vec::new());
-        Self { id, flags: WANTED, method, deadline_us: None, metadata, streams, payload }
+        Self {
+            id,
+            flags: WANTED,
+            method,
+            deadline_us: None,
+            metadata: Vec::new(),
+            streams: Vec::new(),
+            of_result: None,
+            sent_before: Vec::new(),
+            payload,
+        }
     }
 
     /// Of a method that takes one stream and nothing else.
@@ -105,6 +122,17 @@ impl Call {
 
     pub(crate) fn kept(mut self) -> Self {
         self.flags |= KEEP;
+        self
+    }
+
+    pub(crate) fn oneway(mut self) -> Self {
+        self.flags = ONEWAY;
+        self
+    }
+
+    /// Claims that it was sent before.
+    pub(crate) fn sent_before(mut self, calls: impl IntoIterator<Item = ([u8; 16], u64)>) -> Self {
+        self.sent_before.extend(calls);
         self
     }
 }
@@ -159,8 +187,15 @@ impl Batch {
         let deadline = if call.deadline_us.is_some() { DEADLINE } else { 0 };
         let metadata = if call.metadata.is_empty() { 0 } else { METADATA };
         let objects = if call.streams.is_empty() { 0 } else { OBJECTS };
-        out.push(call.flags | deadline | metadata | objects);
-        out.push(0);
+        let extensions = if call.sent_before.is_empty() { 0 } else { EXTENSIONS };
+        out.push(call.flags | deadline | metadata | objects | extensions);
+        match call.of_result {
+            None => out.push(0),
+            Some(base) => {
+                put_varint(out, base << 1);
+                out.push(0);
+            }
+        }
         put_varint(out, u64::from(call.method));
         if let Some(deadline) = call.deadline_us {
             put_varint(out, deadline);
@@ -177,6 +212,14 @@ impl Batch {
             for stream in &call.streams {
                 out.push(0x03);
                 put_varint(out, *stream);
+            }
+        }
+        if !call.sent_before.is_empty() {
+            out.extend([1, SENT_BEFORE]);
+            put_varint(out, call.sent_before.len() as u64 * 24);
+            for (session, id) in &call.sent_before {
+                out.extend(session);
+                out.extend(id.to_le_bytes());
             }
         }
         if call.flags & CHUNKED == 0 {

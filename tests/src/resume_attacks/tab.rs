@@ -10,25 +10,38 @@ use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
 use super::{Post_, PostServer};
 use crate::{
     attacks::stranger::{Batch, Call, PATIENCE, Reader, Reply, inline, put_varint},
+    repeat_attacks::{Chores_, ChoresServer, LineServer, ToolServer},
     sockets::TestServer,
 };
 
 const RESUME: u8 = 1;
-const FIRST_METHOD: u32 = 2;
+
+/// The services that tabs define, and the number of each one's first method.
+fn services() -> [(u32, Box<dyn Service>); 4] {
+    [
+        (2, Box::new(PostServer::new(Post_::default()))),
+        (100, Box::new(ChoresServer::new(Chores_::default()))),
+        (200, Box::new(LineServer::new(Chores_::default()))),
+        (300, Box::new(ToolServer::new(Chores_::default()))),
+    ]
+}
 
 /// The number that a tab gives a method.
 fn number_of(method: &str) -> u32 {
-    let service = PostServer::new(Post_::default());
-    let index = service.descriptor().methods.iter().position(|known| known.name == method);
-    FIRST_METHOD + index.unwrap() as u32
+    let number = services().iter().find_map(|(first, service)| {
+        let index = service.descriptor().methods.iter().position(|known| known.name == method)?;
+        Some(first + index as u32)
+    });
+    number.unwrap()
 }
 
 fn define_all(mut batch: Batch) -> Batch {
-    let service = PostServer::new(Post_::default());
-    let service = service.descriptor();
-    for (index, method) in service.methods.iter().enumerate() {
-        let number = FIRST_METHOD + index as u32;
-        batch = batch.define(number, service.name, method.name, method.signature().fingerprint);
+    for (first, service) in services() {
+        let service = service.descriptor();
+        for (index, method) in service.methods.iter().enumerate() {
+            let number = first + index as u32;
+            batch = batch.define(number, service.name, method.name, method.signature().fingerprint);
+        }
     }
     batch
 }
@@ -40,20 +53,20 @@ fn frame_of_socket(kind: u8, number: u64) -> Batch {
     Batch(out)
 }
 
-pub(super) fn ack(messages: u64) -> Batch {
+pub(crate) fn ack(messages: u64) -> Batch {
     frame_of_socket(0x0a, messages)
 }
 
-pub(super) fn ping() -> Batch {
+pub(crate) fn ping() -> Batch {
     frame_of_socket(0x0b, 1)
 }
 
-pub(super) fn skip(next: u64) -> Batch {
+pub(crate) fn skip(next: u64) -> Batch {
     frame_of_socket(0x0d, next)
 }
 
 /// Both in one message.
-pub(super) fn joined(first: Batch, second: &Batch) -> Batch {
+pub(crate) fn joined(first: Batch, second: &Batch) -> Batch {
     let mut out = first.0;
     out.extend(&second.0);
     Batch(out)
@@ -61,34 +74,34 @@ pub(super) fn joined(first: Batch, second: &Batch) -> Batch {
 
 /// The numbers of a resume, as `wire.rs` has them.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Resume {
-    pub(super) accepted: u64,
-    pub(super) first: u64,
-    pub(super) fresh: u64,
-    pub(super) detached_us: u64,
+pub(crate) struct Resume {
+    pub(crate) accepted: u64,
+    pub(crate) first: u64,
+    pub(crate) fresh: u64,
+    pub(crate) detached_us: u64,
 }
 
 /// The part of a client's session that outlives its sockets.
 #[derive(Clone)]
-pub(super) struct Ledger {
-    pub(super) features: u8,
-    pub(super) session: [u8; 16],
-    pub(super) secret: [u8; 32],
+pub(crate) struct Ledger {
+    pub(crate) features: u8,
+    pub(crate) session: [u8; 16],
+    pub(crate) secret: [u8; 32],
     /// All sequenced messages so far.
-    pub(super) sent: Vec<Batch>,
+    pub(crate) sent: Vec<Batch>,
     /// The number of them that the server is known to have accepted.
-    pub(super) acknowledged: u64,
+    pub(crate) acknowledged: u64,
     /// The sequenced messages of the server that were accepted.
-    pub(super) accepted: u64,
-    pub(super) replies: HashMap<u64, Reply>,
-    pub(super) calls: u64,
+    pub(crate) accepted: u64,
+    pub(crate) replies: HashMap<u64, Reply>,
+    pub(crate) calls: u64,
     /// Bytes of items so far.
-    pub(super) item_bytes: usize,
+    pub(crate) item_bytes: usize,
 }
 
 impl Ledger {
     /// A session whose id and secret are made of a number.
-    pub(super) fn new(number: u8) -> Self {
+    pub(crate) fn new(number: u8) -> Self {
         Self {
             features: RESUME,
             session: [number; 16],
@@ -103,22 +116,22 @@ impl Ledger {
     }
 
     /// The number of messages sent so far.
-    pub(super) fn messages(&self) -> u64 {
+    pub(crate) fn messages(&self) -> u64 {
         self.sent.len() as u64
     }
 
     /// Where the session goes on, in truth.
-    pub(super) fn resume(&self) -> Resume {
+    pub(crate) fn resume(&self) -> Resume {
         Resume { accepted: self.accepted, first: self.acknowledged, fresh: self.messages(), detached_us: 0 }
     }
 
     /// The Hello of a new session.
-    pub(super) fn hello(&self) -> Batch {
+    pub(crate) fn hello(&self) -> Batch {
         Batch::hello_of(self.features, &self.session, &self.secret, None)
     }
 
     /// The Hello of a socket that goes on with the session.
-    pub(super) fn hello_again(&self, next_secret: u8, resume: Resume) -> Batch {
+    pub(crate) fn hello_again(&self, next_secret: u8, resume: Resume) -> Batch {
         let Resume { accepted, first, fresh, detached_us } = resume;
         let attach = (&[next_secret; 32], [accepted, first, fresh, detached_us]);
         Batch::hello_of(self.features, &self.session, &self.secret, Some(attach))
@@ -126,9 +139,9 @@ impl Ledger {
 }
 
 /// A session on a socket.
-pub(super) struct Tab {
-    pub(super) socket: WebSocketStream<TcpStream>,
-    pub(super) ledger: Ledger,
+pub(crate) struct Tab {
+    pub(crate) socket: WebSocketStream<TcpStream>,
+    pub(crate) ledger: Ledger,
     /// The number of the server's next message on this socket.
     next: u64,
     /// Whether the server has welcomed this socket.
@@ -137,7 +150,7 @@ pub(super) struct Tab {
 
 impl Tab {
     /// Opens a socket and sends nothing. The path tells the server who it is, if the test's server asks for that.
-    pub(super) async fn dial(server: &TestServer, path: &str, ledger: Ledger) -> Self {
+    pub(crate) async fn dial(server: &TestServer, path: &str, ledger: Ledger) -> Self {
         let stream = TcpStream::connect(server.address).await.unwrap();
         let url = format!("{}{path}", server.url());
         let (socket, _) =
@@ -146,11 +159,11 @@ impl Tab {
     }
 
     /// Begins a session.
-    pub(super) async fn open(server: &TestServer, ledger: Ledger) -> Self {
+    pub(crate) async fn open(server: &TestServer, ledger: Ledger) -> Self {
         Self::open_as(server, "/", ledger).await
     }
 
-    pub(super) async fn open_as(server: &TestServer, path: &str, ledger: Ledger) -> Self {
+    pub(crate) async fn open_as(server: &TestServer, path: &str, ledger: Ledger) -> Self {
         let mut tab = Self::dial(server, path, ledger).await;
         let hello = tab.ledger.hello();
         let definitions = define_all(Batch::default());
@@ -161,11 +174,11 @@ impl Tab {
     }
 
     /// Goes on with a session as the rules want it, but without an Ack; the close code if the server refuses that.
-    pub(super) async fn resume(server: &TestServer, ledger: &Ledger, next_secret: u8) -> Result<Self, u16> {
+    pub(crate) async fn resume(server: &TestServer, ledger: &Ledger, next_secret: u8) -> Result<Self, u16> {
         Self::resume_as(server, "/", ledger, next_secret).await
     }
 
-    pub(super) async fn resume_as(
+    pub(crate) async fn resume_as(
         server: &TestServer,
         path: &str,
         ledger: &Ledger,
@@ -175,7 +188,7 @@ impl Tab {
     }
 
     /// The same on a socket that is open already.
-    pub(super) async fn go_on(self, ledger: Ledger, next_secret: u8) -> Result<Self, u16> {
+    pub(crate) async fn go_on(self, ledger: Ledger, next_secret: u8) -> Result<Self, u16> {
         let mut tab = self;
         tab.send_beside(ledger.hello_again(next_secret, ledger.resume())).await;
         // Messages that were sent before may follow at once; the server may have them already.
@@ -198,30 +211,30 @@ impl Tab {
     }
 
     /// The close code of a new socket that begins with this Hello.
-    pub(super) async fn code_for(server: &TestServer, hello: Batch) -> u16 {
+    pub(crate) async fn code_for(server: &TestServer, hello: Batch) -> u16 {
         let mut tab = Self::dial(server, "/", Ledger::new(0)).await;
         tab.send_beside(hello).await;
         tab.close_code().await
     }
 
     /// Sends a message that counts as sequenced.
-    pub(super) async fn send(&mut self, batch: Batch) {
+    pub(crate) async fn send(&mut self, batch: Batch) {
         self.ledger.sent.push(batch.clone());
         self.send_beside(batch).await;
     }
 
     /// Sends bytes that the ledger knows nothing of.
-    pub(super) async fn send_beside(&mut self, batch: Batch) {
+    pub(crate) async fn send_beside(&mut self, batch: Batch) {
         timeout(PATIENCE, self.socket.send(Message::binary(batch.0))).await.unwrap().unwrap();
     }
 
     /// Acknowledges all that was accepted.
-    pub(super) async fn acknowledge(&mut self) {
+    pub(crate) async fn acknowledge(&mut self) {
         self.send_beside(ack(self.ledger.accepted)).await;
     }
 
     /// Takes the next message; the close code if the socket ends, or 0 if it ends without one.
-    pub(super) async fn read(&mut self) -> Result<(), u16> {
+    pub(crate) async fn read(&mut self) -> Result<(), u16> {
         match timeout(PATIENCE, self.socket.next()).await.expect("the server says something") {
             Some(Ok(Message::Binary(message))) => self.note(&message),
             Some(Ok(Message::Close(close))) => return Err(close.map_or(1005, |close| close.code.into())),
@@ -293,20 +306,20 @@ impl Tab {
     }
 
     /// Sends a call in a message of its own.
-    pub(super) async fn call(&mut self, method: &str, slots: &[Vec<u8>]) -> u64 {
+    pub(crate) async fn call(&mut self, method: &str, slots: &[Vec<u8>]) -> u64 {
         let call = self.next_call(method, slots);
         self.send(Batch::default().call(&call)).await;
         call.id
     }
 
     /// A call with the next id.
-    pub(super) fn next_call(&mut self, method: &str, slots: &[Vec<u8>]) -> Call {
+    pub(crate) fn next_call(&mut self, method: &str, slots: &[Vec<u8>]) -> Call {
         self.ledger.calls += 1;
         Call::new(self.ledger.calls, number_of(method), slots)
     }
 
     /// The reply to a call; the close code if the socket ends before it.
-    pub(super) async fn reply(&mut self, id: u64) -> Result<Reply, u16> {
+    pub(crate) async fn reply(&mut self, id: u64) -> Result<Reply, u16> {
         loop {
             if let Some(reply) = self.ledger.replies.remove(&id) {
                 return Ok(reply);
@@ -316,7 +329,7 @@ impl Tab {
     }
 
     /// The reply to a call that returns a small number.
-    pub(super) async fn number(&mut self, id: u64) -> u8 {
+    pub(crate) async fn number(&mut self, id: u64) -> u8 {
         match self.reply(id).await {
             Ok(Reply::Value(bytes)) if bytes.len() == 1 => bytes[0],
             other => panic!("no small number but {other:?}"),
@@ -324,13 +337,13 @@ impl Tab {
     }
 
     /// Calls `double`, on this socket.
-    pub(super) async fn double(&mut self, number: u8) -> u8 {
+    pub(crate) async fn double(&mut self, number: u8) -> u8 {
         let id = self.call("double", &[inline(&[number])]).await;
         self.number(id).await
     }
 
     /// Reads to the end.
-    pub(super) async fn close_code(&mut self) -> u16 {
+    pub(crate) async fn close_code(&mut self) -> u16 {
         loop {
             if let Err(code) = self.read().await {
                 return code;
@@ -339,7 +352,7 @@ impl Tab {
     }
 
     /// Drops the socket without a word.
-    pub(super) fn leave(self) -> Ledger {
+    pub(crate) fn leave(self) -> Ledger {
         self.ledger
     }
 }
