@@ -46,6 +46,23 @@ impl Link {
     }
 }
 
+/// The next test finds the link as it was, also after a failure.
+impl Drop for Link {
+    fn drop(&mut self) {
+        let words = [
+            &["nft", "add table inet dark; delete table inet dark"][..],
+            &["ip", "link", "set", &self.device, "up"],
+        ];
+        for (network, words) in [(&self.server, words[0]), (&self.client, words[0]), (&self.client, words[1])]
+        {
+            let within = Command::new("ip").args(["netns", "exec", network]).args(words).status();
+            if !within.is_ok_and(|status| status.success()) {
+                println!("{words:?} failed in {network}");
+            }
+        }
+    }
+}
+
 /// Cuts the link, and joins it when both sides have found out; the session goes on.
 fn check(cut: impl FnOnce(&Link), join: impl FnOnce(&Link)) {
     let link = Link::new();
