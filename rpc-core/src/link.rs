@@ -92,7 +92,7 @@ pub(crate) enum Submission {
 }
 
 impl Submission {
-    /// The same, as it is told the session that took over the calls of the one that it is for; `None` if it is for that one alone.
+    /// This submission for the session that took over the calls of its own one; `None` if it concerns that one alone.
     fn for_successor(&self) -> Option<Self> {
         Some(match self {
             Self::Unwanted(id) => Self::Unwanted(*id),

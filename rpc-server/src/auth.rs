@@ -1,4 +1,4 @@
-//! Who a peer is: asked in its handshake, before there is anything for it.
+//! The identity of a peer, asked for in its handshake, before there is anything for it.
 
 use std::{
     future::{Future, ready},
@@ -46,7 +46,7 @@ pub trait Authenticator: Send + Sync + 'static {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Identity {
-    /// Who the peer is.
+    /// The name that the peer proved to have, or nobody's.
     pub principal: Principal,
     /// When the identity stops to count; `None` for never.
     pub expires_at: Option<SystemTime>,

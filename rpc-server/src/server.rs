@@ -130,7 +130,7 @@ impl ServerBuilder {
     }
 
     /// Takes tokens also from this parameter of the query, as in `wss://example.com/rpc?access_token=…`. The authenticator finds
-    /// it with [`Peer::token`]; the parameter is taken out of [`Peer::target`]. Off by default: the query of an address is written to logs and histories by
+    /// it with [`Peer::token`], as it was written: it is not percent-decoded. The parameter is taken out of [`Peer::target`]. Off by default: the query of an address is written to logs and histories by
     /// proxies and browsers. A browser can send a token as a subprotocol.
     pub fn token_in_query(mut self, parameter: impl Into<String>) -> Self {
         self.token_parameter = Some(parameter.into());
@@ -705,12 +705,20 @@ fn run_session(shared: Arc<Shared>, opened: Opened) -> impl Future<Output = Clos
             let signal = tokio::select! {
                 biased;
                 signal = shared.signals.concerning(&principal, since) => signal,
-                () = age => Signal::Shutdown,
+                () = age => Signal::Close,
             };
-            match signal {
-                Signal::Shutdown => _ = Box::pin(handle.close()).await,
-                Signal::Revoked => handle.attachments().end(close_codes::REVOKED, CloseReason::Revoked),
+            if signal == Signal::Close {
+                // Boxed, because few sessions are closing. A peer may be revoked while its last calls run.
+                let closing = async {
+                    tokio::select! {
+                        biased;
+                        () = shared.signals.revoked(&principal, since) => {}
+                        _ = handle.close() => pending().await,
+                    }
+                };
+                Box::pin(closing).await;
             }
+            handle.attachments().end(close_codes::REVOKED, CloseReason::Revoked);
             pending::<CloseReason>().await
         };
         let watch = async {

@@ -30,10 +30,12 @@ struct Revocations {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Since(u64);
 
-/// What ends a session.
+/// The way in which a session is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Signal {
-    Shutdown,
+    /// In good order.
+    Close,
+    /// At once: the identity of its peer is revoked.
     Revoked,
 }
 
@@ -74,6 +76,17 @@ impl Signals {
         }
     }
 
+    /// Completes when the identity of a peer is revoked.
+    pub(crate) async fn revoked(&self, principal: &Principal, since: Since) {
+        loop {
+            let notified = self.waiting.notified();
+            if self.is_revoked(principal, since) {
+                return;
+            }
+            notified.await;
+        }
+    }
+
     /// Completes when the server begins to shut down, or the identity of a peer is revoked.
     pub(crate) async fn concerning(&self, principal: &Principal, since: Since) -> Signal {
         loop {
@@ -82,7 +95,7 @@ impl Signals {
                 return Signal::Revoked;
             }
             if self.is_shutting_down.load(Ordering::SeqCst) {
-                return Signal::Shutdown;
+                return Signal::Close;
             }
             notified.await;
         }

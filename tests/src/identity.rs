@@ -1,4 +1,4 @@
-//! Who a peer is: asked in the handshake, for as long as a token counts, and until it is revoked.
+//! The identity of a peer: asked for in the handshake, and good until its token expires or it is revoked.
 
 use std::{
     pin::pin,
@@ -20,7 +20,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{attacks::eventually, sockets::TestServer, support::cutter::Cutter};
+use crate::{attacks::eventually, resume::until, sockets::TestServer, support::cutter::Cutter};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -129,19 +129,6 @@ fn client_with(tokens: &[&str]) -> ClientBuilder {
         let token = tokens[place].clone();
         async move { Ok::<_, std::io::Error>(token) }
     })
-}
-
-async fn until(client: &Client, is_it: impl Fn(&ConnectionState) -> bool) -> ConnectionState {
-    let mut states = pin!(client.states());
-    let found = async {
-        loop {
-            let state = states.next().await.expect("the client lives");
-            if is_it(&state) {
-                return state;
-            }
-        }
-    };
-    timeout(PATIENCE, found).await.expect("it comes to that state")
 }
 
 fn refused(result: Result<Client, ConnectError>) -> (u16, String) {
@@ -331,6 +318,22 @@ async fn revoking_ends_all_sessions_of_a_principal_and_no_other() {
     // Later ones are the authenticator's to refuse.
     let again: WhoamiClient = client_with(&["ann"]).connect(&server.url()).await.unwrap().service();
     assert_eq!(again.name().await.unwrap().0.as_deref(), Some("ann"));
+}
+
+#[tokio::test]
+async fn revoking_ends_a_session_that_is_closing() {
+    let (whoami, tokens) = (Whoami_::default(), Tokens::new());
+    let server = TestServer::start_with(offering(&whoami, &tokens)).await;
+    let client = Client::builder().header("authorization", "Bearer ann").without_reconnect();
+    let client = client.connect(&server.url()).await.unwrap();
+    let waiting = tokio::spawn(client.service::<WhoamiClient>().wait().into_future());
+    eventually("it waits", || whoami.waiting.load(Ordering::SeqCst) == 1).await;
+    // Its last call would run on for as long as the close timeout.
+    server.handle.shutdown();
+    server.handle.revoke(Principal::named("ann"));
+    let outcome = timeout(PATIENCE, waiting).await.unwrap().unwrap();
+    let Err(CallError::Disconnected { reason, .. }) = &outcome else { panic!("{outcome:?}") };
+    assert!(matches!(reason, CloseReason::Peer { code: close_codes::REVOKED, .. }), "{reason:?}");
 }
 
 #[tokio::test]

@@ -12,7 +12,12 @@ use rpc_core::{CallError, Delivery, data, rpc};
 use rpc_server::Server;
 use tokio::time::timeout;
 
-use crate::{attacks::eventually, resume::connect, sockets::TestServer, support::cutter::Cutter};
+use crate::{
+    attacks::eventually,
+    resume::{connect, until_next_session},
+    sockets::TestServer,
+    support::cutter::Cutter,
+};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -120,19 +125,10 @@ async fn serve(library: &Library_) -> TestServer {
 
 /// Has another server take the place of the one that the client is connected to.
 async fn replace(client: &Client, cutter: &Cutter, other: &TestServer) {
-    let mut states = pin!(client.states());
+    let states = client.states();
     cutter.lead_to(other.address);
     cutter.cut();
-    let settled = async {
-        let mut is_lost = false;
-        while let Some(state) = states.next().await {
-            is_lost |= matches!(state, ConnectionState::Lost { .. });
-            if is_lost && matches!(state, ConnectionState::Attached) {
-                return;
-            }
-        }
-    };
-    timeout(PATIENCE, settled).await.unwrap();
+    until_next_session(states).await;
 }
 
 async fn start() -> (Library_, TestServer, Cutter, Client, LibraryClient) {

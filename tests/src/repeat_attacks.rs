@@ -21,6 +21,7 @@ use crate::{
         Healthy, eventually,
         stranger::{Batch, Call, PATIENCE, Reply, inline, result_of},
     },
+    resume::until_next_session,
     resume_attacks::{
         tab::{Ledger, Tab},
         until_connections,
@@ -547,7 +548,7 @@ async fn lost_sessions_leave_their_results_within_the_bounds_and_for_a_while() {
     for call in &calls {
         recalled += usize::from(repeated(&mut tab, "plain", 8, &[*call]).await == 14);
     }
-    // Those that waited for their clients, and those that did not any more.
+    // Sessions that waited for their clients, and others that waited no more.
     assert!((1..=100).contains(&recalled), "{recalled}");
     let forgotten = async {
         while repeated(&mut tab, "plain", 8, &[*calls.last().unwrap()]).await == 14 {
@@ -568,16 +569,7 @@ async fn connect_forgetful(url: &str, close_timeout: Duration) -> Client {
 
 /// Cuts the client's connection, and waits until its next session has a socket.
 async fn lose_session(client: &Client, cutter: &Cutter) {
-    let mut states = pin!(client.states());
+    let states = client.states();
     cutter.cut();
-    let settled = async {
-        let mut is_lost = false;
-        while let Some(state) = states.next().await {
-            is_lost |= matches!(state, ConnectionState::Lost { .. });
-            if is_lost && matches!(state, ConnectionState::Attached) {
-                return;
-            }
-        }
-    };
-    tokio::time::timeout(PATIENCE, settled).await.unwrap();
+    until_next_session(states).await;
 }

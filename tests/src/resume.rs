@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt, future::join_all};
+use futures::{Stream, StreamExt, future::join_all};
 use rpc_client::{Client, ConnectionState, Reconnect, WaitingCalls};
 use rpc_core::{
     CallError, CloseReason, Context, Delivery, Never, Retry, ServiceClient, Streaming, close_codes, rpc,
@@ -158,7 +158,7 @@ pub(crate) async fn connect(url: &str) -> Client {
 }
 
 /// Waits for a state.
-async fn until(client: &Client, is_it: impl Fn(&ConnectionState) -> bool) -> ConnectionState {
+pub(crate) async fn until(client: &Client, is_it: impl Fn(&ConnectionState) -> bool) -> ConnectionState {
     let mut states = pin!(client.states());
     let found = async {
         loop {
@@ -169,6 +169,21 @@ async fn until(client: &Client, is_it: impl Fn(&ConnectionState) -> bool) -> Con
         }
     };
     timeout(PATIENCE, found).await.expect("it comes to that state")
+}
+
+/// Waits until a session was lost and the next one has a socket. `states` was asked for before.
+pub(crate) async fn until_next_session(states: impl Stream<Item = ConnectionState>) {
+    let mut states = pin!(states);
+    let settled = async {
+        let mut is_lost = false;
+        while let Some(state) = states.next().await {
+            is_lost |= matches!(state, ConnectionState::Lost { .. });
+            if is_lost && matches!(state, ConnectionState::Attached) {
+                return;
+            }
+        }
+    };
+    timeout(PATIENCE, settled).await.expect("the next session has a socket");
 }
 
 pub(crate) async fn until_resumed(client: &Client) {

@@ -37,12 +37,12 @@ pub(crate) mod tab;
 #[rpc]
 pub(crate) trait Post {
     async fn double(&self, number: u64) -> u64;
-    /// The same, when the gate is open.
+    /// Doubles a number when the gate is open.
     async fn later(&self, number: u64) -> u64;
     async fn stay(&self);
     /// An object that the server keeps.
     async fn lend(&self) -> ThingClient;
-    /// So many KiB.
+    /// A number of KiB.
     async fn load(&self, kib: u64) -> Bytes;
     /// KiB without end.
     async fn pour(&self) -> Streaming<Bytes>;

@@ -21,7 +21,7 @@ async fn start() -> (Chores_, TestServer, Cutter, Client, ChoresClient) {
     start_patiently(Duration::from_millis(200)).await
 }
 
-/// The same, with the time that a closing client gives its calls.
+/// Such a pair, with the time that a closing client gives its calls.
 async fn start_patiently(close_timeout: Duration) -> (Chores_, TestServer, Cutter, Client, ChoresClient) {
     let chores = Chores_::default();
     chores.open();

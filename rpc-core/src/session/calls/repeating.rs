@@ -1,6 +1,9 @@
 //! Calls that are made again: in this session when the peer refused them for a while, or in the next one.
 
-use std::hash::{Hash, Hasher};
+use std::{
+    hash::{Hash, Hasher},
+    time::Duration,
+};
 
 use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 
@@ -33,7 +36,7 @@ pub(super) struct Again {
     pub(super) retry: Retry,
 }
 
-/// What is kept for calls that may be made again.
+/// The state that only sessions have whose calls may be made again.
 pub(super) struct Repeating<W> {
     /// The id of this session, by which the server of another one may know its calls.
     pub(super) session: Option<[u8; 16]>,
@@ -56,7 +59,7 @@ struct Resting<W> {
 }
 
 impl Again {
-    /// Whether the call may run twice, and needs no objects of this side.
+    /// Whether the call may run twice. Calls that pass objects of this side have no `Again`.
     fn is_repeatable(&self) -> bool {
         self.method.attributes.idempotent
     }
@@ -116,7 +119,7 @@ impl<W: Waiter> Calls<W> {
         }
         let Some(again) = entry.again.take().and_then(|again| again.count()) else { return false };
         let wait = again.retry.wait(again.failed(), jitter((session, id, again.failed())));
-        let due = now + wait.max(std::time::Duration::from_millis(retry_after));
+        let due = now + wait.max(Duration::from_millis(retry_after));
         if entry.deadline.is_some_and(|deadline| deadline <= due) {
             return false;
         }
