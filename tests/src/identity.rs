@@ -326,10 +326,17 @@ async fn revoking_ends_a_session_that_is_closing() {
     let server = TestServer::start_with(offering(&whoami, &tokens)).await;
     let client = Client::builder().header("authorization", "Bearer ann").without_reconnect();
     let client = client.connect(&server.url()).await.unwrap();
-    let waiting = tokio::spawn(client.service::<WhoamiClient>().wait().into_future());
+    let stub: WhoamiClient = client.service();
+    let waiting = tokio::spawn(stub.wait().into_future());
     eventually("it waits", || whoami.waiting.load(Ordering::SeqCst) == 1).await;
     // Its last call would run on for as long as the close timeout.
     server.handle.shutdown();
+    let closing = async {
+        while stub.name().await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, closing).await.expect("it takes no new calls");
     server.handle.revoke(Principal::named("ann"));
     let outcome = timeout(PATIENCE, waiting).await.unwrap().unwrap();
     let Err(CallError::Disconnected { reason, .. }) = &outcome else { panic!("{outcome:?}") };
